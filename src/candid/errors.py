@@ -1,0 +1,43 @@
+"""Every error that Candid raises on purpose.
+
+    CandidError
+    ├── UsageError        an argument that makes no sense
+    ├── DataError         the folder of photos is not what it should be
+    │   └── ImageError    one file that gives no pixels
+    ├── SplitError        too little data for a part, or a split file that does not fit
+    ├── ArtifactError     a run that is not whole, or not of this version
+    └── DependencyError   a package that the asked-for step needs is not installed
+
+A message says what happened, what was expected, what was received and what to do. The command line
+prints it as one line and ends with exit code 2.
+"""
+
+from __future__ import annotations
+
+
+class CandidError(Exception):
+    """The root of all known errors."""
+
+
+class UsageError(CandidError):
+    """An argument that makes no sense."""
+
+
+class DataError(CandidError):
+    """The folder of photos is not what it should be."""
+
+
+class ImageError(DataError):
+    """A file that gives no pixels; ``str(error)`` is the reason, in one line."""
+
+
+class SplitError(CandidError):
+    """Too little data for a part, or a split file that does not fit the folder."""
+
+
+class ArtifactError(CandidError):
+    """A run that is not whole, or was written by another format version."""
+
+
+class DependencyError(CandidError):
+    """A package that the asked-for step needs is not installed."""

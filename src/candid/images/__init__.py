@@ -1,0 +1,31 @@
+"""Bytes → pixels: the one function that training, evaluation, prediction and the server all call.
+
+    bytes ─ identify ─▶ format ─ read_header ─▶ Header ─ decode ─▶ uint8 (S, S, 3) RGB
+
+What gives no pixels raises `ImageError`, whose text is a reason in one line; nothing else is
+raised, and nothing is printed, whatever the bytes are. Which library decodes what, and the figures
+behind it, is in ``docs/adr/0003-pixels-which-decoder.md``.
+
+Pillow and OpenCV are imported by the first `decode`, so that importing this package stays cheap.
+All functions may be called from several threads at once. OpenCV's global number of threads is left
+as it is: a resize is too short to gain from it, and a library should not decide for its process.
+"""
+
+from candid.images.contract import MAX_PIXELS, Fit, PixelContract
+from candid.images.decode import Header, decode, read_header
+from candid.images.files import MAX_BYTES, read_file
+from candid.images.identify import FORMATS, SUFFIXES, identify
+
+__all__ = [
+    "FORMATS",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "SUFFIXES",
+    "Fit",
+    "Header",
+    "PixelContract",
+    "decode",
+    "identify",
+    "read_file",
+    "read_header",
+]
