@@ -15,6 +15,11 @@ from candid.images import SUFFIXES, identify, read_file
 #: Names of folders that hold a part, not a class; a folder of these is a data set split already.
 PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
+_HIDDEN = "hidden file"
+_NO_IMAGE = "not an image"
+#: Reasons of files that nobody would expect to be classified.
+NOT_IMAGES = frozenset({_HIDDEN, _NO_IMAGE})
+
 Advance = Callable[[int], None]
 
 
@@ -114,7 +119,7 @@ def find_images(folder: Path) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder; a folder that was visited already, by whatever link, is not again."""
+    """All files below a folder; one that was visited already, by whatever link, is not again."""
     visited: set[tuple[int, int]] = set()
     for current, folders, files in os.walk(folder, followlinks=True):
         status = Path(current).stat()
@@ -130,13 +135,13 @@ def _look(path: Path, root: Path) -> Photo | Skipped:
     relative = path.relative_to(root)
     name = relative.as_posix()
     if _hidden(path.name):
-        return Skipped(name, "hidden file")
+        return Skipped(name, _HIDDEN)
     try:
         data = read_file(path)
     except ImageError as error:
         return Skipped(name, str(error))
     if identify(data) is None and path.suffix.lower() not in SUFFIXES:
-        return Skipped(name, "not an image")
+        return Skipped(name, _NO_IMAGE)
     return Photo(name, relative.parts[0], hashlib.sha256(data).hexdigest())
 
 
@@ -153,7 +158,7 @@ def _hidden(name: str) -> bool:
 
 
 def _outside_reason(name: str) -> str:
-    return "hidden file" if _hidden(name) else "outside the class folders"
+    return _HIDDEN if _hidden(name) else "outside the class folders"
 
 
 def _require_folder(root: Path, *, given: str | Path) -> None:

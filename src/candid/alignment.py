@@ -1,0 +1,168 @@
+"""Do two thumbnails show the same picture, up to re-encoding, scale, mirroring and cropping?
+
+Two steps, because the first is cheap and the second is sure:
+
+1. *Windows.* Each thumbnail is described by 49 windows of it (the whole, and what a crop of 10 or
+   20 % would have left), each averaged to 16×16 and normalised. A picture matches a crop of another
+   where its whole correlates with one of the other's windows. This costs one matrix product.
+2. *Registration.* From the best window on, an affine map is fitted by enhanced correlation
+   (Evangelidis and Psarakis, 2008, in OpenCV), and what counts is the correlation of the *details*
+   (a band-pass) under that map. Copies keep their details wherever they came from; two photos of
+   one scene share light and layout, but not the details.
+
+The thresholds are measured by ``benchmarks/duplicates.py``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise, product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Correlation of the best window from which on a pair is registered.
+WINDOW_CORRELATION = 0.75
+#: Correlation of the details from which on two pictures are the same.
+DETAIL_CORRELATION = 0.965
+
+_GRID = 16
+_SPANS = ((0.0, 1.0), *((start * 0.1, 0.9) for start in (0, 0.5, 1)))
+_SPANS = (*_SPANS, *((start * 0.2, 0.8) for start in (0, 0.5, 1)))
+_WINDOWS = tuple(product(_SPANS, _SPANS))
+_BAND_PX = (1.0, 5.0)  # standard deviations of the two Gaussians whose difference is the band
+_MARGIN_PX = 4
+_MAX_SHEAR = 0.06
+_SCALES = (0.65, 1.2)
+
+Grey = NDArray[np.uint8]
+Values = NDArray[np.float32]
+
+
+class _Match(NamedTuple):
+    correlation: float
+    window: int
+    part: Grey  # the thumbnail that is a window of
+    whole: Grey  # this one
+
+
+def describe(thumbnails: Grey) -> Values:
+    """Describe thumbnails by their windows.
+
+    Args:
+        thumbnails: uint8 ``(n, s, s)``.
+
+    Returns:
+        float32 ``(n, 49, 256)``, each row of mean 0 and length 1 (0 where the window is flat).
+    """
+    sample = _samplers(thumbnails.shape[1])
+    rows = np.einsum("hgt,ntu->nhgu", sample, thumbnails.astype(np.float32), optimize=True)
+    windows = np.einsum("nhgu,kcu->nhkgc", rows, sample, optimize=True)
+    flat = windows.reshape(len(thumbnails), len(_WINDOWS), _GRID * _GRID)
+    centred = flat - flat.mean(axis=-1, keepdims=True)
+    length = np.linalg.norm(centred, axis=-1, keepdims=True)
+    return np.asarray(centred / np.maximum(length, 1e-3), np.float32)
+
+
+def same_picture(a: Grey, b: Grey, described_a: Values, described_b: Values) -> float:
+    """How sure it is that two thumbnails show one picture.
+
+    Args:
+        a: uint8 ``(s, s)``.
+        b: uint8 ``(s, s)``.
+        described_a: float32 ``(49, 256)``, from `describe`.
+        described_b: float32 ``(49, 256)``.
+
+    Returns:
+        The correlation of their details, -1 to 1, where they are worth registering; else 0. They
+        are the same from `DETAIL_CORRELATION` on.
+    """
+    match = max(_candidates(a, b, described_a, described_b), key=lambda m: m.correlation)
+    if match.correlation < WINDOW_CORRELATION:
+        return 0.0
+    return _register(match)
+
+
+def _candidates(a: Grey, b: Grey, of_a: Values, of_b: Values) -> list[_Match]:
+    """Each as a window of the other, as it is and mirrored."""
+
+    def best(whole_of_part: Values, windows: Values, part: Grey, whole: Grey) -> _Match:
+        correlations = windows @ whole_of_part
+        window = int(correlations.argmax())
+        return _Match(float(correlations[window]), window, part, whole)
+
+    return [
+        best(of_a[0], of_b, a, b),
+        best(of_b[0], of_a, b, a),
+        best(_mirror(of_a[0]), of_b, a[:, ::-1], b),
+        best(_mirror(of_b[0]), of_a, b[:, ::-1], a),
+    ]
+
+
+def _mirror(described: Values) -> Values:
+    return described.reshape(_GRID, _GRID)[:, ::-1].reshape(-1)
+
+
+def _register(match: _Match) -> float:
+    import cv2
+
+    part = np.ascontiguousarray(match.part, np.float32)
+    whole = np.ascontiguousarray(match.whole, np.float32)
+    start = _window_map(match.window, len(part))
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 1e-3)
+    try:
+        _, fitted = cv2.findTransformECC(part, whole, start.copy(), 3, stop, None, 3)
+    except cv2.error:  # it did not converge, as on a smooth sky: the window itself has to do
+        fitted = start
+    (x_scale, x_shear, _), (y_shear, y_scale, _) = fitted
+    if max(abs(x_shear), abs(y_shear)) > _MAX_SHEAR:
+        return 0.0
+    if not (_SCALES[0] < min(x_scale, y_scale) and max(x_scale, y_scale) < _SCALES[1]):
+        return 0.0
+    mapped = cv2.warpAffine(
+        whole,
+        fitted,
+        (len(part), len(part)),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return _correlate(_details(part), _details(mapped))
+
+
+def _details(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    import cv2
+
+    fine, coarse = (cv2.GaussianBlur(values, (0, 0), sigma) for sigma in _BAND_PX)
+    inner = slice(_MARGIN_PX, -_MARGIN_PX)
+    return np.asarray((fine - coarse)[inner, inner], np.float32)
+
+
+def _correlate(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).sum() / max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1e-6))
+
+
+def _window_map(window: int, size_px: int) -> NDArray[np.float32]:
+    """The affine map from a thumbnail's pixels to the window's, as OpenCV wants it, ``(2, 3)``."""
+    (y, height), (x, width) = _WINDOWS[window]
+    half = 0.5
+    return np.array(
+        [
+            [width, 0, x * size_px + width * half - half],
+            [0, height, y * size_px + height * half - half],
+        ],
+        np.float32,
+    )
+
+
+@cache
+def _samplers(size_px: int) -> NDArray[np.float32]:
+    """Matrices ``(7, 16, size_px)`` that average a span of a line into 16 cells, by area."""
+    matrices = np.zeros((len(_SPANS), _GRID, size_px), np.float32)
+    pixels = np.arange(size_px)
+    for matrix, (start, length) in zip(matrices, _SPANS, strict=True):
+        edges = (start + length * np.arange(_GRID + 1) / _GRID) * size_px
+        for cell, (low, high) in enumerate(pairwise(edges)):
+            matrix[cell] = np.clip(np.minimum(high, pixels + 1) - np.maximum(low, pixels), 0, None)
+    return np.asarray(matrices / matrices.sum(axis=-1, keepdims=True), np.float32)

@@ -1,0 +1,103 @@
+"""Deals whole units into parts by share: stratified, random by content, and the same every time.
+
+Parts of a split and folds of a cross-validation are both dealt here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def count_by_unit(labels: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count the images of each class in each unit, int64 ``(num_units, num_classes)``."""
+    counts = np.zeros((int(units.max()) + 1, int(labels.max()) + 1), np.int64)
+    np.add.at(counts, (units, labels), 1)
+    return counts
+
+
+def deal(
+    counts: NDArray[np.int64],
+    keys: Sequence[str],
+    shares: Sequence[float],
+    *,
+    seed: int,
+    fixed: Mapping[int, int] | None = None,
+) -> NDArray[np.int64]:
+    """Deal units into parts so that every part gets its share of every class.
+
+    Each part has a whole-numbered target for each class. Units are dealt one by one, large ones
+    first, at random in proportion to what the parts still lack, among those that lack enough to
+    take the unit whole; so single images end exactly on the targets.
+
+    Args:
+        counts: int64 ``(u, k)``, images of each class in each unit; a unit stays whole.
+        keys: What identifies each unit by content. The result depends on nothing else: not on the
+            order of the units, nor on any name.
+        shares: The share of each part, summing to 1.
+        seed: Another seed, another deal.
+        fixed: Units that have their part already.
+
+    Returns:
+        int64 ``(u,)``, the part of each unit.
+    """
+    parts = np.full(len(counts), -1, np.int64)
+    lacking = _targets(counts.sum(axis=0), shares).astype(np.float64)
+    for unit, part in (fixed or {}).items():
+        parts[unit] = part
+        lacking[:, part] -= counts[unit]
+    drawn = [hashlib.sha256(f"{seed}:{key}".encode()).digest() for key in keys]
+    order = sorted(range(len(counts)), key=lambda unit: (-counts[unit].sum(), drawn[unit]))
+    for unit in order:
+        if parts[unit] < 0:
+            uniform = int.from_bytes(drawn[unit][:7], "big") / 2**56
+            parts[unit] = _choose(counts[unit], lacking, uniform)
+            lacking[:, parts[unit]] -= counts[unit]
+    return parts
+
+
+def deal_folds(
+    labels: NDArray[np.int64],
+    units: NDArray[np.int64],
+    keys: Sequence[str],
+    *,
+    num_folds: int,
+    seed: int,
+) -> NDArray[np.int64]:
+    """Deal images into folds, whole units only, stratified by class.
+
+    Args:
+        labels: int64 ``(n,)``.
+        units: int64 ``(n,)``, numbered from 0 without gaps.
+        keys: A key a unit; see `deal`.
+        num_folds: How many folds.
+        seed: Another seed, other folds.
+
+    Returns:
+        int64 ``(n,)``, the fold of each image.
+    """
+    counts = count_by_unit(labels, units)
+    return deal(counts, keys, [1 / num_folds] * num_folds, seed=seed)[units]
+
+
+def _choose(count: NDArray[np.int64], lacking: NDArray[np.float64], uniform: float) -> int:
+    has = count > 0
+    room = np.where((lacking[has] >= count[has, None]).all(axis=0), count @ lacking, 0.0)
+    if room.sum() <= 0:
+        return int(np.argmax(count @ lacking))
+    return int(np.searchsorted(np.cumsum(room) / room.sum(), uniform, side="right"))
+
+
+def _targets(totals: NDArray[np.int64], shares: Sequence[float]) -> NDArray[np.int64]:
+    """Whole targets ``(k, parts)`` by the largest remainder; of equal ones the last part's."""
+    exact = np.outer(totals, shares)
+    targets = np.floor(exact + 1e-9).astype(np.int64)
+    for row, wanted, total in zip(targets, exact, totals, strict=True):
+        remainders = wanted - row
+        ranked = sorted(range(len(shares)), key=lambda p: (-round(remainders[p], 9), -p))
+        for part in ranked[: int(total - row.sum())]:
+            row[part] += 1
+    return targets

@@ -1,0 +1,196 @@
+"""What Candid sees in each photo: an embedding and a thumbnail, computed once a content.
+
+    bytes ─ decode ─▶ pixels ─┬─ backbone ─▶ embedding   (n, d) float32, in memory
+                              └─ shrink ───▶ thumbnail   64×64 grey, in the cache until asked for
+
+Both go into the cache under the photo's content, so a second run reads no photo again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.cache import Cache
+from candid.catalog import Catalog, Skipped
+from candid.errors import CandidError, ImageError
+from candid.images import PixelContract, decode, read_file
+from candid.progress import Progress, Silent
+
+#: Height and width of a thumbnail.
+THUMBNAIL_PX = 64
+_CHUNK = 4  # photos that one thread decodes and embeds at a time; bounds the pixels in memory
+_CHUNKS_AHEAD = 8
+
+
+class Embeds(Protocol):
+    """An embedder: see `candid.backbones.embedder.Embedder`."""
+
+    fingerprint: str
+
+    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed uint8 ``(n, s, s, 3)`` pictures as float32 ``(n, d)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Features:
+    """What was seen in a catalog's photos.
+
+    Attributes:
+        catalog: The photos that could be read; the others are among its ``skipped``.
+        embeddings: float32 ``(n, d)``, a row a photo, in the catalog's order.
+        thumbnails: Gives the thumbnails of some contents.
+    """
+
+    catalog: Catalog
+    embeddings: NDArray[np.float32]
+    thumbnails: Thumbnails
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """Grey thumbnails by content, read from the cache when they are asked for."""
+
+    cache: Cache
+    kind: str
+
+    def get(self, contents: Sequence[str]) -> NDArray[np.uint8]:
+        """Thumbnails, uint8 ``(n, 64, 64)``, in the order asked for."""
+        found = dict(self.cache.get(self.kind, list(dict.fromkeys(contents))))
+        if not found.keys() >= set(contents):  # a full disk, or somebody emptied it meanwhile
+            raise CandidError(
+                "the cache lost rows while it was in use. Free some disk space, or point "
+                "CANDID_CACHE at another folder, and run the command again."
+            )
+        shape = (THUMBNAIL_PX, THUMBNAIL_PX)
+        return np.stack([np.frombuffer(found[c], np.uint8).reshape(shape) for c in contents])
+
+
+def look(
+    catalog: Catalog,
+    embedder: Embeds,
+    contract: PixelContract,
+    *,
+    cache: Cache,
+    progress: Progress | None = None,
+) -> Features:
+    """Decode and embed every photo that the cache does not know yet.
+
+    Args:
+        catalog: The photos.
+        embedder: Turns pixels into embeddings.
+        contract: How photos become pixels; its size is the embedder's.
+        cache: Where embeddings and thumbnails are kept.
+        progress: Told how far it is.
+
+    Returns:
+        The features of the photos that gave pixels.
+    """
+    kinds = f"embedding:{contract.key}:{embedder.fingerprint[:24]}", f"thumbnail:{contract.key}"
+    files = {photo.content: catalog.file(photo) for photo in catalog.photos}
+    contents = list(files)
+    known = _known(cache, kinds, contents)
+    missing = [content for content in contents if content not in known]
+    reasons: dict[str, str] = {}
+    if missing:
+        with (progress or Silent()).step("Looking at the photos", len(missing)) as advance:
+            for seen in _look_at({c: files[c] for c in missing}, embedder, contract):
+                cache.put(kinds[1], [(c, thumbnail) for c, thumbnail in seen.thumbnails.items()])
+                cache.put(kinds[0], [(c, row.tobytes()) for c, row in seen.embeddings.items()])
+                known |= seen.embeddings
+                reasons |= seen.reasons
+                advance(len(seen.embeddings) + len(seen.reasons))
+    return _gather(catalog, known, reasons, Thumbnails(cache, kinds[1]))
+
+
+def _known(
+    cache: Cache, kinds: tuple[str, str], contents: list[str]
+) -> dict[str, NDArray[np.float32]]:
+    """Embeddings of the contents whose thumbnail is there too."""
+    embeddings = {c: np.frombuffer(v, np.float32) for c, v in cache.get(kinds[0], contents)}
+    size = THUMBNAIL_PX * THUMBNAIL_PX
+    whole = {content for content, value in cache.get(kinds[1], contents) if len(value) == size}
+    return {content: row for content, row in embeddings.items() if content in whole}
+
+
+def shrink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Make the thumbnail, uint8 ``(64, 64)`` grey, of a picture, uint8 ``(s, s, 3)`` RGB."""
+    import cv2
+
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    size = (THUMBNAIL_PX, THUMBNAIL_PX)
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    embeddings: dict[str, NDArray[np.float32]]
+    thumbnails: dict[str, bytes]
+    reasons: dict[str, str]
+
+
+def _look_at(files: dict[str, Path], embedder: Embeds, contract: PixelContract) -> Iterator[_Seen]:
+    """Decode and embed in threads.
+
+    Each thread takes a few photos all the way, with one thread in the embedder: on two cores that
+    is 1.6 times faster than decoding in some threads while others share one picture's layers.
+    """
+    items = iter(files.items())
+    chunks = iter(lambda: list(islice(items, _CHUNK)), [])
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+
+        def begin(count: int) -> list[Future[_Seen]]:
+            return [
+                pool.submit(_look_at_some, dict(chunk), embedder, contract)
+                for chunk in islice(chunks, count)
+            ]
+
+        waiting = deque(begin(_CHUNKS_AHEAD))
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(begin(1))
+        finally:  # Ctrl-C: what has not begun is not begun
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _look_at_some(files: dict[str, Path], embedder: Embeds, contract: PixelContract) -> _Seen:
+    pixels: dict[str, NDArray[np.uint8]] = {}
+    reasons: dict[str, str] = {}
+    for content, file in files.items():
+        try:
+            pixels[content] = decode(read_file(file), contract)
+        except ImageError as error:
+            reasons[content] = str(error)
+    if not pixels:
+        return _Seen({}, {}, reasons)
+    rows = embedder.embed(np.stack(list(pixels.values())))
+    thumbnails = {content: shrink(picture).tobytes() for content, picture in pixels.items()}
+    return _Seen(dict(zip(pixels, rows, strict=True)), thumbnails, reasons)
+
+
+def _gather(
+    catalog: Catalog,
+    known: dict[str, NDArray[np.float32]],
+    reasons: dict[str, str],
+    thumbnails: Thumbnails,
+) -> Features:
+    unreadable = [
+        Skipped(photo.path, reasons[photo.content])
+        for photo in catalog.photos
+        if photo.content in reasons
+    ]
+    readable = catalog.without(unreadable)
+    rows = [known[photo.content] for photo in readable.photos]
+    embeddings = np.stack(rows) if rows else np.empty((0, 0), np.float32)
+    return Features(readable, embeddings, thumbnails)

@@ -1,0 +1,89 @@
+"""Shows how far a long step is: a bar on a terminal, plain lines elsewhere. Always on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+Advance = Callable[[int], None]
+
+_LINE_EVERY_S = 10.0
+
+
+class Progress(Protocol):
+    """What a long step reports to."""
+
+    @contextmanager
+    def step(self, title: str, total: int) -> Iterator[Advance]:
+        """Begin a step of ``total`` units; call what it gives with the units just done."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Tell something once."""
+        ...
+
+
+class Silent:
+    """Reports nothing; for use as a library."""
+
+    @contextmanager
+    def step(self, title: str, total: int) -> Iterator[Advance]:  # noqa: ARG002
+        """Begin a step that nobody watches."""
+        yield lambda _: None
+
+    def say(self, line: str) -> None:
+        """Tell nobody."""
+
+
+class Lines:
+    """Plain lines for a log: one when a step ends, and one every ten seconds of a long one."""
+
+    @contextmanager
+    def step(self, title: str, total: int) -> Iterator[Advance]:
+        """Begin a step."""
+        started = shown = time.monotonic()
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done, shown
+            done += count
+            now = time.monotonic()
+            if now - shown >= _LINE_EVERY_S and done < total:
+                shown = now
+                self.say(f"{title}: {done} of {total}")
+
+        yield advance
+        self.say(f"{title}: {done} in {time.monotonic() - started:.1f} s")
+
+    def say(self, line: str) -> None:
+        """Write a line to stderr."""
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+class Bars:
+    """Bars on a terminal, by Rich."""
+
+    @contextmanager
+    def step(self, title: str, total: int) -> Iterator[Advance]:
+        """Begin a step."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        console = Console(stderr=True)
+        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with RichProgress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(title, total=total)
+            yield lambda count: bar.advance(task, count)
+
+    def say(self, line: str) -> None:
+        """Write a line to stderr."""
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def for_terminal() -> Progress:
+    """Bars where stderr is a terminal, lines elsewhere."""
+    return Bars() if sys.stderr.isatty() else Lines()

@@ -1,0 +1,30 @@
+"""What every recipe hands over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from candid.images import PixelContract
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model and how it came about.
+
+    Attributes:
+        model: A serialised ONNX graph. Its input is ``image``, uint8 ``(n, s, s, 3)`` RGB; its
+            outputs are ``probabilities``, float32 ``(n, k)``, a column a class, each row summing
+            to 1; ``embedding``, float32 ``(n, d)``; and, where the head is linear, ``heatmap``,
+            float32 ``(n, k, h, w)``, what each place adds to each class's score.
+        contract: How bytes become its input.
+        history: A row an epoch, or a row a strength tried: what ``history.csv`` will hold.
+        settings: What was chosen, for ``candid.json``; JSON values only.
+        complete: False when training was interrupted and this is what there was by then.
+    """
+
+    model: bytes
+    contract: PixelContract
+    history: tuple[Mapping[str, float], ...]
+    settings: Mapping[str, object]
+    complete: bool = True
