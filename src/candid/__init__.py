@@ -1,3 +1,62 @@
-"""From a folder of photos to a classifier, and an honest figure of how good it is."""
+"""From a folder of photos to a classifier, and an honest figure of how good it is.
+
+Example:
+    >>> import candid
+    >>> run = candid.train("data")  # doctest: +SKIP
+    >>> candid.load("runs/latest").predict("photo.jpg").label  # doctest: +SKIP
+    'happy'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from candid.classifier import Classifier as Classifier
+    from candid.classifier import Prediction as Prediction
+    from candid.classifier import load as load
+    from candid.data import SplitOptions as SplitOptions
+    from candid.errors import CandidError as CandidError
+    from candid.evaluation.run import evaluate_run as evaluate
+    from candid.run_files import TrainOptions as TrainOptions
+    from candid.training import train as train
+
+# Imported on first use (PEP 562): `import candid` costs nothing, and predicting never imports what
+# only training needs.
+_PUBLIC = {
+    "CandidError": ("candid.errors", "CandidError"),
+    "Classifier": ("candid.classifier", "Classifier"),
+    "Prediction": ("candid.classifier", "Prediction"),
+    "SplitOptions": ("candid.data", "SplitOptions"),
+    "TrainOptions": ("candid.run_files", "TrainOptions"),
+    "evaluate": ("candid.evaluation.run", "evaluate_run"),
+    "load": ("candid.classifier", "load"),
+    "train": ("candid.training", "train"),
+}
+
+__all__ = [
+    "CandidError",
+    "Classifier",
+    "Prediction",
+    "SplitOptions",
+    "TrainOptions",
+    "evaluate",
+    "load",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'candid' has no attribute {name!r}")
+    module, attribute = _PUBLIC[name]
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -61,9 +61,12 @@ class Cache:
             self._write(filled)
         except sqlite3.OperationalError:  # disk full, read-only or locked: not kept, and no harm
             return
+        except sqlite3.ProgrammingError:  # closed, or another thread's: our mistake, no damage
+            raise
         except sqlite3.DatabaseError:
             self._begin_anew()
-            self._write(filled)
+            with suppress(sqlite3.OperationalError):
+                self._write(filled)
 
     def close(self) -> None:
         """Close the file."""
@@ -80,6 +83,8 @@ class Cache:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.OperationalError:
             return []
+        except sqlite3.ProgrammingError:
+            raise
         except sqlite3.DatabaseError:
             self._begin_anew()
             return []

@@ -17,6 +17,7 @@ PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test
 
 _HIDDEN = "hidden file"
 _NO_IMAGE = "not an image"
+_CLOSED = "a folder that can't be opened"
 #: Reasons of files that nobody would expect to be classified.
 NOT_IMAGES = frozenset({_HIDDEN, _NO_IMAGE})
 
@@ -119,16 +120,32 @@ def find_images(folder: Path) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder; one that was visited already, by whatever link, is not again."""
-    visited: set[tuple[int, int]] = set()
-    for current, folders, files in os.walk(folder, followlinks=True):
-        status = Path(current).stat()
-        if (status.st_dev, status.st_ino) in visited:
+    """All files below a folder, and the folders there that can't be opened.
+
+    A folder that was visited already, by whatever link, is not again; nor is one that holds this
+    folder, for it would bring the photos of the other classes in.
+    """
+    visited = {_identity(above) for above in (folder.parent, *folder.resolve().parents)}
+    closed: list[Path] = []
+    walk = os.walk(folder, followlinks=True, onerror=lambda error: closed.append(_culprit(error)))
+    for current, folders, files in walk:
+        identity = _identity(Path(current))
+        if identity in visited:
             folders.clear()
             continue
-        visited.add((status.st_dev, status.st_ino))
+        visited.add(identity)
         folders[:] = sorted(name for name in folders if not _hidden(name))
         yield from (Path(current) / name for name in files)
+    yield from closed
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _culprit(error: OSError) -> Path:
+    return Path(error.filename)
 
 
 def _look(path: Path, root: Path) -> Photo | Skipped:
@@ -139,7 +156,7 @@ def _look(path: Path, root: Path) -> Photo | Skipped:
     try:
         data = read_file(path)
     except ImageError as error:
-        return Skipped(name, str(error))
+        return Skipped(name, _CLOSED if path.is_dir() else str(error))
     if identify(data) is None and path.suffix.lower() not in SUFFIXES:
         return Skipped(name, _NO_IMAGE)
     return Photo(name, relative.parts[0], hashlib.sha256(data).hexdigest())
@@ -162,9 +179,10 @@ def _outside_reason(name: str) -> str:
 
 
 def _require_folder(root: Path, *, given: str | Path) -> None:
-    if root.is_dir():
+    if root.is_dir() and os.access(root, os.R_OK | os.X_OK):
         return
-    what = "is a file" if root.exists() else "does not exist"
+    what = "is a file" if root.is_file() else "does not exist"
+    what = "can't be opened (permission denied)" if root.is_dir() else what
     raise DataError(
         f"{given} {what}; expected a folder with one sub-folder per class, "
         "such as data/happy and data/sad."

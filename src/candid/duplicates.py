@@ -5,13 +5,16 @@ Candidates come from three sides, and each pair of them has to pass `candid.alig
 - the same bytes (these need no proof),
 - a perceptual hash, alike as it is or mirrored (finds re-encoded and shrunken copies),
 - the nearest neighbours by embedding (finds cropped and mirrored ones too).
+
+Two photos of different classes have to be alike in every place: one face happy and the same face
+sad are what there is to tell apart. Within a class a wrong join costs nothing, a missed copy leaks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +50,11 @@ class Copy:
     correlation: float
 
 
+class _Picture(NamedTuple):
+    content: str
+    labels: frozenset[str]
+
+
 @dataclass(frozen=True)
 class Groups:
     """The pictures of a catalog.
@@ -76,13 +84,19 @@ def find_duplicates(features: Features, *, progress: Progress | None = None) -> 
         The groups; a photo without copies is alone in its own.
     """
     photos = features.catalog.photos
+    if not photos:
+        return Groups(np.empty(0, np.int64), ())
     places: dict[str, list[int]] = {}
     for place, photo in enumerate(photos):
         places.setdefault(photo.content, []).append(place)
     exact = [Copy(p[0], other, "exact", 1.0) for p in places.values() for other in p[1:]]
     first = np.array([p[0] for p in places.values()], np.int64)
+    pictures = [
+        _Picture(content, frozenset(photos[place].label for place in shown))
+        for content, shown in places.items()
+    ]
     near = _near_copies(
-        list(places), features.embeddings[first], features.thumbnails, progress or Silent()
+        pictures, features.embeddings[first], features.thumbnails, progress or Silent()
     )
     copies = exact + [Copy(int(first[a]), int(first[b]), "near", c) for a, b, c in near]
     copies.sort(key=lambda copy: (copy.first, copy.second))
@@ -116,31 +130,34 @@ def connect(count: int, pairs: list[tuple[int, int]]) -> NDArray[np.int64]:
 
 
 def _near_copies(
-    contents: list[str],
+    pictures: list[_Picture],
     embeddings: NDArray[np.float32],
     thumbnails: Thumbnails,
     progress: Progress,
 ) -> list[tuple[int, int, float]]:
-    """Pairs of places in ``contents`` that show the same picture, with the correlation."""
-    signs = _hash_all(contents, thumbnails)
+    """Pairs of places in ``pictures`` that show the same, with the correlation."""
+    signs = _hash_all([picture.content for picture in pictures], thumbnails)
     pairs = np.unique(np.concatenate([_by_embedding(embeddings), _by_hash(*signs)]), axis=0)
     found = []
     with progress.step("Comparing look-alikes", len(pairs)) as advance:
         for start in range(0, len(pairs), _PAIRS_BLOCK):
             block = pairs[start : start + _PAIRS_BLOCK]
-            found += list(_verify(block, contents, thumbnails))
+            found += list(_verify(block, pictures, thumbnails))
             advance(len(block))
     return found
 
 
 def _verify(
-    pairs: NDArray[np.int64], contents: list[str], thumbnails: Thumbnails
+    pairs: NDArray[np.int64], pictures: list[_Picture], thumbnails: Thumbnails
 ) -> Iterator[tuple[int, int, float]]:
     involved, places = np.unique(pairs, return_inverse=True)
-    pictures = thumbnails.get([contents[place] for place in involved])
-    described = describe(pictures)
+    grey = thumbnails.get([pictures[place].content for place in involved])
+    described = describe(grey)
     for (a, b), (i, j) in zip(pairs, places.reshape(pairs.shape), strict=True):
-        correlation = same_picture(pictures[i], pictures[j], described[i], described[j])
+        two_classes = not pictures[a].labels & pictures[b].labels
+        correlation = same_picture(
+            grey[i], grey[j], described[i], described[j], everywhere=two_classes
+        )
         if correlation >= DETAIL_CORRELATION:
             yield int(a), int(b), correlation
 

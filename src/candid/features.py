@@ -8,6 +8,7 @@ Both go into the cache under the photo's content, so a second run reads no photo
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -169,7 +170,10 @@ def _look_at_some(files: dict[str, Path], embedder: Embeds, contract: PixelContr
     reasons: dict[str, str] = {}
     for content, file in files.items():
         try:
-            pixels[content] = decode(read_file(file), contract)
+            data = read_file(file)
+            if hashlib.sha256(data).hexdigest() != content:  # the cache must not keep it under this
+                raise ImageError("changed while Candid was at work")
+            pixels[content] = decode(data, contract)
         except ImageError as error:
             reasons[content] = str(error)
     if not pixels:

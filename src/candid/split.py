@@ -84,6 +84,9 @@ def split(
 
     Returns:
         The split.
+
+    Raises:
+        UsageError: The user's groups name other paths than the catalog's.
     """
     photos = catalog.photos
     numbers = {name: i for i, name in enumerate(catalog.classes)}
@@ -177,7 +180,7 @@ def _read_csv(
     file: Path, columns: set[str], error: type[UsageError] | type[SplitError]
 ) -> list[dict[str, str]]:
     try:
-        with file.open(newline="", encoding="utf-8") as lines:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
             found = set(reader.fieldnames or ())
             rows = [{key: value or "" for key, value in row.items() if key} for row in reader]
@@ -203,6 +206,11 @@ def _merge(
     photos: tuple[Photo, ...], pictures: NDArray[np.int64], group_by: Mapping[str, str]
 ) -> NDArray[np.int64]:
     """Units: photos that share a picture or a group of the user's, however indirectly."""
+    if photos and group_by and not any(photo.path in group_by for photo in photos):
+        raise UsageError(
+            f"the groups name no photo of the folder. Expected paths like {photos[0].path}, "
+            f"received {next(iter(group_by))}."
+        )
     members: dict[tuple[str, str | int], list[int]] = {}
     for place, photo in enumerate(photos):
         members.setdefault(("picture", int(pictures[place])), []).append(place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -31,7 +32,7 @@ class Embedder:
     """
 
     def __init__(self, backbone: Backbone, *, num_threads: int = 0) -> None:
-        """Build the graph and start the runtime.
+        """Build the graph.
 
         Args:
             backbone: What `get` returned.
@@ -44,9 +45,15 @@ class Embedder:
         model = build(backbone).SerializeToString()
         self.backbone = backbone
         self.fingerprint = hashlib.sha256(model).hexdigest()
+        self._model = model
+        self._num_threads = num_threads
+
+    @cached_property
+    def _session(self) -> ort.InferenceSession:
+        """Started by the first picture: where the cache knows them all, it never is."""
         options = ort.SessionOptions()
-        options.intra_op_num_threads = num_threads
-        self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        options.intra_op_num_threads = self._num_threads
+        return ort.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed pictures.

@@ -81,7 +81,7 @@ class GraphBuilder:
         """Add an initialiser and return its name, numbered if the name is taken."""
         name = self._unused(name)
         self._claim(name)
-        initializer = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        initializer = numpy_helper.from_array(np.asarray(value, order="C"), name)
         self._model.graph.initializer.append(initializer)
         return name
 

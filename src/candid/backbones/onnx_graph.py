@@ -27,7 +27,8 @@ def build_onnx(
     the graph, batch normalisation is folded into the convolutions. Its outputs are
 
     - ``embedding``, float32 ``(n, 1280)``: the mean of the features over the picture,
-    - ``features``, float32 ``(n, 1280, h, w)``: the head's activations before that mean,
+    - ``features``, float32 ``(n, 1280, h, w)``: the head's activations before that mean; with
+      ``spec.mirror`` themselves the mean of the picture's and, flipped back, its mirror image's,
     - ``logits``, float32 ``(n, 1000)``: the scores of ImageNet's classes.
 
     Args:
@@ -71,16 +72,45 @@ class _Network:
         for block in self._spec.blocks:
             x = self._block(x, block)
         x = self._conv(x, "head", self._weights.convs["head"])
-        return self._relu6(x, "features")
+        if not self._spec.mirror:
+            return self._relu6(x, "features")
+        return self._unmirrored(self._relu6(x))
 
     def _centred(self) -> str:
         size = self.side_px
         image = self.graph.input("image", np.uint8, ("n", size, size, 3))
         # Moved while a pixel is still one byte, which is a quarter of the memory traffic.
         planes = self.graph.node("Transpose", image, perm=[0, 3, 1, 2])
+        if self._spec.mirror:
+            planes = self.graph.node("Concat", planes, self._flip(planes), axis=0)
         x = self.graph.node("Cast", planes, to=1)
         mean = np.array(self._spec.mean, np.float32).reshape(1, 3, 1, 1)
         return self.graph.node("Sub", x, self.graph.constant("mean", mean))
+
+    def _flip(self, x: str) -> str:
+        """Mirror ``(n, c, h, w)`` from left to right."""
+        first, last, axis, step = (
+            self.graph.constant(name, np.array([value], np.int64))
+            for name, value in (
+                ("flip.first", -1),
+                ("flip.last", np.iinfo(np.int64).min),
+                ("flip.axis", 3),
+                ("flip.step", -1),
+            )
+        )
+        return self.graph.node("Slice", x, first, last, axis, step)
+
+    def _unmirrored(self, x: str) -> str:
+        """The mean of the pictures' features and, flipped back, of their mirror images'."""
+        shape = (2, -1, self._spec.num_features, self.side_px, self.side_px)
+        pairs = self.graph.node("Reshape", x, self.graph.constant("pairs", np.array(shape)))
+        plain, mirrored = (
+            self.graph.node("Gather", pairs, self.graph.constant(name, np.array(place)), axis=0)
+            for name, place in (("plain", 0), ("mirrored", 1))
+        )
+        total = self.graph.node("Add", plain, self._flip(mirrored))
+        half = self.graph.constant("half", np.array(0.5, np.float32))
+        return self.graph.node("Mul", total, half, output="features")
 
     def _stem(self) -> ConvWeights:
         """The stem with the division by `std` in its kernel.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Backbone = BackboneSpec | OnnxFile
 
-DEFAULT: Final = LITE0.name
+DEFAULT: Final = LITE2.name
 BUNDLED: Final = {spec.name: spec for spec in (LITE0, LITE2)}
 
 

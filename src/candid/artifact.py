@@ -1,0 +1,198 @@
+"""A run on disk: a folder that is whole or absent, and checked before anything is made of it.
+
+candid.json      written last: format version, classes, contract, figures, hashes of the files
+model.onnx       uint8 (n, s, s, 3) RGB → probabilities, embedding, heat map
+golden.npz       a few inputs and what the model answered to them
+split.csv  predictions.csv  history.csv  metrics.json  MODEL_CARD.md  tensorboard/  …
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from candid.errors import ArtifactError, UsageError
+
+FORMAT_VERSION: Final = 1
+MANIFEST: Final = "candid.json"
+MODEL: Final = "model.onnx"
+GOLDEN: Final = "golden.npz"
+SPLIT: Final = "split.csv"
+METRICS: Final = "metrics.json"
+#: What a run can't do without.
+_REQUIRED: Final = (MODEL, GOLDEN, SPLIT)
+_MAX_MANIFEST_BYTES: Final = 16 * 2**20
+
+
+def write_run(
+    folder: Path,
+    fill: Callable[[Path], dict[str, Any]],
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write a run, so that it is whole or absent whenever the process is killed.
+
+    Args:
+        folder: The run's folder.
+        fill: Writes the files into the temporary folder it is given and returns the manifest's
+            values; version and hashes are added here.
+        overwrite: Whether a run that is there already is replaced, once the new one is whole.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        UsageError: The folder is there already, or can't be written.
+    """
+    folder = folder.expanduser().absolute()
+    require_free(folder, overwrite=overwrite)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
+    except OSError as error:
+        raise UsageError(
+            f"{folder} can't be written: {error.strerror}. Choose another --run."
+        ) from error
+    try:
+        values = fill(partial)
+        _write_manifest(partial, values)
+        partial.chmod(0o755)
+        _move_into_place(partial, folder)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} can't be written: {error.strerror}. Free some space or choose another --run."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def require_free(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds something, unless it is a run that may be replaced.
+
+    Raises:
+        UsageError: It does.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    is_run = (folder / MANIFEST).is_file()
+    if is_run and overwrite:
+        return
+    remedy = (
+        "Choose another --run, or pass --overwrite to replace it."
+        if is_run
+        else ("It is no run, so it is not replaced; choose another --run.")
+    )
+    raise UsageError(f"{folder} exists already. {remedy}")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read and check a run: version, shape and the hash of every file, before anything is made.
+
+    Args:
+        folder: The run's folder.
+
+    Returns:
+        The values of ``candid.json``.
+
+    Raises:
+        ArtifactError: It is no run, of another version, or not as it was written.
+    """
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        raise ArtifactError(
+            f"{folder} is no run: it has no {MANIFEST}. Expected a folder that `candid train` "
+            "wrote, such as runs/latest."
+        )
+    try:
+        if manifest.stat().st_size > _MAX_MANIFEST_BYTES:
+            raise ValueError("it is too large")
+        values = json.loads(manifest.read_text(encoding="utf-8"))
+        version, files = values["format_version"], dict(values["files"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ArtifactError(
+            f"{manifest} can't be read ({error}); train again or restore it."
+        ) from error
+    if version != FORMAT_VERSION:
+        raise ArtifactError(
+            f"{folder} has format version {version!r}, expected {FORMAT_VERSION}. "
+            "Use the version of Candid that wrote it, or train again."
+        )
+    _check_files(folder, files)
+    return dict(values)
+
+
+def hash_file(file: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def point_latest(folder: Path) -> None:
+    """Let ``latest`` beside a run mean that run, by a link that is replaced at once."""
+    link = folder.parent / "latest"
+    if link.exists() and not link.is_symlink():
+        return
+    fresh = folder.parent / f".latest-{os.getpid()}"
+    try:
+        fresh.symlink_to(folder.name, target_is_directory=True)
+        fresh.replace(link)
+    except OSError:  # a file system without links: the newest run is found by its time
+        fresh.unlink(missing_ok=True)
+
+
+def find_run(folder: str | Path) -> Path:
+    """The folder of a run; ``…/latest`` is found where there is no such link, too.
+
+    Raises:
+        ArtifactError: There is none.
+    """
+    path = Path(folder).expanduser()
+    if path.is_dir():
+        return path
+    if path.name == "latest" and path.parent.is_dir():
+        runs = [m.parent for m in path.parent.glob(f"*/{MANIFEST}")]
+        if runs:
+            return max(runs, key=lambda run: (run / MANIFEST).stat().st_mtime)
+    raise ArtifactError(
+        f"there is no run at {folder}. Train one with `candid train DATA`, or name one with --run."
+    )
+
+
+def _check_files(folder: Path, files: dict[str, str]) -> None:
+    for name in (*_REQUIRED, *files):
+        file = folder / name
+        if name not in files:
+            raise ArtifactError(f"{folder / MANIFEST} does not list {name}; train again.")
+        if Path(name).name != name:
+            raise ArtifactError(f"{folder / MANIFEST} lists {name!r}, which is outside the run.")
+        if not file.is_file():
+            raise ArtifactError(f"{folder} lacks {name}; restore it or train again.")
+        if hash_file(file) != files[name]:
+            raise ArtifactError(
+                f"{file} is not as it was written: its SHA-256 does not match {MANIFEST}. "
+                "Restore it or train again."
+            )
+
+
+def _write_manifest(folder: Path, values: dict[str, Any]) -> None:
+    hashes = {file.name: hash_file(file) for file in sorted(folder.iterdir()) if file.is_file()}
+    whole = {"format_version": FORMAT_VERSION, **values, "files": hashes}
+    text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def _move_into_place(partial: Path, folder: Path) -> None:
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old-", dir=folder.parent))
+        folder.replace(old / "run")
+        partial.replace(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        partial.replace(folder)

@@ -1,0 +1,281 @@
+"""The command line. Only what parses arguments is imported here; each command imports its own."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from candid.errors import CandidError, UsageError
+
+if TYPE_CHECKING:
+    from candid.data import SplitOptions
+    from candid.printing import Form
+    from candid.split import Split
+
+app = typer.Typer(
+    name="candid",
+    help="From a folder of photos to a classifier, and an honest figure of how good it is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+_FOUND_SOMETHING = 1  # it ran, and there is something to look at, such as a bad file
+_KNOWN_ERROR = 2
+
+
+class RecipeName(StrEnum):
+    """A recipe to choose."""
+
+    transfer = "transfer"
+    cnn = "cnn"
+
+
+class FitName(StrEnum):
+    """How a photo is brought to a square."""
+
+    squash = "squash"
+    crop = "crop"
+    pad = "pad"
+
+
+Data = Annotated[Path, typer.Argument(help="A folder with one sub-folder of photos per class.")]
+Seed = Annotated[int, typer.Option(help="Another seed, another deal of the photos.")]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(
+        help="Photos that belong together (a patient, a session): a regular expression on the "
+        "path, or a CSV file with the columns path and group."
+    ),
+]
+Backbone = Annotated[
+    str | None,
+    typer.Option(help="efficientnet-lite2 (the default), efficientnet-lite0, or an ONNX file."),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(help="Two classes: above it the alphabetically second one is predicted. [0.5]"),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _candid(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from candid import __version__
+
+        typer.echo(f"candid {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def train(
+    data: Data,
+    run: Annotated[
+        Path | None, typer.Option(help="Where the run is written. [runs/<folder>-<recipe>-<n>]")
+    ] = None,
+    recipe: Annotated[RecipeName, typer.Option(help="How it is trained.")] = RecipeName.transfer,
+    seed: Seed = 0,
+    split: Annotated[
+        Path | None, typer.Option(help="An earlier split.csv: its photos keep their part.")
+    ] = None,
+    group_by: GroupBy = None,
+    backbone: Backbone = None,
+    fit: Annotated[FitName, typer.Option(help="How photos are made square.")] = FitName.squash,
+    epochs: Annotated[int, typer.Option(help="Passes over the photos; cnn only.")] = 20,
+    threshold: Threshold = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace an earlier run there.")] = False,
+) -> None:
+    """Train a classifier on DATA and say how good it is."""
+    from candid.backbones import DEFAULT
+    from candid.progress import for_terminal
+    from candid.run_files import TrainOptions
+    from candid.training import train as train_run
+
+    options = TrainOptions(
+        recipe=recipe.value,
+        split=_split_options(seed, split, group_by),
+        backbone=backbone or DEFAULT,
+        fit=fit.value,
+        epochs=epochs,
+        threshold=0.5 if threshold is None else threshold,
+    )
+    made = train_run(data, run=run, options=options, overwrite=overwrite, progress=for_terminal())
+    _warn(made.notes)
+    if not made.complete:
+        _warn(["training was interrupted; the run holds the epochs that had ended"])
+    typer.echo(made.evaluation.to_text())
+    typer.echo(f"\nWritten to {made.folder}; open {made.folder}/report.html, or try")
+    typer.echo(f"  candid predict PHOTO --run {made.folder}")
+
+
+@app.command()
+def split(
+    data: Data,
+    to: Annotated[
+        Path | None, typer.Option(help="Write train/ val/ test/ trees of links to this folder.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Write path,class,part,group to this file; - for stdout.")
+    ] = None,
+    seed: Seed = 0,
+    previous: Annotated[
+        Path | None, typer.Option(help="An earlier split file: its photos keep their part.")
+    ] = None,
+    group_by: GroupBy = None,
+) -> None:
+    """Split DATA into train, val and test, copies of a photo kept together."""
+    from candid.data import prepare, split_prepared
+    from candid.progress import for_terminal
+    from candid.split import to_csv
+
+    options = _split_options(seed, previous, group_by)
+    progress = for_terminal()
+    if to is not None:
+        _require_absent(to)
+    prepared = prepare(data, progress=progress)
+    dealt = split_prepared(prepared, options)
+    _warn([*(f"{row.path} is left out: {row.reason}" for row in prepared.catalog.skipped)])
+    _warn(dealt.notes)
+    if csv is not None and str(csv) != "-":
+        _write(csv, to_csv(dealt))
+    if to is not None:
+        from candid.layout import write_links
+
+        layout = write_links(prepared.catalog, dealt, to)
+        if layout.num_unread_by_keras:
+            _warn(
+                [
+                    f"Keras' loader passes over {layout.num_unread_by_keras} files: it reads "
+                    "JPEG, PNG, BMP and GIF only"
+                ]
+            )
+    if str(csv) == "-" or (csv is None and to is None):
+        typer.echo(to_csv(dealt), nl=False)
+    _say_parts(dealt, prepared.groups.num_pictures)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")],
+    data: Annotated[
+        Path | None, typer.Argument(help="Another folder of the same classes to measure on.")
+    ] = None,
+    threshold: Threshold = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure RUN again on its test part, or on DATA that it was not trained on."""
+    from candid.evaluation.run import evaluate_run
+    from candid.progress import for_terminal
+
+    measured = evaluate_run(run, data, threshold=threshold, progress=for_terminal())
+    _warn(measured.notes)
+    if json:
+        _echo_json(measured.evaluation.to_json())
+    else:
+        typer.echo(measured.evaluation.to_text())
+
+
+@app.command()
+def predict(
+    paths: Annotated[
+        list[str], typer.Argument(help="Photos, folders, glob patterns, or - for a photo on stdin.")
+    ],
+    run: Annotated[Path, typer.Option(help="The run that predicts.")] = Path("runs/latest"),
+    threshold: Threshold = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Print path,label,probability,reason.")
+    ] = False,
+    show: Annotated[bool, typer.Option(help="Show each photo with its label.")] = False,
+) -> None:
+    """Say what is in photos."""
+    from candid.classifier import load
+    from candid.predicting import expand, predict_all
+    from candid.printing import print_predictions
+
+    if json and csv:
+        raise UsageError("--json and --csv exclude each other; choose one.")
+    classifier = load(run)
+    if threshold is not None:
+        classifier = classifier.with_threshold(threshold)
+    inputs = expand(paths)
+    predictions = predict_all(classifier, inputs)
+    form: Form = "json" if json else "csv" if csv or not sys.stdout.isatty() else "table"
+    shown = print_predictions(predictions, classifier.classes, form=form, keep=show)
+    if show:
+        from candid.showing import show_predictions
+
+        for picture in show_predictions(inputs, shown.predictions):
+            _say(f"written to {picture}")
+    if shown.num_failed:
+        raise typer.Exit(_FOUND_SOMETHING)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where the sample set is drawn.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Another seed, other faces.")] = 0,
+    images: Annotated[int, typer.Option(help="How many faces are drawn.")] = 300,
+) -> None:
+    """Draw a sample data set with planted troubles and take it through everything."""
+    from candid.demo.tour import take_tour
+    from candid.progress import for_terminal
+
+    for line in take_tour(folder, seed=seed, num_images=images, progress=for_terminal()):
+        typer.echo(line)
+
+
+def main() -> None:
+    """Run the command line: a known error is one line on stderr and exit code 2."""
+    try:
+        app()
+    except CandidError as error:
+        _say(f"candid: {error}")
+        sys.exit(_KNOWN_ERROR)
+
+
+def _split_options(seed: int, previous: Path | None, group_by: str | None) -> SplitOptions:
+    from candid.data import SplitOptions
+
+    return SplitOptions(seed=seed, previous=previous, group_by=group_by)
+
+
+def _say_parts(dealt: Split, num_pictures: int) -> None:
+    from candid.split import PARTS
+
+    counts = ", ".join(f"{len(dealt.places(part))} {part}" for part in PARTS)
+    _say(f"{num_pictures} different pictures; {counts}, {len(dealt.places(''))} in no part")
+
+
+def _require_absent(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} exists already and is not empty; choose another --to.")
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} can't be written: {error.strerror}.") from error
+
+
+def _echo_json(value: object) -> None:
+    from json import dumps
+
+    typer.echo(dumps(value, indent=2, ensure_ascii=False))
+
+
+def _warn(lines: tuple[str, ...] | list[str]) -> None:
+    for line in lines:
+        _say(f"note: {line}")
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

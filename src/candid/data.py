@@ -1,0 +1,139 @@
+"""Everything that happens to a folder before a recipe sees it: scan, look, group, deal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from candid.backbones import DEFAULT, get
+from candid.backbones.embedder import Embedder
+from candid.cache import Cache, default_folder
+from candid.catalog import Catalog, scan
+from candid.duplicates import Groups, find_duplicates
+from candid.errors import DataError
+from candid.features import Features, look
+from candid.images import Fit, PixelContract
+from candid.progress import Progress, Silent
+from candid.recipes.linear_head import Labelled
+from candid.split import Row, Split, group_by_file, group_by_pattern, read_csv, split
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """How a folder is dealt.
+
+    Attributes:
+        seed: Another seed, another deal.
+        previous: A split file whose photos keep their part.
+        group_by: The user's own groups: a regular expression on the path, or a CSV file with the
+            columns ``path`` and ``group``.
+    """
+
+    seed: int = 0
+    previous: Path | None = None
+    group_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A folder, looked at and grouped.
+
+    Attributes:
+        features: What was seen in the photos that could be read.
+        groups: Which of them show the same picture.
+    """
+
+    features: Features
+    groups: Groups
+
+    @property
+    def catalog(self) -> Catalog:
+        """The photos that could be read."""
+        return self.features.catalog
+
+
+def see(
+    folder: str | Path,
+    *,
+    backbone: str = DEFAULT,
+    fit: Fit = "squash",
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+) -> Features:
+    """Scan a folder and look at its photos; see `candid.catalog.scan` and `candid.features.look`.
+
+    Raises:
+        DataError: The folder is not one of classes, or no photo of some class can be read.
+    """
+    progress = progress or Silent()
+    with progress.step("Finding the photos", 0) as advance:
+        catalog = scan(folder, advance=advance)
+    embedder = Embedder(get(backbone), num_threads=1)
+    contract = PixelContract(embedder.backbone.size_px, fit)
+    opened = cache or Cache(default_folder())
+    features = look(catalog, embedder, contract, cache=opened, progress=progress)
+    _require_readable(catalog, features.catalog)
+    return features
+
+
+def prepare(
+    folder: str | Path,
+    *,
+    backbone: str = DEFAULT,
+    fit: Fit = "squash",
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Scan a folder, look at its photos and group those that show the same picture."""
+    features = see(folder, backbone=backbone, fit=fit, cache=cache, progress=progress)
+    return Prepared(features, find_duplicates(features, progress=progress))
+
+
+def split_prepared(prepared: Prepared, options: SplitOptions) -> Split:
+    """Deal a prepared folder; see `candid.split.split`."""
+    return split(
+        prepared.catalog,
+        prepared.groups,
+        seed=options.seed,
+        previous=None if options.previous is None else read_csv(options.previous),
+        group_by=_user_groups(prepared.catalog, options.group_by),
+    )
+
+
+def labelled(features: Features, rows: Sequence[Row]) -> Labelled:
+    """Photos with their labels and the groups that a split gave them.
+
+    Args:
+        features: What was seen in n photos.
+        rows: The split's rows of the same photos, in the same order; further ones are ignored.
+    """
+    catalog = features.catalog
+    numbers = {name: i for i, name in enumerate(catalog.classes)}
+    labels = np.array([numbers[photo.label] for photo in catalog.photos], np.int64)
+    groups = [row.group for row in rows[: len(catalog.photos)]]
+    keys, units = np.unique(groups, return_inverse=True)
+    return Labelled(
+        features.embeddings, labels, units.astype(np.int64), list(map(str, keys)), len(numbers)
+    )
+
+
+def _user_groups(catalog: Catalog, group_by: str | None) -> Mapping[str, str]:
+    if group_by is None:
+        return {}
+    if group_by.lower().endswith(".csv"):
+        return group_by_file(Path(group_by))
+    return group_by_pattern(catalog, group_by)
+
+
+def _require_readable(found: Catalog, readable: Catalog) -> None:
+    for name in found.classes:
+        if not any(photo.label == name for photo in readable.photos):
+            reasons = [row for row in readable.skipped if row.path.startswith(f"{name}/")]
+            example = f"; {reasons[-1].path}: {reasons[-1].reason}" if reasons else ""
+            raise DataError(
+                f"no photo of class {name!r} can be read{example}. Replace the files or remove "
+                "the folder."
+            )

@@ -1,0 +1,87 @@
+"""Takes the sample set through the commands, and shows that what was planted is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from candid.classifier import Classifier
+from candid.data import Prepared, prepare
+from candid.demo.plants import Plant
+from candid.demo.sample import SampleSet, draw_sample
+from candid.progress import Progress
+from candid.training import RUNS, Run, train
+
+
+def take_tour(folder: Path, *, seed: int, num_images: int, progress: Progress) -> Iterator[str]:
+    """Draw, look, train, measure and predict.
+
+    Args:
+        folder: Where the sample set is drawn.
+        seed: What it is drawn from.
+        num_images: How many faces there are.
+        progress: Told how far it is.
+
+    Yields:
+        Lines for the terminal.
+    """
+    sample = draw_sample(folder, seed=seed, num_images=num_images)
+    yield f"Drew {sample.num_images} faces and planted {len(sample.plants)} troubles in {folder}"
+    prepared = prepare(folder, progress=progress)
+    run = train(folder, run=RUNS / "demo", overwrite=True, progress=progress)
+    yield ""
+    yield "What was planted, and what Candid made of it"
+    yield from (f"  {line}" for line in _findings(sample, prepared, run))
+    yield ""
+    yield run.evaluation.to_text()
+    yield ""
+    yield from _predictions(folder, run.classifier)
+    yield ""
+    yield "Where to look next"
+    yield f"  the photos       {folder}/happy and {folder}/sad"
+    yield f"  the report       {run.folder}/report.html"
+    yield f"  the split        {run.folder}/split.csv"
+    yield f"  the curves       tensorboard --logdir {run.folder}/tensorboard"
+    yield f"  your own photo   candid predict PHOTO --run {run.folder}"
+
+
+def _findings(sample: SampleSet, prepared: Prepared, run: Run) -> list[str]:
+    lines = []
+    for plant in sample.plants:
+        finding = _find(plant, prepared, run)
+        lines.append(f"{plant.path.as_posix():<28} {plant.kind.replace('_', ' '):<18} {finding}")
+    return lines
+
+
+def _find(plant: Plant, prepared: Prepared, run: Run) -> str:
+    path = plant.path.as_posix()
+    skipped = {row.path: row.reason for row in prepared.catalog.skipped}
+    if path in skipped:
+        return f"left out: {skipped[path]}"
+    places = {photo.path: i for i, photo in enumerate(prepared.catalog.photos)}
+    if plant.original is not None and plant.original.as_posix() in places:
+        groups = prepared.groups.of_photo
+        if groups[places[path]] == groups[places[plant.original.as_posix()]]:
+            conflict = plant.path.parent != plant.original.parent
+            kept = "in no part, as it is in two classes" if conflict else "kept in one part"
+            return f"found: the same picture as {plant.original.as_posix()}; {kept}"
+        return f"MISSED: it is the same picture as {plant.original.as_posix()}"
+    return _say_of(prepared.catalog.folder / path, plant, run.classifier)
+
+
+def _say_of(file: Path, plant: Plant, classifier: Classifier) -> str:
+    """What the model says of a planted file that it can read."""
+    prediction = classifier.predict(file)
+    if prediction.label is None:
+        return f"left out: {prediction.reason}"
+    filed = plant.path.parent.name
+    says = f"{prediction.label} ({prediction.probabilities[prediction.label]:.2f})"
+    if plant.kind == "wrong_label":
+        return f"filed as {filed}, and the model says {says}"
+    return f"read and shown upright, in eight bits; the model says {says}"
+
+
+def _predictions(folder: Path, classifier: Classifier) -> list[str]:
+    files = [next(iter(sorted((folder / name).glob("face-*.jpg")))) for name in classifier.classes]
+    predictions = classifier.predict(list(files))
+    return ["Two predictions", *(f"  {p.source}: {p.label}" for p in predictions)]

@@ -1,0 +1,184 @@
+"""Measures a run again: on its own test part, or on another folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.artifact import GOLDEN, SPLIT, find_run
+from candid.cache import Cache, default_folder
+from candid.catalog import Catalog, Photo, scan
+from candid.classifier import Classifier, load
+from candid.data import labelled, see
+from candid.duplicates import find_duplicates
+from candid.errors import DataError, DependencyError
+from candid.evaluation.figures import Figure
+from candid.evaluation.report import Evaluation, evaluate
+from candid.features import Features
+from candid.progress import Progress, Silent
+from candid.split import Split, read_csv
+
+_SEEN_PARTS = ("train", "val")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An evaluation, and what a person should know of how it came about."""
+
+    evaluation: Evaluation
+    notes: tuple[str, ...]
+
+
+def evaluate_run(
+    run: str | Path,
+    data: str | Path | None = None,
+    *,
+    threshold: float | None = None,
+    progress: Progress | None = None,
+) -> Measured:
+    """Measure a run.
+
+    Args:
+        run: The run's folder.
+        data: By default the folder that it was trained on, of which the test part is measured
+            again. Of another folder, everything is measured but what the model saw when it was
+            trained, copies included.
+        threshold: Two classes: instead of the run's own.
+        progress: Told how far it is.
+
+    Returns:
+        The evaluation and notes on it.
+
+    Raises:
+        ArtifactError: The run is not whole.
+        DataError: The folder is gone, changed, or has other classes.
+    """
+    folder = find_run(run)
+    classifier = load(folder)
+    classifier.check_golden(folder / GOLDEN)
+    if threshold is not None:
+        classifier = classifier.with_threshold(threshold)
+    dealt = read_csv(folder / SPLIT)
+    trained_on = Path(classifier.manifest["data"]["folder"])
+    if data is None or Path(data).expanduser().resolve() == trained_on:
+        return _own_test_part(classifier, dealt, trained_on, progress or Silent())
+    return _other_folder(classifier, dealt, trained_on, Path(data), progress or Silent())
+
+
+def _own_test_part(
+    classifier: Classifier, dealt: Split, folder: Path, progress: Progress
+) -> Measured:
+    wanted = {row.content: row for row in dealt.rows if row.part == "test"}
+    catalog = scan(folder)
+    photos = [photo for photo in catalog.photos if photo.content in wanted]
+    missing = wanted.keys() - {photo.content for photo in photos}
+    notes: list[str] = []
+    if missing:
+        gone = ", ".join(sorted(wanted[content].path for content in missing))
+        notes.append(f"{len(missing)} test images are gone or changed and not measured: {gone}.")
+    if not photos:
+        raise DataError(f"{folder} holds none of the run's test images; name the folder of photos.")
+    _, groups = np.unique([wanted[photo.content].group for photo in photos], return_inverse=True)
+    evaluation = _measure(classifier, catalog, photos, groups.astype(np.int64), progress)
+    kfold = _kfold(classifier, dealt, folder, progress)
+    return Measured(evaluation.with_kfold(kfold), tuple(notes))
+
+
+def _kfold(classifier: Classifier, dealt: Split, folder: Path, progress: Progress) -> Figure | None:
+    """Cross-validate again, from the cached embeddings, on the groups of the run's split."""
+    if classifier.manifest["recipe"] != "transfer":
+        return None
+    from candid.recipes.transfer import estimate
+    from candid.training import kfold_figure
+
+    features = _see(classifier, folder, progress)
+    parts = {row.content: row for row in dealt.rows if row.part}
+    kept = [i for i, photo in enumerate(features.catalog.photos) if photo.content in parts]
+    catalog = replace(
+        features.catalog, photos=tuple(features.catalog.photos[place] for place in kept)
+    )
+    features = Features(catalog, features.embeddings[kept], features.thumbnails)
+    data = labelled(features, [parts[photo.content] for photo in catalog.photos])
+    estimated = estimate(data, seed=int(classifier.manifest["settings"]["seed"]))
+    return None if estimated is None else kfold_figure(estimated, data)
+
+
+def _other_folder(
+    classifier: Classifier, dealt: Split, trained_on: Path, folder: Path, progress: Progress
+) -> Measured:
+    catalog = scan(folder)
+    _require_known_classes(catalog, classifier)
+    seen = {row.content for row in dealt.rows if row.part in _SEEN_PARTS}
+    copies, groups, notes = _copies_of_seen(classifier, seen, trained_on, folder, progress)
+    photos = [p for p in catalog.photos if p.content not in seen and p.content not in copies]
+    left_out = len(catalog.photos) - len(photos)
+    if left_out:
+        notes.append(f"{left_out} images are left out: the model was trained on them or on a copy.")
+    if not photos:
+        raise DataError(f"{folder} holds nothing that the model was not trained on.")
+    numbers = np.array([groups.get(photo.content, -1 - i) for i, photo in enumerate(photos)])
+    evaluation = _measure(classifier, catalog, photos, numbers, progress)
+    return Measured(evaluation, tuple(notes))
+
+
+def _copies_of_seen(
+    classifier: Classifier, seen: set[str], trained_on: Path, folder: Path, progress: Progress
+) -> tuple[set[str], dict[str, int], list[str]]:
+    """Contents that show a picture which was trained on, and the groups among all."""
+    try:
+        new = _see(classifier, folder, progress)
+        old = _see(classifier, trained_on, progress)
+    except (DependencyError, DataError) as error:
+        return set(), {}, [f"only exact copies of training images could be left out: {error}"]
+    photos = (*new.catalog.photos, *old.catalog.photos)
+    both = Features(
+        replace(new.catalog, photos=photos, skipped=()),
+        np.concatenate([new.embeddings, old.embeddings]),
+        new.thumbnails,
+    )
+    groups = find_duplicates(both, progress=progress).of_photo
+    tainted = {int(g) for photo, g in zip(photos, groups, strict=True) if photo.content in seen}
+    by_content = {photo.content: int(g) for photo, g in zip(photos, groups, strict=True)}
+    return {c for c, g in by_content.items() if g in tainted}, by_content, []
+
+
+def _see(classifier: Classifier, folder: Path, progress: Progress) -> Features:
+    how = classifier.manifest["prepared_with"]
+    cache = Cache(default_folder())
+    return see(folder, backbone=how["backbone"], fit=how["fit"], cache=cache, progress=progress)
+
+
+def _measure(
+    classifier: Classifier,
+    catalog: Catalog,
+    photos: list[Photo],
+    groups: NDArray[np.int64],
+    progress: Progress,
+) -> Evaluation:
+    """Predict by the artifact's own graph, and measure what could be read."""
+    rows, places = [], []
+    with progress.step("Predicting", len(photos)) as advance:
+        files = [catalog.file(photo) for photo in photos]
+        for place, prediction in enumerate(classifier.stream(files)):
+            if prediction.label is not None:
+                rows.append(list(prediction.probabilities.values()))
+                places.append(place)
+            advance(1)
+    numbers = {name: i for i, name in enumerate(classifier.classes)}
+    truth = np.array([numbers[photos[place].label] for place in places], np.int64)
+    probabilities = np.array(rows, np.float32).reshape(-1, len(classifier.classes))
+    return evaluate(
+        classifier.classes, truth, probabilities, groups[places], threshold=classifier.threshold
+    )
+
+
+def _require_known_classes(catalog: Catalog, classifier: Classifier) -> None:
+    unknown = [name for name in catalog.classes if name not in classifier.classes]
+    if unknown:
+        raise DataError(
+            f"{catalog.folder} has classes that the model does not know: {', '.join(unknown)}; "
+            f"expected {', '.join(classifier.classes)}."
+        )

@@ -1,0 +1,107 @@
+"""Prints predictions as a table, as CSV or as JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from candid.classifier import Prediction
+
+Form = Literal["table", "csv", "json"]
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What was printed.
+
+    Attributes:
+        num_failed: How many images could not be read.
+        predictions: All of them, where they were to be kept.
+    """
+
+    num_failed: int
+    predictions: tuple[Prediction, ...]
+
+
+def print_predictions(
+    predictions: Iterable[Prediction], classes: Sequence[str], *, form: Form, keep: bool = False
+) -> Printed:
+    """Print predictions on stdout as they come; JSON as one array.
+
+    Args:
+        predictions: Consumed one by one.
+        classes: Names of the classes.
+        form: ``table`` for a terminal; ``csv`` with the columns path, label, probability, reason;
+            ``json`` with the probability of each class too.
+        keep: Whether they are returned as well.
+    """
+    write = {"table": _print_table, "csv": _print_csv, "json": _print_json}[form]
+    counter = _Counter(predictions, keep=keep)
+    write(counter, classes)
+    return Printed(counter.num_failed, tuple(counter.kept))
+
+
+class _Counter:
+    """Passes predictions on and remembers what `Printed` needs."""
+
+    def __init__(self, predictions: Iterable[Prediction], *, keep: bool) -> None:
+        self.num_failed = 0
+        self.kept: list[Prediction] = []
+        self._predictions = predictions
+        self._keep = keep
+
+    def __iter__(self) -> _Counter:
+        self._iterator = iter(self._predictions)
+        return self
+
+    def __next__(self) -> Prediction:
+        prediction = next(self._iterator)
+        self.num_failed += prediction.label is None
+        if self._keep:
+            self.kept.append(prediction)
+        return prediction
+
+
+def _print_csv(predictions: Iterable[Prediction], classes: Sequence[str]) -> None:
+    del classes
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("path", "label", "probability", "reason"))
+    for p in predictions:
+        probability = "" if p.probability is None else f"{p.probability:.6f}"
+        writer.writerow((p.source, p.label or "", probability, p.reason or ""))
+
+
+def _print_json(predictions: Iterable[Prediction], classes: Sequence[str]) -> None:
+    del classes
+    rows = [
+        {
+            "path": p.source,
+            "label": p.label,
+            "probability": p.probability,
+            "probabilities": p.probabilities,
+            "reason": p.reason,
+        }
+        for p in predictions
+    ]
+    sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+
+
+def _print_table(predictions: Iterable[Prediction], classes: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    second = f"p({classes[1]})" if len(classes) == 2 else "probability"
+    table = Table(box=None, header_style="bold")
+    for title in ("photo", "label", second, ""):
+        table.add_column(Text(title))
+    for p in predictions:
+        probability = "" if p.probability is None else f"{p.probability:.3f}"
+        # Text, not markup: a file may be named [red].
+        cells = (p.source, p.label or "unreadable", probability, p.reason or "")
+        table.add_row(*(Text(cell) for cell in cells))
+    Console().print(table)

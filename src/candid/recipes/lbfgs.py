@@ -1,0 +1,89 @@
+"""Minimises a smooth convex function by L-BFGS (Nocedal and Wright, 2006, algorithms 7.4 and 7.5).
+
+SciPy has it too; importing that takes 1.1 s, a quarter of a whole training.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+Loss = Callable[[Vector], tuple[float, Vector]]
+
+_MEMORY: Final = 10
+_ARMIJO: Final = 1e-4
+_MAX_HALVINGS: Final = 30
+
+
+def minimise(
+    loss: Loss, start: Vector, *, scale: Vector, tolerance: float, max_steps: int = 500
+) -> Vector:
+    """Find where a smooth convex function is least.
+
+    Args:
+        loss: Gives value and gradient at a float64 vector.
+        start: Where to begin.
+        scale: A guess at the diagonal of the inverse Hessian, up to a factor; positive.
+        tolerance: Stops when no part of the gradient is larger than this times the largest part
+            of the gradient at zero.
+        max_steps: Stops after so many steps in any case.
+
+    Returns:
+        The vector, float64, shaped as ``start``.
+    """
+    point = start
+    value, gradient = loss(point)
+    largest = float(np.abs(loss(np.zeros_like(start))[1]).max()) if start.any() else None
+    enough = tolerance * (largest or float(np.abs(gradient).max()))
+    pairs: deque[tuple[Vector, Vector]] = deque(maxlen=_MEMORY)
+    for _ in range(max_steps):
+        if np.abs(gradient).max() <= enough:
+            break
+        direction = -_times_inverse_hessian(gradient, pairs, scale)
+        found = _line_search(loss, point, value, gradient, direction)
+        if found is None:  # the floating point's end: no step makes it smaller
+            break
+        next_point, value, next_gradient = found
+        moved, turned = next_point - point, next_gradient - gradient
+        if moved @ turned > 1e-12 * (turned @ turned):
+            pairs.append((moved, turned))
+        point, gradient = next_point, next_gradient
+    return point
+
+
+def _times_inverse_hessian(
+    gradient: Vector, pairs: deque[tuple[Vector, Vector]], scale: Vector
+) -> Vector:
+    result = gradient.copy()
+    remembered = []
+    for moved, turned in reversed(pairs):
+        factor = (moved @ result) / (moved @ turned)
+        remembered.append(factor)
+        result -= factor * turned
+    result *= scale
+    if pairs:
+        moved, turned = pairs[-1]
+        result *= (moved @ turned) / (turned @ (scale * turned))
+    for (moved, turned), factor in zip(pairs, reversed(remembered), strict=True):
+        result += (factor - (turned @ result) / (moved @ turned)) * moved
+    return result
+
+
+def _line_search(
+    loss: Loss, point: Vector, value: float, gradient: Vector, direction: Vector
+) -> tuple[Vector, float, Vector] | None:
+    """Halve the step until it lowers the value enough (Armijo)."""
+    step = 1.0
+    slope = float(gradient @ direction)
+    for _ in range(_MAX_HALVINGS):
+        next_point = point + step * direction
+        next_value, next_gradient = loss(next_point)
+        if next_value <= value + _ARMIJO * step * slope:
+            return next_point, next_value, next_gradient
+        step /= 2
+    return None

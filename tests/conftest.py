@@ -1,0 +1,84 @@
+"""What several test files share: pictures drawn on the spot, and embedders."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from candid.backbones import get
+from candid.backbones.embedder import Embedder
+from candid.cache import Cache
+from candid.demo import SampleSet, draw_sample
+
+# A machine that others use too may be slow; a property does not hold less for it.
+settings.register_profile("candid", deadline=None)
+settings.load_profile("candid")
+
+
+class FakeEmbedder:
+    """Embeds a picture as its own 8×8 miniature, and remembers how many it was given."""
+
+    fingerprint = hashlib.sha256(b"fake").hexdigest()
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    @property
+    def num_seen(self) -> int:
+        return sum(self.batches)
+
+    def embed(self, pixels: np.ndarray) -> np.ndarray:
+        self.batches.append(len(pixels))
+        small = [cv2.resize(picture, (8, 8), interpolation=cv2.INTER_AREA) for picture in pixels]
+        rows = np.stack(small).reshape(len(pixels), -1).astype(np.float32)
+        return rows - rows.mean(axis=1, keepdims=True)
+
+
+@pytest.fixture
+def fake_embedder() -> FakeEmbedder:
+    return FakeEmbedder()
+
+
+@pytest.fixture(scope="session")
+def embedder() -> Embedder:
+    """The real one, which takes half a second to build."""
+    return Embedder(get("efficientnet-lite0"), num_threads=1)
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleSet:
+    """Twenty drawn faces and the planted troubles. Not to be written to."""
+    return draw_sample(tmp_path_factory.mktemp("sample") / "faces", num_images=20)
+
+
+@pytest.fixture
+def memory() -> Iterator[Cache]:
+    with Cache(None) as cache:
+        yield cache
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two classes of two small PNG files each, all different."""
+    for number, path in enumerate(("cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png")):
+        write_picture(tmp_path / "data" / path, seed=number)
+    return tmp_path / "data"
+
+
+def write_picture(path: Path, *, seed: int = 0) -> Path:
+    """Write smooth random colours, 48×36, in the format that the suffix says."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), cv2.resize(coarse, (48, 36), interpolation=cv2.INTER_CUBIC))
+    return path
+
+
+@pytest.fixture(name="write_picture")
+def _write_picture() -> object:
+    return write_picture

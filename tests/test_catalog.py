@@ -1,0 +1,246 @@
+"""A folder of photos becomes a catalog, whatever lies in it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from candid.cache import Cache
+from candid.catalog import Skipped, find_images, scan
+from candid.demo import SampleSet
+from candid.duplicates import find_duplicates
+from candid.errors import DataError
+from candid.features import Embeds, look
+from candid.images import PixelContract
+from candid.split import split
+
+Write = Callable[..., Path]
+
+# Root reads everything: these are the two capabilities by which it does, dropped before Python
+# starts once more. For anybody else nothing is dropped, and nothing needs to be.
+WITHOUT_PRIVILEGE = """
+import ctypes, os, sys
+for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+SCAN = """
+import sys
+from candid.catalog import scan
+from candid.errors import DataError
+try:
+    catalog = scan(sys.argv[1])
+    print(*sorted(f"{row.path}: {row.reason}" for row in catalog.skipped), sep="\\n")
+except DataError as error:
+    print(error)
+"""
+
+
+def paths(folder: Path) -> list[str]:
+    return [photo.path for photo in scan(folder).photos]
+
+
+def skipped(folder: Path) -> dict[str, str]:
+    return {row.path: row.reason for row in scan(folder).skipped}
+
+
+def scan_unprivileged(folder: Path) -> str:
+    if sys.platform != "linux":
+        pytest.skip("permissions are dropped by a call of Linux")
+    command = [sys.executable, "-c", WITHOUT_PRIVILEGE, "-c", SCAN, str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+class TestWhatIsFound:
+    def test_classes_are_the_sub_folders_in_alphabetical_order(
+        self, folder: Path, write_picture: Write
+    ) -> None:
+        write_picture(folder / "ant" / "a.png", seed=9)
+        assert scan(folder).classes == ("ant", "cat", "dog")
+
+    def test_photos_come_in_order_of_path_with_label_and_content(self, folder: Path) -> None:
+        first = scan(folder).photos[0]
+        data = (folder / "cat" / "a.png").read_bytes()
+        assert paths(folder) == ["cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png"]
+        assert (first.label, first.content) == ("cat", hashlib.sha256(data).hexdigest())
+        assert scan(folder).file(first).read_bytes() == data
+
+    def test_photos_are_found_at_any_depth(self, folder: Path, write_picture: Write) -> None:
+        write_picture(folder / "cat" / "2024" / "may" / "c.png", seed=9)
+        photo = next(p for p in scan(folder).photos if p.path == "cat/2024/may/c.png")
+        assert photo.label == "cat"
+
+    def test_links_to_files_and_folders_are_followed(
+        self, folder: Path, tmp_path: Path, write_picture: Write
+    ) -> None:
+        elsewhere = write_picture(tmp_path / "elsewhere" / "c.png", seed=9)
+        (folder / "cat" / "link.png").symlink_to(elsewhere)
+        (folder / "cat" / "more").symlink_to(elsewhere.parent)
+        (folder / "eel").symlink_to(elsewhere.parent)
+        found = paths(folder)
+        assert {"cat/link.png", "cat/more/c.png", "eel/c.png"} <= set(found)
+
+    def test_a_link_loop_ends(self, folder: Path) -> None:
+        (folder / "cat" / "again").symlink_to(folder / "cat")
+        assert paths(folder) == ["cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png"]
+
+    def test_a_link_to_a_folder_above_does_not_bring_the_other_classes_in(
+        self, folder: Path
+    ) -> None:
+        (folder / "cat" / "up").symlink_to(folder)
+        (folder / "cat" / "higher").symlink_to(folder.parent)
+        assert paths(folder) == ["cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png"]
+
+    def test_the_content_decides_and_not_the_suffix(self, folder: Path) -> None:
+        shutil.copy(folder / "cat" / "a.png", folder / "cat" / "c.txt")
+        (folder / "dog" / "notes.md").write_text("not a dog")
+        assert "cat/c.txt" in paths(folder)
+        assert skipped(folder) == {"dog/notes.md": "not an image"}
+
+    def test_hidden_files_and_folders_are_passed_over(self, folder: Path) -> None:
+        shutil.copy(folder / "cat" / "a.png", folder / "cat" / ".hidden.png")
+        (folder / "dog" / "Thumbs.db").write_bytes(b"x")
+        (folder / ".git").mkdir()
+        shutil.copytree(folder / "dog", folder / "dog" / ".trash")
+        assert len(paths(folder)) == 4
+        assert skipped(folder) == {
+            "cat/.hidden.png": "hidden file",
+            "dog/Thumbs.db": "hidden file",
+        }
+
+    def test_files_beside_the_class_folders_are_named(self, folder: Path) -> None:
+        shutil.copy(folder / "cat" / "a.png", folder / "stray.png")
+        (folder / ".DS_Store").write_bytes(b"x")
+        assert skipped(folder) == {
+            ".DS_Store": "hidden file",
+            "stray.png": "outside the class folders",
+        }
+
+    def test_every_file_is_either_a_photo_or_named_as_skipped(self, sample: SampleSet) -> None:
+        catalog = scan(sample.folder)
+        files = {p.relative_to(sample.folder) for p in sample.folder.rglob("*") if p.is_file()}
+        listed = [photo.path for photo in catalog.photos] + [row.path for row in catalog.skipped]
+        assert sorted(listed) == sorted(path.as_posix() for path in files)
+
+    def test_progress_counts_every_file_below_the_classes(self, folder: Path) -> None:
+        (folder / "cat" / "notes.md").write_text("x")
+        steps: list[int] = []
+        scan(folder, advance=steps.append)
+        assert sum(steps) == 5
+
+    def test_images_of_any_folder_are_found_without_classes(self, folder: Path) -> None:
+        (folder / "cat" / "notes.md").write_text("x")
+        (folder / "cat" / ".hidden.png").write_bytes(b"x")
+        shutil.copy(folder / "cat" / "a.png", folder / "cat" / "bare")
+        found = [path.relative_to(folder).as_posix() for path in find_images(folder)]
+        assert found == ["cat/a.png", "cat/b.png", "cat/bare", "dog/a.png", "dog/b.png"]
+
+
+class TestWhatCanNotBeRead:
+    def test_text_named_jpg_is_a_photo_until_it_is_decoded(
+        self, folder: Path, fake_embedder: Embeds, memory: Cache
+    ) -> None:
+        (folder / "cat" / "page.jpg").write_text("<html>404</html>")
+        catalog = scan(folder)
+        assert "cat/page.jpg" in [photo.path for photo in catalog.photos]
+        seen = look(catalog, fake_embedder, PixelContract(), cache=memory).catalog
+        assert "cat/page.jpg" not in [photo.path for photo in seen.photos]
+        (row,) = seen.skipped
+        assert row.path == "cat/page.jpg"
+        assert row.reason.startswith("not an image")
+
+    def test_dead_links_empty_files_and_pipes_are_rows_with_a_reason(self, folder: Path) -> None:
+        (folder / "cat" / "dead.jpg").symlink_to(folder / "nowhere.jpg")
+        (folder / "cat" / "empty.jpg").touch()
+        os.mkfifo(folder / "cat" / "pipe.jpg")
+        assert skipped(folder) == {
+            "cat/dead.jpg": "no such file",
+            "cat/empty.jpg": "empty file",
+            "cat/pipe.jpg": "is not a regular file",
+        }
+
+    def test_files_and_folders_without_permission_are_rows_with_a_reason(
+        self, folder: Path, write_picture: Write
+    ) -> None:
+        (folder / "cat" / "a.png").chmod(0)
+        write_picture(folder / "dog" / "locked" / "c.png", seed=9)
+        (folder / "dog" / "locked").chmod(0)
+        try:
+            assert scan_unprivileged(folder).splitlines() == [
+                "cat/a.png: permission denied",
+                "dog/locked: a folder that can't be opened",
+            ]
+        finally:
+            (folder / "dog" / "locked").chmod(0o700)
+
+    def test_a_data_folder_without_permission_is_a_known_error(self, folder: Path) -> None:
+        folder.chmod(0)
+        try:
+            assert "can't be opened (permission denied)" in scan_unprivileged(folder)
+        finally:
+            folder.chmod(0o700)
+
+    def test_photos_moved_to_skipped_leave_the_others_as_they_were(self, folder: Path) -> None:
+        catalog = scan(folder)
+        fewer = catalog.without([Skipped("cat/b.png", "broken")])
+        assert [p.path for p in fewer.photos] == ["cat/a.png", "dog/a.png", "dog/b.png"]
+        assert fewer.skipped == (*catalog.skipped, Skipped("cat/b.png", "broken"))
+        assert fewer.classes == catalog.classes
+
+
+class TestFoldersThatWillNotDo:
+    def test_missing_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"does not exist; expected a folder with one sub-f"):
+            scan(tmp_path / "nowhere")
+
+    def test_a_file_in_the_place_of_a_folder(self, folder: Path) -> None:
+        with pytest.raises(DataError, match=r"a\.png is a file; expected a folder with one sub"):
+            scan(folder / "cat" / "a.png")
+
+    def test_no_class(self, tmp_path: Path, write_picture: Write) -> None:
+        write_picture(tmp_path / "flat" / "a.png")
+        with pytest.raises(DataError, match=r"0 classes with photos \(none\); expected two or m"):
+            scan(tmp_path / "flat")
+
+    def test_one_class(self, folder: Path) -> None:
+        shutil.rmtree(folder / "dog")
+        with pytest.raises(DataError, match=r"1 classes with photos \(cat\); expected two or mor"):
+            scan(folder)
+
+    def test_an_empty_class(self, folder: Path) -> None:
+        (folder / "eel").mkdir()
+        with pytest.raises(DataError, match=r"no photo in eel; add photos there or remove"):
+            scan(folder)
+
+    @pytest.mark.parametrize("names", [("train", "test"), ("Train", "Valid", "Test")])
+    def test_a_set_that_is_split_already(
+        self, tmp_path: Path, write_picture: Write, names: tuple[str, ...]
+    ) -> None:
+        for seed, name in enumerate(names):
+            write_picture(tmp_path / name / "cat" / "a.png", seed=seed)
+        with pytest.raises(DataError, match=r"is split already.*put the classes of all parts into"):
+            scan(tmp_path)
+
+    def test_a_class_may_be_called_test(self, folder: Path, write_picture: Write) -> None:
+        write_picture(folder / "test" / "a.png", seed=9)
+        assert scan(folder).classes == ("cat", "dog", "test")
+
+
+def test_nothing_in_the_users_folder_changes(
+    sample: SampleSet, fake_embedder: Embeds, memory: Cache
+) -> None:
+    def state() -> list[tuple[str, bytes, int]]:
+        files = sorted(path for path in sample.folder.rglob("*") if path.is_file())
+        return [(str(path), path.read_bytes(), path.stat().st_mtime_ns) for path in files]
+
+    before = state()
+    features = look(scan(sample.folder), fake_embedder, PixelContract(), cache=memory)
+    split(features.catalog, find_duplicates(features))
+    assert state() == before
