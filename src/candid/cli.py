@@ -27,6 +27,7 @@ app = typer.Typer(
 
 _FOUND_SOMETHING = 1  # it ran, and there is something to look at, such as a bad file
 _KNOWN_ERROR = 2
+_INTERRUPTED = 130
 
 
 class RecipeName(StrEnum):
@@ -130,7 +131,7 @@ def split(
     ] = None,
     group_by: GroupBy = None,
 ) -> None:
-    """Split DATA into train, val and test, copies of a photo kept together."""
+    """Split DATA, copies of a photo kept together."""
     from candid.data import prepare, split_prepared
     from candid.progress import for_terminal
     from candid.split import to_csv
@@ -170,7 +171,7 @@ def evaluate(
     threshold: Threshold = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measure RUN again on its test part, or on DATA that it was not trained on."""
+    """Measure RUN again, or on other photos."""
     from candid.evaluation.run import evaluate_run
     from candid.progress import for_terminal
 
@@ -224,7 +225,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Another seed, other faces.")] = 0,
     images: Annotated[int, typer.Option(help="How many faces are drawn.")] = 300,
 ) -> None:
-    """Draw a sample data set with planted troubles and take it through everything."""
+    """Draw a sample set and take it through everything."""
     from candid.demo.tour import take_tour
     from candid.progress import for_terminal
 
@@ -239,6 +240,10 @@ def main() -> None:
     except CandidError as error:
         _say(f"candid: {error}")
         sys.exit(_KNOWN_ERROR)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            _say("candid: interrupted. What was looked at is kept; the same command goes on there.")
+        raise
 
 
 def _split_options(seed: int, previous: Path | None, group_by: str | None) -> SplitOptions:

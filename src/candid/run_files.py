@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -115,6 +116,7 @@ def _manifest(
         "prepared_with": {"backbone": options.backbone, "fit": options.fit},
         "data": {
             "folder": str(catalog.folder),
+            "fingerprint": _fingerprint(prepared),
             "num_photos": len(catalog.photos),
             "num_pictures": prepared.groups.num_pictures,
             "notes": list(notes),
@@ -122,6 +124,12 @@ def _manifest(
         "metrics": result.evaluation.to_json(),
         "libraries": _library_versions(),
     }
+
+
+def _fingerprint(prepared: Prepared) -> str:
+    """SHA-256 of the contents with their classes, whatever the files are called."""
+    lines = sorted(f"{photo.content} {photo.label}\n" for photo in prepared.catalog.photos)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _library_versions() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Minimises a smooth convex function by L-BFGS (Nocedal and Wright, 2006, algorithms 7.4 and 7.5).
 
-SciPy has it too; importing that takes 1.1 s, a quarter of a whole training.
+SciPy has it too, without a scale for each coordinate, which is what makes it fast here; and
+importing that takes as long as a hundred of our fits.
 """
 
 from __future__ import annotations

@@ -1,0 +1,46 @@
+# `make demo` and `make test` need Python 3.11 or newer, and PyPI; they make everything else.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+DATA ?= ../shared/data
+
+.PHONY: help env demo test check format bench lock clean
+
+help: ## What there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+env: .venv/complete ## Make the environment in .venv
+
+.venv/complete: pyproject.toml requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; run: make PYTHON=python3.12 …")'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements.lock
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: env ## Draw a sample set, train on it, measure, predict
+	$(BIN)/candid demo
+
+test: env ## All tests
+	$(BIN)/python -m pytest -q
+
+check: env ## Lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: env ## Bring the code into form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: env ## Measure against the tutorial, on the photos in $(DATA)
+	$(BIN)/python benchmarks/bench.py $(DATA)/happy_sad
+
+lock: env ## Write requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal \
+		--python-version 3.11 --no-emit-index-url --generate-hashes --no-header --no-annotate \
+		--quiet --output-file requirements.lock
+
+clean: ## Remove what was made
+	rm -rf .venv demo runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
