@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -15,10 +19,72 @@ from candid.backbones import get
 from candid.backbones.embedder import Embedder
 from candid.cache import Cache
 from candid.demo import SampleSet, draw_sample
+from candid.run_files import TrainOptions
+from candid.training import Run, train
 
 # A machine that others use too may be slow; a property does not hold less for it.
 settings.register_profile("candid", deadline=None)
 settings.load_profile("candid")
+
+
+#: The smaller backbone: what is tested here does not depend on which it is.
+BACKBONE = "efficientnet-lite0"
+COMMAND = Path(sys.executable).parent / "candid"
+_SCREENS = {"DISPLAY", "WAYLAND_DISPLAY"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One cache for all tests, in a temporary folder: the user's own is never touched."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CANDID_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> SampleSet:
+    """Sixty drawn faces and the planted troubles. Not to be written to."""
+    return draw_sample(tmp_path_factory.mktemp("drawn") / "faces", num_images=60)
+
+
+@pytest.fixture(scope="session")
+def trained(faces: SampleSet, tmp_path_factory: pytest.TempPathFactory, own_cache: Path) -> Run:
+    """A run on the sixty faces. Not to be written to; `copied_run` is."""
+    del own_cache
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    return train(faces.folder, run=folder, options=TrainOptions(backbone=BACKBONE))
+
+
+@pytest.fixture
+def copied_run(trained: Run, tmp_path: Path) -> Path:
+    """A copy of the run, to be damaged."""
+    return Path(shutil.copytree(trained.folder, tmp_path / "copied"))
+
+
+Candid = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def candid(tmp_path: Path) -> Candid:
+    """Run the installed command in an empty folder, without a screen or a terminal."""
+    (tmp_path / "work").mkdir()
+
+    def run(*arguments: object, stdin: bytes = b"", **variables: str) -> object:
+        environment = {k: v for k, v in os.environ.items() if k not in _SCREENS} | variables
+        done = subprocess.run(
+            [str(COMMAND), *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            cwd=tmp_path / "work",
+            env=environment,
+            timeout=120,
+            check=False,
+        )
+        texts = (stream.decode("utf-8", "surrogateescape") for stream in (done.stdout, done.stderr))
+        return subprocess.CompletedProcess(done.args, done.returncode, *texts)
+
+    return run
 
 
 class FakeEmbedder:

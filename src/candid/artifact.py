@@ -63,6 +63,7 @@ def write_run(
         values = fill(partial)
         _write_manifest(partial, values)
         partial.chmod(0o755)
+        require_free(folder, overwrite=overwrite)  # another process may have been faster
         _move_into_place(partial, folder)
     except OSError as error:
         raise UsageError(
@@ -114,7 +115,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if manifest.stat().st_size > _MAX_MANIFEST_BYTES:
             raise ValueError("it is too large")
         values = json.loads(manifest.read_text(encoding="utf-8"))
-        version, files = values["format_version"], dict(values["files"])
+        version, files = values["format_version"], values["files"]
+        if not isinstance(files, dict):
+            raise ValueError("its files are no object")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(
             f"{manifest} can't be read ({error}); train again or restore it."
@@ -157,7 +160,7 @@ def find_run(folder: str | Path) -> Path:
     if path.is_dir():
         return path
     if path.name == "latest" and path.parent.is_dir():
-        runs = [m.parent for m in path.parent.glob(f"*/{MANIFEST}")]
+        runs = [m.parent for m in path.parent.glob(f"[!.]*/{MANIFEST}")]
         if runs:
             return max(runs, key=lambda run: (run / MANIFEST).stat().st_mtime)
     raise ArtifactError(
@@ -185,7 +188,8 @@ def _write_manifest(folder: Path, values: dict[str, Any]) -> None:
     hashes = {file.name: hash_file(file) for file in sorted(folder.iterdir()) if file.is_file()}
     whole = {"format_version": FORMAT_VERSION, **values, "files": hashes}
     text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    # What of a file name is not UTF-8 becomes an escape, which JSON reads as what it was.
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _move_into_place(partial: Path, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -235,6 +236,9 @@ def demo(
 
 def main() -> None:
     """Run the command line: a known error is one line on stderr and exit code 2."""
+    # A file name need not be UTF-8; it is printed as the bytes that it is.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         app()
     except CandidError as error:
@@ -266,7 +270,7 @@ def _require_absent(folder: Path) -> None:
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         raise UsageError(f"{file} can't be written: {error.strerror}.") from error
 

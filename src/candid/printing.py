@@ -87,7 +87,9 @@ def _print_json(predictions: Iterable[Prediction], classes: Sequence[str]) -> No
         }
         for p in predictions
     ]
-    sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    # What of a file name is not UTF-8 becomes an escape, which JSON reads as what it was.
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def _print_table(predictions: Iterable[Prediction], classes: Sequence[str]) -> None:

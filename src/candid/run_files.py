@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from candid.artifact import GOLDEN, METRICS, MODEL, SPLIT
 from candid.backbones import DEFAULT
 from candid.classifier import Classifier
 from candid.data import Prepared, SplitOptions
+from candid.errors import UsageError
 from candid.evaluation import Evaluation
 from candid.evaluation.report import decide
 from candid.images import Fit, decode, read_file
@@ -29,6 +30,9 @@ from candid.split import PARTS, Split, to_csv
 
 _NUM_GOLDEN = 4
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pillow", "tensorflow")
+
+#: Two classes: above it the second class is predicted.
+DEFAULT_THRESHOLD: Final = 0.5
 
 Recipe = Literal["transfer", "cnn"]
 
@@ -44,6 +48,9 @@ class TrainOptions:
         fit: How photos are brought to a square; ``cnn`` always squashes, as the tutorial does.
         epochs: Passes over the training part; ``cnn`` only.
         threshold: Two classes: above it the second class is predicted.
+
+    Raises:
+        UsageError: ``threshold`` is not between 0 and 1.
     """
 
     recipe: Recipe = "transfer"
@@ -51,7 +58,13 @@ class TrainOptions:
     backbone: str = DEFAULT
     fit: Fit = "squash"
     epochs: int = 20
-    threshold: float = 0.5
+    threshold: float = DEFAULT_THRESHOLD
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise UsageError(
+                f"the threshold is a probability from 0 to 1. Received: {self.threshold}."
+            )
 
 
 @dataclass(frozen=True)
@@ -95,7 +108,9 @@ def write_files(
         "report.html": write_page(name, evaluation, notes),
     }
     for file, text in texts.items():
-        (folder / file).write_text(text, encoding="utf-8")
+        # A file name need not be UTF-8; in split.csv it has to come back as it was.
+        errors = "surrogateescape" if file.endswith(".csv") else "backslashreplace"
+        (folder / file).write_text(text, encoding="utf-8", errors=errors)
     return manifest
 
 

@@ -180,11 +180,13 @@ def _read_csv(
     file: Path, columns: set[str], error: type[UsageError] | type[SplitError]
 ) -> list[dict[str, str]]:
     try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
+        # A path need not be UTF-8; the header does, or the file is of another encoding.
+        with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
             reader = csv.DictReader(lines)
             found = set(reader.fieldnames or ())
+            "".join(found).encode()
             rows = [{key: value or "" for key, value in row.items() if key} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+    except (OSError, UnicodeError, csv.Error) as problem:
         raise error(f"{file} can't be read as CSV: {problem}.") from problem
     if not columns <= found:
         raise error(

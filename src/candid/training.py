@@ -13,7 +13,7 @@ from candid.artifact import point_latest, require_free, write_run
 from candid.backbones import get
 from candid.classifier import Classifier, load
 from candid.data import Prepared, labelled, prepare, split_prepared
-from candid.errors import SplitError
+from candid.errors import SplitError, UsageError
 from candid.evaluation import Evaluation, Figure, evaluate, wilson
 from candid.evaluation.figures import effective_size
 from candid.images import PixelContract
@@ -21,7 +21,7 @@ from candid.progress import Progress, Silent
 from candid.recipes import Trained
 from candid.recipes import transfer as transfer_recipe
 from candid.recipes.linear_head import Labelled
-from candid.run_files import Recipe, Result, TrainOptions, write_files
+from candid.run_files import DEFAULT_THRESHOLD, Recipe, Result, TrainOptions, write_files
 from candid.split import PARTS, Split
 
 RUNS = Path("runs")
@@ -77,7 +77,11 @@ def train(
     progress = progress or Silent()
     folder = Path(run) if run else _next_run(Path(data), options.recipe)
     require_free(folder.expanduser().absolute(), overwrite=overwrite)
+    _require_outside(folder, Path(data))
+    if options.recipe == "transfer":
+        transfer_recipe.require_packages()
     prepared = prepare(data, backbone=options.backbone, fit=options.fit, progress=progress)
+    _require_two_classes_for(options.threshold, prepared)
     dealt = split_prepared(prepared, options.split)
     notes = (*_unreadable_notes(prepared), *dealt.notes)
     results: list[Result] = []
@@ -100,6 +104,23 @@ def _next_run(data: Path, recipe: Recipe) -> Path:
     while (RUNS / f"{name}-{number}").exists():
         number += 1
     return RUNS / f"{name}-{number}"
+
+
+def _require_outside(folder: Path, data: Path) -> None:
+    """A run among the photos would be a class of the next training."""
+    if folder.expanduser().resolve().is_relative_to(data.expanduser().resolve()):
+        raise UsageError(
+            f"{folder} lies in the data folder {data}, which is only read. Choose another --run."
+        )
+
+
+def _require_two_classes_for(threshold: float, prepared: Prepared) -> None:
+    classes = prepared.catalog.classes
+    if threshold != DEFAULT_THRESHOLD and len(classes) != 2:
+        raise UsageError(
+            f"a threshold is for two classes; {prepared.catalog.folder} has {len(classes)}: "
+            f"{', '.join(classes)}."
+        )
 
 
 def _train(

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 
 import cv2
@@ -104,3 +105,19 @@ def test_outputs_are_there_only_on_request():
 )
 def test_padding_is_tensorflows_with_the_odd_zero_behind(side_px, kernel, stride, expected):
     assert same_padding(side_px, kernel, stride) == expected
+
+
+def test_with_mirror_the_outputs_are_the_mean_of_the_picture_and_its_mirror_image():
+    spec = dataclasses.replace(LITE0, mirror=True)
+    pixels = np.random.default_rng(3).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
+
+    def run(spec, pixels):
+        model = build_onnx(spec, load_weights(spec)).SerializeToString()
+        session = ort.InferenceSession(model)
+        return session.run(["embedding", "features"], {"image": np.ascontiguousarray(pixels)})
+
+    embedding, features = run(spec, pixels)
+    plain, plain_map = run(LITE0, pixels)
+    mirrored, mirrored_map = run(LITE0, pixels[:, :, ::-1])
+    np.testing.assert_allclose(embedding, (plain + mirrored) / 2, atol=1e-5)
+    np.testing.assert_allclose(features, (plain_map + mirrored_map[..., ::-1]) / 2, atol=1e-4)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from candid.backbones.registry import Backbone, build
 from candid.errors import UsageError
 
-# An image costs the same in batches of 1 to 32 (benchmarks/embedding.py); only memory grows.
-BATCH_SIZE: Final = 8
+# One picture's layers stay in the processor's cache; more at a time are slower by a tenth, and take
+# memory (benchmarks/embedding.py).
+BATCH_SIZE: Final = 1
 
 
 class Embedder:

@@ -31,7 +31,8 @@ def build_keras(spec: BackboneSpec, weights: Weights, *, include_top: bool = Fal
 
     Its input is ``image``, ``(n, size_px, size_px, 3)`` RGB from 0 to 255, uint8 or float; the
     normalisation is a layer of it. Batch normalisation is not folded, so that the model can be
-    trained on; the layer ``features`` gives the ``(n, h, w, 1280)`` map before pooling.
+    trained on; the layer ``features`` gives the ``(n, h, w, 1280)`` map before pooling. It sees the
+    picture once, whatever ``spec.mirror`` says.
 
     Args:
         spec: The backbone.

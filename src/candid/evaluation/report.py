@@ -174,7 +174,8 @@ def evaluate(
 def decide(probabilities: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
     """The predicted class, int64 ``(n,)``; of two, the second where it is above the threshold."""
     if probabilities.shape[1] == 2:
-        return (probabilities[:, 1] > threshold).astype(np.int64)
+        # As Python compares: against float32, NumPy would round the threshold first.
+        return (probabilities[:, 1].astype(np.float64) > threshold).astype(np.int64)
     return np.asarray(probabilities.argmax(axis=1), np.int64)
 
 

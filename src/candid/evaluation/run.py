@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,10 +82,16 @@ def _own_test_part(
         notes.append(f"{len(missing)} test images are gone or changed and not measured: {gone}.")
     if not photos:
         raise DataError(f"{folder} holds none of the run's test images; name the folder of photos.")
+    _require_known(sorted({photo.label for photo in photos}), classifier, folder)
     _, groups = np.unique([wanted[photo.content].group for photo in photos], return_inverse=True)
-    evaluation = _measure(classifier, catalog, photos, groups.astype(np.int64), progress)
-    kfold = _kfold(classifier, dealt, folder, progress)
-    return Measured(evaluation.with_kfold(kfold), tuple(notes))
+    measured = _measure(classifier, catalog, photos, groups.astype(np.int64), progress)
+    notes.extend(measured.notes)
+    try:
+        kfold = _kfold(classifier, dealt, folder, progress)
+    except DependencyError as error:
+        kfold = None
+        notes.append(f"the cross-validated figure was not measured again: {error}")
+    return Measured(measured.evaluation.with_kfold(kfold), tuple(notes))
 
 
 def _kfold(classifier: Classifier, dealt: Split, folder: Path, progress: Progress) -> Figure | None:
@@ -94,7 +101,7 @@ def _kfold(classifier: Classifier, dealt: Split, folder: Path, progress: Progres
     from candid.recipes.transfer import estimate
     from candid.training import kfold_figure
 
-    features = _see(classifier, folder, progress)
+    features = _see(classifier, folder, Cache(default_folder()), progress)
     parts = {row.content: row for row in dealt.rows if row.part}
     kept = [i for i, photo in enumerate(features.catalog.photos) if photo.content in parts]
     catalog = replace(
@@ -110,7 +117,7 @@ def _other_folder(
     classifier: Classifier, dealt: Split, trained_on: Path, folder: Path, progress: Progress
 ) -> Measured:
     catalog = scan(folder)
-    _require_known_classes(catalog, classifier)
+    _require_known(catalog.classes, classifier, catalog.folder)
     seen = {row.content for row in dealt.rows if row.part in _SEEN_PARTS}
     copies, groups, notes = _copies_of_seen(classifier, seen, trained_on, folder, progress)
     photos = [p for p in catalog.photos if p.content not in seen and p.content not in copies]
@@ -120,17 +127,18 @@ def _other_folder(
     if not photos:
         raise DataError(f"{folder} holds nothing that the model was not trained on.")
     numbers = np.array([groups.get(photo.content, -1 - i) for i, photo in enumerate(photos)])
-    evaluation = _measure(classifier, catalog, photos, numbers, progress)
-    return Measured(evaluation, tuple(notes))
+    measured = _measure(classifier, catalog, photos, numbers, progress)
+    return Measured(measured.evaluation, (*notes, *measured.notes))
 
 
 def _copies_of_seen(
     classifier: Classifier, seen: set[str], trained_on: Path, folder: Path, progress: Progress
 ) -> tuple[set[str], dict[str, int], list[str]]:
     """Contents that show a picture which was trained on, and the groups among all."""
+    cache = Cache(default_folder())
     try:
-        new = _see(classifier, folder, progress)
-        old = _see(classifier, trained_on, progress)
+        new = _see(classifier, folder, cache, progress)
+        old = _see(classifier, trained_on, cache, progress)
     except (DependencyError, DataError) as error:
         return set(), {}, [f"only exact copies of training images could be left out: {error}"]
     photos = (*new.catalog.photos, *old.catalog.photos)
@@ -145,9 +153,8 @@ def _copies_of_seen(
     return {c for c, g in by_content.items() if g in tainted}, by_content, []
 
 
-def _see(classifier: Classifier, folder: Path, progress: Progress) -> Features:
+def _see(classifier: Classifier, folder: Path, cache: Cache, progress: Progress) -> Features:
     how = classifier.manifest["prepared_with"]
-    cache = Cache(default_folder())
     return see(folder, backbone=how["backbone"], fit=how["fit"], cache=cache, progress=progress)
 
 
@@ -157,28 +164,31 @@ def _measure(
     photos: list[Photo],
     groups: NDArray[np.int64],
     progress: Progress,
-) -> Evaluation:
-    """Predict by the artifact's own graph, and measure what could be read."""
-    rows, places = [], []
+) -> Measured:
+    """Predict by the artifact's own graph, measure what could be read, and name what could not."""
+    rows, places, notes = [], [], []
     with progress.step("Predicting", len(photos)) as advance:
         files = [catalog.file(photo) for photo in photos]
         for place, prediction in enumerate(classifier.stream(files)):
             if prediction.label is not None:
                 rows.append(list(prediction.probabilities.values()))
                 places.append(place)
+            else:
+                notes.append(f"{photos[place].path} is left out: {prediction.reason}")
             advance(1)
     numbers = {name: i for i, name in enumerate(classifier.classes)}
     truth = np.array([numbers[photos[place].label] for place in places], np.int64)
     probabilities = np.array(rows, np.float32).reshape(-1, len(classifier.classes))
-    return evaluate(
+    evaluation = evaluate(
         classifier.classes, truth, probabilities, groups[places], threshold=classifier.threshold
     )
+    return Measured(evaluation, tuple(notes))
 
 
-def _require_known_classes(catalog: Catalog, classifier: Classifier) -> None:
-    unknown = [name for name in catalog.classes if name not in classifier.classes]
+def _require_known(names: Sequence[str], classifier: Classifier, folder: Path) -> None:
+    unknown = [name for name in names if name not in classifier.classes]
     if unknown:
         raise DataError(
-            f"{catalog.folder} has classes that the model does not know: {', '.join(unknown)}; "
+            f"{folder} has classes that the model does not know: {', '.join(unknown)}; "
             f"expected {', '.join(classifier.classes)}."
         )

@@ -14,9 +14,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from candid.dealing import deal_folds
+from candid.errors import DependencyError
 from candid.recipes.lbfgs import minimise
 
 #: Inverse strengths of the regularisation that are tried, from strong to weak.
@@ -152,6 +152,13 @@ def _best(trials: tuple[Trial, ...]) -> float:
 
 def _matrix_threads(num_values: int) -> AbstractContextManager[object]:
     """One thread for small matrices: waiting for a second costs more than it does."""
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError as error:
+        raise DependencyError(
+            "a head is fitted with the package threadpoolctl, which is not installed. "
+            'Run: pip install "candid-image[transfer]"'
+        ) from error
     limits: AbstractContextManager[object] = threadpool_limits(
         1 if num_values < _SMALL_MATRIX else None
     )

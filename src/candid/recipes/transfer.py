@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.backbones import Backbone
-from candid.errors import SplitError
+from candid.errors import DependencyError, SplitError
 from candid.images import PixelContract
 from candid.recipes.linear_head import Labelled, LinearHead, Trial, cross_validate, fit_head
 from candid.recipes.trained import Trained
@@ -22,6 +23,7 @@ from candid.recipes.trained import Trained
 #: Below this many images the luck of dealing the folds is averaged over three deals.
 _ONE_DEAL_FROM = 1000
 _NUM_DEALS = 3
+_PACKAGES = ("onnx", "tensorboard", "threadpoolctl")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,20 @@ class Estimate:
 
     probabilities: NDArray[np.float32]
     accuracy: float
+
+
+def require_packages() -> None:
+    """Ask for what is needed at the end before the work begins.
+
+    Raises:
+        DependencyError: It is not installed.
+    """
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise DependencyError(
+            f"the recipe transfer needs {', '.join(missing)}, which is not installed. "
+            'Run: pip install "candid-image[transfer]"'
+        )
 
 
 def train(
