@@ -178,12 +178,12 @@ class Classifier:
             ArtifactError: It answers otherwise by more than 1e-3, or the file can't be read.
         """
         try:
-            with np.load(file, allow_pickle=False) as golden:
+            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as golden:
                 pixels, expected = golden["image"], golden["probabilities"]
             difference = float(np.abs(self.run(pixels).probabilities - expected).max())
         # zipfile, zlib and ONNX Runtime each have types of their own for a file that is not ours.
         except Exception as error:
-            raise ArtifactError(f"{file} can't be read ({error}); train again.") from error
+            raise ArtifactError(f"{file} can't be read ({_line(error)}); train again.") from error
         if not difference <= _GOLDEN_TOLERANCE:
             raise ArtifactError(
                 f"the model answers otherwise than when it was written, by {difference:.2g} "
@@ -258,8 +258,11 @@ def _start(model: bytes) -> ort.InferenceSession:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     # ONNX Runtime's errors have no common type: some derive from RuntimeError, some from Exception.
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise ArtifactError(f"{MODEL} does not load ({reason}); train again.") from error
+        raise ArtifactError(f"{MODEL} does not load ({_line(error)}); train again.") from error
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _name(source: Source) -> str:

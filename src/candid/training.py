@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +34,20 @@ class Run:
 
     Attributes:
         folder: Where it is.
-        classifier: Ready to predict.
         evaluation: How good it is.
         notes: What a person should know of the data.
         complete: False when it was interrupted and holds what there was by then.
     """
 
     folder: Path
-    classifier: Classifier
     evaluation: Evaluation
     notes: tuple[str, ...]
     complete: bool
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """Ready to predict; loaded on first use."""
+        return load(self.folder)
 
 
 def train(
@@ -95,7 +99,7 @@ def train(
     if written.parent.name == RUNS.name:
         point_latest(written)
     result = results[0]
-    return Run(written, load(written), result.evaluation, notes, result.trained.complete)
+    return Run(written, result.evaluation, notes, result.trained.complete)
 
 
 def _next_run(data: Path, recipe: Recipe) -> Path:

@@ -58,9 +58,10 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
         get("resnet50")
 
 
-def test_features_come_with_the_graph_on_request():
-    model = build(get("efficientnet-lite0"), with_features=True)
-    assert [output.name for output in model.graph.output] == ["embedding", "features"]
+def test_the_graph_has_the_features_as_a_tensor_for_a_head():
+    model = build(get("efficientnet-lite0"))
+    assert [output.name for output in model.graph.output] == ["embedding"]
+    assert "features" in {name for node in model.graph.node for name in node.output}
 
 
 def test_a_bundled_backbone_saved_as_a_file_embeds_as_it_did(embedder, tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import onnx
 import pytest
 
-from candid.backbones import build, get
+from candid.backbones import get
 from candid.backbones.embedder import Embedder
 from candid.backbones.onnx_builder import GraphBuilder
 from candid.errors import UsageError
@@ -64,5 +64,3 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
 def test_a_file_has_no_feature_map(tmp_path):
     name = mean_colour(tmp_path / "m.onnx", shape=("n", 8, 8, 3), dtype=np.uint8, axes=[1, 2])
     assert not get(name).has_features
-    with pytest.raises(UsageError, match="no feature map"):
-        build(get(name), with_features=True)

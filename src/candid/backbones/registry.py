@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -45,28 +46,28 @@ def get(name: str) -> Backbone:
     )
 
 
-def build(backbone: Backbone, *, with_features: bool = False) -> onnx.ModelProto:
+def build(backbone: Backbone) -> onnx.ModelProto:
     """Write a backbone as an ONNX model, to run it or to append a head to it.
 
     Args:
         backbone: What `get` returned.
-        with_features: Whether it has an output ``features``, float32 ``(n, c, h, w)``.
 
     Returns:
         A model with the input ``image``, uint8 ``(n, size_px, size_px, 3)`` RGB, and the output
-        ``embedding``, float32 ``(n, num_features)``.
+        ``embedding``, float32 ``(n, num_features)``. Where ``backbone.has_features``, its tensor
+        ``features``, float32 ``(n, c, h, w)``, is there for a head. Not to be changed: it is kept.
 
     Raises:
-        UsageError: If features are asked of a backbone that has none (see ``has_features``).
         DependencyError: If the package with the weights, or onnx itself, is missing.
         ArtifactError: If the weights are damaged.
     """
-    if isinstance(backbone, OnnxFile):
-        if with_features:
-            raise UsageError(f"{backbone.name} has no feature map: expected a bundled backbone")
-        return backbone.build()
+    return backbone.build() if isinstance(backbone, OnnxFile) else _build(backbone)
+
+
+@lru_cache(maxsize=1)  # a training needs it twice: to embed, and to append its head
+def _build(spec: BackboneSpec) -> onnx.ModelProto:
     # Imported here: describing a backbone takes neither onnx nor the weights.
     from candid.backbones.onnx_graph import build_onnx
     from candid.backbones.weights import load_weights
 
-    return build_onnx(backbone, load_weights(backbone), with_features=with_features)
+    return build_onnx(spec, load_weights(spec), with_features=False)

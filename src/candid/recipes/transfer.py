@@ -20,9 +20,9 @@ from candid.images import PixelContract
 from candid.recipes.linear_head import Labelled, LinearHead, Trial, cross_validate, fit_head
 from candid.recipes.trained import Trained
 
-#: Below this many images the luck of dealing the folds is averaged over three deals.
+#: Below this many images the luck of dealing the folds is averaged over two deals.
 _ONE_DEAL_FROM = 1000
-_NUM_DEALS = 3
+_NUM_DEALS = 2
 _PACKAGES = ("onnx", "tensorboard", "threadpoolctl")
 
 
@@ -119,7 +119,7 @@ def write_graph(backbone: Backbone, head: LinearHead) -> bytes:
     from candid.backbones import build
     from candid.backbones.onnx_builder import GraphBuilder
 
-    graph = GraphBuilder.continue_from(build(backbone, with_features=backbone.has_features))
+    graph = GraphBuilder.continue_from(build(backbone))
     num_classes = len(head.bias)
     scores = graph.dense("embedding", head.kernel, head.bias, name="scores")
     probabilities = graph.node("Softmax", scores, output="probabilities", axis=1)
@@ -129,7 +129,6 @@ def write_graph(backbone: Backbone, head: LinearHead) -> bytes:
         # (Zhou et al., 2016), as pooling and head are both linear.
         kernel = head.kernel[:, :, None, None]
         heatmap = graph.conv("features", kernel, head.bias, name="heatmap")
-        graph.drop_outputs("features")
         graph.output(heatmap, np.float32, ("n", num_classes, "h", "w"))
     model: bytes = graph.finish().SerializeToString()
     return model

@@ -1,0 +1,94 @@
+"""The tour takes the sample set through everything, and finds what was planted."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import candid.demo.tour
+from candid.artifact import read_manifest
+from candid.demo import SampleSet
+from candid.demo.tour import take_tour
+from candid.progress import Silent
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory, faces: SampleSet) -> tuple[Path, list[str]]:
+    """What the tour says, and where it was taken; the folder holds this very set already."""
+    home = tmp_path_factory.mktemp("tour")
+    shutil.copytree(faces.folder, home / "demo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        said = list(take_tour(Path("demo"), seed=0, num_images=60, progress=Silent()))
+    return home, said
+
+
+def finding(lines: list[str], path: object) -> str:
+    [line] = [line for line in lines if line.split("  ")[1:2] == [str(path)]]
+    return line
+
+
+def test_everything_that_was_planted_is_found(
+    lines: tuple[Path, list[str]], faces: SampleSet
+) -> None:
+    said = lines[1]
+    assert not [line for line in said if "MISSED" in line]
+    for plant in faces.plants:
+        line = finding(said, plant.path)
+        if plant.original is not None:
+            assert f"the same picture as {plant.original}" in line
+        elif plant.kind in ("truncated", "text_as_image", "hidden_file", "not_an_image"):
+            assert "left out: " in line
+        elif plant.kind == "wrong_label":
+            assert "filed as sad, and the model says" in line
+        else:
+            assert "the model says" in line
+
+
+def test_a_picture_in_two_classes_is_told_apart_from_a_copy(
+    lines: tuple[Path, list[str]], faces: SampleSet
+) -> None:
+    for plant in faces.plants:
+        if plant.original is not None:
+            line = finding(lines[1], plant.path)
+            assert ("in no part" in line) == (plant.kind == "both_classes")
+
+
+def test_what_it_points_at_is_there(lines: tuple[Path, list[str]]) -> None:
+    home, said = lines
+    start = said.index("Where to look next")
+    for line in said[start + 1 :]:
+        for word in line.split():
+            if "/" in word:
+                assert (home / word).exists(), word
+    assert read_manifest(home / "runs" / "demo")
+
+
+def test_the_figures_and_two_predictions_are_shown(lines: tuple[Path, list[str]]) -> None:
+    text = "\n".join(lines[1])
+    assert "Binary accuracy" in text
+    assert "Grouped 5-fold" in text
+    assert "Two predictions" in text
+
+
+def test_a_copy_that_is_not_found_is_called_missed(
+    faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: object
+) -> None:
+    import numpy as np
+
+    from candid.duplicates import Groups
+
+    del lines  # its embeddings are in the cache by then
+    monkeypatch.chdir(tmp_path)
+    prepare = candid.demo.tour.prepare
+
+    def blind(*arguments: object, **options: object) -> object:
+        prepared = prepare(*arguments, **options)  # type: ignore[arg-type]
+        alone = np.arange(len(prepared.catalog.photos))
+        return type(prepared)(prepared.features, Groups(alone, ()))
+
+    monkeypatch.setattr(candid.demo.tour, "prepare", blind)
+    said = list(take_tour(faces.folder, seed=0, num_images=60, progress=Silent()))
+    assert sum("MISSED" in line for line in said) == 4
