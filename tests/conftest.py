@@ -62,13 +62,35 @@ def copied_run(trained: Run, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained.folder, tmp_path / "copied"))
 
 
+def state_of(folder: Path) -> dict[str, tuple[str, int]]:
+    """Content and time of every file, and time of every folder: equal if nothing was touched."""
+    return {
+        str(path): (
+            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
+            path.stat().st_mtime_ns,
+        )
+        for path in [folder, *sorted(folder.rglob("*"))]
+    }
+
+
+@pytest.fixture(name="state_of")
+def _state_of() -> object:
+    return state_of
+
+
 Candid = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def candid(tmp_path: Path) -> Candid:
-    """Run the installed command in an empty folder, without a screen or a terminal."""
+def work(tmp_path: Path) -> Path:
+    """An empty folder for the command to run in."""
     (tmp_path / "work").mkdir()
+    return tmp_path / "work"
+
+
+@pytest.fixture
+def candid(work: Path) -> Candid:
+    """Run the installed command in ``work``, without a screen or a terminal."""
 
     def run(*arguments: object, stdin: bytes = b"", **variables: str) -> object:
         environment = {k: v for k, v in os.environ.items() if k not in _SCREENS} | variables
@@ -76,7 +98,7 @@ def candid(tmp_path: Path) -> Candid:
             [str(COMMAND), *map(str, arguments)],
             input=stdin,
             capture_output=True,
-            cwd=tmp_path / "work",
+            cwd=work,
             env=environment,
             timeout=120,
             check=False,

@@ -206,12 +206,12 @@ class TestFoldersThatWillNotDo:
 
     def test_no_class(self, tmp_path: Path, write_picture: Write) -> None:
         write_picture(tmp_path / "flat" / "a.png")
-        with pytest.raises(DataError, match=r"0 classes with photos \(none\); expected two or m"):
+        with pytest.raises(DataError, match=r"0 classes with photos \(none\); expected 2 or m"):
             scan(tmp_path / "flat")
 
     def test_one_class(self, folder: Path) -> None:
         shutil.rmtree(folder / "dog")
-        with pytest.raises(DataError, match=r"1 classes with photos \(cat\); expected two or mor"):
+        with pytest.raises(DataError, match=r"1 classes with photos \(cat\); expected 2 or mor"):
             scan(folder)
 
     def test_an_empty_class(self, folder: Path) -> None:

@@ -261,6 +261,16 @@ class TestLoading:
             load(tmp_path / "absent")
 
 
+class Ambush:
+    """What a pickle can do to those who open it."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.file,)
+
+
 class TestTheGoldenAnswers:
     def test_are_given_again(self, classifier: Classifier, trained: Run) -> None:
         classifier.check_golden(trained.folder / "golden.npz")
@@ -283,6 +293,14 @@ class TestTheGoldenAnswers:
         with np.load(trained.folder / "golden.npz", allow_pickle=False) as golden:
             assert {"image", "probabilities", "embedding"} <= set(golden.files)
             assert golden["image"].dtype == np.uint8
+
+    def test_are_never_unpickled(self, classifier: Classifier, tmp_path: Path) -> None:
+        ambush = np.array([Ambush(tmp_path / "sprung")], object)
+        np.savez(tmp_path / "golden.npz", image=ambush, probabilities=ambush)
+        (tmp_path / "sprung").unlink(missing_ok=True)
+        with pytest.raises(ArtifactError, match="can't be read"):
+            classifier.check_golden(tmp_path / "golden.npz")
+        assert not (tmp_path / "sprung").exists()
 
     def test_that_can_not_be_read_are_an_error_in_words(
         self, classifier: Classifier, trained: Run, tmp_path: Path

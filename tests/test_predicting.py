@@ -31,6 +31,12 @@ class TestExpand:
     def test_a_folder_becomes_its_images_at_any_depth(self) -> None:
         assert expand(["."]) == ["cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png"]
         assert expand(["dog/"]) == ["dog/a.png", "dog/b.png"]
+        assert len(expand(["dog/.."])) == 4
+
+    def test_a_folder_is_searched_from_within(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir("dog")
+        assert expand(["."]) == ["a.png", "b.png"]
+        assert len(expand([".."])) == 4
 
     def test_a_folder_gives_no_file_that_nobody_would_call_an_image(self) -> None:
         Path("cat/notes.txt").write_text("no image")

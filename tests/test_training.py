@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
+import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 
 import candid.features
 from candid.artifact import find_run, read_manifest
@@ -25,6 +29,8 @@ from candid.images import decode
 from candid.run_files import TrainOptions
 from candid.split import read_csv
 from candid.training import Run, train
+
+StateOf = Callable[[Path], dict[str, tuple[str, int]]]
 
 OPTIONS = TrainOptions(backbone="efficientnet-lite0")
 FILES = {
@@ -41,20 +47,18 @@ FILES = {
 }
 
 
-def state(folder: Path) -> dict[str, tuple[str, int]]:
-    """Content and time of every file, and the time of every folder."""
-    return {
-        str(path): (
-            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
-            path.stat().st_mtime_ns,
-        )
-        for path in [folder, *sorted(folder.rglob("*"))]
-    }
-
-
 def predictions(run: Run) -> list[dict[str, str]]:
     with (run.folder / "predictions.csv").open(newline="", encoding="utf-8") as lines:
         return list(csv.DictReader(lines))
+
+
+def events(file: Path) -> Iterator[Event]:
+    """TensorBoard's own reader, which holds the checksums against the records."""
+    reader = PyRecordReader_New(str(file))
+    with suppress(OutOfRangeError):
+        while True:
+            reader.GetNext()
+            yield Event.FromString(reader.record())
 
 
 class TestTheRun:
@@ -113,14 +117,8 @@ class TestTheRun:
         assert rows[plant.path.as_posix()].part == rows[plant.original.as_posix()].part == ""
 
     def test_its_curves_are_read_by_tensorboard(self, trained: Run) -> None:
-        from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-
         [file] = (trained.folder / "tensorboard").rglob("events.out.*")
-        tags = Counter(
-            value.tag
-            for event in EventFileLoader(str(file)).Load()
-            for value in event.summary.value
-        )
+        tags = Counter(value.tag for event in events(file) for value in event.summary.value)
         with (trained.folder / "history.csv").open(newline="") as lines:
             num_tried = len(list(csv.DictReader(lines)))
         assert tags["held_out_log_loss"] == num_tried > 1
@@ -138,6 +136,27 @@ class TestTheRun:
             "faces-transfer-2",
             "latest",
         ]
+
+
+def test_nothing_is_learnt_from_the_test_part(
+    trained: Run, faces: SampleSet, tmp_path: Path
+) -> None:
+    """Each test image is filed under the other class: the model is the same to the last bit."""
+    data = Path(shutil.copytree(faces.folder, tmp_path / "faces"))
+    split = trained.folder / "split.csv"
+    rows = read_csv(split).rows
+    for row in rows:
+        if row.part == "test":
+            wrong = {"happy": "sad", "sad": "happy"}[row.label]
+            (data / row.path).rename(data / wrong / f"moved-{Path(row.path).name}")
+    options = replace(OPTIONS, split=SplitOptions(previous=split))
+    misled = train(data, run=tmp_path / "run", options=options)
+    tested = [row for row in predictions(misled) if row["estimate"] == "test"]
+    assert tested
+    assert all("moved-" in row["path"] for row in tested)
+    assert (misled.folder / "model.onnx").read_bytes() == (
+        trained.folder / "model.onnx"
+    ).read_bytes()
 
 
 class TestTheSameSeed:
@@ -184,27 +203,27 @@ def test_a_second_run_decodes_and_embeds_nothing(
     assert again.evaluation.to_json() == trained.evaluation.to_json()
 
 
-def test_the_users_folder_is_as_it_was(faces: SampleSet, tmp_path: Path) -> None:
-    before = state(faces.folder)
+def test_the_users_folder_is_as_it_was(faces: SampleSet, tmp_path: Path, state_of: StateOf) -> None:
+    before = state_of(faces.folder)
     run = train(faces.folder, run=tmp_path / "run", options=OPTIONS)
     candid.evaluate(run.folder)
     candid.evaluate(run.folder, faces.folder)
     run.classifier.predict([str(path) for path in faces.folder.glob("*/*")])
-    assert state(faces.folder) == before
+    assert state_of(faces.folder) == before
 
 
 class TestRefusals:
     @pytest.mark.parametrize("where", ["run", "happy/run", "."])
     def test_a_run_among_the_photos(
-        self, folder: Path, where: str, monkeypatch: pytest.MonkeyPatch
+        self, folder: Path, where: str, monkeypatch: pytest.MonkeyPatch, state_of: StateOf
     ) -> None:
-        before = state(folder)
+        before = state_of(folder)
         with pytest.raises(UsageError, match=r"is only read|is not replaced"):
             train(folder, run=folder / where, options=OPTIONS)
         monkeypatch.chdir(folder)
         with pytest.raises(UsageError, match="is only read"):
             train(".", options=OPTIONS)
-        assert state(folder) == before
+        assert state_of(folder) == before
 
     def test_a_run_that_is_there_already_before_any_work(self, trained: Run, folder: Path) -> None:
         def untouched() -> list[int]:

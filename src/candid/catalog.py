@@ -74,7 +74,9 @@ class Catalog:
         return Catalog(self.folder, self.classes, kept, (*self.skipped, *gone.values()))
 
 
-def scan(folder: str | Path, *, advance: Advance = lambda _: None) -> Catalog:
+def scan(
+    folder: str | Path, *, to_train: bool = True, advance: Advance = lambda _: None
+) -> Catalog:
     """Find the photos of a folder that has one sub-folder a class.
 
     Files are found at any depth below a class's folder; links are followed, without loops. What a
@@ -82,6 +84,7 @@ def scan(folder: str | Path, *, advance: Advance = lambda _: None) -> Catalog:
 
     Args:
         folder: The folder of the data set.
+        to_train: Whether two classes are needed, each with a photo, and not just any photo.
         advance: Called with the number of files just looked at, for a progress bar.
 
     Returns:
@@ -106,7 +109,7 @@ def scan(folder: str | Path, *, advance: Advance = lambda _: None) -> Catalog:
                 (photos if isinstance(row, Photo) else skipped).append(row)  # type: ignore[arg-type]
                 advance(1)
     classes = tuple(entry.name for entry in class_folders)
-    _require_classes(root, classes, photos)
+    _require_classes(root, classes, photos, num_needed=2 if to_train else 1)
     return Catalog(root, classes, tuple(sorted(photos, key=lambda p: p.path)), tuple(skipped))
 
 
@@ -125,7 +128,8 @@ def _walk(folder: Path) -> Iterator[Path]:
     A folder that was visited already, by whatever link, is not again; nor is one that holds this
     folder, for it would bring the photos of the other classes in.
     """
-    visited = {_identity(above) for above in (folder.parent, *folder.resolve().parents)}
+    parent = Path(os.path.abspath(folder)).parent  # noqa: PTH100  (that of "." is not ".")
+    visited = {_identity(above) for above in (parent, *folder.resolve().parents)}
     closed: list[Path] = []
     walk = os.walk(folder, followlinks=True, onerror=lambda error: closed.append(_culprit(error)))
     for current, folders, files in walk:
@@ -189,7 +193,9 @@ def _require_folder(root: Path, *, given: str | Path) -> None:
     )
 
 
-def _require_classes(root: Path, classes: tuple[str, ...], photos: list[Photo]) -> None:
+def _require_classes(
+    root: Path, classes: tuple[str, ...], photos: list[Photo], *, num_needed: int
+) -> None:
     if {name.lower() for name in classes} <= PART_NAMES and classes:
         raise DataError(
             f"{root} is split already: its sub-folders are {', '.join(classes)}. Expected one "
@@ -197,14 +203,14 @@ def _require_classes(root: Path, classes: tuple[str, ...], photos: list[Photo]) 
             "them so that no copy of a photo sits in two parts."
         )
     filled = {photo.label for photo in photos}
-    if len(filled) < 2:
+    if len(filled) < num_needed:
         found = ", ".join(sorted(filled)) or "none"
         raise DataError(
-            f"{root} has {len(filled)} classes with photos ({found}); expected two or more "
-            "sub-folders with photos in them, one per class."
+            f"{root} has {len(filled)} classes with photos ({found}); expected {num_needed} or "
+            "more sub-folders with photos in them, one per class."
         )
     empty = [name for name in classes if name not in filled]
-    if empty:
+    if empty and num_needed > 1:
         raise DataError(
             f"{root} has no photo in {', '.join(empty)}; add photos there or remove the folder."
         )

@@ -56,27 +56,18 @@ class Prepared:
 
 
 def see(
-    folder: str | Path,
+    catalog: Catalog,
     *,
     backbone: str = DEFAULT,
     fit: Fit = "squash",
     cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> Features:
-    """Scan a folder and look at its photos; see `candid.catalog.scan` and `candid.features.look`.
-
-    Raises:
-        DataError: The folder is not one of classes, or no photo of some class can be read.
-    """
-    progress = progress or Silent()
-    with progress.step("Finding the photos", 0) as advance:
-        catalog = scan(folder, advance=advance)
+    """Look at a catalog's photos with a backbone; see `candid.features.look`."""
     embedder = Embedder(get(backbone), num_threads=1)
     contract = PixelContract(embedder.backbone.size_px, fit)
     opened = cache or Cache(default_folder())
-    features = look(catalog, embedder, contract, cache=opened, progress=progress)
-    _require_readable(catalog, features.catalog)
-    return features
+    return look(catalog, embedder, contract, cache=opened, progress=progress)
 
 
 def prepare(
@@ -87,8 +78,16 @@ def prepare(
     cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
-    """Scan a folder, look at its photos and group those that show the same picture."""
-    features = see(folder, backbone=backbone, fit=fit, cache=cache, progress=progress)
+    """Scan a folder, look at its photos and group those that show the same picture.
+
+    Raises:
+        DataError: The folder is not one of classes, or no photo of some class can be read.
+    """
+    progress = progress or Silent()
+    with progress.step("Finding the photos", 0) as advance:
+        catalog = scan(folder, advance=advance)
+    features = see(catalog, backbone=backbone, fit=fit, cache=cache, progress=progress)
+    _require_readable(catalog, features.catalog)
     return Prepared(features, find_duplicates(features, progress=progress))
 
 

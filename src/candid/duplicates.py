@@ -29,7 +29,8 @@ NUM_NEIGHBOURS = 16
 MAX_HASH_BITS = 10
 _MAX_HASH_NEIGHBOURS = 16  # a folder of a thousand blank pages is not a million candidates
 _BLOCK = 1024
-_PAIRS_BLOCK = 2048
+_MAX_PRODUCTS = 10_000_000  # in memory at a time
+_PAIRS_BLOCK = 512  # bounds the descriptions in memory: 50 kB a picture
 _HASH_SIDE = 8
 
 
@@ -216,10 +217,11 @@ def _neighbours(
 ) -> NDArray[np.int64]:
     """Pairs (lower, higher) of a row and its ``count`` largest products of ``least`` or more."""
     num_rows = len(others)
+    block = max(1, min(_BLOCK, _MAX_PRODUCTS // max(num_rows, 1)))
     right = others.astype(np.float32).T
     pairs = [np.empty((0, 2), np.int64)]
-    for start in range(0, num_rows, _BLOCK):
-        products = rows[start : start + _BLOCK].astype(np.float32) @ right
+    for start in range(0, num_rows, block):
+        products = rows[start : start + block].astype(np.float32) @ right
         here = np.arange(len(products))
         products[here, start + here] = -np.inf
         top = np.argpartition(-products, min(count, num_rows - 1), axis=1)[:, :count]

@@ -140,8 +140,8 @@ class TestText:
         assert "Binary accuracy" in lines[4]
 
     def test_says_the_accuracy_once_where_the_threshold_is_half(self) -> None:
-        assert two_classes().to_text().count("ccuracy") == 1
-        assert two_classes(threshold=0.35).to_text().count("ccuracy") == 2
+        assert two_classes().to_text().count("ccuracy  ") == 1
+        assert two_classes(threshold=0.35).to_text().count("ccuracy  ") == 2
 
     def test_says_each_classs_own_figures_where_there_are_more(self) -> None:
         text = three_classes().to_text()
@@ -158,5 +158,12 @@ class TestText:
     def test_lines_up_with_long_names(self) -> None:
         truth = np.array([0, 1])
         evaluation = evaluate(("a" * 30, "b"), truth, binary([0.1, 0.9]), truth)
-        rows = evaluation.to_text().splitlines()[-3:]
-        assert len({len(row) for row in rows}) == 1
+        lines = evaluation.to_text().splitlines()
+        start = next(i for i, line in enumerate(lines) if "true, then predicted" in line)
+        assert len({len(row) for row in lines[start + 1 : start + 4]}) == 1
+
+    def test_says_that_a_small_test_part_says_little(self) -> None:
+        assert "8 images say little" in two_classes().to_text()
+        truth = np.arange(400) % 2
+        sure = evaluate(("happy", "sad"), truth, binary(truth * 0.8 + 0.1), np.arange(400))
+        assert "say little" not in sure.to_text()

@@ -64,7 +64,7 @@ class TestTheSolutionIsScikitLearns:
         data = photos(num_classes=num_classes, per_class=per_class, num_features=num_features)
         head, _ = fit_head(data)
         expected, _, _ = reference(data, head.strength)
-        np.testing.assert_allclose(head.probabilities(data.embeddings), expected, atol=1e-3)
+        np.testing.assert_allclose(head.probabilities(data.embeddings), expected, atol=2e-3)
 
     def test_in_its_coefficients(
         self, num_classes: int, per_class: int, num_features: int, monkeypatch: pytest.MonkeyPatch

@@ -115,15 +115,15 @@ class TestTheEstimate:
         keys = [f"photo{i}" for i in range(count)]
         return Labelled(rows, np.arange(count) % 2, np.arange(count), keys, 2)
 
-    def test_of_few_images_it_is_the_mean_of_three_deals(self) -> None:
+    def test_of_few_images_it_is_the_mean_of_several_deals(self) -> None:
         data = self.noise(60)
         estimate = transfer.estimate(data, seed=3)
         assert estimate is not None
-        deals = [cross_validate(data, seed=seed) for seed in (3, 1003, 2003)]
+        deals = [cross_validate(data, seed=seed) for seed in (3, 1003, 2003)][: transfer._NUM_DEALS]
         np.testing.assert_allclose(estimate.probabilities, np.mean(deals, axis=0), atol=1e-6)
         hits = [(deal.argmax(axis=1) == data.labels).mean() for deal in deals if deal is not None]
         assert estimate.accuracy == pytest.approx(np.mean(hits))
-        assert len(set(hits)) > 1
+        assert len(set(hits)) > 1  # or one would have done
 
     def test_of_many_images_one_deal_is_enough(self) -> None:
         data = self.noise(1000)

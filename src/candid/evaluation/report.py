@@ -12,6 +12,8 @@ from candid.evaluation.figures import Figure, macro, proportion
 
 _BINARY_THRESHOLD = 0.5  # Keras' BinaryAccuracy, as in the tutorial
 
+_WIDE_INTERVAL = 0.15
+
 
 @dataclass(frozen=True)
 class ClassFigures:
@@ -120,13 +122,23 @@ class Evaluation:
 
     def _advice(self) -> list[str]:
         if self.kfold_accuracy is None:
-            return []
+            return self._small_test_advice()
         n = self.kfold_accuracy.n
         return [
             "",
             f"Grouped 5-fold over all {n} images: accuracy {self.kfold_accuracy}",
             "Believe this one: every image was predicted by a model that saw no copy of it, and "
             f"there are {n} of them instead of {int(self.confusion.sum())}.",
+        ]
+
+    def _small_test_advice(self) -> list[str]:
+        if self.accuracy is None or self.accuracy.high - self.accuracy.low < _WIDE_INTERVAL:
+            return []
+        return [
+            "",
+            f"{self.accuracy.n} images say little: the truth is anywhere in the interval. Measure "
+            "on more photos with `candid evaluate RUN DATA`, or see the cross-validated figure "
+            "that the recipe transfer gives.",
         ]
 
 

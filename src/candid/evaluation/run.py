@@ -87,28 +87,30 @@ def _own_test_part(
     measured = _measure(classifier, catalog, photos, groups.astype(np.int64), progress)
     notes.extend(measured.notes)
     try:
-        kfold = _kfold(classifier, dealt, folder, progress)
+        kfold = _kfold(classifier, dealt, catalog, progress)
     except DependencyError as error:
         kfold = None
         notes.append(f"the cross-validated figure was not measured again: {error}")
     return Measured(measured.evaluation.with_kfold(kfold), tuple(notes))
 
 
-def _kfold(classifier: Classifier, dealt: Split, folder: Path, progress: Progress) -> Figure | None:
+def _kfold(
+    classifier: Classifier, dealt: Split, catalog: Catalog, progress: Progress
+) -> Figure | None:
     """Cross-validate again, from the cached embeddings, on the groups of the run's split."""
     if classifier.manifest["recipe"] != "transfer":
         return None
     from candid.recipes.transfer import estimate
     from candid.training import kfold_figure
 
-    features = _see(classifier, folder, Cache(default_folder()), progress)
+    features = _see(classifier, catalog, Cache(default_folder()), progress)
     parts = {row.content: row for row in dealt.rows if row.part}
     kept = [i for i, photo in enumerate(features.catalog.photos) if photo.content in parts]
-    catalog = replace(
-        features.catalog, photos=tuple(features.catalog.photos[place] for place in kept)
+    photos = tuple(features.catalog.photos[place] for place in kept)
+    placed = Features(
+        replace(features.catalog, photos=photos), features.embeddings[kept], features.thumbnails
     )
-    features = Features(catalog, features.embeddings[kept], features.thumbnails)
-    data = labelled(features, [parts[photo.content] for photo in catalog.photos])
+    data = labelled(placed, [parts[photo.content] for photo in photos])
     estimated = estimate(data, seed=int(classifier.manifest["settings"]["seed"]))
     return None if estimated is None else kfold_figure(estimated, data)
 
@@ -116,10 +118,10 @@ def _kfold(classifier: Classifier, dealt: Split, folder: Path, progress: Progres
 def _other_folder(
     classifier: Classifier, dealt: Split, trained_on: Path, folder: Path, progress: Progress
 ) -> Measured:
-    catalog = scan(folder)
+    catalog = scan(folder, to_train=False)
     _require_known(catalog.classes, classifier, catalog.folder)
     seen = {row.content for row in dealt.rows if row.part in _SEEN_PARTS}
-    copies, groups, notes = _copies_of_seen(classifier, seen, trained_on, folder, progress)
+    copies, groups, notes = _copies_of_seen(classifier, seen, trained_on, catalog, progress)
     photos = [p for p in catalog.photos if p.content not in seen and p.content not in copies]
     left_out = len(catalog.photos) - len(photos)
     if left_out:
@@ -132,13 +134,13 @@ def _other_folder(
 
 
 def _copies_of_seen(
-    classifier: Classifier, seen: set[str], trained_on: Path, folder: Path, progress: Progress
+    classifier: Classifier, seen: set[str], trained_on: Path, catalog: Catalog, progress: Progress
 ) -> tuple[set[str], dict[str, int], list[str]]:
     """Contents that show a picture which was trained on, and the groups among all."""
     cache = Cache(default_folder())
     try:
-        new = _see(classifier, folder, cache, progress)
-        old = _see(classifier, trained_on, cache, progress)
+        new = _see(classifier, catalog, cache, progress)
+        old = _see(classifier, scan(trained_on), cache, progress)
     except (DependencyError, DataError) as error:
         return set(), {}, [f"only exact copies of training images could be left out: {error}"]
     photos = (*new.catalog.photos, *old.catalog.photos)
@@ -153,9 +155,9 @@ def _copies_of_seen(
     return {c for c, g in by_content.items() if g in tainted}, by_content, []
 
 
-def _see(classifier: Classifier, folder: Path, cache: Cache, progress: Progress) -> Features:
+def _see(classifier: Classifier, catalog: Catalog, cache: Cache, progress: Progress) -> Features:
     how = classifier.manifest["prepared_with"]
-    return see(folder, backbone=how["backbone"], fit=how["fit"], cache=cache, progress=progress)
+    return see(catalog, backbone=how["backbone"], fit=how["fit"], cache=cache, progress=progress)
 
 
 def _measure(
