@@ -53,7 +53,8 @@ def main() -> None:
         print(f"skipped: there is no {arguments.data}; pass a folder of photos")
         return
     with tempfile.TemporaryDirectory() as scratch:
-        sides = _sides(arguments.data, arguments.data / arguments.photo, Path(scratch))
+        data = arguments.data.resolve()
+        sides = _sides(data, data / arguments.photo, Path(scratch))
         for number in range(arguments.rounds):
             for side in sides:
                 _run(side, Path(scratch))

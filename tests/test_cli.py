@@ -449,7 +449,7 @@ class TestPredict:
 
 class TestDemo:
     def test_takes_the_tour(self, candid: Command, work: Path) -> None:
-        done = candid("demo", "faces", "--images", 12, "--seed", 1)
+        done = candid("demo", "faces", "--images", 60)
         assert done.returncode == 0, done.stderr
         assert "MISSED" not in done.stdout
         assert "What was planted, and what Candid made of it" in done.stdout

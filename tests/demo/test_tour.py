@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from candid.artifact import read_manifest
 from candid.demo import SampleSet
 from candid.demo.tour import take_tour
 from candid.progress import Silent
+from candid.training import Run
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def test_everything_that_was_planted_is_found(
         elif plant.kind in ("truncated", "text_as_image", "hidden_file", "not_an_image"):
             assert "left out: " in line
         elif plant.kind == "wrong_label":
-            assert "filed as sad, and the model says" in line
+            assert "filed as sad; a model that never saw it says happy" in line
         else:
             assert "the model says" in line
 
@@ -92,3 +94,19 @@ def test_a_copy_that_is_not_found_is_called_missed(
     monkeypatch.setattr(candid.demo.tour, "prepare", blind)
     said = list(take_tour(faces.folder, seed=0, num_images=60, progress=Silent()))
     assert sum("MISSED" in line for line in said) == 4
+
+
+def test_a_wrong_label_that_is_not_found_is_called_missed(
+    faces: SampleSet, trained: Run, copied_run: Path
+) -> None:
+    [plant] = [plant for plant in faces.plants if plant.kind == "wrong_label"]
+    head, *rows = (copied_run / "predictions.csv").read_text().splitlines()
+    fooled = [f"kfold,{plant.path.as_posix()},sad,train,sad,0.25,0.75"]
+    others = [row for row in rows if plant.path.as_posix() not in row]
+    run = replace(trained, folder=copied_run)
+    for written, says in (
+        (fooled, "MISSED: filed as sad; a model that never saw it says sad (0.75)"),
+        ([], "filed as sad; too few photos to ask a model that never saw it"),
+    ):
+        (copied_run / "predictions.csv").write_text("\n".join([head, *others, *written]) + "\n")
+        assert candid.demo.tour._say_of_label(plant, run) == says

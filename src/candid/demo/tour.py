@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,18 +67,33 @@ def _find(plant: Plant, prepared: Prepared, run: Run) -> str:
             kept = "in no part, as it is in two classes" if conflict else "kept in one part"
             return f"found: the same picture as {plant.original.as_posix()}; {kept}"
         return f"MISSED: it is the same picture as {plant.original.as_posix()}"
-    return _say_of(prepared.catalog.folder / path, plant, run.classifier)
+    if plant.kind == "wrong_label":
+        return _say_of_label(plant, run)
+    return _say_of(prepared.catalog.folder / path, run.classifier)
 
 
-def _say_of(file: Path, plant: Plant, classifier: Classifier) -> str:
+def _say_of_label(plant: Plant, run: Run) -> str:
+    """What a model says that never saw the file: one that was trained on it has learnt its label.
+
+    It is the cross-validated prediction that `candid train` leaves in ``predictions.csv``.
+    """
+    with (run.folder / "predictions.csv").open(newline="", encoding="utf-8") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["path"] == plant.path.as_posix()]
+    filed = plant.path.parent.name
+    for row in rows:
+        if row["estimate"] == "kfold":
+            share = float(row[f"p({row['label']})"])
+            says = f"filed as {filed}; a model that never saw it says {row['label']} ({share:.2f})"
+            return says if row["label"] != filed else f"MISSED: {says}"
+    return f"filed as {filed}; too few photos to ask a model that never saw it"
+
+
+def _say_of(file: Path, classifier: Classifier) -> str:
     """What the model says of a planted file that it can read."""
     prediction = classifier.predict(file)
     if prediction.label is None:
         return f"left out: {prediction.reason}"
-    filed = plant.path.parent.name
     says = f"{prediction.label} ({prediction.probabilities[prediction.label]:.2f})"
-    if plant.kind == "wrong_label":
-        return f"filed as {filed}, and the model says {says}"
     return f"read and shown upright, in eight bits; the model says {says}"
 
 
