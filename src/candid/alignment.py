@@ -90,13 +90,20 @@ def same_picture(
         The correlation of their details, -1 to 1, where they are worth registering; else 0. They
         are the same from `DETAIL_CORRELATION` on.
     """
-    match = max(_candidates(a, b, described_a, described_b), key=lambda m: m.correlation)
-    if match.correlation < WINDOW_CORRELATION:
+    if _best_window(described_a, described_b) < WINDOW_CORRELATION:
         return 0.0
+    match = max(_candidates(a, b, described_a, described_b), key=lambda m: m.correlation)
     part, mapped = _register(match)
     if everywhere and _least_agreement(part, mapped) < PLACE_AGREEMENT:
         return 0.0
     return _correlate(part, mapped)
+
+
+def _best_window(of_a: Values, of_b: Values) -> float:
+    """The largest correlation among the candidates, without making them: most pairs end here."""
+    wholes_a = np.stack([of_a[0], _mirror(of_a[0])])
+    wholes_b = np.stack([of_b[0], _mirror(of_b[0])])
+    return float(max((wholes_a @ of_b.T).max(), (wholes_b @ of_a.T).max()))
 
 
 def _candidates(a: Grey, b: Grey, of_a: Values, of_b: Values) -> list[_Match]:

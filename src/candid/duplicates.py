@@ -30,7 +30,7 @@ MAX_HASH_BITS = 10
 _MAX_HASH_NEIGHBOURS = 16  # a folder of a thousand blank pages is not a million candidates
 _BLOCK = 1024
 _MAX_PRODUCTS = 10_000_000  # in memory at a time
-_PAIRS_BLOCK = 512  # bounds the descriptions in memory: 50 kB a picture
+_MAX_DESCRIBED = 1024  # pictures whose windows are in memory at a time, 50 kB each
 _HASH_SIDE = 8
 
 
@@ -141,8 +141,10 @@ def _near_copies(
     pairs = np.unique(np.concatenate([_by_embedding(embeddings), _by_hash(*signs)]), axis=0)
     found = []
     with progress.step("Comparing look-alikes", len(pairs)) as advance:
-        for start in range(0, len(pairs), _PAIRS_BLOCK):
-            block = pairs[start : start + _PAIRS_BLOCK]
+        # Two pictures a pair at most; and where all fit at once, all pairs do.
+        size = len(pairs) if len(pictures) <= _MAX_DESCRIBED else _MAX_DESCRIBED // 2
+        for start in range(0, len(pairs), size or 1):
+            block = pairs[start : start + size]
             found += list(_verify(block, pictures, thumbnails))
             advance(len(block))
     return found

@@ -29,8 +29,9 @@ from candid.progress import Progress, Silent
 
 #: Height and width of a thumbnail.
 THUMBNAIL_PX = 64
-_CHUNK = 4  # photos that one thread decodes and embeds at a time; bounds the pixels in memory
-_CHUNKS_AHEAD = 8
+_CHUNK = 2  # photos that one thread decodes and embeds at a time; bounds the pixels in memory
+_CHUNKS_AHEAD = 16
+_KEEP_EVERY = 64  # photos that are lost to the cache at most when the process is killed
 
 
 class Embeds(Protocol):
@@ -103,15 +104,30 @@ def look(
     known = _known(cache, kinds, contents)
     missing = [content for content in contents if content not in known]
     reasons: dict[str, str] = {}
+    thumbnails: dict[str, bytes] = {}
     if missing:
         with (progress or Silent()).step("Looking at the photos", len(missing)) as advance:
             for seen in _look_at({c: files[c] for c in missing}, embedder, contract):
-                cache.put(kinds[1], [(c, thumbnail) for c, thumbnail in seen.thumbnails.items()])
-                cache.put(kinds[0], [(c, row.tobytes()) for c, row in seen.embeddings.items()])
+                thumbnails |= seen.thumbnails
                 known |= seen.embeddings
                 reasons |= seen.reasons
                 advance(len(seen.embeddings) + len(seen.reasons))
+                if len(thumbnails) >= _KEEP_EVERY:
+                    _keep(cache, kinds, known, thumbnails)
+            _keep(cache, kinds, known, thumbnails)
     return _gather(catalog, known, reasons, Thumbnails(cache, kinds[1]))
+
+
+def _keep(
+    cache: Cache,
+    kinds: tuple[str, str],
+    known: dict[str, NDArray[np.float32]],
+    thumbnails: dict[str, bytes],
+) -> None:
+    """Write what is new into the cache; the embedding last, as it says that both are there."""
+    cache.put(kinds[1], thumbnails.items())
+    cache.put(kinds[0], [(content, known[content].tobytes()) for content in thumbnails])
+    thumbnails.clear()
 
 
 def _known(

@@ -28,7 +28,7 @@ from candid.recipes import Trained
 from candid.report import write_card, write_page
 from candid.split import PARTS, Split, to_csv
 
-_NUM_GOLDEN = 4
+_NUM_GOLDEN = 3
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pillow", "tensorflow")
 
 #: Two classes: above it the second class is predicted.

@@ -15,13 +15,13 @@ from candid.backbones import get
 from candid.classifier import Classifier, load
 from candid.data import Prepared, labelled, prepare, split_prepared
 from candid.errors import SplitError, UsageError
-from candid.evaluation import Evaluation, Figure, evaluate, wilson
-from candid.evaluation.figures import effective_size
+from candid.evaluation import Evaluation, Figure, evaluate
+from candid.evaluation.figures import proportion
 from candid.images import PixelContract
 from candid.progress import Progress, Silent
 from candid.recipes import Trained
 from candid.recipes import transfer as transfer_recipe
-from candid.recipes.linear_head import Labelled
+from candid.recipes.linear_head import Labelled, cross_validate
 from candid.run_files import DEFAULT_THRESHOLD, Recipe, Result, TrainOptions, write_files
 from candid.split import PARTS, Split
 
@@ -149,21 +149,17 @@ def _train_transfer(
     )
     placed = everything.take(dealt.places(*PARTS))
     with progress.step("Grouped cross-validation", 1) as advance:
-        estimate = transfer_recipe.estimate(placed, seed=seed)
+        kfold = cross_validate(placed, seed=seed)
         advance(1)
     tested = head.probabilities(prepared.features.embeddings[dealt.places("test")])
     evaluation = _evaluate(prepared, dealt, tested, options.threshold)
     _track(folder, trained, evaluation)
-    if estimate is None:
-        return Result(trained, tested, evaluation)
-    accuracy = kfold_figure(estimate, placed)
-    return Result(trained, tested, evaluation.with_kfold(accuracy), estimate.probabilities)
+    return Result(trained, tested, evaluation.with_kfold(kfold_figure(kfold, placed)), kfold)
 
 
-def kfold_figure(estimate: transfer_recipe.Estimate, data: Labelled) -> Figure | None:
-    """The cross-validated accuracy as a figure with its interval."""
-    n = len(data.labels)
-    return wilson(estimate.accuracy * n, n, effective_n=effective_size(data.units))
+def kfold_figure(kfold: NDArray[np.float32] | None, data: Labelled) -> Figure | None:
+    """The accuracy of cross-validated probabilities ``(n, k)``, with its interval."""
+    return None if kfold is None else proportion(kfold.argmax(axis=1) == data.labels, data.units)
 
 
 def _train_cnn(

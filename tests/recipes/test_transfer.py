@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -12,10 +9,10 @@ import pytest
 
 from candid.backbones import get
 from candid.backbones.embedder import Embedder
-from candid.errors import DependencyError, SplitError
+from candid.errors import SplitError
 from candid.images import PixelContract
 from candid.recipes import Trained, transfer
-from candid.recipes.linear_head import Labelled, LinearHead, cross_validate, fit_head
+from candid.recipes.linear_head import Labelled, LinearHead, fit_head
 
 BACKBONE = get("efficientnet-lite0")
 CONTRACT = PixelContract(BACKBONE.size_px)
@@ -106,46 +103,3 @@ def test_a_class_without_an_image_is_named(data: Labelled) -> None:
     happy = data.take(np.arange(6))
     with pytest.raises(SplitError, match="no image of dark to learn from"):
         transfer.train(BACKBONE, happy, classes=("bright", "dark"), contract=CONTRACT)
-
-
-class TestTheEstimate:
-    def noise(self, count: int) -> Labelled:
-        random = np.random.default_rng(2)
-        rows = random.normal(size=(count, 4)).astype(np.float32)
-        keys = [f"photo{i}" for i in range(count)]
-        return Labelled(rows, np.arange(count) % 2, np.arange(count), keys, 2)
-
-    def test_of_few_images_it_is_the_mean_of_several_deals(self) -> None:
-        data = self.noise(60)
-        estimate = transfer.estimate(data, seed=3)
-        assert estimate is not None
-        deals = [cross_validate(data, seed=seed) for seed in (3, 1003, 2003)][: transfer._NUM_DEALS]
-        np.testing.assert_allclose(estimate.probabilities, np.mean(deals, axis=0), atol=1e-6)
-        hits = [(deal.argmax(axis=1) == data.labels).mean() for deal in deals if deal is not None]
-        assert estimate.accuracy == pytest.approx(np.mean(hits))
-        assert len(set(hits)) > 1  # or one would have done
-
-    def test_of_many_images_one_deal_is_enough(self) -> None:
-        data = self.noise(1000)
-        estimate = transfer.estimate(data)
-        assert estimate is not None
-        np.testing.assert_array_equal(estimate.probabilities, cross_validate(data))
-
-    def test_there_is_none_where_a_class_is_too_small(self) -> None:
-        assert transfer.estimate(self.noise(60).take(np.array([0, 1, 3, 5, 7, 9]))) is None
-
-
-@pytest.mark.parametrize("name", ["onnx", "tensorboard", "threadpoolctl"])
-def test_a_missing_package_is_named_before_the_work_begins(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    transfer.require_packages()
-    monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(DependencyError, match=rf"needs {name}.*pip install"):
-        transfer.require_packages()
-
-
-def test_neither_tensorflow_nor_scikit_learn_is_imported() -> None:
-    code = "import sys, candid.training; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"tensorflow", "sklearn", "scipy", "matplotlib"} & set(done.stdout.split())

@@ -100,7 +100,7 @@ def _kfold(
     """Cross-validate again, from the cached embeddings, on the groups of the run's split."""
     if classifier.manifest["recipe"] != "transfer":
         return None
-    from candid.recipes.transfer import estimate
+    from candid.recipes.linear_head import cross_validate
     from candid.training import kfold_figure
 
     features = _see(classifier, catalog, Cache(default_folder()), progress)
@@ -111,8 +111,8 @@ def _kfold(
         replace(features.catalog, photos=photos), features.embeddings[kept], features.thumbnails
     )
     data = labelled(placed, [parts[photo.content] for photo in photos])
-    estimated = estimate(data, seed=int(classifier.manifest["settings"]["seed"]))
-    return None if estimated is None else kfold_figure(estimated, data)
+    seed = int(classifier.manifest["settings"]["seed"])
+    return kfold_figure(cross_validate(data, seed=seed), data)
 
 
 def _other_folder(

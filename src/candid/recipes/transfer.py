@@ -8,35 +8,17 @@ looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 
 import numpy as np
-from numpy.typing import NDArray
 
 from candid.backbones import Backbone
 from candid.errors import DependencyError, SplitError
 from candid.images import PixelContract
-from candid.recipes.linear_head import Labelled, LinearHead, Trial, cross_validate, fit_head
+from candid.recipes.linear_head import Labelled, LinearHead, Trial, fit_head
 from candid.recipes.trained import Trained
 
-#: Below this many images the luck of dealing the folds is averaged over two deals.
-_ONE_DEAL_FROM = 1000
-_NUM_DEALS = 2
 _PACKAGES = ("onnx", "tensorboard", "threadpoolctl")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Grouped cross-validation over all images.
-
-    Attributes:
-        probabilities: float32 ``(n, k)``, the mean over the deals.
-        accuracy: Share of right answers, the mean over the deals.
-    """
-
-    probabilities: NDArray[np.float32]
-    accuracy: float
 
 
 def require_packages() -> None:
@@ -93,25 +75,6 @@ def train(
     }
     model = write_graph(backbone, head)
     return Trained(model, contract, tuple(map(_history_row, trials)), settings), head
-
-
-def estimate(data: Labelled, *, seed: int = 0) -> Estimate | None:
-    """Estimate the accuracy by grouped 5-fold cross-validation over all images.
-
-    Args:
-        data: All images, the test part too: each is predicted by a head that saw no copy of it.
-        seed: Deals the folds.
-
-    Returns:
-        The estimate, or None where a class is too small for it.
-    """
-    num_deals = _NUM_DEALS if len(data.labels) < _ONE_DEAL_FROM else 1
-    deals = [cross_validate(data, seed=seed + 1000 * deal) for deal in range(num_deals)]
-    whole = [deal for deal in deals if deal is not None]
-    if not whole:
-        return None
-    hits = [(deal.argmax(axis=1) == data.labels).mean() for deal in whole]
-    return Estimate(np.mean(whole, axis=0, dtype=np.float32), float(np.mean(hits)))
 
 
 def write_graph(backbone: Backbone, head: LinearHead) -> bytes:
