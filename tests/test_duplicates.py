@@ -167,7 +167,7 @@ class TestEdges:
     ) -> None:
         whole = find_duplicates(seen)
         monkeypatch.setattr("candid.duplicates._BLOCK", 5)
-        monkeypatch.setattr("candid.duplicates._PAIRS_BLOCK", 7)
+        monkeypatch.setattr("candid.duplicates._MAX_DESCRIBED", 14)
         pieces = find_duplicates(seen)
         assert pieces.copies == whole.copies
         np.testing.assert_array_equal(pieces.of_photo, whole.of_photo)

@@ -578,7 +578,10 @@ for path in sorted(pathlib.Path(sys.argv[1]).rglob("*")):
             reasons[path.name] = None
         except ImageError as error:
             reasons[path.name] = str(error)
+# getrusage alone would begin at the size of the process that forked.
 peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+if (status := pathlib.Path("/proc/self/status")).exists():
+    peak_kib = int(status.read_text().split("VmHWM:")[1].split()[0])
 print(json.dumps({"reasons": reasons, "peak_mib": peak_kib / 1024}))
 """
 

@@ -107,14 +107,16 @@ def look(
     thumbnails: dict[str, bytes] = {}
     if missing:
         with (progress or Silent()).step("Looking at the photos", len(missing)) as advance:
-            for seen in _look_at({c: files[c] for c in missing}, embedder, contract):
-                thumbnails |= seen.thumbnails
-                known |= seen.embeddings
-                reasons |= seen.reasons
-                advance(len(seen.embeddings) + len(seen.reasons))
-                if len(thumbnails) >= _KEEP_EVERY:
-                    _keep(cache, kinds, known, thumbnails)
-            _keep(cache, kinds, known, thumbnails)
+            try:
+                for seen in _look_at({c: files[c] for c in missing}, embedder, contract):
+                    thumbnails |= seen.thumbnails
+                    known |= seen.embeddings
+                    reasons |= seen.reasons
+                    advance(len(seen.embeddings) + len(seen.reasons))
+                    if len(thumbnails) >= _KEEP_EVERY:
+                        _keep(cache, kinds, known, thumbnails)
+            finally:  # Ctrl-C or an error: what was seen by then is kept
+                _keep(cache, kinds, known, thumbnails)
     return _gather(catalog, known, reasons, Thumbnails(cache, kinds[1]))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 Loss = Callable[[Vector], tuple[float, Vector]]
 
-_MEMORY: Final = 5
+_MEMORY: Final = 10
 _ARMIJO: Final = 1e-4
 _MAX_HALVINGS: Final = 30
 
