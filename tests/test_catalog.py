@@ -244,3 +244,16 @@ def test_nothing_in_the_users_folder_changes(
     features = look(scan(sample.folder), fake_embedder, PixelContract(), cache=memory)
     split(features.catalog, find_duplicates(features))
     assert state() == before
+
+
+def test_files_that_are_no_images_are_counted_in_one_note(
+    tmp_path: Path, write_picture: Write
+) -> None:
+    for label in ("cat", "dog"):
+        write_picture(tmp_path / label / "a.png")
+        for number in range(4):
+            (tmp_path / label / f".hidden{number}").write_text("x")
+    (note,) = scan(tmp_path).notes()
+    assert note.startswith("8 hidden files and files that are no images: cat/.hidden0, ")
+    assert note.endswith(", …")
+    assert note.count("hidden") == 6

@@ -21,6 +21,8 @@ _CLOSED = "a folder that can't be opened"
 #: Reasons of files that nobody would expect to be classified.
 NOT_IMAGES = frozenset({_HIDDEN, _NO_IMAGE})
 
+_NUM_NAMED = 5
+
 Advance = Callable[[int], None]
 
 
@@ -66,6 +68,16 @@ class Catalog:
     def file(self, photo: Photo) -> Path:
         """Where the photo lies."""
         return self.folder / photo.path
+
+    def notes(self) -> tuple[str, ...]:
+        """A line for each image that is left out, and one for all files that are none."""
+        others = [row.path for row in self.skipped if row.reason in NOT_IMAGES]
+        images = [row for row in self.skipped if row.reason not in NOT_IMAGES]
+        lines = [f"{row.path} is left out: {row.reason}" for row in images]
+        if others:
+            named = ", ".join(others[:_NUM_NAMED]) + (", …" if len(others) > _NUM_NAMED else "")
+            lines.append(f"{len(others)} hidden files and files that are no images: {named}")
+        return tuple(lines)
 
     def without(self, unreadable: Iterable[Skipped]) -> Catalog:
         """The same catalog with some photos moved to ``skipped``."""

@@ -143,8 +143,7 @@ def split(
         _require_absent(to)
     prepared = prepare(data, progress=progress)
     dealt = split_prepared(prepared, options)
-    _warn([*(f"{row.path} is left out: {row.reason}" for row in prepared.catalog.skipped)])
-    _warn(dealt.notes)
+    _warn((*prepared.catalog.notes(), *dealt.notes))
     if csv is not None and str(csv) != "-":
         _write(csv, to_csv(dealt))
     if to is not None:

@@ -87,7 +87,7 @@ def train(
     prepared = prepare(data, backbone=options.backbone, fit=options.fit, progress=progress)
     _require_two_classes_for(options.threshold, prepared)
     dealt = split_prepared(prepared, options.split)
-    notes = (*_unreadable_notes(prepared), *dealt.notes)
+    notes = (*prepared.catalog.notes(), *dealt.notes)
     results: list[Result] = []
 
     def fill(partial: Path) -> dict[str, Any]:
@@ -208,10 +208,6 @@ def _track(folder: Path, trained: Trained, evaluation: Evaluation) -> None:
     figures = {f"test/{title}": f.value for title, f in evaluation.titled() if f is not None}
     tracking.write_scalars(where, [(0, figures)])
     tracking.write_text(where, "settings", trained.settings)
-
-
-def _unreadable_notes(prepared: Prepared) -> list[str]:
-    return [f"{row.path} is left out: {row.reason}" for row in prepared.catalog.skipped]
 
 
 def _require_test(dealt: Split) -> None:
