@@ -180,7 +180,7 @@ def evaluate(
     if json:
         _echo_json(measured.evaluation.to_json())
     else:
-        typer.echo(measured.evaluation.to_text())
+        typer.echo(measured.evaluation.to_text(measured.of))
 
 
 @app.command()

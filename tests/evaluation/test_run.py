@@ -184,6 +184,7 @@ class TestAnotherFolder:
         measured = evaluate_run(trained.folder, other)
         assert num_measured(measured) == before
         assert any(note.startswith("3 images are left out") for note in measured.notes)
+        assert measured.of != "Test part"
 
     def test_what_was_only_tested_on_is_measured(
         self, trained: Run, faces: SampleSet, strangers: SampleSet, other: Path

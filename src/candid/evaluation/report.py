@@ -66,10 +66,14 @@ class Evaluation:
             },
         }
 
-    def to_text(self) -> str:
-        """The figures for a terminal, in the order of the tutorial."""
+    def to_text(self, of: str = "Test part") -> str:
+        """The figures for a terminal, in the order of the tutorial.
+
+        Args:
+            of: What was measured.
+        """
         n = int(self.confusion.sum())
-        lines = [f"Test part: {n} images that the model never saw, nor any copy of them", ""]
+        lines = [f"{of}: {n} images that the model never saw, nor any copy of them", ""]
         lines += [f"  {title:<26} {figure}" for title, figure in self.titled()[:-1] if figure]
         if len(self.classes) > 2:
             lines += ["", *self._per_class_lines()]

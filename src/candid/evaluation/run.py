@@ -27,10 +27,11 @@ _SEEN_PARTS = ("train", "val")
 
 @dataclass(frozen=True)
 class Measured:
-    """An evaluation, and what a person should know of how it came about."""
+    """An evaluation, what it is of, and what a person should know of how it came about."""
 
     evaluation: Evaluation
     notes: tuple[str, ...]
+    of: str = "Test part"
 
 
 def evaluate_run(
@@ -130,7 +131,7 @@ def _other_folder(
         raise DataError(f"{folder} holds nothing that the model was not trained on.")
     numbers = np.array([groups.get(photo.content, -1 - i) for i, photo in enumerate(photos)])
     measured = _measure(classifier, catalog, photos, numbers, progress)
-    return Measured(measured.evaluation, (*notes, *measured.notes))
+    return Measured(measured.evaluation, (*notes, *measured.notes), str(catalog.folder))
 
 
 def _copies_of_seen(
