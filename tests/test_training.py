@@ -122,7 +122,9 @@ class TestTheRun:
         with (trained.folder / "history.csv").open(newline="") as lines:
             num_tried = len(list(csv.DictReader(lines)))
         assert tags["held_out_log_loss"] == num_tried > 1
-        assert {"test/Binary accuracy", "settings"} <= set(tags)
+        assert {"figures/Binary accuracy", "figures/Accuracy, grouped k-fold", "settings"} <= set(
+            tags
+        )
 
     def test_is_written_to_the_next_free_name_and_found_as_the_latest(
         self, faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -153,8 +153,9 @@ def _train_transfer(
         advance(1)
     tested = head.probabilities(prepared.features.embeddings[dealt.places("test")])
     evaluation = _evaluate(prepared, dealt, tested, options.threshold)
+    evaluation = evaluation.with_kfold(kfold_figure(kfold, placed))
     _track(folder, trained, evaluation)
-    return Result(trained, tested, evaluation.with_kfold(kfold_figure(kfold, placed)), kfold)
+    return Result(trained, tested, evaluation, kfold)
 
 
 def kfold_figure(kfold: NDArray[np.float32] | None, data: Labelled) -> Figure | None:
@@ -205,7 +206,7 @@ def _track(folder: Path, trained: Trained, evaluation: Evaluation) -> None:
     where = folder / "tensorboard" / "candid"
     if trained.history:
         tracking.write_scalars(where, [(i, row) for i, row in enumerate(trained.history)])
-    figures = {f"test/{title}": f.value for title, f in evaluation.titled() if f is not None}
+    figures = {f"figures/{title}": f.value for title, f in evaluation.titled() if f is not None}
     tracking.write_scalars(where, [(0, figures)])
     tracking.write_text(where, "settings", trained.settings)
 
