@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from candid.cache import Cache
-from candid.catalog import Skipped, find_images, scan
+from candid.catalog import DROPPED, Skipped, find_images, scan
 from candid.demo import SampleSet
 from candid.duplicates import find_duplicates
 from candid.errors import DataError
@@ -193,6 +193,11 @@ class TestWhatCanNotBeRead:
         assert [p.path for p in fewer.photos] == ["cat/a.png", "dog/a.png", "dog/b.png"]
         assert fewer.skipped == (*catalog.skipped, Skipped("cat/b.png", "broken"))
         assert fewer.classes == catalog.classes
+
+    def test_what_a_person_dropped_gets_no_note(self, folder: Path) -> None:
+        dropped = Skipped("cat/a.png", DROPPED, scan(folder).photos[0].content)
+        broken = Skipped("cat/b.png", "broken")
+        assert scan(folder).without([dropped, broken]).notes() == ("cat/b.png is left out: broken",)
 
 
 class TestFoldersThatWillNotDo:

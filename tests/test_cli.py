@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -17,8 +18,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from candid.decisions import Decision, to_csv
 from candid.demo import SampleSet
-from candid.split import read_csv
+from candid.split_file import read_csv
 from candid.training import Run
 
 Done = subprocess.CompletedProcess[str]
@@ -53,6 +55,16 @@ def fails_with(done: Done, code: int, *words: str) -> None:
     assert line.startswith("candid: ")
     for word in words:
         assert word in line
+
+
+def decide(file: Path, faces: SampleSet, decided: dict[str, str]) -> None:
+    """Write what a person decided about some files."""
+    contents = {path: (faces.folder / path).read_bytes() for path in decided}
+    rows = [
+        Decision(path, hashlib.sha256(contents[path]).hexdigest(), "found", "", decision)
+        for path, decision in decided.items()
+    ]
+    file.write_text(to_csv(rows))
 
 
 class TestTrain:
@@ -112,9 +124,22 @@ class TestTrain:
         assert done.returncode == 0, done.stderr
         assert read_csv(work / "run" / "split.csv").rows == read_csv(split).rows
 
+    def test_honours_the_decisions_of_a_person(
+        self, candid: Command, work: Path, faces: SampleSet
+    ) -> None:
+        decide(work / "mine.csv", faces, {"sad/IMG_2044.jpg": "happy", "sad/scan-0001.png": "drop"})
+        done = candid("train", faces.folder, "--run", "run", "--decisions", "mine.csv", *BACKBONE)
+        assert done.returncode == 0, done.stderr
+        assert "note: mine.csv: 1 photo dropped, 1 relabelled" in done.stderr.splitlines()
+        assert (work / "run" / "decisions.csv").read_bytes() == (work / "mine.csv").read_bytes()
+        (work / "mine.csv").unlink()
+        figures = json.loads(candid("evaluate", "run", "--json").stdout)
+        assert figures == json.loads((work / "run" / "metrics.json").read_text())
+
     @pytest.mark.parametrize(
         ("options", "words"),
         [
+            (("--decisions", "absent.csv"), "absent.csv can't be read: No such file"),
             (("--threshold", "7"), "from 0 to 1"),
             (("--backbone", "resnet"), "there is no backbone 'resnet'"),
             (("--split", "absent.csv"), "absent.csv"),
@@ -268,6 +293,31 @@ class TestSplit:
                 parts.setdefault(name[7], set()).add(row["part"])
         assert len(parts) == 7
         assert all(len(its) == 1 for its in parts.values())
+
+    def test_honours_the_decisions_of_a_person(
+        self, candid: Command, work: Path, faces: SampleSet, state_of: StateOf
+    ) -> None:
+        before = state_of(faces.folder)
+        moved = "sad/IMG_2044.jpg"
+        decide(work / "mine.csv", faces, {moved: "happy", "sad/scan-0001.png": "drop"})
+        arguments = ("split", faces.folder, "--decisions", "mine.csv", "--csv", "-", "--to", "out")
+        done = candid(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert "note: mine.csv: 1 photo dropped, 1 relabelled" in done.stderr.splitlines()
+        table = {row["path"]: row for row in rows(done)}
+        assert table["sad/scan-0001.png"]["part"] == ""
+        assert table[moved]["class"] == "happy"
+        [link] = (work / "out").glob(f"*/*/{Path(moved).name}")
+        assert link.parent.name == "happy"
+        assert not list((work / "out").glob("*/*/scan-0001.png"))
+        assert state_of(faces.folder) == before
+
+    def test_says_in_a_line_what_is_wrong_with_a_decision(
+        self, candid: Command, work: Path, faces: SampleSet
+    ) -> None:
+        decide(work / "mine.csv", faces, {"sad/IMG_2044.jpg": "hapy"})
+        done = candid("split", faces.folder, "--decisions", "mine.csv")
+        fails_with(done, 2, "'hapy' about sad/IMG_2044.jpg is no class", "keep, drop", "happy, sad")
 
     def test_refuses_a_folder_with_files_before_any_work(
         self, candid: Command, work: Path, faces: SampleSet

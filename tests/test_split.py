@@ -13,24 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candid.cache import Cache
-from candid.catalog import Catalog, Photo, Skipped, scan
+from candid.catalog import DROPPED, Catalog, Photo, Skipped, scan
 from candid.demo import SampleSet
 from candid.duplicates import Groups, find_duplicates
-from candid.errors import SplitError, UsageError
+from candid.errors import UsageError
 from candid.features import look
 from candid.images import PixelContract
-from candid.split import (
-    NO_PART,
-    PARTS,
-    SHARES,
-    Row,
-    Split,
-    group_by_file,
-    group_by_pattern,
-    read_csv,
-    split,
-    to_csv,
-)
+from candid.split import NO_PART, PARTS, SHARES, Row, Split, group_by_pattern, split
 
 Pair = tuple[Catalog, Groups]
 PINNED = "araerrrrrraerrr"  # the second letter of each part, in order of path
@@ -206,6 +195,14 @@ class TestNewPhotos:
         later = split(*in_order(renamed), seed=9, previous=earlier)
         assert part_of_content(later) == part_of_content(earlier)
 
+    def test_an_old_photo_keeps_its_part_where_a_copy_of_it_is_in_none(self) -> None:
+        pair = singles(cat=20, dog=20)
+        earlier = split(*pair)
+        copies = [replace(r, path=f"{r.path}.copy", part=NO_PART, group="") for r in earlier.rows]
+        previous = Split((*earlier.rows, *copies), ())
+        later = split(*pair, seed=9, previous=previous)
+        assert part_of_content(later) == part_of_content(earlier)
+
     def test_a_copy_that_ties_two_parts_together_is_in_none_and_named(self) -> None:
         pair = singles(cat=20, dog=20)
         earlier = split(*pair)
@@ -273,20 +270,6 @@ class TestGroupsOfTheUsersOwn:
         with pytest.raises(UsageError, match=r"matches no path. Paths look like cat/0000\.jpg"):
             group_by_pattern(catalog, "patient")
 
-    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-    def test_by_a_file_as_editors_and_spreadsheets_write_it(
-        self, tmp_path: Path, encoding: str
-    ) -> None:
-        file = tmp_path / "groups.csv"
-        file.write_text("path,group,age\ncat/ä.jpg,ann,3\ncat/b.jpg,,4\n", encoding=encoding)
-        assert group_by_file(file) == {"cat/ä.jpg": "ann"}
-
-    def test_a_file_without_the_columns_is_refused(self, tmp_path: Path) -> None:
-        file = tmp_path / "groups.csv"
-        file.write_text("file;group\n")
-        with pytest.raises(UsageError, match=r"lacks the columns group, path; expected group, p"):
-            group_by_file(file)
-
     def test_groups_that_name_no_photo_are_refused(self) -> None:
         with pytest.raises(UsageError, match=r"paths like cat/0000\.jpg, received data/cat/0000"):
             split(*singles(cat=5, dog=5), group_by={"data/cat/0000.jpg": "ann"})
@@ -311,82 +294,30 @@ class TestNotes:
         assert [row.part for row in result.rows] == [NO_PART, NO_PART]
         assert len(result.notes) == 3
 
-    def test_unreadable_images_are_listed_in_no_part_and_other_files_are_not(self) -> None:
+    def test_unreadable_and_dropped_images_are_listed_in_no_part_and_other_files_are_not(
+        self,
+    ) -> None:
         catalog, groups = singles(cat=10, dog=10)
         skipped = (
             Skipped("cat/broken.jpg", "the file is truncated"),
             Skipped("cat/.hidden", "hidden file"),
             Skipped("cat/notes.txt", "not an image"),
             Skipped("stray.jpg", "outside the class folders"),
+            Skipped("dog/twice.jpg", DROPPED, content_of(0)),
         )
         result = split(replace(catalog, skipped=skipped), groups)
-        assert len(result.rows) == 21
-        assert result.rows[-1] == Row("cat/broken.jpg", "cat", NO_PART, "", "")
-
-
-class TestFile:
-    def test_the_header_is_pinned(self) -> None:
-        """Others read this file: its columns are a promise."""
-        result = split(*singles(cat=1, dog=1))
-        assert to_csv(result).splitlines()[0] == "path,class,part,group"
-        assert to_csv(result, with_content=True).splitlines()[0] == "path,class,part,group,content"
-
-    @given(
-        st.lists(
-            st.tuples(st.text(st.characters(codec="utf-8", exclude_characters="\0\r")),
-                      st.sampled_from((*PARTS, NO_PART))),
-            max_size=5,
-        ),
-        st.booleans(),
-    )  # fmt: skip
-    def test_what_is_written_is_read_whatever_the_names(
-        self,
-        tmp_path_factory: pytest.TempPathFactory,
-        rows: list[tuple[str, str]],
-        with_content: bool,
-    ) -> None:
-        written = Split(
-            tuple(
-                Row(f"cat/{name}", "cat", part, f"{n:016}", content_of(n) if with_content else "")
-                for n, (name, part) in enumerate(rows)
-            ),
-            (),
+        assert result.rows[20:] == (
+            Row("cat/broken.jpg", "cat", NO_PART, "", ""),
+            Row("dog/twice.jpg", "dog", NO_PART, "", content_of(0)),
         )
-        file = tmp_path_factory.mktemp("csv") / "split.csv"
-        file.write_text(to_csv(written, with_content=with_content), encoding="utf-8", newline="")
-        assert read_csv(file) == written
 
-    def test_places_are_those_of_the_parts_asked_for(self) -> None:
-        result = split(*singles(cat=20, dog=20))
-        train, rest = result.places("train"), result.places("val", "test")
-        assert sorted([*train, *rest]) == list(range(40))
-        assert all(result.rows[place].part == "train" for place in train)
-        assert result.places().dtype == np.int64
 
-    def test_an_unknown_part_is_refused(self, tmp_path: Path) -> None:
-        file = tmp_path / "split.csv"
-        file.write_text("path,class,part,group\ncat/a.jpg,cat,dev,g\n")
-        with pytest.raises(SplitError, match=r"cat/a\.jpg is in part 'dev'; expected one of train"):
-            read_csv(file)
-
-    @pytest.mark.parametrize(
-        ("data", "message"),
-        [
-            (b"", "lacks the columns class, group, part, path"),
-            (b"path,class,part\n", "lacks the columns group; expected class, group, part, path"),
-            (b"\xff\xfe\x00", "can't be read as CSV"),
-            (b'path,class,part,group\n"' + b"x" * 200_000 + b'",cat,train,g\n', "can't be read"),
-        ],
-    )
-    def test_another_file_is_refused(self, tmp_path: Path, data: bytes, message: str) -> None:
-        file = tmp_path / "split.csv"
-        file.write_bytes(data)
-        with pytest.raises(SplitError, match=message):
-            read_csv(file)
-
-    def test_a_missing_file_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(SplitError, match=r"can't be read as CSV: .*No such file"):
-            read_csv(tmp_path / "split.csv")
+def test_places_are_those_of_the_parts_asked_for() -> None:
+    result = split(*singles(cat=20, dog=20))
+    train, rest = result.places("train"), result.places("val", "test")
+    assert sorted([*train, *rest]) == list(range(40))
+    assert all(result.rows[place].part == "train" for place in train)
+    assert result.places().dtype == np.int64
 
 
 def test_the_sample_set_from_folder_to_split(

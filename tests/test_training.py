@@ -27,7 +27,7 @@ from candid.demo import SampleSet
 from candid.errors import DataError, DependencyError, SplitError, UsageError
 from candid.images import decode
 from candid.run_files import TrainOptions
-from candid.split import read_csv
+from candid.split_file import read_csv
 from candid.training import Run, train
 
 StateOf = Callable[[Path], dict[str, tuple[str, int]]]

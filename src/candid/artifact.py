@@ -4,6 +4,7 @@ candid.json      written last: format version, classes, contract, figures, hashe
 model.onnx       uint8 (n, s, s, 3) RGB → probabilities, embedding, heat map
 golden.npz       a few inputs and what the model answered to them
 split.csv  predictions.csv  history.csv  metrics.json  MODEL_CARD.md  tensorboard/  …
+decisions.csv    the person's decisions, as they were when they were applied; or absent
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from candid.errors import ArtifactError, UsageError
+from candid.whole_folder import write_whole
 
 FORMAT_VERSION: Final = 1
 MANIFEST: Final = "candid.json"
@@ -25,6 +25,8 @@ MODEL: Final = "model.onnx"
 GOLDEN: Final = "golden.npz"
 SPLIT: Final = "split.csv"
 METRICS: Final = "metrics.json"
+#: What a person decided about the photos; there only where somebody did.
+DECISIONS: Final = "decisions.csv"
 #: What a run can't do without.
 _REQUIRED: Final = (MODEL, GOLDEN, SPLIT)
 _MAX_MANIFEST_BYTES: Final = 16 * 2**20
@@ -50,28 +52,11 @@ def write_run(
     Raises:
         UsageError: The folder is there already, or can't be written.
     """
-    folder = folder.expanduser().absolute()
-    require_free(folder, overwrite=overwrite)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
-    except OSError as error:
-        raise UsageError(
-            f"{folder} can't be written: {error.strerror}. Choose another --run."
-        ) from error
-    try:
-        values = fill(partial)
-        _write_manifest(partial, values)
-        partial.chmod(0o755)
-        require_free(folder, overwrite=overwrite)  # another process may have been faster
-        _move_into_place(partial, folder)
-    except OSError as error:
-        raise UsageError(
-            f"{folder} can't be written: {error.strerror}. Free some space or choose another --run."
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return folder
+    return write_whole(
+        folder,
+        lambda partial: _write_manifest(partial, fill(partial)),
+        require_free=lambda place: require_free(place, overwrite=overwrite),
+    )
 
 
 def require_free(folder: Path, *, overwrite: bool) -> None:
@@ -127,7 +112,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder} has format version {version!r}, expected {FORMAT_VERSION}. "
             "Use the version of Candid that wrote it, or train again."
         )
-    _check_files(folder, files)
+    _check_files(folder, files, decided=values.get("decisions") is not None)
     return dict(values)
 
 
@@ -168,8 +153,9 @@ def find_run(folder: str | Path) -> Path:
     )
 
 
-def _check_files(folder: Path, files: dict[str, str]) -> None:
-    for name in (*_REQUIRED, *files):
+def _check_files(folder: Path, files: dict[str, str], *, decided: bool) -> None:
+    required = (*_REQUIRED, DECISIONS) if decided else _REQUIRED
+    for name in (*required, *files):
         file = folder / name
         if name not in files:
             raise ArtifactError(f"{folder / MANIFEST} does not list {name}; train again.")
@@ -190,13 +176,3 @@ def _write_manifest(folder: Path, values: dict[str, Any]) -> None:
     text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
     # What of a file name is not UTF-8 becomes an escape, which JSON reads as what it was.
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
-
-
-def _move_into_place(partial: Path, folder: Path) -> None:
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old-", dir=folder.parent))
-        folder.replace(old / "run")
-        partial.replace(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        partial.replace(folder)

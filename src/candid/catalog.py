@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from candid.errors import DataError, ImageError
 from candid.images import SUFFIXES, identify, read_file
 
-#: Names of folders that hold a part, not a class; a folder of these is a data set split already.
-PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+#: Words by which a folder is one that holds a part, not a class: ``train``, ``Val``, ``test_set``.
+PART_NAMES = frozenset(
+    {"train", "training", "trn", "val", "valid", "validation", "dev", "test", "testing", "tst"}
+    | {"eval", "evaluation", "holdout"}
+)
+_PART_FILLERS = frozenset({"set", "data", "dataset", "images", "image", "img", "imgs", "photos"})
+_PART_FILLERS |= {"split", "seg", "part"}
 
 _HIDDEN = "hidden file"
 _NO_IMAGE = "not an image"
 _CLOSED = "a folder that can't be opened"
 #: Reasons of files that nobody would expect to be classified.
 NOT_IMAGES = frozenset({_HIDDEN, _NO_IMAGE})
+#: The reason of photos that the person decided to leave out.
+DROPPED: Final = "dropped by decision"
 
 _NUM_NAMED = 5
 
@@ -43,10 +52,17 @@ class Photo:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that is in no class, and why."""
+    """A file that is in no class, and why.
+
+    Attributes:
+        path: Relative to the catalog's folder, with forward slashes.
+        reason: Why, as a clause.
+        content: SHA-256 of its bytes where it was a photo that somebody dropped; else empty.
+    """
 
     path: str
     reason: str
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,21 +74,31 @@ class Catalog:
         classes: Names of the classes in alphabetical order; a label's number is its place here.
         photos: The photos in the order of their path.
         skipped: Files that were passed over (hidden, not an image, unreadable), each with a reason.
+        parts: Where the folder comes with its own parts, the names of their folders, above those of
+            the classes; else none.
     """
 
     folder: Path
     classes: tuple[str, ...]
     photos: tuple[Photo, ...]
     skipped: tuple[Skipped, ...]
+    parts: tuple[str, ...] = ()
 
     def file(self, photo: Photo) -> Path:
         """Where the photo lies."""
         return self.folder / photo.path
 
+    def part(self, photo: Photo) -> str:
+        """The name of the part folder that the photo lies in; empty where there are none."""
+        return photo.path.partition("/")[0] if self.parts else ""
+
     def notes(self) -> tuple[str, ...]:
-        """A line for each image that is left out, and one for all files that are none."""
+        """A line for each image that is left out, and one for all files that are none.
+
+        What a person dropped gets no line: they know, and it may be hundreds.
+        """
         others = [row.path for row in self.skipped if row.reason in NOT_IMAGES]
-        images = [row for row in self.skipped if row.reason not in NOT_IMAGES]
+        images = [row for row in self.skipped if row.reason not in NOT_IMAGES | {DROPPED}]
         lines = [f"{row.path} is left out: {row.reason}" for row in images]
         if others:
             named = ", ".join(others[:_NUM_NAMED]) + (", …" if len(others) > _NUM_NAMED else "")
@@ -83,11 +109,15 @@ class Catalog:
         """The same catalog with some photos moved to ``skipped``."""
         gone = {row.path: row for row in unreadable}
         kept = tuple(photo for photo in self.photos if photo.path not in gone)
-        return Catalog(self.folder, self.classes, kept, (*self.skipped, *gone.values()))
+        return replace(self, photos=kept, skipped=(*self.skipped, *gone.values()))
 
 
 def scan(
-    folder: str | Path, *, to_train: bool = True, advance: Advance = lambda _: None
+    folder: str | Path,
+    *,
+    to_train: bool = True,
+    with_parts: bool = False,
+    advance: Advance = lambda _: None,
 ) -> Catalog:
     """Find the photos of a folder that has one sub-folder a class.
 
@@ -97,6 +127,8 @@ def scan(
     Args:
         folder: The folder of the data set.
         to_train: Whether two classes are needed, each with a photo, and not just any photo.
+        with_parts: Whether the folder may come with its own ``train/ val/ test/`` (by any of the
+            usual names), each with one sub-folder a class.
         advance: Called with the number of files just looked at, for a progress bar.
 
     Returns:
@@ -107,22 +139,46 @@ def scan(
     """
     root = Path(folder).expanduser().resolve()
     _require_folder(root, given=folder)
-    class_folders = sorted(
-        (entry for entry in root.iterdir() if entry.is_dir() and not _hidden(entry.name)),
-        key=lambda entry: entry.name,
-    )
-    outside = [entry for entry in root.iterdir() if entry.is_file()]
-    skipped = [Skipped(entry.name, _outside_reason(entry.name)) for entry in sorted(outside)]
+    parts = _find_parts(root)
+    if parts and not with_parts:
+        raise _split_already(root, parts)
+    parents = [root / part for part in parts] or [root]
+    class_folders = [child for parent in parents for child in _visible_folders(parent)]
+    outside = [file for parent in {root, *parents} for file in parent.iterdir() if file.is_file()]
+    skipped = [
+        Skipped(file.relative_to(root).as_posix(), _outside_reason(file.name))
+        for file in sorted(outside)
+    ]
     photos: list[Photo] = []
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for class_folder in class_folders:
             paths = sorted(_walk(class_folder))
-            for row in pool.map(lambda path: _look(path, root), paths):
+            for row in pool.map(lambda path: _look(path, root, len(parts) > 0), paths):
                 (photos if isinstance(row, Photo) else skipped).append(row)  # type: ignore[arg-type]
                 advance(1)
-    classes = tuple(entry.name for entry in class_folders)
+    classes = tuple(sorted({entry.name for entry in class_folders}))
     _require_classes(root, classes, photos, num_needed=2 if to_train else 1)
-    return Catalog(root, classes, tuple(sorted(photos, key=lambda p: p.path)), tuple(skipped))
+    photos.sort(key=lambda photo: photo.path)
+    return Catalog(root, classes, tuple(photos), tuple(skipped), parts)
+
+
+def _visible_folders(parent: Path) -> list[Path]:
+    try:
+        folders = [entry for entry in parent.iterdir() if entry.is_dir()]
+    except OSError as error:
+        raise DataError(f"{parent} can't be opened: {error.strerror}.") from error
+    return sorted((f for f in folders if not _hidden(f.name)), key=lambda folder: folder.name)
+
+
+def _find_parts(root: Path) -> tuple[str, ...]:
+    """Names of the part folders, where a folder has such sub-folders and no other ones."""
+    names = [folder.name for folder in _visible_folders(root)]
+    return tuple(names) if names and all(map(_is_part, names)) else ()
+
+
+def _is_part(name: str) -> bool:
+    words = set(re.findall(r"[^\W\d_]+", name.lower())) - _PART_FILLERS
+    return len(words) == 1 and words <= PART_NAMES
 
 
 def find_images(folder: Path) -> list[Path]:
@@ -164,7 +220,7 @@ def _culprit(error: OSError) -> Path:
     return Path(error.filename)
 
 
-def _look(path: Path, root: Path) -> Photo | Skipped:
+def _look(path: Path, root: Path, with_parts: bool) -> Photo | Skipped:
     relative = path.relative_to(root)
     name = relative.as_posix()
     if _hidden(path.name):
@@ -175,7 +231,8 @@ def _look(path: Path, root: Path) -> Photo | Skipped:
         return Skipped(name, _CLOSED if path.is_dir() else str(error))
     if identify(data) is None and path.suffix.lower() not in SUFFIXES:
         return Skipped(name, _NO_IMAGE)
-    return Photo(name, relative.parts[0], hashlib.sha256(data).hexdigest())
+    label = relative.parts[1 if with_parts else 0]
+    return Photo(name, label, hashlib.sha256(data).hexdigest())
 
 
 def _is_image(path: Path) -> bool:
@@ -205,15 +262,17 @@ def _require_folder(root: Path, *, given: str | Path) -> None:
     )
 
 
+def _split_already(root: Path, parts: tuple[str, ...]) -> DataError:
+    return DataError(
+        f"{root} is split already: its sub-folders are {', '.join(parts)}. Expected one "
+        "sub-folder per class; put the classes of all parts into one folder, and Candid splits "
+        "them so that no copy of a photo sits in two parts."
+    )
+
+
 def _require_classes(
     root: Path, classes: tuple[str, ...], photos: list[Photo], *, num_needed: int
 ) -> None:
-    if {name.lower() for name in classes} <= PART_NAMES and classes:
-        raise DataError(
-            f"{root} is split already: its sub-folders are {', '.join(classes)}. Expected one "
-            "sub-folder per class; put the classes of all parts into one folder, and Candid splits "
-            "them so that no copy of a photo sits in two parts."
-        )
     filled = {photo.label for photo in photos}
     if len(filled) < num_needed:
         found = ", ".join(sorted(filled)) or "none"

@@ -55,6 +55,12 @@ GroupBy = Annotated[
         "path, or a CSV file with the columns path and group."
     ),
 ]
+Decisions = Annotated[
+    Path | None,
+    typer.Option(
+        help="A filled-in decisions.csv of candid audit: photos to drop, right labels of others."
+    ),
+]
 Backbone = Annotated[
     str | None,
     typer.Option(help="efficientnet-lite2 (the default), efficientnet-lite0, or an ONNX file."),
@@ -88,6 +94,7 @@ def train(
         Path | None, typer.Option(help="An earlier split.csv: its photos keep their part.")
     ] = None,
     group_by: GroupBy = None,
+    decisions: Decisions = None,
     backbone: Backbone = None,
     fit: Annotated[FitName, typer.Option(help="How photos are made square.")] = FitName.squash,
     epochs: Annotated[int, typer.Option(help="Passes over the photos; cnn only.")] = 20,
@@ -107,6 +114,7 @@ def train(
         fit=fit.value,
         epochs=epochs,
         threshold=0.5 if threshold is None else threshold,
+        decisions=decisions,
     )
     made = train_run(data, run=run, options=options, overwrite=overwrite, progress=for_terminal())
     _warn(made.notes)
@@ -131,19 +139,20 @@ def split(
         Path | None, typer.Option(help="An earlier split file: its photos keep their part.")
     ] = None,
     group_by: GroupBy = None,
+    decisions: Decisions = None,
 ) -> None:
     """Split DATA, copies of a photo kept together."""
     from candid.data import prepare, split_prepared
     from candid.progress import for_terminal
-    from candid.split import to_csv
+    from candid.split_file import to_csv
 
     options = _split_options(seed, previous, group_by)
     progress = for_terminal()
     if to is not None:
         _require_absent(to)
-    prepared = prepare(data, progress=progress)
+    prepared = prepare(data, decisions=decisions, progress=progress)
     dealt = split_prepared(prepared, options)
-    _warn((*prepared.catalog.notes(), *dealt.notes))
+    _warn((*prepared.notes, *dealt.notes))
     if csv is not None and str(csv) != "-":
         _write(csv, to_csv(dealt))
     if to is not None:

@@ -12,13 +12,15 @@ from candid.backbones import DEFAULT, get
 from candid.backbones.embedder import Embedder
 from candid.cache import Cache, default_folder
 from candid.catalog import Catalog, scan
+from candid.decisions import Decided, decide, load_decisions
 from candid.duplicates import Groups, find_duplicates
 from candid.errors import DataError
 from candid.features import Features, look
 from candid.images import Fit, PixelContract
 from candid.progress import Progress, Silent
 from candid.recipes.linear_head import Labelled
-from candid.split import Row, Split, group_by_file, group_by_pattern, read_csv, split
+from candid.split import Row, Split, group_by_pattern, split
+from candid.split_file import group_by_file, read_csv
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,23 @@ class Prepared:
     Attributes:
         features: What was seen in the photos that could be read.
         groups: Which of them show the same picture.
+        decided: What a person decided about them; None where nobody did.
     """
 
     features: Features
     groups: Groups
+    decided: Decided | None = None
 
     @property
     def catalog(self) -> Catalog:
         """The photos that could be read."""
         return self.features.catalog
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is left out and why, and what became of the person's decisions."""
+        decided = self.decided.notes if self.decided else ()
+        return (*self.catalog.notes(), *decided)
 
 
 def see(
@@ -75,20 +85,36 @@ def prepare(
     *,
     backbone: str = DEFAULT,
     fit: Fit = "squash",
+    decisions: Path | None = None,
     cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
     """Scan a folder, look at its photos and group those that show the same picture.
 
+    Args:
+        folder: The folder of classes.
+        backbone: What embeds the photos.
+        fit: How they are brought to a square.
+        decisions: A file of decisions; what it drops is not looked at.
+        cache: Where embeddings are kept; by default the user's own.
+        progress: Told how far it is.
+
+    Returns:
+        The folder as it is after the decisions.
+
     Raises:
         DataError: The folder is not one of classes, or no photo of some class can be read.
+        UsageError: The file of decisions can't be read, or makes no sense.
     """
     progress = progress or Silent()
+    file = None if decisions is None else load_decisions(decisions)
     with progress.step("Finding the photos", 0) as advance:
         catalog = scan(folder, advance=advance)
+    decided = None if file is None else decide(catalog, file)
+    catalog = decided.applied.catalog if decided else catalog
     features = see(catalog, backbone=backbone, fit=fit, cache=cache, progress=progress)
     _require_readable(catalog, features.catalog)
-    return Prepared(features, find_duplicates(features, progress=progress))
+    return Prepared(features, find_duplicates(features, progress=progress), decided)
 
 
 def split_prepared(prepared: Prepared, options: SplitOptions) -> Split:

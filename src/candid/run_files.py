@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid import __version__
-from candid.artifact import GOLDEN, METRICS, MODEL, SPLIT
+from candid.artifact import DECISIONS, GOLDEN, METRICS, MODEL, SPLIT
 from candid.backbones import DEFAULT
 from candid.classifier import Classifier
 from candid.data import Prepared, SplitOptions
@@ -26,7 +26,8 @@ from candid.evaluation.report import decide
 from candid.images import Fit, decode, read_file
 from candid.recipes import Trained
 from candid.report import write_card, write_page
-from candid.split import PARTS, Split, to_csv
+from candid.split import PARTS, Split
+from candid.split_file import to_csv
 
 _NUM_GOLDEN = 3
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pillow", "tensorflow")
@@ -48,6 +49,8 @@ class TrainOptions:
         fit: How photos are brought to a square; ``cnn`` always squashes, as the tutorial does.
         epochs: Passes over the training part; ``cnn`` only.
         threshold: Two classes: above it the second class is predicted.
+        decisions: A ``decisions.csv`` of `candid audit`, filled in: which photos to drop, and the
+            right labels of others.
 
     Raises:
         UsageError: ``threshold`` is not between 0 and 1.
@@ -59,6 +62,7 @@ class TrainOptions:
     fit: Fit = "squash"
     epochs: int = 20
     threshold: float = DEFAULT_THRESHOLD
+    decisions: Path | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
@@ -111,6 +115,8 @@ def write_files(
         # A file name need not be UTF-8; in split.csv it has to come back as it was.
         errors = "surrogateescape" if file.endswith(".csv") else "backslashreplace"
         (folder / file).write_text(text, encoding="utf-8", errors=errors)
+    if prepared.decided:
+        (folder / DECISIONS).write_bytes(prepared.decided.file.data)
     return manifest
 
 
@@ -136,6 +142,7 @@ def _manifest(
             "num_pictures": prepared.groups.num_pictures,
             "notes": list(notes),
         },
+        "decisions": prepared.decided.to_json() if prepared.decided else None,
         "metrics": result.evaluation.to_json(),
         "libraries": _library_versions(),
     }

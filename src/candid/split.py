@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,13 +14,14 @@ from numpy.typing import NDArray
 from candid.catalog import NOT_IMAGES, Catalog, Photo
 from candid.dealing import count_by_unit, deal
 from candid.duplicates import Groups, connect
-from candid.errors import SplitError, UsageError
+from candid.errors import UsageError
 
 PARTS: Final = ("train", "val", "test")
 SHARES: Final = (0.7, 0.2, 0.1)
+#: Of the smallest content of a group, how many characters name it; folds are dealt by them.
+KEY_CHARACTERS: Final = 16
 #: The part of what is in none.
 NO_PART: Final = ""
-_COLUMNS = ("path", "class", "part", "group")
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,8 @@ class Row:
         path: Relative to the folder, with forward slashes.
         label: Its class.
         part: ``train``, ``val``, ``test``, or empty for what is in none.
-        group: Files of one group are in one part; empty for an unreadable file.
-        content: SHA-256 of the file; empty for an unreadable one.
+        group: Files of one group are in one part; empty for a file that is left out.
+        content: SHA-256 of the file; empty for an unreadable one. One that was dropped has it.
     """
 
     path: str
@@ -50,7 +48,8 @@ class Split:
     """A deal of a folder.
 
     Attributes:
-        rows: A row a photo, in the order of the catalog, then a row for each unreadable file.
+        rows: A row a photo, in the order of the catalog, then a row for each one that is left
+            out, unreadable or dropped.
         notes: What a person should know: conflicts, classes too small for a part.
     """
 
@@ -102,13 +101,19 @@ def split(
         padded[: len(counts), : counts.shape[1]] = counts
         parts = deal(padded, keys, SHARES, seed=seed, fixed=fixed)
     rows = [
-        Row(photo.path, photo.label, _part(i, parts[unit], conflict, torn), keys[unit][:16], c)
+        Row(
+            photo.path,
+            photo.label,
+            _part(i, parts[unit], conflict, torn),
+            keys[unit][:KEY_CHARACTERS],
+            c,
+        )
         for i, (photo, unit) in enumerate(zip(photos, units, strict=True))
         for c in [photo.content]
     ]
     notes = (*_conflict_notes(photos, groups, conflict), *_torn_notes(photos, torn))
     notes = (*notes, *_small_notes(catalog.classes, rows))
-    return Split((*rows, *_unreadable_rows(catalog)), notes)
+    return Split((*rows, *_left_out_rows(catalog)), notes)
 
 
 def group_by_pattern(catalog: Catalog, pattern: str) -> dict[str, str]:
@@ -132,68 +137,6 @@ def group_by_pattern(catalog: Catalog, pattern: str) -> dict[str, str]:
         example = catalog.photos[0].path if catalog.photos else "none"
         raise UsageError(f"--group-by {pattern!r} matches no path. Paths look like {example}.")
     return {path: group for path, group in found.items() if group is not None}
-
-
-def group_by_file(file: Path) -> dict[str, str]:
-    """The user's groups from a CSV file with the columns ``path`` and ``group``.
-
-    Raises:
-        UsageError: The file can't be read or lacks a column.
-    """
-    rows = _read_csv(file, {"path", "group"}, UsageError)
-    return {row["path"]: row["group"] for row in rows if row["group"]}
-
-
-def to_csv(split: Split, *, with_content: bool = False) -> str:
-    """Write a split as CSV: ``path,class,part,group``, and ``content`` in a run's own file."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*_COLUMNS, "content") if with_content else _COLUMNS)
-    for row in split.rows:
-        values = (row.path, row.label, row.part, row.group)
-        writer.writerow((*values, row.content) if with_content else values)
-    return text.getvalue()
-
-
-def read_csv(file: Path) -> Split:
-    """Read a split that was written by `to_csv`.
-
-    Raises:
-        SplitError: The file can't be read, lacks a column or names an unknown part.
-    """
-    rows = _read_csv(file, set(_COLUMNS), SplitError)
-    for row in rows:
-        if row["part"] not in (*PARTS, NO_PART):
-            raise SplitError(
-                f"{file}: {row['path']} is in part {row['part']!r}; expected one of "
-                f"{', '.join(PARTS)}, or nothing for no part."
-            )
-    return Split(
-        tuple(
-            Row(r["path"], r["class"], r["part"], r["group"], r.get("content", "")) for r in rows
-        ),
-        (),
-    )
-
-
-def _read_csv(
-    file: Path, columns: set[str], error: type[UsageError] | type[SplitError]
-) -> list[dict[str, str]]:
-    try:
-        # A path need not be UTF-8; the header does, or the file is of another encoding.
-        with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
-            reader = csv.DictReader(lines)
-            found = set(reader.fieldnames or ())
-            "".join(found).encode()
-            rows = [{key: value or "" for key, value in row.items() if key} for row in reader]
-    except (OSError, UnicodeError, csv.Error) as problem:
-        raise error(f"{file} can't be read as CSV: {problem}.") from problem
-    if not columns <= found:
-        raise error(
-            f"{file} lacks the columns {', '.join(sorted(columns - found))}; "
-            f"expected {', '.join(sorted(columns))}, received {', '.join(sorted(found)) or 'none'}."
-        )
-    return rows
 
 
 def _in_two_classes(labels: NDArray[np.int64], pictures: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -243,7 +186,8 @@ def _kept(
     """
     if previous is None:
         return {}, {}
-    by_content = {row.content: row.part for row in previous.rows if row.content}
+    # of two files with one content, one may be in no part: it was dropped, say
+    by_content = {row.content: row.part for row in previous.rows if row.content and row.part}
     by_path = {row.path: row.part for row in previous.rows if not row.content}
     old: dict[int, dict[int, str]] = {}
     for place, (photo, unit) in enumerate(zip(photos, units, strict=True)):
@@ -265,13 +209,13 @@ def _part(place: int, part: int, conflict: NDArray[np.bool_], torn: dict[int, st
     return torn.get(place, PARTS[part])
 
 
-def _unreadable_rows(catalog: Catalog) -> list[Row]:
-    """Images below a class's folder that give no pixels: they are listed, in no part."""
+def _left_out_rows(catalog: Catalog) -> list[Row]:
+    """Images below a class's folder that are unreadable or dropped: listed, in no part."""
     found = []
     for skipped in catalog.skipped:
         name, _, rest = skipped.path.partition("/")
         if rest and name in catalog.classes and skipped.reason not in NOT_IMAGES:
-            found.append(Row(skipped.path, name, NO_PART, "", ""))
+            found.append(Row(skipped.path, name, NO_PART, "", skipped.content))
     return found
 
 

@@ -84,10 +84,16 @@ def train(
     _require_outside(folder, Path(data))
     if options.recipe == "transfer":
         transfer_recipe.require_packages()
-    prepared = prepare(data, backbone=options.backbone, fit=options.fit, progress=progress)
+    prepared = prepare(
+        data,
+        backbone=options.backbone,
+        fit=options.fit,
+        decisions=options.decisions,
+        progress=progress,
+    )
     _require_two_classes_for(options.threshold, prepared)
     dealt = split_prepared(prepared, options.split)
-    notes = (*prepared.catalog.notes(), *dealt.notes)
+    notes = (*prepared.notes, *dealt.notes)
     results: list[Result] = []
 
     def fill(partial: Path) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from candid.demo.plants import mirrored_copy, reencoded
 from candid.errors import ArtifactError, DataError, DependencyError, UsageError
 from candid.evaluation.run import Measured, evaluate_run
 from candid.run_files import TrainOptions
-from candid.split import Row, read_csv
+from candid.split import Row
+from candid.split_file import read_csv
 from candid.training import Run, train
 
 

@@ -9,18 +9,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.artifact import GOLDEN, SPLIT, find_run
+from candid.artifact import DECISIONS, GOLDEN, SPLIT, find_run
 from candid.cache import Cache, default_folder
 from candid.catalog import Catalog, Photo, scan
 from candid.classifier import Classifier, load
 from candid.data import labelled, see
+from candid.decisions import Applied, Decision, apply_decisions, read_decisions
 from candid.duplicates import find_duplicates
 from candid.errors import DataError, DependencyError
 from candid.evaluation.figures import Figure
 from candid.evaluation.report import Evaluation, evaluate
 from candid.features import Features
 from candid.progress import Progress, Silent
-from candid.split import Split, read_csv
+from candid.split import Split
+from candid.split_file import read_csv
 
 _SEEN_PARTS = ("train", "val")
 
@@ -32,6 +34,22 @@ class Measured:
     evaluation: Evaluation
     notes: tuple[str, ...]
     of: str = "Test part"
+
+
+@dataclass(frozen=True)
+class _Run:
+    classifier: Classifier
+    dealt: Split
+    trained_on: Path
+    decisions: tuple[Decision, ...]
+
+    def scan(self) -> Applied:
+        """Its folder as it is now, seen as the run saw it: by the same decisions."""
+        catalog = scan(self.trained_on)
+        # a class may be gone by now to which photos were relabelled
+        classes = {*catalog.classes, *self.classifier.classes} if self.decisions else ()
+        known = replace(catalog, classes=tuple(sorted(classes)) or catalog.classes)
+        return apply_decisions(known, self.decisions)
 
 
 def evaluate_run(
@@ -46,8 +64,8 @@ def evaluate_run(
     Args:
         run: The run's folder.
         data: By default the folder that it was trained on, of which the test part is measured
-            again. Of another folder, everything is measured but what the model saw when it was
-            trained, copies included.
+            again, with the labels that the run's own decisions gave it. Of another folder,
+            everything is measured but what the model saw when it was trained, copies included.
         threshold: Two classes: instead of the run's own.
         progress: Told how far it is.
 
@@ -63,21 +81,26 @@ def evaluate_run(
     classifier.check_golden(folder / GOLDEN)
     if threshold is not None:
         classifier = classifier.with_threshold(threshold)
-    dealt = read_csv(folder / SPLIT)
-    trained_on = Path(classifier.manifest["data"]["folder"])
-    if data is None or Path(data).expanduser().resolve() == trained_on:
-        return _own_test_part(classifier, dealt, trained_on, progress or Silent())
-    return _other_folder(classifier, dealt, trained_on, Path(data), progress or Silent())
+    decided = classifier.manifest.get("decisions") is not None
+    opened = _Run(
+        classifier,
+        read_csv(folder / SPLIT),
+        Path(classifier.manifest["data"]["folder"]),
+        read_decisions(folder / DECISIONS) if decided else (),
+    )
+    if data is None or Path(data).expanduser().resolve() == opened.trained_on:
+        return _own_test_part(opened, progress or Silent())
+    return _other_folder(opened, Path(data), progress or Silent())
 
 
-def _own_test_part(
-    classifier: Classifier, dealt: Split, folder: Path, progress: Progress
-) -> Measured:
-    wanted = {row.content: row for row in dealt.rows if row.part == "test"}
-    catalog = scan(folder)
+def _own_test_part(run: _Run, progress: Progress) -> Measured:
+    classifier, folder = run.classifier, run.trained_on
+    wanted = {row.content: row for row in run.dealt.rows if row.part == "test"}
+    applied = run.scan()
+    catalog = applied.catalog
     photos = [photo for photo in catalog.photos if photo.content in wanted]
     missing = wanted.keys() - {photo.content for photo in photos}
-    notes: list[str] = []
+    notes = list(applied.notes)
     if missing:
         gone = ", ".join(sorted(wanted[content].path for content in missing))
         notes.append(f"{len(missing)} test images are gone or changed and not measured: {gone}.")
@@ -88,7 +111,7 @@ def _own_test_part(
     measured = _measure(classifier, catalog, photos, groups.astype(np.int64), progress)
     notes.extend(measured.notes)
     try:
-        kfold = _kfold(classifier, dealt, catalog, progress)
+        kfold = _kfold(classifier, run.dealt, catalog, progress)
     except DependencyError as error:
         kfold = None
         notes.append(f"the cross-validated figure was not measured again: {error}")
@@ -116,13 +139,13 @@ def _kfold(
     return kfold_figure(cross_validate(data, seed=seed), data)
 
 
-def _other_folder(
-    classifier: Classifier, dealt: Split, trained_on: Path, folder: Path, progress: Progress
-) -> Measured:
+def _other_folder(run: _Run, folder: Path, progress: Progress) -> Measured:
+    """Measure photos as they lie there: the run's decisions are about its own folder's."""
+    classifier = run.classifier
     catalog = scan(folder, to_train=False)
     _require_known(catalog.classes, classifier, catalog.folder)
-    seen = {row.content for row in dealt.rows if row.part in _SEEN_PARTS}
-    copies, groups, notes = _copies_of_seen(classifier, seen, trained_on, catalog, progress)
+    seen = {row.content for row in run.dealt.rows if row.part in _SEEN_PARTS}
+    copies, groups, notes = _copies_of_seen(run, seen, catalog, progress)
     photos = [p for p in catalog.photos if p.content not in seen and p.content not in copies]
     left_out = len(catalog.photos) - len(photos)
     if left_out:
@@ -135,13 +158,13 @@ def _other_folder(
 
 
 def _copies_of_seen(
-    classifier: Classifier, seen: set[str], trained_on: Path, catalog: Catalog, progress: Progress
+    run: _Run, seen: set[str], catalog: Catalog, progress: Progress
 ) -> tuple[set[str], dict[str, int], list[str]]:
     """Contents that show a picture which was trained on, and the groups among all."""
     cache = Cache(default_folder())
     try:
-        new = _see(classifier, catalog, cache, progress)
-        old = _see(classifier, scan(trained_on), cache, progress)
+        new = _see(run.classifier, catalog, cache, progress)
+        old = _see(run.classifier, run.scan().catalog, cache, progress)
     except (DependencyError, DataError) as error:
         return set(), {}, [f"only exact copies of training images could be left out: {error}"]
     photos = (*new.catalog.photos, *old.catalog.photos)

@@ -28,7 +28,7 @@ tags: [image-classification, onnx]
 # {name}
 
 Tells photos of {len(evaluation.classes)} classes apart: {classes}. Trained by Candid
-{manifest["candid_version"]} with the recipe `{manifest["recipe"]}`.
+{manifest["candid_version"]} with the recipe `{manifest["recipe"]}`.{_decided(manifest)}
 
 ## How good it is
 
@@ -55,6 +55,17 @@ normalisation are a part of it.
 It answers one of its classes for every photo, whatever the photo shows. Photos that differ from the
 training data in kind (another camera, another place) are not covered by the figures above.
 """
+
+
+def _decided(manifest: Mapping[str, object]) -> str:
+    """A sentence on what a person decided about the photos, where somebody did."""
+    decided = manifest.get("decisions")
+    if not isinstance(decided, Mapping):
+        return ""
+    return (
+        f" A person looked through the photos before: {decided['num_dropped']} dropped and\n"
+        f"{decided['num_relabelled']} relabelled, as `decisions.csv` says."
+    )
 
 
 def _size(manifest: Mapping[str, object]) -> object:
