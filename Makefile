@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 DATA ?= ../shared/data
 
-.PHONY: help env demo test check format bench lock clean
+.PHONY: help env browser demo test check format bench lock clean
 
 help: ## What there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -22,7 +22,10 @@ env: .venv/complete ## Make the environment in .venv
 demo: env ## Draw a sample set, train on it, measure, predict
 	$(BIN)/candid demo
 
-test: env ## All tests
+browser: env ## Bring a Chromium for the tests of pages, where there is none
+	@$(BIN)/python tests/browser.py
+
+test: env browser ## All tests
 	$(BIN)/python -m pytest -q
 
 check: env ## Lint, format and types

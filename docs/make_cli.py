@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMANDS = ("train", "split", "evaluate", "predict", "demo")
+COMMANDS = ("audit", "train", "split", "evaluate", "predict", "demo")
 
 
 def make() -> str:

@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from candid.auditing.audit import AuditOptions as AuditOptions
+    from candid.auditing.audit import audit as audit
+    from candid.auditing.files import write_audit as write_audit
+    from candid.auditing.result import Audit as Audit
     from candid.classifier import Classifier as Classifier
     from candid.classifier import Prediction as Prediction
     from candid.classifier import load as load
@@ -27,25 +31,33 @@ if TYPE_CHECKING:
 # Imported on first use (PEP 562): `import candid` costs nothing, and predicting never imports what
 # only training needs.
 _PUBLIC = {
+    "Audit": ("candid.auditing.result", "Audit"),
+    "AuditOptions": ("candid.auditing.audit", "AuditOptions"),
     "CandidError": ("candid.errors", "CandidError"),
     "Classifier": ("candid.classifier", "Classifier"),
     "Prediction": ("candid.classifier", "Prediction"),
     "SplitOptions": ("candid.data", "SplitOptions"),
     "TrainOptions": ("candid.run_files", "TrainOptions"),
+    "audit": ("candid.auditing.audit", "audit"),
     "evaluate": ("candid.evaluation.run", "evaluate_run"),
     "load": ("candid.classifier", "load"),
     "train": ("candid.training", "train"),
+    "write_audit": ("candid.auditing.files", "write_audit"),
 }
 
 __all__ = [
+    "Audit",
+    "AuditOptions",
     "CandidError",
     "Classifier",
     "Prediction",
     "SplitOptions",
     "TrainOptions",
+    "audit",
     "evaluate",
     "load",
     "train",
+    "write_audit",
 ]
 
 

@@ -19,6 +19,7 @@ PART_NAMES = frozenset(
     {"train", "training", "trn", "val", "valid", "validation", "dev", "test", "testing", "tst"}
     | {"eval", "evaluation", "holdout"}
 )
+_TRAIN_NAMES = frozenset({"train", "training", "trn"})
 _PART_FILLERS = frozenset({"set", "data", "dataset", "images", "image", "img", "imgs", "photos"})
 _PART_FILLERS |= {"split", "seg", "part"}
 
@@ -176,9 +177,18 @@ def _find_parts(root: Path) -> tuple[str, ...]:
     return tuple(names) if names and all(map(_is_part, names)) else ()
 
 
+def is_train(name: str) -> bool:
+    """Whether a part folder is by its name one to train on."""
+    return _part_words(name) <= _TRAIN_NAMES
+
+
 def _is_part(name: str) -> bool:
-    words = set(re.findall(r"[^\W\d_]+", name.lower())) - _PART_FILLERS
+    words = _part_words(name)
     return len(words) == 1 and words <= PART_NAMES
+
+
+def _part_words(name: str) -> set[str]:
+    return set(re.findall(r"[^\W\d_]+", name.lower())) - _PART_FILLERS
 
 
 def find_images(folder: Path) -> list[Path]:

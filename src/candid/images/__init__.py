@@ -4,7 +4,8 @@
 
 What gives no pixels raises `ImageError`, whose text is a reason in one line; nothing else is
 raised, and nothing is printed, whatever the bytes are. Which library decodes what, and the figures
-behind it, is in ``docs/adr/0003-pixels-which-decoder.md``.
+behind it, is in ``docs/adr/0003-pixels-which-decoder.md``. `inspect` says what stands in the
+header; `preview` shows a person what there is, of broken files too.
 
 Pillow and OpenCV are imported by the first `decode`, so that importing this package stays cheap.
 All functions may be called from several threads at once. OpenCV's global number of threads is left
@@ -15,17 +16,23 @@ from candid.images.contract import MAX_PIXELS, Fit, PixelContract
 from candid.images.decode import Header, decode, read_header
 from candid.images.files import MAX_BYTES, read_file
 from candid.images.identify import FORMATS, SUFFIXES, identify
+from candid.images.inspect import Details, inspect
+from candid.images.preview import decodable_share, preview
 
 __all__ = [
     "FORMATS",
     "MAX_BYTES",
     "MAX_PIXELS",
     "SUFFIXES",
+    "Details",
     "Fit",
     "Header",
     "PixelContract",
+    "decodable_share",
     "decode",
     "identify",
+    "inspect",
+    "preview",
     "read_file",
     "read_header",
 ]

@@ -70,10 +70,10 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
             ``max_pixels``, or `pillow-heif` is needed and not installed.
     """
     try:
-        image = _open(data, max_pixels)
+        image = open_checked(data, max_pixels)
         return Header(image.format or "", *image.size)
-    except _decoder_errors() as error:
-        raise ImageError(_reason(error)) from None
+    except decoder_errors() as error:
+        raise ImageError(reason_of(error)) from None
 
 
 def decode(data: bytes, contract: PixelContract = _DEFAULT) -> NDArray[np.uint8]:
@@ -99,13 +99,20 @@ def decode(data: bytes, contract: PixelContract = _DEFAULT) -> NDArray[np.uint8]
     (2, 2, 3)
     """
     try:
-        pixels, orientation = _decode(data, contract)
+        least_px = contract.size_px * _OVERSAMPLING
+        pixels, orientation = decode_stored(data, least_px, contract.max_pixels)
         return fit_square(upright(pixels, orientation), contract.size_px, contract.fit)
-    except _decoder_errors() as error:
-        raise ImageError(_reason(error)) from None
+    except decoder_errors() as error:
+        raise ImageError(reason_of(error)) from None
 
 
-def _open(data: bytes, max_pixels: int) -> ImageFile:
+def open_checked(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFile:
+    """Open an image whose header makes sense, decoding nothing.
+
+    Raises:
+        ImageError: What `identify` or the limit on pixels says.
+        Exception: One of `decoder_errors`.
+    """
     name = identify(data)
     if name is None:
         raise ImageError(refusal(data))
@@ -118,10 +125,24 @@ def _open(data: bytes, max_pixels: int) -> ImageFile:
     return image
 
 
-def _decode(data: bytes, contract: PixelContract) -> tuple[NDArray[np.uint8], int]:
-    """Give ``(h, w, 3)`` as stored, and the orientation that is still to be applied."""
-    image = _open(data, contract.max_pixels)
-    least_px = contract.size_px * _OVERSAMPLING
+def decode_stored(
+    data: bytes, least_px: int, max_pixels: int = MAX_PIXELS
+) -> tuple[NDArray[np.uint8], int]:
+    """Decode at some size.
+
+    Args:
+        data: The whole file.
+        least_px: The picture may come smaller than stored, as long as no side becomes shorter.
+        max_pixels: What has more is refused.
+
+    Returns:
+        ``uint8 (h, w, 3)`` as stored, and the orientation that is still to be applied.
+
+    Raises:
+        ImageError: As `decode`.
+        Exception: One of `decoder_errors`.
+    """
+    image = open_checked(data, max_pixels)
     if image.format == "JPEG":
         return _decode_jpeg(data, image, least_px)
     image.load()
@@ -146,12 +167,12 @@ def _decode_jpeg(data: bytes, image: ImageFile, least_px: int) -> tuple[NDArray[
     return to_rgb(image, least_px), orientation
 
 
-def _decoder_errors() -> tuple[type[Exception], ...]:
+def decoder_errors() -> tuple[type[Exception], ...]:
     """List what decoders raise on bytes that they can't read.
 
-    This is the one place that catches them. Besides the documented OSError and SyntaxError, other
-    people's broken files make Pillow's parsers run into nearly everything else on this list, and
-    OpenCV and the bomb check bring errors of their own.
+    Only this package catches them, by this list. Besides the documented OSError and SyntaxError,
+    other people's broken files make Pillow's parsers run into nearly everything else on this list,
+    and OpenCV and the bomb check bring errors of their own.
     """
     import cv2
     from PIL.Image import DecompressionBombError
@@ -161,7 +182,7 @@ def _decoder_errors() -> tuple[type[Exception], ...]:
     return (*python, *inner, struct.error, zlib.error, DecompressionBombError, cv2.error)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Say in one line what a decoder said, and what it means where that is known."""
     if isinstance(error, MemoryError):
         return "too large: not enough memory to decode it"

@@ -30,7 +30,7 @@ def fit_square(pixels: NDArray[np.uint8], size_px: int, fit: Fit) -> NDArray[np.
         pixels = pixels[top : top + side, left : left + side]
     elif fit == "pad":
         return _pad(pixels, size_px)
-    return _resize(pixels, size_px, size_px)
+    return resize(pixels, size_px, size_px)
 
 
 def _pad(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
@@ -40,13 +40,13 @@ def _pad(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     inner_width = max(1, round(width * scale))
     top, left = (size_px - inner_height) // 2, (size_px - inner_width) // 2
     square = np.full((size_px, size_px, 3), 255, np.uint8)
-    inner = _resize(pixels, inner_width, inner_height)
+    inner = resize(pixels, inner_width, inner_height)
     square[top : top + inner_height, left : left + inner_width] = inner
     return square
 
 
-def _resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Resize, by area where a side shrinks and linearly where it grows."""
+def resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Resize, by area where a side shrinks and linearly where it grows. Contiguous."""
     import cv2
 
     # INTER_AREA silently becomes bilinear, and so aliases, as soon as one side grows: hence first

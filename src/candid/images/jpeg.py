@@ -1,4 +1,4 @@
-"""Is a JPEG whole? libjpeg answers a premature end with mid-grey blocks and no error.
+"""Is a JPEG whole, and what is there of it? libjpeg fills up with mid-grey, and reports no error.
 
 The test is to decode twice: the end marker once right after the data, once after filler that would
 decode to something. A whole picture never reads the filler; one that lacks data shows it.
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _END = b"\xff\xd9"
 
+#: What libjpeg fills in; 127 in the inverted planes of CMYK.
+_MID_GREY = (127, 128)
+
 
 def load_without_end(data: bytes, size: tuple[int, int]) -> ImageFile:
     """Load a JPEG of which only the end marker is missing.
@@ -38,15 +41,39 @@ def load_without_end(data: bytes, size: tuple[int, int]) -> ImageFile:
 
 
 def ends_in_mid_grey(image: ImageFile) -> bool:
-    """Tell whether the last pixel is what libjpeg fills in; 127 in the inverted planes of CMYK."""
+    """Tell whether the last pixel is what libjpeg fills in."""
     last = np.asarray(image.getpixel((image.width - 1, image.height - 1)))
-    return bool(np.isin(last, (127, 128)).all())
+    return bool(np.isin(last, _MID_GREY).all())
 
 
 def is_whole(data: bytes, size: tuple[int, int]) -> bool:
     """Tell a picture that ends in mid-grey from one that libjpeg has filled up with it."""
     end = data.rfind(_END)
     return _same_with_filler(data[: end if end >= 0 else len(data)], size)
+
+
+def load_part(data: bytes, size: tuple[int, int]) -> tuple[ImageFile, float]:
+    """Load what there is of a JPEG whose data end early; the rest is mid-grey.
+
+    Args:
+        data: The whole file.
+        size: What to pass to ``draft``.
+
+    Returns:
+        The picture, and the share of its rows that the data reach, from the top as stored. It is 1
+        for a whole one, and for a progressive one that has at least its first, coarse pass.
+    """
+    # Not `rfind`: a preview in the metadata has an end marker of its own.
+    body = data.removesuffix(_END).removesuffix(b"\xff")
+    image = _load(body + _END, size)
+    rows = np.asarray(image).reshape(image.height, -1)
+    if is_progressive(data):
+        # A later pass changes what is there already, so filler would tell about that pass only.
+        reached = ~np.isin(rows, _MID_GREY).all(axis=1)
+        return image, float(np.flatnonzero(reached).max(initial=-1) + 1) / len(rows)
+    filled = np.asarray(_load(body + _filler() + _END, size)).reshape(rows.shape)
+    same = (rows == filled).all(axis=1)
+    return image, 1.0 if same.all() else float(same.argmin()) / len(rows)
 
 
 def is_progressive(data: bytes) -> bool:

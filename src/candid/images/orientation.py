@@ -1,20 +1,18 @@
-"""EXIF orientation: read without a metadata library, applied to an array.
-
-Our own reader because Pillow's warns, raises and looks into XMP; one number is all that is needed.
-"""
+"""EXIF orientation: read from a block, applied to an array."""
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from candid.images.exif import read_entries
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ORIENTATION_TAG = 0x0112
-_INTEGER_TYPES = {1: "B", 3: "H", 4: "I"}
+_SIZES = {1: 1, 3: 2, 4: 4}  # bytes, by the type of the value
 
 
 def read_orientation(exif: bytes) -> int:
@@ -26,22 +24,10 @@ def read_orientation(exif: bytes) -> int:
     Returns:
         1 to 8; 1, upright, where the block says nothing that makes sense.
     """
-    tiff = exif.removeprefix(b"Exif\0\0")
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(order + "I", tiff, 4)
-        (count,) = struct.unpack_from(order + "H", tiff, start)
-        for entry in range(start + 2, start + 2 + 12 * count, 12):
-            tag, kind = struct.unpack_from(order + "HH", tiff, entry)
-            if tag == _ORIENTATION_TAG:
-                (value,) = struct.unpack_from(
-                    order + _INTEGER_TYPES.get(kind, "H"), tiff, entry + 8
-                )
-                return value if 1 <= value <= 8 else 1
-    except struct.error:
-        return 1
+    for entry in read_entries(exif):
+        if entry.tag == _ORIENTATION_TAG:
+            value = int.from_bytes(entry.field[: _SIZES.get(entry.kind, 2)], entry.order)
+            return value if 1 <= value <= 8 else 1
     return 1
 
 

@@ -31,8 +31,17 @@ def without_metadata(data: bytes) -> bytes:
 
 def read_exif(data: bytes) -> bytes:
     """Give the EXIF block (PNG 3rd edition, chunk eXIf), or nothing."""
+    return _read_chunk(data, b"eXIf")
+
+
+def read_num_frames(data: bytes) -> int:
+    """Read how many frames an animation has (PNG 3rd edition, chunk acTL); 1 where it is none."""
+    return max(1, int.from_bytes(_read_chunk(data, b"acTL")[:4], "big"))
+
+
+def _read_chunk(data: bytes, wanted: bytes) -> bytes:
     for kind, start, end in _chunks(data):
-        if kind == b"eXIf":
+        if kind == wanted:
             return data[start + 8 : end - 4]
     return b""
 

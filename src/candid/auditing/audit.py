@@ -1,0 +1,200 @@
+"""Gathers the evidence and runs every check over it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from candid import __version__
+from candid.auditing.checks import ALL
+from candid.auditing.evidence import Evidence
+from candid.auditing.finding import Check, Finding, Outcome, clean, count, skipped
+from candid.auditing.properties import measure
+from candid.auditing.result import Audit, Checked, ClassCount
+from candid.backbones import DEFAULT
+from candid.cache import Cache, default_folder
+from candid.catalog import DROPPED, scan
+from candid.data import see
+from candid.decisions import Decided, decide, load_decisions
+from candid.duplicates import find_duplicates
+from candid.errors import DataError, DependencyError, UsageError
+from candid.images import Fit
+from candid.progress import Progress, Silent
+
+
+@dataclass(frozen=True)
+class AuditOptions:
+    """How a folder is audited.
+
+    Attributes:
+        backbone: Name or ONNX path of what embeds; that of a training shares its cache.
+        fit: How photos are brought to a square, likewise.
+        seed: Deals the folds.
+        decisions: A filled-in decisions.csv: its photos are dropped and relabelled first, and what
+            it keeps is not reported again.
+        skip: Codes of checks that are not run.
+
+    Raises:
+        UsageError: There is no check of such a code.
+    """
+
+    backbone: str = DEFAULT
+    fit: Fit = "squash"
+    seed: int = 0
+    decisions: Path | None = None
+    skip: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        codes = [check.code for check in ALL]
+        unknown = sorted(self.skip - set(codes))
+        if unknown:
+            raise UsageError(
+                f"there is no check {', '.join(unknown)}; expected some of {', '.join(codes)}."
+            )
+
+
+def audit(
+    data: str | Path,
+    *,
+    options: AuditOptions | None = None,
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+) -> Audit:
+    """Say what is wrong with a folder of photos; nothing is written, and no file is changed.
+
+    Args:
+        data: A folder with one sub-folder of photos a class, or with such folders below its own
+            ``train``, ``val`` and ``test``.
+        options: Backbone, seed, decisions.
+        cache: Where embeddings and properties are kept; by default the user's own.
+        progress: Told how far it is.
+
+    Returns:
+        What every check said. `candid.auditing.write_audit` makes files of it.
+
+    Raises:
+        DataError: The folder is missing, or no photo in it can be read.
+        UsageError: The decisions make no sense.
+
+    Example:
+        >>> [row.check.code for row in candid.audit("data").found]  # doctest: +SKIP
+        ['two-classes', 'exact-copies', 'near-copies', 'label-suspects']
+    """
+    options, progress = options or AuditOptions(), progress or Silent()
+    with cache or Cache(default_folder()) as opened:
+        evidence, decided = gather(data, options, opened, progress)
+        kept = decided.applied.kept if decided else frozenset()
+        checked = run_checks(evidence, ALL, options.skip, kept, progress)
+    return _summarise(evidence, checked, options, decided)
+
+
+def gather(
+    data: str | Path, options: AuditOptions, cache: Cache, progress: Progress
+) -> tuple[Evidence, Decided | None]:
+    """Look at a folder from all sides."""
+    file = None if options.decisions is None else load_decisions(options.decisions)
+    with progress.step("Finding the photos", 0) as advance:
+        scanned = scan(data, to_train=False, with_parts=True, advance=advance)
+    decided = None if file is None else decide(scanned, file)
+    scanned = decided.applied.catalog if decided else scanned
+    features = see(
+        scanned, backbone=options.backbone, fit=options.fit, cache=cache, progress=progress
+    )
+    if not features.catalog.photos:
+        raise DataError(f"none of the {len(scanned.photos)} photos in {data} can be read.")
+    properties = measure(scanned, cache=cache, progress=progress)
+    groups = find_duplicates(features, progress=progress)
+    return Evidence(scanned, features, groups, properties, options.seed), decided
+
+
+def run_checks(
+    evidence: Evidence,
+    checks: Collection[Check],
+    skip: Collection[str],
+    kept: Collection[tuple[str, str]],
+    progress: Progress,
+) -> tuple[Checked, ...]:
+    """Run checks; each ends in exactly one status, whatever happens in it.
+
+    Args:
+        evidence: What they look at.
+        checks: The checks, in order.
+        skip: Codes of those that are not run.
+        kept: Content and code of what a person keeps; a finding of nothing else is left out.
+        progress: Told how far it is.
+    """
+    contents = {photo.path: photo.content for photo in evidence.scanned.photos}
+    checked = []
+    with progress.step("Checking", len(checks)) as advance:
+        for check in checks:
+            outcome = skipped("not asked for") if check.code in skip else _run(check, evidence)
+            checked.append(Checked(check, _without_kept(check, outcome, contents, kept)))
+            advance(1)
+    return tuple(checked)
+
+
+def _run(check: Check, evidence: Evidence) -> Outcome:
+    """Run one. A fault of ours in one check must not take what the others found from the user."""
+    try:
+        return check.run(evidence)
+    except DependencyError as error:
+        return skipped(str(error))
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        return Outcome("failed", f"{said.splitlines()[0]}; a fault of Candid's, please report it")
+
+
+def _without_kept(
+    check: Check, outcome: Outcome, contents: dict[str, str], kept: Collection[tuple[str, str]]
+) -> Outcome:
+    """Leave out the findings all of whose files a person decided to keep."""
+
+    def is_kept(finding: Finding) -> bool:
+        marks = [(contents.get(item.path, ""), check.code) for item in finding.items]
+        return bool(marks) and all(mark in kept for mark in marks)
+
+    left = tuple(finding for finding in outcome.findings if not is_kept(finding))
+    num_kept = len(outcome.findings) - len(left)
+    if not num_kept:
+        return outcome
+    told = f"{count(num_kept, 'finding')} kept by decision"
+    if not left:
+        return clean(told, chart=outcome.chart)
+    return replace(outcome, findings=left, summary=f"{outcome.summary}; {told}")
+
+
+def _summarise(
+    evidence: Evidence,
+    checked: tuple[Checked, ...],
+    options: AuditOptions,
+    decided: Decided | None,
+) -> Audit:
+    catalog = evidence.features.catalog
+    contents = {photo.path: photo.content for photo in evidence.scanned.photos}
+    named = {item.path for row in checked for f in row.outcome.findings for item in f.items}
+    dropped = sum(row.reason == DROPPED for row in catalog.skipped)
+    return Audit(
+        data=catalog.folder,
+        classes=tuple(_count_classes(evidence)),
+        parts=catalog.parts,
+        num_files=len(catalog.photos) + len(catalog.skipped) - dropped,
+        num_photos=len(catalog.photos),
+        num_pictures=evidence.groups.num_pictures,
+        checked=checked,
+        settings={
+            "candid_version": __version__,
+            "backbone": options.backbone,
+            "fit": options.fit,
+            "seed": options.seed,
+        },
+        contents={path: contents[path] for path in sorted(named & contents.keys())},
+        notes=decided.notes if decided else (),
+        decided=tuple(row for row in decided.file.rows if row.decision) if decided else (),
+    )
+
+
+def _count_classes(evidence: Evidence) -> Iterable[ClassCount]:
+    for number, name in enumerate(evidence.classes):
+        pictures = evidence.groups.of_photo[evidence.labels == number]
+        yield ClassCount(name, len(pictures), len(set(pictures.tolist())))

@@ -1,0 +1,48 @@
+"""Files of several frames or pages."""
+
+from __future__ import annotations
+
+from candid.auditing.each_photo import UNMEASURED, measured
+from candid.auditing.evidence import Evidence
+from candid.auditing.finding import (
+    Check,
+    Finding,
+    Item,
+    Outcome,
+    Severity,
+    clean,
+    count,
+    found,
+    not_applicable,
+)
+from candid.auditing.naming import name_some
+
+_WORDS = {"TIFF": "page", "HEIF": "picture"}
+
+
+def run(evidence: Evidence) -> Outcome:
+    """Name the photos of which only a part is used."""
+    rows = list(measured(evidence))
+    if not rows:
+        return not_applicable(UNMEASURED)
+    items = []
+    for place, properties in rows:
+        if properties.num_frames > 1:
+            frames = count(properties.num_frames, _WORDS.get(properties.format, "frame"))
+            items.append(Item(evidence.photos[place].path, f"{frames}; the first is used"))
+    if not items:
+        return clean()
+    verb = "has" if len(items) == 1 else "have"
+    summary = f"{count(len(items), 'file')} {verb} more than one frame; only the first is used"
+    named = name_some([item.path for item in items])
+    return found(summary, [Finding(f"{named}: more than one frame", tuple(items))])
+
+
+CHECK = Check(
+    code="animation",
+    title="Animations and files of several pages",
+    severity=Severity.warning,
+    remedy="Look whether the first frame shows what the class says: it may be a title or empty. If "
+    "another one does, save that as a file of its own.",
+    run=run,
+)

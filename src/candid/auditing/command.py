@@ -1,0 +1,118 @@
+"""What `candid audit` does: audit, compare, write, and say where it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from candid.auditing.audit import AuditOptions, audit
+from candid.auditing.compare import Change, changes_to_text, compare, find_previous, read_audit
+from candid.auditing.files import (
+    DECISIONS,
+    PAGE,
+    next_folder,
+    require_free,
+    require_outside,
+    to_json,
+    write_audit,
+)
+from candid.auditing.result import Audit
+from candid.errors import DependencyError
+from candid.progress import Progress
+
+RUNS: Final = Path("runs")
+_PACKAGES: Final = ("cleanlab", "jinja2", "onnx", "threadpoolctl")
+
+
+@dataclass(frozen=True)
+class AuditRequest:
+    """What was asked for on the command line.
+
+    Attributes:
+        data: The folder.
+        options: How it is audited.
+        run: Where the audit is written; None for the next free folder below ``runs``.
+        compare: Whether to compare with the last audit of the folder.
+    """
+
+    data: Path
+    options: AuditOptions
+    run: Path | None = None
+    compare: bool = False
+
+
+@dataclass(frozen=True)
+class WrittenAudit:
+    """An audit, and where it lies.
+
+    Attributes:
+        audit: What was found.
+        folder: Where its files are.
+        previous: The audit that it was compared with, if there was one.
+        changes: What is different since; None where nothing was to be compared.
+    """
+
+    audit: Audit
+    folder: Path
+    previous: Path | None = None
+    changes: tuple[Change, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``docs/audit.schema.json`` describes it."""
+        return to_json(self.audit, self.changes)
+
+    def to_text(self) -> str:
+        """For a terminal."""
+        lines = [self.audit.to_text()]
+        if self.previous is not None and self.changes is not None:
+            lines += ["", changes_to_text(self.changes, self.previous)]
+        shown = _short(self.folder)
+        return "\n".join(
+            [
+                *lines,
+                "",
+                f"Written to {shown}; open {shown}/{PAGE}, decide in {shown}/{DECISIONS}, then",
+                f"  candid train {_short(self.audit.data)} --decisions {shown}/{DECISIONS}",
+            ]
+        )
+
+
+def run_audit(request: AuditRequest, *, progress: Progress) -> WrittenAudit:
+    """Audit a folder and write what was found.
+
+    Raises:
+        CandidError: Something about the folder, the options or the disk is not as it must be.
+    """
+    _require_packages()
+    folder = request.run or next_folder(request.data, RUNS)
+    require_outside(folder, request.data)
+    require_free(folder)
+    previous, changes = None, None
+    made = audit(request.data, options=request.options, progress=progress)
+    if request.compare:
+        previous = find_previous(folder.parent, made.data)
+        if previous is None:
+            progress.say(f"note: there is no earlier audit of {made.data} in {folder.parent}")
+        else:
+            changes = compare(read_audit(previous), made.to_json())
+    with progress.step("Writing the page", 1) as advance:
+        written = write_audit(made, folder, changes=changes)
+        advance(1)
+    return WrittenAudit(made, written, previous, changes)
+
+
+def _short(path: Path) -> Path:
+    """Relative to where the user is, if it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _require_packages() -> None:
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise DependencyError(
+            f"an audit needs {', '.join(missing)}, which is not installed. "
+            'Run: pip install "candid-image[audit]"'
+        )

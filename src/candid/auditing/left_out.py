@@ -1,0 +1,34 @@
+"""Files that are not among the photos: three kinds, each the matter of exactly one check."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from candid.auditing.evidence import Evidence
+from candid.catalog import DROPPED, NOT_IMAGES, Skipped
+
+#: ``unreadable``: an image, by its suffix or content, that gives no pixels. ``truncated``: one that
+#: breaks off. ``other``: a file that nobody would expect to be classified.
+Kind = Literal["unreadable", "truncated", "other"]
+
+#: Why `candid.catalog.scan` passes over a file beside the folders of the classes.
+OUTSIDE = "outside the class folders"
+
+
+def left_out(evidence: Evidence, kind: Kind) -> list[Skipped]:
+    """Give the files of a kind, in order of path."""
+    rows = [row for row in evidence.features.catalog.skipped if kind_of(row.reason) == kind]
+    return sorted(rows, key=lambda row: row.path)
+
+
+def kind_of(reason: str) -> Kind | None:
+    """Tell the kind of a file by the reason why it is left out.
+
+    Returns:
+        Its kind, or None where a person decided so.
+    """
+    if reason == DROPPED:
+        return None
+    if reason in NOT_IMAGES or reason == OUTSIDE:
+        return "other"
+    return "truncated" if reason.startswith("truncated") else "unreadable"

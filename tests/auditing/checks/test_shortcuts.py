@@ -1,0 +1,136 @@
+"""Whether the class can be guessed from the file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from candid.auditing.checks.shortcuts import CHECK
+from candid.auditing.evidence import Evidence
+from candid.auditing.finding import Bar
+from candid.auditing.properties import Properties
+
+from ..made import PIXELS, PROPERTIES, make_evidence
+
+LABELS = ["happy", "sad"] * 60
+Vary = Callable[[bool, np.random.Generator], Properties]
+
+
+def file_size(sad: bool, rng: np.random.Generator) -> Properties:
+    return dataclasses.replace(
+        PROPERTIES, num_bytes=int(rng.normal(30_000 if sad else 60_000, 5e3))
+    )
+
+
+def pixel_size(sad: bool, rng: np.random.Generator) -> Properties:
+    side = int(rng.normal(300 if sad else 500, 30))
+    return dataclasses.replace(PROPERTIES, width_px=side, height_px=side)
+
+
+def aspect_ratio(sad: bool, rng: np.random.Generator) -> Properties:
+    wide, high = (500, 200) if sad else (200, 500)
+    return dataclasses.replace(
+        PROPERTIES, width_px=wide + int(rng.integers(20)), height_px=high + int(rng.integers(20))
+    )
+
+
+def jpeg_quality(sad: bool, rng: np.random.Generator) -> Properties:
+    return dataclasses.replace(PROPERTIES, jpeg_quality=int(rng.normal(60 if sad else 90, 3)))
+
+
+def brightness(sad: bool, rng: np.random.Generator) -> Properties:
+    value = float(rng.normal(0.3 if sad else 0.6, 0.05))
+    return dataclasses.replace(PROPERTIES, pixels=dataclasses.replace(PIXELS, brightness=value))
+
+
+def colour(sad: bool, rng: np.random.Generator) -> Properties:
+    value = float(rng.normal(0.1 if sad else 0.5, 0.05))
+    return dataclasses.replace(PROPERTIES, pixels=dataclasses.replace(PIXELS, saturation=value))
+
+
+def camera(sad: bool, rng: np.random.Generator) -> Properties:
+    del rng
+    return dataclasses.replace(PROPERTIES, camera="Nikon D90" if sad else "")
+
+
+def vary(of: Vary, labels: list[str] = LABELS) -> Evidence:
+    rng = np.random.default_rng(0)
+    return make_evidence(labels, properties=[of(label == "sad", rng) for label in labels])
+
+
+@pytest.mark.parametrize(
+    ("of", "name"),
+    [
+        (file_size, "file size alone"),
+        (pixel_size, "pixel size alone"),
+        (aspect_ratio, "aspect ratio alone"),
+        (jpeg_quality, "JPEG quality alone"),
+        (brightness, "brightness alone"),
+        (colour, "colour alone"),
+        (camera, "format and camera alone"),
+    ],
+)
+def test_it_fires_on_each_property_and_names_it(of: Vary, name: str) -> None:
+    outcome = CHECK.run(vary(of))
+    assert outcome.status == "found"
+    (finding,) = outcome.findings
+    assert finding.summary.startswith(name)
+    assert bars(outcome.chart)["all these together"].value > 0.9
+
+
+def test_it_says_which_class_is_which() -> None:
+    (finding,) = CHECK.run(vary(brightness)).findings
+    assert "sad: darker, happy: brighter" in finding.summary
+
+
+def test_the_chart_holds_it_against_the_largest_class_and_the_picture() -> None:
+    labels = ["happy", "happy", "sad"] * 40
+    shown = bars(CHECK.run(vary(brightness, labels)).chart)
+    assert shown["always the largest class"].value == pytest.approx(2 / 3)
+    assert shown["the picture itself"].low is not None
+    assert [name for name, bar in shown.items() if bar.emphasis] == ["all these together"]
+
+
+def test_it_stays_quiet_where_properties_are_the_same() -> None:
+    outcome = CHECK.run(make_evidence(LABELS))
+    assert outcome.status == "clean"
+    assert outcome.chart is not None
+
+
+def test_it_stays_quiet_where_properties_vary_by_chance() -> None:
+    found = 0
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        rows = [brightness(bool(rng.integers(2)), rng) for _ in LABELS]
+        found += CHECK.run(make_evidence(LABELS, properties=rows)).status == "found"
+    assert found <= 1
+
+
+def test_copies_do_not_make_a_shortcut() -> None:
+    """Twenty pictures a class in ten copies each: by chance alike, and no proof of anything."""
+    rng = np.random.default_rng(0)
+    labels = [label for label in ("happy", "sad") for _ in range(40)]
+    pictures = [place // 10 for place in range(80)]
+    rows = [brightness(bool(rng.integers(2)), rng) for _ in range(8)]
+    evidence = make_evidence(
+        labels, properties=[rows[picture] for picture in pictures], pictures=pictures
+    )
+    assert CHECK.run(evidence).status == "clean"
+
+
+def test_it_does_not_apply_to_one_class_or_few_photos() -> None:
+    assert CHECK.run(make_evidence(["sad"] * 80)).status == "not applicable"
+    assert CHECK.run(make_evidence(LABELS[:10])).status == "not applicable"
+
+
+def test_a_file_without_properties_is_no_obstacle() -> None:
+    evidence = vary(brightness)
+    some = dict(list(evidence.properties.items())[5:])
+    assert CHECK.run(dataclasses.replace(evidence, properties=some)).status == "found"
+
+
+def bars(chart: object) -> dict[str, Bar]:
+    return {bar.label: bar for bar in chart.bars}  # type: ignore[attr-defined]

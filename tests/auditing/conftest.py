@@ -1,0 +1,32 @@
+"""Evidence for checks, gathered from small drawn folders with an embedder that costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from candid.auditing.evidence import Evidence
+from candid.auditing.properties import measure
+from candid.cache import Cache
+from candid.catalog import scan
+from candid.duplicates import find_duplicates
+from candid.features import Embeds, look
+from candid.images import PixelContract
+
+Gather = Callable[[Path], Evidence]
+
+
+@pytest.fixture
+def gather(memory: Cache, fake_embedder: Embeds) -> Gather:
+    """Look at a folder from all sides, with an embedder that costs nothing."""
+
+    def gather(folder: Path) -> Evidence:
+        scanned = scan(folder, to_train=False, with_parts=True)
+        features = look(scanned, fake_embedder, PixelContract(size_px=64), cache=memory)
+        return Evidence(
+            scanned, features, find_duplicates(features), measure(scanned, cache=memory)
+        )
+
+    return gather

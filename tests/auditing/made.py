@@ -1,0 +1,88 @@
+"""Evidence and audits that are made up, for tests of what is made of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.auditing.evidence import Evidence
+from candid.auditing.finding import Chart, Check, Finding, Item, Outcome, Severity, clean
+from candid.auditing.properties import PixelProperties, Properties
+from candid.auditing.result import Audit, Checked, ClassCount
+from candid.cache import Cache
+from candid.catalog import Catalog, Photo
+from candid.duplicates import Groups
+from candid.features import Features, Thumbnails
+
+
+def make_check(code: str = "blank", *, severity: str = "warning", to_decide: bool = True) -> Check:
+    def run(evidence: Evidence) -> Outcome:
+        del evidence
+        return clean()
+
+    return Check(code, code.title(), Severity(severity), "Look at it.", run, to_decide)
+
+
+def found_in(*paths: str, code: str = "blank", severity: str = "warning") -> Checked:
+    """A check with one finding a path."""
+    findings = tuple(Finding(f"{path} is {code}", (Item(path, "why", "drop"),)) for path in paths)
+    return Checked(make_check(code, severity=severity), Outcome("found", "some", findings))
+
+
+def ended(status: str, code: str = "dark", *, chart: Chart | None = None) -> Checked:
+    return Checked(make_check(code, severity="info"), Outcome(status, "why", (), chart))  # type: ignore[arg-type]
+
+
+def make_audit(*checked: Checked, data: Path = Path("/data")) -> Audit:
+    paths = {
+        item.path for row in checked for finding in row.outcome.findings for item in finding.items
+    }
+    return Audit(
+        data=data,
+        classes=(ClassCount("happy", 3, 2), ClassCount("sad", 2, 2)),
+        parts=(),
+        num_files=6,
+        num_photos=5,
+        num_pictures=4,
+        checked=checked,
+        settings={"candid_version": "0", "backbone": "none", "fit": "squash", "seed": 0},
+        contents={path: f"content of {path}" for path in paths},
+    )
+
+
+PIXELS = PixelProperties(0.5, 0.2, 0.9, 0.5, 0.5, 0.5, 0.3, 0.2, 7.0, 0.8)
+PROPERTIES = Properties("JPEG", 400, 300, 40_000, "RGB", 1, 1, "", 85, 1.0, PIXELS)
+
+
+def make_evidence(
+    labels: Sequence[str],
+    *,
+    embeddings: NDArray[np.float32] | None = None,
+    properties: Sequence[Properties] | None = None,
+    pictures: Sequence[int] | None = None,
+) -> Evidence:
+    """Evidence of photos that don't exist: photo ``i`` is ``<class>/<i>.jpg``.
+
+    Without ``embeddings`` the photos lie about their class's own axis; without ``properties`` all
+    have the same; without ``pictures`` each shows another one.
+    """
+    photos = [
+        Photo(f"{label}/{i:05}.jpg", label, hashlib.sha256(str(i).encode()).hexdigest())
+        for i, label in enumerate(labels)
+    ]
+    classes = tuple(sorted(set(labels)))
+    if embeddings is None:
+        axes = np.eye(16)[[classes.index(label) for label in labels]]
+        noise = np.random.default_rng(0).normal(size=axes.shape)
+        embeddings = (3 * axes + noise).astype(np.float32)
+    catalog = Catalog(Path("/made-up"), classes, tuple(photos), ())
+    with Cache(None) as cache:
+        features = Features(catalog, embeddings, Thumbnails(cache, "none"))
+    groups = Groups(np.array(range(len(labels)) if pictures is None else pictures, np.int64), ())
+    rows = properties or [PROPERTIES] * len(labels)
+    known = {photo.content: row for photo, row in zip(photos, rows, strict=True)}
+    return Evidence(catalog, features, groups, known)

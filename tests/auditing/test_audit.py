@@ -1,0 +1,195 @@
+"""The audit as a whole: every check ends in one status, and no file is touched."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import candid
+from candid.auditing import checks
+from candid.auditing.audit import AuditOptions, audit, run_checks
+from candid.auditing.finding import Check, Finding, Item, Outcome, found
+from candid.cache import Cache
+from candid.decisions import Decision, to_csv
+from candid.demo import SampleSet
+from candid.errors import DataError, DependencyError, UsageError
+from candid.progress import Silent
+
+from .made import make_check, make_evidence
+
+STATUSES = {"found", "clean", "not applicable", "skipped", "failed"}
+#: The smaller backbone: what is tested here does not depend on which it is.
+BACKBONE = "efficientnet-lite0"
+SMALL = AuditOptions(backbone=BACKBONE)
+
+
+@pytest.fixture(scope="module")
+def audited(faces: SampleSet, own_cache: Path) -> candid.Audit:
+    del own_cache
+    return candid.audit(faces.folder, options=SMALL)
+
+
+def test_every_check_of_every_run_ends_in_one_status(audited: candid.Audit) -> None:
+    assert [row.check.code for row in audited.checked] == [check.code for check in checks.ALL]
+    assert {row.outcome.status for row in audited.checked} <= STATUSES
+    assert not [row for row in audited.checked if row.outcome.status == "failed"]
+
+
+def test_codes_are_unique_and_every_module_is_listed() -> None:
+    codes = [check.code for check in checks.ALL]
+    assert len(set(codes)) == len(codes)
+    folder = Path(checks.__file__).parent
+    modules = {file.stem for file in folder.glob("*.py") if "\nCHECK = " in file.read_text()}
+    assert {check.code.replace("-", "_") for check in checks.ALL} == modules
+
+
+def test_every_check_has_its_test_file() -> None:
+    folder = Path(__file__).parent / "checks"
+    missing = [
+        check.code
+        for check in checks.ALL
+        if not (folder / f"test_{check.code.replace('-', '_')}.py").is_file()
+    ]
+    assert missing == []
+
+
+def test_errors_come_first() -> None:
+    severities = [check.severity for check in checks.ALL]
+    assert severities == sorted(severities, key=["error", "warning", "info"].index)
+
+
+def test_what_was_planted_is_found(audited: candid.Audit, faces: SampleSet) -> None:
+    named = {item.path: check.code for check, _, item in audited.items()}
+    codes = {row.check.code for row in audited.found}
+    assert {"two-classes", "near-copies", "exact-copies", "truncated", "other-files"} <= codes
+    assert [path for path in planted(faces) if path not in named] == []
+
+
+def planted(faces: SampleSet) -> list[str]:
+    """A wrong label is found or not as luck has it in sixty faces; all else has to be."""
+    return [plant.path.as_posix() for plant in faces.plants if plant.kind != "wrong_label"]
+
+
+def test_no_file_is_touched(
+    faces: SampleSet, state_of: Callable[[Path], object], memory: Cache
+) -> None:
+    before = state_of(faces.folder)
+    audit(faces.folder, options=SMALL, cache=memory)
+    assert state_of(faces.folder) == before
+
+
+def test_the_same_folder_gives_the_same_audit(audited: candid.Audit, faces: SampleSet) -> None:
+    assert candid.audit(faces.folder, options=SMALL).to_json() == audited.to_json()
+
+
+def test_a_check_that_breaks_takes_nothing_from_the_others() -> None:
+    def broken(evidence: object) -> Outcome:
+        del evidence
+        raise IndexError("out of range\nat all")
+
+    good, bad = make_check("good"), dataclasses.replace(make_check("bad"), run=broken)
+    rows = run_checks(make_evidence(["a", "b"]), (bad, good), (), (), Silent())
+    assert [row.outcome.status for row in rows] == ["failed", "clean"]
+    assert rows[0].outcome.summary.startswith("IndexError: out of range;")
+
+
+def test_a_missing_package_skips_a_check_and_says_why() -> None:
+    def needy(evidence: object) -> Outcome:
+        del evidence
+        raise DependencyError("needs x. Run: pip install x")
+
+    check = dataclasses.replace(make_check(), run=needy)
+    ((row,),) = (run_checks(make_evidence(["a"]), (check,), (), (), Silent()),)
+    assert (row.outcome.status, row.outcome.summary) == ("skipped", "needs x. Run: pip install x")
+
+
+def test_a_check_that_is_not_asked_for_is_not_run(faces: SampleSet) -> None:
+    options = dataclasses.replace(SMALL, skip=frozenset({"label-suspects"}))
+    (row,) = (
+        row
+        for row in candid.audit(faces.folder, options=options).checked
+        if row.check.code == "label-suspects"
+    )
+    assert row.outcome == Outcome("skipped", "not asked for")
+
+
+def test_a_check_that_does_not_exist_is_named_with_those_that_do() -> None:
+    with pytest.raises(UsageError, match=r"no check blury; expected some of .*blurred"):
+        AuditOptions(skip=frozenset({"blury"}))
+
+
+def finder(*groups: tuple[str, ...]) -> Check:
+    def run(evidence: object) -> Outcome:
+        del evidence
+        return found("some", [Finding("x", tuple(map(Item, group))) for group in groups])
+
+    return dataclasses.replace(make_check("copies"), run=run)
+
+
+def test_what_a_person_keeps_is_not_reported_again() -> None:
+    evidence = make_evidence(["a", "a", "b"])
+    one, two, three = (photo.path for photo in evidence.photos)
+    contents = {photo.path: photo.content for photo in evidence.photos}
+    check = finder((one, two), (three,))
+    kept = {(contents[one], "copies"), (contents[two], "copies")}
+    (row,) = run_checks(evidence, (check,), (), kept, Silent())
+    assert [finding.items for finding in row.outcome.findings] == [(Item(three),)]
+    assert "1 finding kept by decision" in row.outcome.summary
+    (row,) = run_checks(evidence, (check,), (), {(contents[one], "copies")}, Silent())
+    assert len(row.outcome.findings) == 2  # the other file of the first is undecided
+    everything = {(content, "copies") for content in contents.values()}
+    (row,) = run_checks(evidence, (check,), (), everything, Silent())
+    assert (row.outcome.status, row.outcome.findings) == ("clean", ())
+
+
+def test_decisions_are_honoured(audited: candid.Audit, faces: SampleSet, tmp_path: Path) -> None:
+    exact = next(row for row in audited.found if row.check.code == "exact-copies")
+    rows = [
+        Decision(item.path, audited.contents[item.path], "exact-copies", "", item.suggestion)
+        for finding in exact.outcome.findings
+        for item in finding.items
+    ]
+    (tmp_path / "decisions.csv").write_text(to_csv(rows))
+    again = candid.audit(
+        faces.folder, options=dataclasses.replace(SMALL, decisions=tmp_path / "decisions.csv")
+    )
+    assert "exact-copies" not in {row.check.code for row in again.found}
+    assert again.num_photos < audited.num_photos
+    assert again.num_files < audited.num_files
+    assert again.decided == tuple(rows)
+
+
+def test_a_folder_of_nothing_readable_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    (tmp_path / "data" / "a" / "x.jpg").write_bytes(b"\xff\xd8\xff no")
+    with pytest.raises(DataError, match="none of the 1 photos"):
+        candid.audit(tmp_path / "data", options=SMALL)
+
+
+def test_one_class_is_audited_too(tmp_path: Path, write_picture: Callable[..., Path]) -> None:
+    for number in range(3):
+        write_picture(tmp_path / "data" / "a" / f"{number}.png", seed=number)
+    result = candid.audit(tmp_path / "data", options=SMALL)
+    by_code = {row.check.code: row.outcome.status for row in result.checked}
+    assert by_code["label-suspects"] == "not applicable"
+    assert by_code["shortcuts"] == "not applicable"
+
+
+def test_a_folder_with_its_own_parts_is_audited(
+    tmp_path: Path, write_picture: Callable[..., Path]
+) -> None:
+    for number in range(6):
+        for part, label in (("Training", "a"), ("Training", "b"), ("test_set", "a")):
+            seed = number if part == "Training" else 100 + number * (number > 1)
+            seed += 50 * (label == "b")
+            write_picture(tmp_path / "data" / part / label / f"{number}.png", seed=seed)
+    shared = write_picture(tmp_path / "data" / "test_set" / "a" / "again.png", seed=3)
+    result = candid.audit(tmp_path / "data", options=SMALL)
+    assert result.parts == ("Training", "test_set")
+    assert [row.name for row in result.classes] == ["a", "b"]
+    across = next(row for row in result.found if row.check.code == "across-parts")
+    paths = {item.path for finding in across.outcome.findings for item in finding.items}
+    assert paths == {"Training/a/3.png", shared.relative_to(tmp_path / "data").as_posix()}

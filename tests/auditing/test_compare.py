@@ -1,0 +1,86 @@
+"""Two audits of a folder, held against each other."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from candid.auditing.compare import changes_to_text, compare, find_previous, read_audit
+from candid.auditing.files import to_json
+from candid.auditing.result import Audit
+from candid.errors import ArtifactError, UsageError
+
+from .made import ended, found_in, make_audit
+
+DAMAGED = [
+    *("", "[]", "null", "{}", '{"format_version": 2}', '{"format_version": 1, "data": ""}'),
+    '{"format_version": 1, "data": "", "checks": [1]}',
+    "[" * 100_000,
+]
+
+
+def write(audit: Audit, folder: Path, *, at: int = 0) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "audit.json").write_text(json.dumps(to_json(audit, None)))
+    os.utime(folder / "audit.json", (at, at))
+    return folder
+
+
+def test_the_same_audit_has_no_changes() -> None:
+    values = make_audit(found_in("a/1.jpg"), ended("clean")).to_json()
+    assert compare(values, values) == ()
+    assert "nothing changed" in changes_to_text((), Path("runs/x"))
+
+
+def test_findings_appear_and_go() -> None:
+    before = make_audit(found_in("a/1.jpg", "a/2.jpg")).to_json()
+    now = make_audit(found_in("a/2.jpg", "a/3.jpg")).to_json()
+    (change,) = compare(before, now)
+    assert change.appeared == ("a/3.jpg is blank",)
+    assert change.gone == ("a/1.jpg is blank",)
+    text = changes_to_text([change], Path("runs/x"))
+    assert "new   a/3.jpg is blank" in text
+    assert "gone  a/1.jpg is blank" in text
+
+
+def test_a_renamed_file_is_no_change() -> None:
+    before, now = make_audit(found_in("a/1.jpg")), make_audit(found_in("a/2.jpg"))
+    now = dataclasses.replace(now, contents={"a/2.jpg": before.contents["a/1.jpg"]})
+    assert compare(before.to_json(), now.to_json()) == ()
+
+
+def test_a_check_that_did_not_run_is_a_change() -> None:
+    before, now = make_audit(ended("clean")).to_json(), make_audit(ended("skipped")).to_json()
+    (change,) = compare(before, now)
+    assert (change.before, change.now) == ("clean", "skipped")
+    assert "(clean, now skipped)" in changes_to_text([change], Path("x"))
+
+
+def test_audits_of_two_folders_are_not_compared() -> None:
+    one, other = make_audit(), make_audit(data=Path("/other"))
+    with pytest.raises(UsageError, match="/other"):
+        compare(one.to_json(), other.to_json())
+
+
+def test_the_last_audit_of_the_same_folder_is_found(tmp_path: Path) -> None:
+    write(make_audit(), tmp_path / "late", at=200)
+    wanted = write(make_audit(), tmp_path / "later", at=300)
+    write(make_audit(data=Path("/other")), tmp_path / "other", at=400)
+    write(make_audit(), tmp_path / ".hidden.partial-1", at=500)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "audit.json").write_text("{")
+    assert find_previous(tmp_path, Path("/data")) == wanted
+    assert find_previous(tmp_path, Path("/nowhere")) is None
+    assert find_previous(tmp_path / "absent", Path("/data")) is None
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_damaged_audit_is_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "audit.json").write_text(text)
+    with pytest.raises(ArtifactError, match=r"audit\.json can't be read") as error:
+        read_audit(tmp_path)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,102 @@
+"""The files of an audit."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from candid.auditing.files import next_folder, undecided, write_audit
+from candid.auditing.result import Audit, Checked
+from candid.decisions import Decision, read_decisions
+from candid.errors import UsageError
+
+from .made import ended, found_in, make_audit, make_check
+
+
+@pytest.fixture
+def audit(tmp_path: Path) -> Audit:
+    return make_audit(found_in("happy/a.jpg", "sad/b.jpg"), ended("clean"), data=tmp_path / "data")
+
+
+def test_a_page_json_and_decisions_are_written(audit: Audit, tmp_path: Path) -> None:
+    folder = write_audit(audit, tmp_path / "runs" / "a")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "audit.html",
+        "audit.json",
+        "decisions.csv",
+    ]
+    values = json.loads((folder / "audit.json").read_text())
+    assert [check["status"] for check in values["checks"]] == ["found", "clean"]
+    assert values["changes"] is None
+    assert "a.jpg" in (folder / "audit.html").read_text()
+
+
+def test_decisions_are_for_the_person_to_take(audit: Audit, tmp_path: Path) -> None:
+    rows = read_decisions(write_audit(audit, tmp_path / "a") / "decisions.csv")
+    assert rows == (
+        Decision("happy/a.jpg", "content of happy/a.jpg", "blank", "drop", ""),
+        Decision("sad/b.jpg", "content of sad/b.jpg", "blank", "drop", ""),
+    )
+
+
+def test_excel_is_told_the_encoding(audit: Audit, tmp_path: Path) -> None:
+    file = write_audit(audit, tmp_path / "a") / "decisions.csv"
+    assert file.read_bytes().startswith(b"\xef\xbb\xbfpath,content,finding")
+
+
+def test_decisions_that_were_taken_are_carried_on(audit: Audit, tmp_path: Path) -> None:
+    taken = Decision("happy/a.jpg", "content of happy/a.jpg", "blank", "drop", "keep")
+    audit = dataclasses.replace(audit, decided=(taken,))
+    rows = read_decisions(write_audit(audit, tmp_path / "a") / "decisions.csv")
+    assert [(row.path, row.decision) for row in rows] == [
+        ("happy/a.jpg", "keep"),
+        ("sad/b.jpg", ""),
+    ]
+
+
+def test_what_nothing_can_be_decided_about_is_not_listed() -> None:
+    row = found_in("happy/a.jpg")
+    info = Checked(make_check(to_decide=False), row.outcome)
+    assert list(undecided(make_audit(info))) == []
+    assert list(undecided(dataclasses.replace(make_audit(row), contents={}))) == []
+
+
+def test_a_file_in_two_findings_of_a_check_is_listed_once() -> None:
+    row = found_in("happy/a.jpg")
+    twice = dataclasses.replace(row.outcome, findings=row.outcome.findings * 2)
+    assert len(list(undecided(make_audit(Checked(row.check, twice))))) == 1
+
+
+def test_an_earlier_audit_is_never_written_over(audit: Audit, tmp_path: Path) -> None:
+    folder = write_audit(audit, tmp_path / "a")
+    (folder / "decisions.csv").write_text("precious")
+    with pytest.raises(UsageError, match="decisions may be in it"):
+        write_audit(audit, folder)
+    assert (folder / "decisions.csv").read_text() == "precious"
+
+
+def test_it_is_not_written_among_the_photos(audit: Audit) -> None:
+    for folder in (audit.data, audit.data / "audit", audit.data / "happy" / "audit"):
+        with pytest.raises(UsageError, match="taken for a class"):
+            write_audit(audit, folder)
+    assert write_audit(audit, audit.data / ".audit").is_dir()
+
+
+def test_hostile_names_survive(tmp_path: Path) -> None:
+    path = "sad/\udcff<b>&\n.jpg"
+    row = found_in(path)
+    folder = write_audit(make_audit(row, data=tmp_path / "data"), tmp_path / "a")
+    (decision,) = read_decisions(folder / "decisions.csv")
+    assert decision.path == path
+    values = json.loads((folder / "audit.json").read_text())
+    (file,) = values["checks"][0]["findings"][0]["files"]
+    assert file["path"] == path
+
+
+def test_folders_are_numbered(tmp_path: Path) -> None:
+    assert next_folder(Path("some/data"), tmp_path) == tmp_path / "data-audit-1"
+    (tmp_path / "data-audit-1").mkdir()
+    assert next_folder(Path("some/data"), tmp_path) == tmp_path / "data-audit-2"

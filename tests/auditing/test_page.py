@@ -1,0 +1,456 @@
+"""The page of an audit, as text; `test_page_browser.py` opens it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from candid.auditing.finding import Bar, Chart, Finding, Item, Outcome
+from candid.auditing.page import write_page
+from candid.auditing.page_chart import draw as draw_chart
+from candid.auditing.page_view import (
+    MOST_ALONE,
+    MOST_LINES,
+    MOST_PICTURED,
+    MOST_SIDE_BY_SIDE,
+    MOST_THUMBNAILS,
+    fair_shares,
+    not_run,
+    remark,
+    sections,
+    verdict,
+)
+from candid.auditing.result import Audit, Checked, ClassCount
+from candid.auditing.showable import show_text
+from candid.auditing.thumbnails import file_previews, make_thumbnails
+from candid.errors import DependencyError
+
+from .made import ended, make_audit, make_check
+from .pages import (
+    SHORTCUT,
+    copies,
+    draw,
+    found,
+    hostile_audit,
+    large_audit,
+    small_audit,
+    suspects,
+)
+
+_EMPTY = {"meta", "img", "input", "br", "wbr", "link", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects elements, and checks that each is closed in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in _EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.text += data
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.text.split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def page_of(audit: Audit) -> Page:
+    return Page(write_page(audit, draw))
+
+
+def test_elements_are_closed_in_order_and_ids_are_different() -> None:
+    page = page_of(small_audit())
+    assert page.open == []
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_nothing_outside_the_page_is_referred_to() -> None:
+    page = page_of(small_audit())
+    for tag, attributes in page.elements:
+        for name in ("src", "href", "srcset", "action", "data", "poster"):
+            value = attributes.get(name) or ""
+            assert value == "" or value.startswith(("#", "data:image/")), (tag, value)
+    assert "url(" not in write_page(small_audit(), draw)
+    assert not {"link", "iframe", "object", "embed", "form", "base"} & {t for t, _ in page.elements}
+
+
+def test_links_within_the_page_lead_somewhere() -> None:
+    page = page_of(small_audit())
+    ids = {attributes.get("id") for _, attributes in page.elements}
+    links = [a["href"][1:] for a in page.all("a") if a["href"]]  # type: ignore[index]
+    assert "check-copies" in links
+    assert set(links) <= ids
+
+
+def test_the_verdict_counts_checks_by_severity() -> None:
+    audit = small_audit()
+    assert verdict(audit) == "1 error, 3 warnings"
+    assert "1 error, 3 warnings" in page_of(audit).words
+    assert verdict(make_audit(ended("clean"))) == "No errors, no warnings"
+    assert verdict(make_audit(found(*copies(1, 2)))) == "0 errors, 1 warning"
+
+
+def test_what_did_not_run_is_said_in_the_heading_and_never_listed_as_clean() -> None:
+    words = page_of(small_audit()).words
+    assert not_run(small_audit()) == "2 checks did not run"
+    assert "1 error, 3 warnings 2 checks did not run" in words
+    late = words.index("Did not run, so nobody knows")
+    clean = words.index("Clean: looked, and found nothing")
+    assert late < words.index("Failed Tiny") < clean
+    assert late < words.index("Skipped Unlike") < clean
+    assert clean < words.index("Blurred")
+
+
+def test_where_all_checks_ran_nothing_is_said_of_it() -> None:
+    audit = make_audit(ended("clean"))
+    assert not_run(audit) == ""
+    assert "did not run" not in page_of(audit).words.lower()
+    assert "Nothing was found." in page_of(audit).words
+
+
+def test_nothing_found_by_checks_that_did_not_run_is_no_all_clear() -> None:
+    words = page_of(make_audit(ended("failed"))).words
+    assert "Nothing was found by the checks that ran; 1 check did not run." in words
+    assert "Nothing was found." not in words
+
+
+def test_every_check_is_in_the_summary_with_the_reason_why() -> None:
+    words = page_of(small_audit()).words
+    overview = words[: words.index("What to do.")]
+    for row in small_audit().checked:
+        assert row.check.title in overview
+    assert "Parts why" in overview
+
+
+def test_counts_have_separators_and_parts_are_named() -> None:
+    audit = replace(small_audit(), num_files=12345, parts=("train", "test"))
+    words = page_of(audit).words
+    assert "Files 12,345" in words
+    assert "train, test" in words
+
+
+def test_a_finding_shows_its_files_side_by_side_with_note_and_suggestion() -> None:
+    page = page_of(small_audit())
+    group = page.words[page.words.index("group 1 of 2 copies") :]
+    assert group.startswith(
+        "group 1 of 2 copies happy/copy-1-0.jpg copy 0 Suggested: keep "
+        "happy/copy-1-1.jpg copy 1 Suggested: drop"
+    )
+
+
+def test_a_finding_of_one_file_says_each_thing_once() -> None:
+    words = page_of(make_audit(found(*suspects(1)))).words
+    finding = words[words.index("What to do.") :]
+    assert finding.count("suspect-0.jpg") == 1
+    assert finding.count("looks happy") == 1
+    assert "Suggested label: happy" in finding
+
+
+def test_a_remark_leaves_out_the_name_with_which_it_begins() -> None:
+    assert remark(Finding("cat/a.jpg: dark", (Item("cat/a.jpg"),))) == "dark"
+    assert remark(Finding("a.jpg is dark", (Item("cat/a.jpg"),))) == "is dark"
+    assert remark(Finding("dark", (Item("cat/a.jpg"),))) == "dark"
+
+
+def test_a_file_without_a_picture_says_so() -> None:
+    assert "No picture" in page_of(small_audit()).words
+
+
+def test_pictures_have_a_size_and_a_text() -> None:
+    images = [image for image in page_of(small_audit()).all("img") if "src" in image]
+    assert len(images) == 3 * 2 + 5
+    assert all(image["width"] == "160" and image["height"] == "120" for image in images)
+    assert all(image["loading"] == "lazy" for image in images)
+    assert images[0]["alt"] == "happy/copy-0-0.jpg, copy 0"
+
+
+def test_a_chart_says_in_text_what_it_shows() -> None:
+    words = page_of(make_audit(found(chart=SHORTCUT))).words
+    assert "Image model 86% 82% to 90%" in words
+    assert "Majority class 50%" in words
+    assert "95% interval" in words
+
+
+def test_the_chart_of_a_clean_check_is_shown_too() -> None:
+    words = page_of(small_audit()).words
+    measured = words[words.index("Measured, and not a finding") :]
+    assert "Clean" in measured
+    assert "Dark" in measured
+    assert "happy 2" in measured
+
+
+def test_bars_are_in_percent_of_the_width_and_never_leave_it() -> None:
+    first, second, third = draw_chart(
+        Chart("", (Bar("a", 0.25, 0.1, 0.4), Bar("b", 1.7), Bar("c", float("nan"))), "share")
+    )
+    assert (first.end, first.whisker, first.value, first.interval) == (
+        25,
+        (10, 40),
+        "25%",
+        "10% to 40%",
+    )
+    assert (second.end, second.whisker) == (100, None)
+    assert (third.end, third.value) == (0, "unknown")
+
+
+def test_shares_near_the_ends_are_not_rounded_to_them() -> None:
+    bars = tuple(Bar("", value) for value in (0.996, 0.004, 1, 0))
+    assert [bar.value for bar in draw_chart(Chart("", bars, "share"))] == [
+        "99.6%",
+        "0.4%",
+        "100%",
+        "0%",
+    ]
+
+
+def test_counts_are_drawn_up_to_the_largest() -> None:
+    bars = draw_chart(Chart("", (Bar("a", 1500), Bar("b", 500, 250, 750)), "count"))
+    assert [(bar.end, bar.value) for bar in bars] == [(100, "1,500"), (33.33, "500")]
+    assert bars[1].whisker == (16.67, 50)
+    assert draw_chart(Chart("", (Bar("a", 0),), "count"))[0].end == 0
+    assert draw_chart(Chart("", (), "count")) == ()
+
+
+def test_many_classes_and_bars_are_capped_and_the_page_says_so() -> None:
+    bars = tuple(Bar(f"bar {number}", 0.5) for number in range(50))
+    classes = tuple(ClassCount(f"class {number}", 2, 1) for number in range(1200))
+    audit = replace(make_audit(found(chart=Chart("", bars, "share"))), classes=classes)
+    words = page_of(audit).words
+    assert "10 more bars" in words
+    assert "1,160 more classes" in words
+    assert "200 more classes: all of them are in audit.json" in words
+    assert "class 999" in words
+    assert "class 1000" not in words
+
+
+@pytest.mark.parametrize(
+    ("wanted", "total", "shares"),
+    [
+        ([], 5, []),
+        ([1, 2], 5, [1, 2]),
+        ([9, 9, 9], 9, [3, 3, 3]),
+        ([100, 3, 50], 43, [20, 3, 20]),
+        ([5, 5], 0, [0, 0]),
+    ],
+)
+def test_what_is_scarce_is_shared_fairly(wanted: list[int], total: int, shares: list[int]) -> None:
+    assert fair_shares(wanted, total) == shares
+
+
+def test_a_large_audit_stays_within_its_limits() -> None:
+    shown = sections(large_audit())
+    pictured = [finding for section in shown for finding in section.pictured]
+    num_thumbnails = sum(len(finding.pictured) for finding in pictured)
+    assert 0.9 * MOST_THUMBNAILS <= num_thumbnails <= MOST_THUMBNAILS
+    assert max(len(section.pictured) for section in shown) <= MOST_PICTURED
+    assert max(len(finding.pictured) for finding in shown[1].pictured) <= MOST_SIDE_BY_SIDE
+    listed = [finding for section in shown for finding in section.listed]
+    num_lines = len(listed) + sum(len(finding.named) for finding in [*listed, *pictured])
+    assert 0.9 * MOST_LINES <= num_lines <= MOST_LINES
+    assert all(section.listed or len(section.pictured) == 1 for section in shown)
+    # No check is crowded out by the large ones.
+    assert all(section.pictured and section.pictured[0].pictured for section in shown)
+
+
+def test_copies_are_shown_side_by_side_or_not_at_all() -> None:
+    audit = make_audit(*(found(*copies(24, 2), code=f"kind-{kind}") for kind in range(100)))
+    shown = sections(audit)
+    assert {len(row.pictured) for section in shown for row in section.pictured} == {2}
+    assert {len(section.pictured) for section in shown} == {3}
+
+
+def test_the_only_finding_of_a_check_shows_more_files() -> None:
+    (section,) = sections(make_audit(found(*copies(1, 100))))
+    assert len(section.pictured[0].pictured) == MOST_ALONE
+    assert len(section.pictured[0].named) == 100 - MOST_ALONE
+
+
+def test_what_is_left_out_is_counted_and_where_it_is_said() -> None:
+    row = found(*suspects(1000))
+    words = page_of(make_audit(row)).words
+    assert "976 more findings, without pictures" in words
+    assert "776 more findings: all of them are in audit.json and decisions.csv." in words
+    undecided = replace(row, check=replace(row.check, to_decide=False))
+    assert (
+        "776 more findings: all of them are in audit.json." in page_of(make_audit(undecided)).words
+    )
+
+
+def test_nothing_is_lost_between_pictured_listed_and_left_out() -> None:
+    for section in sections(large_audit()):
+        findings = section.checked.outcome.findings
+        shown = [*section.pictured, *section.listed]
+        assert [row.finding for row in shown] == list(findings[: len(shown)])
+        assert section.num_left_out == len(findings) - len(shown)
+        for row in shown:
+            assert (*row.pictured, *row.named) == row.finding.items[
+                : len(row.finding.items) - row.num_left_out
+            ]
+
+
+def noise(path: str) -> bytes:
+    """A picture that can't be made small."""
+    pixels = np.random.default_rng(len(path)).integers(0, 256, (160, 160, 3), dtype=np.uint8)
+    return bytes(cv2.imencode(".png", pixels)[1])
+
+
+def test_ten_thousand_images_stay_below_twenty_megabytes_even_of_noise() -> None:
+    page = write_page(large_audit(), noise)
+    assert 10e6 < len(page.encode("utf-8")) < 20e6
+
+
+def test_the_longest_names_stay_below_twenty_megabytes_too() -> None:
+    names = [f"{'&' * 255}/{'&' * 250}-{number}" for number in range(300)]
+    findings = [
+        Finding(f"{name}: {'&' * 250} and more", tuple(Item(name, "&" * 250) for _ in range(12)))
+        for name in names
+    ]
+    audit = make_audit(*(found(*findings, code=f"kind-{kind}") for kind in range(20)))
+    assert len(write_page(audit, noise).encode("utf-8")) < 20e6
+
+
+def test_hostile_names_are_text_and_utf8_can_encode_them() -> None:
+    text = write_page(hostile_audit(), draw)
+    text.encode("utf-8")
+    page = Page(text)
+    assert len(page.all("script")) == 1
+    assert not any(name.startswith("on") for _, a in page.elements for name in a)
+    assert page.open == []
+    assert "<script>alert(1)</script>.jpg" in page.text
+    assert "{{ 7 * 7 }} {% raw %}" in page.text
+
+
+def test_hostile_names_are_isolated_from_the_text_around_them() -> None:
+    text = write_page(make_audit(found(*suspects(1))), draw)
+    assert '<bdi class="folder">sad/</bdi><wbr><bdi class="name">suspect-0.jpg</bdi>' in text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\u202egpj.exe", r"a\u202egpj.exe"),
+        ("two\nlines\tof\x00", r"two\nlines\tof\x00"),
+        ("\udcff\udc80", r"\xff\x80"),
+        ("\ud800", r"\ud800"),
+        ("\u2066\u200f\ufeff", r"\u2066\u200f\ufeff"),
+        ("صورة 👨‍👩‍👧 é", "صورة 👨‍👩‍👧 é"),
+    ],
+)
+def test_what_can_not_be_seen_is_written_as_its_code(text: str, shown: str) -> None:
+    assert show_text(text) == shown
+
+
+def test_long_text_keeps_its_ends() -> None:
+    shown = show_text(f"begin{'x' * 5000}end")
+    assert len(shown) <= 400
+    assert shown.startswith("begin")
+    assert shown.endswith("end")
+    assert show_text("x" * 400) == "x" * 400
+
+
+def test_the_policy_lets_only_the_pages_own_script_run() -> None:
+    text = write_page(small_audit(), draw)
+    (policy,) = (m["content"] for m in Page(text).all("meta") if m.get("http-equiv"))
+    assert policy is not None
+    assert "default-src 'none'; img-src data:;" in policy
+    assert re.search(r"script-src 'sha256-[A-Za-z0-9+/]{43}='", policy)
+    assert "unsafe" not in policy
+
+
+def test_thumbnails_are_made_once_a_file() -> None:
+    asked: list[str] = []
+
+    def previews(path: str, /) -> bytes | None:
+        asked.append(path)
+        return draw(path)
+
+    made = make_thumbnails(["a", "b", "a", "broken"], previews)
+    assert sorted(asked) == ["a", "b", "broken"]
+    assert set(made) == {"a", "b"}
+    assert (made["a"].width_px, made["a"].height_px) == (160, 120)
+    assert made["a"].source.startswith("data:image/jpeg;base64,")
+
+
+def test_bytes_that_are_no_picture_are_not_embedded() -> None:
+    bmp = bytes(cv2.imencode(".bmp", np.zeros((4, 4, 3), np.uint8))[1])
+    given = {"svg": b"<svg onload='alert(1)'/>", "bmp": bmp, "empty": b""}
+    assert make_thumbnails(given, given.get) == {}
+
+
+def test_a_file_becomes_a_small_jpeg_of_its_own_shape(tmp_path: Path) -> None:
+    pixels = np.full((300, 600, 3), (0, 0, 255), np.uint8)
+    (tmp_path / "red.png").write_bytes(bytes(cv2.imencode(".png", pixels)[1]))
+    data = file_previews(tmp_path)("red.png")
+    assert data is not None
+    small = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert small.shape == (80, 160, 3)
+    assert np.abs(small.reshape(-1, 3).mean(axis=0) - (0, 0, 255)).max() < 5
+
+
+def test_a_file_that_breaks_off_shows_what_there_is(tmp_path: Path) -> None:
+    whole = bytes(
+        cv2.imencode(
+            ".jpg",
+            cv2.resize(
+                np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8), (300, 300)
+            ),
+        )[1]
+    )
+    (tmp_path / "part.jpg").write_bytes(whole[: len(whole) // 2])
+    assert file_previews(tmp_path)("part.jpg") is not None
+
+
+@pytest.mark.parametrize("name", ["missing.jpg", "text.jpg", "", "a\0b"])
+def test_a_file_that_gives_nothing_has_no_preview(tmp_path: Path, name: str) -> None:
+    (tmp_path / "text.jpg").write_text("no picture")
+    assert file_previews(tmp_path)(name) is None
+
+
+def test_without_jinja_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(DependencyError, match=r"pip install .*\[audit\]"):
+        write_page(small_audit(), draw)
+
+
+def test_an_audit_of_nothing_gives_a_page() -> None:
+    audit = replace(make_audit(), classes=(), num_files=0, num_photos=0, num_pictures=0)
+    assert "No errors, no warnings" in page_of(audit).words
+
+
+def test_a_check_that_did_not_run_may_have_a_chart() -> None:
+    row = Checked(make_check("odd"), Outcome("skipped", "why", (), SHORTCUT))
+    words = page_of(make_audit(row)).words
+    measured = words[words.index("Measured, and not a finding") :]
+    assert "Skipped" in measured
+
+
+def test_the_same_audit_gives_the_same_page() -> None:
+    assert write_page(small_audit(), draw) == write_page(small_audit(), draw)

@@ -1,0 +1,127 @@
+"""Labels that are wrong are found, in embeddings that are drawn from clusters."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from candid.auditing.suspicion import count_votes, in_two_classes, suspect
+from candid.errors import DependencyError
+from candid.recipes.linear_head import Labelled, predict_held_out
+
+
+def draw(*, per_class: int = 60, num_classes: int = 3, copies: int = 1, seed: int = 0) -> Labelled:
+    """Clusters that overlap a little; ``copies`` photos a picture, alike but for some noise."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(num_classes), per_class)
+    centres = rng.normal(size=(num_classes, 16)) * 1.2
+    pictures = centres[labels] + rng.normal(size=(len(labels), 16))
+    units = np.repeat(np.arange(len(labels)), copies)
+    rows = pictures[units] + 0.05 * rng.normal(size=(len(units), 16))
+    keys = [f"{number:04}" for number in range(len(labels))]
+    return Labelled(rows.astype(np.float32), labels[units], units, keys, num_classes)
+
+
+def mislabel(data: Labelled, places: NDArray[np.int64]) -> Labelled:
+    labels = data.labels.copy()
+    labels[places] = (labels[places] + 1) % data.num_classes
+    return dataclasses.replace(data, labels=labels)
+
+
+def test_wrong_labels_are_the_most_doubtful() -> None:
+    places = np.arange(0, 180, 20)
+    suspicion = suspect(mislabel(draw(), places))
+    assert suspicion is not None
+    assert len(set(np.argsort(suspicion.quality)[: len(places)]) & set(places)) >= 8
+    assert suspicion.doubted[places].sum() >= 8
+    assert suspicion.doubted.sum() <= 14
+
+
+def test_right_labels_of_clear_classes_are_not_doubted() -> None:
+    data = draw()
+    apart = dataclasses.replace(
+        data, embeddings=data.embeddings + 20 * np.eye(16, dtype=np.float32)[data.labels]
+    )
+    suspicion = suspect(apart)
+    assert suspicion is not None
+    assert not suspicion.doubted.any()
+
+
+def test_what_is_believed_is_the_right_class() -> None:
+    data, places = draw(), np.arange(0, 180, 20)
+    suspicion = suspect(mislabel(data, places))
+    assert suspicion is not None
+    assert (suspicion.probabilities.argmax(axis=1) == data.labels)[places].mean() > 0.8
+    np.testing.assert_allclose(suspicion.probabilities.sum(axis=1), 1)
+
+
+def test_the_same_photos_give_the_same_answer_in_any_order() -> None:
+    data = mislabel(draw(), np.arange(0, 180, 20))
+    order = np.random.default_rng(1).permutation(len(data.labels))
+    first, second = suspect(data), suspect(data.take(order))
+    assert first is not None
+    assert second is not None
+    np.testing.assert_allclose(first.quality[order], second.quality, atol=0.02)
+
+
+def test_a_copy_that_is_labelled_otherwise_is_outvoted() -> None:
+    data = draw(copies=3)
+    wrong = mislabel(data, np.array([0]))
+    assert in_two_classes(wrong)[:4].tolist() == [True, True, True, False]
+    suspicion = suspect(wrong)
+    assert suspicion is not None
+    assert suspicion.quality[0] < 0.01
+    assert suspicion.quality[1] > suspicion.quality[0]
+
+
+def test_a_vote_multiplies_the_odds() -> None:
+    even = np.full((3, 2), 0.5, np.float32)
+    data = Labelled(
+        np.zeros((3, 1), np.float32), np.array([0, 1, 1]), np.array([0, 0, 1]), ["a", "b"], 2
+    )
+    believed = count_votes(even, data)  # the first two show one picture, in two classes
+    np.testing.assert_allclose(believed, [[0.05, 0.95], [0.95, 0.05], [0.5, 0.5]], atol=1e-9)
+
+
+def test_copies_that_agree_prove_nothing() -> None:
+    even = np.full((2, 2), 0.5, np.float32)
+    data = Labelled(np.zeros((2, 1), np.float32), np.array([0, 0]), np.array([0, 0]), ["a"], 2)
+    np.testing.assert_allclose(count_votes(even, data), even)
+
+
+def test_a_class_of_one_picture_can_not_be_judged() -> None:
+    data = draw(per_class=3)
+    alone = dataclasses.replace(data, labels=np.array([0, 0, 0, 1, 1, 1, 2, 0, 0]))
+    assert suspect(alone) is None
+
+
+def test_without_cleanlab_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cleanlab.rank", None)
+    with pytest.raises(DependencyError, match=r"candid-image\[audit\]"):
+        suspect(draw())
+
+
+def test_a_photo_is_predicted_without_its_own_label() -> None:
+    data = draw()
+    everything = np.ones(len(data.labels), np.bool_)
+    before = predict_held_out(data, seeds=[0, 1], strength=10, learn_from=everything)
+    # The deal goes by labels too, so it is held fixed: only what is learnt from may change.
+    without = everything.copy()
+    without[0] = False
+    after = predict_held_out(data, seeds=[0, 1], strength=10, learn_from=without)
+    np.testing.assert_allclose(before[0], after[0], atol=1e-6)
+    assert np.abs(before[1:] - after[1:]).max() > 1e-4
+
+
+def test_deals_are_averaged() -> None:
+    data = draw()
+    everything = np.ones(len(data.labels), np.bool_)
+    one, two, both = (
+        predict_held_out(data, seeds=seeds, strength=10, learn_from=everything)
+        for seeds in ([0], [1], [0, 1])
+    )
+    np.testing.assert_allclose((one + two) / 2, both, atol=1e-6)

@@ -1,0 +1,155 @@
+"""A Chromium for the tests of pages: finds one, and brings one where there is none.
+
+    python tests/browser.py     brings it; `make browser` runs this
+
+Where none is to be had, tests of pages are skipped; on CI, or with CANDID_REQUIRE_BROWSER=1, they
+fail.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    # Chromium refuses to run as root with its sandbox; the tests open only pages of their own.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_TIMEOUT_S = 900
+
+
+def find() -> str | None:
+    """A Chromium that is installed on this machine, and starts."""
+    for name in NAMES:
+        path = shutil.which(name)
+        # Ubuntu's package is a script that only says where else to get one.
+        if path and _succeeds([path, "--version"]):
+            return path
+    return None
+
+
+def is_required() -> bool:
+    """Whether a missing browser is a failure."""
+    return any(
+        os.environ.get(name, "") not in ("", "0") for name in ("CI", "CANDID_REQUIRE_BROWSER")
+    )
+
+
+# By module and not by session: Playwright keeps an event loop running in this thread for as long as
+# it is open, which tests of other modules may not expect.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests of a module."""
+    with sync_playwright() as playwright:
+        try:
+            started = playwright.chromium.launch(executable_path=find(), args=list(FLAGS))
+        except Error as error:
+            _go_without(str(error).strip().splitlines()[0])
+        yield started
+        started.close()
+
+
+def bring() -> str:
+    """See to it that there is a browser.
+
+    Returns:
+        What was done, in a line; empty where nothing helped.
+    """
+    if path := find():
+        return f"{path} is here"
+    if _has_playwright_own():
+        return "Playwright's own Chromium is here"
+    if _install_from_debian() and (path := find()):
+        return f"installed Debian's package: {path}"
+    # Of the same version as the package that is to drive it.
+    own = [sys.executable, "-m", "playwright", "install", "chromium"]
+    if _installs(own) and _has_playwright_own():
+        return "downloaded Playwright's own Chromium"
+    return ""
+
+
+def main() -> int:
+    """Bring a browser and say so."""
+    done = bring()
+    if done:
+        print(f"browser: {done}")
+        return 0
+    print(
+        "browser: none is here, and none could be installed; tests of pages can't run", flush=True
+    )
+    return 1 if is_required() else 0
+
+
+def _go_without(why: str) -> None:
+    if is_required():
+        pytest.fail(f"no browser: {why}. Run: make browser")
+    pytest.skip(f"no browser: {why}. Run: make browser")
+
+
+def _has_playwright_own() -> bool:
+    with sync_playwright() as playwright:
+        return Path(playwright.chromium.executable_path).exists()
+
+
+def _install_from_debian() -> bool:
+    """Install Debian's package, where we may. Ubuntu's of this name is an empty one."""
+    if not shutil.which("apt-get") or _distribution() != "debian":
+        return False
+    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if as_root and not _succeeds([*as_root, "true"]):
+        return False
+    patience = ["-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=30"]
+    apt = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *patience, "-q", "-y"]
+    return _installs([*apt, "update"]) and _installs(
+        [*apt, "install", "--no-install-recommends", "chromium"]
+    )
+
+
+def _distribution() -> str:
+    try:
+        return platform.freedesktop_os_release().get("ID", "")
+    except OSError:
+        return ""
+
+
+def _installs(command: Sequence[str]) -> bool:
+    """Like `_succeeds`, and says why not."""
+    done = _run(command)
+    if done is not None and done.returncode == 0:
+        return True
+    said = done.stderr.decode("utf-8", "replace").strip().splitlines() if done else []
+    errors = [line for line in said if "error" in line.lower() or line.startswith("E:")]
+    why = [*errors, *reversed(said), "failed"][0]
+    print(f"browser: {' '.join(command)}: {why}", flush=True)
+    return False
+
+
+def _succeeds(command: Sequence[str]) -> bool:
+    done = _run(command)
+    return done is not None and done.returncode == 0
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[bytes] | None:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
