@@ -108,7 +108,7 @@ def run(evidence: Evidence) -> Outcome:
     image = _image_accuracy(evidence, learnable)
     ranked = sorted(alone.items(), key=lambda pair: -pair[1].value)
     chart = _chart(majority, ranked, together, image)
-    told = f"from the file alone, {_brief(together)} of the classes are guessed right"
+    told = f"{_brief(together)} of the classes are guessed right from the file alone"
     against = f"{majority:.2f} by always saying the largest class"
     against += "" if image is None else f", {_brief(image)} by looking at the pictures"
     if not _worth_telling(majority, together, image):
