@@ -7,7 +7,9 @@ which importing that would be one (2.5 without bytecode). Its solution is the te
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +25,7 @@ NUM_FOLDS: Final = 5
 _DEFAULT_STRENGTH = 10.0
 _SEARCH_TOLERANCE = 1e-3
 _FINAL_TOLERANCE = 1e-4
+_FEW_VALUES = 20_000_000  # of all embeddings: 80 MB
 _ENOUGH_HELD_OUT = 500  # images that tell one strength from the next; more folds add only time
 
 
@@ -138,10 +141,16 @@ def cross_validate(data: Labelled, *, seed: int = 0) -> Rows | None:
         return None
     folds = deal_folds(data.labels, data.units, data.keys, num_folds=num_folds, seed=seed)
     probabilities = np.zeros((len(data.labels), data.num_classes), np.float32)
-    for fold in range(num_folds):
+
+    def predict(fold: int) -> Rows:
         head, _ = fit_head(data.take(np.flatnonzero(folds != fold)), seed=seed + 1)
-        held_out = folds == fold
-        probabilities[held_out] = head.probabilities(data.embeddings[held_out])
+        return head.probabilities(data.embeddings[folds == fold])
+
+    # Each fold has copies of its rows, of which memory may not hold several.
+    at_once = os.cpu_count() if data.embeddings.size <= _FEW_VALUES else 1
+    with matrix_threads(0), ThreadPoolExecutor(at_once) as pool:
+        for fold, predicted in enumerate(pool.map(predict, range(num_folds))):
+            probabilities[folds == fold] = predicted
     return probabilities
 
 
@@ -167,19 +176,22 @@ def predict_held_out(
         float32 ``(n, k)`` probabilities, averaged over the deals.
     """
     num_folds = data.num_folds()
-    total = np.zeros((len(data.labels), data.num_classes), np.float32)
-    with matrix_threads(data.embeddings.size):
+    deals = [
+        deal_folds(data.labels, data.units, data.keys, num_folds=num_folds, seed=seed)
+        for seed in seeds
+    ]
+    held_out = [folds == fold for folds in deals for fold in range(num_folds)]
+    with matrix_threads(0), ThreadPoolExecutor(os.cpu_count()) as pool:
         space = Space(data.embeddings)
-        for seed in seeds:
-            folds = deal_folds(data.labels, data.units, data.keys, num_folds=num_folds, seed=seed)
-            for fold in range(num_folds):
-                here = folds == fold
-                # No warm start: it would come from a fit that has seen these labels.
-                _, predicted = _predict_fold(
-                    space, data, here, strength, start=None, learn_from=learn_from
-                )
-                total[here] += predicted
-    return total / np.float32(len(seeds))
+
+        def predict(here: NDArray[np.bool_]) -> Rows:
+            # No warm start: it would come from a fit that has seen these labels.
+            return _predict_fold(space, data, here, strength, start=None, learn_from=learn_from)[1]
+
+        total = np.zeros((len(data.labels), data.num_classes), np.float32)
+        for here, predicted in zip(held_out, pool.map(predict, held_out), strict=True):
+            total[here] += predicted
+    return total / np.float32(len(deals))
 
 
 def _predict_fold(

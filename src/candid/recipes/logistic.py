@@ -22,7 +22,10 @@ Rows = NDArray[np.float32]
 
 
 def matrix_threads(num_values: int) -> AbstractContextManager[object]:
-    """One thread for small matrices: waiting for a second costs more than it does."""
+    """One thread for small matrices: waiting for a second costs more than it does.
+
+    Where the machine is busy, it costs many times more. Folds are fitted a thread each instead.
+    """
     try:
         from threadpoolctl import threadpool_limits
     except ImportError as error:
