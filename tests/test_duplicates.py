@@ -79,6 +79,55 @@ class TestTheSampleSet:
                 assert of[plant.path.as_posix()] == of[plant.original.as_posix()], plant.kind
 
 
+class TestTheIndex:
+    """What is used beyond 20,000 photos, here for a few dozen."""
+
+    def test_finds_the_planted_copies_too(
+        self, seen: Features, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        exact = find_duplicates(seen)
+        monkeypatch.setattr("candid.neighbours.MAX_EXACT", 0)
+        assert find_duplicates(seen).copies == exact.copies
+
+    @pytest.mark.parametrize("max_exact", [0, 20_000])
+    def test_neither_it_nor_all_pairs_know_names_or_order(
+        self, sample: SampleSet, tmp_path: Path, fake_embedder: Any, memory: Cache,
+        max_exact: int, monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr("candid.neighbours.MAX_EXACT", max_exact)
+        files = sorted(sample.folder.glob("*/*"))
+        for number, file in enumerate(files):
+            link = tmp_path / file.parent.name / f"{len(files) - number:03}{file.suffix}"
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(file)
+        found = []
+        for folder in (sample.folder, tmp_path):
+            features = look(scan(folder), fake_embedder, PixelContract(), cache=memory)
+            contents = [photo.content for photo in features.catalog.photos]
+            found.append(
+                {
+                    (frozenset((contents[copy.first], contents[copy.second])), copy.correlation)
+                    for copy in find_duplicates(features).copies
+                }
+            )
+        assert found[0] == found[1]
+        assert len(found[0]) == 4
+
+    def test_of_blank_pages_ends_without_a_word(
+        self, tmp_path: Path, fake_embedder: Any, memory: Cache,
+        monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+    ) -> None:  # fmt: skip
+        """All hashes are equal, and all embeddings zero."""
+        monkeypatch.setattr("candid.neighbours.MAX_EXACT", 0)
+        for number in range(80):
+            path = tmp_path / f"class{number % 2}" / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            cv2.imwrite(str(path), np.full((20 + number, 20, 3), 255, np.uint8))
+        features = look(scan(tmp_path), fake_embedder, PixelContract(), cache=memory)
+        assert find_duplicates(features).num_pictures == 80
+        assert capfd.readouterr() == ("", "")
+
+
 class TestWithinAndAcrossClasses:
     """Of these seeds, the happy and the sad face correlate by 0.97 and more as a whole."""
 
@@ -167,7 +216,8 @@ class TestEdges:
     ) -> None:
         whole = find_duplicates(seen)
         monkeypatch.setattr("candid.duplicates._BLOCK", 5)
-        monkeypatch.setattr("candid.duplicates._MAX_DESCRIBED", 14)
+        monkeypatch.setattr("candid.neighbours._BLOCK", 4)
+        monkeypatch.setattr("candid.windows._BLOCK", 6)
         pieces = find_duplicates(seen)
         assert pieces.copies == whole.copies
         np.testing.assert_array_equal(pieces.of_photo, whole.of_photo)

@@ -1,6 +1,7 @@
 """Which photos show the same picture: a `Catalog` → groups.
 
-Candidates come from three sides, and each pair of them has to pass `candid.alignment`:
+Candidates come from three sides (`candid.neighbours` finds them), and each pair of them has to pass
+`candid.windows` and then `candid.alignment`:
 
 - the same bytes (these need no proof),
 - a perceptual hash, alike as it is or mirrored (finds re-encoded and shrunken copies),
@@ -8,29 +9,35 @@ Candidates come from three sides, and each pair of them has to pass `candid.alig
 
 Two photos of different classes have to be alike in every place: one face happy and the same face
 sad are what there is to tell apart. Within a class a wrong join costs nothing, a missed copy leaks.
+
+Pictures are taken in the order of their content, so that nothing depends on names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.alignment import DETAIL_CORRELATION, describe, same_picture
+from candid.alignment import DETAIL_CORRELATION, detail_correlation
 from candid.features import Features, Thumbnails
+from candid.neighbours import Rows, near_pairs
 from candid.progress import Progress, Silent
+from candid.windows import WINDOW_CORRELATION, Match, match_pairs
 
 #: How many nearest neighbours by embedding are looked at.
 NUM_NEIGHBOURS = 16
+#: The cosine of two embeddings from which on they may be neighbours.
+MIN_COSINE = 0.4
 #: Bits of 64 in which the perceptual hashes of candidates may differ.
 MAX_HASH_BITS = 10
 _MAX_HASH_NEIGHBOURS = 16  # a folder of a thousand blank pages is not a million candidates
 _BLOCK = 1024
-_MAX_PRODUCTS = 10_000_000  # in memory at a time
-_MAX_DESCRIBED = 1024  # pictures whose windows are in memory at a time, 50 kB each
 _HASH_SIDE = 8
 
 
@@ -51,9 +58,29 @@ class Copy:
     correlation: float
 
 
-class _Picture(NamedTuple):
-    content: str
-    labels: frozenset[str]
+@dataclass(frozen=True)
+class _Pictures:
+    """The m different contents, in alphabetical order.
+
+    Attributes:
+        contents: SHA-256 of each.
+        labels: The classes that each is in.
+        places: int64 ``(m,)``, the first photo of each.
+        thumbnails: Gives the thumbnails of some contents.
+    """
+
+    contents: Sequence[str]
+    labels: Sequence[frozenset[str]]
+    places: NDArray[np.int64]
+    thumbnails: Thumbnails
+
+    def take(self, which: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The thumbnails of some pictures, uint8 ``(k, s, s)``."""
+        return self.thumbnails.get([self.contents[number] for number in which])
+
+    def in_two_classes(self, a: int, b: int) -> bool:
+        """Whether no class has both pictures."""
+        return not self.labels[a] & self.labels[b]
 
 
 @dataclass(frozen=True)
@@ -91,16 +118,15 @@ def find_duplicates(features: Features, *, progress: Progress | None = None) -> 
     for place, photo in enumerate(photos):
         places.setdefault(photo.content, []).append(place)
     exact = [Copy(p[0], other, "exact", 1.0) for p in places.values() for other in p[1:]]
-    first = np.array([p[0] for p in places.values()], np.int64)
-    pictures = [
-        _Picture(content, frozenset(photos[place].label for place in shown))
-        for content, shown in places.items()
-    ]
-    near = _near_copies(
-        pictures, features.embeddings[first], features.thumbnails, progress or Silent()
+    contents = sorted(places)
+    pictures = _Pictures(
+        contents,
+        [frozenset(photos[place].label for place in places[content]) for content in contents],
+        np.array([places[content][0] for content in contents], np.int64),
+        features.thumbnails,
     )
-    copies = exact + [Copy(int(first[a]), int(first[b]), "near", c) for a, b, c in near]
-    copies.sort(key=lambda copy: (copy.first, copy.second))
+    near = _near_copies(pictures, features.embeddings, progress or Silent())
+    copies = sorted(exact + near, key=lambda copy: (copy.first, copy.second))
     groups = connect(len(photos), [(copy.first, copy.second) for copy in copies])
     return Groups(groups, tuple(copies))
 
@@ -131,38 +157,44 @@ def connect(count: int, pairs: list[tuple[int, int]]) -> NDArray[np.int64]:
 
 
 def _near_copies(
-    pictures: list[_Picture],
-    embeddings: NDArray[np.float32],
-    thumbnails: Thumbnails,
-    progress: Progress,
-) -> list[tuple[int, int, float]]:
-    """Pairs of places in ``pictures`` that show the same, with the correlation."""
-    signs = _hash_all([picture.content for picture in pictures], thumbnails)
-    pairs = np.unique(np.concatenate([_by_embedding(embeddings), _by_hash(*signs)]), axis=0)
-    found = []
-    with progress.step("Comparing look-alikes", len(pairs)) as advance:
-        # Two pictures a pair at most; and where all fit at once, all pairs do.
-        size = len(pairs) if len(pictures) <= _MAX_DESCRIBED else _MAX_DESCRIBED // 2
-        for start in range(0, len(pairs), size or 1):
-            block = pairs[start : start + size]
-            found += list(_verify(block, pictures, thumbnails))
+    pictures: _Pictures, embeddings: NDArray[np.float32], progress: Progress
+) -> list[Copy]:
+    """Pairs of different contents that show the same."""
+    by_embedding = Rows(embeddings, pictures.places)
+    pairs = near_pairs(by_embedding, by_embedding, count=NUM_NEIGHBOURS, least=MIN_COSINE)
+    pairs = np.unique(np.concatenate([pairs, _by_hash(pictures)]), axis=0)
+    matches = match_pairs(pairs, pictures.take)
+    worth = np.flatnonzero(matches.correlation >= WINDOW_CORRELATION)
+    found: list[Copy] = []
+    with (
+        progress.step("Comparing look-alikes", len(worth)) as advance,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        for start in range(0, len(worth), _BLOCK):
+            block = worth[start : start + _BLOCK]
+            compare = _comparison(pairs[block], [matches[pair] for pair in block], pictures)
+            compared = pool.map(compare, range(len(block)))
+            found += [copy for copy in compared if copy.correlation >= DETAIL_CORRELATION]
             advance(len(block))
     return found
 
 
-def _verify(
-    pairs: NDArray[np.int64], pictures: list[_Picture], thumbnails: Thumbnails
-) -> Iterator[tuple[int, int, float]]:
-    involved, places = np.unique(pairs, return_inverse=True)
-    grey = thumbnails.get([pictures[place].content for place in involved])
-    described = describe(grey)
-    for (a, b), (i, j) in zip(pairs, places.reshape(pairs.shape), strict=True):
-        two_classes = not pictures[a].labels & pictures[b].labels
-        correlation = same_picture(
-            grey[i], grey[j], described[i], described[j], everywhere=two_classes
-        )
-        if correlation >= DETAIL_CORRELATION:
-            yield int(a), int(b), correlation
+def _comparison(
+    pairs: NDArray[np.int64], matches: Sequence[Match], pictures: _Pictures
+) -> Callable[[int], Copy]:
+    """What compares the i-th of some pairs, in any thread: the cache is read beforehand."""
+    involved, rows = np.unique(pairs, return_inverse=True)
+    grey = pictures.take(involved)
+    rows = rows.reshape(pairs.shape)
+
+    def compare(pair: int) -> Copy:
+        (a, b), (i, j) = pairs[pair], rows[pair]
+        everywhere = pictures.in_two_classes(a, b)
+        correlation = detail_correlation(grey[i], grey[j], matches[pair], everywhere=everywhere)
+        first, second = sorted((int(pictures.places[a]), int(pictures.places[b])))
+        return Copy(first, second, "near", correlation)
+
+    return compare
 
 
 def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.int8]:
@@ -186,49 +218,18 @@ def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.int8]:
     return np.where(flat > median, 1, -1).astype(np.int8)
 
 
-def _hash_all(
-    contents: list[str], thumbnails: Thumbnails
-) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Hashes of the pictures and of their mirror images, each ``(n, 64)``."""
-    plain, mirrored = [], []
-    for start in range(0, len(contents), _BLOCK):
-        pictures = thumbnails.get(contents[start : start + _BLOCK])
-        plain.append(perceptual_hash(pictures))
-        mirrored.append(perceptual_hash(pictures[:, :, ::-1]))
-    return np.concatenate(plain), np.concatenate(mirrored)
-
-
-def _by_hash(plain: NDArray[np.int8], mirrored: NDArray[np.int8]) -> NDArray[np.int64]:
-    bits = plain.shape[1]
-    least = bits - 2 * MAX_HASH_BITS  # the product of two hashes is 64 - 2 × the differing bits
+def _by_hash(pictures: _Pictures) -> NDArray[np.int64]:
+    """Pairs whose hashes are alike, as they are or mirrored."""
+    every = np.arange(len(pictures.contents))
+    plain = np.empty((len(every), _HASH_SIDE**2), np.int8)
+    mirrored = np.empty_like(plain)
+    for start in range(0, len(every), _BLOCK):
+        thumbnails = pictures.take(every[start : start + _BLOCK])
+        plain[start : start + _BLOCK] = perceptual_hash(thumbnails)
+        mirrored[start : start + _BLOCK] = perceptual_hash(thumbnails[:, :, ::-1])
+    least = 1 - 2 * MAX_HASH_BITS / _HASH_SIDE**2  # the cosine of two rows of -1 and 1
     pairs = [
-        _neighbours(hashes, plain, count=_MAX_HASH_NEIGHBOURS, least=least)
+        near_pairs(Rows(hashes, every), Rows(plain, every), count=_MAX_HASH_NEIGHBOURS, least=least)
         for hashes in (plain, mirrored)
     ]
     return np.concatenate(pairs)
-
-
-def _by_embedding(embeddings: NDArray[np.float32]) -> NDArray[np.int64]:
-    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    unit = embeddings / np.maximum(length, 1e-12)
-    return _neighbours(unit, unit, count=NUM_NEIGHBOURS, least=0.4)
-
-
-def _neighbours(
-    rows: NDArray[np.generic], others: NDArray[np.generic], *, count: int, least: float
-) -> NDArray[np.int64]:
-    """Pairs (lower, higher) of a row and its ``count`` largest products of ``least`` or more."""
-    num_rows = len(others)
-    block = max(1, min(_BLOCK, _MAX_PRODUCTS // max(num_rows, 1)))
-    right = others.astype(np.float32).T
-    pairs = [np.empty((0, 2), np.int64)]
-    for start in range(0, num_rows, block):
-        products = rows[start : start + block].astype(np.float32) @ right
-        here = np.arange(len(products))
-        products[here, start + here] = -np.inf
-        top = np.argpartition(-products, min(count, num_rows - 1), axis=1)[:, :count]
-        near = np.take_along_axis(products, top, axis=1) >= least
-        row, column = np.nonzero(near)
-        found = np.stack([row + start, top[row, column]], axis=1)
-        pairs.append(np.sort(found, axis=1))
-    return np.unique(np.concatenate(pairs), axis=0)

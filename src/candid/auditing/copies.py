@@ -19,6 +19,11 @@ def copied(evidence: Evidence) -> list[tuple[int, ...]]:
     return sorted(groups, key=lambda places: (-len(places), evidence.photos[places[0]].path))
 
 
+def in_one_part(evidence: Evidence, places: Sequence[int]) -> bool:
+    """Whether photos are in the same part, or there are none; those across have their check."""
+    return len({evidence.scanned.part(evidence.photos[place]) for place in places}) == 1
+
+
 def in_one_class(evidence: Evidence, places: Sequence[int]) -> bool:
     """Whether photos have the same label."""
     return len({evidence.photos[place].label for place in places}) == 1

@@ -32,6 +32,15 @@ def test_it_stays_quiet_about_copies_in_two_classes(gather: Gather, tmp_path: Pa
     assert CHECK.run(gather(tmp_path)).status == "clean"
 
 
+def test_it_leaves_copies_to_two_classes_if_one_is_elsewhere(
+    gather: Gather, tmp_path: Path
+) -> None:
+    for name in ("x", "y"):
+        save(draw(1), tmp_path / "a" / f"{name}.jpg")
+    save(draw(1), tmp_path / "b" / "z.jpg", quality=60)
+    assert CHECK.run(gather(tmp_path)).status == "clean"
+
+
 def test_it_stays_quiet_about_copies_that_are_saved_anew(gather: Gather, tmp_path: Path) -> None:
     fill(tmp_path, "a", "b")
     save(draw(1), tmp_path / "a" / "x.jpg")

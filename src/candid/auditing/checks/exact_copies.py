@@ -1,8 +1,12 @@
-"""Files with the same bytes in one class."""
+"""Files with the same bytes in one class.
+
+Where the picture is in another class too, `two_classes` reports all of its files, and this check
+none of them: a file is not suggested to be kept by one and to be moved by the other.
+"""
 
 from __future__ import annotations
 
-from candid.auditing.copies import TOO_FEW, keep_the_first
+from candid.auditing.copies import TOO_FEW, copied, in_one_class, in_one_part, keep_the_first
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import (
     Check,
@@ -18,12 +22,14 @@ from candid.auditing.naming import name_some
 
 
 def run(evidence: Evidence) -> Outcome:
-    """Group files by class and content."""
+    """Show the files of one class that have the same bytes, the most first."""
     if len(evidence.photos) < 2:
         return not_applicable(TOO_FEW)
-    same: dict[tuple[str, str], list[int]] = {}
-    for place, photo in enumerate(evidence.photos):
-        same.setdefault((photo.label, photo.content), []).append(place)
+    same: dict[str, list[int]] = {}
+    for places in copied(evidence):
+        if in_one_class(evidence, places) and in_one_part(evidence, places):
+            for place in places:
+                same.setdefault(evidence.photos[place].content, []).append(place)
     groups = [places for places in same.values() if len(places) > 1]
     if not groups:
         return clean()
