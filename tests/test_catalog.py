@@ -111,9 +111,22 @@ class TestWhatIsFound:
         shutil.copytree(folder / "dog", folder / "dog" / ".trash")
         assert len(paths(folder)) == 4
         assert skipped(folder) == {
+            ".git": "hidden folder",
             "cat/.hidden.png": "hidden file",
+            "dog/.trash": "hidden folder",
             "dog/Thumbs.db": "hidden file",
         }
+
+    def test_a_hidden_folder_is_one_row_whatever_is_in_it(
+        self, folder: Path, write_picture: Write
+    ) -> None:
+        for name in (".thumbs/a.png", ".thumbs/.deep/b.png", "2024/__MACOSX/c.png"):
+            write_picture(folder / "cat" / name)
+        (folder / "cat" / ".elsewhere").symlink_to(folder / "dog")
+        assert len(paths(folder)) == 4
+        assert skipped(folder) == dict.fromkeys(
+            ("cat/.elsewhere", "cat/.thumbs", "cat/2024/__MACOSX"), "hidden folder"
+        )
 
     def test_files_beside_the_class_folders_are_named(self, folder: Path) -> None:
         shutil.copy(folder / "cat" / "a.png", folder / "stray.png")
@@ -121,6 +134,21 @@ class TestWhatIsFound:
         assert skipped(folder) == {
             ".DS_Store": "hidden file",
             "stray.png": "outside the class folders",
+        }
+
+    def test_links_to_nothing_and_pipes_beside_the_class_folders_are_named(
+        self, folder: Path
+    ) -> None:
+        (folder / "eel").symlink_to(folder / "nowhere")
+        (folder / "itself").symlink_to("itself")
+        (folder / ".dead").symlink_to(folder / "nowhere")
+        os.mkfifo(folder / "pipe")
+        assert scan(folder).classes == ("cat", "dog")
+        assert skipped(folder) == {
+            ".dead": "hidden file",
+            "eel": "a link that can't be followed",
+            "itself": "a link that can't be followed",
+            "pipe": "outside the class folders",
         }
 
     def test_every_file_is_either_a_photo_or_named_as_skipped(self, sample: SampleSet) -> None:
@@ -138,6 +166,8 @@ class TestWhatIsFound:
     def test_images_of_any_folder_are_found_without_classes(self, folder: Path) -> None:
         (folder / "cat" / "notes.md").write_text("x")
         (folder / "cat" / ".hidden.png").write_bytes(b"x")
+        shutil.copytree(folder / "dog", folder / ".png")
+        shutil.copytree(folder / "dog", folder / "cat" / ".thumbs")
         shutil.copy(folder / "cat" / "a.png", folder / "cat" / "bare")
         found = [path.relative_to(folder).as_posix() for path in find_images(folder)]
         assert found == ["cat/a.png", "cat/b.png", "cat/bare", "dog/a.png", "dog/b.png"]
@@ -198,6 +228,69 @@ class TestWhatCanNotBeRead:
         dropped = Skipped("cat/a.png", DROPPED, scan(folder).photos[0].content)
         broken = Skipped("cat/b.png", "broken")
         assert scan(folder).without([dropped, broken]).notes() == ("cat/b.png is left out: broken",)
+
+
+class TestPartsThatComeWithTheFolder:
+    def test_classes_lie_below_the_parts(self, tmp_path: Path, write_picture: Write) -> None:
+        for name in ("Train/cat/a.png", "Train/dog/a.png", "val/cat/2024/a.png"):
+            write_picture(tmp_path / name)
+        catalog = scan(tmp_path, with_parts=True)
+        assert (catalog.parts, catalog.classes) == (("Train", "val"), ("cat", "dog"))
+        assert [(p.label, catalog.part(p)) for p in catalog.photos] == [
+            ("cat", "Train"),
+            ("dog", "Train"),
+            ("cat", "val"),
+        ]
+
+    def test_a_part_may_lie_in_itself_at_any_depth(
+        self, tmp_path: Path, write_picture: Write
+    ) -> None:
+        names = ("seg_test/test/test/cat/a.png", "seg_train/seg_train/dog/deep/a.png")
+        for name in (*names, "val/cat/a.png", "val/dog/a.png"):
+            write_picture(tmp_path / name)
+        beside = ("readme", "seg_train/readme", "seg_train/seg_train/readme")
+        for name in beside:
+            (tmp_path / name).write_text("hello")
+        (tmp_path / "seg_train" / "__MACOSX").mkdir()
+        catalog = scan(tmp_path, with_parts=True)
+        assert catalog.parts == ("seg_test", "seg_train", "val")
+        assert catalog.classes == ("cat", "dog")
+        assert [(p.path, p.label, catalog.part(p)) for p in catalog.photos[:2]] == [
+            (names[0], "cat", "seg_test"),
+            (names[1], "dog", "seg_train"),
+        ]
+        assert {row.path: row.reason for row in catalog.skipped} == {
+            **dict.fromkeys(beside, "outside the class folders"),
+            "seg_train/__MACOSX": "hidden folder",
+        }
+
+    def test_a_part_name_beside_others_or_of_no_part_is_a_class(
+        self, tmp_path: Path, write_picture: Write
+    ) -> None:
+        for name in ("train/test/a.png", "train/cat/a.png", "val/wolf/cub/a.png"):
+            write_picture(tmp_path / name)
+        assert scan(tmp_path, with_parts=True).classes == ("cat", "test", "wolf")
+
+    def test_a_part_that_is_a_link_to_itself_ends(
+        self, tmp_path: Path, write_picture: Write
+    ) -> None:
+        write_picture(tmp_path / "train" / "cat" / "a.png")
+        (tmp_path / "val").mkdir()
+        (tmp_path / "val" / "val").symlink_to(tmp_path / "val")
+        catalog = scan(tmp_path, with_parts=True, to_train=False)
+        assert [photo.path for photo in catalog.photos] == ["train/cat/a.png"]
+
+    def test_the_steps_of_a_path_begin_at_the_folder_of_its_class(
+        self, tmp_path: Path, folder: Path, write_picture: Write
+    ) -> None:
+        assert scan(folder).below_part("cat/deep/x.png") == ("cat", "deep", "x.png")
+        assert scan(folder).below_part("stray.png") == ()
+        for name in ("train/train/cat/a.png", "train/train/dog/a.png"):
+            write_picture(tmp_path / "split" / name)
+        catalog = scan(tmp_path / "split", with_parts=True)
+        assert catalog.below_part("train/train/cat/a.png") == ("cat", "a.png")
+        assert catalog.below_part("train/train/readme") == ()
+        assert catalog.below_part("readme") == ()
 
 
 class TestFoldersThatWillNotDo:
@@ -262,3 +355,20 @@ def test_files_that_are_no_images_are_counted_in_one_note(
     assert note.startswith("8 hidden files and files that are no images: cat/.hidden0, ")
     assert note.endswith(", …")
     assert note.count("hidden") == 6
+
+
+def test_hidden_folders_are_in_the_note_too(folder: Path) -> None:
+    (folder / ".git").mkdir()
+    (folder / "cat" / "notes.txt").write_text("x")
+    (note,) = scan(folder).notes()
+    assert note == "2 hidden files or folders and files that are no images: .git, cat/notes.txt"
+
+
+def test_hidden_folders_are_no_rows_of_a_split(
+    folder: Path, fake_embedder: Embeds, memory: Cache
+) -> None:
+    shutil.copytree(folder / "dog", folder / "cat" / ".thumbs")
+    (folder / "eel").symlink_to(folder / "nowhere")
+    features = look(scan(folder), fake_embedder, PixelContract(), cache=memory)
+    rows = split(features.catalog, find_duplicates(features)).rows
+    assert [row.path for row in rows] == ["cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png"]

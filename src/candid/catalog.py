@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import Final
 
 from candid.errors import DataError, ImageError
 from candid.images import SUFFIXES, identify, read_file
+from candid.walking import is_folder, is_hidden, nested, visible_folders, walk
 
 #: Words by which a folder is one that holds a part, not a class: ``train``, ``Val``, ``test_set``.
 PART_NAMES = frozenset(
@@ -24,10 +26,15 @@ _PART_FILLERS = frozenset({"set", "data", "dataset", "images", "image", "img", "
 _PART_FILLERS |= {"split", "seg", "part"}
 
 _HIDDEN = "hidden file"
+#: The reason of a folder that is passed over with all that is in it, such as ``.git``.
+HIDDEN_FOLDER: Final = "hidden folder"
 _NO_IMAGE = "not an image"
 _CLOSED = "a folder that can't be opened"
+_DEAD_LINK = "a link that can't be followed"
+#: The reason of what lies beside the folders of the classes.
+OUTSIDE: Final = "outside the class folders"
 #: Reasons of files that nobody would expect to be classified.
-NOT_IMAGES = frozenset({_HIDDEN, _NO_IMAGE})
+NOT_IMAGES = frozenset({_HIDDEN, HIDDEN_FOLDER, _NO_IMAGE})
 #: The reason of photos that the person decided to leave out.
 DROPPED: Final = "dropped by decision"
 
@@ -53,7 +60,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that is in no class, and why.
+    """A file that is in no class, or a folder that was not looked into, and why.
 
     Attributes:
         path: Relative to the catalog's folder, with forward slashes.
@@ -74,7 +81,7 @@ class Catalog:
         folder: The folder, absolute.
         classes: Names of the classes in alphabetical order; a label's number is its place here.
         photos: The photos in the order of their path.
-        skipped: Files that were passed over (hidden, not an image, unreadable), each with a reason.
+        skipped: What was passed over (hidden, not an image, unreadable), each with a reason.
         parts: Where the folder comes with its own parts, the names of their folders, above those of
             the classes; else none.
     """
@@ -93,6 +100,17 @@ class Catalog:
         """The name of the part folder that the photo lies in; empty where there are none."""
         return photo.path.partition("/")[0] if self.parts else ""
 
+    def below_part(self, path: str) -> tuple[str, ...]:
+        """The steps of a path of this catalog, from the folder of its class to its own name.
+
+        Returns:
+            The name of that folder first; nothing where the path is in no class.
+        """
+        steps = path.split("/")[1 if self.parts else 0 :]
+        while self.parts and len(steps) > 1 and steps[0] not in self.classes and is_part(steps[0]):
+            del steps[0]  # the part once more: seg_train/seg_train/cat
+        return tuple(steps) if len(steps) > 1 and steps[0] in self.classes else ()
+
     def notes(self) -> tuple[str, ...]:
         """A line for each image that is left out, and one for all files that are none.
 
@@ -103,7 +121,9 @@ class Catalog:
         lines = [f"{row.path} is left out: {row.reason}" for row in images]
         if others:
             named = ", ".join(others[:_NUM_NAMED]) + (", …" if len(others) > _NUM_NAMED else "")
-            lines.append(f"{len(others)} hidden files and files that are no images: {named}")
+            folders = any(row.reason == HIDDEN_FOLDER for row in self.skipped)
+            hidden = "hidden files or folders" if folders else "hidden files"
+            lines.append(f"{len(others)} {hidden} and files that are no images: {named}")
         return tuple(lines)
 
     def without(self, unreadable: Iterable[Skipped]) -> Catalog:
@@ -129,7 +149,8 @@ def scan(
         folder: The folder of the data set.
         to_train: Whether two classes are needed, each with a photo, and not just any photo.
         with_parts: Whether the folder may come with its own ``train/ val/ test/`` (by any of the
-            usual names), each with one sub-folder a class.
+            usual names), each with one sub-folder a class. Such a folder may be there twice, one
+            in the other: ``seg_train/seg_train/cat``.
         advance: Called with the number of files just looked at, for a progress bar.
 
     Returns:
@@ -143,18 +164,15 @@ def scan(
     parts = _find_parts(root)
     if parts and not with_parts:
         raise _split_already(root, parts)
-    parents = [root / part for part in parts] or [root]
-    class_folders = [child for parent in parents for child in _visible_folders(parent)]
-    outside = [file for parent in {root, *parents} for file in parent.iterdir() if file.is_file()]
-    skipped = [
-        Skipped(file.relative_to(root).as_posix(), _outside_reason(file.name))
-        for file in sorted(outside)
-    ]
+    chains = [nested(root / part, is_part) for part in parts] or [[root]]
+    class_folders = [child for chain in chains for child in visible_folders(chain[-1])]
+    skipped = _beside({root, *(parent for chain in chains for parent in chain)}, root)
     photos: list[Photo] = []
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for class_folder in class_folders:
-            paths = sorted(_walk(class_folder))
-            for row in pool.map(lambda path: _look(path, root, len(parts) > 0), paths):
+            paths = sorted(walk(class_folder))
+            label = class_folder.name
+            for row in pool.map(_look, paths, repeat(root), repeat(label)):
                 (photos if isinstance(row, Photo) else skipped).append(row)  # type: ignore[arg-type]
                 advance(1)
     classes = tuple(sorted({entry.name for entry in class_folders}))
@@ -163,18 +181,27 @@ def scan(
     return Catalog(root, classes, tuple(photos), tuple(skipped), parts)
 
 
-def _visible_folders(parent: Path) -> list[Path]:
-    try:
-        folders = [entry for entry in parent.iterdir() if entry.is_dir()]
-    except OSError as error:
-        raise DataError(f"{parent} can't be opened: {error.strerror}.") from error
-    return sorted((f for f in folders if not _hidden(f.name)), key=lambda folder: folder.name)
+def _beside(parents: Iterable[Path], root: Path) -> list[Skipped]:
+    """Rows for all that lies beside folders of classes: files, hidden things, dead links."""
+    found = [path for parent in parents for path in parent.iterdir()]
+    return [
+        Skipped(path.relative_to(root).as_posix(), _outside_reason(path))
+        for path in sorted(found)
+        if is_hidden(path.name) or not is_folder(path)
+    ]
+
+
+def _outside_reason(path: Path) -> str:
+    if is_hidden(path.name):
+        return HIDDEN_FOLDER if is_folder(path) else _HIDDEN
+    # What such a link led to may have been a class.
+    return _DEAD_LINK if path.is_symlink() and not os.path.exists(path) else OUTSIDE  # noqa: PTH110
 
 
 def _find_parts(root: Path) -> tuple[str, ...]:
     """Names of the part folders, where a folder has such sub-folders and no other ones."""
-    names = [folder.name for folder in _visible_folders(root)]
-    return tuple(names) if names and all(map(_is_part, names)) else ()
+    names = [folder.name for folder in visible_folders(root)]
+    return tuple(names) if names and all(map(is_part, names)) else ()
 
 
 def is_train(name: str) -> bool:
@@ -182,7 +209,8 @@ def is_train(name: str) -> bool:
     return _part_words(name) <= _TRAIN_NAMES
 
 
-def _is_part(name: str) -> bool:
+def is_part(name: str) -> bool:
+    """Whether a folder is by its name one that holds a part of a set: ``train``, ``Test_set``."""
     words = _part_words(name)
     return len(words) == 1 and words <= PART_NAMES
 
@@ -195,53 +223,21 @@ def find_images(folder: Path) -> list[Path]:
     """Image files of a folder at any depth, in order of path; others and hidden ones left out."""
     return [
         path
-        for path in sorted(_walk(folder))
-        if not _hidden(path.name) and (path.suffix.lower() in SUFFIXES or _is_image(path))
+        for path in sorted(walk(folder))
+        if not is_hidden(path.name) and (path.suffix.lower() in SUFFIXES or _is_image(path))
     ]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder, and the folders there that can't be opened.
-
-    A folder that was visited already, by whatever link, is not again; nor is one that holds this
-    folder, for it would bring the photos of the other classes in.
-    """
-    parent = Path(os.path.abspath(folder)).parent  # noqa: PTH100  (that of "." is not ".")
-    visited = {_identity(above) for above in (parent, *folder.resolve().parents)}
-    closed: list[Path] = []
-    walk = os.walk(folder, followlinks=True, onerror=lambda error: closed.append(_culprit(error)))
-    for current, folders, files in walk:
-        identity = _identity(Path(current))
-        if identity in visited:
-            folders.clear()
-            continue
-        visited.add(identity)
-        folders[:] = sorted(name for name in folders if not _hidden(name))
-        yield from (Path(current) / name for name in files)
-    yield from closed
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    status = folder.stat()
-    return status.st_dev, status.st_ino
-
-
-def _culprit(error: OSError) -> Path:
-    return Path(error.filename)
-
-
-def _look(path: Path, root: Path, with_parts: bool) -> Photo | Skipped:
-    relative = path.relative_to(root)
-    name = relative.as_posix()
-    if _hidden(path.name):
-        return Skipped(name, _HIDDEN)
+def _look(path: Path, root: Path, label: str) -> Photo | Skipped:
+    name = path.relative_to(root).as_posix()
+    if is_hidden(path.name):
+        return Skipped(name, HIDDEN_FOLDER if is_folder(path) else _HIDDEN)
     try:
         data = read_file(path)
     except ImageError as error:
         return Skipped(name, _CLOSED if path.is_dir() else str(error))
     if identify(data) is None and path.suffix.lower() not in SUFFIXES:
         return Skipped(name, _NO_IMAGE)
-    label = relative.parts[1 if with_parts else 0]
     return Photo(name, label, hashlib.sha256(data).hexdigest())
 
 
@@ -251,14 +247,6 @@ def _is_image(path: Path) -> bool:
             return identify(file.read(64)) is not None
     except OSError:
         return False
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name in {"Thumbs.db", "desktop.ini", "__MACOSX"}
-
-
-def _outside_reason(name: str) -> str:
-    return _HIDDEN if _hidden(name) else "outside the class folders"
 
 
 def _require_folder(root: Path, *, given: str | Path) -> None:

@@ -347,7 +347,9 @@ def _write(file: Path, text: str) -> None:
 def _echo_json(value: object) -> None:
     from json import dumps
 
-    typer.echo(dumps(value, indent=2, ensure_ascii=False))
+    text = dumps(value, indent=2, ensure_ascii=False)
+    # What of a file name is not UTF-8 becomes an escape, which JSON reads as what it was.
+    typer.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _warn(lines: tuple[str, ...] | list[str]) -> None:

@@ -151,7 +151,8 @@ def _manifest(
 def _fingerprint(prepared: Prepared) -> str:
     """SHA-256 of the contents with their classes, whatever the files are called."""
     lines = sorted(f"{photo.content} {photo.label}\n" for photo in prepared.catalog.photos)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    # A class is a folder, whose name need not be UTF-8.
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 def _library_versions() -> dict[str, str]:

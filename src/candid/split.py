@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -90,9 +90,9 @@ def split(
     photos = catalog.photos
     numbers = {name: i for i, name in enumerate(catalog.classes)}
     labels = np.array([numbers[photo.label] for photo in photos], np.int64)
-    conflict = _in_two_classes(labels, groups.of_photo)
+    conflict = in_two_classes(labels, groups.of_photo)
     units = _merge(photos, groups.of_photo, group_by or {})
-    keys = _keys(photos, units)
+    keys = keys_of([photo.content for photo in photos], units)
     fixed, torn = _kept(photos, units, conflict, previous)
     counts = count_by_unit(labels[~conflict], units[~conflict]) if (~conflict).any() else None
     parts = np.full(len(keys), -1, np.int64)
@@ -139,12 +139,21 @@ def group_by_pattern(catalog: Catalog, pattern: str) -> dict[str, str]:
     return {path: group for path, group in found.items() if group is not None}
 
 
-def _in_two_classes(labels: NDArray[np.int64], pictures: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which photos show a picture that sits in more than one class."""
-    seen: dict[int, set[int]] = {}
-    for label, picture in zip(labels, pictures, strict=True):
-        seen.setdefault(int(picture), set()).add(int(label))
-    return np.array([len(seen[int(picture)]) > 1 for picture in pictures], np.bool_)
+def in_two_classes(labels: NDArray[np.int64], pictures: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which photos show a picture that sits in more than one class.
+
+    Args:
+        labels: int64 ``(n,)``.
+        pictures: int64 ``(n,)``, the number of the picture that each shows.
+
+    Returns:
+        bool ``(n,)``.
+    """
+    count = int(pictures.max(initial=-1)) + 1
+    low, high = np.full(count, np.iinfo(np.int64).max), np.full(count, -1)
+    np.minimum.at(low, pictures, labels)
+    np.maximum.at(high, pictures, labels)
+    return np.asarray((low < high)[pictures], np.bool_)
 
 
 def _merge(
@@ -165,11 +174,16 @@ def _merge(
     return connect(len(photos), pairs)
 
 
-def _keys(photos: tuple[Photo, ...], units: NDArray[np.int64]) -> list[str]:
-    """The smallest content of each unit."""
+def keys_of(contents: Sequence[str], units: NDArray[np.int64]) -> list[str]:
+    """The smallest content of each unit.
+
+    Args:
+        contents: SHA-256 of n photos.
+        units: int64 ``(n,)``, numbered without gaps.
+    """
     keys: dict[int, str] = {}
-    for photo, unit in zip(photos, units, strict=True):
-        keys[int(unit)] = min(photo.content, keys.get(int(unit), photo.content))
+    for content, unit in zip(contents, units, strict=True):
+        keys[int(unit)] = min(content, keys.get(int(unit), content))
     return [keys[unit] for unit in range(len(keys))]
 
 

@@ -22,10 +22,9 @@ from candid.progress import Progress, Silent
 from candid.recipes import Trained
 from candid.recipes import transfer as transfer_recipe
 from candid.recipes.linear_head import Labelled, cross_validate
-from candid.run_files import DEFAULT_THRESHOLD, Recipe, Result, TrainOptions, write_files
+from candid.run_files import DEFAULT_THRESHOLD, Result, TrainOptions, write_files
+from candid.run_folder import RUNS, next_folder, require_outside, require_writable
 from candid.split import PARTS, Split
-
-RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,10 @@ def train(
     """
     options = options or TrainOptions()
     progress = progress or Silent()
-    folder = Path(run) if run else _next_run(Path(data), options.recipe)
+    folder = Path(run) if run else next_folder(Path(data), options.recipe)
     require_free(folder.expanduser().absolute(), overwrite=overwrite)
-    _require_outside(folder, Path(data))
+    require_outside(folder, Path(data))
+    require_writable(folder)
     if options.recipe == "transfer":
         transfer_recipe.require_packages()
     prepared = prepare(
@@ -106,22 +106,6 @@ def train(
         point_latest(written)
     result = results[0]
     return Run(written, result.evaluation, notes, result.trained.complete)
-
-
-def _next_run(data: Path, recipe: Recipe) -> Path:
-    name = f"{data.expanduser().resolve().name}-{recipe}"
-    number = 1
-    while (RUNS / f"{name}-{number}").exists():
-        number += 1
-    return RUNS / f"{name}-{number}"
-
-
-def _require_outside(folder: Path, data: Path) -> None:
-    """A run among the photos would be a class of the next training."""
-    if folder.expanduser().resolve().is_relative_to(data.expanduser().resolve()):
-        raise UsageError(
-            f"{folder} lies in the data folder {data}, which is only read. Choose another --run."
-        )
 
 
 def _require_two_classes_for(threshold: float, prepared: Prepared) -> None:

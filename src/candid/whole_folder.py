@@ -6,8 +6,12 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from candid.errors import UsageError
+
+_PARTIAL: Final = ".partial-"
+_OLD: Final = ".old-"
 
 
 def write_whole(
@@ -31,7 +35,7 @@ def write_whole(
     require_free(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}{_PARTIAL}", dir=folder.parent))
     except OSError as error:
         raise UsageError(
             f"{folder} can't be written: {error.strerror}. Choose another --run."
@@ -50,9 +54,14 @@ def write_whole(
     return folder
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a folder of this name is one that a killed process left behind."""
+    return name.startswith(".") and (_PARTIAL in name or _OLD in name)
+
+
 def _move_into_place(partial: Path, folder: Path) -> None:
     if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old-", dir=folder.parent))
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}{_OLD}", dir=folder.parent))
         folder.replace(old / "run")
         partial.replace(folder)
         shutil.rmtree(old, ignore_errors=True)

@@ -11,7 +11,8 @@ import pytest
 
 from candid.auditing.compare import changes_to_text, compare, find_previous, read_audit
 from candid.auditing.files import to_json
-from candid.auditing.result import Audit
+from candid.auditing.finding import Finding, Item
+from candid.auditing.result import Audit, Checked
 from candid.errors import ArtifactError, UsageError
 
 from .made import ended, found_in, make_audit
@@ -53,6 +54,31 @@ def test_a_renamed_file_is_no_change() -> None:
     assert compare(before.to_json(), now.to_json()) == ()
 
 
+def test_a_hidden_folder_is_a_place_for_audits_too(tmp_path: Path) -> None:
+    wanted = write(make_audit(), tmp_path / ".audit-1")
+    assert find_previous(tmp_path, Path("/data")) == wanted
+
+
+def test_fewer_copies_in_a_finding_are_a_change() -> None:
+    def copies(*paths: str) -> Audit:
+        items = tuple(Item(path) for path in paths)
+        row = found_in(paths[0])
+        outcome = dataclasses.replace(row.outcome, findings=(Finding("copies", items),))
+        audit = make_audit(Checked(row.check, outcome))
+        return dataclasses.replace(audit, contents=dict.fromkeys(paths, "same"))
+
+    (change,) = compare(copies("a/1", "a/2", "a/3").to_json(), copies("a/1", "a/2").to_json())
+    assert (change.appeared, change.gone) == (("copies",), ("copies",))
+
+
+def test_many_changes_are_counted() -> None:
+    before = make_audit(found_in("a/0.jpg"))
+    now = make_audit(found_in("a/0.jpg", *(f"a/{number}.jpg" for number in range(1, 31))))
+    text = changes_to_text(compare(before.to_json(), now.to_json()), Path("x"))
+    assert "and 20 more" in text
+    assert len(text.splitlines()) == 13
+
+
 def test_a_check_that_did_not_run_is_a_change() -> None:
     before, now = make_audit(ended("clean")).to_json(), make_audit(ended("skipped")).to_json()
     (change,) = compare(before, now)
@@ -71,6 +97,7 @@ def test_the_last_audit_of_the_same_folder_is_found(tmp_path: Path) -> None:
     wanted = write(make_audit(), tmp_path / "later", at=300)
     write(make_audit(data=Path("/other")), tmp_path / "other", at=400)
     write(make_audit(), tmp_path / ".hidden.partial-1", at=500)
+    write(make_audit(), tmp_path / ".hidden.old-1" / "run", at=600)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "audit.json").write_text("{")
     assert find_previous(tmp_path, Path("/data")) == wanted

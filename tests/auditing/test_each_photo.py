@@ -38,9 +38,12 @@ def test_nothing_notable_is_clean() -> None:
     assert tell(make_evidence("ab"), [], num_judged=2, what="odd").status == "clean"
 
 
+NOBODY = "no photo could be judged: none could be measured, or all are blank"
+
+
 def test_without_photos_to_judge_it_is_not_applicable() -> None:
     outcome = tell(make_evidence("ab"), [], num_judged=0, what="odd")
-    assert (outcome.status, outcome.summary) == ("not applicable", "no photo could be measured")
+    assert (outcome.status, outcome.summary) == ("not applicable", NOBODY)
 
 
 def test_what_most_photos_are_is_one_line_without_files() -> None:

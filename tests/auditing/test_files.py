@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from candid.auditing.files import next_folder, undecided, write_audit
+from candid.auditing.files import undecided, write_audit
 from candid.auditing.result import Audit, Checked
 from candid.decisions import Decision, read_decisions
 from candid.errors import UsageError
@@ -94,9 +94,3 @@ def test_hostile_names_survive(tmp_path: Path) -> None:
     values = json.loads((folder / "audit.json").read_text())
     (file,) = values["checks"][0]["findings"][0]["files"]
     assert file["path"] == path
-
-
-def test_folders_are_numbered(tmp_path: Path) -> None:
-    assert next_folder(Path("some/data"), tmp_path) == tmp_path / "data-audit-1"
-    (tmp_path / "data-audit-1").mkdir()
-    assert next_folder(Path("some/data"), tmp_path) == tmp_path / "data-audit-2"

@@ -28,9 +28,9 @@ from candid.auditing.page_view import (
     verdict,
 )
 from candid.auditing.result import Audit, Checked, ClassCount
-from candid.auditing.showable import show_text
 from candid.auditing.thumbnails import file_previews, make_thumbnails
 from candid.errors import DependencyError
+from candid.showable import show_text
 
 from .made import ended, make_audit, make_check
 from .pages import (

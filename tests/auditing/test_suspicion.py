@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from candid.auditing.suspicion import count_votes, in_two_classes, suspect
+from candid.auditing.suspicion import count_votes, suspect
 from candid.errors import DependencyError
 from candid.recipes.linear_head import Labelled, predict_held_out
+from candid.split import in_two_classes
 
 
 def draw(*, per_class: int = 60, num_classes: int = 3, copies: int = 1, seed: int = 0) -> Labelled:
@@ -71,7 +72,7 @@ def test_the_same_photos_give_the_same_answer_in_any_order() -> None:
 def test_a_copy_that_is_labelled_otherwise_is_outvoted() -> None:
     data = draw(copies=3)
     wrong = mislabel(data, np.array([0]))
-    assert in_two_classes(wrong)[:4].tolist() == [True, True, True, False]
+    assert in_two_classes(wrong.labels, wrong.units)[:4].tolist() == [True, True, True, False]
     suspicion = suspect(wrong)
     assert suspicion is not None
     assert suspicion.quality[0] < 0.01

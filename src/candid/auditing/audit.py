@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 from candid import __version__
 from candid.auditing.checks import ALL
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import Check, Finding, Outcome, clean, count, skipped
+from candid.auditing.finding import Check, Outcome, skipped
+from candid.auditing.keeping import without_kept
 from candid.auditing.properties import measure
 from candid.auditing.result import Audit, Checked, ClassCount
 from candid.backbones import DEFAULT
 from candid.cache import Cache, default_folder
-from candid.catalog import DROPPED, scan
+from candid.catalog import DROPPED, HIDDEN_FOLDER, scan
 from candid.data import see
 from candid.decisions import Decided, decide, load_decisions
 from candid.duplicates import find_duplicates
 from candid.errors import DataError, DependencyError, UsageError
 from candid.images import Fit
 from candid.progress import Progress, Silent
+from candid.showable import show_text
+
+_NUM_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def audit(
         progress: Told how far it is.
 
     Returns:
-        What every check said. `candid.auditing.write_audit` makes files of it.
+        What every check said. `candid.write_audit` makes files of it.
 
     Raises:
         DataError: The folder is missing, or no photo in it can be read.
@@ -82,7 +87,7 @@ def audit(
         ['two-classes', 'exact-copies', 'near-copies', 'label-suspects']
     """
     options, progress = options or AuditOptions(), progress or Silent()
-    with cache or Cache(default_folder()) as opened:
+    with nullcontext(cache) if cache else Cache(default_folder()) as opened:
         evidence, decided = gather(data, options, opened, progress)
         kept = decided.applied.kept if decided else frozenset()
         checked = run_checks(evidence, ALL, options.skip, kept, progress)
@@ -102,7 +107,11 @@ def gather(
         scanned, backbone=options.backbone, fit=options.fit, cache=cache, progress=progress
     )
     if not features.catalog.photos:
-        raise DataError(f"none of the {len(scanned.photos)} photos in {data} can be read.")
+        reasons = [f"{row.path}: {row.reason}" for row in features.catalog.skipped[-_NUM_REASONS:]]
+        raise DataError(
+            f"none of the {len(scanned.photos)} photos in {data} can be read; "
+            f"{show_text('; '.join(reasons))}."
+        )
     properties = measure(scanned, cache=cache, progress=progress)
     groups = find_duplicates(features, progress=progress)
     return Evidence(scanned, features, groups, properties, options.seed), decided
@@ -112,7 +121,7 @@ def run_checks(
     evidence: Evidence,
     checks: Collection[Check],
     skip: Collection[str],
-    kept: Collection[tuple[str, str]],
+    kept: Collection[tuple[str, str, str]],
     progress: Progress,
 ) -> tuple[Checked, ...]:
     """Run checks; each ends in exactly one status, whatever happens in it.
@@ -121,7 +130,7 @@ def run_checks(
         evidence: What they look at.
         checks: The checks, in order.
         skip: Codes of those that are not run.
-        kept: Content and code of what a person keeps; a finding of nothing else is left out.
+        kept: Path, content and code of what a person keeps; see `without_kept`.
         progress: Told how far it is.
     """
     contents = {photo.path: photo.content for photo in evidence.scanned.photos}
@@ -129,7 +138,7 @@ def run_checks(
     with progress.step("Checking", len(checks)) as advance:
         for check in checks:
             outcome = skipped("not asked for") if check.code in skip else _run(check, evidence)
-            checked.append(Checked(check, _without_kept(check, outcome, contents, kept)))
+            checked.append(Checked(check, without_kept(check, outcome, contents, kept)))
             advance(1)
     return tuple(checked)
 
@@ -145,25 +154,6 @@ def _run(check: Check, evidence: Evidence) -> Outcome:
         return Outcome("failed", f"{said.splitlines()[0]}; a fault of Candid's, please report it")
 
 
-def _without_kept(
-    check: Check, outcome: Outcome, contents: dict[str, str], kept: Collection[tuple[str, str]]
-) -> Outcome:
-    """Leave out the findings all of whose files a person decided to keep."""
-
-    def is_kept(finding: Finding) -> bool:
-        marks = [(contents.get(item.path, ""), check.code) for item in finding.items]
-        return bool(marks) and all(mark in kept for mark in marks)
-
-    left = tuple(finding for finding in outcome.findings if not is_kept(finding))
-    num_kept = len(outcome.findings) - len(left)
-    if not num_kept:
-        return outcome
-    told = f"{count(num_kept, 'finding')} kept by decision"
-    if not left:
-        return clean(told, chart=outcome.chart)
-    return replace(outcome, findings=left, summary=f"{outcome.summary}; {told}")
-
-
 def _summarise(
     evidence: Evidence,
     checked: tuple[Checked, ...],
@@ -173,12 +163,12 @@ def _summarise(
     catalog = evidence.features.catalog
     contents = {photo.path: photo.content for photo in evidence.scanned.photos}
     named = {item.path for row in checked for f in row.outcome.findings for item in f.items}
-    dropped = sum(row.reason == DROPPED for row in catalog.skipped)
+    no_files = sum(row.reason in (DROPPED, HIDDEN_FOLDER) for row in catalog.skipped)
     return Audit(
         data=catalog.folder,
         classes=tuple(_count_classes(evidence)),
         parts=catalog.parts,
-        num_files=len(catalog.photos) + len(catalog.skipped) - dropped,
+        num_files=len(catalog.photos) + len(catalog.skipped) - no_files,
         num_photos=len(catalog.photos),
         num_pictures=evidence.groups.num_pictures,
         checked=checked,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,17 +13,15 @@ from candid.auditing.compare import Change, changes_to_text, compare, find_previ
 from candid.auditing.files import (
     DECISIONS,
     PAGE,
-    next_folder,
     require_free,
-    require_outside,
     to_json,
     write_audit,
 )
 from candid.auditing.result import Audit
 from candid.errors import DependencyError
 from candid.progress import Progress
+from candid.run_folder import next_folder, require_outside, require_writable
 
-RUNS: Final = Path("runs")
 _PACKAGES: Final = ("cleanlab", "jinja2", "onnx", "threadpoolctl")
 
 
@@ -68,15 +67,17 @@ class WrittenAudit:
         lines = [self.audit.to_text()]
         if self.previous is not None and self.changes is not None:
             lines += ["", changes_to_text(self.changes, self.previous)]
-        shown = _short(self.folder)
-        return "\n".join(
-            [
-                *lines,
-                "",
-                f"Written to {shown}; open {shown}/{PAGE}, decide in {shown}/{DECISIONS}, then",
-                f"  candid train {_short(self.audit.data)} --decisions {shown}/{DECISIONS}",
-            ]
+        return "\n".join([*lines, "", *self._next_steps()])
+
+    def _next_steps(self) -> list[str]:
+        page, decisions = _short(self.folder / PAGE), _short(self.folder / DECISIONS)
+        where = f"Written to {_short(self.folder)}; open {page}"
+        if self.audit.parts:  # `candid train` splits by itself, and takes no such folder
+            return [where]
+        command = shlex.join(
+            ["candid", "train", str(_short(self.audit.data)), "--decisions", str(decisions)]
         )
+        return [f"{where}, decide in {decisions}, then", f"  {command}"]
 
 
 def run_audit(request: AuditRequest, *, progress: Progress) -> WrittenAudit:
@@ -86,9 +87,10 @@ def run_audit(request: AuditRequest, *, progress: Progress) -> WrittenAudit:
         CandidError: Something about the folder, the options or the disk is not as it must be.
     """
     _require_packages()
-    folder = request.run or next_folder(request.data, RUNS)
+    folder = request.run or next_folder(request.data, "audit")
     require_outside(folder, request.data)
     require_free(folder)
+    require_writable(folder)
     previous, changes = None, None
     made = audit(request.data, options=request.options, progress=progress)
     if request.compare:

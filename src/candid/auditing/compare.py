@@ -7,16 +7,18 @@ is no change.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from candid.auditing.result import FORMAT_VERSION
-from candid.auditing.showable import show_text
 from candid.errors import ArtifactError, UsageError
+from candid.showable import show_text
+from candid.whole_folder import is_unfinished
 
 AUDIT_JSON = "audit.json"
+_NUM_SHOWN = 10
 _MAX_BYTES = 512 * 2**20
 
 
@@ -49,7 +51,9 @@ def find_previous(runs: Path, data: Path) -> Path | None:
         data: The folder that was audited, absolute.
     """
     newest: tuple[int, Path] | None = None
-    for file in runs.glob(f"[!.]*/{AUDIT_JSON}"):
+    for file in [*runs.glob(f"*/{AUDIT_JSON}"), *runs.glob(f".*/{AUDIT_JSON}")]:
+        if is_unfinished(file.parent.name):
+            continue
         try:
             values = read_audit(file.parent)
         except ArtifactError:
@@ -115,16 +119,21 @@ def changes_to_text(changes: Iterable[Change], previous: Path) -> str:
     for change in changes:
         status = f"{change.before or 'absent'}, now {change.now or 'absent'}"
         lines.append(f"  {change.title}" + (f" ({status})" if change.before != change.now else ""))
-        lines += [f"    new   {show_text(text)}" for text in change.appeared]
-        lines += [f"    gone  {show_text(text)}" for text in change.gone]
+        lines += _some("new ", change.appeared) + _some("gone", change.gone)
     return "\n".join(lines if len(lines) > 1 else [f"since {previous}: nothing changed"])
+
+
+def _some(word: str, summaries: Sequence[str]) -> list[str]:
+    lines = [f"    {word}  {show_text(text)}" for text in summaries[:_NUM_SHOWN]]
+    more = len(summaries) - _NUM_SHOWN
+    return [*lines, f"    {word}  and {more} more"] if more > 0 else lines
 
 
 @dataclass(frozen=True)
 class _Ended:
     title: str = ""
     status: str = ""
-    findings: Mapping[frozenset[str], str] = field(default_factory=dict)
+    findings: Mapping[tuple[str, ...], str] = field(default_factory=dict)
 
 
 def _findings_by_check(values: Mapping[str, Any]) -> dict[str, _Ended]:
@@ -133,7 +142,7 @@ def _findings_by_check(values: Mapping[str, Any]) -> dict[str, _Ended]:
     for check in values["checks"]:
         findings = {}
         for row in check["findings"]:
-            files = frozenset(file["content"] or file["path"] for file in row["files"])
-            findings[files or frozenset([row["summary"]])] = str(row["summary"])
+            files = tuple(sorted(file["content"] or file["path"] for file in row["files"]))
+            findings[files or (str(row["summary"]),)] = str(row["summary"])
         ended[check["code"]] = _Ended(str(check["title"]), str(check["status"]), findings)
     return ended

@@ -74,7 +74,7 @@ def tell(
         A finding a picture, copies side by side.
     """
     if not num_judged:
-        return not_applicable(UNMEASURED)
+        return not_applicable("no photo could be judged: none could be measured, or all are blank")
     if not notable:
         return clean()
     places = [row.place for row in notable]

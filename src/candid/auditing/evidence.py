@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,13 @@ from candid.auditing.suspicion import Suspicion, suspect
 from candid.catalog import Catalog, Photo
 from candid.duplicates import Groups
 from candid.features import Features
-from candid.recipes.linear_head import Labelled
-from candid.split import KEY_CHARACTERS
+from candid.recipes.linear_head import NUM_FOLDS, Labelled
+from candid.split import KEY_CHARACTERS, in_two_classes, keys_of
 
-_LEAST_PICTURES = 2  # or there is no second fold
+#: Different pictures that a class needs for anything to be learnt of it: one a fold.
+LEAST_PICTURES = NUM_FOLDS
+#: Why checks that learn something do not apply.
+NOTHING_TO_LEARN = f"there are no two classes of {LEAST_PICTURES} different pictures or more"
 
 
 @dataclass(frozen=True)
@@ -81,23 +83,24 @@ class Evidence:
 
     @cached_property
     def learnable(self) -> Learnable | None:
-        """The classes of two different pictures or more; None where these are fewer than two."""
-        pairs = np.unique(np.stack([self.labels, self.groups.of_photo]), axis=1)
+        """The classes of `LEAST_PICTURES` or more; None where these are fewer than two.
+
+        Pictures that are in two classes don't count, but are among the photos.
+        """
+        agreed = ~in_two_classes(self.labels, self.groups.of_photo)
+        pairs = np.unique(np.stack([self.labels, self.groups.of_photo])[:, agreed], axis=1)
         num_pictures = np.bincount(pairs[0], minlength=len(self.classes))
-        numbers = np.flatnonzero(num_pictures >= _LEAST_PICTURES)
+        numbers = np.flatnonzero(num_pictures >= LEAST_PICTURES)
         if len(numbers) < 2:
             return None
         places = np.flatnonzero(np.isin(self.labels, numbers))
         _, units = np.unique(self.groups.of_photo[places], return_inverse=True)
-        keys: dict[int, str] = {}
-        for place, unit in zip(places, units, strict=True):
-            content = self.photos[place].content[:KEY_CHARACTERS]
-            keys[int(unit)] = min(content, keys.get(int(unit), content))
+        keys = keys_of([self.photos[place].content for place in places], units)
         data = Labelled(
             self.features.embeddings[places],
             np.searchsorted(numbers, self.labels[places]).astype(np.int64),
             units.astype(np.int64),
-            [keys[unit] for unit in range(len(keys))],
+            [key[:KEY_CHARACTERS] for key in keys],
             len(numbers),
         )
         return Learnable(places, tuple(self.classes[number] for number in numbers), data)
@@ -110,8 +113,3 @@ class Evidence:
     def properties_of(self, photo: Photo) -> Properties | None:
         """What is known of a photo's file."""
         return self.properties.get(photo.content)
-
-
-def file_name(path: str) -> str:
-    """The last part of a path, for lines in which the folder is clear."""
-    return PurePosixPath(path).name

@@ -19,6 +19,7 @@ from candid.auditing.result import Audit
 from candid.auditing.thumbnails import file_previews
 from candid.decisions import Decision, to_csv
 from candid.errors import UsageError
+from candid.run_folder import require_outside
 from candid.whole_folder import write_whole
 
 PAGE: Final = "audit.html"
@@ -72,32 +73,6 @@ def undecided(audit: Audit) -> Iterator[Decision]:
         if check.to_decide and content is not None and (item.path, check.code) not in seen:
             seen.add((item.path, check.code))
             yield Decision(item.path, content, check.code, item.suggestion)
-
-
-def next_folder(data: Path, runs: Path) -> Path:
-    """The first free ``runs/<folder>-audit-<number>``."""
-    name = f"{data.expanduser().resolve().name}-audit"
-    number = 1
-    while (runs / f"{name}-{number}").exists():
-        number += 1
-    return runs / f"{name}-{number}"
-
-
-def require_outside(folder: Path, data: Path) -> None:
-    """Refuse a folder among the photos: a scan would take it for a class.
-
-    Raises:
-        UsageError: It is one, and not hidden below DATA (``data/.audit``), where no scan looks.
-    """
-    inside, above = folder.expanduser().resolve(), data.expanduser().resolve()
-    if not inside.is_relative_to(above):
-        return
-    steps = inside.relative_to(above).parts
-    if not steps or not any(name.startswith(".") for name in steps):
-        raise UsageError(
-            f"{folder} lies in the data folder {data}, where it would be taken for a class. "
-            f"Choose another --run, or a hidden folder such as {data}/.audit."
-        )
 
 
 def require_free(folder: Path) -> None:

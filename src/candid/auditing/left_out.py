@@ -1,18 +1,15 @@
-"""Files that are not among the photos: three kinds, each the matter of exactly one check."""
+"""What is not among the photos: three kinds, each the matter of exactly one check."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from candid.auditing.evidence import Evidence
-from candid.catalog import DROPPED, NOT_IMAGES, Skipped
+from candid.catalog import DROPPED, NOT_IMAGES, OUTSIDE, Skipped
 
 #: ``unreadable``: an image, by its suffix or content, that gives no pixels. ``truncated``: one that
-#: breaks off. ``other``: a file that nobody would expect to be classified.
+#: breaks off. ``other``: a file or hidden folder that nobody would expect to be classified.
 Kind = Literal["unreadable", "truncated", "other"]
-
-#: Why `candid.catalog.scan` passes over a file beside the folders of the classes.
-OUTSIDE = "outside the class folders"
 
 
 def left_out(evidence: Evidence, kind: Kind) -> list[Skipped]:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from candid.auditing import page_chart, page_view
-from candid.auditing.showable import show_text
 from candid.auditing.thumbnails import Previews, Thumbnail, file_previews, make_thumbnails
 from candid.errors import DependencyError
+from candid.showable import show_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment

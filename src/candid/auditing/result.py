@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from candid.auditing.finding import Check, Finding, Item, Outcome, Severity, count
-from candid.auditing.showable import show_text
 from candid.decisions import Decision
+from candid.showable import show_text
 
 #: Raised when what the JSON means changes; what is only added does not count.
 FORMAT_VERSION: Final = 1
@@ -40,7 +40,7 @@ class Audit:
         data: The folder, absolute.
         classes: The classes in alphabetical order.
         parts: Names of the folder's own part folders; none where it is not split.
-        num_files: All files that were found below it.
+        num_files: The files that were found below it, without those that decisions drop.
         num_photos: Those that can be read.
         num_pictures: How many different pictures these show.
         checked: Every check, errors first, each with its outcome.

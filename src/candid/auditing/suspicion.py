@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from candid.errors import DependencyError
 from candid.recipes.linear_head import Labelled, cross_validate, predict_held_out
+from candid.split import in_two_classes
 
 #: Inverse strength of the regularisation of the second round.
 STRENGTH: Final = 30.0
@@ -36,8 +37,8 @@ class Suspicion:
     """What is to be thought of the labels of ``n`` photos.
 
     Attributes:
-        first: float32 ``(n, k)``, what heads say that believed every label but those of pictures
-            that sit in two classes. This is the cross-validation that `candid train` shows.
+        first: float32 ``(n, k)``, what heads say that believed every label; of pictures that sit in
+            two classes, nothing (all classes alike). Of the others it is what `candid train` shows.
         probabilities: float64 ``(n, k)``, what is believed in the end.
         quality: float64 ``(n,)``, cleanlab's score of each label, from 0 (wrong) to 1.
         doubted: bool ``(n,)``, the labels that confident learning takes for wrong.
@@ -69,7 +70,7 @@ def suspect(data: Labelled, *, seed: int = 0) -> Suspicion | None:
             "labels are checked with the package cleanlab, which is not installed. "
             'Run: pip install "candid-image[audit]"'
         ) from error
-    agreed = ~in_two_classes(data)
+    agreed = ~in_two_classes(data.labels, data.units)
     first = _first_round(data, agreed, seed=seed)
     if first is None:
         return None
@@ -86,15 +87,6 @@ def suspect(data: Labelled, *, seed: int = 0) -> Suspicion | None:
         np.asarray(get_label_quality_scores(data.labels, probabilities), np.float64),
         _doubt(data, probabilities),
     )
-
-
-def in_two_classes(data: Labelled) -> NDArray[np.bool_]:
-    """Which photos show a picture that sits in more than one class, bool ``(n,)``."""
-    low = np.full(len(data.keys), data.num_classes, np.int64)
-    high = np.full(len(data.keys), -1, np.int64)
-    np.minimum.at(low, data.units, data.labels)
-    np.maximum.at(high, data.units, data.labels)
-    return np.asarray((low < high)[data.units], np.bool_)
 
 
 def count_votes(probabilities: NDArray[np.float32], data: Labelled) -> Probabilities:
@@ -115,7 +107,7 @@ def count_votes(probabilities: NDArray[np.float32], data: Labelled) -> Probabili
     vote = np.full((data.num_classes, data.num_classes), np.log(wrong))
     np.fill_diagonal(vote, np.log(1 - _WRONG_VOTES))
     logs = np.log(np.maximum(probabilities, _FLOOR)).astype(np.float64)
-    own = vote[data.labels] * in_two_classes(data)[:, None]
+    own = vote[data.labels] * in_two_classes(data.labels, data.units)[:, None]
     sums, votes = np.zeros((2, len(data.keys), data.num_classes))
     np.add.at(sums, data.units, logs)
     np.add.at(votes, data.units, own)

@@ -11,7 +11,8 @@ from candid.data import Prepared, prepare
 from candid.demo.plants import Plant
 from candid.demo.sample import SampleSet, draw_sample
 from candid.progress import Progress
-from candid.training import RUNS, Run, train
+from candid.run_folder import RUNS
+from candid.training import Run, train
 
 
 def take_tour(folder: Path, *, seed: int, num_images: int, progress: Progress) -> Iterator[str]:

@@ -75,7 +75,8 @@ def test_it_is_not_applicable_to_pictures_smaller_than_the_thumbnail(
 
 def test_it_is_not_applicable_where_nothing_could_be_measured() -> None:
     outcome = CHECK.run(unmeasured())
-    assert (outcome.status, outcome.summary) == ("not applicable", "no photo could be measured")
+    assert outcome.status == "not applicable"
+    assert "could be judged" in outcome.summary
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -57,18 +58,40 @@ def test_a_picture_in_two_classes_has_another_check() -> None:
     assert outcome.status == "clean"
 
 
+def test_all_copies_of_a_doubted_picture_are_named() -> None:
+    """Doubt that cuts through copies would suggest to tear them apart."""
+    wrong = ["sad", "sad", *LABELS[2:]]
+    pictures = [0, 0, *range(1, len(LABELS) - 1)]
+    evidence = make_evidence(wrong, embeddings=embed(LABELS), pictures=pictures)
+    told = evidence.suspicion
+    assert told is not None
+    only_one = np.arange(len(LABELS)) == 1
+    # As if it had been cut where cleanlab cuts: after so many of the most doubtful.
+    evidence.__dict__["suspicion"] = dataclasses.replace(told, doubted=only_one)
+    (finding,) = CHECK.run(evidence).findings
+    assert {item.path for item in finding.items} == {"sad/00000.jpg", "sad/00001.jpg"}
+
+
+def test_it_does_not_apply_where_a_model_learns_nothing() -> None:
+    labels = [["happy", "sad"][place] for place in np.random.default_rng(1).integers(0, 2, 80)]
+    noise = np.random.default_rng(2).normal(size=(80, 16)).astype(np.float32)
+    outcome = CHECK.run(make_evidence(labels, embeddings=noise))
+    assert outcome.status == "not applicable"
+    assert "no better than chance" in outcome.summary
+
+
 def test_it_stays_quiet_where_all_is_right() -> None:
     assert CHECK.run(make_evidence(LABELS, embeddings=embed(LABELS))).status == "clean"
 
 
 @pytest.mark.parametrize("labels", [["sad"] * 9, ["sad"] * 9 + ["happy"]])
-def test_it_does_not_apply_without_two_classes_of_two_pictures(labels: list[str]) -> None:
+def test_it_does_not_apply_without_two_classes_of_five_pictures(labels: list[str]) -> None:
     assert CHECK.run(make_evidence(labels)).status == "not applicable"
 
 
-def test_a_class_of_one_picture_is_left_out_and_the_others_judged() -> None:
-    wrong = ["sad", *LABELS[1:], "angry"]
-    embeddings = embed([*LABELS, "happy"])
+def test_a_class_of_few_pictures_is_left_out_and_the_others_judged() -> None:
+    wrong = ["sad", *LABELS[1:], *["angry"] * 4]
+    embeddings = embed([*LABELS, *["happy"] * 4])
     outcome = CHECK.run(make_evidence(wrong, embeddings=embeddings))
     assert [finding.items[0].path for finding in outcome.findings] == ["sad/00000.jpg"]
 

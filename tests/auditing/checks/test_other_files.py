@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,8 @@ import pytest
 
 from candid.auditing.checks import other_files, truncated, unreadable
 from candid.auditing.checks.other_files import CHECK
-from candid.auditing.left_out import OUTSIDE, kind_of
-from candid.catalog import DROPPED, Skipped, scan
+from candid.auditing.left_out import kind_of
+from candid.catalog import DROPPED, OUTSIDE, Skipped, scan
 
 
 def test_it_names_files_of_all_kinds_and_the_misplaced_ones_first(gather, folder: Path) -> None:
@@ -27,6 +28,20 @@ def test_it_names_files_of_all_kinds_and_the_misplaced_ones_first(gather, folder
         "cat/notes.txt: not an image",
     ]
     assert [item.path for item in outcome.findings[0].items] == ["readme.txt", "stray.png"]
+
+
+def test_hidden_folders_are_named_and_counted_apart(gather, folder: Path) -> None:
+    (folder / ".git" / "objects").mkdir(parents=True)
+    (folder / ".git" / "config").write_text("x")
+    assert CHECK.run(gather(folder)).summary == "1 hidden folder belongs to no class"
+    (folder / "cat" / "__MACOSX").mkdir()
+    (folder / "cat" / "notes.txt").write_text("hello")
+    outcome = CHECK.run(gather(folder))
+    assert outcome.summary == "1 file and 2 hidden folders belong to no class"
+    assert [finding.summary for finding in outcome.findings] == [
+        ".git and cat/__MACOSX: hidden folder",
+        "cat/notes.txt: not an image",
+    ]
 
 
 def test_it_stays_quiet_about_photos_and_broken_ones(gather, folder: Path) -> None:
@@ -50,7 +65,7 @@ def test_a_file_that_a_person_dropped_is_no_matter_of_a_check(gather, folder: Pa
 
 
 @pytest.mark.parametrize("with_parts", [False, True])
-def test_every_file_left_out_is_the_matter_of_exactly_one_check(
+def test_everything_left_out_is_the_matter_of_exactly_one_check(
     gather, folder: Path, tmp_path: Path, with_parts: bool
 ) -> None:
     root = folder
@@ -65,6 +80,17 @@ def test_every_file_left_out_is_the_matter_of_exactly_one_check(
     (base / "cat" / ".hidden").write_text("hello")
     (base / "cat" / "empty.jpg").write_bytes(b"")
     (base / "cat" / "dead.png").symlink_to("nowhere.png")
+    (base / "cat" / "dead.dir").symlink_to("nowhere", target_is_directory=True)
+    os.mkfifo(base / "cat" / "pipe.png")
+    (base / "cat" / ".thumbs").mkdir()
+    (base / "cat" / ".thumbs" / "a.png").write_bytes(b"x")
+    (base / "dog" / "deep" / "__MACOSX").mkdir(parents=True)
+    (root / ".git").mkdir()
+    (base / ".cache").mkdir()
+    (root / "dead").symlink_to("nowhere", target_is_directory=True)
+    (root / "itself").symlink_to("itself")
+    os.mkfifo(root / "pipe")
+    os.mkfifo(base / "another pipe")
     (base / "dog" / "text.jpg").write_bytes(b"Not found")
     (base / "dog" / "broken.jpg").write_bytes(b"\xff\xd8\xff, and no more")
     (base / "dog" / "cut.png").write_bytes((base / "dog" / "a.png").read_bytes()[:-500])
@@ -76,6 +102,6 @@ def test_every_file_left_out_is_the_matter_of_exactly_one_check(
         for item in finding.items
     )
     skipped = evidence.features.catalog.skipped
-    assert len(skipped) == 9
+    assert len(skipped) == 9 + 10
     assert named == Counter(row.path for row in skipped)
     assert all(kind_of(row.reason) is not None for row in skipped)

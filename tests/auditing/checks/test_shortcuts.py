@@ -110,15 +110,40 @@ def test_it_stays_quiet_where_properties_vary_by_chance() -> None:
 
 
 def test_copies_do_not_make_a_shortcut() -> None:
-    """Twenty pictures a class in ten copies each: by chance alike, and no proof of anything."""
+    """Six pictures a class in ten copies each: by chance alike, and no proof of anything."""
     rng = np.random.default_rng(0)
-    labels = [label for label in ("happy", "sad") for _ in range(40)]
-    pictures = [place // 10 for place in range(80)]
-    rows = [brightness(bool(rng.integers(2)), rng) for _ in range(8)]
+    labels = [label for label in ("happy", "sad") for _ in range(60)]
+    pictures = [place // 10 for place in range(120)]
+    rows = [brightness(bool(rng.integers(2)), rng) for _ in range(12)]
     evidence = make_evidence(
         labels, properties=[rows[picture] for picture in pictures], pictures=pictures
     )
     assert CHECK.run(evidence).status == "clean"
+
+
+def test_class_names_make_no_difference() -> None:
+    """Pictures in two classes have no right answer, whichever class comes first."""
+    truth = [*LABELS, *["happy", "sad"] * 30]
+    pictures = [*range(len(LABELS)), *(len(LABELS) + place // 2 for place in range(60))]
+    embeddings = np.random.default_rng(0).normal(size=(len(truth), 16)).astype(np.float32)
+    embeddings[:, 0] += [2 * (label == "sad") for label in truth]
+    shown = []
+    for names in ({"happy": "a", "sad": "b"}, {"happy": "b", "sad": "a"}):
+        labels = [names[label] for label in truth]
+        evidence = make_evidence(labels, embeddings=embeddings, pictures=pictures)
+        shown.append(bars(CHECK.run(evidence).chart)["the picture itself"].value)
+    assert 0.6 < shown[0] < 0.95
+    assert shown[0] == pytest.approx(shown[1], abs=0.02)
+
+
+def test_many_classes_of_few_photos_print_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    labels = [f"c{place % 30:02}" for place in range(150)]
+    CHECK.run(
+        make_evidence(
+            labels, embeddings=np.random.default_rng(0).normal(size=(150, 16)).astype(np.float32)
+        )
+    )
+    assert not [w for w in recwarn if "unique classes" in str(w.message)]
 
 
 def test_it_does_not_apply_to_one_class_or_few_photos() -> None:

@@ -13,6 +13,7 @@ from candid.auditing.checks import (
     empty_class,
     exact_copies,
     exif_rotation,
+    folder_shape,
     imbalance,
     label_suspects,
     near_copies,
@@ -32,6 +33,7 @@ from candid.auditing.finding import Check
 
 #: Errors first, then warnings, then what is good to know.
 ALL: Final[tuple[Check, ...]] = (
+    folder_shape.CHECK,
     two_classes.CHECK,
     across_parts.CHECK,
     unreadable.CHECK,

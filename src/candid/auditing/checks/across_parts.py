@@ -62,8 +62,9 @@ CHECK = Check(
     code="across-parts",
     title="Copies across train, val and test",
     severity=Severity.error,
-    remedy="What a model was trained on tells nothing about it. Drop the copies in the training "
+    remedy="What a model was trained on tells nothing about it. Delete the copies in the training "
     "part, which leaves the test as others know it; or put all parts into one folder and let "
     "Candid split it.",
     run=run,
+    to_decide=False,
 )

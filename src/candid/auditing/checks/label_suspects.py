@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from candid.auditing.evidence import Evidence, Learnable
+from candid.auditing.evidence import NOTHING_TO_LEARN, Evidence, Learnable
 from candid.auditing.finding import (
     Check,
     Finding,
@@ -16,25 +16,38 @@ from candid.auditing.finding import (
     found,
     not_applicable,
 )
-from candid.auditing.suspicion import Suspicion, in_two_classes
+from candid.auditing.suspicion import Suspicion
 from candid.decisions import class_as_decision
+from candid.evaluation.figures import proportion
+from candid.split import in_two_classes
 
 
 def run(evidence: Evidence) -> Outcome:
     """Rank the labels that confident learning takes for wrong; see `candid.auditing.suspicion`."""
     learnable, suspicion = evidence.learnable, evidence.suspicion
     if learnable is None or suspicion is None:
-        return not_applicable("there are no two classes of two different pictures each")
+        return not_applicable(NOTHING_TO_LEARN)
+    if not _is_better_than_chance(suspicion, learnable):
+        return not_applicable("a model tells the classes apart no better than chance would")
     # A picture in two classes has a check of its own.
-    doubted = np.flatnonzero(suspicion.doubted & ~in_two_classes(learnable.data))
+    data = learnable.data
+    doubted = np.unique(data.units[suspicion.doubted & ~in_two_classes(data.labels, data.units)])
     if not len(doubted):
         return clean()
     by_picture: dict[int, list[int]] = {}
-    for row in doubted[np.argsort(suspicion.quality[doubted], kind="stable")]:
-        by_picture.setdefault(int(learnable.data.units[row]), []).append(int(row))
+    for row in np.argsort(suspicion.quality, kind="stable"):  # all copies, or they would differ
+        if data.units[row] in doubted:
+            by_picture.setdefault(int(data.units[row]), []).append(int(row))
     findings = [_finding(evidence, learnable, suspicion, rows) for rows in by_picture.values()]
     summary = f"{count(len(findings), 'picture')} may be in the wrong class"
     return found(summary, findings)
+
+
+def _is_better_than_chance(suspicion: Suspicion, learnable: Learnable) -> bool:
+    """Whether what a model says of a label means anything: it learns more than which is largest."""
+    data = learnable.data
+    figure = proportion(suspicion.first.argmax(axis=1) == data.labels, data.units)
+    return figure is not None and figure.low > np.bincount(data.labels).max() / len(data.labels)
 
 
 def _finding(

@@ -8,6 +8,7 @@ from candid.auditing.copies import (
     copied,
     describe,
     in_one_class,
+    in_one_part,
     keep_the_first,
     least_correlation,
 )
@@ -33,6 +34,7 @@ def run(evidence: Evidence) -> Outcome:
         places
         for places in copied(evidence)
         if in_one_class(evidence, places)
+        and in_one_part(evidence, places)
         and len({evidence.photos[place].content for place in places}) > 1
     ]
     if not groups:

@@ -1,15 +1,16 @@
-"""Files that are no photos of any class: hidden ones, other kinds, and what lies outside."""
+"""What is no photo of any class: hidden things, other kinds of files, and what lies outside."""
 
 from __future__ import annotations
 
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Check, Finding, Item, Outcome, Severity, clean, count, found
-from candid.auditing.left_out import OUTSIDE, left_out
+from candid.auditing.left_out import left_out
 from candid.auditing.naming import name_some
+from candid.catalog import HIDDEN_FOLDER, OUTSIDE
 
 
 def run(evidence: Evidence) -> Outcome:
-    """Name them, so that every file of the folder is accounted for."""
+    """Name them, so that all that is in the folder is accounted for."""
     paths: dict[str, list[str]] = {}
     for row in left_out(evidence, "other"):
         paths.setdefault(row.reason, []).append(row.path)
@@ -21,9 +22,15 @@ def run(evidence: Evidence) -> Outcome:
         Finding(f"{name_some(paths[r])}: {r}", tuple(Item(path, r) for path in paths[r]))
         for r in order
     ]
-    number = sum(map(len, paths.values()))
-    verb = "belongs" if number == 1 else "belong"
-    return found(f"{count(number, 'file')} {verb} to no class", findings)
+    return found(_counted({reason: len(some) for reason, some in paths.items()}), findings)
+
+
+def _counted(numbers: dict[str, int]) -> str:
+    number = sum(numbers.values())
+    num_folders = numbers.get(HIDDEN_FOLDER, 0)
+    told = [count(number - num_folders, "file")] if number > num_folders else []
+    told += [count(num_folders, "hidden folder")] if num_folders else []
+    return f"{' and '.join(told)} {'belongs' if number == 1 else 'belong'} to no class"
 
 
 CHECK = Check(

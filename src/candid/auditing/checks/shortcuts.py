@@ -12,13 +12,14 @@ that looks at the pictures.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.auditing.evidence import Evidence, Learnable
+from candid.auditing.evidence import NOTHING_TO_LEARN, Evidence
 from candid.auditing.finding import (
     Bar,
     Chart,
@@ -32,8 +33,10 @@ from candid.auditing.finding import (
 )
 from candid.auditing.properties import PixelProperties, Properties
 from candid.dealing import deal_folds
+from candid.errors import DependencyError
 from candid.evaluation.figures import Figure, proportion
 from candid.recipes.linear_head import Labelled
+from candid.split import in_two_classes
 
 _LEAST_PHOTOS = 40
 _MISSING = -1.0
@@ -90,35 +93,38 @@ _KIND = "format and camera"
 def run(evidence: Evidence) -> Outcome:
     """Guess the class from the properties alone, and hold that against the image model."""
     learnable = evidence.learnable
-    if learnable is None or len(learnable.places) < _LEAST_PHOTOS:
-        return not_applicable(
-            f"two classes and {_LEAST_PHOTOS} photos are needed for a model of their properties"
-        )
-    columns = _columns(evidence, learnable)
-    folds = _folds(learnable.data, evidence.seed)
-    if folds is None:
-        return not_applicable("a class has too few different pictures to cross-validate")
-    together = _accuracy(
-        learnable.data, np.concatenate(list(columns.values()), axis=1), folds, alone=False
+    if learnable is None:
+        return not_applicable(NOTHING_TO_LEARN)
+    # A picture in two classes has no right answer.
+    agreed = np.flatnonzero(~in_two_classes(learnable.data.labels, learnable.data.units))
+    if len(agreed) < _LEAST_PHOTOS:
+        return not_applicable(f"there are fewer than {_LEAST_PHOTOS} photos to learn from")
+    data = learnable.data.take(agreed)
+    columns = _columns(evidence, learnable.places[agreed])
+    folds = deal_folds(
+        data.labels, data.units, data.keys, num_folds=data.num_folds(), seed=evidence.seed
     )
-    alone = {
-        name: _accuracy(learnable.data, rows, folds, alone=True) for name, rows in columns.items()
-    }
-    majority = float(np.bincount(learnable.data.labels).max() / len(learnable.data.labels))
-    image = _image_accuracy(evidence, learnable)
+    together = _accuracy(data, np.concatenate(list(columns.values()), axis=1), folds, alone=False)
+    alone = {name: _accuracy(data, rows, folds, alone=True) for name, rows in columns.items()}
+    majority = float(np.bincount(data.labels).max() / len(data.labels))
+    image = _image_accuracy(evidence, agreed, data)
     ranked = sorted(alone.items(), key=lambda pair: -pair[1].value)
     chart = _chart(majority, ranked, together, image)
-    told = f"{_brief(together)} of the classes are guessed right from the file alone"
+    told = f"{_brief(together)} of the photos are guessed right from the file alone"
     against = f"{majority:.2f} by always saying the largest class"
     against += "" if image is None else f", {_brief(image)} by looking at the pictures"
     if not _worth_telling(majority, together, image):
         return clean(f"{told}, {against}", chart=chart)
-    carriers = [pair for pair in ranked if pair[1].low > majority] or ranked[:1]
+    carriers = [pair for pair in ranked if _worth_telling(majority, pair[1], image)]
     findings = [
-        Finding(f"{name} alone: {_brief(figure)}{_direction(columns[name], learnable, name)}")
+        Finding(
+            f"{name} alone: {_brief(figure)}"
+            + _direction(columns[name], data.labels, learnable.classes, name)
+        )
         for name, figure in carriers
     ]
-    return found(f"{told}, {against}", findings, chart=chart)
+    none = Finding("no property alone tells enough; it takes several together")
+    return found(f"{told}, {against}", findings or [none], chart=chart)
 
 
 def _worth_telling(majority: float, together: Figure, image: Figure | None) -> bool:
@@ -128,9 +134,9 @@ def _worth_telling(majority: float, together: Figure, image: Figure | None) -> b
     return image is None or gain >= _LEAST_SHARE * (image.value - majority)
 
 
-def _columns(evidence: Evidence, learnable: Learnable) -> dict[str, NDArray[np.float32]]:
-    """What each property says of the photos, float32 ``(m, values)``."""
-    known = [_pixels_of(evidence, place) for place in learnable.places]
+def _columns(evidence: Evidence, places: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+    """What each property says of some photos, float32 ``(m, values)``."""
+    known = [_pixels_of(evidence, place) for place in places]
     columns = {
         row.name: np.array([row.values(*both) for both in known], np.float32) for row in PROPERTIES
     }
@@ -158,13 +164,6 @@ def _by_frequency(names: list[str]) -> NDArray[np.float32]:
     return rank[numbers]
 
 
-def _folds(data: Labelled, seed: int) -> NDArray[np.int64] | None:
-    num_folds = data.num_folds()
-    if num_folds < 2:
-        return None
-    return deal_folds(data.labels, data.units, data.keys, num_folds=num_folds, seed=seed)
-
-
 def _accuracy(
     data: Labelled, rows: NDArray[np.float32], folds: NDArray[np.int64], *, alone: bool
 ) -> Figure:
@@ -184,7 +183,9 @@ def _accuracy(
             model = ExtraTreesClassifier(
                 _NUM_TREES, min_samples_leaf=_LEAST_IN_LEAF, random_state=0
             )
-        model.fit(rows[folds != fold], data.labels[folds != fold])
+        with warnings.catch_warnings():  # it takes many classes of few photos for a regression
+            warnings.filterwarnings("ignore", "The number of unique classes is greater")
+            model.fit(rows[folds != fold], data.labels[folds != fold])
         told[folds == fold] = model.predict(rows[folds == fold])
     figure = proportion(told == data.labels, data.units)
     if figure is None:
@@ -192,25 +193,30 @@ def _accuracy(
     return figure
 
 
-def _image_accuracy(evidence: Evidence, learnable: Learnable) -> Figure | None:
-    if evidence.suspicion is None:
+def _image_accuracy(evidence: Evidence, agreed: NDArray[np.int64], data: Labelled) -> Figure | None:
+    """The cross-validated accuracy that `candid train` shows, if labels could be checked."""
+    try:
+        suspicion = evidence.suspicion
+    except DependencyError:
         return None
-    right = evidence.suspicion.first.argmax(axis=1) == learnable.data.labels
-    return proportion(right, learnable.data.units)
+    if suspicion is None:
+        return None
+    return proportion(suspicion.first[agreed].argmax(axis=1) == data.labels, data.units)
 
 
-def _direction(rows: NDArray[np.float32], learnable: Learnable, name: str) -> str:
+def _direction(
+    rows: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str], name: str
+) -> str:
     """Which classes are at the ends, by the median: ``; sad: darker, happy: brighter``."""
     for row in PROPERTIES:
         if row.name == name:
             medians = [
-                float(np.median(rows[learnable.data.labels == number, 0]))
-                for number in range(len(learnable.classes))
+                float(np.median(rows[labels == number, 0])) for number in range(len(classes))
             ]
             low, high = int(np.argmin(medians)), int(np.argmax(medians))
             if medians[low] == medians[high]:
                 return ""
-            return f"; {learnable.classes[low]}: {row.low}, {learnable.classes[high]}: {row.high}"
+            return f"; {classes[low]}: {row.low}, {classes[high]}: {row.high}"
     return ""
 
 
