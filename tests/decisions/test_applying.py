@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candid.catalog import DROPPED, Catalog, Photo, Skipped, scan
-from candid.decisions import Applied, Decision, apply_decisions
+from candid.decisions import Applied, Decided, Decision, DecisionsFile, apply_decisions
 from candid.duplicates import Groups
 from candid.errors import DataError, UsageError
 from candid.layout import write_links
@@ -65,7 +65,7 @@ def consistent(rows: Sequence[Decision]) -> bool:
     for r in rows:
         if r.decision.lower() not in ("", "keep"):
             meant.setdefault((r.path, r.content), set()).add(r.decision.lower())
-    return all(len(words) == 1 for words in meant.values())
+    return all(len(words) == 1 or "drop" in words for words in meant.values())
 
 
 sheets = st.lists(decisions, max_size=12).filter(consistent)
@@ -146,7 +146,7 @@ class TestARow:
     def test_keeps_a_file_for_this_finding_only(self, word: str) -> None:
         rows = [row("cat/a.jpg", 1, word, "blurred"), row("cat/b.jpg", 2, "", "blurred")]
         applied = apply_decisions(SMALL, rows)
-        assert applied.kept == {(content_of(1), "blurred")}
+        assert applied.kept == {("cat/a.jpg", content_of(1), "blurred")}
         assert applied.catalog == SMALL
 
     def test_without_a_decision_does_nothing(self) -> None:
@@ -165,23 +165,52 @@ class TestARow:
 
 
 class TestSeveralRowsAboutAFile:
-    def test_drop_and_a_class_win_over_keep(self) -> None:
-        for strong in ("drop", "dog"):
-            rows = [row("cat/a.jpg", 1, "keep", "blurred"), row("cat/a.jpg", 1, strong)]
-            applied = apply_decisions(SMALL, rows)
-            assert applied == replace(
-                apply_decisions(SMALL, rows[1:]), kept=frozenset({(content_of(1), "blurred")})
-            )
+    def test_a_class_wins_over_keep_for_the_label(self) -> None:
+        rows = [row("cat/a.jpg", 1, "keep", "blurred"), row("cat/a.jpg", 1, "dog")]
+        applied = apply_decisions(SMALL, rows)
+        kept = frozenset({("cat/a.jpg", content_of(1), "blurred")})
+        assert applied == replace(apply_decisions(SMALL, rows[1:]), kept=kept)
 
-    @pytest.mark.parametrize(
-        ("one", "other", "both"),
-        [("drop", "dog", "'dog' and 'drop'"), ("eel", "dog", "'dog' and 'eel'")],
-    )
-    def test_that_exclude_each_other_are_refused(self, one: str, other: str, both: str) -> None:
-        rows = [row("cat/a.jpg", 1, one, "blurred"), row("cat/a.jpg", 1, other)]
+    @pytest.mark.parametrize("others", [["keep"], ["dog"], ["dog", "eel", "keep"]])
+    def test_drop_wins_over_all_else(self, others: list[str]) -> None:
+        """To accept every suggestion is no contradiction: a dropped file needs no label."""
+        weaker = [row("cat/a.jpg", 1, word, f"of {word}") for word in others]
+        rows = [row("cat/a.jpg", 1, "DROP"), *weaker]
         for given_rows in itertools.permutations(rows):
-            with pytest.raises(UsageError, match=rf"about cat/a\.jpg exclude each other: {both}\."):
+            assert apply_decisions(SMALL, given_rows) == apply_decisions(SMALL, rows[:1])
+
+    def test_of_two_classes_are_refused_with_the_findings_that_they_are_of(self) -> None:
+        rows = [
+            row("cat/a.jpg", 1, "eel", "label-suspect"),
+            row("cat/a.jpg", 1, "dog", "near-copy"),
+            row("cat/a.jpg", 1, "DOG", "blurred"),
+            row("cat/a.jpg", 1, "keep", "grey"),
+        ]
+        words = (
+            r"^the decisions about 1 file exclude each other: cat/a\.jpg: 'DOG' \(blurred, "
+            r"near-copy\) and 'eel' \(label-suspect\)\. Leave one of them for each file\.$"
+        )
+        for given_rows in itertools.permutations(rows):
+            with pytest.raises(UsageError, match=words):
                 apply_decisions(SMALL, given_rows)
+
+    @pytest.mark.parametrize(("num_files", "rest"), [(2, ""), (5, ""), (6, "; and 1 more")])
+    def test_of_two_classes_are_named_for_up_to_five_files(self, num_files: int, rest: str) -> None:
+        rows = [
+            row(f"cat/{number}.jpg", number, word, code)
+            for number in range(num_files)
+            for word, code in (("dog", "near-copy"), ("eel", "label-suspect"))
+        ]
+        with pytest.raises(UsageError) as caught:
+            apply_decisions(SMALL, rows)
+        named = "; ".join(
+            f"cat/{number}.jpg: 'dog' (near-copy) and 'eel' (label-suspect)"
+            for number in range(min(num_files, 5))
+        )
+        assert str(caught.value) == (
+            f"the decisions about {num_files} files exclude each other: {named}{rest}. "
+            "Leave one of them for each file."
+        )
 
     def test_that_say_the_same_are_one(self) -> None:
         rows = [row("cat/a.jpg", 1, "drop", "blurred"), row("cat/a.jpg", 1, "DROP")]
@@ -254,10 +283,25 @@ class TestAFile:
 class TestAClass:
     def test_that_is_unknown_is_refused_with_those_that_are_known(self) -> None:
         words = (
-            r"'Dog' about cat/a\.jpg is no class\. Expected keep, drop or one of cat, dog, eel\.$"
+            r"'dgo' about cat/a\.jpg is no class\. Expected keep, drop or one of cat, dog, eel\.$"
         )
         with pytest.raises(UsageError, match=words):
-            apply_decisions(SMALL, [row("cat/a.jpg", 1, "Dog")])
+            apply_decisions(SMALL, [row("cat/a.jpg", 1, "dgo")])
+
+    @pytest.mark.parametrize("written", ["DOG", "Dog", "dOg/"])
+    def test_is_known_in_upper_and_lower_case(self, written: str) -> None:
+        rows = [row("cat/a.jpg", 1, written), row("cat/a.jpg", 1, "dog", "blurred")]
+        assert labels(apply_decisions(SMALL, rows))["cat/a.jpg"] == "dog"
+
+    def test_that_differs_from_another_one_in_case_only_is_written_exactly(self) -> None:
+        catalog = replace(SMALL, classes=("Dog", *CLASSES))
+        for exact in ("Dog", "dog"):
+            changed = apply_decisions(
+                catalog, [row("cat/a.jpg", 1, exact), row("dog/a.jpg", 3, "")]
+            )
+            assert labels(changed)["cat/a.jpg"] == exact
+        with pytest.raises(UsageError, match=r"'DOG' about cat/a\.jpg is no class\. .* Dog, cat"):
+            apply_decisions(catalog, [row("cat/a.jpg", 1, "DOG")])
 
     def test_in_another_encoding_is_refused_with_what_to_do(self) -> None:
         with pytest.raises(UsageError, match="Save the file as CSV in UTF-8"):
@@ -293,6 +337,80 @@ class TestAClass:
     def test_that_was_empty_before_is_none(self) -> None:
         catalog = replace(SMALL, classes=(*CLASSES, "fox"))
         assert apply_decisions(catalog, [row("cat/a.jpg", 1, "fox")]).num_relabelled == 1
+
+
+class TestWhatIsKept:
+    """What was said of one file is not said of another, which only has the same content."""
+
+    def test_is_a_file_and_not_its_copy(self) -> None:
+        catalog = catalog_of(("cat/a.jpg", 1), ("cat/b.jpg", 1), *STAYS)
+        rows = [row("cat/a.jpg", 1, "keep"), row("cat/b.jpg", 1, "")]
+        assert apply_decisions(catalog, rows).kept == {("cat/a.jpg", content_of(1), "near-copy")}
+
+    def test_is_a_renamed_file_where_it_is_now(self) -> None:
+        applied = apply_decisions(SMALL, [row("cat/old.jpg", 1, "keep")])
+        assert applied.kept == {("cat/a.jpg", content_of(1), "near-copy")}
+
+    def test_is_such_a_file_though_another_one_was_dropped_under_its_old_name(self) -> None:
+        catalog = catalog_of(("cat/a.jpg", 1), ("cat/old.jpg", 2), *STAYS)
+        rows = [row("cat/old.jpg", 1, "keep"), row("cat/old.jpg", 2, "drop")]
+        once = apply_decisions(catalog, rows)
+        assert once.kept == {("cat/a.jpg", content_of(1), "near-copy")}
+        assert apply_decisions(once.catalog, rows).kept == once.kept
+
+    @pytest.mark.parametrize(("path", "number"), [("cat/a.jpg", 77), ("cat/gone.jpg", 78)])
+    def test_is_no_file_that_is_gone_or_changed(self, path: str, number: int) -> None:
+        applied = apply_decisions(SMALL, [row(path, number, "keep")])
+        assert applied.kept == frozenset()
+        assert len(applied.notes) == 1
+
+    def test_is_no_file_that_is_dropped(self) -> None:
+        rows = [row("cat/a.jpg", 1, "keep", "blurred"), row("cat/a.jpg", 1, "drop")]
+        assert apply_decisions(SMALL, rows).kept == frozenset()
+
+    def test_may_be_a_file_that_can_not_be_opened(self) -> None:
+        catalog = replace(SMALL, skipped=(Skipped("cat/locked.jpg", "permission denied"),))
+        rows = [Decision("cat/locked.jpg", "", "unreadable", "drop", "keep")]
+        assert apply_decisions(catalog, rows).kept == {("cat/locked.jpg", "", "unreadable")}
+
+
+NASTY = "cat/a\n\x1b[2J\udcff.jpg"
+SHOWN = r"cat/a\n\x1b[2J\xff.jpg"
+
+
+class TestALine:
+    """Whatever a file or a class is called, a message is one line that can be printed."""
+
+    @pytest.mark.parametrize(
+        ("rows", "shown"),
+        [
+            ([row(NASTY, 1, "dgo\n")], rf"'dgo\n' about {SHOWN} is"),
+            ([row(NASTY, 1, "dog", "x\ny"), row(NASTY, 1, "eel")], rf"{SHOWN}: 'dog' (x\ny) and"),
+            ([row("dog/z.jpg", 102, "eel")], "no photo in dog"),
+            ([row("c\r/z.jpg", 104, "eel")], r"no photo in c\r. "),
+        ],
+        ids=["no class", "two classes", "an emptied class", "an emptied class of an odd name"],
+    )
+    def test_of_an_error(self, rows: list[Decision], shown: str) -> None:
+        catalog = catalog_of((NASTY, 1), *STAYS, ("c\r/z.jpg", 104), classes=(*CLASSES, "c\r"))
+        catalog = replace(catalog, folder=Path("/da\nta"))
+        with pytest.raises((UsageError, DataError)) as caught:
+            apply_decisions(catalog, rows)
+        assert shown in str(caught.value)
+        assert str(caught.value).isprintable()
+
+    def test_of_a_note(self) -> None:
+        catalog = catalog_of((NASTY, 1), *STAYS, ("Keep /z.jpg", 104), classes=(*CLASSES, "Keep\n"))
+        gone, renamed = row(NASTY, 77, "keep"), row("cat/old\n.jpg", 1, "drop")
+        decided = Decided(
+            DecisionsFile("mine\n.csv", b"", ()), apply_decisions(catalog, [gone, renamed])
+        )
+        title, lost, dropped, word = decided.notes
+        assert title.startswith(r"mine\n.csv: 1 photo dropped")
+        assert lost.endswith(f": {SHOWN}")
+        assert rf"{SHOWN} (was cat/old\n.jpg)" in dropped
+        assert r"the class Keep\n; write Keep\n/ for that" in word
+        assert all(note.isprintable() for note in decided.notes)
 
 
 class TestTheSplit:

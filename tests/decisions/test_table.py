@@ -75,6 +75,10 @@ class TestTolerated:
             lambda text: "\ufeff" + text,
             lambda text: text.replace(",", ";"),
             lambda text: text.replace(",", "\t"),
+            lambda text: "sep=;\n" + text.replace(",", ";"),
+            lambda text: "\ufeffSEP=|\r\n" + text.replace(",", "|").replace("\n", "\r\n"),
+            lambda text: "sep=\t\r" + text.replace(",", "\t").replace("\n", "\r"),
+            lambda text: "sep=,\n" + text.replace("decision\n", "decision,a;b;c;d;e;f;g\n"),
             lambda text: text.replace("\n", "\r\n"),
             lambda text: text.replace("\n", "\r"),
             lambda text: text.removesuffix("\n"),
@@ -86,9 +90,10 @@ class TestTolerated:
             lambda text: text.replace("sad/a", "./sad/a"),
             lambda text: "".join(f'"{line}"\n' for line in text.splitlines()).replace(",", '","'),
         ],
-        ids=["mark", "semicolons", "tabs", "windows", "old mac", "no last line's end",
-             "empty rows", "spaces", "empty cells at the end", "header in upper case",
-             "content in upper case", "path with ./", "all quoted"],
+        ids=["mark", "semicolons", "tabs", "separator named", "another one named by windows",
+             "tabs named by an old mac", "separator obeyed", "windows", "old mac",
+             "no last line's end", "empty rows", "spaces", "empty cells at the end",
+             "header in upper case", "content in upper case", "path with ./", "all quoted"],
     )  # fmt: skip
     def test_what_spreadsheets_do(self, file: Path, change: object) -> None:
         assert read(file, change(to_csv([ROW]))) == (ROW,)  # type: ignore[operator]
@@ -118,19 +123,26 @@ class TestRefused:
         [
             (b"", "lacks the columns path, content, finding, decision"),
             (b"\n", "lacks the columns"),
-            (b"path,content,finding,suggestion\n", "lacks the columns decision"),
-            (b"path,content,finding,decision,decision\n", "lacks the columns decision, or has"),
+            (b"path,content,finding,suggestion\n", "lacks the column decision. Expected"),
+            (b"path,content,finding,decision,decision\n", "csv has the column decision more than"),
+            (b"path,path,finding,decision\n", "column content and has the column path more than"),
             (HEADER.encode("utf-16"), "Save it as CSV in UTF-8"),
             (HEADER.encode() + b"sad/\0.jpg,c,f,,drop\n", "Save it as CSV in UTF-8"),
             (b"\xff\xfe\xfd,\xc3,\x80\n", "lacks the columns"),
             (HEADER.encode() + b"sad/a, b.jpg,c,f,,drop\n", "line 2, has 6 cells; expected 5"),
             (HEADER.encode() + b'"sad/a.jpg,c,f,,drop\nsad/b.jpg,c,f,,drop\n', "unexpected end"),
+            (b"sep=;\n", "lacks the columns path"),
+            (b"sep=;\n" + HEADER.encode(), "lacks the columns path"),
+            (b"sep=;\n" + HEADER.encode().replace(b",", b";") + b"a;b;c;f;;drop\n",
+             "line 3, has 6 cells; expected 5. Put a cell that has a semicolon"),
             (HEADER.encode() + b'"' + b"x" * 200_000 + b'",c,f,,drop\n', "field larger than"),
             (b"x" * 1_000_000, "field larger than"),
             (b"\x89PNG\r\n\x1a\n" + bytes(100), "Save it as CSV in UTF-8"),
         ],
-        ids=["empty", "an empty line", "a column short", "a column twice", "UTF-16", "zero byte",
-             "other encoding", "too many cells", "open quote", "huge cell", "no line", "picture"],
+        ids=["empty", "an empty line", "a column short", "a column twice", "both", "UTF-16",
+             "zero byte", "other encoding", "too many cells", "open quote", "a separator only",
+             "another separator", "too many cells below a separator", "huge cell", "no line",
+             "picture"],
     )  # fmt: skip
     def test_another_file_in_one_line(self, file: Path, text: bytes, words: str) -> None:
         with pytest.raises(UsageError, match=words) as caught:
@@ -145,6 +157,16 @@ class TestRefused:
             read_decisions(tmp_path)
         with pytest.raises(UsageError, match="can't be read: embedded null byte"):
             read_decisions("\0.csv")
+
+    def test_one_of_an_odd_name_in_one_line(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError) as absent:
+            read_decisions(tmp_path / "a\nb\udcff.csv")
+        (tmp_path / "a\nb\udcff.csv").write_text("path\n")
+        with pytest.raises(UsageError) as other:
+            read_decisions(tmp_path / "a\nb\udcff.csv")
+        for caught in (absent, other):
+            assert r"a\nb\xff.csv" in str(caught.value)
+            assert str(caught.value).isprintable()
 
     def test_one_that_never_ends_before_the_memory_does(
         self, file: Path, monkeypatch: pytest.MonkeyPatch

@@ -96,8 +96,9 @@ class Evidence:
         places = np.flatnonzero(np.isin(self.labels, numbers))
         _, units = np.unique(self.groups.of_photo[places], return_inverse=True)
         keys = keys_of([self.photos[place].content for place in places], units)
+        everything = len(places) == len(self.photos)  # then a copy would be a waste
         data = Labelled(
-            self.features.embeddings[places],
+            self.features.embeddings if everything else self.features.embeddings[places],
             np.searchsorted(numbers, self.labels[places]).astype(np.int64),
             units.astype(np.int64),
             [key[:KEY_CHARACTERS] for key in keys],

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from candid.catalog import DROPPED, Catalog, Photo, Skipped
-from candid.decisions.decision import DROP, KEEP, Decision, class_as_decision
+from candid.decisions.decision import KEEP, Decision, class_as_decision
+from candid.decisions.meaning import DROPS, File, file_of, read_meanings
 from candid.decisions.table import DecisionsFile
-from candid.errors import DataError, UsageError
+from candid.errors import DataError
+from candid.showable import show_text
 
 _NUM_NAMED = 5
 
@@ -23,14 +25,15 @@ class Applied:
         catalog: Dropped photos are among its ``skipped``, the others have their right labels.
         num_dropped: How many photos were dropped.
         num_relabelled: How many photos have another label than their folder's.
-        kept: Content and finding of each row by which the person keeps a file.
+        kept: Path, content and finding of each file that the person keeps, where it is in the
+            folder now; files that are dropped, gone or changed are not among them.
         notes: What the person should know.
     """
 
     catalog: Catalog
     num_dropped: int
     num_relabelled: int
-    kept: frozenset[tuple[str, str]]
+    kept: frozenset[tuple[str, str, str]]
     notes: tuple[str, ...]
 
     @property
@@ -50,7 +53,7 @@ class Decided:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was done, and what the person should know of it."""
-        return (f"{self.file.name}: {self.applied.summary}", *self.applied.notes)
+        return (f"{show_text(self.file.name)}: {self.applied.summary}", *self.applied.notes)
 
     def to_json(self) -> dict[str, Any]:
         """What a run keeps of it beside the file."""
@@ -73,7 +76,7 @@ def apply_decisions(catalog: Catalog, decisions: Iterable[Decision]) -> Applied:
     A row is about the photo with its path and content. Where the file was renamed, it is about the
     only photo with that content. A file that has changed since is another one, and no row's.
 
-    Of several rows about a file, ``drop`` or a class wins over ``keep``.
+    Of several rows about a file, ``drop`` wins over a class, and a class over ``keep``.
 
     Args:
         catalog: The folder as it was found.
@@ -83,15 +86,15 @@ def apply_decisions(catalog: Catalog, decisions: Iterable[Decision]) -> Applied:
         The new catalog, and what was done.
 
     Raises:
-        UsageError: A decision is neither word nor class, or two about one file exclude each other.
+        UsageError: A decision is neither word nor class, or one file gets two classes.
         DataError: A class that had photos has none any more.
     """
     rows = sorted(set(decisions), key=_order)
     decided = [row for row in rows if row.decision]
-    meanings = _meanings(decided, catalog.classes)
+    meanings = read_meanings(decided, catalog.classes)
     found = _locate(catalog, rows)
     here = [(file, photo, meanings[file]) for file, photo in found.items() if file in meanings]
-    drops = [(path, photo) for (path, _), photo, meaning in here if meaning == _DROPS]
+    drops = [(path, photo) for (path, _), photo, meaning in here if meaning == DROPS]
     labels = {
         photo.path: meaning.label
         for _, photo, meaning in here
@@ -99,65 +102,32 @@ def apply_decisions(catalog: Catalog, decisions: Iterable[Decision]) -> Applied:
     }
     changed = _relabel(_drop(catalog, [photo for _, photo in drops]), labels)
     _require_all_classes(catalog, changed)
-    kept = {(row.content, row.finding) for row in decided if row.decision.lower() == KEEP}
-    lost = _lost([row for row in decided if _file(row) not in found], catalog)
+    kept = _kept(decided, found, changed)
+    lost = _lost([row for row in decided if file_of(row) not in found], catalog)
     notes = (*_lost_notes(lost), *_renamed_notes(drops), *_word_notes(decided, catalog.classes))
-    return Applied(changed, len(drops), len(labels), frozenset(kept), notes)
-
-
-@dataclass(frozen=True)
-class _Meaning:
-    word: str
-    label: str = ""
-
-
-_KEEPS: Final = _Meaning(KEEP)
-_DROPS: Final = _Meaning(DROP)
-_File = tuple[str, str]
-
-
-def _file(row: Decision) -> _File:
-    return row.path, row.content
+    return Applied(changed, len(drops), len(labels), kept, notes)
 
 
 def _order(row: Decision) -> tuple[str, ...]:
     return row.path, row.content, row.finding, row.decision, row.suggestion
 
 
-def _meanings(decided: Sequence[Decision], classes: Sequence[str]) -> dict[_File, _Meaning]:
-    """What all rows about a file mean together."""
-    # spreadsheets cut the spaces off that a folder's name may end with
-    known = {name.strip(): name for name in classes} | {name: name for name in classes}
-    by_file: dict[_File, dict[_Meaning, str]] = {}
-    for row in decided:
-        by_file.setdefault(_file(row), {})[_read(row, known)] = row.decision
-    meanings = {}
-    for file, written in by_file.items():
-        strong = [meaning for meaning in written if meaning != _KEEPS]
-        if len(strong) > 1:
-            both = " and ".join(sorted(repr(written[meaning]) for meaning in strong))
-            raise UsageError(
-                f"the decisions about {file[0]} exclude each other: {both}. Leave one of them."
-            )
-        meanings[file] = strong[0] if strong else _KEEPS
-    return meanings
+def _kept(
+    decided: Iterable[Decision], found: Mapping[File, Photo], changed: Catalog
+) -> frozenset[tuple[str, str, str]]:
+    """What is kept, by the path where it is now."""
+    left = {photo.path for photo in changed.photos}
+    # files that can't be read are no photos, and are not looked for under another name
+    now = {(s.path, s.content): (s.path, s.content) for s in changed.skipped if s.reason != DROPPED}
+    now |= {file: (p.path, p.content) for file, p in found.items() if p.path in left}
+    return frozenset(
+        (*now[file_of(row)], row.finding)
+        for row in decided
+        if row.decision.lower() == KEEP and file_of(row) in now
+    )
 
 
-def _read(row: Decision, known: Mapping[str, str]) -> _Meaning:
-    word = row.decision.lower()
-    if word in (KEEP, DROP):
-        return _Meaning(word)
-    name = row.decision.removesuffix("/")
-    if name not in known:
-        hint = "" if row.decision.isprintable() else " Save the file as CSV in UTF-8."
-        raise UsageError(
-            f"the decision {row.decision!r} about {row.path} is no class. Expected keep, drop or "
-            f"one of {', '.join(sorted(map(class_as_decision, known.values())))}.{hint}"
-        )
-    return _Meaning("", known[name])
-
-
-def _locate(catalog: Catalog, rows: Sequence[Decision]) -> Mapping[_File, Photo]:
+def _locate(catalog: Catalog, rows: Sequence[Decision]) -> Mapping[File, Photo]:
     """The photos that files of rows are now.
 
     A file is only taken for a renamed one if nothing else explains why its path is gone: of two
@@ -169,12 +139,14 @@ def _locate(catalog: Catalog, rows: Sequence[Decision]) -> Mapping[_File, Photo]
     named: dict[str, set[str]] = {}
     for row in rows:
         named.setdefault(row.content, set()).add(row.path)
-    left_out = {row.path for row in catalog.skipped}
+    # unreadable (of no content), or dropped before; another file's drop explains nothing
+    left_out = {row.path: row.content for row in catalog.skipped}
     found = {}
-    for path, content in {_file(row) for row in rows}:
+    for path, content in {file_of(row) for row in rows}:
         here = by_content.get(content, [])
         same = [photo for photo in here if photo.path == path]
-        renamed = len(here) == 1 == len(named[content]) and path not in left_out
+        is_left_out = left_out.get(path) in ("", content)
+        renamed = len(here) == 1 == len(named[content]) and not is_left_out
         if same or renamed:
             found[path, content] = same[0] if same else here[0]
     return found
@@ -208,8 +180,8 @@ def _require_all_classes(before: Catalog, after: Catalog) -> None:
     emptied = {photo.label for photo in before.photos} - {photo.label for photo in after.photos}
     if emptied:
         raise DataError(
-            f"the decisions leave no photo in {', '.join(sorted(emptied))}. Take some of them "
-            f"back, or move the class's folder out of {before.folder}."
+            f"the decisions leave no photo in {', '.join(map(show_text, sorted(emptied)))}. Take "
+            f"some of them back, or move the class's folder out of {show_text(str(before.folder))}."
         )
 
 
@@ -224,7 +196,9 @@ def _lost_notes(lost: Sequence[Decision]) -> list[str]:
 
 def _renamed_notes(drops: Sequence[tuple[str, Photo]]) -> list[str]:
     """A copy whose twin was deleted looks like a renamed file if the sheet does not name both."""
-    renamed = [f"{now.path} (was {path})" for path, now in drops if now.path != path]
+    renamed = [
+        f"{show_text(now.path)} (was {show_text(path)})" for path, now in drops if now.path != path
+    ]
     if not renamed:
         return []
     named = _name(sorted(renamed))
@@ -232,15 +206,17 @@ def _renamed_notes(drops: Sequence[tuple[str, Photo]]) -> list[str]:
 
 
 def _name(paths: Sequence[str]) -> str:
-    return ", ".join(paths[:_NUM_NAMED]) + (", …" if len(paths) > _NUM_NAMED else "")
+    return ", ".join(map(show_text, paths[:_NUM_NAMED])) + (
+        ", …" if len(paths) > _NUM_NAMED else ""
+    )
 
 
 def _word_notes(decided: Sequence[Decision], classes: Sequence[str]) -> list[str]:
     """A class may be called like a word; the word was meant, unless the person says otherwise."""
     used = {row.decision.lower() for row in decided}
     return [
-        f"{name.strip().lower()} in the decisions was not taken for the class {name}; write "
-        f"{name}/ for that"
+        f"{name.strip().lower()} in the decisions was not taken for the class {show_text(name)}; "
+        f"write {show_text(name)}/ for that"
         for name in classes
         if class_as_decision(name) != name and name.strip().lower() in used
     ]

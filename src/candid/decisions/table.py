@@ -1,7 +1,8 @@
 """Decisions as a CSV file, which a person fills in, most likely in a spreadsheet.
 
 What spreadsheets do to such a file is tolerated: a mark at its beginning, semicolons or tabs
-between cells, other ends of lines, further columns, empty rows. What would lose a decision in
+between cells, a first line ``sep=;`` that says so, other ends of lines, further columns, empty
+rows. What would lose a decision in
 silence, such as a quote that is never closed, is an error.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Final
 
 from candid.decisions.decision import Decision
 from candid.errors import UsageError
+from candid.showable import show_text
 
 _COLUMNS: Final = ("path", "content", "finding", "suggestion", "decision")
 _REQUIRED: Final = ("path", "content", "finding", "decision")
@@ -25,6 +28,8 @@ _MAX_HEADER: Final = 4096
 # A spreadsheet computes cells that begin so (https://owasp.org/www-community/attacks/CSV_Injection).
 _FORMULA: Final = ("=", "+", "-", "@")
 _HERE: Final = "./"
+# Excel's first line that says what is between cells.
+_SEPARATOR: Final = re.compile(r"sep=([^\w\s\"]|\t)(\r\n|\r|\n|\Z)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -74,36 +79,40 @@ def load_decisions(file: str | Path) -> DecisionsFile:
             means.
     """
     path = Path(file).expanduser()
+    shown = show_text(str(path))
     try:
         with path.open("rb") as opened:
             data = opened.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{path} can't be read: {reason}. Name a decisions.csv.") from error
+        raise UsageError(f"{shown} can't be read: {reason}. Name a decisions.csv.") from error
     if len(data) > _MAX_BYTES:
-        raise UsageError(f"{path} is larger than {_MAX_BYTES >> 20} MiB. Name a decisions.csv.")
+        raise UsageError(f"{shown} is larger than {_MAX_BYTES >> 20} MiB. Name a decisions.csv.")
     if b"\0" in data:  # UTF-16 is full of them
-        raise UsageError(f"{path} is no plain text. Save it as CSV in UTF-8.")
+        raise UsageError(f"{shown} is no plain text. Save it as CSV in UTF-8.")
     # A path need not be UTF-8; as bytes that it is, it is found again.
     text = data.decode("utf-8-sig", "surrogateescape")
     try:
-        rows = _rows(path, text)
+        rows = _rows(shown, text)
     except csv.Error as error:
-        raise UsageError(f"{path} can't be read as CSV: {error}. Mend or restore it.") from error
+        raise UsageError(f"{shown} can't be read as CSV: {error}. Mend or restore it.") from error
     return DecisionsFile(path.name, data, rows)
 
 
-def _rows(file: Path, text: str) -> tuple[Decision, ...]:
-    lines = io.StringIO(text, newline="")
-    reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
+def _rows(file: str, text: str) -> tuple[Decision, ...]:
+    said = _SEPARATOR.match(text)
+    table = text[said.end() :] if said else text
+    delimiter = said[1] if said else _delimiter(text)
+    reader = csv.reader(io.StringIO(table, newline=""), delimiter=delimiter, strict=True)
     names = [name.strip().lower() for name in next(reader, [])]
     _require_columns(file, names)
     rows = []
     for cells in reader:
         if any(cells[len(names) :]):
             raise UsageError(
-                f"{file}, line {reader.line_num}, has {len(cells)} cells; expected {len(names)}. "
-                "Put a cell that has a comma in it into double quotes."
+                f"{file}, line {reader.line_num + (said is not None)}, has {len(cells)} cells; "
+                f"expected {len(names)}. Put a cell that has {_in_words(delimiter)} in it into "
+                "double quotes."
             )
         if any(cell.strip() for cell in cells):
             rows.append(_row(dict(zip(names, cells, strict=False))))
@@ -116,13 +125,25 @@ def _delimiter(text: str) -> str:
     return max(_DELIMITERS, key=lambda d: len(next(csv.reader(header, delimiter=d), [])))
 
 
-def _require_columns(file: Path, names: list[str]) -> None:
-    missing = [name for name in _REQUIRED if names.count(name) != 1]
-    if missing:
+def _in_words(delimiter: str) -> str:
+    words = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
+    return words.get(delimiter, f"a {delimiter}")
+
+
+def _require_columns(file: str, names: list[str]) -> None:
+    missing = [name for name in _REQUIRED if name not in names]
+    repeated = [name for name in _REQUIRED if names.count(name) > 1]
+    wrong = [f"lacks {_columns(missing)}"] if missing else []
+    wrong += [f"has {_columns(repeated)} more than once"] if repeated else []
+    if wrong:
         raise UsageError(
-            f"{file} lacks the columns {', '.join(missing)}, or has them twice. Expected the "
-            f"header {','.join(_COLUMNS)}; use the decisions.csv of `candid audit`."
+            f"{file} {' and '.join(wrong)}. Expected the header {','.join(_COLUMNS)}; use the "
+            "decisions.csv of `candid audit`."
         )
+
+
+def _columns(names: list[str]) -> str:
+    return f"the {'column' if len(names) == 1 else 'columns'} {', '.join(names)}"
 
 
 def _row(cells: dict[str, str]) -> Decision:

@@ -49,21 +49,27 @@ class Space:
 
     def __init__(self, embeddings: Rows) -> None:
         self._mean = embeddings.mean(axis=0)
-        std = embeddings.std(axis=0)
+        rows = embeddings - self._mean  # in place from here on: there may be 50,000 of them
+        std = np.sqrt(_sum_squares(rows) / len(rows)).astype(np.float32)
         self._scale = std + np.float32(_STD_FLOOR) * std.mean() + np.float32(1e-12)
-        rows = (embeddings - self._mean) / self._scale
-        length = np.sqrt(np.square(rows).sum(axis=1).mean()) + np.float32(1e-12)
+        rows /= self._scale
+        length = np.float32(np.sqrt(_sum_squares(rows).sum() / len(rows)) + 1e-12)
         rows /= length
         self._scale = self._scale * length
         self._axes = _principal_axes(rows)
         self.rows = np.ascontiguousarray(rows @ self._axes, np.float32)
-        self.squares = np.square(self.rows).sum(axis=0, dtype=np.float64)
+        self.squares = _sum_squares(self.rows)
 
     def to_embeddings(self, fitted: NDArray[np.float64]) -> tuple[Rows, Rows]:
         """Kernel ``(k, d)`` and bias ``(k,)`` for embeddings as they come."""
         kernel = fitted[:, :-1] @ self._axes.T / self._scale
         bias = fitted[:, -1] - kernel @ self._mean
         return kernel.astype(np.float32), bias.astype(np.float32)
+
+
+def _sum_squares(rows: Rows) -> NDArray[np.float64]:
+    """The sum of the squares of each column, without another array of that size."""
+    return np.asarray(np.einsum("ij,ij->j", rows, rows, dtype=np.float64))
 
 
 def _principal_axes(rows: Rows) -> NDArray[np.float32]:
