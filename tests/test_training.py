@@ -220,10 +220,10 @@ class TestRefusals:
         self, folder: Path, where: str, monkeypatch: pytest.MonkeyPatch, state_of: StateOf
     ) -> None:
         before = state_of(folder)
-        with pytest.raises(UsageError, match=r"is only read|is not replaced"):
+        with pytest.raises(UsageError, match=r"taken for a class|is not replaced"):
             train(folder, run=folder / where, options=OPTIONS)
         monkeypatch.chdir(folder)
-        with pytest.raises(UsageError, match="is only read"):
+        with pytest.raises(UsageError, match="taken for a class"):
             train(".", options=OPTIONS)
         assert state_of(folder) == before
 

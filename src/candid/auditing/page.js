@@ -113,7 +113,11 @@
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (viewer.open) return pressInViewer(event);
-    if (event.key === "Escape") help.open = false;
+    if (event.key === "Escape" && help.open) {
+      const inside = help.contains(document.activeElement);
+      help.open = false;
+      if (inside) help.querySelector("summary").focus();
+    }
     if (event.target === filter) {
       if (event.key !== "Escape") return;
       filter.value = "";

@@ -48,7 +48,7 @@ class Space:
     """
 
     def __init__(self, embeddings: Rows) -> None:
-        self._mean = embeddings.mean(axis=0)
+        self._mean = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
         rows = embeddings - self._mean  # in place from here on: there may be 50,000 of them
         std = np.sqrt(_sum_squares(rows) / len(rows)).astype(np.float32)
         self._scale = std + np.float32(_STD_FLOOR) * std.mean() + np.float32(1e-12)
