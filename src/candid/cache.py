@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -21,6 +22,8 @@ CREATE TABLE IF NOT EXISTS rows (
     PRIMARY KEY (kind, content)
 ) WITHOUT ROWID
 """
+_PATIENCE_S = 5.0
+_PAUSE_S = 0.05
 _MAX_VARIABLES = 500  # SQLite's oldest limit on `?` in one statement is 999
 
 
@@ -123,6 +126,19 @@ class Cache:
 
 
 def _connect(path: str) -> sqlite3.Connection:
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return _open_database(path)
+        except sqlite3.OperationalError as error:
+            # Who switches to WAL while another process does is refused at once, without the timeout
+            # (https://www.sqlite.org/wal.html, section 8).
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE_S)
+
+
+def _open_database(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=30)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
