@@ -12,6 +12,7 @@ import candid.demo.tour
 from candid.artifact import read_manifest
 from candid.demo import SampleSet
 from candid.demo.tour import take_tour
+from candid.errors import DependencyError
 from candid.progress import Silent
 from candid.training import Run
 
@@ -66,6 +67,29 @@ def test_what_it_points_at_is_there(lines: tuple[Path, list[str]]) -> None:
             if "/" in word:
                 assert (home / word).exists(), word
     assert read_manifest(home / "runs" / "demo")
+
+
+def test_the_audit_is_a_part_of_it(lines: tuple[Path, list[str]]) -> None:
+    home, said = lines
+    begin = said.index("What an audit says") + 1
+    audit = said[begin : said.index("What was planted, and what Candid made of it")]
+    assert any(line.startswith("  error    Same picture in two classes: ") for line in audit)
+    assert (home / "runs" / "demo-audit-1" / "audit.html").is_file()
+
+
+def test_it_goes_on_without_what_only_an_audit_needs(
+    faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: object
+) -> None:
+    def lacking(*_: object, **__: object) -> object:
+        raise DependencyError("an audit needs cleanlab")
+
+    del lines
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(candid.demo.tour, "run_audit", lacking)
+    tour = take_tour(faces.folder, seed=0, num_images=60, progress=Silent())
+    said = [next(tour) for _ in range(4)]
+    assert said[-1] == "  skipped: an audit needs cleanlab"
+    assert next(line for line in tour if line.startswith("What was planted"))
 
 
 def test_the_figures_and_two_predictions_are_shown(lines: tuple[Path, list[str]]) -> None:

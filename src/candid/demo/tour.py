@@ -6,17 +6,21 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from candid.auditing.audit import AuditOptions
+from candid.auditing.command import AuditRequest, WrittenAudit, run_audit
+from candid.auditing.files import PAGE
 from candid.classifier import Classifier
 from candid.data import Prepared, prepare
 from candid.demo.plants import Plant
 from candid.demo.sample import SampleSet, draw_sample
+from candid.errors import DependencyError
 from candid.progress import Progress
 from candid.run_folder import RUNS
 from candid.training import Run, train
 
 
 def take_tour(folder: Path, *, seed: int, num_images: int, progress: Progress) -> Iterator[str]:
-    """Draw, look, train, measure and predict.
+    """Draw, audit, train, measure and predict.
 
     Args:
         folder: Where the sample set is drawn.
@@ -29,6 +33,10 @@ def take_tour(folder: Path, *, seed: int, num_images: int, progress: Progress) -
     """
     sample = draw_sample(folder, seed=seed, num_images=num_images)
     yield f"Drew {sample.num_images} faces and planted {len(sample.plants)} troubles in {folder}"
+    audited = _audit(folder, progress)
+    yield ""
+    yield "What an audit says"
+    yield from _audit_lines(audited)
     prepared = prepare(folder, progress=progress)
     run = train(folder, run=RUNS / "demo", overwrite=True, progress=progress)
     yield ""
@@ -41,10 +49,28 @@ def take_tour(folder: Path, *, seed: int, num_images: int, progress: Progress) -
     yield ""
     yield "Where to look next"
     yield f"  the photos       {folder}/happy and {folder}/sad"
+    if isinstance(audited, WrittenAudit):
+        yield f"  the audit        {audited.folder}/{PAGE}"
     yield f"  the report       {run.folder}/report.html"
     yield f"  the split        {run.folder}/split.csv"
     yield f"  the curves       tensorboard --logdir {run.folder}/tensorboard"
     yield f"  your own photo   candid predict PHOTO --run {run.folder}"
+
+
+def _audit(folder: Path, progress: Progress) -> WrittenAudit | DependencyError:
+    """Audit and write it, or say which package is not there: the tour goes on without."""
+    try:
+        return run_audit(AuditRequest(folder, AuditOptions()), progress=progress)
+    except DependencyError as error:
+        return error
+
+
+def _audit_lines(audited: WrittenAudit | DependencyError) -> Iterator[str]:
+    if isinstance(audited, DependencyError):
+        yield f"  skipped: {audited}"
+        return
+    for row in audited.audit.found:
+        yield f"  {row.check.severity:<8} {row.check.title}: {row.outcome.summary}"
 
 
 def _findings(sample: SampleSet, prepared: Prepared, run: Run) -> list[str]:
