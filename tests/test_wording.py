@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from candid.auditing.naming import name_some
+from candid.wording import name_some
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from candid.arguments import (
+    Backbone,
+    Data,
+    Decisions,
+    FailOn,
+    FitName,
+    GroupBy,
+    RecipeName,
+    Seed,
+    Threshold,
+)
+from candid.console import echo_json, say, warn, write_text
 from candid.errors import CandidError, UsageError
 
 if TYPE_CHECKING:
@@ -29,53 +41,6 @@ app = typer.Typer(
 _FOUND_SOMETHING = 1  # it ran, and there is something to look at, such as a bad file
 _KNOWN_ERROR = 2
 _INTERRUPTED = 130
-
-
-class RecipeName(StrEnum):
-    """A recipe to choose."""
-
-    transfer = "transfer"
-    cnn = "cnn"
-
-
-class FailOn(StrEnum):
-    """From which severity on a finding makes the exit code 1."""
-
-    error = "error"
-    warning = "warning"
-
-
-class FitName(StrEnum):
-    """How a photo is brought to a square."""
-
-    squash = "squash"
-    crop = "crop"
-    pad = "pad"
-
-
-Data = Annotated[Path, typer.Argument(help="A folder with one sub-folder of photos per class.")]
-Seed = Annotated[int, typer.Option(help="Another seed, another deal of the photos.")]
-GroupBy = Annotated[
-    str | None,
-    typer.Option(
-        help="Photos that belong together (a patient, a session): a regular expression on the "
-        "path, or a CSV file with the columns path and group."
-    ),
-]
-Decisions = Annotated[
-    Path | None,
-    typer.Option(
-        help="A filled-in decisions.csv of candid audit: photos to drop, right labels of others."
-    ),
-]
-Backbone = Annotated[
-    str | None,
-    typer.Option(help="efficientnet-lite2 (the default), efficientnet-lite0, or an ONNX file."),
-]
-Threshold = Annotated[
-    float | None,
-    typer.Option(help="Two classes: above it the alphabetically second one is predicted. [0.5]"),
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -134,9 +99,9 @@ def audit(
         compare=compare,
     )
     made = run_audit(request, progress=for_terminal())
-    _warn(made.audit.notes)
+    warn(made.audit.notes)
     if json:
-        _echo_json(made.to_json())
+        echo_json(made.to_json())
     else:
         typer.echo(made.to_text())
     if fail_on is not None and made.audit.fails_on(fail_on.value):
@@ -166,6 +131,7 @@ def train(
     from candid.backbones import DEFAULT
     from candid.progress import for_terminal
     from candid.run_files import TrainOptions
+    from candid.run_folder import shorten
     from candid.training import train as train_run
 
     options = TrainOptions(
@@ -178,12 +144,13 @@ def train(
         decisions=decisions,
     )
     made = train_run(data, run=run, options=options, overwrite=overwrite, progress=for_terminal())
-    _warn(made.notes)
+    warn(made.notes)
     if not made.complete:
-        _warn(["training was interrupted; the run holds the epochs that had ended"])
+        warn(["training was interrupted; the run holds the epochs that had ended"])
     typer.echo(made.evaluation.to_text())
-    typer.echo(f"\nWritten to {made.folder}; open {made.folder}/report.html, or try")
-    typer.echo(f"  candid predict PHOTO --run {made.folder}")
+    shown = shorten(made.folder)
+    typer.echo(f"\nWritten to {shown}; open {shown}/report.html, or try")
+    typer.echo(f"  candid predict PHOTO --run {quote(str(shown))}")
 
 
 @app.command()
@@ -213,15 +180,15 @@ def split(
         _require_absent(to)
     prepared = prepare(data, decisions=decisions, progress=progress)
     dealt = split_prepared(prepared, options)
-    _warn((*prepared.notes, *dealt.notes))
+    warn((*prepared.notes, *dealt.notes))
     if csv is not None and str(csv) != "-":
-        _write(csv, to_csv(dealt))
+        write_text(csv, to_csv(dealt))
     if to is not None:
         from candid.layout import write_links
 
         layout = write_links(prepared.catalog, dealt, to)
         if layout.num_unread_by_keras:
-            _warn(
+            warn(
                 [
                     f"Keras' loader passes over {layout.num_unread_by_keras} files: it reads "
                     "JPEG, PNG, BMP and GIF only"
@@ -246,9 +213,9 @@ def evaluate(
     from candid.progress import for_terminal
 
     measured = evaluate_run(run, data, threshold=threshold, progress=for_terminal())
-    _warn(measured.notes)
+    warn(measured.notes)
     if json:
-        _echo_json(measured.evaluation.to_json())
+        echo_json(measured.evaluation.to_json())
     else:
         typer.echo(measured.evaluation.to_text(measured.of))
 
@@ -284,7 +251,7 @@ def predict(
         from candid.showing import show_predictions
 
         for picture in show_predictions(inputs, shown.predictions):
-            _say(f"written to {picture}")
+            say(f"written to {picture}")
     if shown.num_failed:
         raise typer.Exit(_FOUND_SOMETHING)
 
@@ -311,11 +278,11 @@ def main() -> None:
     try:
         app()
     except CandidError as error:
-        _say(f"candid: {error}")
+        say(f"candid: {error}")
         sys.exit(_KNOWN_ERROR)
     except SystemExit as end:
         if end.code == _INTERRUPTED:
-            _say("candid: interrupted. What was looked at is kept; the same command goes on there.")
+            say("candid: interrupted. What was looked at is kept; the same command goes on there.")
         raise
 
 
@@ -329,33 +296,9 @@ def _say_parts(dealt: Split, num_pictures: int) -> None:
     from candid.split import PARTS
 
     counts = ", ".join(f"{len(dealt.places(part))} {part}" for part in PARTS)
-    _say(f"{num_pictures} different pictures; {counts}, {len(dealt.places(''))} in no part")
+    say(f"{num_pictures} different pictures; {counts}, {len(dealt.places(''))} in no part")
 
 
 def _require_absent(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists already and is not empty; choose another --to.")
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise UsageError(f"{file} can't be written: {error.strerror}.") from error
-
-
-def _echo_json(value: object) -> None:
-    from json import dumps
-
-    text = dumps(value, indent=2, ensure_ascii=False)
-    # What of a file name is not UTF-8 becomes an escape, which JSON reads as what it was.
-    typer.echo(text.encode("utf-8", "backslashreplace").decode())
-
-
-def _warn(lines: tuple[str, ...] | list[str]) -> None:
-    for line in lines:
-        _say(f"note: {line}")
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)

@@ -53,3 +53,9 @@ def require_writable(folder: Path) -> None:
         above = above.parent
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         raise UsageError(f"{folder} can't be written: {above} is no folder that you may write to.")
+
+
+def shorten(path: Path) -> Path:
+    """A path as a person would type it: relative to the current folder, if it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,4 +1,4 @@
-"""Names in lines of text: some of many, as a sentence says them."""
+"""Numbers and names in lines of text, as a sentence says them."""
 
 from __future__ import annotations
 
@@ -19,3 +19,18 @@ def name_some(paths: Sequence[str], most: int = 3) -> str:
     if len(shown) < len(paths):
         shown.append(f"{len(paths) - len(shown)} more")
     return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: ``1 picture``, ``3 pictures``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def count_are(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun and verb: ``1 picture is``, ``3 pictures are``."""
+    return f"{count(number, one, many)} {'is' if number == 1 else 'are'}"
+
+
+def count_have(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun and verb: ``1 picture has``, ``3 pictures have``."""
+    return f"{count(number, one, many)} {'has' if number == 1 else 'have'}"

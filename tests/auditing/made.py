@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import Chart, Check, Finding, Item, Outcome, Severity, clean
+from candid.auditing.finding import Chart, Check, Finding, Item, Outcome, Severity
 from candid.auditing.properties import PixelProperties, Properties
 from candid.auditing.result import Audit, Checked, ClassCount
 from candid.cache import Cache
@@ -22,7 +22,7 @@ from candid.features import Features, Thumbnails
 def make_check(code: str = "blank", *, severity: str = "warning", to_decide: bool = True) -> Check:
     def run(evidence: Evidence) -> Outcome:
         del evidence
-        return clean()
+        return Outcome.clean()
 
     return Check(code, code.title(), Severity(severity), "Look at it.", run, to_decide)
 

@@ -11,7 +11,7 @@ import pytest
 import candid
 from candid.auditing import checks
 from candid.auditing.audit import AuditOptions, audit, run_checks
-from candid.auditing.finding import Finding, Item, Outcome, found
+from candid.auditing.finding import Finding, Item, Outcome
 from candid.cache import Cache
 from candid.decisions import Decision, to_csv
 from candid.demo import SampleSet
@@ -127,7 +127,7 @@ def test_what_a_person_keeps_is_left_out() -> None:
 
     def finds(evidence: object) -> Outcome:
         del evidence
-        return found("some", [Finding("x", (Item(photo.path),))])
+        return Outcome.found("some", [Finding("x", (Item(photo.path),))])
 
     check = dataclasses.replace(make_check("dark"), run=finds)
     kept = {(photo.path, photo.content, "dark")}

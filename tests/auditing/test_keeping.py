@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from candid.auditing.finding import Finding, Item, Outcome, found
+from candid.auditing.finding import Finding, Item, Outcome
 from candid.auditing.keeping import without_kept
 
 from .made import make_check
@@ -12,7 +12,7 @@ from .made import make_check
 CONTENTS = {"a/1": "x", "a/2": "x", "a/3": "y"}
 COPIES = Finding("copies", (Item("a/1"), Item("a/2")))
 OTHER = Finding("other", (Item("a/3"),))
-OUTCOME = found("2 things", [COPIES, OTHER])
+OUTCOME = Outcome.found("2 things", [COPIES, OTHER])
 
 
 def keep(*paths: str, code: str = "blank", severity: str = "warning") -> Outcome:
@@ -48,5 +48,5 @@ def test_an_error_is_reported_for_as_long_as_it_is_there() -> None:
 
 
 def test_a_finding_about_no_file_can_not_be_kept() -> None:
-    outcome = found("all", [Finding("most are dark")])
+    outcome = Outcome.found("all", [Finding("most are dark")])
     assert without_kept(make_check(), outcome, {}, {("", "", "blank")}) == outcome

@@ -252,11 +252,13 @@ class TestAFile:
             row("cat/x.jpg", 78, "keep", "blurred"),
         ]
         [note] = apply_decisions(SMALL, rows).notes
-        assert note == "3 decisions are about files that are gone or changed: cat/x.jpg, cat/y.jpg"
+        assert (
+            note == "3 decisions are about files that are gone or changed: cat/x.jpg and cat/y.jpg"
+        )
 
     def test_of_many_that_are_gone_five_are_named(self) -> None:
         [note] = apply_decisions(SMALL, [row(f"cat/{n}", n, "drop") for n in range(50, 60)]).notes
-        assert note.endswith("cat/50, cat/51, cat/52, cat/53, cat/54, …")
+        assert note.endswith("cat/50, cat/51, cat/52, cat/53, cat/54 and 5 more")
 
     @pytest.mark.parametrize("other", ["keep", ""])
     def test_is_not_dropped_in_the_stead_of_a_copy_that_was_deleted(self, other: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from candid import __version__
 from candid.auditing.checks import ALL
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import Check, Outcome, skipped
+from candid.auditing.finding import Check, Outcome
 from candid.auditing.keeping import without_kept
 from candid.auditing.properties import measure
 from candid.auditing.result import Audit, Checked, ClassCount
@@ -137,7 +137,8 @@ def run_checks(
     checked = []
     with progress.step("Checking", len(checks)) as advance:
         for check in checks:
-            outcome = skipped("not asked for") if check.code in skip else _run(check, evidence)
+            asked_for = check.code not in skip
+            outcome = _run(check, evidence) if asked_for else Outcome.skipped("not asked for")
             checked.append(Checked(check, without_kept(check, outcome, contents, kept)))
             advance(1)
     return tuple(checked)
@@ -148,7 +149,7 @@ def _run(check: Check, evidence: Evidence) -> Outcome:
     try:
         return check.run(evidence)
     except DependencyError as error:
-        return skipped(str(error))
+        return Outcome.skipped(str(error))
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
         return Outcome("failed", f"{said.splitlines()[0]}; a fault of Candid's, please report it")

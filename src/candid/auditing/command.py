@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from candid.artifact import DECISIONS
 from candid.auditing.audit import AuditOptions, audit
 from candid.auditing.compare import Change, changes_to_text, compare, find_previous, read_audit
 from candid.auditing.files import (
-    DECISIONS,
     PAGE,
     require_free,
     to_json,
@@ -20,7 +20,7 @@ from candid.auditing.files import (
 from candid.auditing.result import Audit
 from candid.errors import DependencyError
 from candid.progress import Progress
-from candid.run_folder import next_folder, require_outside, require_writable
+from candid.run_folder import next_folder, require_outside, require_writable, shorten
 
 _PACKAGES: Final = ("cleanlab", "jinja2", "onnx", "threadpoolctl")
 
@@ -70,12 +70,12 @@ class WrittenAudit:
         return "\n".join([*lines, "", *self._next_steps()])
 
     def _next_steps(self) -> list[str]:
-        page, decisions = _short(self.folder / PAGE), _short(self.folder / DECISIONS)
-        where = f"Written to {_short(self.folder)}; open {page}"
+        page, decisions = shorten(self.folder / PAGE), shorten(self.folder / DECISIONS)
+        where = f"Written to {shorten(self.folder)}; open {page}"
         if self.audit.parts:  # `candid train` splits by itself, and takes no such folder
             return [where]
         command = shlex.join(
-            ["candid", "train", str(_short(self.audit.data)), "--decisions", str(decisions)]
+            ["candid", "train", str(shorten(self.audit.data)), "--decisions", str(decisions)]
         )
         return [f"{where}, decide in {decisions}, then", f"  {command}"]
 
@@ -86,7 +86,7 @@ def run_audit(request: AuditRequest, *, progress: Progress) -> WrittenAudit:
     Raises:
         CandidError: Something about the folder, the options or the disk is not as it must be.
     """
-    _require_packages()
+    require_packages()
     folder = request.run or next_folder(request.data, "audit")
     require_outside(folder, request.data)
     require_free(folder)
@@ -105,13 +105,12 @@ def run_audit(request: AuditRequest, *, progress: Progress) -> WrittenAudit:
     return WrittenAudit(made, written, previous, changes)
 
 
-def _short(path: Path) -> Path:
-    """Relative to where the user is, if it lies below."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+def require_packages() -> None:
+    """Ask for what is needed at the end before the work begins.
 
-
-def _require_packages() -> None:
+    Raises:
+        DependencyError: It is not installed.
+    """
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         raise DependencyError(

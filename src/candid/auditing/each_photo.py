@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import Finding, Item, Outcome, clean, count, found, not_applicable
+from candid.auditing.finding import Finding, Item, Outcome
 from candid.auditing.properties import PixelProperties, Properties
+from candid.wording import count_are
 
 #: Why nothing can be said where no file could be measured.
 UNMEASURED: Final = "no photo could be measured"
+UNJUDGED: Final = "no photo could be judged: none could be measured, or all are blank"
 
 _LEAST_FOR_A_CLASS = 5  # of fewer, it may be chance that they are in one class
 _MOST_IN_ONE_CLASS = 0.75
@@ -74,17 +76,16 @@ def tell(
         A finding a picture, copies side by side.
     """
     if not num_judged:
-        return not_applicable("no photo could be judged: none could be measured, or all are blank")
+        return Outcome.not_applicable(UNJUDGED)
     if not notable:
-        return clean()
+        return Outcome.clean()
     places = [row.place for row in notable]
     if may_be_usual and num_judged > _LEAST_FOR_A_HABIT and len(notable) > num_judged / 2:
         summary = f"most photos are {what} ({len(notable)} of {num_judged})"
         told = f"{summary}, so it is the habit of this folder, and they are not listed one by one"
-        return found(summary + mostly_in(evidence, places), [Finding(told)])
-    verb = "is" if len(notable) == 1 else "are"
-    summary = f"{count(len(notable), 'photo')} {verb} {what}{mostly_in(evidence, places)}"
-    return found(summary, by_picture(evidence, notable, suggestion))
+        return Outcome.found(summary + mostly_in(evidence, places), [Finding(told)])
+    summary = f"{count_are(len(notable), 'photo')} {what}{mostly_in(evidence, places)}"
+    return Outcome.found(summary, by_picture(evidence, notable, suggestion))
 
 
 def by_picture(

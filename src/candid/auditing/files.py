@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from candid.artifact import DECISIONS
 from candid.auditing.compare import AUDIT_JSON, Change
 from candid.auditing.page import write_page
 from candid.auditing.result import Audit
@@ -23,7 +24,6 @@ from candid.run_folder import require_outside
 from candid.whole_folder import write_whole
 
 PAGE: Final = "audit.html"
-DECISIONS: Final = "decisions.csv"
 
 
 def write_audit(

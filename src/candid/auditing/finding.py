@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
+from candid.wording import name_some
+
 if TYPE_CHECKING:
     from candid.auditing.evidence import Evidence
 
@@ -54,6 +56,11 @@ class Finding:
 
     summary: str
     items: tuple[Item, ...] = ()
+
+    @classmethod
+    def of(cls, items: Sequence[Item], what: str) -> Finding:
+        """Files of which one thing is to be said: ``a.jpg, b.jpg and 3 more: cut off``."""
+        return cls(f"{name_some([item.path for item in items])}: {what}", tuple(items))
 
 
 @dataclass(frozen=True)
@@ -107,25 +114,27 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
     chart: Chart | None = None
 
+    @classmethod
+    def found(
+        cls, summary: str, findings: Sequence[Finding], *, chart: Chart | None = None
+    ) -> Outcome:
+        """Something was found."""
+        return cls("found", summary, tuple(findings), chart)
 
-def found(summary: str, findings: Sequence[Finding], *, chart: Chart | None = None) -> Outcome:
-    """Something was found."""
-    return Outcome("found", summary, tuple(findings), chart)
+    @classmethod
+    def clean(cls, summary: str = "", *, chart: Chart | None = None) -> Outcome:
+        """The check ran and found nothing."""
+        return cls("clean", summary, (), chart)
 
+    @classmethod
+    def not_applicable(cls, why: str) -> Outcome:
+        """The check does not apply to this folder; ``why`` is a clause in one line."""
+        return cls("not applicable", why)
 
-def clean(summary: str = "", *, chart: Chart | None = None) -> Outcome:
-    """The check ran and found nothing."""
-    return Outcome("clean", summary, (), chart)
-
-
-def not_applicable(why: str) -> Outcome:
-    """The check does not apply to this folder; ``why`` is a clause in one line."""
-    return Outcome("not applicable", why)
-
-
-def skipped(why: str) -> Outcome:
-    """The check could not run, or was not asked for."""
-    return Outcome("skipped", why)
+    @classmethod
+    def skipped(cls, why: str) -> Outcome:
+        """The check could not run, or was not asked for."""
+        return cls("skipped", why)
 
 
 @dataclass(frozen=True)
@@ -147,8 +156,3 @@ class Check:
     remedy: str
     run: Callable[[Evidence], Outcome]
     to_decide: bool = True
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: ``1 picture``, ``3 pictures``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from candid.auditing.finding import Check, Finding, Outcome, Severity, clean, count
+from candid.auditing.finding import Check, Finding, Outcome, Severity
+from candid.wording import count
 
 
 def without_kept(
@@ -37,6 +38,6 @@ def without_kept(
     if not num_kept:
         return outcome
     if not left:
-        return clean(f"{count(num_kept, 'finding')} kept by decision", chart=outcome.chart)
+        return Outcome.clean(f"{count(num_kept, 'finding')} kept by decision", chart=outcome.chart)
     told = f"{outcome.summary}; {num_kept} of {len(outcome.findings)} findings kept by decision"
     return replace(outcome, findings=left, summary=told)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from candid.auditing.finding import Check, Finding, Item, Severity, Status, count
+from candid.auditing.finding import Check, Finding, Item, Severity, Status
 from candid.auditing.result import Audit, Checked
+from candid.wording import count
 
 #: Thumbnails in all, shared fairly between the checks.
 MOST_THUMBNAILS: Final = 700

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from candid.auditing.finding import Check, Finding, Item, Outcome, Severity, count
+from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
 from candid.decisions import Decision
 from candid.showable import show_text
+from candid.wording import count
 
 #: Raised when what the JSON means changes; what is only added does not count.
 FORMAT_VERSION: Final = 1

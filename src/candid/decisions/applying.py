@@ -13,6 +13,7 @@ from candid.decisions.meaning import DROPS, File, file_of, read_meanings
 from candid.decisions.table import DecisionsFile
 from candid.errors import DataError
 from candid.showable import show_text
+from candid.wording import name_some
 
 _NUM_NAMED = 5
 
@@ -188,7 +189,7 @@ def _require_all_classes(before: Catalog, after: Catalog) -> None:
 def _lost_notes(lost: Sequence[Decision]) -> list[str]:
     if not lost:
         return []
-    named = _name(sorted({row.path for row in lost}))
+    named = name_some(sorted({show_text(row.path) for row in lost}), most=_NUM_NAMED)
     if len(lost) == 1:
         return [f"1 decision is about a file that is gone or changed: {named}"]
     return [f"{len(lost)} decisions are about files that are gone or changed: {named}"]
@@ -201,14 +202,8 @@ def _renamed_notes(drops: Sequence[tuple[str, Photo]]) -> list[str]:
     ]
     if not renamed:
         return []
-    named = _name(sorted(renamed))
+    named = name_some(sorted(renamed), most=_NUM_NAMED)
     return [f"dropped under another name: {named}. Delete the row of what should stay."]
-
-
-def _name(paths: Sequence[str]) -> str:
-    return ", ".join(map(show_text, paths[:_NUM_NAMED])) + (
-        ", …" if len(paths) > _NUM_NAMED else ""
-    )
 
 
 def _word_notes(decided: Sequence[Decision], classes: Sequence[str]) -> list[str]:

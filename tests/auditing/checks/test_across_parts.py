@@ -63,4 +63,4 @@ def test_it_does_not_apply_without_parts(gather: Gather, tmp_path: Path) -> None
     fill(tmp_path, "a", "train station")
     outcome = CHECK.run(gather(tmp_path))
     assert outcome.status == "not applicable"
-    assert "does not come with parts" in outcome.summary
+    assert "has no parts of its own" in outcome.summary

@@ -6,32 +6,22 @@ from collections import Counter
 
 from candid.auditing.copies import TOO_FEW, copied
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import (
-    Check,
-    Finding,
-    Item,
-    Outcome,
-    Severity,
-    clean,
-    count,
-    found,
-    not_applicable,
-)
-from candid.auditing.naming import name_some
+from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
 from candid.catalog import is_train
 from candid.decisions import DROP
+from candid.wording import count, name_some
 
 
 def run(evidence: Evidence) -> Outcome:
     """Show the pictures that are in two parts or more, and count them for each pair of parts."""
     if len(evidence.scanned.parts) < 2:
-        return not_applicable("the folder does not come with parts of its own, such as train, test")
+        return Outcome.not_applicable("the folder has no parts of its own, such as train and test")
     if len(evidence.photos) < 2:
-        return not_applicable(TOO_FEW)
+        return Outcome.not_applicable(TOO_FEW)
     parts = [evidence.scanned.part(photo) for photo in evidence.photos]
     groups = [places for places in copied(evidence) if len({parts[p] for p in places}) > 1]
     if not groups:
-        return clean()
+        return Outcome.clean()
     shared: Counter[tuple[str, str]] = Counter()
     for places in groups:
         here = sorted({parts[place] for place in places}, key=lambda name: (is_train(name), name))
@@ -42,7 +32,7 @@ def run(evidence: Evidence) -> Outcome:
         f"in {other} too"
         for (one, other), number in shared.most_common()
     ]
-    return found("; ".join(told), [_finding(evidence, parts, places) for places in groups])
+    return Outcome.found("; ".join(told), [_finding(evidence, parts, places) for places in groups])
 
 
 def _finding(evidence: Evidence, parts: list[str], places: tuple[int, ...]) -> Finding:

@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from candid.auditing.each_photo import UNMEASURED, measured
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import (
-    Check,
-    Finding,
-    Item,
-    Outcome,
-    Severity,
-    clean,
-    count,
-    found,
-    not_applicable,
-)
-from candid.auditing.naming import name_some
+from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
+from candid.wording import count, count_have
 
 _WORDS = {"TIFF": "page", "HEIF": "picture"}
 
@@ -24,18 +14,16 @@ def run(evidence: Evidence) -> Outcome:
     """Name the photos of which only a part is used."""
     rows = list(measured(evidence))
     if not rows:
-        return not_applicable(UNMEASURED)
+        return Outcome.not_applicable(UNMEASURED)
     items = []
     for place, properties in rows:
         if properties.num_frames > 1:
             frames = count(properties.num_frames, _WORDS.get(properties.format, "frame"))
             items.append(Item(evidence.photos[place].path, f"{frames}; the first is used"))
     if not items:
-        return clean()
-    verb = "has" if len(items) == 1 else "have"
-    summary = f"{count(len(items), 'file')} {verb} more than one frame; only the first is used"
-    named = name_some([item.path for item in items])
-    return found(summary, [Finding(f"{named}: more than one frame", tuple(items))])
+        return Outcome.clean()
+    summary = f"{count_have(len(items), 'file')} more than one frame; only the first is used"
+    return Outcome.found(summary, [Finding.of(items, "more than one frame")])
 
 
 CHECK = Check(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from candid.auditing.checks.blank import is_blank
 from candid.auditing.each_photo import Notable, measured, tell
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import Check, Outcome, Severity, not_applicable
+from candid.auditing.finding import Check, Outcome, Severity
 from candid.features import THUMBNAIL_PX
 
 #: Of photos blurred by a Gaussian of 2 % of their sides, 93 to 98 % are below this, of 3 % all;
@@ -37,7 +37,7 @@ def run(evidence: Evidence) -> Outcome:
         and not (properties.pixels is not None and is_blank(properties.pixels))
     ]
     if rows and not large:
-        return not_applicable(f"no photo has {THUMBNAIL_PX} px or more on its shorter side")
+        return Outcome.not_applicable(f"no photo has {THUMBNAIL_PX} px or more on its shorter side")
     notable = [
         Notable(place, f"no edge is sharp ({value:.2f}; sharp photos have 1.2 or more)", -value)
         for place, value in _steepness_of(evidence, large)

@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from candid.auditing.each_photo import UNMEASURED, measured, mostly_in
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import (
-    Check,
-    Finding,
-    Item,
-    Outcome,
-    Severity,
-    clean,
-    count,
-    found,
-    not_applicable,
-)
-from candid.auditing.naming import name_some
+from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
+from candid.wording import count, count_are, name_some
 
 _GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "LA;16"})
 _WHAT = {
@@ -43,19 +33,18 @@ def run(evidence: Evidence) -> Outcome:
     for place, properties in measured(evidence):
         places.setdefault(properties.mode, []).append(place)
     if not places:
-        return not_applicable(UNMEASURED)
+        return Outcome.not_applicable(UNMEASURED)
     if not places.keys() - _GREY:
         places.pop("L", None)  # all grey alike
     places.pop("RGB", None)
     if not places:
-        return clean()
+        return Outcome.clean()
     findings = [
         _finding(evidence, mode, some)
         for mode, some in sorted(places.items(), key=lambda row: (-len(row[1]), row[0]))
     ]
     number = sum(map(len, places.values()))
-    verb = "is" if number == 1 else "are"
-    return found(f"{count(number, 'photo')} {verb} converted to 8-bit colour", findings)
+    return Outcome.found(f"{count_are(number, 'photo')} converted to 8-bit colour", findings)
 
 
 def _finding(evidence: Evidence, mode: str, places: list[int]) -> Finding:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import Check, Finding, Outcome, Severity, clean, count, found
-from candid.auditing.naming import name_some
+from candid.auditing.finding import Check, Finding, Outcome, Severity
 from candid.catalog import HIDDEN_FOLDER
+from candid.wording import count, name_some
 
 
 def run(evidence: Evidence) -> Outcome:
@@ -25,12 +25,12 @@ def run(evidence: Evidence) -> Outcome:
     if unlabelled:
         told.append(f"{count(len(unlabelled), 'part')} without a photo of any class")
     if not told:
-        return clean()
+        return Outcome.clean()
     files = _files_by_class(evidence)
     lines = [_told(name, files[name]) for name in empty]
     lines += [f"{name} has no photo in {name_some(parts)}" for name, parts in lacking.items()]
     lines += [f"{part} has no photo of any class" for part in unlabelled]
-    return found("; ".join(told), [Finding(line) for line in lines])
+    return Outcome.found("; ".join(told), [Finding(line) for line in lines])
 
 
 def _by_part(evidence: Evidence) -> tuple[list[str], dict[str, list[str]]]:

@@ -8,23 +8,14 @@ from __future__ import annotations
 
 from candid.auditing.copies import TOO_FEW, copied, in_one_class, in_one_part, keep_the_first
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import (
-    Check,
-    Finding,
-    Outcome,
-    Severity,
-    clean,
-    count,
-    found,
-    not_applicable,
-)
-from candid.auditing.naming import name_some
+from candid.auditing.finding import Check, Finding, Outcome, Severity
+from candid.wording import count, name_some
 
 
 def run(evidence: Evidence) -> Outcome:
     """Show the files of one class that have the same bytes, the most first."""
     if len(evidence.photos) < 2:
-        return not_applicable(TOO_FEW)
+        return Outcome.not_applicable(TOO_FEW)
     same: dict[str, list[int]] = {}
     for places in copied(evidence):
         if in_one_class(evidence, places) and in_one_part(evidence, places):
@@ -32,11 +23,11 @@ def run(evidence: Evidence) -> Outcome:
                 same.setdefault(evidence.photos[place].content, []).append(place)
     groups = [places for places in same.values() if len(places) > 1]
     if not groups:
-        return clean()
+        return Outcome.clean()
     groups.sort(key=lambda places: (-len(places), evidence.photos[places[0]].path))
     number = sum(len(places) - 1 for places in groups)
     what = "is an exact copy of another" if number == 1 else "are exact copies of others"
-    return found(f"{count(number, 'file')} {what}", [_finding(evidence, g) for g in groups])
+    return Outcome.found(f"{count(number, 'file')} {what}", [_finding(evidence, g) for g in groups])
 
 
 def _finding(evidence: Evidence, places: list[int]) -> Finding:

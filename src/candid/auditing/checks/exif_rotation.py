@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from candid.auditing.each_photo import UNMEASURED, measured, mostly_in
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import (
-    Check,
-    Finding,
-    Item,
-    Outcome,
-    Severity,
-    clean,
-    count,
-    found,
-    not_applicable,
-)
-from candid.auditing.naming import name_some
+from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
+from candid.wording import count_are
 
 # EXIF 2.32, tag 274.
 _STORED = {
@@ -33,18 +23,16 @@ def run(evidence: Evidence) -> Outcome:
     """Name the photos that other programs may see turned."""
     orientations = {place: properties.orientation for place, properties in measured(evidence)}
     if not orientations:
-        return not_applicable(UNMEASURED)
+        return Outcome.not_applicable(UNMEASURED)
     places = [place for place, orientation in orientations.items() if orientation in _STORED]
     if not places:
-        return clean()
+        return Outcome.clean()
     items = []
     for place in places:
         note = f"stored {_STORED[orientations[place]]} (orientation {orientations[place]})"
         items.append(Item(evidence.photos[place].path, note))
-    verb = "is" if len(places) == 1 else "are"
-    summary = f"{count(len(places), 'photo')} {verb} turned by EXIF{mostly_in(evidence, places)}"
-    named = name_some([item.path for item in items])
-    return found(summary, [Finding(f"{named}: turned by EXIF", tuple(items))])
+    summary = f"{count_are(len(places), 'photo')} turned by EXIF{mostly_in(evidence, places)}"
+    return Outcome.found(summary, [Finding.of(items, "turned by EXIF")])
 
 
 # Tried with Keras 3 on TensorFlow (`tf.image.decode_image`) and OpenCV 5; torchvision by the source

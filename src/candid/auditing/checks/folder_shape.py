@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import Check, Finding, Outcome, Severity, clean, found
-from candid.auditing.naming import name_some
+from candid.auditing.finding import Check, Finding, Outcome, Severity
 from candid.catalog import is_part
+from candid.wording import name_some
 
 _SUMMARY = "the sub-folders don't look like two or more classes"
 
@@ -15,7 +15,7 @@ _SUMMARY = "the sub-folders don't look like two or more classes"
 def run(evidence: Evidence) -> Outcome:
     """Say what the classes may be instead of those that were found."""
     told = _only_class(evidence) if len(evidence.classes) == 1 else _parts_as_classes(evidence)
-    return found(_SUMMARY, [Finding(told)]) if told else clean()
+    return Outcome.found(_SUMMARY, [Finding(told)]) if told else Outcome.clean()
 
 
 def _only_class(evidence: Evidence) -> str:

@@ -5,42 +5,33 @@ from __future__ import annotations
 import numpy as np
 
 from candid.auditing.evidence import NOTHING_TO_LEARN, Evidence, Learnable
-from candid.auditing.finding import (
-    Check,
-    Finding,
-    Item,
-    Outcome,
-    Severity,
-    clean,
-    count,
-    found,
-    not_applicable,
-)
+from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
 from candid.auditing.suspicion import Suspicion
 from candid.decisions import class_as_decision
 from candid.evaluation.figures import proportion
 from candid.split import in_two_classes
+from candid.wording import count
 
 
 def run(evidence: Evidence) -> Outcome:
     """Rank the labels that confident learning takes for wrong; see `candid.auditing.suspicion`."""
     learnable, suspicion = evidence.learnable, evidence.suspicion
     if learnable is None or suspicion is None:
-        return not_applicable(NOTHING_TO_LEARN)
+        return Outcome.not_applicable(NOTHING_TO_LEARN)
     if not _is_better_than_chance(suspicion, learnable):
-        return not_applicable("a model tells the classes apart no better than chance would")
+        return Outcome.not_applicable("a model tells the classes apart no better than chance would")
     # A picture in two classes has a check of its own.
     data = learnable.data
     doubted = np.unique(data.units[suspicion.doubted & ~in_two_classes(data.labels, data.units)])
     if not len(doubted):
-        return clean()
+        return Outcome.clean()
     by_picture: dict[int, list[int]] = {}
     for row in np.argsort(suspicion.quality, kind="stable"):  # all copies, or they would differ
         if data.units[row] in doubted:
             by_picture.setdefault(int(data.units[row]), []).append(int(row))
     findings = [_finding(evidence, learnable, suspicion, rows) for rows in by_picture.values()]
     summary = f"{count(len(findings), 'picture')} may be in the wrong class"
-    return found(summary, findings)
+    return Outcome.found(summary, findings)
 
 
 def _is_better_than_chance(suspicion: Suspicion, learnable: Learnable) -> bool:

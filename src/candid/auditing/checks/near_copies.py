@@ -13,23 +13,14 @@ from candid.auditing.copies import (
     least_correlation,
 )
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import (
-    Check,
-    Finding,
-    Outcome,
-    Severity,
-    clean,
-    count,
-    found,
-    not_applicable,
-)
-from candid.auditing.naming import name_some
+from candid.auditing.finding import Check, Finding, Outcome, Severity
+from candid.wording import count, name_some
 
 
 def run(evidence: Evidence) -> Outcome:
     """Show the pictures of one class that are there as different files, the most often first."""
     if len(evidence.photos) < 2:
-        return not_applicable(TOO_FEW)
+        return Outcome.not_applicable(TOO_FEW)
     groups = [
         places
         for places in copied(evidence)
@@ -38,10 +29,10 @@ def run(evidence: Evidence) -> Outcome:
         and len({evidence.photos[place].content for place in places}) > 1
     ]
     if not groups:
-        return clean()
+        return Outcome.clean()
     least = least_correlation(evidence)
     number = sum(map(len, groups))
-    return found(
+    return Outcome.found(
         f"{number} files show {count(len(groups), 'picture')}, saved in different ways",
         [_finding(evidence, places, least) for places in groups],
     )

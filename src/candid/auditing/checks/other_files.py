@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import Check, Finding, Item, Outcome, Severity, clean, count, found
+from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
 from candid.auditing.left_out import left_out
-from candid.auditing.naming import name_some
 from candid.catalog import HIDDEN_FOLDER, OUTSIDE
+from candid.wording import count
 
 
 def run(evidence: Evidence) -> Outcome:
@@ -15,14 +15,11 @@ def run(evidence: Evidence) -> Outcome:
     for row in left_out(evidence, "other"):
         paths.setdefault(row.reason, []).append(row.path)
     if not paths:
-        return clean()
+        return Outcome.clean()
     # What lies outside may be photos that somebody misses.
     order = sorted(paths, key=lambda reason: (reason != OUTSIDE, reason))
-    findings = [
-        Finding(f"{name_some(paths[r])}: {r}", tuple(Item(path, r) for path in paths[r]))
-        for r in order
-    ]
-    return found(_counted({reason: len(some) for reason, some in paths.items()}), findings)
+    findings = [Finding.of([Item(path, r) for path in paths[r]], r) for r in order]
+    return Outcome.found(_counted({reason: len(some) for reason, some in paths.items()}), findings)
 
 
 def _counted(numbers: dict[str, int]) -> str:

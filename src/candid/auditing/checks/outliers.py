@@ -9,15 +9,8 @@ from numpy.typing import NDArray
 
 from candid.auditing.each_photo import Notable, by_picture, mostly_in
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import (
-    Check,
-    Outcome,
-    Severity,
-    clean,
-    count,
-    found,
-    not_applicable,
-)
+from candid.auditing.finding import Check, Outcome, Severity
+from candid.wording import count_are
 
 #: Of fewer pictures nobody can say what is usual.
 MIN_PICTURES: Final = 20
@@ -43,7 +36,7 @@ def run(evidence: Evidence) -> Outcome:
     """Name the pictures that are far from all others, the farthest first."""
     pictures = evidence.pictures
     if len(pictures) < MIN_PICTURES:
-        return not_applicable(f"there are fewer than {MIN_PICTURES} different pictures")
+        return Outcome.not_applicable(f"there are fewer than {MIN_PICTURES} different pictures")
     # Each picture is looked at by one of its photos; which one, and their order, is by content.
     contents = [photo.content for photo in evidence.photos]
     chosen = sorted(
@@ -52,7 +45,7 @@ def run(evidence: Evidence) -> Outcome:
     distances = neighbour_distances(evidence.features.embeddings, np.array(chosen, np.int64))
     far = stand_out(distances)
     if not len(far):
-        return clean()
+        return Outcome.clean()
     usual = float(np.median(distances))
     places_of = {place: places for places in pictures for place in places}
     notable = [
@@ -64,10 +57,9 @@ def run(evidence: Evidence) -> Outcome:
         for row in far
         for place in places_of[chosen[row]]
     ]
-    verb = "is" if len(far) == 1 else "are"
     where = mostly_in(evidence, [chosen[row] for row in far])
-    summary = f"{count(len(far), 'picture')} {verb} unlike all others{where}"
-    return found(summary, by_picture(evidence, notable))
+    summary = f"{count_are(len(far), 'picture')} unlike all others{where}"
+    return Outcome.found(summary, by_picture(evidence, notable))
 
 
 def neighbour_distances(

@@ -20,17 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.auditing.evidence import NOTHING_TO_LEARN, Evidence
-from candid.auditing.finding import (
-    Bar,
-    Chart,
-    Check,
-    Finding,
-    Outcome,
-    Severity,
-    clean,
-    found,
-    not_applicable,
-)
+from candid.auditing.finding import Bar, Chart, Check, Finding, Outcome, Severity
 from candid.auditing.properties import PixelProperties, Properties
 from candid.dealing import deal_folds
 from candid.errors import DependencyError
@@ -94,11 +84,11 @@ def run(evidence: Evidence) -> Outcome:
     """Guess the class from the properties alone, and hold that against the image model."""
     learnable = evidence.learnable
     if learnable is None:
-        return not_applicable(NOTHING_TO_LEARN)
+        return Outcome.not_applicable(NOTHING_TO_LEARN)
     # A picture in two classes has no right answer.
     agreed = np.flatnonzero(~in_two_classes(learnable.data.labels, learnable.data.units))
     if len(agreed) < _LEAST_PHOTOS:
-        return not_applicable(f"there are fewer than {_LEAST_PHOTOS} photos to learn from")
+        return Outcome.not_applicable(f"there are fewer than {_LEAST_PHOTOS} photos to learn from")
     data = learnable.data.take(agreed)
     columns = _columns(evidence, learnable.places[agreed])
     folds = deal_folds(
@@ -114,7 +104,7 @@ def run(evidence: Evidence) -> Outcome:
     against = f"{majority:.2f} by always saying the largest class"
     against += "" if image is None else f", {_brief(image)} by looking at the pictures"
     if not _worth_telling(majority, together, image):
-        return clean(f"{told}, {against}", chart=chart)
+        return Outcome.clean(f"{told}, {against}", chart=chart)
     carriers = [pair for pair in ranked if _worth_telling(majority, pair[1], image)]
     findings = [
         Finding(
@@ -124,7 +114,7 @@ def run(evidence: Evidence) -> Outcome:
         for name, figure in carriers
     ]
     none = Finding("no property alone tells enough; it takes several together")
-    return found(f"{told}, {against}", findings or [none], chart=chart)
+    return Outcome.found(f"{told}, {against}", findings or [none], chart=chart)
 
 
 def _worth_telling(majority: float, together: Figure, image: Figure | None) -> bool:

@@ -15,18 +15,9 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import (
-    Check,
-    Finding,
-    Outcome,
-    Severity,
-    clean,
-    count,
-    found,
-    not_applicable,
-)
-from candid.auditing.naming import name_some
+from candid.auditing.finding import Check, Finding, Outcome, Severity
 from candid.duplicates import connect
+from candid.wording import count, name_some
 
 #: Letters that a word needs for a swapped, missing or doubled letter in it to be a slip.
 LEAST_LETTERS = 5
@@ -42,10 +33,10 @@ def run(evidence: Evidence) -> Outcome:
     """Compare the names of all classes with one another."""
     names = evidence.classes
     if len(names) < 2:
-        return not_applicable("there is only one class")
+        return Outcome.not_applicable("there is only one class")
     pairs = list(find_alike(names))
     if not pairs:
-        return clean()
+        return Outcome.clean()
     component = connect(len(names), pairs)
     groups: dict[int, list[str]] = defaultdict(list)
     for place in sorted({place for pair in pairs for place in pair}):
@@ -53,7 +44,7 @@ def run(evidence: Evidence) -> Outcome:
     findings = [Finding(_told(group, evidence)) for group in groups.values()]
     verb = "looks" if len(findings) == 1 else "look"
     summary = f"{count(len(findings), 'class', 'classes')} {verb} spelled in more than one way"
-    return found(summary, findings)
+    return Outcome.found(summary, findings)
 
 
 def find_alike(names: tuple[str, ...]) -> Iterator[tuple[int, int]]:

@@ -6,21 +6,10 @@ from typing import Final
 
 from candid.auditing.class_sizes import pictures_by_class
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import (
-    Bar,
-    Chart,
-    Check,
-    Finding,
-    Outcome,
-    Severity,
-    clean,
-    count,
-    found,
-    not_applicable,
-)
-from candid.auditing.naming import name_some
+from candid.auditing.finding import Bar, Chart, Check, Finding, Outcome, Severity
 from candid.evaluation.figures import Figure, wilson
 from candid.split import SHARES
+from candid.wording import count, count_are, name_some
 
 #: With fewer, the test part's share may be no picture at all.
 MIN_PICTURES: Final = 10
@@ -35,15 +24,14 @@ def run(evidence: Evidence) -> Outcome:
     """Name the classes that can't be tested, and say how little is known of the small ones."""
     sizes = {name: size for name, size in pictures_by_class(evidence).items() if size}
     if not sizes:
-        return not_applicable("no class has photos")
+        return Outcome.not_applicable("no class has photos")
     ranked = sorted(sizes, key=lambda name: (sizes[name], name))
     few = [name for name in ranked if MIN_PICTURES <= sizes[name] < FEW_PICTURES]
     chart = _chart({name: sizes[name] for name in few}) if few else None
     too_few = [name for name in ranked if sizes[name] < MIN_PICTURES]
     if not too_few:
-        return clean(_vague(few, sizes), chart=chart)
-    verb = "is" if len(too_few) == 1 else "are"
-    summary = f"{count(len(too_few), 'class', 'classes')} {verb} too small to measure"
+        return Outcome.clean(_vague(few, sizes), chart=chart)
+    summary = f"{count_are(len(too_few), 'class', 'classes')} too small to measure"
     findings = [
         Finding(
             f"{name} has {count(sizes[name], 'different picture')}; "
@@ -51,7 +39,9 @@ def run(evidence: Evidence) -> Outcome:
         )
         for name in too_few
     ]
-    return found("; ".join(filter(None, (summary, _vague(few, sizes)))), findings, chart=chart)
+    return Outcome.found(
+        "; ".join(filter(None, (summary, _vague(few, sizes)))), findings, chart=chart
+    )
 
 
 def recall_interval(num_pictures: int) -> Figure:

@@ -7,16 +7,8 @@ from typing import Final
 
 from candid.auditing.each_photo import UNMEASURED, Notable, by_picture, measured, mostly_in
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import (
-    Check,
-    Finding,
-    Outcome,
-    Severity,
-    clean,
-    count,
-    found,
-    not_applicable,
-)
+from candid.auditing.finding import Check, Finding, Outcome, Severity
+from candid.wording import count_are
 
 #: Backbones look at 224 px or more; of this, they see blown-up squares.
 MIN_SIDE_PX: Final = 64
@@ -27,7 +19,7 @@ def run(evidence: Evidence) -> Outcome:
     """Name the tiny photos among larger ones; a folder that is tiny as a whole is one finding."""
     rows = [(place, p.width_px, p.height_px) for place, p in measured(evidence)]
     if not rows:
-        return not_applicable(UNMEASURED)
+        return Outcome.not_applicable(UNMEASURED)
     usual = median(min(width, height) for _, width, height in rows)
     notable = [
         Notable(place, f"{width}×{height} px", -min(width, height))
@@ -40,12 +32,11 @@ def run(evidence: Evidence) -> Outcome:
         told.append((small, [Finding(f"{small}, where a model looks at 224 px or more")]))
     if notable:
         places = [row.place for row in notable]
-        verb = "is" if len(notable) == 1 else "are"
-        tiny = f"{count(len(notable), 'photo')} {verb} tiny{mostly_in(evidence, places)}"
+        tiny = f"{count_are(len(notable), 'photo')} tiny{mostly_in(evidence, places)}"
         told.append((tiny, by_picture(evidence, notable)))
     if not told:
-        return clean()
-    return found("; ".join(text for text, _ in told), [f for _, rows in told for f in rows])
+        return Outcome.clean()
+    return Outcome.found("; ".join(text for text, _ in told), [f for _, rows in told for f in rows])
 
 
 CHECK = Check(

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import Check, Finding, Item, Outcome, Severity, clean, count, found
+from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
 from candid.auditing.left_out import left_out
-from candid.auditing.naming import name_some
 from candid.auditing.properties import Properties
+from candid.wording import count_are
 
 
 def run(evidence: Evidence) -> Outcome:
     """Name the images that break off, and say how much of each can be decoded."""
     rows = left_out(evidence, "truncated")
     if not rows:
-        return clean()
+        return Outcome.clean()
     photos = {photo.path: photo for photo in evidence.scanned.photos}
     items = []
     for row in rows:
         photo = photos.get(row.path)
         properties = evidence.properties_of(photo) if photo else None
         items.append(Item(row.path, _note(properties)))
-    verb = "is" if len(rows) == 1 else "are"
-    finding = Finding(f"{name_some([row.path for row in rows])}: cut off", tuple(items))
-    return found(f"{count(len(rows), 'file')} {verb} cut off, and left out", [finding])
+    return Outcome.found(
+        f"{count_are(len(rows), 'file')} cut off, and left out", [Finding.of(items, "cut off")]
+    )
 
 
 def _note(properties: Properties | None) -> str:

@@ -6,33 +6,22 @@ from collections import Counter
 
 from candid.auditing.copies import TOO_FEW, copied, in_one_class
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import (
-    Check,
-    Finding,
-    Item,
-    Outcome,
-    Severity,
-    clean,
-    count,
-    found,
-    not_applicable,
-)
-from candid.auditing.naming import name_some
+from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
 from candid.decisions import class_as_decision
+from candid.wording import count_are, name_some
 
 
 def run(evidence: Evidence) -> Outcome:
     """Show the pictures whose copies have different labels, the most files first."""
     if len(evidence.photos) < 2:
-        return not_applicable(TOO_FEW)
+        return Outcome.not_applicable(TOO_FEW)
     if len(evidence.classes) < 2:
-        return not_applicable("there is one class only")
+        return Outcome.not_applicable("there is one class only")
     groups = [places for places in copied(evidence) if not in_one_class(evidence, places)]
     if not groups:
-        return clean()
-    verb = "is" if len(groups) == 1 else "are"
-    return found(
-        f"{count(len(groups), 'picture')} {verb} in two classes or more",
+        return Outcome.clean()
+    return Outcome.found(
+        f"{count_are(len(groups), 'picture')} in two classes or more",
         [_finding(evidence, places) for places in groups],
     )
 

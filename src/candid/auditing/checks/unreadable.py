@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import Check, Finding, Item, Outcome, Severity, clean, count, found
+from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
 from candid.auditing.left_out import left_out
-from candid.auditing.naming import name_some
+from candid.wording import count
 
 
 def run(evidence: Evidence) -> Outcome:
@@ -14,14 +14,14 @@ def run(evidence: Evidence) -> Outcome:
     for row in left_out(evidence, "unreadable"):
         paths.setdefault(row.reason, []).append(row.path)
     if not paths:
-        return clean()
+        return Outcome.clean()
     findings = [
-        Finding(f"{name_some(some)}: {reason}", tuple(Item(path, reason) for path in some))
+        Finding.of([Item(path, reason) for path in some], reason)
         for reason, some in sorted(paths.items(), key=lambda row: -len(row[1]))
     ]
     number = sum(map(len, paths.values()))
     verb = "is" if number == 1 else "are"
-    return found(f"{count(number, 'file')} can't be read, and {verb} left out", findings)
+    return Outcome.found(f"{count(number, 'file')} can't be read, and {verb} left out", findings)
 
 
 CHECK = Check(

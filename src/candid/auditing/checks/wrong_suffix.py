@@ -6,19 +6,9 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import (
-    Check,
-    Finding,
-    Item,
-    Outcome,
-    Severity,
-    clean,
-    count,
-    found,
-    not_applicable,
-)
+from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
 from candid.auditing.left_out import left_out
-from candid.auditing.naming import name_some
+from candid.wording import count, count_are, name_some
 
 #: The suffixes that are right for a format, the usual one first. A camera's raw file is a TIFF; an
 #: MPO begins as a JPEG; AVIF is a kind of HEIF.
@@ -39,20 +29,19 @@ def run(evidence: Evidence) -> Outcome:
     """Compare the suffixes of readable and truncated images with what they are."""
     formats = dict(_formats(evidence))
     if not formats:
-        return not_applicable("no file says what it is")
+        return Outcome.not_applicable("no file says what it is")
     lies: dict[tuple[str, str], list[str]] = {}
     for path, name in formats.items():
         if PurePosixPath(path).suffix.lower() not in _RIGHT[name]:
             lies.setdefault((_suffix(path), name), []).append(path)
     if not lies:
-        return clean()
+        return Outcome.clean()
     findings = [
         _finding(suffix, name, paths)
         for (suffix, name), paths in sorted(lies.items(), key=lambda row: (-len(row[1]), row[0]))
     ]
     number = sum(map(len, lies.values()))
-    verb = "is" if number == 1 else "are"
-    return found(f"{count(number, 'file')} {verb} not what the suffix says", findings)
+    return Outcome.found(f"{count_are(number, 'file')} not what the suffix says", findings)
 
 
 def _formats(evidence: Evidence) -> Iterator[tuple[str, str]]:

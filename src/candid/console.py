@@ -1,0 +1,42 @@
+"""What commands print: results on stdout, all else on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import typer
+
+from candid.errors import UsageError
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a file that the user asked for.
+
+    Raises:
+        UsageError: It can't be written.
+    """
+    try:
+        file.write_text(text, encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise UsageError(f"{file} can't be written: {error.strerror}.") from error
+
+
+def echo_json(value: object) -> None:
+    """Print a value as JSON, in UTF-8 whatever is in it, on stdout."""
+    from json import dumps
+
+    text = dumps(value, indent=2, ensure_ascii=False)
+    # What of a file name is not UTF-8 becomes an escape, which JSON reads as what it was.
+    typer.echo(text.encode("utf-8", "backslashreplace").decode())
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Print notes, a line each, on stderr."""
+    for line in lines:
+        say(f"note: {line}")
+
+
+def say(line: str) -> None:
+    """Print a line on stderr: whoever pipes the results does not get it."""
+    typer.echo(line, err=True)
