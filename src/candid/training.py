@@ -83,7 +83,7 @@ def train(
     require_outside(folder, Path(data))
     require_writable(folder)
     if options.recipe == "transfer":
-        transfer_recipe.require_packages()
+        transfer_recipe.require()
     prepared = prepare(
         data,
         backbone=options.backbone,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ from candid.auditing.files import (
     write_audit,
 )
 from candid.auditing.result import Audit
-from candid.errors import DependencyError
+from candid.packages import require_packages
 from candid.progress import Progress
 from candid.run_folder import next_folder, require_outside, require_writable, shorten
 
@@ -86,7 +85,7 @@ def run_audit(request: AuditRequest, *, progress: Progress) -> WrittenAudit:
     Raises:
         CandidError: Something about the folder, the options or the disk is not as it must be.
     """
-    require_packages()
+    require_packages(_PACKAGES, needed_by="an audit", extra="audit")
     folder = request.run or next_folder(request.data, "audit")
     require_outside(folder, request.data)
     require_free(folder)
@@ -103,17 +102,3 @@ def run_audit(request: AuditRequest, *, progress: Progress) -> WrittenAudit:
         written = write_audit(made, folder, changes=changes)
         advance(1)
     return WrittenAudit(made, written, previous, changes)
-
-
-def require_packages() -> None:
-    """Ask for what is needed at the end before the work begins.
-
-    Raises:
-        DependencyError: It is not installed.
-    """
-    missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if missing:
-        raise DependencyError(
-            f"an audit needs {', '.join(missing)}, which is not installed. "
-            'Run: pip install "candid-image[audit]"'
-        )

@@ -8,31 +8,26 @@ looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 import numpy as np
 
 from candid.backbones import Backbone
-from candid.errors import DependencyError, SplitError
+from candid.errors import SplitError
 from candid.images import PixelContract
+from candid.packages import require_packages
 from candid.recipes.linear_head import Labelled, LinearHead, Trial, fit_head
 from candid.recipes.trained import Trained
 
 _PACKAGES = ("onnx", "tensorboard", "threadpoolctl")
 
 
-def require_packages() -> None:
+def require() -> None:
     """Ask for what is needed at the end before the work begins.
 
     Raises:
         DependencyError: It is not installed.
     """
-    missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if missing:
-        raise DependencyError(
-            f"the recipe transfer needs {', '.join(missing)}, which is not installed. "
-            'Run: pip install "candid-image[transfer]"'
-        )
+    require_packages(_PACKAGES, needed_by="the recipe transfer", extra="transfer")
 
 
 def train(
