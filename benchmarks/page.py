@@ -21,7 +21,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from candid.auditing.finding import Bar, Chart, Check, Finding, Item, Outcome, Severity, clean
+from candid.auditing.finding import Bar, Chart, Check, Finding, Item, Outcome, Severity
 from candid.auditing.page import write_page
 from candid.auditing.result import Audit, Checked, ClassCount
 from candid.auditing.thumbnails import file_previews
@@ -135,7 +135,7 @@ def _found(
     code: str, severity: str, findings: list[Finding], chart: Chart | None = None
 ) -> Checked:
     remedy = "Look at each, and write what is to be done into decisions.csv."
-    check = Check(code, code.title(), Severity(severity), remedy, lambda _: clean())
+    check = Check(code, code.title(), Severity(severity), remedy, lambda _: Outcome.clean())
     return Checked(check, Outcome("found", f"{len(findings)} found", tuple(findings), chart))
 
 

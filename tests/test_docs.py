@@ -1,5 +1,6 @@
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -59,3 +60,16 @@ def test_every_make_target_of_the_readme_exists():
     targets = {line.split()[1] for line in shell_lines(README) if line.startswith("make ")}
     assert targets == {"demo", "test"}
     assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)
+
+
+# tutorial.py imports TensorFlow before it parses arguments, as the tutorial would.
+BENCHMARKS = sorted(set((ROOT / "benchmarks").glob("*.py")) - {ROOT / "benchmarks" / "tutorial.py"})
+
+
+@pytest.mark.parametrize("file", BENCHMARKS, ids=lambda file: file.name)
+def test_every_benchmark_starts_and_is_described(file):
+    done = subprocess.run(
+        [sys.executable, file, "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"`{file.name}`" in (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
