@@ -19,8 +19,7 @@ from candid.backbones import get
 from candid.backbones.embedder import Embedder
 from candid.cache import Cache
 from candid.demo import SampleSet, draw_sample
-from candid.run_files import TrainOptions
-from candid.training import Run, train
+from candid.training import Run, TrainOptions, train
 
 # A machine that others use too may be slow; a property does not hold less for it.
 settings.register_profile("candid", deadline=None)

@@ -207,7 +207,7 @@ class TestLoading:
         assert load(copied_run).predict(photos[0]) == classifier.predict(photos[0])
 
     def test_the_threshold_is_the_runs(self, copied_run: Path, photos: list[Path]) -> None:
-        change(copied_run, threshold=0.0)
+        change(copied_run, rule={"threshold": 0.0, "costs": []})
         assert load(copied_run).predict(photos[0]).label == "sad"
 
     def test_a_flipped_byte_in_the_model_is_noticed(self, copied_run: Path) -> None:
@@ -227,7 +227,7 @@ class TestLoading:
         assert "\n" not in str(caught.value)
 
     def test_a_model_of_other_classes_is_refused(self, copied_run: Path) -> None:
-        change(copied_run, classes=["a", "b", "c"])
+        change(copied_run, classes=["a", "b", "c"], abstention=None)
         with pytest.raises(ArtifactError, match="does not answer with 3 probabilities"):
             load(copied_run)
 
@@ -245,7 +245,11 @@ class TestLoading:
             {"pixels": {"size_px": 224, "fit": "stretch"}},
             {"pixels": {"size_px": -1, "fit": "squash"}},
             {"classes": None},
-            {"threshold": "high"},
+            {"rule": {"threshold": "high", "costs": []}},
+            {"rule": {"threshold": 0.5, "costs": [{"true": "x", "predicted": "sad", "cost": 2}]}},
+            {"rule": None},
+            {"abstention": {}},
+            {"abstention": {"coverage": 0.9}},
         ],
         ids=str,
     )

@@ -197,7 +197,8 @@ class TestRealPhotos:
 class TestEdges:
     def test_no_photos_are_no_pictures(self, tmp_path: Path, memory: Cache) -> None:
         nothing = Catalog(tmp_path, ("cat", "dog"), (), ())
-        empty = Features(nothing, np.empty((0, 0), np.float32), Thumbnails(memory, "kind"))
+        none = np.empty((0, 0), np.float32)
+        empty = Features(nothing, none, Thumbnails(memory, "kind"), none)
         groups = find_duplicates(empty)
         assert (groups.num_pictures, groups.copies) == (0, ())
 

@@ -8,10 +8,19 @@ import json
 
 import pytest
 
-from candid.classifier import Prediction
+from candid.prediction import Prediction
 from candid.printing import Form, print_predictions
 
 GOOD = Prediction('a, "b".jpg', "sad", 0.8125, {"happy": 0.1875, "sad": 0.8125})
+UNSURE = Prediction(
+    "c.jpg",
+    "sad",
+    0.6,
+    {"happy": 0.4, "sad": 0.6},
+    verdict="uncertain",
+    possible=("happy", "sad"),
+    familiarity=0.25,
+)
 BAD = Prediction("[red]x\ny.jpg", None, None, {}, "no such file")
 
 
@@ -23,11 +32,12 @@ def printed(capsys: pytest.CaptureFixture[str], form: Form, *predictions: Predic
 
 
 def test_csv_has_a_row_a_file_and_survives_any_name(capsys: pytest.CaptureFixture[str]) -> None:
-    text = printed(capsys, "csv", GOOD, BAD)
-    assert text.startswith("path,label,probability,reason\n")
+    text = printed(capsys, "csv", GOOD, BAD, UNSURE)
+    assert text.startswith("path,label,probability,reason,answer,possible,familiarity\n")
     assert list(csv.reader(io.StringIO(text)))[1:] == [
-        ['a, "b".jpg', "sad", "0.812500", ""],
-        ["[red]x\ny.jpg", "", "", "no such file"],
+        ['a, "b".jpg', "sad", "0.812500", "", "sad", "", ""],
+        ["[red]x\ny.jpg", "", "", "no such file", "unreadable", "", ""],
+        ["c.jpg", "sad", "0.600000", "", "uncertain: happy or sad", "happy|sad", "0.250000"],
     ]
 
 
@@ -37,16 +47,24 @@ def test_json_is_one_array_with_every_classs_probability(
     assert json.loads(printed(capsys, "json", GOOD, BAD)) == [
         {
             "path": 'a, "b".jpg',
+            "answer": "sad",
             "label": "sad",
             "probability": 0.8125,
             "probabilities": {"happy": 0.1875, "sad": 0.8125},
+            "verdict": None,
+            "possible": [],
+            "familiarity": None,
             "reason": None,
         },
         {
             "path": "[red]x\ny.jpg",
+            "answer": "unreadable",
             "label": None,
             "probability": None,
             "probabilities": {},
+            "verdict": None,
+            "possible": [],
+            "familiarity": None,
             "reason": "no such file",
         },
     ]
@@ -59,16 +77,17 @@ def test_json_is_text_whatever_bytes_a_name_has(capsys: pytest.CaptureFixture[st
 
 
 def test_nothing_is_still_csv_and_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert printed(capsys, "csv") == "path,label,probability,reason\n"
+    assert printed(capsys, "csv").startswith("path,label,probability,reason,")
     assert json.loads(printed(capsys, "json")) == []
 
 
 def test_the_table_shows_markup_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    text = printed(capsys, "table", GOOD, BAD)
+    text = printed(capsys, "table", GOOD, BAD, UNSURE)
     assert "p(sad)" in text
     assert "0.812" in text
     assert "[red]x" in text
     assert "unreadable" in text
+    assert "uncertain: happy or sad" in text
 
 
 def test_what_is_asked_for_is_kept(capsys: pytest.CaptureFixture[str]) -> None:

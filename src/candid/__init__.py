@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from candid.auditing.files import write_audit as write_audit
     from candid.auditing.result import Audit as Audit
     from candid.classifier import Classifier as Classifier
-    from candid.classifier import Prediction as Prediction
     from candid.classifier import load as load
     from candid.data import SplitOptions as SplitOptions
     from candid.errors import CandidError as CandidError
     from candid.evaluation.run import evaluate_run as evaluate
-    from candid.run_files import TrainOptions as TrainOptions
+    from candid.prediction import Prediction as Prediction
+    from candid.training import TrainOptions as TrainOptions
     from candid.training import train as train
 
 # Imported on first use (PEP 562): `import candid` costs nothing, and predicting never imports what
@@ -35,9 +35,9 @@ _PUBLIC = {
     "AuditOptions": ("candid.auditing.audit", "AuditOptions"),
     "CandidError": ("candid.errors", "CandidError"),
     "Classifier": ("candid.classifier", "Classifier"),
-    "Prediction": ("candid.classifier", "Prediction"),
+    "Prediction": ("candid.prediction", "Prediction"),
     "SplitOptions": ("candid.data", "SplitOptions"),
-    "TrainOptions": ("candid.run_files", "TrainOptions"),
+    "TrainOptions": ("candid.training", "TrainOptions"),
     "audit": ("candid.auditing.audit", "audit"),
     "evaluate": ("candid.evaluation.run", "evaluate_run"),
     "load": ("candid.classifier", "load"),

@@ -50,6 +50,13 @@ Backbone = Annotated[
     str | None,
     typer.Option(help="efficientnet-lite2 (the default), efficientnet-lite0, or an ONNX file."),
 ]
+Cost = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What a mistake costs, such as 'sad→happy=5' (or ->): sad ones called happy. Others "
+        "cost 1; may be repeated."
+    ),
+]
 Threshold = Annotated[
     float | None,
     typer.Option(help="Two classes: above it the alphabetically second one is predicted. [0.5]"),

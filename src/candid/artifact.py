@@ -1,8 +1,9 @@
 """A run on disk: a folder that is whole or absent, and checked before anything is made of it.
 
 candid.json      written last: format version, classes, contract, figures, hashes of the files
-model.onnx       uint8 (n, s, s, 3) RGB → probabilities, embedding, heat map
+model.onnx       uint8 (n, s, s, 3) RGB → probabilities, embedding, novelty, heat map
 golden.npz       a few inputs and what the model answered to them
+neighbours.npz   what it learnt from, to name similar photos
 split.csv  predictions.csv  history.csv  metrics.json  MODEL_CARD.md  tensorboard/  …
 decisions.csv    the person's decisions, as they were when they were applied; or absent
 """
@@ -19,12 +20,15 @@ from typing import Any, Final
 from candid.errors import ArtifactError, UsageError
 from candid.whole_folder import write_whole
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 MANIFEST: Final = "candid.json"
 MODEL: Final = "model.onnx"
 GOLDEN: Final = "golden.npz"
 SPLIT: Final = "split.csv"
 METRICS: Final = "metrics.json"
+PREDICTIONS: Final = "predictions.csv"
+#: The photos it learnt from, to name similar ones.
+NEIGHBOURS: Final = "neighbours.npz"
 #: What a person decided about the photos; there only where somebody did.
 DECISIONS: Final = "decisions.csv"
 #: What a run can't do without.

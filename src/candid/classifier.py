@@ -5,57 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, overload
+from typing import TYPE_CHECKING, Any, Final, Self, overload
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
+from candid.abstention import Abstention
 from candid.artifact import MODEL, find_run, read_manifest
+from candid.decision_rule import DecisionRule
 from candid.errors import ArtifactError, ImageError, UsageError
 from candid.images import PixelContract, decode, read_file
 from candid.images.fit import fit_square
+from candid.model import Model, Outputs, first_line
+from candid.prediction import Prediction
+
+if TYPE_CHECKING:
+    from candid.explaining import Explanation
+    from candid.explaining.explaining import Explainer
 
 Source = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 
 _BATCH: Final = 16
-_AT_ONCE: Final = 2  # pictures in one call of the runtime: more are no faster and take memory
 _GOLDEN_TOLERANCE: Final = 1e-3
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a classifier says of one image.
-
-    Attributes:
-        source: The path as it was given; empty for bytes and arrays.
-        label: The class, or None where the image could not be read.
-        probability: Two classes: of the alphabetically second one. More: of ``label``.
-        probabilities: Of each class.
-        reason: Why there is no label, in one line; else None.
-    """
-
-    source: str
-    label: str | None
-    probability: float | None
-    probabilities: dict[str, float]
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What the model answers to n images.
-
-    Attributes:
-        probabilities: float32 ``(n, k)``.
-        embedding: float32 ``(n, d)``.
-    """
-
-    probabilities: NDArray[np.float32]
-    embedding: NDArray[np.float32]
 
 
 class Classifier:
@@ -64,17 +38,25 @@ class Classifier:
     Attributes:
         classes: Names of the classes, in alphabetical order.
         contract: How bytes become pixels.
-        threshold: Two classes: above it the second class is predicted.
+        rule: How a class is chosen.
+        abstention: When it says that it does not know; None where it can't.
+        run_folder: Where it was loaded from; None where it was not.
         manifest: Everything that ``candid.json`` says.
 
     Example:
         >>> classifier = candid.load("runs/latest")  # doctest: +SKIP
-        >>> classifier.predict("photo.jpg").label  # doctest: +SKIP
+        >>> classifier.predict("photo.jpg").answer  # doctest: +SKIP
         'happy'
     """
 
     def __init__(
-        self, model: bytes, classes: Sequence[str], contract: PixelContract, threshold: float = 0.5
+        self,
+        model: bytes,
+        classes: Sequence[str],
+        contract: PixelContract,
+        *,
+        rule: DecisionRule | None = None,
+        abstention: Abstention | None = None,
     ) -> None:
         """Start the runtime.
 
@@ -82,33 +64,26 @@ class Classifier:
             model: A serialised ONNX graph as `candid.recipes.Trained` describes it.
             classes: Names of the classes.
             contract: How bytes become pixels.
-            threshold: Two classes: above it the second class is predicted.
+            rule: How a class is chosen; by default the likeliest.
+            abstention: When it says that it does not know.
 
         Raises:
             ArtifactError: The runtime refuses the graph, or its outputs don't fit the classes.
         """
         self.classes = tuple(classes)
         self.contract = contract
-        self.threshold = threshold
+        self.rule = rule or DecisionRule()
+        self._model = Model(model, classes, contract)
+        self.abstention = abstention if self._model.has_novelty else None
+        self.run_folder: Path | None = None
         self.manifest: dict[str, Any] = {}
-        self._session = _start(model)
-        inputs = {given.name: given.shape[1:] for given in self._session.get_inputs()}
-        outputs = {output.name: output.shape for output in self._session.get_outputs()}
-        size = contract.size_px
-        if inputs != {"image": [size, size, 3]}:
-            raise ArtifactError(
-                f"{MODEL} does not take images of {size}×{size} pixels; its inputs are {inputs}. "
-                "Restore the file or train again."
-            )
-        if outputs.get("probabilities", [None])[-1] != len(self.classes):
-            raise ArtifactError(
-                f"{MODEL} does not answer with {len(self.classes)} probabilities; its outputs are "
-                f"{outputs}. Restore the file or train again."
-            )
-        if "embedding" not in outputs:
-            raise ArtifactError(f"{MODEL} gives no embedding. Restore the file or train again.")
 
-    def with_threshold(self, threshold: float) -> Classifier:
+    @property
+    def threshold(self) -> float:
+        """Two classes: above it the second class is chosen."""
+        return self.rule.threshold
+
+    def with_threshold(self, threshold: float) -> Self:
         """The same classifier with another threshold, 0 to 1, for the second of two classes.
 
         Raises:
@@ -119,57 +94,71 @@ class Classifier:
                 f"a threshold is for two classes; this model has {len(self.classes)}: "
                 f"{', '.join(self.classes)}."
             )
-        if not 0 <= threshold <= 1:
-            raise UsageError(f"the threshold is a probability from 0 to 1. Received: {threshold}.")
-        other = object.__new__(Classifier)
-        other.__dict__ |= self.__dict__ | {"threshold": threshold}
+        return self.with_rule(DecisionRule(threshold))
+
+    def with_rule(self, rule: DecisionRule) -> Self:
+        """The same classifier with another way to choose a class.
+
+        Raises:
+            UsageError: It does not fit the classes.
+        """
+        rule.require_fits(self.classes)
+        return self._with(rule=rule)
+
+    def with_coverage(self, coverage: float) -> Self:
+        """The same classifier with other sets of possible classes.
+
+        Args:
+            coverage: How often they are to hold the true class, between 0 and 1.
+
+        Raises:
+            UsageError: It is not between 0 and 1, or this classifier can't abstain.
+        """
+        if self.abstention is None:
+            raise UsageError(
+                "this model can't say which classes are possible: too few photos were held out "
+                "when it was trained. Train again on more photos."
+            )
+        return self._with(abstention=self.abstention.with_coverage(coverage))
+
+    def _with(self, **changed: object) -> Self:
+        other = object.__new__(type(self))
+        other.__dict__ |= self.__dict__ | changed
         return other
 
     @overload
-    def predict(self, source: Source) -> Prediction: ...
+    def predict(self, source: Source, *, explain: bool = False) -> Prediction: ...
     @overload
-    def predict(self, source: list[Source] | tuple[Source, ...]) -> list[Prediction]: ...
     def predict(
-        self, source: Source | list[Source] | tuple[Source, ...]
+        self, source: list[Source] | tuple[Source, ...], *, explain: bool = False
+    ) -> list[Prediction]: ...
+    def predict(
+        self, source: Source | list[Source] | tuple[Source, ...], *, explain: bool = False
     ) -> Prediction | list[Prediction]:
         """Predict one image, or several.
 
         Args:
             source: A path, a file's bytes, or a picture as uint8 ``(h, w, 3)`` RGB (not OpenCV's
                 BGR) of any size; or a list of those.
+            explain: Whether to say what each answer rests on.
 
         Returns:
             A prediction for each; one that can't be read has a reason and no label.
         """
         if isinstance(source, (str, os.PathLike, bytes, np.ndarray)):
-            return next(self.stream([source]))
-        return list(self.stream(source))
+            return next(self.stream([source], explain=explain))
+        return list(self.stream(source, explain=explain))
 
-    def stream(self, sources: Iterable[Source]) -> Iterator[Prediction]:
+    def stream(self, sources: Iterable[Source], *, explain: bool = False) -> Iterator[Prediction]:
         """Predict one image after the other, in batches, with a bounded number in memory."""
         rest = iter(sources)
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             while batch := list(islice(rest, _BATCH)):
-                yield from self._predict_batch(batch, pool)
+                yield from self._predict_batch(batch, pool, explain)
 
-    def run(self, pixels: NDArray[np.uint8]) -> Outputs:
-        """Run the model on pixels.
-
-        Args:
-            pixels: uint8 ``(n, s, s, 3)`` RGB, as `candid.images.decode` gives them.
-
-        Returns:
-            What it answers.
-        """
-        names = ["probabilities", "embedding"]
-        answers = [
-            self._session.run(names, {"image": pixels[start : start + _AT_ONCE]})
-            for start in range(0, len(pixels), _AT_ONCE)
-        ]
-        probabilities, embedding = (
-            np.concatenate(columns) for columns in zip(*answers, strict=True)
-        )
-        return Outputs(probabilities, embedding)
+    def run(self, pixels: NDArray[np.uint8], *, with_heatmap: bool = False) -> Outputs:
+        """Run the model on pixels; see `candid.model.Model.run`."""
+        return self._model.run(pixels, with_heatmap=with_heatmap)
 
     def check_golden(self, file: Path) -> None:
         """Hold the model against the answers that it gave when it was written.
@@ -183,23 +172,31 @@ class Classifier:
             difference = float(np.abs(self.run(pixels).probabilities - expected).max())
         # zipfile, zlib and ONNX Runtime each have types of their own for a file that is not ours.
         except Exception as error:
-            raise ArtifactError(f"{file} can't be read ({_line(error)}); train again.") from error
+            raise ArtifactError(
+                f"{file} can't be read ({first_line(error)}); train again."
+            ) from error
         if not difference <= _GOLDEN_TOLERANCE:
             raise ArtifactError(
                 f"the model answers otherwise than when it was written, by {difference:.2g} "
                 f"where {_GOLDEN_TOLERANCE} is allowed; try another version of onnxruntime."
             )
 
-    def _predict_batch(self, batch: list[Source], pool: ThreadPoolExecutor) -> list[Prediction]:
-        pixels = list(pool.map(self._read, batch))
-        good = [p for p in pixels if not isinstance(p, ImageError)]
-        answers = iter(self.run(np.stack(good)).probabilities) if good else iter(())
-        return [
-            _failed(source, picture)
-            if isinstance(picture, ImageError)
-            else self._prediction(_name(source), next(answers))
-            for source, picture in zip(batch, pixels, strict=True)
+    def _predict_batch(
+        self, batch: list[Source], pool: ThreadPoolExecutor, explain: bool
+    ) -> list[Prediction]:
+        pictures = list(pool.map(self._read, batch))
+        good = [place for place, p in enumerate(pictures) if not isinstance(p, ImageError)]
+        predictions = [
+            Prediction(_name(source), None, None, {}, str(picture))
+            for source, picture in zip(batch, pictures, strict=True)
         ]
+        if good:
+            pixels = np.stack([p for p in pictures if not isinstance(p, ImageError)])
+            names = [_name(batch[place]) for place in good]
+            answers = self._answer(names, pixels, explain)
+            for place, prediction in zip(good, answers, strict=True):
+                predictions[place] = prediction
+        return predictions
 
     def _read(self, source: Source) -> NDArray[np.uint8] | ImageError:
         if isinstance(source, np.ndarray):
@@ -215,14 +212,46 @@ class Classifier:
         except ImageError as error:
             return error
 
-    def _prediction(self, source: str, probabilities: NDArray[np.float32]) -> Prediction:
-        by_class = dict(zip(self.classes, map(float, probabilities), strict=True))
-        if len(self.classes) == 2:
-            first, second = self.classes
-            label = second if by_class[second] > self.threshold else first
-            return Prediction(source, label, by_class[second], by_class)
-        label = self.classes[int(probabilities.argmax())]
-        return Prediction(source, label, by_class[label], by_class)
+    def _answer(
+        self, names: list[str], pixels: NDArray[np.uint8], explain: bool
+    ) -> Iterator[Prediction]:
+        outputs = self.run(pixels, with_heatmap=explain)
+        chosen = self.rule.decide(outputs.probabilities, self.classes)
+        judged = self._judge(outputs, chosen)
+        explanations: Sequence[Explanation | None] = [None] * len(names)
+        if explain:
+            explanations = self._explainer.explain(pixels, outputs, chosen, run=self.run)
+        for place, (name, number) in enumerate(zip(names, chosen, strict=True)):
+            by_class = dict(
+                zip(self.classes, map(float, outputs.probabilities[place]), strict=True)
+            )
+            label = self.classes[number]
+            shown = by_class[self.classes[1] if len(self.classes) == 2 else label]
+            yield Prediction(
+                name, label, shown, by_class, explanation=explanations[place], **judged[place]
+            )
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        from candid.explaining.explaining import Explainer  # predicting does not need it
+
+        return Explainer(self.run_folder)
+
+    def _judge(self, outputs: Outputs, chosen: NDArray[np.int64]) -> list[dict[str, Any]]:
+        """Verdict, possible classes and familiarity of each image, as `Prediction` names them."""
+        if self.abstention is None or outputs.novelty is None:
+            return [{}] * len(chosen)
+        possible = self.abstention.possible(outputs.probabilities)
+        familiarity = self.abstention.familiarity(outputs.novelty)
+        verdicts = self.abstention.verdicts(possible, familiarity, chosen)
+        return [
+            {
+                "verdict": verdict,
+                "possible": tuple(np.array(self.classes, object)[row]),
+                "familiarity": float(share),
+            }
+            for verdict, row, share in zip(verdicts, possible, familiarity, strict=True)
+        ]
 
 
 def load(folder: str | Path = "runs/latest") -> Classifier:
@@ -243,31 +272,19 @@ def load(folder: str | Path = "runs/latest") -> Classifier:
         pixels = manifest["pixels"]
         contract = PixelContract(int(pixels["size_px"]), pixels["fit"])
         classes = [str(name) for name in manifest["classes"]]
-        threshold = float(manifest["threshold"])
+        rule = DecisionRule.from_json(manifest["rule"])
+        rule.require_fits(classes)
+        known = manifest["abstention"]
+        abstention = None if known is None else Abstention.from_json(known, len(classes))
     except (KeyError, TypeError, ValueError, UsageError) as error:
         raise ArtifactError(f"{run}/candid.json is incomplete: {error!r}; train again.") from error
-    classifier = Classifier((run / MODEL).read_bytes(), classes, contract, threshold)
+    classifier = Classifier(
+        (run / MODEL).read_bytes(), classes, contract, rule=rule, abstention=abstention
+    )
     classifier.manifest = manifest
+    classifier.run_folder = run
     return classifier
-
-
-def _start(model: bytes) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised; nothing is printed beside it
-    try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    # ONNX Runtime's errors have no common type: some derive from RuntimeError, some from Exception.
-    except Exception as error:
-        raise ArtifactError(f"{MODEL} does not load ({_line(error)}); train again.") from error
-
-
-def _line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _name(source: Source) -> str:
     return os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
-
-
-def _failed(source: Source, error: ImageError) -> Prediction:
-    return Prediction(_name(source), None, None, {}, str(error))

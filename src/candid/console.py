@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import typer
 
 from candid.errors import UsageError
+
+#: Exit code: it ran, and there is something to look at, such as a bad file.
+FOUND_SOMETHING: Final = 1
 
 
 def write_text(file: Path, text: str) -> None:

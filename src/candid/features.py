@@ -1,9 +1,10 @@
 """What Candid sees in each photo: an embedding and a thumbnail, computed once a content.
 
-    bytes ─ decode ─▶ pixels ─┬─ backbone ─▶ embedding   (n, d) float32, in memory
-                              └─ shrink ───▶ thumbnail   64×64 grey, in the cache until asked for
+    bytes ─ decode ─▶ pixels ─┬─ backbone ──▶ embedding   (n, d) float32, in memory
+                              ├─ colours_of ▶ colours     (n, c) float32, in memory
+                              └─ shrink ────▶ thumbnail   64×64 grey, in the cache until asked for
 
-Both go into the cache under the photo's content, so a second run reads no photo again.
+All go into the cache under the photo's content, so a second run reads no photo again.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from candid.cache import Cache
 from candid.catalog import Catalog, Skipped
+from candid.colours import NUM_COLOURS, colours_of
 from candid.errors import CandidError, ImageError
 from candid.images import PixelContract, decode, read_file
 from candid.progress import Progress, Silent
@@ -52,11 +54,13 @@ class Features:
         catalog: The photos that could be read; the others are among its ``skipped``.
         embeddings: float32 ``(n, d)``, a row a photo, in the catalog's order.
         thumbnails: Gives the thumbnails of some contents.
+        colours: float32 ``(n, c)``, brightness and colour of each; see `candid.colours`.
     """
 
     catalog: Catalog
     embeddings: NDArray[np.float32]
     thumbnails: Thumbnails
+    colours: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -98,48 +102,88 @@ def look(
     Returns:
         The features of the photos that gave pixels.
     """
-    kinds = f"embedding:{contract.key}:{embedder.fingerprint[:24]}", f"thumbnail:{contract.key}"
+    kinds = _Kinds.of(contract, embedder)
     files = {photo.content: catalog.file(photo) for photo in catalog.photos}
     contents = list(files)
     known = _known(cache, kinds, contents)
     missing = [content for content in contents if content not in known]
     reasons: dict[str, str] = {}
-    thumbnails: dict[str, bytes] = {}
+    fresh: dict[str, _Seen] = {}
     if missing:
         with (progress or Silent()).step("Looking at the photos", len(missing)) as advance:
             try:
-                for seen in _look_at({c: files[c] for c in missing}, embedder, contract):
-                    thumbnails |= seen.thumbnails
-                    known |= seen.embeddings
-                    reasons |= seen.reasons
-                    advance(len(seen.embeddings) + len(seen.reasons))
-                    if len(thumbnails) >= _KEEP_EVERY:
-                        _keep(cache, kinds, known, thumbnails)
+                for batch in _look_at({c: files[c] for c in missing}, embedder, contract):
+                    fresh |= batch.seen
+                    known |= {c: (seen.embedding, seen.colours) for c, seen in batch.seen.items()}
+                    reasons |= batch.reasons
+                    advance(len(batch.seen) + len(batch.reasons))
+                    if len(fresh) >= _KEEP_EVERY:
+                        _keep(cache, kinds, fresh)
             finally:  # Ctrl-C or an error: what was seen by then is kept
-                _keep(cache, kinds, known, thumbnails)
-    return _gather(catalog, known, reasons, Thumbnails(cache, kinds[1]))
+                _keep(cache, kinds, fresh)
+    return _gather(catalog, known, reasons, Thumbnails(cache, kinds.thumbnail))
 
 
-def _keep(
-    cache: Cache,
-    kinds: tuple[str, str],
-    known: dict[str, NDArray[np.float32]],
-    thumbnails: dict[str, bytes],
-) -> None:
-    """Write what is new into the cache; the embedding last, as it says that both are there."""
-    cache.put(kinds[1], thumbnails.items())
-    cache.put(kinds[0], [(content, known[content].tobytes()) for content in thumbnails])
-    thumbnails.clear()
+@dataclass(frozen=True)
+class _Kinds:
+    """Under which names the cache keeps what was seen."""
+
+    embedding: str
+    thumbnail: str
+    colours: str
+
+    @classmethod
+    def of(cls, contract: PixelContract, embedder: Embeds) -> _Kinds:
+        return cls(
+            f"embedding:{contract.key}:{embedder.fingerprint[:24]}",
+            f"thumbnail:{contract.key}",
+            f"colours:{contract.key}",
+        )
 
 
-def _known(
-    cache: Cache, kinds: tuple[str, str], contents: list[str]
-) -> dict[str, NDArray[np.float32]]:
-    """Embeddings of the contents whose thumbnail is there too."""
-    embeddings = {c: np.frombuffer(v, np.float32) for c, v in cache.get(kinds[0], contents)}
+@dataclass(frozen=True)
+class _Seen:
+    embedding: NDArray[np.float32]
+    colours: NDArray[np.float32]
+    thumbnail: bytes
+
+
+@dataclass(frozen=True)
+class _Batch:
+    seen: dict[str, _Seen]
+    reasons: dict[str, str]
+
+
+_Known = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+
+def _keep(cache: Cache, kinds: _Kinds, fresh: dict[str, _Seen]) -> None:
+    """Write what is new into the cache; the embedding last, as it says that all are there."""
+    cache.put(kinds.thumbnail, [(content, seen.thumbnail) for content, seen in fresh.items()])
+    cache.put(kinds.colours, [(content, seen.colours.tobytes()) for content, seen in fresh.items()])
+    cache.put(
+        kinds.embedding, [(content, seen.embedding.tobytes()) for content, seen in fresh.items()]
+    )
+    fresh.clear()
+
+
+def _known(cache: Cache, kinds: _Kinds, contents: list[str]) -> _Known:
+    """Embeddings and colours of the contents whose thumbnail is there too."""
+    embeddings = {c: np.frombuffer(v, np.float32) for c, v in cache.get(kinds.embedding, contents)}
+    colours = {
+        content: np.frombuffer(value, np.float32)
+        for content, value in cache.get(kinds.colours, contents)
+        if len(value) == NUM_COLOURS * 4
+    }
     size = THUMBNAIL_PX * THUMBNAIL_PX
-    whole = {content for content, value in cache.get(kinds[1], contents) if len(value) == size}
-    return {content: row for content, row in embeddings.items() if content in whole}
+    whole = {
+        content for content, value in cache.get(kinds.thumbnail, contents) if len(value) == size
+    }
+    return {
+        content: (row, colours[content])
+        for content, row in embeddings.items()
+        if content in whole and content in colours
+    }
 
 
 def shrink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -151,14 +195,7 @@ def shrink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-@dataclass(frozen=True)
-class _Seen:
-    embeddings: dict[str, NDArray[np.float32]]
-    thumbnails: dict[str, bytes]
-    reasons: dict[str, str]
-
-
-def _look_at(files: dict[str, Path], embedder: Embeds, contract: PixelContract) -> Iterator[_Seen]:
+def _look_at(files: dict[str, Path], embedder: Embeds, contract: PixelContract) -> Iterator[_Batch]:
     """Decode and embed in threads.
 
     Each thread takes a few photos all the way, with one thread in the embedder: on two cores that
@@ -168,7 +205,7 @@ def _look_at(files: dict[str, Path], embedder: Embeds, contract: PixelContract) 
     chunks = iter(lambda: list(islice(items, _CHUNK)), [])
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
 
-        def begin(count: int) -> list[Future[_Seen]]:
+        def begin(count: int) -> list[Future[_Batch]]:
             return [
                 pool.submit(_look_at_some, dict(chunk), embedder, contract)
                 for chunk in islice(chunks, count)
@@ -183,7 +220,7 @@ def _look_at(files: dict[str, Path], embedder: Embeds, contract: PixelContract) 
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _look_at_some(files: dict[str, Path], embedder: Embeds, contract: PixelContract) -> _Seen:
+def _look_at_some(files: dict[str, Path], embedder: Embeds, contract: PixelContract) -> _Batch:
     pixels: dict[str, NDArray[np.uint8]] = {}
     reasons: dict[str, str] = {}
     for content, file in files.items():
@@ -195,17 +232,17 @@ def _look_at_some(files: dict[str, Path], embedder: Embeds, contract: PixelContr
         except ImageError as error:
             reasons[content] = str(error)
     if not pixels:
-        return _Seen({}, {}, reasons)
+        return _Batch({}, reasons)
     rows = embedder.embed(np.stack(list(pixels.values())))
-    thumbnails = {content: shrink(picture).tobytes() for content, picture in pixels.items()}
-    return _Seen(dict(zip(pixels, rows, strict=True)), thumbnails, reasons)
+    seen = {
+        content: _Seen(row, colours_of(picture), shrink(picture).tobytes())
+        for (content, picture), row in zip(pixels.items(), rows, strict=True)
+    }
+    return _Batch(seen, reasons)
 
 
 def _gather(
-    catalog: Catalog,
-    known: dict[str, NDArray[np.float32]],
-    reasons: dict[str, str],
-    thumbnails: Thumbnails,
+    catalog: Catalog, known: _Known, reasons: dict[str, str], thumbnails: Thumbnails
 ) -> Features:
     unreadable = [
         Skipped(photo.path, reasons[photo.content])
@@ -214,5 +251,6 @@ def _gather(
     ]
     readable = catalog.without(unreadable)
     rows = [known[photo.content] for photo in readable.photos]
-    embeddings = np.stack(rows) if rows else np.empty((0, 0), np.float32)
-    return Features(readable, embeddings, thumbnails)
+    embeddings = np.stack([row for row, _ in rows]) if rows else np.empty((0, 0), np.float32)
+    colours = np.stack([row for _, row in rows]) if rows else np.empty((0, NUM_COLOURS), np.float32)
+    return Features(readable, embeddings, thumbnails, colours)

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from candid.catalog import find_images
-from candid.classifier import Classifier, Prediction, Source
+from candid.classifier import Classifier, Source
 from candid.errors import UsageError
+from candid.prediction import Prediction
 
 STDIN = "-"
 
@@ -33,12 +34,15 @@ def expand(paths: Sequence[str]) -> list[str]:
     return found
 
 
-def predict_all(classifier: Classifier, paths: Iterable[str]) -> Iterator[Prediction]:
+def predict_all(
+    classifier: Classifier, paths: Iterable[str], *, explain: bool = False
+) -> Iterator[Prediction]:
     """Predict files one after the other; ``-`` reads a file's bytes from standard input.
 
     Args:
         classifier: What predicts.
         paths: From `expand`.
+        explain: Whether to say what each answer rests on.
 
     Yields:
         A prediction a path, in order.
@@ -50,7 +54,7 @@ def predict_all(classifier: Classifier, paths: Iterable[str]) -> Iterator[Predic
             names.append(path)
             yield sys.stdin.buffer.read() if path == STDIN else path
 
-    for place, prediction in enumerate(classifier.stream(sources())):
+    for place, prediction in enumerate(classifier.stream(sources(), explain=explain)):
         yield replace(prediction, source=names[place])
 
 

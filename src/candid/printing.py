@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from candid.classifier import Prediction
+from candid.prediction import Prediction
 
 Form = Literal["table", "csv", "json"]
 
@@ -35,7 +35,8 @@ def print_predictions(
     Args:
         predictions: Consumed one by one.
         classes: Names of the classes.
-        form: ``table`` for a terminal; ``csv`` with the columns path, label, probability, reason;
+        form: ``table`` for a terminal; ``csv`` with the columns path, label, probability, reason,
+            answer, possible (separated by ``|``) and familiarity;
             ``json`` with the probability of each class too.
         keep: Whether they are returned as well.
     """
@@ -69,24 +70,17 @@ class _Counter:
 def _print_csv(predictions: Iterable[Prediction], classes: Sequence[str]) -> None:
     del classes
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("path", "label", "probability", "reason"))
+    writer.writerow(("path", "label", "probability", "reason", "answer", "possible", "familiarity"))
     for p in predictions:
         probability = "" if p.probability is None else f"{p.probability:.6f}"
-        writer.writerow((p.source, p.label or "", probability, p.reason or ""))
+        familiarity = "" if p.familiarity is None else f"{p.familiarity:.6f}"
+        told = (p.source, p.label or "", probability, p.reason or "", p.answer)
+        writer.writerow((*told, "|".join(p.possible), familiarity))
 
 
 def _print_json(predictions: Iterable[Prediction], classes: Sequence[str]) -> None:
     del classes
-    rows = [
-        {
-            "path": p.source,
-            "label": p.label,
-            "probability": p.probability,
-            "probabilities": p.probabilities,
-            "reason": p.reason,
-        }
-        for p in predictions
-    ]
+    rows = [p.to_json() for p in predictions]
     text = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
     # What of a file name is not UTF-8 becomes an escape, which JSON reads as what it was.
     sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
@@ -99,11 +93,11 @@ def _print_table(predictions: Iterable[Prediction], classes: Sequence[str]) -> N
 
     second = f"p({classes[1]})" if len(classes) == 2 else "probability"
     table = Table(box=None, header_style="bold")
-    for title in ("photo", "label", second, ""):
+    for title in ("photo", "answer", second, ""):
         table.add_column(Text(title))
     for p in predictions:
         probability = "" if p.probability is None else f"{p.probability:.3f}"
         # Text, not markup: a file may be named [red].
-        cells = (p.source, p.label or "unreadable", probability, p.reason or "")
+        cells = (p.source, p.answer, probability, p.reason or "")
         table.add_row(*(Text(cell) for cell in cells))
     Console().print(table)

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from candid.classifier import Prediction
 from candid.errors import DependencyError
 from candid.images import PixelContract, decode, read_file
 from candid.predicting import STDIN
+from candid.prediction import Prediction
 
 _SHOWN_PX = 512
 
@@ -70,7 +70,7 @@ def _draw(plt: Any, path: str, prediction: Prediction) -> Any:
     axes.set_axis_off()
     shares = ", ".join(f"{name} {value:.2f}" for name, value in prediction.probabilities.items())
     # No mathtext: a class may be named $x$.
-    axes.set_title(f"{prediction.label}\n{shares}", parse_math=False, wrap=True)
+    axes.set_title(f"{prediction.answer}\n{shares}", parse_math=False, wrap=True)
     figure.tight_layout()
     return figure
 
@@ -78,10 +78,14 @@ def _draw(plt: Any, path: str, prediction: Prediction) -> Any:
 def _save(figure: Any, path: str) -> Path:
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=100)
-    stem, number = f"{Path(path).stem}-predicted", 1
-    file = Path(f"{stem}.png")
+    return write_beside(image.getvalue(), f"{Path(path).stem}-predicted")
+
+
+def write_beside(png: bytes, stem: str) -> Path:
+    """Write a picture into the working folder, under the first name that is free."""
+    number, file = 1, Path(f"{stem}.png")
     while file.exists():
         number += 1
         file = Path(f"{stem}-{number}.png")
-    file.write_bytes(image.getvalue())
+    file.write_bytes(png)
     return file

@@ -15,6 +15,7 @@ from candid.auditing.properties import PixelProperties, Properties
 from candid.auditing.result import Audit, Checked, ClassCount
 from candid.cache import Cache
 from candid.catalog import Catalog, Photo
+from candid.colours import NUM_COLOURS
 from candid.duplicates import Groups
 from candid.features import Features, Thumbnails
 
@@ -81,7 +82,8 @@ def make_evidence(
         embeddings = (3 * axes + noise).astype(np.float32)
     catalog = Catalog(Path("/made-up"), classes, tuple(photos), ())
     with Cache(None) as cache:
-        features = Features(catalog, embeddings, Thumbnails(cache, "none"))
+        colours = np.zeros((len(photos), NUM_COLOURS), np.float32)
+        features = Features(catalog, embeddings, Thumbnails(cache, "none"), colours)
     groups = Groups(np.array(range(len(labels)) if pictures is None else pictures, np.int64), ())
     rows = properties or [PROPERTIES] * len(labels)
     known = {photo.content: row for photo, row in zip(photos, rows, strict=True)}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from pages.parsed import Page
 
 from candid.auditing.finding import Bar, Chart, Finding, Item, Outcome
 from candid.auditing.page import write_page
@@ -28,7 +27,6 @@ from candid.auditing.page_view import (
     verdict,
 )
 from candid.auditing.result import Audit, Checked, ClassCount
-from candid.auditing.thumbnails import file_previews, make_thumbnails
 from candid.errors import DependencyError
 from candid.showable import show_text
 
@@ -43,42 +41,6 @@ from .pages import (
     small_audit,
     suspects,
 )
-
-_EMPTY = {"meta", "img", "input", "br", "wbr", "link", "hr"}
-
-
-class Page(HTMLParser):
-    """Collects elements, and checks that each is closed in order."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in _EMPTY:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] not in ("script", "style"):
-            self.text += data
-
-    @property
-    def words(self) -> str:
-        return " ".join(self.text.split())
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def page_of(audit: Audit) -> Page:
@@ -383,55 +345,6 @@ def test_the_policy_lets_only_the_pages_own_script_run() -> None:
     assert "default-src 'none'; img-src data:;" in policy
     assert re.search(r"script-src 'sha256-[A-Za-z0-9+/]{43}='", policy)
     assert "unsafe" not in policy
-
-
-def test_thumbnails_are_made_once_a_file() -> None:
-    asked: list[str] = []
-
-    def previews(path: str, /) -> bytes | None:
-        asked.append(path)
-        return draw(path)
-
-    made = make_thumbnails(["a", "b", "a", "broken"], previews)
-    assert sorted(asked) == ["a", "b", "broken"]
-    assert set(made) == {"a", "b"}
-    assert (made["a"].width_px, made["a"].height_px) == (160, 120)
-    assert made["a"].source.startswith("data:image/jpeg;base64,")
-
-
-def test_bytes_that_are_no_picture_are_not_embedded() -> None:
-    bmp = bytes(cv2.imencode(".bmp", np.zeros((4, 4, 3), np.uint8))[1])
-    given = {"svg": b"<svg onload='alert(1)'/>", "bmp": bmp, "empty": b""}
-    assert make_thumbnails(given, given.get) == {}
-
-
-def test_a_file_becomes_a_small_jpeg_of_its_own_shape(tmp_path: Path) -> None:
-    pixels = np.full((300, 600, 3), (0, 0, 255), np.uint8)
-    (tmp_path / "red.png").write_bytes(bytes(cv2.imencode(".png", pixels)[1]))
-    data = file_previews(tmp_path)("red.png")
-    assert data is not None
-    small = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    assert small.shape == (80, 160, 3)
-    assert np.abs(small.reshape(-1, 3).mean(axis=0) - (0, 0, 255)).max() < 5
-
-
-def test_a_file_that_breaks_off_shows_what_there_is(tmp_path: Path) -> None:
-    whole = bytes(
-        cv2.imencode(
-            ".jpg",
-            cv2.resize(
-                np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8), (300, 300)
-            ),
-        )[1]
-    )
-    (tmp_path / "part.jpg").write_bytes(whole[: len(whole) // 2])
-    assert file_previews(tmp_path)("part.jpg") is not None
-
-
-@pytest.mark.parametrize("name", ["missing.jpg", "text.jpg", "", "a\0b"])
-def test_a_file_that_gives_nothing_has_no_preview(tmp_path: Path, name: str) -> None:
-    (tmp_path / "text.jpg").write_text("no picture")
-    assert file_previews(tmp_path)(name) is None
 
 
 def test_without_jinja_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,10 +20,9 @@ from candid.decisions import Decision, to_csv
 from candid.demo import SampleSet
 from candid.errors import ArtifactError, DataError, UsageError
 from candid.evaluation.run import evaluate_run
-from candid.run_files import TrainOptions
 from candid.split import Row
 from candid.split_file import read_csv
-from candid.training import Run, train
+from candid.training import Run, TrainOptions, train
 
 StateOf = Callable[[Path], dict[str, tuple[str, int]]]
 OPTIONS = TrainOptions(backbone="efficientnet-lite0")
@@ -211,7 +210,7 @@ class TestMeasuringAgain:
     def test_gives_the_same_figures(self, decided: Run) -> None:
         measured = evaluate_run(decided.folder)
         assert measured.evaluation.to_json() == decided.evaluation.to_json()
-        assert measured.evaluation.kfold_accuracy is not None
+        assert measured.evaluation.kfold is not None
         assert measured.notes == ()
 
     def test_sees_test_images_with_the_labels_that_were_decided(

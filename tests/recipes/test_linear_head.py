@@ -62,7 +62,7 @@ class TestTheSolutionIsScikitLearns:
         self, num_classes: int, per_class: int, num_features: int
     ) -> None:
         data = photos(num_classes=num_classes, per_class=per_class, num_features=num_features)
-        head, _ = fit_head(data)
+        head = fit_head(data).head
         expected, _, _ = reference(data, head.strength)
         np.testing.assert_allclose(head.probabilities(data.embeddings), expected, atol=2e-3)
 
@@ -72,7 +72,7 @@ class TestTheSolutionIsScikitLearns:
         # As it comes, the fit ends where the probabilities no longer move.
         monkeypatch.setattr(linear_head, "_FINAL_TOLERANCE", 1e-6)
         data = photos(num_classes=num_classes, per_class=per_class, num_features=num_features)
-        head, _ = fit_head(data)
+        head = fit_head(data).head
         _, expected, scale = reference(data, head.strength)
         ours = head.kernel * scale
         ours = ours[1:] - ours[:1] if num_classes == 2 else ours - ours.mean(axis=0)
@@ -81,7 +81,7 @@ class TestTheSolutionIsScikitLearns:
 
 def test_each_tried_strength_is_measured_on_images_that_its_heads_did_not_see() -> None:
     data = noise(num_units=80, copies=2)
-    _, trials = fit_head(data)
+    trials = fit_head(data).trials
     assert [trial.strength for trial in trials] == list(STRENGTHS[: len(trials)])
     # heads that had seen them would know every one, for there are 60 features for 64 units
     assert all(trial.accuracy < 0.7 for trial in trials)
@@ -89,44 +89,45 @@ def test_each_tried_strength_is_measured_on_images_that_its_heads_did_not_see() 
 
 
 def test_noise_is_regularised_more_strongly_than_signal() -> None:
-    of_noise, _ = fit_head(noise(num_units=80, copies=1))
-    of_signal, _ = fit_head(photos(num_classes=2, per_class=60, apart=0.6))
+    of_noise = fit_head(noise(num_units=80, copies=1)).head
+    of_signal = fit_head(photos(num_classes=2, per_class=60, apart=0.6)).head
     assert of_noise.strength == min(STRENGTHS)
     assert of_signal.strength > of_noise.strength
 
 
 def test_the_strength_of_the_least_held_out_loss_is_taken() -> None:
-    head, trials = fit_head(photos(num_classes=4, per_class=30))
+    fitted = fit_head(photos(num_classes=4, per_class=30))
+    head, trials = fitted.head, fitted.trials
     best = min(trials, key=lambda trial: trial.log_loss)
     assert head.strength == best.strength
 
 
 def test_probabilities_sum_to_one_however_far_the_embedding_is() -> None:
     data = photos(num_classes=4, per_class=10)
-    head, _ = fit_head(data)
+    head = fit_head(data).head
     answers = head.probabilities(data.embeddings * np.float32(1e4))
     assert answers.dtype == np.float32
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
 
 
 def test_rows_of_two_classes_are_opposite() -> None:
-    head, _ = fit_head(photos(num_classes=2, per_class=20))
+    head = fit_head(photos(num_classes=2, per_class=20)).head
     np.testing.assert_allclose(head.kernel[0], -head.kernel[1], atol=1e-6)
 
 
 def test_features_that_never_vary_have_no_say() -> None:
     data = photos(num_classes=2, per_class=20)
     constant = np.full((len(data.labels), 1), 7.0, np.float32)
-    head, _ = fit_head(replace(data, embeddings=np.hstack([data.embeddings, constant])))
+    head = fit_head(replace(data, embeddings=np.hstack([data.embeddings, constant]))).head
     assert np.isfinite(head.kernel).all()
-    plain, _ = fit_head(data)
+    plain = fit_head(data).head
     np.testing.assert_allclose(head.kernel[:, :-1], plain.kernel, rtol=0.1, atol=0.05)
 
 
 def test_embeddings_that_are_all_alike_give_the_share_of_each_class() -> None:
     labels = np.array([0] * 30 + [1] * 10)
     data = Labelled(np.ones((40, 5), np.float32), labels, np.arange(40), list(map(str, labels)), 2)
-    head, _ = fit_head(replace(data, keys=[f"k{i}" for i in range(40)]))
+    head = fit_head(replace(data, keys=[f"k{i}" for i in range(40)])).head
     np.testing.assert_allclose(head.probabilities(data.embeddings)[:, 1], 0.25, atol=0.01)
 
 
@@ -213,7 +214,8 @@ class TestTooFewImages:
 
     def test_a_head_is_fitted_all_the_same(self) -> None:
         data = photos(num_classes=2, per_class=6).take(np.array([0, 6]))
-        head, trials = fit_head(data)
+        fitted = fit_head(data)
+        head, trials = fitted.head, fitted.trials
         assert trials == ()
         assert head.probabilities(data.embeddings).argmax(axis=1).tolist() == [0, 1]
 

@@ -12,7 +12,8 @@ from candid.backbones.embedder import Embedder
 from candid.errors import SplitError
 from candid.images import PixelContract
 from candid.recipes import Trained, transfer
-from candid.recipes.linear_head import Labelled, LinearHead, fit_head
+from candid.recipes.abstaining_head import AbstainingHead
+from candid.recipes.linear_head import Labelled, fit_head
 
 BACKBONE = get("efficientnet-lite0")
 CONTRACT = PixelContract(BACKBONE.size_px)
@@ -35,7 +36,7 @@ def data(pixels: np.ndarray, embedder: Embedder) -> Labelled:
 
 
 @pytest.fixture(scope="module")
-def made(data: Labelled) -> tuple[Trained, LinearHead]:
+def made(data: Labelled) -> tuple[Trained, AbstainingHead]:
     return transfer.train(BACKBONE, data, classes=("bright", "dark"), contract=CONTRACT)
 
 
@@ -46,28 +47,32 @@ def answers(trained: Trained, pixels: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def test_the_graph_answers_what_backbone_and_head_answer(
-    made: tuple[Trained, LinearHead], data: Labelled, pixels: np.ndarray
+    made: tuple[Trained, AbstainingHead], data: Labelled, pixels: np.ndarray
 ) -> None:
     trained, head = made
     given = answers(trained, pixels)
     np.testing.assert_allclose(given["embedding"], data.embeddings, atol=1e-3)
     np.testing.assert_allclose(
-        given["probabilities"], head.probabilities(data.embeddings), atol=1e-4
+        given["probabilities"], head.head.probabilities(data.embeddings), atol=1e-4
+    )
+    assert head.novelty is not None
+    np.testing.assert_allclose(
+        given["novelty"], head.novelty.scores(data.embeddings), rtol=2e-2, atol=2e-2
     )
 
 
 def test_the_heat_map_adds_up_to_the_scores(
-    made: tuple[Trained, LinearHead], data: Labelled, pixels: np.ndarray
+    made: tuple[Trained, AbstainingHead], data: Labelled, pixels: np.ndarray
 ) -> None:
     trained, head = made
-    scores = data.embeddings @ head.kernel.T + head.bias
+    scores = head.head.scores(data.embeddings)
     heat = answers(trained, pixels)["heatmap"]
     assert heat.shape[:2] == (12, 2)
     np.testing.assert_allclose(heat.mean(axis=(2, 3)), scores, atol=2e-3)
 
 
 def test_the_graph_is_valid_and_takes_any_number_of_pictures(
-    made: tuple[Trained, LinearHead], pixels: np.ndarray
+    made: tuple[Trained, AbstainingHead], pixels: np.ndarray
 ) -> None:
     trained, _ = made
     onnx.checker.check_model(onnx.load_from_string(trained.model), full_check=True)
@@ -75,25 +80,27 @@ def test_the_graph_is_valid_and_takes_any_number_of_pictures(
     np.testing.assert_allclose(alone, answers(trained, pixels)["probabilities"][:1], atol=1e-5)
 
 
-def test_it_tells_what_it_was_taught(made: tuple[Trained, LinearHead], pixels: np.ndarray) -> None:
+def test_it_tells_what_it_was_taught(
+    made: tuple[Trained, AbstainingHead], pixels: np.ndarray
+) -> None:
     predicted = answers(made[0], pixels)["probabilities"].argmax(axis=1)
     assert predicted.tolist() == [0] * 6 + [1] * 6
 
 
 def test_the_same_seed_gives_the_same_bytes(
-    made: tuple[Trained, LinearHead], data: Labelled
+    made: tuple[Trained, AbstainingHead], data: Labelled
 ) -> None:
     again, _ = transfer.train(BACKBONE, data, classes=("bright", "dark"), contract=CONTRACT)
     assert again == made[0]
 
 
 def test_what_was_tried_and_chosen_is_told(
-    made: tuple[Trained, LinearHead], data: Labelled
+    made: tuple[Trained, AbstainingHead], data: Labelled
 ) -> None:
     trained, head = made
-    _, trials = fit_head(data)
+    trials = fit_head(data).trials
     assert [row["strength"] for row in trained.history] == [trial.strength for trial in trials]
-    assert trained.settings["strength"] == head.strength
+    assert trained.settings["strength"] == head.raw.strength
     assert trained.settings["backbone"] == BACKBONE.name
     assert trained.settings["num_images"] == 12
     assert trained.complete

@@ -17,9 +17,9 @@ from candid.artifact import DECISIONS
 from candid.auditing.compare import AUDIT_JSON, Change
 from candid.auditing.page import write_page
 from candid.auditing.result import Audit
-from candid.auditing.thumbnails import file_previews
 from candid.decisions import Decision, to_csv
 from candid.errors import UsageError
+from candid.pages import file_previews
 from candid.run_folder import require_outside
 from candid.whole_folder import write_whole
 

@@ -43,7 +43,7 @@ def take_tour(folder: Path, *, seed: int, num_images: int, progress: Progress) -
     yield "What was planted, and what Candid made of it"
     yield from (f"  {line}" for line in _findings(sample, prepared, run))
     yield ""
-    yield run.evaluation.to_text()
+    yield run.to_text()
     yield ""
     yield from _predictions(folder, run.classifier)
     yield ""

@@ -9,20 +9,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.artifact import DECISIONS, GOLDEN, SPLIT, find_run
 from candid.cache import Cache, default_folder
+from candid.calibration import with_temperature
 from candid.catalog import Catalog, Photo, scan
-from candid.classifier import Classifier, load
-from candid.data import labelled, see
-from candid.decisions import Applied, Decision, apply_decisions, read_decisions
+from candid.classifier import Classifier
+from candid.data import see
 from candid.duplicates import find_duplicates
 from candid.errors import DataError, DependencyError
-from candid.evaluation.figures import Figure
-from candid.evaluation.report import Evaluation, evaluate
+from candid.evaluation.abstained import measure_abstention
+from candid.evaluation.assessing import Ground, Learnt, assess, measure_predictions
+from candid.evaluation.calibration import measure_calibration
+from candid.evaluation.evaluation import Evaluation
+from candid.evaluation.opened import OpenedRun, open_run
+from candid.evaluation.predictions import Predictions
+from candid.evaluation.text import write_text
 from candid.features import Features
 from candid.progress import Progress, Silent
-from candid.split import Split
-from candid.split_file import read_csv
+from candid.recipes.abstaining_head import Answers
 
 _SEEN_PARTS = ("train", "val")
 
@@ -35,21 +38,9 @@ class Measured:
     notes: tuple[str, ...]
     of: str = "Test part"
 
-
-@dataclass(frozen=True)
-class _Run:
-    classifier: Classifier
-    dealt: Split
-    trained_on: Path
-    decisions: tuple[Decision, ...]
-
-    def scan(self) -> Applied:
-        """Its folder as it is now, seen as the run saw it: by the same decisions."""
-        catalog = scan(self.trained_on)
-        # a class may be gone by now to which photos were relabelled
-        classes = {*catalog.classes, *self.classifier.classes} if self.decisions else ()
-        known = replace(catalog, classes=tuple(sorted(classes)) or catalog.classes)
-        return apply_decisions(known, self.decisions)
+    def to_text(self) -> str:
+        """For a terminal."""
+        return write_text(self.evaluation, self.of)
 
 
 def evaluate_run(
@@ -76,70 +67,55 @@ def evaluate_run(
         ArtifactError: The run is not whole.
         DataError: The folder is gone, changed, or has other classes.
     """
-    folder = find_run(run)
-    classifier = load(folder)
-    classifier.check_golden(folder / GOLDEN)
+    opened = open_run(run)
     if threshold is not None:
-        classifier = classifier.with_threshold(threshold)
-    decided = classifier.manifest.get("decisions") is not None
-    opened = _Run(
-        classifier,
-        read_csv(folder / SPLIT),
-        Path(classifier.manifest["data"]["folder"]),
-        read_decisions(folder / DECISIONS) if decided else (),
-    )
+        opened = replace(opened, classifier=opened.classifier.with_threshold(threshold))
+    progress = progress or Silent()
     if data is None or Path(data).expanduser().resolve() == opened.trained_on:
-        return _own_test_part(opened, progress or Silent())
-    return _other_folder(opened, Path(data), progress or Silent())
+        return measure_own(opened, progress)
+    return _measure_other(opened, Path(data), progress)
 
 
-def _own_test_part(run: _Run, progress: Progress) -> Measured:
+def measure_own(run: OpenedRun, progress: Progress) -> Measured:
+    """Measure a run on the folder that it was trained on."""
     classifier, folder = run.classifier, run.trained_on
-    wanted = {row.content: row for row in run.dealt.rows if row.part == "test"}
     applied = run.scan()
-    catalog = applied.catalog
-    photos = [photo for photo in catalog.photos if photo.content in wanted]
-    missing = wanted.keys() - {photo.content for photo in photos}
+    known = {row.content: row for row in run.dealt.rows if row.part}
+    photos = tuple(photo for photo in applied.catalog.photos if photo.content in known)
+    catalog = replace(applied.catalog, photos=photos)
+    tested = [photo for photo in photos if known[photo.content].part == "test"]
+    wanted = {content for content, row in known.items() if row.part == "test"}
+    missing = wanted - {photo.content for photo in tested}
     notes = list(applied.notes)
     if missing:
-        gone = ", ".join(sorted(wanted[content].path for content in missing))
+        gone = ", ".join(sorted(known[content].path for content in missing))
         notes.append(f"{len(missing)} test images are gone or changed and not measured: {gone}.")
-    if not photos:
+    if not tested:
         raise DataError(f"{folder} holds none of the run's test images; name the folder of photos.")
-    _require_known(sorted({photo.label for photo in photos}), classifier, folder)
-    _, groups = np.unique([wanted[photo.content].group for photo in photos], return_inverse=True)
-    measured = _measure(classifier, catalog, photos, groups.astype(np.int64), progress)
-    notes.extend(measured.notes)
+    _require_known(sorted({photo.label for photo in tested}), classifier, folder)
+    answered = _answer(run, catalog, tested, progress)
+    notes.extend(answered.notes)
+    learnt = Learnt(run.temperature, classifier.abstention, run.strength)
     try:
-        kfold = _kfold(classifier, run.dealt, catalog, progress)
+        features = _see(classifier, catalog, Cache(default_folder()), progress)
     except DependencyError as error:
-        kfold = None
-        notes.append(f"the cross-validated figure was not measured again: {error}")
-    return Measured(measured.evaluation.with_kfold(kfold), tuple(notes))
+        notes.append(f"only the test part was measured again: {error}")
+        named = [known[photo.content].group for photo in answered.photos]
+        groups = np.unique(named, return_inverse=True)[1]
+        evaluation = _measure(classifier, answered, groups.astype(np.int64), run.temperature)
+        return Measured(evaluation, tuple(notes))
+    read = {photo.content for photo in features.catalog.photos}
+    rows = [
+        replace(known[photo.content], path=photo.path, label=photo.label)
+        for photo in features.catalog.photos
+    ]
+    ground = Ground(features, replace(run.dealt, rows=tuple(rows)), classifier.rule, run.seed)
+    kept = np.array([photo.content in read for photo in answered.photos], bool)
+    assessed = assess(ground, answered.take(kept), learnt, progress=progress)
+    return Measured(assessed.evaluation, tuple(notes))
 
 
-def _kfold(
-    classifier: Classifier, dealt: Split, catalog: Catalog, progress: Progress
-) -> Figure | None:
-    """Cross-validate again, from the cached embeddings, on the groups of the run's split."""
-    if classifier.manifest["recipe"] != "transfer":
-        return None
-    from candid.recipes.linear_head import cross_validate
-    from candid.training import kfold_figure
-
-    features = _see(classifier, catalog, Cache(default_folder()), progress)
-    parts = {row.content: row for row in dealt.rows if row.part}
-    kept = [i for i, photo in enumerate(features.catalog.photos) if photo.content in parts]
-    photos = tuple(features.catalog.photos[place] for place in kept)
-    placed = Features(
-        replace(features.catalog, photos=photos), features.embeddings[kept], features.thumbnails
-    )
-    data = labelled(placed, [parts[photo.content] for photo in photos])
-    seed = int(classifier.manifest["settings"]["seed"])
-    return kfold_figure(cross_validate(data, seed=seed), data)
-
-
-def _other_folder(run: _Run, folder: Path, progress: Progress) -> Measured:
+def _measure_other(run: OpenedRun, folder: Path, progress: Progress) -> Measured:
     """Measure photos as they lie there: the run's decisions are about its own folder's."""
     classifier = run.classifier
     catalog = scan(folder, to_train=False)
@@ -152,13 +128,14 @@ def _other_folder(run: _Run, folder: Path, progress: Progress) -> Measured:
         notes.append(f"{left_out} images are left out: the model was trained on them or on a copy.")
     if not photos:
         raise DataError(f"{folder} holds nothing that the model was not trained on.")
-    numbers = np.array([groups.get(photo.content, -1 - i) for i, photo in enumerate(photos)])
-    measured = _measure(classifier, catalog, photos, numbers, progress)
-    return Measured(measured.evaluation, (*notes, *measured.notes), str(catalog.folder))
+    answered = _answer(run, catalog, photos, progress)
+    numbers = np.array([groups.get(p.content, -1 - i) for i, p in enumerate(answered.photos)])
+    evaluation = _measure(classifier, answered, numbers.astype(np.int64), run.temperature)
+    return Measured(evaluation, (*notes, *answered.notes), str(catalog.folder))
 
 
 def _copies_of_seen(
-    run: _Run, seen: set[str], catalog: Catalog, progress: Progress
+    run: OpenedRun, seen: set[str], catalog: Catalog, progress: Progress
 ) -> tuple[set[str], dict[str, int], list[str]]:
     """Contents that show a picture which was trained on, and the groups among all."""
     cache = Cache(default_folder())
@@ -172,6 +149,7 @@ def _copies_of_seen(
         replace(new.catalog, photos=photos, skipped=()),
         np.concatenate([new.embeddings, old.embeddings]),
         new.thumbnails,
+        np.concatenate([new.colours, old.colours]),
     )
     groups = find_duplicates(both, progress=progress).of_photo
     tainted = {int(g) for photo, g in zip(photos, groups, strict=True) if photo.content in seen}
@@ -184,31 +162,76 @@ def _see(classifier: Classifier, catalog: Catalog, cache: Cache, progress: Progr
     return see(catalog, backbone=how["backbone"], fit=how["fit"], cache=cache, progress=progress)
 
 
-def _measure(
-    classifier: Classifier,
-    catalog: Catalog,
-    photos: list[Photo],
-    groups: NDArray[np.int64],
-    progress: Progress,
-) -> Measured:
-    """Predict by the artifact's own graph, measure what could be read, and name what could not."""
-    rows, places, notes = [], [], []
+@dataclass(frozen=True)
+class _Answered:
+    """What the artifact's own graph says of the photos that could be read."""
+
+    photos: tuple[Photo, ...]
+    answers: Answers
+    notes: tuple[str, ...]
+
+    def take(self, kept: NDArray[np.bool_]) -> Answers:
+        """The answers of some of them."""
+        said = self.answers
+        return Answers(
+            said.probabilities[kept],
+            said.raw[kept],
+            None if said.possible is None else said.possible[kept],
+            None if said.familiarity is None else said.familiarity[kept],
+        )
+
+
+def _answer(
+    run: OpenedRun, catalog: Catalog, photos: Sequence[Photo], progress: Progress
+) -> _Answered:
+    """Predict by the artifact's own graph, and name what could not be read."""
+    classifier, temperature = run.classifier, run.temperature
+    rows, read, notes = [], [], []
     with progress.step("Predicting", len(photos)) as advance:
         files = [catalog.file(photo) for photo in photos]
-        for place, prediction in enumerate(classifier.stream(files)):
+        for photo, prediction in zip(photos, classifier.stream(files), strict=True):
             if prediction.label is not None:
-                rows.append(list(prediction.probabilities.values()))
-                places.append(place)
+                rows.append(prediction)
+                read.append(photo)
             else:
-                notes.append(f"{photos[place].path} is left out: {prediction.reason}")
+                notes.append(f"{photo.path} is left out: {prediction.reason}")
             advance(1)
-    numbers = {name: i for i, name in enumerate(classifier.classes)}
-    truth = np.array([numbers[photos[place].label] for place in places], np.int64)
-    probabilities = np.array(rows, np.float32).reshape(-1, len(classifier.classes))
-    evaluation = evaluate(
-        classifier.classes, truth, probabilities, groups[places], threshold=classifier.threshold
+    classes = classifier.classes
+    probabilities = np.array([list(row.probabilities.values()) for row in rows], np.float32)
+    probabilities = probabilities.reshape(-1, len(classes))
+    possible, familiarity = None, None
+    if classifier.abstention is not None:
+        possible = np.array([[name in row.possible for name in classes] for row in rows], bool)
+        possible = possible.reshape(-1, len(classes))
+        familiarity = np.array([row.familiarity for row in rows], np.float32)
+    # Dividing by the inverse undoes what the graph has done.
+    raw = with_temperature(probabilities, 1 / temperature)
+    return _Answered(tuple(read), Answers(probabilities, raw, possible, familiarity), tuple(notes))
+
+
+def _measure(
+    classifier: Classifier, answered: _Answered, groups: NDArray[np.int64], temperature: float
+) -> Evaluation:
+    """Measure answers alone, with nothing beside them."""
+    classes = classifier.classes
+    numbers = {name: number for number, name in enumerate(classes)}
+    said = answered.answers
+    predictions = Predictions(
+        tuple(photo.path for photo in answered.photos),
+        np.array([numbers[photo.label] for photo in answered.photos], np.int64),
+        groups,
+        classifier.rule.decide(said.probabilities, classes),
+        said.probabilities,
+        said.raw,
+        said.possible,
+        said.familiarity,
     )
-    return Measured(evaluation, tuple(notes))
+    measures = measure_predictions(classes, predictions)
+    abstained = None
+    if classifier.abstention is not None:
+        abstained = measure_abstention(classes, predictions, classifier.abstention)
+    calibration = measure_calibration(classes, predictions, measures, temperature)
+    return Evaluation(measures, calibration=calibration, abstained=abstained)
 
 
 def _require_known(names: Sequence[str], classifier: Classifier, folder: Path) -> None:

@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -25,8 +25,11 @@ NUM_FOLDS: Final = 5
 _DEFAULT_STRENGTH = 10.0
 _SEARCH_TOLERANCE = 1e-3
 _FINAL_TOLERANCE = 1e-4
-_FEW_VALUES = 20_000_000  # of all embeddings: 80 MB
-_ENOUGH_HELD_OUT = 500  # images that tell one strength from the next; more folds add only time
+#: Of all embeddings (80 MB): with more, folds are fitted one after the other.
+FEW_VALUES: Final = 20_000_000
+_ENOUGH_TO_CHOOSE = 500  # images that tell one strength from the next; more folds add only time
+_ENOUGH_TO_JUDGE = 1000  # images that tell how far a head can be believed
+_NUM_TENTHS = 10
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,12 @@ class Labelled:
 
     def num_folds(self) -> int:
         """How many folds the smallest class allows, at most five; below 2 there is none."""
+        return min(NUM_FOLDS, self.fewest_units())
+
+    def fewest_units(self) -> int:
+        """How many units the class has that has the fewest."""
         pairs = np.unique(np.stack([self.labels, self.units]), axis=1)
-        units_by_class = np.bincount(pairs[0], minlength=self.num_classes)
-        return min(NUM_FOLDS, int(units_by_class.min()))
+        return int(np.bincount(pairs[0], minlength=self.num_classes).min())
 
 
 @dataclass(frozen=True)
@@ -77,9 +83,18 @@ class LinearHead:
     bias: Rows
     strength: float
 
+    def scores(self, embeddings: Rows) -> Rows:
+        """Scores, float32 ``(n, k)``, of embeddings, float32 ``(n, d)``."""
+        return np.asarray(embeddings @ self.kernel.T + self.bias, np.float32)
+
     def probabilities(self, embeddings: Rows) -> Rows:
         """Probabilities, float32 ``(n, k)``, of embeddings, float32 ``(n, d)``."""
-        return softmax(embeddings @ self.kernel.T + self.bias)
+        return softmax(self.scores(embeddings))
+
+    def divided_by(self, temperature: float) -> LinearHead:
+        """The same with all scores divided by a temperature."""
+        scale = np.float32(1 / temperature)
+        return replace(self, kernel=self.kernel * scale, bias=self.bias * scale)
 
 
 @dataclass(frozen=True)
@@ -97,15 +112,45 @@ class Trial:
     accuracy: float
 
 
-def fit_head(data: Labelled, *, seed: int = 0) -> tuple[LinearHead, tuple[Trial, ...]]:
+@dataclass(frozen=True)
+class HeldOut:
+    """What heads said of images that they did not see.
+
+    Attributes:
+        places: int64 ``(m,)``, which of the images.
+        probabilities: float32 ``(m, k)``, not calibrated.
+    """
+
+    places: NDArray[np.int64]
+    probabilities: Rows
+
+
+@dataclass(frozen=True)
+class HeadFit:
+    """A fitted head and how it came about.
+
+    Attributes:
+        head: The head.
+        trials: The strengths that were tried.
+        held_out: At the strength that was chosen; None where that was not asked for, or where a
+            class is too small for folds.
+    """
+
+    head: LinearHead
+    trials: tuple[Trial, ...]
+    held_out: HeldOut | None
+
+
+def fit_head(data: Labelled, *, seed: int = 0, with_held_out: bool = False) -> HeadFit:
     """Fit a head, its strength chosen by grouped cross-validation.
 
     Args:
         data: What to fit it on.
         seed: Deals the folds.
+        with_held_out: Whether to predict images that were held out, too.
 
     Returns:
-        The head, and the strengths that were tried.
+        The head, the strengths that were tried, and the held-out predictions.
     """
     with matrix_threads(data.embeddings.size):
         space = Space(data.embeddings)
@@ -122,7 +167,8 @@ def fit_head(data: Labelled, *, seed: int = 0) -> tuple[LinearHead, tuple[Trial,
             tolerance=_FINAL_TOLERANCE,
         )
         kernel, bias = space.to_embeddings(fitted)
-    return LinearHead(kernel, bias, best), trials
+        held_out = _hold_out(space, data, best, seed=seed) if with_held_out else None
+    return HeadFit(LinearHead(kernel, bias, best), trials, held_out)
 
 
 def cross_validate(data: Labelled, *, seed: int = 0) -> Rows | None:
@@ -145,11 +191,11 @@ def cross_validate(data: Labelled, *, seed: int = 0) -> Rows | None:
     probabilities = np.zeros((len(data.labels), data.num_classes), np.float32)
 
     def predict(fold: int) -> Rows:
-        head, _ = fit_head(data.take(np.flatnonzero(folds != fold)), seed=seed + 1)
-        return head.probabilities(data.embeddings[folds == fold])
+        fitted = fit_head(data.take(np.flatnonzero(folds != fold)), seed=seed + 1)
+        return fitted.head.probabilities(data.embeddings[folds == fold])
 
     # Each fold has copies of its rows, of which memory may not hold several.
-    at_once = os.cpu_count() if data.embeddings.size <= _FEW_VALUES else 1
+    at_once = os.cpu_count() if data.embeddings.size <= FEW_VALUES else 1
     with matrix_threads(0), ThreadPoolExecutor(at_once) as pool:
         for fold, predicted in enumerate(pool.map(predict, range(num_folds))):
             probabilities[folds == fold] = predicted
@@ -204,6 +250,7 @@ def _predict_fold(
     *,
     start: NDArray[np.float64] | None,
     learn_from: NDArray[np.bool_] | None = None,
+    tolerance: float = _SEARCH_TOLERANCE,
 ) -> tuple[NDArray[np.float64], Rows]:
     """Fit on what is not held out; what was fitted, and the probabilities of what is held out."""
     weights = ~held_out if learn_from is None else ~held_out & learn_from
@@ -214,7 +261,7 @@ def _predict_fold(
         strength,
         num_classes=data.num_classes,
         start=start,
-        tolerance=_SEARCH_TOLERANCE,
+        tolerance=tolerance,
     )
     return fitted, softmax(scores_of(space.rows[held_out], fitted))
 
@@ -230,8 +277,7 @@ def _try_strengths(space: Space, data: Labelled, *, seed: int) -> tuple[Trial, .
     num_folds = data.num_folds()
     if num_folds < 2:
         return ()
-    folds = deal_folds(data.labels, data.units, data.keys, num_folds=num_folds, seed=seed)
-    used = min(num_folds, math.ceil(_ENOUGH_HELD_OUT * num_folds / len(folds)))
+    folds, used = _deal(data, num_folds, _ENOUGH_TO_CHOOSE, seed=seed)
     held = np.flatnonzero(folds < used)
     starts: list[NDArray[np.float64] | None] = [None] * used
     trials: list[Trial] = []
@@ -246,6 +292,34 @@ def _try_strengths(space: Space, data: Labelled, *, seed: int) -> tuple[Trial, .
         if len(trials) > 1 and trials[-1].log_loss > trials[-2].log_loss:
             break
     return tuple(trials)
+
+
+def _hold_out(space: Space, data: Labelled, strength: float, *, seed: int) -> HeldOut | None:
+    """What heads as like the final one as may be say of images that they did not see.
+
+    They learn from nine tenths of the images, and are fitted as exactly as the final one: heads
+    that know less, or that stopped early, are less sure than it is.
+    """
+    num_folds = min(_NUM_TENTHS, data.fewest_units())
+    if num_folds < 2:
+        return None
+    folds, used = _deal(data, num_folds, _ENOUGH_TO_JUDGE, seed=seed)
+    held_out = np.zeros((len(data.labels), data.num_classes), np.float32)
+    for fold in range(used):
+        here = folds == fold
+        _, held_out[here] = _predict_fold(
+            space, data, here, strength, start=None, tolerance=_FINAL_TOLERANCE
+        )
+    held = np.flatnonzero(folds < used)
+    return HeldOut(held, held_out[held])
+
+
+def _deal(
+    data: Labelled, num_folds: int, enough: int, *, seed: int
+) -> tuple[NDArray[np.int64], int]:
+    """Folds, int64 ``(n,)``, and how many of them hold enough images."""
+    folds = deal_folds(data.labels, data.units, data.keys, num_folds=num_folds, seed=seed)
+    return folds, min(num_folds, math.ceil(enough * num_folds / len(folds)))
 
 
 def _trial(strength: float, probabilities: Rows, labels: NDArray[np.int64]) -> Trial:

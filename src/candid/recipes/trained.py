@@ -15,8 +15,9 @@ class Trained:
     Attributes:
         model: A serialised ONNX graph. Its input is ``image``, uint8 ``(n, s, s, 3)`` RGB; its
             outputs are ``probabilities``, float32 ``(n, k)``, a column a class, each row summing
-            to 1; ``embedding``, float32 ``(n, d)``; and, where the head is linear, ``heatmap``,
-            float32 ``(n, k, h, w)``, what each place adds to each class's score.
+            to 1, calibrated; ``embedding``, float32 ``(n, d)``; ``novelty``, float32 ``(n,)``, if
+            it can be told; and, where the head is linear, ``heatmap``, float32 ``(n, k, h, w)``,
+            what each place adds to each class's score.
         contract: How bytes become its input.
         history: A row an epoch, or a row a strength tried: what ``history.csv`` will hold.
         settings: What was chosen, for ``candid.json``; JSON values only.

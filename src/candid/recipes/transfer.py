@@ -14,11 +14,13 @@ import numpy as np
 from candid.backbones import Backbone
 from candid.errors import SplitError
 from candid.images import PixelContract
+from candid.novelty import Novelty
 from candid.packages import require_packages
-from candid.recipes.linear_head import Labelled, LinearHead, Trial, fit_head
+from candid.recipes.abstaining_head import AbstainingHead, fit_abstaining
+from candid.recipes.linear_head import Labelled, LinearHead, Trial
 from candid.recipes.trained import Trained
 
-_PACKAGES = ("onnx", "tensorboard", "threadpoolctl")
+_PACKAGES = ("jinja2", "onnx", "tensorboard", "threadpoolctl")
 
 
 def require() -> None:
@@ -37,7 +39,7 @@ def train(
     classes: Sequence[str],
     contract: PixelContract,
     seed: int = 0,
-) -> tuple[Trained, LinearHead]:
+) -> tuple[Trained, AbstainingHead]:
     """Fit a head on embeddings and write backbone and head as one graph.
 
     Args:
@@ -60,19 +62,20 @@ def train(
             f"there is no image of {', '.join(missing)} to learn from: too few different pictures. "
             "Add photos, 10 different ones a class at the least, or remove the class."
         )
-    head, trials = fit_head(data, seed=seed)
+    fitted = fit_abstaining(data, seed=seed)
     settings = {
         "backbone": backbone.name,
-        "strength": head.strength,
+        "strength": fitted.raw.strength,
+        "temperature": fitted.temperature,
         "fitted_on": ["train", "val"],
         "num_images": len(data.labels),
         "seed": seed,
     }
-    model = write_graph(backbone, head)
-    return Trained(model, contract, tuple(map(_history_row, trials)), settings), head
+    model = write_graph(backbone, fitted.head, fitted.novelty)
+    return Trained(model, contract, tuple(map(_history_row, fitted.trials)), settings), fitted
 
 
-def write_graph(backbone: Backbone, head: LinearHead) -> bytes:
+def write_graph(backbone: Backbone, head: LinearHead, novelty: Novelty | None = None) -> bytes:
     """Write a backbone with a head as one ONNX model, as `Trained` wants it."""
     from candid.backbones import build
     from candid.backbones.onnx_builder import GraphBuilder
@@ -82,6 +85,8 @@ def write_graph(backbone: Backbone, head: LinearHead) -> bytes:
     scores = graph.dense("embedding", head.kernel, head.bias, name="scores")
     probabilities = graph.node("Softmax", scores, output="probabilities", axis=1)
     graph.output(probabilities, np.float32, ("n", num_classes))
+    if novelty is not None:
+        graph.output(novelty.add_to(graph, "embedding"), np.float32, ("n",))
     if backbone.has_features:
         # The score is the mean over the places of this map: an exact class activation map
         # (Zhou et al., 2016), as pooling and head are both linear.

@@ -1,0 +1,158 @@
+"""Do the learning curve's forecasts come true?
+
+Of each folder, some photos are drawn, whole groups at a time, and what more of them would bring is
+forecast from those alone: of all classes, and of each class that the curve looks at. Then as many
+of the other photos as the forecast speaks of are added, and both models are measured on all that
+is left, weighted to the mix of classes of the first photos. Printed are, by the number of photos,
+the mean forecast, what happened on average, the mean interval, how often it held what happened,
+and by how many of the interval's standard deviations the forecast was off (root mean square; 1 is
+as wide as it has to be, less is wider). The shares leave as many photos to measure on as to learn
+from, as the interval is one for a measurement on so many.
+
+    python benchmarks/learning.py [FOLDER ...] [--shares 0.1 0.2 0.3 0.4] [--trials 10] [--classes]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.data import SplitOptions, labelled, prepare, split_prepared
+from candid.evaluation.learning_curve import Forecast, learn
+from candid.recipes.linear_head import Labelled, LinearHead, fit_head
+from candid.split import PARTS
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+SETS = tuple(SHARED / name for name in ("weather", "sign_digits"))
+HEADINGS = "photos  of       added  forecast  happened  interval            held     off  seconds"
+
+
+class Came(NamedTuple):
+    """A forecast and what happened."""
+
+    forecast: Forecast
+    happened: float
+
+    @property
+    def held(self) -> bool:
+        """Whether the interval held it."""
+        return self.forecast.gain.low <= self.happened <= self.forecast.gain.high
+
+    @property
+    def off(self) -> float:
+        """By how many standard deviations of the interval the forecast was off."""
+        gain = self.forecast.gain
+        return (self.happened - gain.value) / ((gain.high - gain.low) / 3.92)
+
+
+def main() -> None:
+    """Forecast, add, measure, and print how often the interval was right."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", type=Path, nargs="*", default=SETS)
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.1, 0.2, 0.3, 0.4])
+    parser.add_argument("--trials", type=int, default=10)
+    parser.add_argument("--classes", action="store_true", help="try single classes too (slower)")
+    arguments = parser.parse_args()
+    for folder in arguments.folders:
+        prepared = prepare(folder)
+        dealt = split_prepared(prepared, SplitOptions())
+        data = labelled(prepared.features, dealt.rows).take(dealt.places(*PARTS))
+        print(f"\n{folder.name}: {len(data.labels)} photos")
+        print(
+            "photos  of       added  forecast  happened  interval          held         off  seconds"
+        )
+        for share in arguments.shares:
+            measure(data, share, arguments.trials, by_class=arguments.classes)
+
+
+def measure(data: Labelled, share: float, num_trials: int, *, by_class: bool) -> None:
+    """Several trials with a share of the photos, and their lines of the table."""
+    came: list[Came] = []
+    seconds = []
+    size = 0
+    for trial in range(num_trials):
+        rng = np.random.default_rng(trial)
+        first = draw(data, np.arange(len(data.labels)), share, rng)
+        size = int(first.sum())
+        begin = data.take(np.flatnonzero(first))
+        head = fit_head(begin, seed=trial).head
+        started = time.perf_counter()
+        curve = learn(begin, seed=trial, strength=head.strength)
+        seconds.append(time.perf_counter() - started)
+        if curve is None:
+            print(f"{size:6}  too few photos of a class")
+            return
+        forecasts = curve.forecasts if by_class else curve.forecasts[:1]
+        came += [
+            Came(f, happened) for f in forecasts for happened in add(data, first, head, f, rng)
+        ]
+    print_line(size, "all", [row for row in came if row.forecast.label is None], seconds)
+    if by_class:
+        print_line(size, "a class", [row for row in came if row.forecast.label is not None], [])
+
+
+def draw(
+    data: Labelled, places: NDArray[np.int64], share: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Draw a share of some photos, class by class, whole groups at a time: bool ``(n,)``."""
+    drawn = np.zeros(len(data.labels), np.bool_)
+    for label in range(data.num_classes):
+        of_class = places[data.labels[places] == label]
+        units = rng.permutation(np.unique(data.units[of_class]))
+        sizes = np.cumsum(np.bincount(data.units[of_class])[units])
+        taken = units[: np.searchsorted(sizes, share * len(of_class)) + 1]
+        drawn[places[np.isin(data.units[places], taken)]] = True
+    return drawn
+
+
+def add(
+    data: Labelled,
+    first: NDArray[np.bool_],
+    head: LinearHead,
+    forecast: Forecast,
+    rng: np.random.Generator,
+) -> Iterator[float]:
+    """What adding the photos that a forecast speaks of brings on the others; nothing if too few."""
+    rest = np.flatnonzero(~first)
+    if forecast.label is not None:
+        rest = rest[data.labels[rest] == int(forecast.label)]
+    if forecast.num_more > len(rest) * 2 / 3:
+        return
+    added = draw(data, rest, forecast.num_more / len(rest), rng)
+    more = fit_head(data.take(np.flatnonzero(first | added))).head
+    left = np.flatnonzero(~first & ~added)
+    labels = data.labels[left]
+    rows = data.embeddings[left]
+    right = [h.probabilities(rows).argmax(axis=1) == labels for h in (more, head)]
+    mix = np.bincount(data.labels[first], minlength=data.num_classes) / first.sum()
+    weights = mix[labels] / np.bincount(labels, minlength=data.num_classes)[labels]
+    yield float(weights @ right[0] - weights @ right[1])
+
+
+def print_line(size: int, of: str, came: list[Came], seconds: list[float]) -> None:
+    """A line of the table, accuracies in points."""
+    if not came:
+        return
+    gains = [row.forecast.gain for row in came]
+    rows = [
+        (row.forecast.num_more, gain.value, row.happened, gain.low, gain.high)
+        for row, gain in zip(came, gains, strict=True)
+    ]
+    added, value, happened, low, high = np.mean(rows, axis=0)
+    held = f"{sum(row.held for row in came)} of {len(came)}"
+    off = np.sqrt(np.mean([row.off**2 for row in came]))
+    interval = f"{100 * low:+5.1f} to {100 * high:+5.1f}"
+    print(
+        f"{size:6}  {of:<7}  {added:5.0f}  {100 * value:+8.1f}  {100 * happened:+8.1f}  {interval}"
+        f"  {held:>10}  {off:6.2f}" + (f"  {np.median(seconds):7.2f}" if seconds else "")
+    )
+
+
+if __name__ == "__main__":
+    main()

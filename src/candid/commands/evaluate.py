@@ -1,0 +1,31 @@
+"""``candid evaluate``: a run measured again, or elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from candid.arguments import Threshold
+from candid.console import echo_json, warn
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")],
+    data: Annotated[
+        Path | None, typer.Argument(help="Another folder of the same classes to measure on.")
+    ] = None,
+    threshold: Threshold = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure RUN again, or on other photos."""
+    from candid.evaluation.run import evaluate_run
+    from candid.progress import for_terminal
+
+    measured = evaluate_run(run, data, threshold=threshold, progress=for_terminal())
+    warn(measured.notes)
+    if json:
+        echo_json(measured.evaluation.to_json())
+    else:
+        typer.echo(measured.to_text())

@@ -1,0 +1,66 @@
+"""``candid predict``: what is in photos."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from candid.arguments import Cost, Threshold
+from candid.console import FOUND_SOMETHING, say
+from candid.errors import UsageError
+from candid.options import decision_rule
+
+if TYPE_CHECKING:
+    from candid.printing import Form
+
+
+def predict(
+    paths: Annotated[
+        list[str], typer.Argument(help="Photos, folders, glob patterns, or - for a photo on stdin.")
+    ],
+    run: Annotated[Path, typer.Option(help="The run that predicts.")] = Path("runs/latest"),
+    threshold: Threshold = None,
+    cost: Cost = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(help="How often the possible classes hold the true one. [the run's: 0.9]"),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, a line a photo.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Show each photo with its label.")] = False,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Draw what in each photo spoke for its label."),
+    ] = False,
+) -> None:
+    """Say what is in photos."""
+    from candid.classifier import load
+    from candid.predicting import expand, predict_all
+    from candid.printing import print_predictions
+
+    if json and csv:
+        raise UsageError("--json and --csv exclude each other; choose one.")
+    classifier = load(run)
+    if threshold is not None or cost:
+        classifier = classifier.with_rule(decision_rule(threshold, cost))
+    if coverage is not None:
+        classifier = classifier.with_coverage(coverage)
+    inputs = expand(paths)
+    predictions = predict_all(classifier, inputs, explain=explain)
+    form: Form = "json" if json else "csv" if csv or not sys.stdout.isatty() else "table"
+    shown = print_predictions(predictions, classifier.classes, form=form, keep=show or explain)
+    if show:
+        from candid.showing import show_predictions
+
+        for picture in show_predictions(inputs, shown.predictions):
+            say(f"written to {picture}")
+    if explain:
+        from candid.explaining.drawing import draw_explanations
+
+        for line in draw_explanations(inputs, shown.predictions, classifier):
+            say(line)
+    if shown.num_failed:
+        raise typer.Exit(FOUND_SOMETHING)

@@ -1,0 +1,82 @@
+"""How well a classifier knows what it does not know, on images that it never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from candid.abstention import Abstention
+from candid.evaluation.figures import Figure, proportion
+from candid.evaluation.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class Abstained:
+    """What came of saying "uncertain" and "unknown".
+
+    Attributes:
+        wanted_coverage: How often the set of possible classes should hold the true one.
+        coverage: How often it did.
+        coverage_by_class: The same for the images of each class that has any.
+        num_classes: Mean size of the set.
+        sure: Share of the images that got one class without a doubt.
+        accuracy_when_sure: Share of those that are right; None where there are none.
+        wanted_false_alarms: How often a photo of a known kind may be called unknown.
+        false_alarms: How often it was.
+    """
+
+    wanted_coverage: float
+    coverage: Figure
+    coverage_by_class: Mapping[str, Figure]
+    num_classes: float
+    sure: Figure
+    accuracy_when_sure: Figure | None
+    wanted_false_alarms: float
+    false_alarms: Figure
+
+    def to_json(self) -> dict[str, object]:
+        """JSON values."""
+        return asdict(self)
+
+
+def measure_abstention(
+    classes: Sequence[str], predictions: Predictions, abstention: Abstention
+) -> Abstained | None:
+    """Measure what came of it.
+
+    Args:
+        classes: Names of the classes.
+        predictions: By models, and by thresholds, that saw none of these images.
+        abstention: What was wanted.
+
+    Returns:
+        The figures, or None where nothing was predicted with sets.
+    """
+    possible, familiarity = predictions.possible, predictions.familiarity
+    truth, groups = predictions.truth, predictions.groups
+    if possible is None or familiarity is None:
+        return None
+    covered = possible[np.arange(len(truth)), truth]
+    verdicts = np.array(abstention.verdicts(possible, familiarity, predictions.predicted))
+    sure = verdicts == "sure"
+    strange = familiarity <= abstention.false_alarms
+    whole = [proportion(hits, groups) for hits in (covered, sure, strange)]
+    coverage, share_sure, alarms = whole
+    if coverage is None or share_sure is None or alarms is None:
+        return None
+    by_class = {
+        name: proportion(covered[truth == number], groups[truth == number])
+        for number, name in enumerate(classes)
+    }
+    return Abstained(
+        abstention.coverage,
+        coverage,
+        {name: figure for name, figure in by_class.items() if figure is not None},
+        float(possible.sum(axis=1).mean()),
+        share_sure,
+        proportion((predictions.predicted == truth)[sure], groups[sure]),
+        abstention.false_alarms,
+        alarms,
+    )

@@ -1,0 +1,129 @@
+"""Scores of probabilities, for many weightings of the images at once.
+
+Each function takes weights, float64 ``(b, n)``, a row a weighting, and gives float64 ``(b,)``. With
+weights of 1 they are scikit-learn's values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.evaluation.figures import Figure, proportion
+
+NUM_BINS: Final = 10
+
+Weights = NDArray[np.float64]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Images of about the same confidence.
+
+    Attributes:
+        confidence: Their mean, 0 to 1.
+        accuracy: The share of them that is right.
+        count: How many there are.
+    """
+
+    confidence: float
+    accuracy: Figure
+    count: int
+
+    def to_json(self) -> dict[str, object]:
+        """JSON values."""
+        return asdict(self)
+
+
+def ratio(part: Values, whole: Values) -> Values:
+    """Divide, 0 where there is nothing to divide by."""
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+
+
+def counts(
+    truth: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int, weights: Weights
+) -> tuple[Values, Values, Values]:
+    """Right answers, true ones and claimed ones of each class, float64 ``(b, k)`` each."""
+    eye = np.eye(num_classes)
+    true, claimed = eye[truth], eye[predicted]
+    return weights @ (true * claimed), weights @ true, weights @ claimed
+
+
+def log_losses(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Values:
+    """The log loss of each image, in nats, float64 ``(n,)``."""
+    floor = np.finfo(np.float64).eps
+    of_truth = probabilities[np.arange(len(truth)), truth]
+    return np.asarray(-np.log(np.clip(of_truth, floor, 1 - floor)), np.float64)
+
+
+def brier_scores(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Values:
+    """The squared error of each image (Brier, 1950), float64 ``(n,)``.
+
+    Of two classes that of the second one, 0 to 1; of more the sum over the classes, 0 to 2.
+    """
+    errors = np.square(probabilities - np.eye(probabilities.shape[1])[truth]).sum(axis=1)
+    return np.asarray(errors / 2 if probabilities.shape[1] == 2 else errors, np.float64)
+
+
+def ranking(
+    positive: NDArray[np.bool_], scores: NDArray[np.float64], weights: Weights
+) -> tuple[Values, Values]:
+    """Area under the ROC curve and average precision of a ranking.
+
+    Args:
+        positive: bool ``(n,)``.
+        scores: float64 ``(n,)``; equal ones share their place.
+        weights: float64 ``(b, n)``.
+
+    Returns:
+        float64 ``(b,)`` each; NaN where there is no positive or (for the area) no negative image.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    hits = np.cumsum(weights[:, order] * positive[order], axis=1)[:, ends]
+    misses = np.cumsum(weights[:, order] * ~positive[order], axis=1)[:, ends]
+    new_hits, new_misses = np.diff(hits, prepend=0), np.diff(misses, prepend=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        area = (new_misses * (hits - new_hits / 2)).sum(axis=1) / (hits[:, -1] * misses[:, -1])
+        precision = ratio(hits, hits + misses)
+        average = (precision * new_hits).sum(axis=1) / hits[:, -1]
+    return np.asarray(area, np.float64), np.asarray(average, np.float64)
+
+
+def calibration_error(
+    truth: NDArray[np.int64], probabilities: NDArray[np.floating], weights: Weights
+) -> Values:
+    """Expected calibration error of the likeliest class (Guo et al., 2017), in bins of equal mass.
+
+    It is never below 0, and of few images above what it would be of many (Kumar et al., 2019).
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
+    total = np.zeros(len(weights))
+    for places in _bins(confidence):
+        total += np.abs(weights[:, places] @ (confidence[places] - right[places]))
+    return total / weights.sum(axis=1)
+
+
+def reliability_bins(
+    truth: NDArray[np.int64], probabilities: NDArray[np.floating], groups: NDArray[np.int64]
+) -> tuple[ReliabilityBin, ...]:
+    """The reliability diagram of the likeliest class, in bins of equal mass."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == truth
+    found = []
+    for places in _bins(confidence):
+        accuracy = proportion(right[places], groups[places])
+        if accuracy is not None:
+            found.append(ReliabilityBin(float(confidence[places].mean()), accuracy, len(places)))
+    return tuple(found)
+
+
+def _bins(confidence: Values) -> list[NDArray[np.int64]]:
+    """Places of images in bins of equal mass, from the least sure to the surest."""
+    parts = np.array_split(np.argsort(confidence, kind="stable"), NUM_BINS)
+    return [part for part in parts if len(part)]

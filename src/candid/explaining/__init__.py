@@ -1,0 +1,30 @@
+"""What an answer rests on: the places of the picture, and the most similar training photos.
+
+    heat map ──────── contrast ─┐
+    or the network ── occlude ──┴─▶ heat (h, w) ─▶ where, draw_overlay ─┐
+    embedding ─ Neighbours.search ─▶ similar photos ────────────────────┴─▶ picture_of
+
+`contrast` is exact and free, for a network whose head is linear; `occlude` asks any network some 80
+times.
+"""
+
+from candid.explaining.explanation import Explanation, Similar
+from candid.explaining.heat_map import Heat, contrast, where
+from candid.explaining.occlusion import occlude
+from candid.explaining.overlay import draw_overlay
+from candid.explaining.picture import picture_of
+from candid.explaining.similar import Neighbour, Neighbours, fit_neighbours
+
+__all__ = [
+    "Explanation",
+    "Heat",
+    "Neighbour",
+    "Neighbours",
+    "Similar",
+    "contrast",
+    "draw_overlay",
+    "fit_neighbours",
+    "occlude",
+    "picture_of",
+    "where",
+]

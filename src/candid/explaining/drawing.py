@@ -1,0 +1,84 @@
+"""Draws what answers rest on: a picture a photo, in the working folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.classifier import Classifier
+from candid.errors import ImageError
+from candid.explaining.explanation import Explanation, Similar
+from candid.explaining.picture import picture_of
+from candid.images import PixelContract, decode, preview, read_file
+from candid.predicting import STDIN
+from candid.prediction import Prediction
+from candid.showable import show_text
+from candid.showing import write_beside
+
+_SHOWN_PX = 640
+
+
+def draw_explanations(
+    paths: Sequence[str], predictions: Sequence[Prediction], classifier: Classifier
+) -> Iterator[str]:
+    """Draw each photo that was explained, and say it in words.
+
+    Args:
+        paths: The photos' files.
+        predictions: What was said of them, in the same order.
+        classifier: Who said it.
+
+    Yields:
+        Two lines a photo: the picture's file with what spoke for the answer, and the most similar
+        training photos.
+
+    Raises:
+        DependencyError: Matplotlib is not installed.
+    """
+    data = classifier.manifest.get("data")
+    folder = Path(str(data["folder"])) if isinstance(data, dict) else None
+    for path, prediction in zip(paths, predictions, strict=True):
+        explained = prediction.explanation
+        if explained is None:
+            continue
+        written = (
+            "" if path == STDIN else f"written to {_draw(path, prediction, folder, classifier)}"
+        )
+        spoke = f"{show_text(prediction.answer)}: what spoke for it is {explained.where}"
+        yield f"{show_text(path)}: {spoke}{'; ' if written else ''}{written}"
+        if explained.similar:
+            yield f"  most similar: {', '.join(map(_name, explained.similar))}"
+
+
+def _draw(path: str, prediction: Prediction, folder: Path | None, classifier: Classifier) -> Path:
+    # All that the network saw, in the shape that it saw it in.
+    contract = PixelContract(_SHOWN_PX, classifier.contract.fit)
+    pixels = decode(read_file(Path(path)), contract)
+    explained: Explanation | None = prediction.explanation
+    if explained is None:
+        raise ValueError("the prediction was not explained")
+    similar = [
+        (picture, _name(photo))
+        for photo in explained.similar
+        for picture in [_read(folder, photo)]
+        if picture is not None
+    ]
+    png = picture_of(pixels, explained.heat, prediction.answer, similar)
+    return write_beside(png, f"{Path(path).stem}-explained")
+
+
+def _read(folder: Path | None, photo: Similar) -> NDArray[np.uint8] | None:
+    """A training photo, or None where it is gone."""
+    if folder is None:
+        return None
+    try:
+        return preview(read_file(folder / photo.path), _SHOWN_PX)
+    except ImageError:
+        return None
+
+
+def _name(photo: Similar) -> str:
+    return f"{show_text(photo.path)} ({photo.similarity:.2f})"

@@ -1,0 +1,116 @@
+"""The graph of a run in ONNX Runtime: pixels in, numbers out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from candid.artifact import MODEL
+from candid.errors import ArtifactError
+from candid.images import PixelContract
+
+_AT_ONCE: Final = 2  # pictures in one call of the runtime: more are no faster and take memory
+_ALWAYS = ("probabilities", "embedding")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the model answers to n images.
+
+    Attributes:
+        probabilities: float32 ``(n, k)``, calibrated.
+        embedding: float32 ``(n, d)``.
+        novelty: float32 ``(n,)``, how unlike the training photos each is; None where the graph does
+            not say.
+        heatmap: float32 ``(n, k, h, w)``, what each place adds to each score; None where the graph
+            has none, or where it was not asked for.
+    """
+
+    probabilities: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    novelty: NDArray[np.float32] | None = None
+    heatmap: NDArray[np.float32] | None = None
+
+
+class Model:
+    """A graph that `candid.recipes.Trained` describes, checked and ready to run.
+
+    Attributes:
+        has_novelty: Whether it says how unlike the training photos an image is.
+        has_heatmap: Whether it says what each place adds to each score.
+    """
+
+    def __init__(self, model: bytes, classes: Sequence[str], contract: PixelContract) -> None:
+        """Start the runtime.
+
+        Args:
+            model: The serialised graph.
+            classes: Names of the classes.
+            contract: How bytes become pixels.
+
+        Raises:
+            ArtifactError: The runtime refuses the graph, or its outputs don't fit the classes.
+        """
+        self._session = _start(model)
+        inputs = {given.name: given.shape[1:] for given in self._session.get_inputs()}
+        outputs = {output.name: output.shape for output in self._session.get_outputs()}
+        _require_fits(inputs, outputs, len(classes), contract.size_px)
+        self.has_novelty = "novelty" in outputs
+        self.has_heatmap = "heatmap" in outputs
+
+    def run(self, pixels: NDArray[np.uint8], *, with_heatmap: bool = False) -> Outputs:
+        """Run the graph.
+
+        Args:
+            pixels: uint8 ``(n, s, s, 3)`` RGB, as `candid.images.decode` gives them; n from 1.
+            with_heatmap: Whether the heat map is wanted, where there is one; the same pass has it.
+
+        Returns:
+            What it answers.
+        """
+        names = [*_ALWAYS, *(["novelty"] if self.has_novelty else [])]
+        names += ["heatmap"] if with_heatmap and self.has_heatmap else []
+        answers = [
+            self._session.run(names, {"image": pixels[start : start + _AT_ONCE]})
+            for start in range(0, len(pixels), _AT_ONCE)
+        ]
+        columns = [np.concatenate(rows) for rows in zip(*answers, strict=True)]
+        return Outputs(**dict(zip(names, columns, strict=True)))
+
+
+def _require_fits(
+    inputs: dict[str, object], outputs: dict[str, list[object]], num_classes: int, size_px: int
+) -> None:
+    remedy = "Restore the file or train again."
+    if inputs != {"image": [size_px, size_px, 3]}:
+        raise ArtifactError(
+            f"{MODEL} does not take images of {size_px}×{size_px} pixels; its inputs are {inputs}. "
+            f"{remedy}"
+        )
+    if outputs.get("probabilities", [None])[-1] != num_classes:
+        raise ArtifactError(
+            f"{MODEL} does not answer with {num_classes} probabilities; its outputs are {outputs}. "
+            f"{remedy}"
+        )
+    if "embedding" not in outputs:
+        raise ArtifactError(f"{MODEL} gives no embedding. {remedy}")
+
+
+def _start(model: bytes) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised; nothing is printed beside it
+    try:
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # ONNX Runtime's errors have no common type: some derive from RuntimeError, some from Exception.
+    except Exception as error:
+        raise ArtifactError(f"{MODEL} does not load ({first_line(error)}); train again.") from error
+
+
+def first_line(error: Exception) -> str:
+    """What an error of another library says, in one line."""
+    return (str(error) or type(error).__name__).splitlines()[0]

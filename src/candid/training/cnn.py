@@ -1,0 +1,127 @@
+"""A run of the recipe ``cnn``."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.data import Prepared
+from candid.evaluation.assessing import Ground, Learnt, assess
+from candid.evaluation.figures import proportion
+from candid.evaluation.leak_tax import LeakTax
+from candid.evaluation.unpaired import unpaired_tax
+from candid.images import decode, read_file
+from candid.model import Model, Outputs
+from candid.progress import Progress
+from candid.recipes import Trained, cnn
+from candid.recipes.abstaining_head import Answers
+from candid.recipes.finishing import finish
+from candid.split import PARTS, Split
+from candid.training.options import TrainOptions
+from candid.training.random_split import deal_at_random
+from candid.training.result import Result
+
+_AT_ONCE = 16  # decoded pictures in memory
+
+
+def train_cnn(
+    prepared: Prepared, dealt: Split, options: TrainOptions, folder: Path, progress: Progress
+) -> Result:
+    """Train the network on the train part, calibrate it on val, measure it on test."""
+    ground = Ground(prepared.features, dealt, options.rule, options.split.seed)
+    trained = _train(prepared, dealt, options, folder, progress)
+    said = _Said(prepared, trained)
+    data = ground.data
+    learnt_from, held_out = dealt.places("train"), dealt.places("val")
+    seen = said.of(learnt_from)
+    finished = finish(
+        trained.model,
+        (seen, data.labels[learnt_from]),
+        (said.of(held_out), data.labels[held_out], data.units[held_out]),
+    )
+    raw = said.of(dealt.places("test")).probabilities
+    final = _Said(prepared, replace(trained, model=finished.model)).of(dealt.places("test"))
+    answers = Answers(final.probabilities, raw, None, None)
+    if finished.abstention is not None and final.novelty is not None:
+        answers = replace(
+            answers,
+            possible=finished.abstention.possible(final.probabilities),
+            familiarity=finished.abstention.familiarity(final.novelty),
+        )
+    learnt = Learnt(finished.temperature, finished.abstention, None)
+    tax = _leak_tax(ground, answers, prepared, options, progress) if options.leak_tax else None
+    settings = {**trained.settings, "temperature": finished.temperature}
+    trained = replace(trained, model=finished.model, settings=settings)
+    assessed = assess(ground, answers, learnt, progress=progress, leak_tax=tax)
+    return Result(trained, learnt, assessed, learnt_from, seen.embedding)
+
+
+def _train(
+    prepared: Prepared, dealt: Split, options: TrainOptions, folder: Path, progress: Progress
+) -> Trained:
+    return cnn.train(
+        prepared.catalog,
+        dealt,
+        folder=folder,
+        epochs=options.epochs,
+        seed=options.split.seed,
+        progress=progress,
+    )
+
+
+class _Said:
+    """What a trained network says of photos of the catalog."""
+
+    def __init__(self, prepared: Prepared, trained: Trained) -> None:
+        self._catalog = prepared.catalog
+        self._contract = trained.contract
+        self._model = Model(trained.model, prepared.catalog.classes, trained.contract)
+
+    def of(self, places: NDArray[np.int64]) -> Outputs:
+        """Run it on photos, a few at a time."""
+        parts = [self._some(places[i : i + _AT_ONCE]) for i in range(0, len(places), _AT_ONCE)]
+        if not parts:
+            nothing = np.empty((0, len(self._catalog.classes)), np.float32)
+            return Outputs(nothing, np.empty((0, 0), np.float32))
+        novelty = [part.novelty for part in parts if part.novelty is not None]
+        return Outputs(
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate([part.embedding for part in parts]),
+            np.concatenate(novelty) if novelty else None,
+        )
+
+    def _some(self, places: NDArray[np.int64]) -> Outputs:
+        photos = [self._catalog.photos[place] for place in places]
+        files = [self._catalog.file(photo) for photo in photos]
+        return self._model.run(np.stack([decode(read_file(f), self._contract) for f in files]))
+
+
+def _leak_tax(
+    ground: Ground,
+    honest: Answers,
+    prepared: Prepared,
+    options: TrainOptions,
+    progress: Progress,
+) -> LeakTax | None:
+    """Train a second time, on photos dealt one by one, and hold both test parts together."""
+    dealt = deal_at_random(ground.dealt, seed=options.split.seed)
+    with tempfile.TemporaryDirectory(prefix="candid-") as scratch:
+        trained = _train(prepared, dealt, options, Path(scratch), progress)
+    tested, naive_tested = ground.dealt.places("test"), dealt.places("test")
+    claimed = _Said(prepared, trained).of(naive_tested).probabilities
+    data = ground.data
+
+    def hits(places: NDArray[np.int64], probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        decided = ground.rule.decide(probabilities, ground.classes)
+        return np.asarray(decided == data.labels[places], np.bool_)
+
+    return unpaired_tax(
+        proportion(hits(naive_tested, claimed), data.units[naive_tested]),
+        proportion(hits(tested, honest.probabilities), data.units[tested]),
+        estimate="test part",
+        num_copies=len(dealt.places(*PARTS)) - len(np.unique(data.units[dealt.places(*PARTS)])),
+    )

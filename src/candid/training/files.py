@@ -1,0 +1,160 @@
+"""Writes the files of a run, and the values of its manifest."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from candid import __version__
+from candid.artifact import (
+    DECISIONS,
+    GOLDEN,
+    METRICS,
+    MODEL,
+    NEIGHBOURS,
+    PREDICTIONS,
+    SPLIT,
+)
+from candid.classifier import Classifier
+from candid.data import Prepared
+from candid.explaining import Neighbours, fit_neighbours
+from candid.images import decode, read_file
+from candid.pages import file_previews
+from candid.report import write_card, write_page
+from candid.split import Split
+from candid.split_file import to_csv
+from candid.training.board import show_on_board
+from candid.training.options import TrainOptions
+from candid.training.predictions_file import predictions_csv
+from candid.training.report import fingerprint, gather
+from candid.training.result import Result
+
+_NUM_GOLDEN = 3
+_PREVIEW_PX = 200
+_LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pillow", "tensorflow")
+
+
+def write_files(
+    folder: Path,
+    final: Path,
+    prepared: Prepared,
+    dealt: Split,
+    options: TrainOptions,
+    result: Result,
+    notes: tuple[str, ...],
+) -> dict[str, Any]:
+    """Write every file of a run but the manifest, and return the manifest's values.
+
+    Args:
+        folder: Where the files are written.
+        final: What the folder will be called.
+        prepared: What was trained on.
+        dealt: Where each photo went.
+        options: How it was trained.
+        result: What came of it.
+        notes: What a person should know of the data.
+    """
+    catalog, trained = prepared.catalog, result.trained
+    manifest = _manifest(prepared, options, result, notes)
+    (folder / MODEL).write_bytes(trained.model)
+    classifier = Classifier(trained.model, catalog.classes, trained.contract, rule=options.rule)
+    _write_golden(folder / GOLDEN, classifier, prepared, dealt, result)
+    (folder / NEIGHBOURS).write_bytes(_neighbours(dealt, result).to_bytes())
+    contents = gather(final, prepared, dealt, options, result, notes, classifier)
+    texts = {
+        SPLIT: to_csv(dealt, with_content=True),
+        METRICS: json.dumps(result.evaluation.to_json(), indent=2, allow_nan=False) + "\n",
+        "history.csv": _history_csv(trained.history),
+        PREDICTIONS: predictions_csv(catalog.classes, dealt, result.assessed),
+        "MODEL_CARD.md": write_card(contents, manifest),
+        "report.html": write_page(contents, file_previews(catalog.folder, size_px=_PREVIEW_PX)),
+    }
+    for file, text in texts.items():
+        # A file name need not be UTF-8; in split.csv it has to come back as it was.
+        errors = "surrogateescape" if file.endswith(".csv") else "backslashreplace"
+        (folder / file).write_text(text, encoding="utf-8", errors=errors)
+    if prepared.decided:
+        (folder / DECISIONS).write_bytes(prepared.decided.file.data)
+    show_on_board(folder / "tensorboard", contents, trained, prepared)
+    return manifest
+
+
+def _manifest(
+    prepared: Prepared, options: TrainOptions, result: Result, notes: tuple[str, ...]
+) -> dict[str, Any]:
+    catalog, contract, learnt = prepared.catalog, result.trained.contract, result.learnt
+    return {
+        "candid_version": __version__,
+        "recipe": options.recipe,
+        "complete": result.trained.complete,
+        "classes": list(catalog.classes),
+        "pixels": {"size_px": contract.size_px, "fit": contract.fit, "key": contract.key},
+        "rule": options.rule.to_json(),
+        "calibration": {"temperature": learnt.temperature},
+        "abstention": None if learnt.abstention is None else learnt.abstention.to_json(),
+        "settings": dict(result.trained.settings),
+        "prepared_with": {"backbone": options.backbone, "fit": options.fit},
+        "data": {
+            "folder": str(catalog.folder),
+            "fingerprint": fingerprint(prepared),
+            "num_photos": len(catalog.photos),
+            "num_pictures": prepared.groups.num_pictures,
+            "notes": list(notes),
+        },
+        "decisions": prepared.decided.to_json() if prepared.decided else None,
+        "metrics": result.evaluation.to_json(),
+        "libraries": _library_versions(),
+    }
+
+
+def _neighbours(dealt: Split, result: Result) -> Neighbours:
+    """The photos that the model learnt from, by what its own graph gives for them."""
+    rows = [dealt.rows[place] for place in result.places]
+    groups = np.unique([row.group for row in rows], return_inverse=True)[1].astype(np.int64)
+    return fit_neighbours(result.embeddings, [row.content for row in rows], groups)
+
+
+def _library_versions() -> dict[str, str]:
+    versions = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _write_golden(
+    file: Path, classifier: Classifier, prepared: Prepared, dealt: Split, result: Result
+) -> None:
+    """Keep a few inputs and answers, after holding the graph against what was evaluated."""
+    places = dealt.places("test")[:_NUM_GOLDEN]
+    photos = [prepared.catalog.photos[place] for place in places]
+    contract = classifier.contract
+    pixels = np.stack([decode(read_file(prepared.catalog.file(p)), contract) for p in photos])
+    outputs = classifier.run(pixels)
+    evaluated = result.assessed.test.probabilities[: len(places)]
+    difference = float(np.abs(outputs.probabilities - evaluated).max())
+    if difference > 1e-3:
+        raise RuntimeError(f"the graph and the evaluation differ by {difference}: a fault of ours")
+    arrays = {"probabilities": outputs.probabilities, "embedding": outputs.embedding}
+    if outputs.novelty is not None:
+        arrays["novelty"] = outputs.novelty
+    with file.open("wb") as opened:
+        np.savez_compressed(opened, allow_pickle=False, image=pixels, **arrays)
+
+
+def _history_csv(history: Sequence[Mapping[str, float]]) -> str:
+    text = io.StringIO()
+    if history:
+        writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+    return text.getvalue()

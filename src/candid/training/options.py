@@ -1,0 +1,41 @@
+"""How a run is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from candid.backbones import DEFAULT
+from candid.data import SplitOptions
+from candid.decision_rule import DecisionRule
+from candid.images import Fit
+
+Recipe = Literal["transfer", "cnn"]
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a run is trained.
+
+    Attributes:
+        recipe: ``transfer`` or ``cnn``.
+        split: How the folder is dealt.
+        backbone: Name or ONNX path of what embeds; it also finds the copies.
+        fit: How photos are brought to a square; ``cnn`` always squashes, as the tutorial does.
+        epochs: Passes over the training part; ``cnn`` only.
+        rule: How a class is chosen: a threshold, or what mistakes cost.
+        decisions: A ``decisions.csv`` of `candid audit`, filled in: which photos to drop, and the
+            right labels of others.
+        leak_tax: Whether a recipe without a linear head is trained a second time, on a random
+            split, to say what that would have claimed; `transfer` always says.
+    """
+
+    recipe: Recipe = "transfer"
+    split: SplitOptions = field(default_factory=SplitOptions)
+    backbone: str = DEFAULT
+    fit: Fit = "squash"
+    epochs: int = 20
+    rule: DecisionRule = field(default_factory=DecisionRule)
+    decisions: Path | None = None
+    leak_tax: bool = False

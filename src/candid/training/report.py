@@ -1,0 +1,144 @@
+"""Gathers what the report of a run shows."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.classifier import Classifier
+from candid.data import Prepared
+from candid.errors import CandidError, ImageError
+from candid.evaluation.predictions import Predictions
+from candid.explaining.explaining import heat_of
+from candid.images import decode, read_file
+from candid.report.contents import Contents, Shortcut
+from candid.report.page_mistakes import worst_places
+from candid.run_folder import RUNS, shorten
+from candid.split import Split
+from candid.training.options import TrainOptions
+from candid.training.result import Result
+
+
+def gather(
+    run: Path,
+    prepared: Prepared,
+    dealt: Split,
+    options: TrainOptions,
+    result: Result,
+    notes: tuple[str, ...],
+    classifier: Classifier,
+) -> Contents:
+    """Gather what the report shows.
+
+    Args:
+        run: What the run's folder will be called.
+        prepared: What was trained on.
+        dealt: Where each photo went.
+        options: How it was trained.
+        result: What came of it.
+        notes: What a person should know of the data.
+        classifier: The trained one.
+    """
+    catalog, trained = prepared.catalog, result.trained
+    return Contents(
+        name=run.name,
+        run=str(shorten(run.expanduser().absolute())),
+        evaluation=result.evaluation,
+        predictions=result.assessed.believed,
+        heat_maps=dict(_heat_maps(prepared, result.assessed.believed, classifier)),
+        counts=_counts(prepared),
+        folder=str(catalog.folder),
+        recipe=options.recipe,
+        trained_on=len(result.places),
+        settings=_settings(options, result),
+        fingerprints={
+            "photos and classes": fingerprint(prepared),
+            "split": _sha256("\n".join(f"{r.content} {r.part}" for r in dealt.rows).encode()),
+            "model": _sha256(trained.model),
+        },
+        notes=notes,
+        shortcut=find_shortcut(run.absolute().parent, catalog.folder),
+        created=time.strftime("%Y-%m-%d"),
+    )
+
+
+def fingerprint(prepared: Prepared) -> str:
+    """SHA-256 of the contents with their classes, whatever the files are called."""
+    lines = sorted(f"{photo.content} {photo.label}\n" for photo in prepared.catalog.photos)
+    # A class is a folder, whose name need not be UTF-8.
+    return _sha256("".join(lines).encode(errors="surrogateescape"))
+
+
+def find_shortcut(runs: Path, data: Path) -> Shortcut | None:
+    """What the last audit of the folder says of classes that are told by the file."""
+    from candid.auditing.compare import find_previous, read_audit
+
+    try:
+        found = find_previous(runs, data) or find_previous(RUNS, data)
+        return None if found is None else _shortcut(read_audit(found), found)
+    except CandidError:  # an audit that can't be read says nothing
+        return None
+
+
+def _shortcut(audit: dict[str, Any], folder: Path) -> Shortcut | None:
+    for check in audit["checks"]:
+        if check["code"] == "shortcuts" and check["status"] in ("found", "clean"):
+            findings = tuple(str(finding["summary"]) for finding in check["findings"])
+            is_found = check["status"] == "found"
+            return Shortcut(str(check["summary"]), findings, is_found, str(shorten(folder)))
+    return None
+
+
+def _heat_maps(
+    prepared: Prepared, predictions: Predictions, classifier: Classifier
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """By path, what in the picture spoke for the wrong answer, as the final model sees it."""
+    catalog = prepared.catalog
+    files = {photo.path: catalog.file(photo) for photo in catalog.photos}
+    for place in worst_places(predictions):
+        path = predictions.paths[place]
+        try:
+            pixels = decode(read_file(files[path]), classifier.contract)
+        except ImageError:  # gone since it was looked at
+            continue
+        outputs = classifier.run(pixels[None], with_heatmap=True)
+        answered, true = int(predictions.predicted[place]), int(predictions.truth[place])
+        yield path, heat_of(pixels, outputs, 0, answered, run=classifier.run, against=true)
+
+
+def _counts(prepared: Prepared) -> dict[str, tuple[int, int]]:
+    counts = {}
+    photos = prepared.catalog.photos
+    for name in prepared.catalog.classes:
+        mine = [place for place, photo in enumerate(photos) if photo.label == name]
+        counts[name] = len(mine), len(np.unique(prepared.groups.of_photo[mine]))
+    return counts
+
+
+def _settings(options: TrainOptions, result: Result) -> dict[str, str]:
+    contract = result.trained.contract
+    values: dict[str, object] = {
+        "recipe": options.recipe,
+        "copies found by": options.backbone,
+        "size": f"{contract.size_px}×{contract.size_px} px, {contract.fit}",
+        **result.trained.settings,
+    }
+    rule = options.rule.to_json()
+    values |= {"threshold": rule["threshold"]} if not rule["costs"] else {"costs": rule["costs"]}
+    return {name.replace("_", " "): _tell(value) for name, value in values.items()}
+
+
+def _tell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

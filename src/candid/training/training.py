@@ -1,0 +1,127 @@
+"""From a folder to a run: prepare, split, train by a recipe, measure, write the artifact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from candid.artifact import point_latest, require_free, write_run
+from candid.classifier import Classifier, load
+from candid.data import Prepared, prepare, split_prepared
+from candid.errors import SplitError
+from candid.evaluation.evaluation import Evaluation
+from candid.evaluation.text import write_text
+from candid.progress import Progress, Silent
+from candid.recipes import transfer as transfer_recipe
+from candid.run_folder import RUNS, next_folder, require_outside, require_writable
+from candid.split import Split
+from candid.training.files import write_files
+from candid.training.options import TrainOptions
+from candid.training.result import Result
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that was written.
+
+    Attributes:
+        folder: Where it is.
+        evaluation: How good it is.
+        notes: What a person should know of the data.
+        complete: False when it was interrupted and holds what there was by then.
+    """
+
+    folder: Path
+    evaluation: Evaluation
+    notes: tuple[str, ...]
+    complete: bool
+
+    def to_text(self) -> str:
+        """How good it is, for a terminal."""
+        return write_text(self.evaluation)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """Ready to predict; loaded on first use."""
+        return load(self.folder)
+
+
+def train(
+    data: str | Path,
+    *,
+    run: str | Path | None = None,
+    options: TrainOptions | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Train a classifier on a folder of photos, one sub-folder a class, and measure it.
+
+    Args:
+        data: The folder; it is read, never changed.
+        run: Where the run is written; by default ``runs/<folder>-<recipe>-<number>``.
+        options: Recipe, seed and the rest.
+        overwrite: Whether an earlier run at ``run`` is replaced.
+        progress: Told how far it is.
+
+    Returns:
+        The run.
+
+    Raises:
+        CandidError: Something about the folder, the options or the disk is not as it must be.
+
+    Example:
+        >>> run = candid.train("data")  # doctest: +SKIP
+        >>> print(run.to_text())  # doctest: +SKIP
+    """
+    options = options or TrainOptions()
+    progress = progress or Silent()
+    folder = Path(run) if run else next_folder(Path(data), options.recipe)
+    require_free(folder.expanduser().absolute(), overwrite=overwrite)
+    require_outside(folder, Path(data))
+    require_writable(folder)
+    transfer_recipe.require()
+    prepared = prepare(
+        data,
+        backbone=options.backbone,
+        fit=options.fit,
+        decisions=options.decisions,
+        progress=progress,
+    )
+    options.rule.require_fits(prepared.catalog.classes)
+    dealt = split_prepared(prepared, options.split)
+    _require_test(dealt)
+    notes = (*prepared.notes, *dealt.notes)
+    results: list[Result] = []
+
+    def fill(partial: Path) -> dict[str, Any]:
+        result = _train(prepared, dealt, options, partial, progress)
+        results.append(result)
+        return write_files(partial, folder, prepared, dealt, options, result, notes)
+
+    written = write_run(folder, fill, overwrite=overwrite)
+    if written.parent.name == RUNS.name:
+        point_latest(written)
+    result = results[0]
+    return Run(written, result.evaluation, notes, result.trained.complete)
+
+
+def _train(
+    prepared: Prepared, dealt: Split, options: TrainOptions, folder: Path, progress: Progress
+) -> Result:
+    if options.recipe == "transfer":
+        from candid.training.transfer import train_transfer
+
+        return train_transfer(prepared, dealt, options, progress)
+    from candid.training.cnn import train_cnn
+
+    return train_cnn(prepared, dealt, options, folder, progress)
+
+
+def _require_test(dealt: Split) -> None:
+    if not len(dealt.places("test")) or not len(dealt.places("train")):
+        raise SplitError(
+            "there are too few different pictures for a train and a test part. Add photos: 10 "
+            "different ones a class would suffice for one test image each."
+        )

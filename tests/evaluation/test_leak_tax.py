@@ -1,0 +1,147 @@
+"""A random split flatters where copies sit on both sides, and only there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from candid.evaluation.figures import Figure
+from candid.evaluation.leak_tax import NUM_DEALS, LeakTax, measure_leak_tax
+from candid.recipes.linear_head import Labelled, cross_validate
+
+
+def noise(*, num_units: int = 60, copies: int = 3, num_features: int = 80) -> Labelled:
+    """Embeddings that say nothing of the label; the copies of a unit are alike in both."""
+    random = np.random.default_rng(1)
+    rows = np.repeat(random.normal(size=(num_units, num_features)), copies, axis=0)
+    labels = np.repeat(np.arange(num_units) % 2, copies)
+    units = np.repeat(np.arange(num_units), copies)
+    return Labelled(rows.astype(np.float32), labels, units, [f"u{u}" for u in range(num_units)], 2)
+
+
+def honest_hits(data: Labelled) -> np.ndarray:
+    probabilities = cross_validate(data)
+    assert probabilities is not None
+    return probabilities.argmax(axis=1) == data.labels
+
+
+def measured(data: Labelled, *, seed: int = 0) -> LeakTax:
+    tax = measure_leak_tax(data, honest_hits(data), seed=seed, predict=cross_validate)
+    assert tax is not None
+    return tax
+
+
+def test_copies_dealt_apart_tell_what_there_is_nothing_to_know_of() -> None:
+    tax = measured(noise())
+    assert tax.honest.value < 0.65
+    assert tax.naive.value > 0.9
+    assert tax.tax.value == pytest.approx(tax.naive.value - tax.honest.value)
+    assert tax.tax.low > 0.1
+    assert (tax.estimate, tax.num_copies) == ("5-fold", 120)
+
+
+def test_without_copies_both_are_one_and_nothing_is_fitted() -> None:
+    data = noise(copies=1)
+    hits = honest_hits(data)
+    tax = measure_leak_tax(data, hits, seed=0, predict=lambda _: pytest.fail("nothing to fit"))
+    assert tax is not None
+    assert tax.naive == tax.honest
+    assert tax.honest.value == hits.mean()
+    assert (tax.tax.value, tax.tax.low, tax.tax.high) == (0, 0, 0)
+
+
+class Seen:
+    """Stands for a cross-validation and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.deals: list[Labelled] = []
+
+    def __call__(self, data: Labelled) -> np.ndarray:
+        self.deals.append(data)
+        return np.eye(2, dtype=np.float32)[np.zeros(len(data.labels), np.int64)]
+
+
+def deals_of(data: Labelled, *, seed: int = 0) -> list[Labelled]:
+    seen = Seen()
+    measure_leak_tax(data, data.labels == 0, seed=seed, predict=seen)
+    return seen.deals
+
+
+def test_every_image_is_a_unit_of_its_own_with_a_key_of_its_own() -> None:
+    for dealt in deals_of(noise()):
+        assert len(np.unique(dealt.units)) == len(set(dealt.keys)) == 180
+
+
+def test_a_deal_depends_on_what_the_images_show_and_not_on_their_order() -> None:
+    data = noise(copies=2)
+    order = np.random.default_rng(4).permutation(120)
+    shuffled = Labelled(data.embeddings[order], data.labels[order], data.units[order], data.keys, 2)
+    for one, two in zip(deals_of(data), deals_of(shuffled), strict=True):
+        assert sorted(one.keys) == sorted(two.keys)
+
+
+def test_few_images_are_dealt_several_times_and_every_time_otherwise() -> None:
+    keys = [tuple(dealt.keys) for seed in (0, 1) for dealt in deals_of(noise(), seed=seed)]
+    assert len(set(keys)) == 2 * NUM_DEALS
+    assert len(deals_of(noise(num_units=600, copies=2, num_features=2))) == 1
+
+
+def test_deals_have_as_many_folds_as_the_groups_allow() -> None:
+    data = noise(num_units=6, copies=4)
+    assert [dealt.num_folds() for dealt in deals_of(data)] == [3] * NUM_DEALS
+    assert measured(data).estimate == "3-fold"
+
+
+def test_there_is_none_where_there_is_no_cross_validation() -> None:
+    data = noise(num_units=2, copies=5)
+    hits = data.labels == 0
+    assert measure_leak_tax(data, hits, seed=0, predict=cross_validate) is None
+    assert measure_leak_tax(noise(), noise().labels == 0, seed=0, predict=lambda _: None) is None
+
+
+def tax_of(naive: float, honest: float, low: float, high: float, copies: int) -> LeakTax:
+    figures = (Figure(value, value - 0.05, value + 0.05, 100) for value in (naive, honest))
+    return LeakTax(*figures, Figure(naive - honest, low, high, 100), "5-fold", copies)
+
+
+@pytest.mark.parametrize(
+    ("tax", "text"),
+    [
+        (
+            tax_of(0.9, 0.86, 0.01, 0.07, 30),
+            "A random split would have said 0.90; it is 0.86: too much by 1 to 7 points.",
+        ),
+        (
+            tax_of(0.88, 0.86, -0.01, 0.05, 30),
+            "A random split would have said 0.88; it is 0.86. "
+            "The difference (-1 to +5 points) may be chance.",
+        ),
+        (
+            tax_of(0.85, 0.86, -0.03, -0.001, 30),
+            "A random split would have said 0.85; it is 0.86. "
+            "The difference (-3 to 0 points) may be chance.",
+        ),
+        (
+            tax_of(0.94, 0.94, 0, 0, 0),
+            "A random split would have said the same, 0.94: there are no copies.",
+        ),
+        (
+            tax_of(0.941, 0.94, -0.01, 0.01, 2),
+            "A random split would have said the same, 0.94: "
+            "there are hardly any copies (2 of 100 images).",
+        ),
+        (
+            tax_of(0.941, 0.94, -0.01, 0.01, 30),
+            "A random split would have said the same, 0.94, "
+            "though 30 of 100 images are copies (-1 to +1 points).",
+        ),
+    ],
+)
+def test_says_it_in_a_sentence(tax: LeakTax, text: str) -> None:
+    assert tax.to_text() == text
+
+
+def test_gives_json() -> None:
+    row = tax_of(0.9, 0.86, 0.01, 0.07, 30).to_json()
+    assert row["naive"] == {"value": 0.9, "low": 0.9 - 0.05, "high": 0.9 + 0.05, "n": 100}
+    assert row["num_copies"] == 30

@@ -1,0 +1,47 @@
+"""A page as its elements and its words."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+_EMPTY = {"meta", "img", "input", "br", "wbr", "link", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects elements, and checks that each is closed in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in _EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.text += data
+
+    @property
+    def words(self) -> str:
+        """The text, with one plain space between words."""
+        return " ".join(self.text.split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """The attributes of every element of a kind."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def of_class(self, name: str) -> list[dict[str, str | None]]:
+        """The attributes of every element of a class."""
+        return [a for _, a in self.elements if name in (a.get("class") or "").split()]

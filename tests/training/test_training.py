@@ -1,0 +1,285 @@
+"""Training writes a whole run, reads the photos only, and does the same for the same seed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
+
+import candid.features
+from candid.artifact import find_run, read_manifest
+from candid.backbones.embedder import Embedder
+from candid.data import SplitOptions
+from candid.decision_rule import DecisionRule
+from candid.demo import SampleSet
+from candid.errors import DataError, DependencyError, SplitError, UsageError
+from candid.images import decode
+from candid.split_file import read_csv
+from candid.training import Run, TrainOptions, train
+
+StateOf = Callable[[Path], dict[str, tuple[str, int]]]
+
+OPTIONS = TrainOptions(backbone="efficientnet-lite0")
+FILES = {
+    "MODEL_CARD.md",
+    "candid.json",
+    "golden.npz",
+    "history.csv",
+    "metrics.json",
+    "model.onnx",
+    "neighbours.npz",
+    "predictions.csv",
+    "report.html",
+    "split.csv",
+    "tensorboard",
+}
+
+
+def predictions(run: Run) -> list[dict[str, str]]:
+    with (run.folder / "predictions.csv").open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def events(file: Path) -> Iterator[Event]:
+    """TensorBoard's own reader, which holds the checksums against the records."""
+    reader = PyRecordReader_New(str(file))
+    with suppress(OutOfRangeError):
+        while True:
+            reader.GetNext()
+            yield Event.FromString(reader.record())
+
+
+class TestTheRun:
+    def test_has_every_file_of_the_design(self, trained: Run) -> None:
+        assert {path.name for path in trained.folder.iterdir()} == FILES
+        assert [path.name for path in trained.folder.parent.iterdir()] == [trained.folder.name]
+
+    def test_is_listed_with_a_hash_a_file(self, trained: Run) -> None:
+        manifest = read_manifest(trained.folder)
+        assert set(manifest["files"]) == FILES - {"candid.json", "tensorboard"}
+        assert manifest["format_version"] == 2
+        assert manifest["classes"] == ["happy", "sad"]
+        assert manifest["data"]["num_photos"] == 60 + 7
+        assert manifest["metrics"] == trained.evaluation.to_json()
+
+    def test_metrics_are_those_of_the_page(self, trained: Run) -> None:
+        written = json.loads((trained.folder / "metrics.json").read_text())
+        assert written == trained.evaluation.to_json()
+        page = (trained.folder / "report.html").read_text()
+        for estimate in (written, written["kfold"]):
+            for name in ("accuracy", "roc_auc", "log_loss"):
+                assert f"{estimate[name]['value']:.3f}" in page, name
+
+    def test_every_figure_can_be_computed_from_its_predictions(self, trained: Run) -> None:
+        tested = [row for row in predictions(trained) if row["estimate"] == "test"]
+        right = np.mean([row["class"] == row["label"] for row in tested])
+        accuracy = trained.evaluation.test.accuracy
+        assert accuracy is not None
+        assert accuracy.value == pytest.approx(right)
+        assert accuracy.n == len(tested)
+        held_out = [row for row in predictions(trained) if row["estimate"] == "kfold"]
+        assert trained.evaluation.kfold is not None
+        assert trained.evaluation.kfold.n == len(held_out)
+
+    def test_the_artifact_says_of_the_test_part_what_was_evaluated(
+        self, trained: Run, faces: SampleSet
+    ) -> None:
+        tested = [row for row in predictions(trained) if row["estimate"] == "test"]
+        answers = trained.classifier.predict([faces.folder / row["path"] for row in tested])
+        np.testing.assert_allclose(
+            [answer.probabilities["sad"] for answer in answers],
+            [float(row["p(sad)"]) for row in tested],
+            atol=1e-3,
+        )
+        assert [answer.label for answer in answers] == [row["label"] for row in tested]
+
+    def test_no_picture_is_in_two_parts(self, trained: Run) -> None:
+        parts: dict[str, set[str]] = {}
+        for row in read_csv(trained.folder / "split.csv").rows:
+            parts.setdefault(row.group, set()).add(row.part)
+        assert not [group for group, its in parts.items() if group and len(its) > 1]
+
+    def test_no_two_classes_share_a_trained_picture(self, trained: Run, faces: SampleSet) -> None:
+        [plant] = [plant for plant in faces.plants if plant.kind == "both_classes"]
+        rows = {row.path: row for row in read_csv(trained.folder / "split.csv").rows}
+        assert plant.original is not None
+        assert rows[plant.path.as_posix()].part == rows[plant.original.as_posix()].part == ""
+
+    def test_its_curves_are_read_by_tensorboard(self, trained: Run) -> None:
+        [file] = (trained.folder / "tensorboard").rglob("events.out.*")
+        tags = Counter(value.tag for event in events(file) for value in event.summary.value)
+        with (trained.folder / "history.csv").open(newline="") as lines:
+            num_tried = len(list(csv.DictReader(lines)))
+        assert tags["held_out_log_loss"] == num_tried > 1
+        assert {"test/binary_accuracy", "kfold/accuracy", "leak_tax/tax", "settings"} <= set(tags)
+        assert any(tag.startswith("pr_curves/") or "pr" in tag for tag in tags)
+
+    def test_is_written_to_the_next_free_name_and_found_as_the_latest(
+        self, faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        folders = [train(faces.folder, options=OPTIONS).folder for _ in range(2)]
+        assert [folder.name for folder in folders] == ["faces-transfer-1", "faces-transfer-2"]
+        assert find_run("runs/latest").resolve() == folders[1]
+        assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
+            "faces-transfer-1",
+            "faces-transfer-2",
+            "latest",
+        ]
+
+
+def test_nothing_is_learnt_from_the_test_part(
+    trained: Run, faces: SampleSet, tmp_path: Path
+) -> None:
+    """Each test image is filed under the other class: the model is the same to the last bit."""
+    data = Path(shutil.copytree(faces.folder, tmp_path / "faces"))
+    split = trained.folder / "split.csv"
+    rows = read_csv(split).rows
+    for row in rows:
+        if row.part == "test":
+            wrong = {"happy": "sad", "sad": "happy"}[row.label]
+            (data / row.path).rename(data / wrong / f"moved-{Path(row.path).name}")
+    options = replace(OPTIONS, split=SplitOptions(previous=split))
+    misled = train(data, run=tmp_path / "run", options=options)
+    tested = [row for row in predictions(misled) if row["estimate"] == "test"]
+    assert tested
+    assert all("moved-" in row["path"] for row in tested)
+    assert (misled.folder / "model.onnx").read_bytes() == (
+        trained.folder / "model.onnx"
+    ).read_bytes()
+
+
+class TestTheSameSeed:
+    def test_gives_the_same_model_and_the_same_figures(
+        self, trained: Run, faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # from an empty cache too: what is computed is what was kept
+        monkeypatch.setenv("CANDID_CACHE", str(tmp_path / "cache"))
+        again = train(faces.folder, run=tmp_path / "run", options=OPTIONS)
+        for name in ("model.onnx", "metrics.json", "split.csv", "predictions.csv", "history.csv"):
+            assert (again.folder / name).read_bytes() == (trained.folder / name).read_bytes(), name
+        first, second = read_manifest(trained.folder), read_manifest(again.folder)
+        for manifest in (first, second):
+            del manifest["files"]
+        assert first == second
+
+    def test_and_another_seed_gives_another_deal(
+        self, trained: Run, faces: SampleSet, tmp_path: Path
+    ) -> None:
+        options = replace(OPTIONS, split=SplitOptions(seed=1))
+        other = train(faces.folder, run=tmp_path / "run", options=options)
+        assert (other.folder / "split.csv").read_bytes() != (
+            trained.folder / "split.csv"
+        ).read_bytes()
+
+
+def test_a_second_run_decodes_and_embeds_nothing(
+    trained: Run, faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = []
+
+    def watched(data: bytes, *rest: object) -> np.ndarray:
+        pixels = decode(data, *rest)  # type: ignore[arg-type]
+        decoded.append(data)
+        return pixels
+
+    def embed(*_: object) -> None:
+        raise AssertionError("embedded again")
+
+    monkeypatch.setattr(candid.features, "decode", watched)
+    monkeypatch.setattr(Embedder, "embed", embed)
+    again = train(faces.folder, run=tmp_path / "run", options=OPTIONS)
+    assert decoded == []
+    assert again.evaluation.to_json() == trained.evaluation.to_json()
+
+
+def test_the_users_folder_is_as_it_was(faces: SampleSet, tmp_path: Path, state_of: StateOf) -> None:
+    before = state_of(faces.folder)
+    run = train(faces.folder, run=tmp_path / "run", options=OPTIONS)
+    candid.evaluate(run.folder)
+    candid.evaluate(run.folder, faces.folder)
+    run.classifier.predict([str(path) for path in faces.folder.glob("*/*")])
+    assert state_of(faces.folder) == before
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("where", ["run", "happy/run", "."])
+    def test_a_run_among_the_photos(
+        self, folder: Path, where: str, monkeypatch: pytest.MonkeyPatch, state_of: StateOf
+    ) -> None:
+        before = state_of(folder)
+        with pytest.raises(UsageError, match=r"taken for a class|is not replaced"):
+            train(folder, run=folder / where, options=OPTIONS)
+        monkeypatch.chdir(folder)
+        with pytest.raises(UsageError, match="taken for a class"):
+            train(".", options=OPTIONS)
+        assert state_of(folder) == before
+
+    def test_a_run_that_is_there_already_before_any_work(self, trained: Run, folder: Path) -> None:
+        def untouched() -> list[int]:
+            return [path.stat().st_mtime_ns for path in sorted(trained.folder.rglob("*"))]
+
+        before = untouched()
+        with pytest.raises(UsageError, match="--overwrite"):
+            train(folder / "not even there", run=trained.folder, options=OPTIONS)
+        assert untouched() == before
+
+    @pytest.mark.parametrize("threshold", [-1, 7, float("nan")])
+    def test_a_threshold_that_is_no_probability(self, threshold: float) -> None:
+        with pytest.raises(UsageError, match="from 0 to 1"):
+            TrainOptions(rule=DecisionRule(threshold))
+
+    def test_too_few_photos_for_a_test_part(self, folder: Path, tmp_path: Path) -> None:
+        with pytest.raises(SplitError, match="10 different ones a class would suffice"):
+            train(folder, run=tmp_path / "run", options=OPTIONS)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+    def test_an_unknown_backbone(self, folder: Path, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="there is no backbone 'resnet'"):
+            train(folder, run=tmp_path / "run", options=TrainOptions(backbone="resnet"))
+
+    def test_a_folder_of_which_no_photo_can_be_read(self, folder: Path, tmp_path: Path) -> None:
+        for path in (folder / "cat").iterdir():
+            path.write_bytes(b"no picture")
+        with pytest.raises(
+            DataError, match=r"no photo of class 'cat' can be read; cat/b\.png: not"
+        ):
+            train(folder, run=tmp_path / "run", options=OPTIONS)
+
+    def test_a_package_that_is_missing_before_any_work(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "tensorboard", None)
+        with pytest.raises(DependencyError, match="tensorboard"):
+            train(folder / "not even there", run=tmp_path / "run", options=OPTIONS)
+
+
+def test_a_file_name_that_is_not_utf8_is_kept(
+    tmp_path: Path, write_picture: Callable[..., Path]
+) -> None:
+    for name in ("cat", "dog"):
+        for number in range(12):
+            path = write_picture(
+                tmp_path / "data" / name / f"{number}.png", seed=100 * ord(name[0]) + number
+            )
+            path.rename(path.with_name(os.fsdecode(b"%d\xff.png" % number)))
+    (tmp_path / "data" / "cat" / os.fsdecode(b"bad\xff.jpg")).write_bytes(b"no picture")
+    run = train(tmp_path / "data", run=tmp_path / "run", options=OPTIONS)
+    rows = read_csv(run.folder / "split.csv").rows
+    assert all((tmp_path / "data" / row.path).is_file() for row in rows)
+    assert any("bad\udcff.jpg is left out" in note for note in run.notes)
+    again = candid.evaluate(run.folder).evaluation
+    assert again.test.accuracy == run.evaluation.test.accuracy
