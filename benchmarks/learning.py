@@ -2,12 +2,12 @@
 
 Of each folder, some photos are drawn, whole groups at a time, and what more of them would bring is
 forecast from those alone: of all classes, and of each class that the curve looks at. Then as many
-of the other photos as the forecast speaks of are added, and both models are measured on all that
-is left, weighted to the mix of classes of the first photos. Printed are, by the number of photos,
-the mean forecast, what happened on average, the mean interval, how often it held what happened,
-and by how many of the interval's standard deviations the forecast was off (root mean square; 1 is
-as wide as it has to be, less is wider). The shares leave as many photos to measure on as to learn
-from, as the interval is one for a measurement on so many.
+of the other photos as the forecast speaks of are added, and both models, as they come, are measured
+on others still: as many as were drawn at first, as the interval is one for that, weighted to the
+mix of classes that these had. Printed are, by the number of photos, the mean forecast, what
+happened on average, the mean interval, how often it held what happened, and by how many of the
+interval's standard deviations the forecast was off (root mean square; 1 is as wide as it has to be,
+less is wider); then the same for single classes, and the seconds that a curve takes.
 
     python benchmarks/learning.py [FOLDER ...] [--shares 0.1 0.2 0.3 0.4] [--trials 10] [--classes]
 """
@@ -127,6 +127,7 @@ def add(
     added = draw(data, rest, forecast.num_more / len(rest), rng)
     more = fit_head(data.take(np.flatnonzero(first | added))).head
     left = np.flatnonzero(~first & ~added)
+    left = np.flatnonzero(draw(data, left, min(1.0, first.sum() / len(left)), rng))
     labels = data.labels[left]
     rows = data.embeddings[left]
     right = [h.probabilities(rows).argmax(axis=1) == labels for h in (more, head)]
