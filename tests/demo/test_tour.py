@@ -95,7 +95,7 @@ def test_it_goes_on_without_what_only_an_audit_needs(
 def test_the_figures_and_two_predictions_are_shown(lines: tuple[Path, list[str]]) -> None:
     text = "\n".join(lines[1])
     assert "Binary accuracy" in text
-    assert "Grouped 5-fold" in text
+    assert "Grouped cross-validation" in text
     assert "Two predictions" in text
 
 
@@ -125,7 +125,7 @@ def test_a_wrong_label_that_is_not_found_is_called_missed(
 ) -> None:
     [plant] = [plant for plant in faces.plants if plant.kind == "wrong_label"]
     head, *rows = (copied_run / "predictions.csv").read_text().splitlines()
-    fooled = [f"kfold,{plant.path.as_posix()},sad,train,sad,0.25,0.75"]
+    fooled = [f"kfold,{plant.path.as_posix()},sad,train,sad,sad,0.5,0.25,0.75"]
     others = [row for row in rows if plant.path.as_posix() not in row]
     run = replace(trained, folder=copied_run)
     for written, says in (

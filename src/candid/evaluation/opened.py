@@ -60,7 +60,7 @@ def open_run(run: str | Path) -> OpenedRun:
     try:
         settings = manifest["settings"]
         strength = settings.get("strength")
-        decided = manifest["decisions"] is not None
+        decided = manifest.get("decisions") is not None
         return OpenedRun(
             folder,
             classifier,
