@@ -9,7 +9,12 @@ happened on average, the mean interval, how often it held what happened, and by 
 interval's standard deviations the forecast was off (root mean square; 1 is as wide as it has to be,
 less is wider); then the same for single classes, and the seconds that a curve takes.
 
-    python benchmarks/learning.py [FOLDER ...] [--shares 0.1 0.2 0.3 0.4] [--trials 10] [--classes]
+With ``--luck``, what `candid.evaluation.power_law.luck_of` rests on: heads learn from several draws
+of as many photos out of one half and are measured on the other; of the variance of their errors, as
+much is subtracted as would be there if every photo's answer changed by itself.
+
+    python benchmarks/learning.py [FOLDER ...] [--shares 0.2 0.3 0.4] [--trials 20] [--classes]
+    python benchmarks/learning.py [FOLDER ...] --luck
 """
 
 from __future__ import annotations
@@ -24,12 +29,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.data import SplitOptions, labelled, prepare, split_prepared
-from candid.evaluation.learning_curve import Forecast, learn
+from candid.evaluation.learning_curve import SHARES, Forecast, learn
+from candid.evaluation.power_law import Law, fit_law, luck_of
+from candid.evaluation.thinning import Share, ThinnedHeads
 from candid.recipes.linear_head import Labelled, LinearHead, fit_head
+from candid.recipes.logistic import Space, fit
 from candid.split import PARTS
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = tuple(SHARED / name for name in ("weather", "sign_digits"))
+STRENGTH = 30.0  # of the heads whose luck is measured
+NUM_HALVES, NUM_DRAWS = 6, 20
 HEADINGS = "photos  of       added  forecast  happened  interval            held     off  seconds"
 
 
@@ -55,18 +65,20 @@ def main() -> None:
     """Forecast, add, measure, and print how often the interval was right."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="*", default=SETS)
-    parser.add_argument("--shares", type=float, nargs="+", default=[0.1, 0.2, 0.3, 0.4])
-    parser.add_argument("--trials", type=int, default=10)
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.2, 0.3, 0.4])
+    parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--classes", action="store_true", help="try single classes too (slower)")
+    parser.add_argument("--luck", action="store_true", help="measure the constant of luck instead")
     arguments = parser.parse_args()
     for folder in arguments.folders:
         prepared = prepare(folder)
         dealt = split_prepared(prepared, SplitOptions())
         data = labelled(prepared.features, dealt.rows).take(dealt.places(*PARTS))
         print(f"\n{folder.name}: {len(data.labels)} photos")
-        print(
-            "photos  of       added  forecast  happened  interval          held         off  seconds"
-        )
+        if arguments.luck:
+            print_luck(data)
+            continue
+        print(HEADINGS)
         for share in arguments.shares:
             measure(data, share, arguments.trials, by_class=arguments.classes)
 
@@ -153,6 +165,70 @@ def print_line(size: int, of: str, came: list[Came], seconds: list[float]) -> No
         f"{size:6}  {of:<7}  {added:5.0f}  {100 * value:+8.1f}  {100 * happened:+8.1f}  {interval}"
         f"  {held:>10}  {off:6.2f}" + (f"  {np.median(seconds):7.2f}" if seconds else "")
     )
+
+
+def print_luck(data: Labelled) -> None:
+    """Print how far heads differ that learnt from as many photos, as a share of their excess."""
+    law = law_of(data)
+    print("photos   error   luck  excess  luck / excess · √(classes - 1)")
+    for share in (0.05, 0.1, 0.2):
+        size = round(share * len(data.labels))
+        found = [luck_once(data, share, half) for half in range(NUM_HALVES)]
+        variance, error = np.mean(found, axis=0)
+        luck, excess = np.sqrt(max(variance, 0)), float(np.median(law.excess_at(size)))
+        constant = luck / excess * np.sqrt(data.num_classes - 1)
+        print(f"{size:6}  {error:6.3f}  {luck:.4f}  {excess:6.3f}  {constant:6.3f}", flush=True)
+
+
+def law_of(data: Labelled) -> Law:
+    """The law of all photos."""
+    found = ThinnedHeads(data, seed=0, strength=STRENGTH).mistakes(
+        [Share(share) for share in SHARES], enough=len(data.labels)
+    )
+    covariance = np.cov(found.wrong.T) / len(found.wrong)
+    independent = found.num_heads / np.maximum(1 - np.array(SHARES), 1e-3)
+    errors = found.wrong.mean(axis=0)
+    return fit_law(found.sizes, errors, covariance, independent, luck=luck_of(data.num_classes))
+
+
+def luck_once(data: Labelled, share: float, seed: int) -> tuple[float, float]:
+    """Of draws from one half: the variance of the error beyond that of single photos; the error."""
+    rng = np.random.default_rng(seed)
+    everything = np.arange(len(data.labels))
+    half = draw(data, everything, 0.5, rng)
+    asked = np.flatnonzero(~half)
+    _, units = np.unique(data.units[asked], return_inverse=True)
+    wrong = np.array([wrong_of(data, half, 2 * share, asked, rng) for _ in range(NUM_DRAWS)])
+    by_unit = np.zeros((NUM_DRAWS, units.max() + 1))
+    np.add.at(by_unit.T, units, (wrong - wrong.mean(axis=0)).T)
+    of_photos = np.square(by_unit).sum() / (NUM_DRAWS - 1) / len(asked) ** 2
+    # Draws from a half overlap, which makes them more alike than draws from all the world.
+    variance = (wrong.mean(axis=1).var(ddof=1) - of_photos) / (1 - 2 * share)
+    return float(variance), float(wrong.mean())
+
+
+def wrong_of(
+    data: Labelled,
+    half: NDArray[np.bool_],
+    share: float,
+    asked: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> NDArray[np.bool_]:
+    """What a head gets wrong that learnt from a share of a half, bool ``(len(asked),)``."""
+    learnt = data.take(np.flatnonzero(draw(data, np.flatnonzero(half), share, rng)))
+    space = Space(learnt.embeddings)
+    weights = np.ones(len(learnt.labels), np.float32)
+    fitted = fit(
+        space,
+        learnt.labels,
+        weights,
+        STRENGTH,
+        num_classes=data.num_classes,
+        start=None,
+        tolerance=1e-3,
+    )
+    kernel, bias = space.to_embeddings(fitted)
+    return (data.embeddings[asked] @ kernel.T + bias).argmax(axis=1) != data.labels[asked]
 
 
 if __name__ == "__main__":

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.evaluation.bootstrap import group_weights, interval
+from candid.evaluation.bootstrap import interval, resample
 from candid.evaluation.figures import Figure, proportion
 from candid.evaluation.scores import (
     ReliabilityBin,
     brier_scores,
+    calibration_by_chance,
     calibration_error,
     counts,
     log_losses,
@@ -20,6 +22,14 @@ from candid.evaluation.scores import (
     ratio,
     reliability_bins,
 )
+
+# The prior's weight, in images, of mistakes; found by benchmarks/intervals.py to cover.
+_MISTAKEN = 0.6  # all classes together
+_MISCLAIMED = 0.9  # all classes together, where precision is averaged
+_MISRANKED = 0.6  # of each class, where the order of the images counts
+_MISRANKED_IN_ALL = 1.1  # all classes together, where the mean over them is taken
+
+Losses = Callable[[NDArray[np.int64], NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -61,22 +71,9 @@ class Measures:
 
     def to_json(self) -> dict[str, object]:
         """JSON values; null where a figure does not apply."""
-        names = (
-            "accuracy",
-            "balanced_accuracy",
-            "precision",
-            "recall",
-            "f1",
-            "roc_auc",
-            "average_precision",
-            "log_loss",
-            "brier_score",
-            "calibration_error",
-            "binary_accuracy",
-        )
         return {
             "n": self.n,
-            **{name: _json(getattr(self, name)) for name in names},
+            **{name: _json(getattr(self, name)) for name in _FIGURES},
             "per_class": {
                 row.name: {name: _json(getattr(row, name)) for name in _CLASS_FIGURES}
                 for row in self.per_class
@@ -89,6 +86,19 @@ class Measures:
         }
 
 
+_FIGURES = (
+    "accuracy",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "brier_score",
+    "calibration_error",
+    "binary_accuracy",
+)
 _CLASS_FIGURES = ("precision", "recall", "f1", "roc_auc", "average_precision")
 
 
@@ -100,59 +110,165 @@ def measure(
     *,
     predicted: NDArray[np.int64],
 ) -> Measures:
-    """Measure predictions against the truth."""
+    """Measure predictions against the truth.
+
+    Proportions have Wilson's interval, F1 that of the proportion that it is a function of, all else
+    the bootstrap's; see `candid.evaluation.bootstrap`.
+
+    Args:
+        classes: Names of the k classes.
+        truth: int64 ``(n,)``.
+        probabilities: float32 ``(n, k)``.
+        groups: int64 ``(n,)``; images of one group show the same picture.
+        predicted: int64 ``(n,)``, the class that was answered.
+    """
     exact = probabilities.astype(np.float64)
-    k, n = len(classes), len(truth)
-    weights = np.concatenate([np.ones((1, n)), group_weights(groups)]) if n else np.ones((1, 0))
-    right, true, claimed = counts(truth, predicted, k, weights)
-    recall, precision = ratio(right, true), ratio(right, claimed)
-    f1 = ratio(2 * right, true + claimed)
-    present = true[0] > 0
-    ranked = [ranking(truth == c, exact[:, c], weights) for c in range(k)] if n else []
-
-    def figure(values: NDArray[np.float64]) -> Figure | None:
-        return interval(values[1:], float(values[0]), n) if n else None
-
-    def whole(values: NDArray[np.float64]) -> Figure | None:
-        if k == 2:
-            return figure(values[:, 1])
-        return figure(values[:, present].mean(axis=1)) if present.any() else None
-
+    confusion = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(confusion, (truth, predicted), 1)
+    if not len(truth):
+        return _nothing(classes, confusion)
+    drawn = _Drawn(truth, predicted, exact, groups)
     per_class = tuple(
         ClassMeasures(
             name,
             proportion((truth == c)[predicted == c], groups[predicted == c]),
             proportion((predicted == c)[truth == c], groups[truth == c]),
-            figure(f1[:, c]) if true[0, c] + claimed[0, c] > 0 else None,
-            figure(ranked[c][0]) if n else None,
-            figure(ranked[c][1]) if n else None,
+            _f1(truth == c, predicted == c, groups),
+            *drawn.ranking(c),
         )
         for c, name in enumerate(classes)
     )
-    confusion = np.zeros((k, k), np.int64)
-    np.add.at(confusion, (truth, predicted), 1)
-    areas = np.stack([a for a, _ in ranked], axis=1) if n else np.ones((1, k))
-    averages = np.stack([a for _, a in ranked], axis=1) if n else np.ones((1, k))
-    total = weights.sum(axis=1)
-    second = per_class[1] if k == 2 else None
+    binary = None
+    whole: tuple[Figure | None, ...]
+    if len(classes) == 2:
+        binary = proportion((exact[:, 1] > 0.5) == (truth == 1), groups)
+        second = per_class[1]
+        whole = (second.precision, second.recall, second.f1, *drawn.ranking(1))
+    else:
+        whole = tuple(drawn.mean(name) for name in _CLASS_FIGURES)
     return Measures(
         tuple(classes),
-        n,
+        len(truth),
         proportion(predicted == truth, groups),
-        figure(recall[:, present].mean(axis=1)) if present.any() else None,
-        second.precision if second else whole(precision),
-        second.recall if second else whole(recall),
-        whole(f1),
-        whole(areas),
-        whole(averages),
-        figure(weights @ log_losses(truth, exact) / total) if n else None,
-        figure(weights @ brier_scores(truth, exact) / total) if n else None,
-        figure(calibration_error(truth, exact, weights)) if n else None,
-        proportion((exact[:, 1] > 0.5) == (truth == 1), groups) if k == 2 else None,
-        per_class,
-        confusion,
-        reliability_bins(truth, exact, groups),
+        drawn.mean("recall"),
+        **dict(zip(_CLASS_FIGURES, whole, strict=True)),
+        log_loss=drawn.mean_of(log_losses),
+        brier_score=drawn.mean_of(brier_scores),
+        calibration_error=drawn.calibration_error(),
+        binary_accuracy=binary,
+        per_class=per_class,
+        confusion=confusion,
+        reliability=reliability_bins(truth, exact, groups),
     )
+
+
+def _nothing(classes: Sequence[str], confusion: NDArray[np.int64]) -> Measures:
+    per_class = tuple(ClassMeasures(name, None, None, None, None, None) for name in classes)
+    none: dict[str, None] = dict.fromkeys(_FIGURES)
+    return Measures(
+        tuple(classes), 0, per_class=per_class, confusion=confusion, reliability=(), **none
+    )
+
+
+class _Drawn:
+    """Figures whose interval is the bootstrap's."""
+
+    def __init__(
+        self,
+        truth: NDArray[np.int64],
+        predicted: NDArray[np.int64],
+        probabilities: NDArray[np.float64],
+        groups: NDArray[np.int64],
+    ) -> None:
+        self._n = len(truth)
+        self._groups = groups
+        self._drawn = resample(truth, predicted, probabilities, groups)
+        self._probabilities = probabilities[self._drawn.places]
+        self._num_classes = probabilities.shape[1]
+        #: Classes that have a say in means: those that are there, or were claimed to be.
+        self._present = np.union1d(truth, predicted)
+        self._weights = self._drawn.weights(_MISTAKEN / self._num_classes)
+
+    def ranking(self, number: int) -> tuple[Figure | None, Figure | None]:
+        """Area under the ROC curve and average precision of a class against all others."""
+        area, average = self._rank(number, self._ranking_weights)
+        return interval(area, self._n), interval(average, self._n)
+
+    @cached_property
+    def _ranking_weights(self) -> NDArray[np.float64]:
+        return self._drawn.weights(_MISRANKED)
+
+    def mean(self, name: str) -> Figure | None:
+        """The mean over the classes of what `ClassMeasures` calls so."""
+        columns = self._by_class(name)[:, self._present]
+        known = np.isfinite(columns)
+        sums = np.where(known, columns, 0).sum(axis=1)
+        means = np.divide(sums, known.sum(axis=1), where=known.any(axis=1), out=sums * np.nan)
+        return interval(means, self._n)
+
+    def mean_of(self, losses: Losses) -> Figure | None:
+        """The mean over the images of a loss."""
+        weights = self._weights
+        each = losses(self._drawn.truth, self._probabilities)
+        return interval(weights @ each / weights.sum(axis=1), self._n)
+
+    def calibration_error(self) -> Figure | None:
+        """The calibration error of the real images, without the part that chance explains.
+
+        Its square exceeds the truth's by what probabilities that keep their word would show, and
+        that of a resample by as much again; so both are taken off (compare Kumar et al., 2019).
+        """
+        real = slice(self._n)
+        truth, probabilities = self._drawn.truth[real], self._probabilities[real]
+        resampled = calibration_error(truth, probabilities, self._weights[:, real])
+        by_chance = np.square(calibration_by_chance(probabilities, self._groups))
+        square = float(resampled[0] ** 2)
+        high = float(np.quantile(np.square(resampled[1:]), 0.95)) - float(by_chance.mean())
+        value, low, high = (
+            float(np.sqrt(max(end, 0.0)))
+            for end in (
+                square - float(by_chance.mean()),
+                square - float(np.quantile(by_chance, 0.975)),
+                high,
+            )
+        )
+        return Figure(value, min(low, value), max(high, value), self._n)
+
+    def _by_class(self, name: str) -> NDArray[np.float64]:
+        if name in ("roc_auc", "average_precision"):
+            return self._rankings[name]
+        drawn = self._drawn
+        weights = self._weights
+        if name == "precision":  # of few images, a class is claimed by one or two
+            weights = drawn.weights(_MISCLAIMED / self._num_classes)
+        right, true, claimed = counts(drawn.truth, drawn.predicted, self._num_classes, weights)
+        if name == "f1":
+            return ratio(2 * right, true + claimed)
+        return ratio(right, claimed if name == "precision" else true)
+
+    @cached_property
+    def _rankings(self) -> dict[str, NDArray[np.float64]]:
+        weights = self._drawn.weights(_MISRANKED_IN_ALL / self._num_classes)
+        rows = [self._rank(c, weights) for c in range(self._num_classes)]
+        areas, averages = (np.stack(columns, axis=1) for columns in zip(*rows, strict=True))
+        return {"roc_auc": areas, "average_precision": averages}
+
+    def _rank(
+        self, number: int, weights: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return ranking(self._drawn.truth == number, self._probabilities[:, number], weights)
+
+
+def _f1(
+    true: NDArray[np.bool_], claimed: NDArray[np.bool_], groups: NDArray[np.int64]
+) -> Figure | None:
+    """F1 of a class: 2 j / (1 + j) of j, the share of right ones among those true or claimed."""
+    either = true | claimed
+    share = proportion((true & claimed)[either], groups[either])
+    if share is None:
+        return None
+    value, low, high = (2 * j / (1 + j) for j in (share.value, share.low, share.high))
+    return Figure(value, low, high, share.n)
 
 
 def _json(value: Figure | None) -> Mapping[str, object] | None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from candid.evaluation.figures import Figure, proportion
 
 NUM_BINS: Final = 10
+_MOST_VALUES: Final = 16_000_000
 
 Weights = NDArray[np.float64]
 Values = NDArray[np.float64]
@@ -106,7 +107,27 @@ def calibration_error(
     total = np.zeros(len(weights))
     for places in _bins(confidence):
         total += np.abs(weights[:, places] @ (confidence[places] - right[places]))
-    return total / weights.sum(axis=1)
+    return np.asarray(total / weights.sum(axis=1), np.float64)
+
+
+def calibration_by_chance(
+    probabilities: NDArray[np.floating],
+    groups: NDArray[np.int64],
+    *,
+    seed: int = 0,
+    num_draws: int = 500,
+) -> Values:
+    """Calibration errors, float64 ``(num_draws,)``, of probabilities that keep their word.
+
+    Right answers are drawn by the confidences, one draw a group. Many images are judged by fewer.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    units = np.unique(groups, return_inverse=True)[1]
+    num_draws = int(np.clip(_MOST_VALUES // max(len(confidence), 1), 50, num_draws))
+    drawn = np.random.default_rng(seed).random((num_draws, int(units.max(initial=-1)) + 1))
+    missed = confidence - (drawn[:, units] < confidence)
+    total = sum(np.abs(missed[:, places].sum(axis=1)) for places in _bins(confidence))
+    return np.asarray(total / max(len(confidence), 1), np.float64)
 
 
 def reliability_bins(

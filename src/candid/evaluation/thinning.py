@@ -23,7 +23,7 @@ from candid.recipes.logistic import Rows, Space, fit, matrix_threads, scores_of
 MOST_IMAGES: Final = 30_000
 
 _MOST_DEALS: Final = 5
-_VALUES_A_DEAL: Final = 10_000_000  # of images times features times classes: fewer are dealt again
+_VALUES_A_DEAL: Final = 6_000_000  # of images times features times classes: fewer are dealt again
 _WEAKEST: Final = 30.0  # a weaker head takes longer to fit, and gains as much by more images
 _MOST_AXES: Final = 512  # of the space: the others hold a few percent, and change no accuracy
 _TOLERANCE: Final = 3e-3

@@ -1,0 +1,105 @@
+"""Do 95 % intervals hold the truth 95 times of 100?
+
+Evaluations of known truth are simulated: classes are clouds that overlap, the classifier knows how
+far, so its probabilities keep their word; about half of the images have copies, of the same class
+and of nearly the same probabilities. The truth of a figure is what it is on 100,000 such images.
+Classifiers of several accuracies take turns. Printed are, for each figure, how often its interval
+holds the truth, how often the truth lies below and above it, and how wide it is on average.
+
+    python benchmarks/intervals.py [--evaluations 400] [--images 30 300] [--classes 2 4]
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.evaluation.figures import Figure
+from candid.evaluation.measures import Measures, measure
+
+FIGURES = (
+    "accuracy",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "brier_score",
+    "calibration_error",
+)
+OF_CLASS = ("precision", "recall", "f1", "roc_auc", "average_precision")
+#: Distances between the classes, and so about 77 to 97 % of right answers.
+APART = {2: (1.5, 2.0, 2.6, 3.8), 4: (2.2, 2.8, 3.5, 4.4)}
+LARGE = 100_000
+
+
+def main() -> None:
+    """Simulate and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--evaluations", type=int, default=400)
+    parser.add_argument("--images", type=int, nargs="+", default=[30, 300])
+    parser.add_argument("--classes", type=int, nargs="+", default=[2, 4], choices=sorted(APART))
+    args = parser.parse_args()
+    for num_classes in args.classes:
+        truths = [figures(evaluate(LARGE, num_classes, a, seed=0)) for a in APART[num_classes]]
+        for num_images in args.images:
+            print_coverage(args.evaluations, num_images, num_classes, truths)
+
+
+def print_coverage(
+    num_evaluations: int, num_images: int, num_classes: int, truths: list[dict[str, Figure]]
+) -> None:
+    """Simulate evaluations and print how often each interval holds the truth."""
+    rows: dict[str, list[tuple[bool, bool, float]]] = {}
+    for number in range(num_evaluations):
+        which = number % len(truths)
+        found = evaluate(num_images, num_classes, APART[num_classes][which], seed=1 + number)
+        for name, figure in figures(found).items():
+            true = truths[which][name].value
+            row = true < figure.low, true > figure.high, figure.high - figure.low
+            rows.setdefault(name, []).append(row)
+    print(f"\n{num_evaluations} evaluations, {num_images} images, {num_classes} classes")
+    print(f"{'figure':<30} holds  below  above  width")
+    for name, row in rows.items():
+        below, above, width = np.mean(row, axis=0)
+        print(f"{name:<30} {1 - below - above:.3f}  {below:.3f}  {above:.3f}  {width:.3f}")
+
+
+def figures(measures: Measures) -> dict[str, Figure]:
+    """All figures that there are, and those of the first class."""
+    found = {name: getattr(measures, name) for name in FIGURES}
+    first = measures.per_class[0]
+    found |= {f"{name} of one class": getattr(first, name) for name in OF_CLASS}
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def evaluate(num_images: int, num_classes: int, apart: float, *, seed: int) -> Measures:
+    """Measure a simulated classifier."""
+    truth, probabilities, groups = simulate(num_images, num_classes, apart, seed)
+    names = [str(number) for number in range(num_classes)]
+    predicted = probabilities.argmax(axis=1)
+    return measure(names, truth, probabilities, groups, predicted=predicted)
+
+
+def simulate(
+    num_images: int, num_classes: int, apart: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """Truth, probabilities and groups of images; every third picture has two to four files."""
+    rng = np.random.default_rng(seed)
+    centres = np.eye(num_classes) * apart / np.sqrt(2)
+    sizes = np.where(rng.random(num_images) < 1 / 3, rng.integers(2, 5, num_images), 1)
+    groups = np.repeat(np.arange(num_images), sizes)[:num_images]
+    truth = rng.integers(num_classes, size=num_images)[groups]
+    pictures = rng.normal(size=(num_images, num_classes))[groups]
+    spread = 0.15  # how far copies lie apart
+    rows = centres[truth] + pictures + spread * rng.normal(size=(num_images, num_classes))
+    odds = np.exp((rows @ centres.T - np.square(centres).sum(axis=1) / 2) / (1 + spread**2))
+    return truth, (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32), groups
+
+
+if __name__ == "__main__":
+    main()

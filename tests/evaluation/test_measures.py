@@ -1,0 +1,197 @@
+"""Every figure of a set of predictions has n and an interval that holds the truth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from candid.evaluation.figures import Figure
+from candid.evaluation.measures import Measures, measure
+
+FIGURES = (
+    "accuracy",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "brier_score",
+    "calibration_error",
+)
+
+
+def drawn(
+    num: int, num_classes: int, *, seed: int = 0, apart: float = 2.0, copies: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Truth, probabilities that keep their word, and groups."""
+    rng = np.random.default_rng(seed)
+    sizes = np.where(copies & (rng.random(num) < 1 / 3), rng.integers(2, 5, num), 1)
+    groups = np.repeat(np.arange(num), sizes)[:num]
+    truth = rng.integers(num_classes, size=num)[groups]
+    centres = apart * np.eye(num_classes)
+    rows = centres[truth] + rng.normal(size=(num, num_classes))[groups]
+    odds = np.exp(rows @ centres.T)
+    return truth, (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32), groups
+
+
+def measured(num: int = 200, num_classes: int = 2, **how: object) -> Measures:
+    truth, probabilities, groups = drawn(num, num_classes, **how)
+    names = [f"c{c}" for c in range(num_classes)]
+    predicted = probabilities.argmax(axis=1)
+    return measure(names, truth, probabilities, groups, predicted=predicted)
+
+
+def value(figure: Figure | None) -> float:
+    assert figure is not None
+    assert figure.low <= figure.value <= figure.high
+    return figure.value
+
+
+@pytest.mark.parametrize("num_classes", [2, 4])
+def test_values_are_scikit_learns(num_classes: int) -> None:
+    truth, probabilities, _ = drawn(200, num_classes)
+    found, predicted = measured(200, num_classes), probabilities.argmax(axis=1)
+    average = "binary" if num_classes == 2 else "macro"
+    given = {"average": average, "zero_division": 0}
+    assert value(found.accuracy) == metrics.accuracy_score(truth, predicted)
+    assert value(found.balanced_accuracy) == pytest.approx(
+        metrics.balanced_accuracy_score(truth, predicted)
+    )
+    assert value(found.precision) == pytest.approx(
+        metrics.precision_score(truth, predicted, **given)
+    )
+    assert value(found.recall) == pytest.approx(metrics.recall_score(truth, predicted, **given))
+    assert value(found.f1) == pytest.approx(metrics.f1_score(truth, predicted, **given))
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)
+    area = (
+        metrics.roc_auc_score(truth, exact[:, 1])
+        if num_classes == 2
+        else metrics.roc_auc_score(truth, exact, multi_class="ovr")
+    )
+    assert value(found.roc_auc) == pytest.approx(area)
+    assert value(found.log_loss) == pytest.approx(metrics.log_loss(truth, exact), rel=1e-5)
+    assert found.confusion.tolist() == metrics.confusion_matrix(truth, predicted).tolist()
+
+
+@pytest.mark.parametrize(("num", "num_classes"), [(30, 2), (30, 4), (300, 2)])
+def test_intervals_hold_the_truth_copies_included(num: int, num_classes: int) -> None:
+    """A coarse check of what `benchmarks/intervals.py` measures finely."""
+    large = measured(60_000, num_classes, copies=True, seed=1)
+    held: dict[str, list[bool]] = {name: [] for name in FIGURES}
+    for seed in range(60):
+        found = measured(num, num_classes, copies=True, seed=100 + seed)
+        for name in FIGURES:
+            figure, true = getattr(found, name), value(getattr(large, name))
+            if figure is not None:
+                held[name].append(figure.low <= true <= figure.high)
+    for name, row in held.items():
+        assert np.mean(row) >= 0.84, name  # 0.95 less three standard errors
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_a_classifier_without_a_mistake_on_few_images_is_not_taken_for_perfect(
+    num_classes: int,
+) -> None:
+    found = measured(30, num_classes, apart=9.0)
+    for name in FIGURES[:7]:
+        figure = getattr(found, name)
+        assert figure.value == 1
+        assert 0.5 < figure.low < 0.99, name
+
+
+def test_copies_make_intervals_wider() -> None:
+    truth, probabilities, _ = drawn(120, 3)
+    predicted = probabilities.argmax(axis=1)
+    apart, together = (
+        measure("abc", truth, probabilities, groups, predicted=predicted)
+        for groups in (np.arange(120), np.arange(120) // 6)
+    )
+    for name in FIGURES[:9]:
+        one, other = getattr(apart, name), getattr(together, name)
+        assert other.high - other.low > one.high - one.low, name
+
+
+def test_the_order_of_images_and_the_numbers_of_groups_do_not_matter_to_values() -> None:
+    truth, probabilities, groups = drawn(80, 3, copies=True)
+    order = np.random.default_rng(0).permutation(80)
+    predicted = probabilities.argmax(axis=1)
+    one = measure("abc", truth, probabilities, groups, predicted=predicted)
+    other = measure(
+        "abc", truth[order], probabilities[order], groups[order], predicted=predicted[order]
+    )
+    for name in FIGURES[:9]:
+        assert value(getattr(one, name)) == pytest.approx(value(getattr(other, name)))
+
+
+def test_probabilities_that_keep_their_word_may_err_by_nothing() -> None:
+    error = measured(400).calibration_error
+    assert error is not None
+    assert error.low == 0
+    truth, probabilities, groups = drawn(400, 2)
+    spoilt = probabilities**6 / (probabilities**6).sum(axis=1, keepdims=True)
+    predicted = probabilities.argmax(axis=1)
+    worse = measure("ab", truth, spoilt, groups, predicted=predicted).calibration_error
+    assert worse is not None
+    assert worse.low > 0.01
+
+
+class TestEdges:
+    def test_no_images_have_no_figures(self) -> None:
+        none = np.empty(0, np.int64)
+        found = measure("ab", none, np.empty((0, 2), np.float32), none, predicted=none)
+        assert all(getattr(found, name) is None for name in FIGURES)
+        assert json.loads(json.dumps(found.to_json()))["n"] == 0
+
+    @pytest.mark.parametrize("num", [1, 2, 3])
+    def test_very_few_images_have_wide_intervals_and_no_error(self, num: int) -> None:
+        found = measured(num, 3)
+        assert found.accuracy is not None
+        assert found.accuracy.high - found.accuracy.low > 0.5
+        json.dumps(found.to_json(), allow_nan=False)
+
+    def test_a_class_that_is_absent_has_none(self) -> None:
+        truth = np.zeros(20, np.int64)
+        probabilities = np.tile(np.float32([0.8, 0.1, 0.1]), (20, 1))
+        found = measure("abc", truth, probabilities, np.arange(20), predicted=truth)
+        assert found.per_class[2].recall is None
+        assert found.per_class[2].roc_auc is None
+        assert value(found.balanced_accuracy) == 1
+        assert found.roc_auc is None
+        json.dumps(found.to_json(), allow_nan=False)
+
+    def test_a_class_that_is_never_claimed_counts_as_0_in_the_mean_precision(self) -> None:
+        truth = np.array([0, 0, 1, 1, 2, 2])
+        predicted = np.array([0, 0, 1, 1, 1, 1])
+        probabilities = np.eye(3, dtype=np.float32)[predicted] * 0.8 + np.float32(0.2 / 3)
+        found = measure("abc", truth, probabilities, np.arange(6), predicted=predicted)
+        assert value(found.precision) == pytest.approx((1 + 0.5 + 0) / 3)
+
+    def test_the_binary_accuracy_is_at_a_half_whatever_was_answered(self) -> None:
+        truth, probabilities, groups = drawn(60, 2)
+        strict = (probabilities[:, 1] > 0.9).astype(np.int64)
+        found = measure("ab", truth, probabilities, groups, predicted=strict)
+        at_half = ((probabilities[:, 1] > 0.5) == truth).mean()
+        assert value(found.binary_accuracy) == pytest.approx(at_half)
+        assert value(found.accuracy) == pytest.approx((strict == truth).mean())
+        assert measured(60, 3).binary_accuracy is None
+
+
+def test_all_figures_are_in_the_json() -> None:
+    found = measured(60, 3)
+    values = found.to_json()
+    assert set(values) == {field.name for field in fields(Measures)} - {"classes"}
+    assert values["accuracy"] == {
+        "value": found.accuracy.value,
+        "low": found.accuracy.low,
+        "high": found.accuracy.high,
+        "n": 60,
+    }
+    assert list(values["per_class"]) == ["c0", "c1", "c2"]
+    assert sum(values["confusion"]["c1"].values()) == found.confusion[1].sum()

@@ -1,0 +1,128 @@
+"""Scores are scikit-learn's, for any weights, ties included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from candid.evaluation.scores import (
+    brier_scores,
+    calibration_by_chance,
+    calibration_error,
+    counts,
+    log_losses,
+    ranking,
+    ratio,
+    reliability_bins,
+)
+
+
+def made(num: int, num_classes: int, *, seed: int, ties: bool = False) -> tuple[np.ndarray, ...]:
+    """Truth, probabilities and whole weights of which some are 0."""
+    rng = np.random.default_rng(seed)
+    truth = np.concatenate([np.arange(num_classes), rng.integers(num_classes, size=num)])
+    odds = np.exp(rng.normal(size=(len(truth), num_classes)) + np.eye(num_classes)[truth])
+    probabilities = odds / odds.sum(axis=1, keepdims=True)
+    if ties:
+        probabilities = np.round(probabilities, 1) + 1e-3
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+    weights = rng.integers(0, 4, size=(3, len(truth))).astype(float)
+    weights[:, :num_classes] = 1
+    return truth, probabilities, np.concatenate([np.ones((1, len(truth))), weights])
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+class TestAgainstScikitLearn:
+    def test_rankings(self, seed: int, ties: bool) -> None:
+        truth, probabilities, weights = made(60, 3, seed=seed, ties=ties)
+        for c in range(3):
+            areas, averages = ranking(truth == c, probabilities[:, c], weights)
+            for row, area, average in zip(weights, areas, averages, strict=True):
+                given = {"sample_weight": row}
+                expected = metrics.roc_auc_score(truth == c, probabilities[:, c], **given)
+                assert area == pytest.approx(expected, abs=1e-9)
+                expected = metrics.average_precision_score(truth == c, probabilities[:, c], **given)
+                assert average == pytest.approx(expected, abs=1e-9)
+
+    def test_counts(self, seed: int, ties: bool) -> None:
+        truth, probabilities, weights = made(60, 3, seed=seed, ties=ties)
+        predicted = probabilities.argmax(axis=1)
+        right, true, claimed = counts(truth, predicted, 3, weights)
+        for place, row in enumerate(weights):
+            given = {"sample_weight": row, "average": None, "zero_division": 0}
+            for ours, theirs in (
+                (ratio(right, claimed), metrics.precision_score),
+                (ratio(right, true), metrics.recall_score),
+                (ratio(2 * right, true + claimed), metrics.f1_score),
+            ):
+                assert ours[place] == pytest.approx(theirs(truth, predicted, **given), abs=1e-12)
+
+    def test_losses(self, seed: int, ties: bool) -> None:
+        for num_classes in (2, 4):
+            truth, probabilities, _ = made(60, num_classes, seed=seed, ties=ties)
+            expected = metrics.log_loss(truth, probabilities)
+            assert log_losses(truth, probabilities).mean() == pytest.approx(expected, abs=1e-9)
+        truth, probabilities, _ = made(60, 2, seed=seed, ties=ties)
+        expected = metrics.brier_score_loss(truth, probabilities[:, 1])
+        assert brier_scores(truth, probabilities).mean() == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_brier_score_of_more_classes_is_a_sum_over_them() -> None:
+    scores = brier_scores(np.array([0, 2]), np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1]]))
+    assert scores.tolist() == pytest.approx([0.09 + 0.04 + 0.01, 0.49 + 0.04 + 0.81])
+
+
+def test_a_certain_mistake_has_a_finite_loss() -> None:
+    assert np.isfinite(log_losses(np.array([1]), np.array([[1.0, 0.0]]))).all()
+
+
+def test_a_ranking_without_one_kind_is_none() -> None:
+    scores, weights = np.array([0.1, 0.9]), np.ones((1, 2))
+    assert np.isnan(ranking(np.zeros(2, bool), scores, weights)[0]).all()
+    area, average = ranking(np.ones(2, bool), scores, weights)
+    assert np.isnan(area).all()
+    assert average.tolist() == [1.0]
+
+
+class TestCalibration:
+    def test_the_error_is_the_mean_gap_of_the_bins(self) -> None:
+        truth = np.array([0] * 5 + [1] * 5 + [0] * 10)
+        probabilities = np.array([[0.7, 0.3]] * 10 + [[0.9, 0.1]] * 10)
+        error = calibration_error(truth, probabilities, np.ones((1, 20)))[0]
+        by_bins = [
+            abs(row.confidence - row.accuracy.value) * row.count
+            for row in reliability_bins(truth, probabilities, np.arange(20))
+        ]
+        assert error == pytest.approx(sum(by_bins) / 20)
+
+    def test_probabilities_that_keep_their_word_err_by_chance_alone(self) -> None:
+        rng = np.random.default_rng(5)
+        sure = rng.uniform(0.5, 1, 4000)
+        probabilities = np.stack([sure, 1 - sure], axis=1)
+        truth = (rng.random(4000) > sure).astype(int)
+        error = calibration_error(truth, probabilities, np.ones((1, 4000)))[0]
+        chance = calibration_by_chance(probabilities, np.arange(4000))
+        assert chance.min() < error < chance.max()
+        overconfident = calibration_error(
+            truth,
+            probabilities**4 / (probabilities**4).sum(axis=1, keepdims=True),
+            np.ones((1, 4000)),
+        )[0]
+        assert overconfident > 3 * chance.max()
+
+    def test_copies_err_by_more_chance_than_different_pictures(self) -> None:
+        sure = np.linspace(0.5, 1, 200)
+        probabilities = np.stack([sure, 1 - sure], axis=1)
+        apart = calibration_by_chance(probabilities, np.arange(200)).mean()
+        together = calibration_by_chance(probabilities, np.arange(200) // 10).mean()
+        assert together > 1.5 * apart
+
+    def test_bins_hold_all_images_in_order(self) -> None:
+        truth, probabilities, _ = made(97, 3, seed=0)
+        bins = reliability_bins(truth, probabilities, np.arange(100))
+        assert sum(row.count for row in bins) == 100
+        confidences = [row.confidence for row in bins]
+        assert confidences == sorted(confidences)
+        assert reliability_bins(truth[:3], probabilities[:3], np.arange(3))[0].count == 1
