@@ -223,7 +223,7 @@ class _Drawn:
         resampled = calibration_error(truth, probabilities, self._weights[:, real])
         by_chance = np.square(calibration_by_chance(probabilities, self._groups))
         square = float(resampled[0] ** 2)
-        high = float(np.quantile(np.square(resampled[1:]), 0.95)) - float(by_chance.mean())
+        high = float(np.quantile(np.square(resampled[1:]), 0.975)) - float(by_chance.mean())
         value, low, high = (
             float(np.sqrt(max(end, 0.0)))
             for end in (
