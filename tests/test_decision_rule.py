@@ -59,7 +59,7 @@ class TestParsing:
         [
             ("sad→happy=5", (("sad", "happy"), 5.0)),
             ("sad->happy=0.5", (("sad", "happy"), 0.5)),
-            (" very sad -> a=b =2", (("very sad", "a=b "), 2.0)),
+            (" very sad -> a=b =2", (("very sad", "a=b"), 2.0)),
         ],
     )
     def test_reads_classes_and_number(self, text: str, expected: object) -> None:
@@ -85,6 +85,15 @@ class TestWhatMakesNoSense:
         rule = DecisionRule(costs={("angry", "sad"): 2.0})
         with pytest.raises(UsageError, match="the class 'angry'; expected one of happy, sad"):
             rule.require_fits(CLASSES)
+
+    @pytest.mark.parametrize("cost", [-1.0, float("nan"), float("inf")])
+    def test_a_cost_that_is_no_number_from_0_is_refused(self, cost: float) -> None:
+        with pytest.raises(UsageError, match="a number from 0"):
+            DecisionRule(costs={("sad", "happy"): cost})
+
+    def test_a_cost_of_a_right_answer_is_refused(self) -> None:
+        with pytest.raises(UsageError, match="sad→sad=2"):
+            DecisionRule(costs={("sad", "sad"): 2.0})
 
     def test_a_threshold_beside_costs_is_refused(self) -> None:
         rule = DecisionRule(0.3, {("sad", "happy"): 2.0})

@@ -11,7 +11,7 @@ against its own photos where there are enough of them, and against all others' w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -115,7 +115,7 @@ class Abstention:
         return {
             "coverage": self.coverage,
             "false_alarms": self.false_alarms,
-            "nonconformity": [_listed(row) for row in self.nonconformity],
+            "nonconformity": list(_once_each(self.nonconformity)),
             "novelty": _listed(self.novelty),
         }
 
@@ -130,11 +130,13 @@ class Abstention:
         Raises:
             KeyError: It is not that; or TypeError, or ValueError.
         """
-        nonconformity = tuple(_read(row) for row in values["nonconformity"])
+        nonconformity: list[Sorted] = []
+        for row in values["nonconformity"]:
+            nonconformity.append(nonconformity[_place(row)] if isinstance(row, int) else _read(row))
         if len(nonconformity) != num_classes:
             raise ValueError(f"{len(nonconformity)} classes can be ruled out, not {num_classes}")
         return cls(
-            nonconformity,
+            tuple(nonconformity),
             _read(values["novelty"]),
             _between_0_and_1(values["coverage"]),
             _between_0_and_1(values["false_alarms"]),
@@ -179,8 +181,22 @@ def _share_at_least(known: Sorted, values: NDArray[np.float32]) -> NDArray[np.fl
     return np.asarray((above + 1) / (len(known) + 1), np.float64)
 
 
+def _once_each(rows: Sequence[Sorted]) -> Iterator[list[float] | int]:
+    """Lists; of one that an earlier class has too, that class's number."""
+    seen: dict[bytes, int] = {}
+    for place, row in enumerate(rows):
+        first = seen.setdefault(row.tobytes(), place)
+        yield first if first < place else _listed(row)
+
+
+def _place(number: int) -> int:
+    if number < 0:
+        raise ValueError(f"there is no class {number}")
+    return number
+
+
 def _listed(values: Sorted) -> list[float]:
-    return [float(f"{value:.7g}") for value in values]
+    return [float(f"{value:.9g}") for value in values]
 
 
 def _read(values: Sequence[float]) -> Sorted:

@@ -271,12 +271,12 @@ def load(folder: str | Path = "runs/latest") -> Classifier:
     try:
         pixels = manifest["pixels"]
         contract = PixelContract(int(pixels["size_px"]), pixels["fit"])
-        classes = [str(name) for name in manifest["classes"]]
+        classes = _read_classes(manifest["classes"])
         rule = DecisionRule.from_json(manifest["rule"])
         rule.require_fits(classes)
         known = manifest["abstention"]
         abstention = None if known is None else Abstention.from_json(known, len(classes))
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, UsageError) as error:
         raise ArtifactError(f"{run}/candid.json is incomplete: {error!r}; train again.") from error
     classifier = Classifier(
         (run / MODEL).read_bytes(), classes, contract, rule=rule, abstention=abstention
@@ -284,6 +284,14 @@ def load(folder: str | Path = "runs/latest") -> Classifier:
     classifier.manifest = manifest
     classifier.run_folder = run
     return classifier
+
+
+def _read_classes(values: object) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(name, str) for name in values):
+        raise ValueError("its classes are no list of names")
+    if len(set(values)) != len(values) or len(values) < 2:
+        raise ValueError("its classes are not two different names or more")
+    return values
 
 
 def _name(source: Source) -> str:

@@ -38,6 +38,12 @@ class DecisionRule:
             raise UsageError(
                 f"the threshold is a probability from 0 to 1. Received: {self.threshold}."
             )
+        for (true, answered), cost in self.costs.items():
+            if not 0 <= cost < float("inf") or true == answered:
+                raise UsageError(
+                    "a cost is a number from 0, of answering one class where another is true. "
+                    f"Received: {true}→{answered}={cost}."
+                )
 
     def require_fits(self, classes: Sequence[str]) -> None:
         """Refuse a rule that makes no sense for these classes.
@@ -123,4 +129,4 @@ def parse_cost(text: str) -> tuple[tuple[str, str], float]:
         raise UsageError(
             f'a cost is given as TRUE→ANSWERED=NUMBER, such as "sad→happy=5". Received: {text!r}.'
         )
-    return (match["true"], match["predicted"]), cost
+    return (match["true"].strip(), match["predicted"].strip()), cost

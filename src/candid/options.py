@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from candid.errors import UsageError
+
 if TYPE_CHECKING:
     from candid.data import SplitOptions
     from candid.decision_rule import DecisionRule
@@ -18,7 +20,12 @@ def decision_rule(threshold: float | None, cost: list[str] | None) -> DecisionRu
     """
     from candid.decision_rule import DEFAULT_THRESHOLD, DecisionRule, parse_cost
 
-    costs = dict(parse_cost(text) for text in cost or [])
+    costs: dict[tuple[str, str], float] = {}
+    for text in cost or []:
+        mistake, value = parse_cost(text)
+        if mistake in costs:
+            raise UsageError(f"the cost of {'→'.join(mistake)} is given twice; choose one.")
+        costs[mistake] = value
     return DecisionRule(DEFAULT_THRESHOLD if threshold is None else threshold, costs)
 
 

@@ -13,6 +13,7 @@ from candid.errors import DependencyError
 from candid.images import PixelContract, decode, read_file
 from candid.predicting import STDIN
 from candid.prediction import Prediction
+from candid.showable import show_text
 
 _SHOWN_PX = 512
 
@@ -70,7 +71,9 @@ def _draw(plt: Any, path: str, prediction: Prediction) -> Any:
     axes.set_axis_off()
     shares = ", ".join(f"{name} {value:.2f}" for name, value in prediction.probabilities.items())
     # No mathtext: a class may be named $x$.
-    axes.set_title(f"{prediction.answer}\n{shares}", parse_math=False, wrap=True)
+    axes.set_title(
+        f"{show_text(prediction.answer)}\n{show_text(shares)}", parse_math=False, wrap=True
+    )
     figure.tight_layout()
     return figure
 

@@ -282,3 +282,42 @@ def test_a_run_of_more_classes_has_their_mean_and_no_threshold(
             options=TrainOptions(backbone="efficientnet-lite0", rule=DecisionRule(0.3)),
         )
     assert not (tmp_path / "other").exists()
+
+
+class TestWhatChangedSince:
+    def test_a_class_that_came_later_changes_nothing(
+        self, moved: tuple[Path, Path], trained: Run, write_picture: Callable[..., Path]
+    ) -> None:
+        run, data = moved
+        write_picture(data / "aaa" / "new.png")
+        assert same(evaluate_run(run), trained.evaluation.to_json())
+
+    def test_train_photos_that_are_gone_are_told(
+        self, moved: tuple[Path, Path], trained: Run
+    ) -> None:
+        run, data = moved
+        for row in rows(trained, "train")[:3]:
+            (data / row.path).unlink()
+        measured = evaluate_run(run)
+        assert any("3 photos of the train and val parts are gone" in n for n in measured.notes)
+        assert measured.evaluation.kfold is not None
+        assert trained.evaluation.kfold is not None
+        assert measured.evaluation.kfold.n == trained.evaluation.kfold.n - 3
+
+    def test_copies_of_photos_that_are_gone_are_told_to_be_unknown(
+        self, moved: tuple[Path, Path], trained: Run, strangers: SampleSet
+    ) -> None:
+        run, data = moved
+        for row in rows(trained, "train")[:3]:
+            (data / row.path).unlink()
+        notes = evaluate_run(run, strangers.folder).notes
+        assert any("3 photos that it was trained on are gone" in note for note in notes)
+
+    def test_a_folder_of_which_nothing_can_be_read_is_an_error(
+        self, trained: Run, tmp_path: Path
+    ) -> None:
+        for name in ("happy", "sad"):
+            (tmp_path / "junk" / name).mkdir(parents=True)
+            (tmp_path / "junk" / name / "a.jpg").write_bytes(b"\xff\xd8\xff junk")
+        with pytest.raises(DataError, match="can be read"):
+            evaluate_run(trained.folder, tmp_path / "junk")

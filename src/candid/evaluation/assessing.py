@@ -173,7 +173,8 @@ def _with_folds(
         by_folds = predict_baselines(everything, ground.features.colours, ground.fold_rounds())
         by_test = predict_baselines(everything, ground.features.colours, [ground.test_round()])
         advance(1)
-        hits = folded.predicted == folded.truth
+        # Of the likeliest class on both sides, whatever the rule is.
+        hits = folded.raw.argmax(axis=1) == folded.truth
         tax = measure_leak_tax(
             data,
             hits,
@@ -181,9 +182,11 @@ def _with_folds(
             predict=partial(cross_validate, seed=ground.seed),
         )
         advance(1)
-        curve = learn(
-            data, seed=ground.seed, strength=learnt.strength or 1.0, classes=ground.classes
-        )
+        curve = None
+        if ground.rule == DecisionRule():  # it is about the likeliest class
+            curve = learn(
+                data, seed=ground.seed, strength=learnt.strength or 1.0, classes=ground.classes
+            )
         advance(1)
     evaluation = Evaluation(
         measure_predictions(ground.classes, tested),

@@ -33,6 +33,7 @@ class LeakTax:
         tax: The first minus the second, paired by image.
         estimate: What both were measured by: ``5-fold`` or ``test part``.
         num_copies: How many images there are more than groups.
+        num_images: Of how many, where that is not what was measured on.
     """
 
     naive: Figure
@@ -40,6 +41,7 @@ class LeakTax:
     tax: Figure
     estimate: str
     num_copies: int = 0
+    num_images: int = 0
 
     def to_json(self) -> dict[str, object]:
         """JSON values."""
@@ -49,7 +51,7 @@ class LeakTax:
         """For instance ``A random split would have said 0.92; it is 0.86: too much by …``."""
         naive, honest = f"{self.naive.value:.2f}", f"{self.honest.value:.2f}"
         low, high = _points(self.tax.low), _points(self.tax.high)
-        copies, size = self.num_copies, self.honest.n
+        copies, size = self.num_copies, self.num_images or self.honest.n
         same = f"A random split would have said the same, {honest}"
         if not copies and not self.tax.value:
             return f"{same}: there are no copies."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from candid.artifact import DECISIONS, GOLDEN, SPLIT, find_run
 from candid.catalog import scan
@@ -27,6 +28,7 @@ class OpenedRun:
         seed: Dealt the photos and the folds.
         temperature: What scores are divided by.
         strength: Of the head's regularisation; None where the head is not linear.
+        prepared_with: The backbone that found the copies, and how photos were made square.
     """
 
     folder: Path
@@ -37,6 +39,7 @@ class OpenedRun:
     seed: int
     temperature: float
     strength: float | None
+    prepared_with: tuple[str, str]
 
     def scan(self) -> Applied:
         """Its folder as it is now, seen as the run saw it: by the same decisions."""
@@ -60,6 +63,7 @@ def open_run(run: str | Path) -> OpenedRun:
     try:
         settings = manifest["settings"]
         strength = settings.get("strength")
+        how = manifest["prepared_with"]
         decided = manifest.get("decisions") is not None
         return OpenedRun(
             folder,
@@ -68,10 +72,18 @@ def open_run(run: str | Path) -> OpenedRun:
             Path(manifest["data"]["folder"]),
             read_decisions(folder / DECISIONS) if decided else (),
             seed=int(settings["seed"]),
-            temperature=float(manifest["calibration"]["temperature"]),
-            strength=None if strength is None else float(strength),
+            temperature=_positive(manifest["calibration"]["temperature"]),
+            strength=None if strength is None else _positive(strength),
+            prepared_with=(str(how["backbone"]), str(how["fit"])),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ArtifactError(
             f"{folder}/candid.json is incomplete: {error!r}; train again."
         ) from error
+
+
+def _positive(value: Any) -> float:
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise ValueError(f"a number above 0 is expected, not {value}")
+    return number

@@ -26,6 +26,7 @@ from candid.evaluation.text import write_text
 from candid.features import Features
 from candid.progress import Progress, Silent
 from candid.recipes.abstaining_head import Answers
+from candid.wording import count
 
 _SEEN_PARTS = ("train", "val")
 
@@ -82,7 +83,9 @@ def measure_own(run: OpenedRun, progress: Progress) -> Measured:
     applied = run.scan()
     known = {row.content: row for row in run.dealt.rows if row.part}
     photos = tuple(photo for photo in applied.catalog.photos if photo.content in known)
-    catalog = replace(applied.catalog, photos=photos)
+    _require_known(sorted({photo.label for photo in photos}), classifier, folder)
+    # By the run's own classes: one may have gone since, or come.
+    catalog = replace(applied.catalog, photos=photos, classes=classifier.classes)
     tested = [photo for photo in photos if known[photo.content].part == "test"]
     wanted = {content for content, row in known.items() if row.part == "test"}
     missing = wanted - {photo.content for photo in tested}
@@ -92,7 +95,12 @@ def measure_own(run: OpenedRun, progress: Progress) -> Measured:
         notes.append(f"{len(missing)} test images are gone or changed and not measured: {gone}.")
     if not tested:
         raise DataError(f"{folder} holds none of the run's test images; name the folder of photos.")
-    _require_known(sorted({photo.label for photo in tested}), classifier, folder)
+    others = len(known) - len(wanted) - (len({p.content for p in photos}) - len(wanted - missing))
+    if others:
+        notes.append(
+            f"{count(others, 'photo')} of the train and val parts are gone or changed, so the "
+            "cross-validation is of fewer photos than the run's."
+        )
     answered = _answer(run, catalog, tested, progress)
     notes.extend(answered.notes)
     learnt = Learnt(run.temperature, classifier.abstention, run.strength)
@@ -129,6 +137,8 @@ def _measure_other(run: OpenedRun, folder: Path, progress: Progress) -> Measured
     if not photos:
         raise DataError(f"{folder} holds nothing that the model was not trained on.")
     answered = _answer(run, catalog, photos, progress)
+    if not answered.photos:
+        raise DataError(f"no photo of {folder} can be read; {answered.notes[0]}")
     numbers = np.array([groups.get(p.content, -1 - i) for i, p in enumerate(answered.photos)])
     evaluation = _measure(classifier, answered, numbers.astype(np.int64), run.temperature)
     return Measured(evaluation, (*notes, *answered.notes), str(catalog.folder))
@@ -139,22 +149,33 @@ def _copies_of_seen(
 ) -> tuple[set[str], dict[str, int], list[str]]:
     """Contents that show a picture which was trained on, and the groups among all."""
     cache = Cache(default_folder())
+    notes = []
     try:
         new = _see(run.classifier, catalog, cache, progress)
-        old = _see(run.classifier, run.scan().catalog, cache, progress)
-    except (DependencyError, DataError) as error:
+    except DependencyError as error:
         return set(), {}, [f"only exact copies of training images could be left out: {error}"]
-    photos = (*new.catalog.photos, *old.catalog.photos)
+    try:
+        old = _see(run.classifier, run.scan().catalog, cache, progress)
+        gone = len(seen - {photo.content for photo in old.catalog.photos})
+        why = f"{count(gone, 'photo')} that it was trained on are gone" if gone else ""
+    except DataError as error:
+        old, why = None, str(error)
+    if why:
+        notes = [f"only exact copies of training images that are gone could be left out: {why}"]
+    known = [each for each in (new, old) if each is not None and len(each.embeddings)]
+    if not known:
+        return set(), {}, notes
+    photos = tuple(photo for each in known for photo in each.catalog.photos)
     both = Features(
         replace(new.catalog, photos=photos, skipped=()),
-        np.concatenate([new.embeddings, old.embeddings]),
+        np.concatenate([each.embeddings for each in known]),
         new.thumbnails,
-        np.concatenate([new.colours, old.colours]),
+        np.concatenate([each.colours for each in known]),
     )
     groups = find_duplicates(both, progress=progress).of_photo
     tainted = {int(g) for photo, g in zip(photos, groups, strict=True) if photo.content in seen}
     by_content = {photo.content: int(g) for photo, g in zip(photos, groups, strict=True)}
-    return {c for c, g in by_content.items() if g in tainted}, by_content, []
+    return {c for c, g in by_content.items() if g in tainted}, by_content, notes
 
 
 def _see(classifier: Classifier, catalog: Catalog, cache: Cache, progress: Progress) -> Features:

@@ -9,7 +9,7 @@ from candid.evaluation.leak_tax import LeakTax
 
 
 def unpaired_tax(
-    naive: Figure | None, honest: Figure | None, *, estimate: str, num_copies: int
+    naive: Figure | None, honest: Figure | None, *, estimate: str, num_copies: int, num_images: int
 ) -> LeakTax | None:
     """Hold an accuracy against another one that was measured on other images.
 
@@ -21,7 +21,8 @@ def unpaired_tax(
         naive: Where images were dealt one by one.
         honest: Where copies stayed together.
         estimate: What both were measured by.
-        num_copies: How many images there are more than groups.
+        num_copies: How many images there are more than groups, in all parts.
+        num_images: How many images there are in all parts.
 
     Returns:
         The tax, or None where either was not measured.
@@ -32,4 +33,4 @@ def unpaired_tax(
     low = value - math.hypot(naive.value - naive.low, honest.high - honest.value)
     high = value + math.hypot(naive.high - naive.value, honest.value - honest.low)
     tax = Figure(value, low, high, min(naive.n, honest.n))
-    return LeakTax(naive, honest, tax, estimate, num_copies)
+    return LeakTax(naive, honest, tax, estimate, num_copies, num_images)

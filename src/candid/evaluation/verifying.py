@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,11 +100,10 @@ def verify_run(run: str | Path, *, progress: Progress | None = None) -> Verified
                 written.pop(name)
             now.pop(name, None)
             written.pop(name, None)
-    kept = dict(opened.classifier.manifest.get("metrics", {}))
-    for name in set(kept) - set(written):
-        kept.pop(name)
+    kept = opened.classifier.manifest.get("metrics")
+    headline = kept if isinstance(kept, dict) else {}
     found = list(differences(written, now))
-    found += differences(kept, written, "candid.json: ")
+    found += differences(headline, {name: written.get(name) for name in headline}, "candid.json: ")
     return Verified(sum(1 for _ in _leaves(written, "")), tuple(found), tuple(notes))
 
 
@@ -145,6 +145,6 @@ def _leaves(value: object, name: str) -> Iterator[tuple[str, object]]:
 
 
 def _same(old: object, new: object) -> bool:
-    if isinstance(old, float) and isinstance(new, (int, float)):
+    if isinstance(old, float) and isinstance(new, (int, float)) and math.isfinite(old):
         return abs(old - new) <= TOLERANCE * max(1.0, abs(old))
     return old == new

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -91,7 +92,7 @@ def train(
     )
     options.rule.require_fits(prepared.catalog.classes)
     dealt = split_prepared(prepared, options.split)
-    _require_test(dealt)
+    _require_parts(dealt, prepared.catalog.classes)
     notes = (*prepared.notes, *dealt.notes)
     results: list[Result] = []
 
@@ -119,9 +120,16 @@ def _train(
     return train_cnn(prepared, dealt, options, folder, progress)
 
 
-def _require_test(dealt: Split) -> None:
+def _require_parts(dealt: Split, classes: Sequence[str]) -> None:
     if not len(dealt.places("test")) or not len(dealt.places("train")):
         raise SplitError(
             "there are too few different pictures for a train and a test part. Add photos: 10 "
             "different ones a class would suffice for one test image each."
+        )
+    learnt = {dealt.rows[place].label for place in dealt.places("train", "val")}
+    missing = [name for name in classes if name not in learnt]
+    if missing:
+        raise SplitError(
+            f"there is no image of {', '.join(missing)} to learn from: too few different pictures. "
+            "Add photos, 10 different ones a class at the least, or remove the class."
         )
