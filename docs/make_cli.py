@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMANDS = ("audit", "train", "split", "evaluate", "predict", "compare", "verify", "demo")
+COMMANDS = ("audit", "train", "split", "evaluate", "predict", "compare", "verify", "export", "serve", "demo")
 
 
 def make() -> str:

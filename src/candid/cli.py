@@ -12,7 +12,9 @@ from candid.commands.audit import audit
 from candid.commands.compare import compare
 from candid.commands.demo import demo
 from candid.commands.evaluate import evaluate
+from candid.commands.export import export
 from candid.commands.predict import predict
+from candid.commands.serve import serve
 from candid.commands.split import split
 from candid.commands.train import train
 from candid.commands.verify import verify
@@ -43,7 +45,18 @@ def _candid(
         raise typer.Exit
 
 
-for _command in (audit, train, split, evaluate, predict, compare, verify, demo):
+for _command in (
+    audit,
+    train,
+    split,
+    evaluate,
+    predict,
+    compare,
+    verify,
+    export,
+    serve,
+    demo,
+):
     app.command()(_command)
 
 

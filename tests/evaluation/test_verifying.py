@@ -42,7 +42,11 @@ def test_a_figure_that_was_polished_is_named(copied_run: Path) -> None:
     change(copied_run, "metrics.json", polish)
     verified = verify_run(copied_run)
     names = [row.name for row in verified.differences]
-    assert names == ["kfold.accuracy.value", "leak_tax.tax.high"]
+    assert names == [
+        "kfold.accuracy.value",
+        "leak_tax.tax.high",
+        "candid.json: kfold.accuracy.value",
+    ]
     assert "kfold.accuracy.value: written 0.999, now " in verified.to_text()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from candid.evaluation.baselines import Baseline
 from candid.evaluation.calibration import Calibration
 from candid.evaluation.leak_tax import LeakTax
 from candid.evaluation.learning_curve import LearningCurve
-from candid.evaluation.measures import Measures
+from candid.evaluation.measures import FIGURES, Measures
 
 Estimate = Literal["test", "kfold"]
 
@@ -102,3 +103,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reader of a manifest wants to know, of what `Evaluation.to_json` gave."""
+    names = ("kfold_accuracy", "believe")
+    kfold = metrics.get("kfold")
+    return {
+        **{name: metrics.get(name) for name in (*FIGURES, *names)},
+        "kfold": {name: kfold.get(name) for name in FIGURES} if isinstance(kfold, dict) else None,
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,7 @@ class Measures:
         """JSON values; null where a figure does not apply."""
         return {
             "n": self.n,
-            **{name: _json(getattr(self, name)) for name in _FIGURES},
+            **{name: _json(getattr(self, name)) for name in FIGURES},
             "per_class": {
                 row.name: {name: _json(getattr(row, name)) for name in _CLASS_FIGURES}
                 for row in self.per_class
@@ -86,7 +87,8 @@ class Measures:
         }
 
 
-_FIGURES = (
+#: Figures of all images.
+FIGURES: Final = (
     "accuracy",
     "balanced_accuracy",
     "precision",
@@ -164,7 +166,7 @@ def measure(
 
 def _nothing(classes: Sequence[str], confusion: NDArray[np.int64]) -> Measures:
     per_class = tuple(ClassMeasures(name, None, None, None, None, None) for name in classes)
-    none: dict[str, None] = dict.fromkeys(_FIGURES)
+    none: dict[str, None] = dict.fromkeys(FIGURES)
     return Measures(
         tuple(classes), 0, per_class=per_class, confusion=confusion, reliability=(), **none
     )

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from candid.artifact import METRICS
 from candid.errors import ArtifactError
+from candid.evaluation.evaluation import headline
 from candid.evaluation.opened import open_run
 from candid.evaluation.run import measure_own
 from candid.progress import Progress, Silent
@@ -101,9 +102,8 @@ def verify_run(run: str | Path, *, progress: Progress | None = None) -> Verified
             now.pop(name, None)
             written.pop(name, None)
     kept = opened.classifier.manifest.get("metrics")
-    headline = kept if isinstance(kept, dict) else {}
     found = list(differences(written, now))
-    found += differences(headline, {name: written.get(name) for name in headline}, "candid.json: ")
+    found += differences(kept, headline(written), "candid.json: ")
     return Verified(sum(1 for _ in _leaves(written, "")), tuple(found), tuple(notes))
 
 

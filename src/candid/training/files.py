@@ -26,6 +26,7 @@ from candid.artifact import (
 from candid.classifier import Classifier
 from candid.data import Prepared
 from candid.errors import DataError, ImageError
+from candid.evaluation.evaluation import headline
 from candid.explaining import Neighbours, fit_neighbours
 from candid.images import decode, read_file
 from candid.pages import file_previews
@@ -111,14 +112,9 @@ def _manifest(
             "notes": list(notes),
         },
         "decisions": prepared.decided.to_json() if prepared.decided else None,
-        "metrics": _headline(result.evaluation.to_json()),
+        "metrics": headline(result.evaluation.to_json()),
         "libraries": _library_versions(),
     }
-
-
-def _headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """What a reader of the manifest wants to know; ``metrics.json`` has all."""
-    return {name: metrics[name] for name in ("accuracy", "kfold_accuracy", "believe")}
 
 
 def _neighbours(dealt: Split, result: Result) -> Neighbours:

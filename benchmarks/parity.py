@@ -1,0 +1,97 @@
+"""Do exports answer as their runs do? Over every photo of a run, in each format's own runtime.
+
+Each run is written in each format, loaded by that format's runtime, and asked about all photos that
+the run was made from (train, val, test, and those in no part). One pass decodes a photo once and
+asks the run and all formats.
+
+    python benchmarks/parity.py RUN [RUN ...] [--to onnx --to litert] [--most 500]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.artifact import SPLIT
+from candid.exporting import FORMATS, Format
+from candid.exporting.command import open_source
+from candid.exporting.format import Answers
+from candid.exporting.parity import Parity, compare
+from candid.exporting.samples import Batch, find_photos
+from candid.split import NO_PART, PARTS
+from candid.split_file import read_csv
+
+
+def main() -> None:
+    """Export, compare, and print a row for each run and format."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--to", action="append", choices=list(FORMATS), help="by default, all")
+    parser.add_argument("--most", type=int, help="photos of each run; by default, all")
+    args = parser.parse_args()
+    print("| run | format | images | labels that agree | probability | novelty | MB | ms/image |")
+    print("|---|---|--:|--:|--:|--:|--:|--:|")
+    for run in args.runs:
+        report(run, [FORMATS[name] for name in args.to or FORMATS], args.most)
+
+
+def report(run: Path, forms: list[Format], most: int | None) -> None:
+    """Print the rows of one run."""
+    source = open_source(run)
+    photos = find_photos(source.data_folder, read_csv(run / SPLIT), (*PARTS, NO_PART), most)
+    with tempfile.TemporaryDirectory() as scratch:
+        asked = {form.name: Asked(Path(scratch) / form.name, form, source) for form in forms}
+        for batch in photos.batches(source.classifier):
+            for one in asked.values():
+                one.ask(batch)
+        for one in asked.values():
+            print(one.to_row(source.name), flush=True)
+
+
+class Asked:
+    """An export that is asked batch by batch."""
+
+    def __init__(self, folder: Path, form: Format, source: object) -> None:
+        folder.mkdir()
+        form.write(folder, source)
+        self._form = form
+        self._classifier = source.classifier
+        self._run: Callable[[NDArray[np.uint8]], Answers] = form.load(folder)
+        self._bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        self._parts: list[Parity] = []
+        self._seconds = 0.0
+
+    def ask(self, batch: Batch) -> None:
+        """Compare its answers with the run's."""
+        began = time.perf_counter()
+        answers = self._run(batch.pixels)
+        self._seconds += time.perf_counter() - began
+        self._parts.append(compare(self._form, lambda _: answers, self._classifier, [batch]))
+
+    def to_row(self, run: str) -> str:
+        """A row of the table."""
+        images = sum(part.num_images for part in self._parts)
+        same = sum(part.num_same_label for part in self._parts)
+        probability = max(part.probability for part in self._parts)
+        novelty = max(part.novelty or 0 for part in self._parts)
+        cells = (
+            run,
+            self._parts[0].runtime,
+            str(images),
+            f"{same} ({same / images:.2%})",
+            f"{probability:.1e}",
+            f"{novelty:.1e}",
+            f"{self._bytes / 1e6:.1f}",
+            f"{1000 * self._seconds / images:.0f}",
+        )
+        return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""What `candid export` does: writes a run in another format, and keeps what answers as the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+from candid.artifact import GOLDEN, SPLIT, find_run, hash_file
+from candid.classifier import load
+from candid.errors import ArtifactError, UsageError
+from candid.exporting.format import Format
+from candid.exporting.formats import find_format
+from candid.exporting.metadata import MANIFEST, describe, write_manifest
+from candid.exporting.parity import Parity, compare, require_parity
+from candid.exporting.readme import write_readme
+from candid.exporting.samples import Photos, find_photos, read_golden
+from candid.exporting.snippets import Pasted, Snippet
+from candid.exporting.source import Source
+from candid.packages import require_packages
+from candid.progress import Progress, Silent
+from candid.run_folder import require_writable, shorten
+from candid.split_file import read_csv
+from candid.whole_folder import write_whole
+
+EXPORTS: Final = Path("exports")
+README: Final = "README.md"
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What is asked for.
+
+    Attributes:
+        run: The run's folder.
+        to: The name of a format.
+        output: Where the export is written; by default ``exports/<run>-<format>``.
+        overwrite: Whether an earlier export there is replaced.
+    """
+
+    run: Path
+    to: str
+    output: Path | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export that was written and answers as its run does.
+
+    Attributes:
+        folder: Where it is.
+        form: Its format.
+        parity: How near it comes to the run.
+        snippets: What a person can paste to use it.
+        notes: What a person should know, such as photos that are gone.
+    """
+
+    folder: Path
+    form: Format
+    parity: Parity
+    snippets: tuple[Snippet, ...]
+    notes: tuple[str, ...]
+
+    def to_text(self) -> str:
+        """For a terminal."""
+        names = ", ".join((*self.form.files, MANIFEST, README))
+        parts = [self.parity.to_text(), f"Written to {shorten(self.folder)}: {names}"]
+        parts += [f"{snippet.title}:\n\n{snippet.code.rstrip()}" for snippet in self.snippets]
+        return "\n\n".join(parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "folder": str(self.folder),
+            "format": self.form.name,
+            "files": list(self.form.files),
+            "parity": self.parity.to_json(),
+            "notes": list(self.notes),
+        }
+
+
+def export_run(request: ExportRequest, *, progress: Progress | None = None) -> Exported:
+    """Write a run in another format, load it again in its own runtime and compare the answers.
+
+    Args:
+        request: What is asked for.
+        progress: Told how far it is.
+
+    Returns:
+        The export, which agrees with the run.
+
+    Raises:
+        UsageError: The format is unknown or can't hold this run, or the folder is there already.
+        ArtifactError: The run is not there, or not as it was written.
+        DependencyError: A package that the format needs is not installed.
+        ParityError: The export answers otherwise than the run; nothing is left of it.
+    """
+    form = find_format(request.to)
+    run = find_run(request.run)
+    folder = request.output or EXPORTS / f"{run.resolve().name}-{form.name}"
+    _require_free(folder, overwrite=request.overwrite)
+    require_writable(folder)
+    require_packages(form.packages, needed_by=f"an export to {form.title}", extra=form.extra)
+    source = open_source(run)
+    photos = find_photos(source.data_folder, read_csv(run / SPLIT))
+    snippets = form.snippets(_pasted(source, shorten(folder.expanduser().absolute())))
+    kept: list[Parity] = []
+
+    def fill(partial: Path) -> None:
+        parity = _write(partial, form, source, photos, progress or Silent())
+        (partial / README).write_text(
+            write_readme(form, source, parity, snippets), "utf-8", "backslashreplace"
+        )
+        _finish(partial, form, source, parity)
+        kept.append(parity)
+
+    written = write_whole(
+        folder, fill, require_free=lambda place: _require_free(place, overwrite=request.overwrite)
+    )
+    return Exported(written, form, kept[0], snippets, photos.notes)
+
+
+def open_source(run: Path) -> Source:
+    """Open a run, after its model gave the answers that it gave when it was written.
+
+    Raises:
+        ArtifactError: It is not whole.
+    """
+    classifier = load(run)
+    classifier.check_golden(run / GOLDEN)
+    source = Source(run, classifier)
+    try:
+        describe(source)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"{run}/candid.json is incomplete: {error!r}; train again.") from error
+    return source
+
+
+def _write(
+    folder: Path, form: Format, source: Source, photos: Photos, progress: Progress
+) -> Parity:
+    """Write the model, and hold what was written against the run."""
+    with progress.step(f"Writing {form.title}", 1) as advance:
+        form.write(folder, source)
+        advance(1)
+    golden = read_golden(source.folder)
+    num_images = len(golden.pixels) + len(photos.files)
+    with progress.step("Comparing with the run", num_images) as advance:
+        batches = chain([golden], photos.batches(source.classifier))
+        parity = compare(form, form.load(folder), source.classifier, batches, advance)
+    require_parity(form, parity)
+    return parity
+
+
+def _finish(folder: Path, form: Format, source: Source, parity: Parity) -> None:
+    """Write the manifest, last: it has the hash of every file."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    hashes = {file.relative_to(folder).as_posix(): hash_file(file) for file in files}
+    told = {"format": form.name, "parity": parity.to_json(), "files": hashes}
+    write_manifest(folder, describe(source) | told)
+
+
+def _require_free(folder: Path, *, overwrite: bool) -> None:
+    folder = folder.expanduser()
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    is_export = (folder / MANIFEST).is_file()
+    if is_export and overwrite:
+        return
+    remedy = (
+        "Choose another --output, or pass --overwrite to replace it."
+        if is_export
+        else "It is no export, so it is not replaced; choose another --output."
+    )
+    raise UsageError(f"{folder} exists already. {remedy}")
+
+
+def _pasted(source: Source, folder: Path) -> Pasted:
+    classifier = source.classifier
+    return Pasted(
+        folder,
+        classifier.contract,
+        classifier.rule,
+        len(classifier.classes),
+        classifier.abstention is not None,
+    )

@@ -1,0 +1,125 @@
+"""The whole classifier as one Keras model: pixels in; probabilities, embedding, novelty out.
+
+It is made of Keras' own layers and operations alone, so that it loads where Candid is not
+installed. Its layers ``embedding``, ``scores`` and ``probabilities`` are called as in the run's
+graph.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from candid.backbones import BUNDLED
+from candid.backbones.keras_graph import build_keras
+from candid.backbones.spec import BackboneSpec
+from candid.backbones.weights import load_weights
+from candid.errors import ArtifactError, UsageError
+from candid.exporting.keras_novelty import add_novelty
+from candid.exporting.quiet_tensorflow import import_tensorflow, quiet
+from candid.exporting.source import Source
+
+_CNN_FILE = "model.keras"
+
+
+def build_classifier(source: Source) -> Any:
+    """Build a run's classifier in Keras.
+
+    Args:
+        source: The run.
+
+    Returns:
+        A ``keras.Model``. Its input is ``image``, uint8 ``(n, s, s, 3)`` RGB; it answers with a
+        dictionary of ``probabilities``, float32 ``(n, k)``, calibrated; ``embedding``, float32
+        ``(n, d)``; and, where the run has them, ``novelty``, float32 ``(n,)``, and ``heatmap``,
+        float32 ``(n, k, h, w)``.
+
+    Raises:
+        UsageError: The run's backbone is a user's own ONNX file, which can't become Keras.
+        DependencyError: TensorFlow, or the package with the backbone's weights, is not installed.
+        ArtifactError: The run lacks what the network is made of.
+    """
+    if source.recipe != "cnn":
+        _find_backbone(source)
+    import_tensorflow()
+    with quiet():
+        return _build_cnn(source) if source.recipe == "cnn" else _build_transfer(source)
+
+
+def _find_backbone(source: Source) -> BackboneSpec:
+    name = source.backbone or ""
+    if name not in BUNDLED:
+        raise UsageError(
+            f"the backbone of {source.folder} is the ONNX file {name!r}, which can't be written in "
+            f"Keras' layers; expected one of {', '.join(BUNDLED)}. Export this run with --to onnx."
+        )
+    return BUNDLED[name]
+
+
+def _build_transfer(source: Source) -> Any:
+    """Backbone, linear head and novelty."""
+    import keras
+
+    layers = keras.layers
+    spec = _find_backbone(source)
+    image = layers.Input((spec.size_px, spec.size_px, 3), dtype="uint8", name="image")
+    features = _features(keras, spec, image)
+    embedding = layers.GlobalAveragePooling2D(name="embedding")(features)
+    outputs = _add_head(keras, source, embedding)
+    if source.has_heatmap:
+        outputs["heatmap"] = _add_heatmap(layers, source, features)
+    return keras.Model(image, outputs, name="candid")
+
+
+def _features(keras: Any, spec: BackboneSpec, image: Any) -> Any:
+    """The map ``(n, h, w, 1280)`` before pooling; of both views where the backbone looks twice."""
+    ops = keras.ops
+    whole = build_keras(spec, load_weights(spec))
+    backbone = keras.Model(whole.input, whole.get_layer("features").output, name=spec.name)
+    # As it was when the head was fitted: whoever wants to train on sets it free.
+    backbone.trainable = False
+    pixels = ops.cast(image, "float32")
+    plain = backbone(pixels)
+    if not spec.mirror:
+        return plain
+    mirrored = backbone(ops.flip(pixels, axis=2))
+    return (plain + ops.flip(mirrored, axis=2)) * 0.5
+
+
+def _build_cnn(source: Source) -> Any:
+    """The tutorial's network with a calibrated last layer, and the novelty."""
+    import keras
+
+    file = source.folder / _CNN_FILE
+    if not file.is_file():
+        raise ArtifactError(f"{source.folder} lacks {_CNN_FILE}; restore it or train again.")
+    network = keras.models.load_model(file, compile=False)
+    outputs = _add_head(keras, source, network.layers[-2].output)
+    return keras.Model(network.inputs[0], outputs, name="candid")
+
+
+def _add_head(keras: Any, source: Source, embedding: Any) -> dict[str, Any]:
+    """Append scores, probabilities and, where the run has it, the novelty to an embedding."""
+    layers = keras.layers
+    kernel, bias = source.head()
+    dense = layers.Dense(len(bias), name="scores")
+    scores = dense(embedding)
+    dense.set_weights([kernel.T, bias])
+    if len(bias) > 1:
+        probabilities = layers.Softmax(name="probabilities")(scores)
+    else:
+        second = keras.ops.sigmoid(scores)
+        probabilities = layers.Concatenate(name="probabilities")([1.0 - second, second])
+    outputs = {"probabilities": probabilities, "embedding": embedding}
+    constants = source.novelty()
+    if constants is not None:
+        outputs["novelty"] = add_novelty(keras, constants, embedding)
+    return outputs
+
+
+def _add_heatmap(layers: Any, source: Source, features: Any) -> Any:
+    """What each place adds to each score, ``(n, k, h, w)``."""
+    kernel, bias = source.head()
+    conv = layers.Conv2D(len(bias), 1, trainable=False, name="scores_of_places")
+    by_place = conv(features)
+    conv.set_weights([kernel.T[None, None], bias])
+    return layers.Permute((3, 1, 2), name="heatmap")(by_place)

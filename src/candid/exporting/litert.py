@@ -1,0 +1,107 @@
+"""The format ``litert``: float32 for phones, one image at a time."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.exporting.format import Answers, Format, Runner
+from candid.exporting.quiet_tensorflow import import_tensorflow, quiet
+from candid.exporting.saved_model import SIGNATURE
+from candid.exporting.snippet_kotlin import kotlin_snippet
+from candid.exporting.snippets import Pasted, Snippet, python_snippet
+from candid.exporting.source import Source
+
+FILE: Final = "model.tflite"
+
+
+def write_litert(folder: Path, source: Source) -> None:
+    """Write the classifier as ``model.tflite``, of built-in operators alone.
+
+    Args:
+        folder: Where it is written.
+        source: The run.
+
+    Raises:
+        UsageError: The run's backbone is a user's own ONNX file.
+    """
+    from candid.exporting.keras_model import build_classifier
+
+    model = build_classifier(source)
+    (folder / FILE).write_bytes(convert(model, size_px=source.size_px))
+
+
+def convert(model: Any, *, size_px: int) -> bytes:
+    """Convert a Keras model to LiteRT.
+
+    Args:
+        model: Takes uint8 ``(n, size_px, size_px, 3)``; its outputs have names.
+        size_px: Height and width of an image.
+
+    Returns:
+        The flatbuffer. Its signature ``serving_default`` takes one image: with a batch whose size
+        varies, neither the fast kernels for CPUs (XNNPACK) nor a phone's GPU would take the graph.
+    """
+    tf = import_tensorflow()
+    import keras
+
+    one_image = tf.TensorSpec((1, size_px, size_px, 3), tf.uint8, name="image")
+    with tempfile.TemporaryDirectory(prefix="candid-") as scratch, quiet():
+        archive = keras.export.ExportArchive()
+        archive.track(model)
+        archive.add_endpoint(SIGNATURE, lambda image: model(image), input_signature=[one_image])
+        archive.write_out(scratch, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=[SIGNATURE])
+        flatbuffer: bytes = converter.convert()
+    return flatbuffer
+
+
+def load_litert(folder: Path) -> Runner:
+    """Load ``model.tflite`` by LiteRT's interpreter, without TensorFlow."""
+    with quiet():
+        runtime = import_module("ai_edge_litert.interpreter")
+        interpreter = runtime.Interpreter(
+            model_path=str(folder / FILE), num_threads=os.cpu_count() or 1
+        )
+        signature = interpreter.get_signature_runner(SIGNATURE)
+
+    def run(pixels: NDArray[np.uint8]) -> Answers:
+        with quiet():  # the first call tells which kernels it takes
+            parts = [signature(image=pixels[place : place + 1]) for place in range(len(pixels))]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    return run
+
+
+def _snippets(pasted: Pasted) -> tuple[Snippet, ...]:
+    run = f'''\
+interpreter = Interpreter(model_path=str(folder / "{FILE}"))
+answers = interpreter.get_signature_runner("{SIGNATURE}")(image=pixels)
+'''
+    python = python_snippet(
+        pasted,
+        run=run,
+        imports="from ai_edge_litert.interpreter import Interpreter",
+        install="ai-edge-litert",
+    )
+    return python, kotlin_snippet(pasted, file=FILE, signature=SIGNATURE)
+
+
+LITERT: Final = Format(
+    name="litert",
+    title="LiteRT",
+    runtime="LiteRT",
+    runtime_package="ai-edge-litert",
+    packages=("onnx", "tensorflow", "ai_edge_litert"),
+    extra="export",
+    files=(FILE,),
+    write=write_litert,
+    load=load_litert,
+    snippets=_snippets,
+)

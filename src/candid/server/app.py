@@ -1,0 +1,67 @@
+"""The ASGI app: routes, their errors, and the guard around them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from starlette.types import Scope
+
+from candid import __version__
+from candid.server.models import Models
+from candid.server.problems import add_handlers
+from candid.server.reloading import Reloader
+from candid.server.routes import add_routes
+from candid.server.security import Guard
+from candid.server.settings import Settings
+from candid.server.state import State
+
+
+class App(Guard):
+    """A server's app.
+
+    Attributes:
+        reloader: Loads runs again, when asked and when they were replaced.
+    """
+
+    def __init__(self, models: Models, settings: Settings) -> None:
+        """Build it and start its threads.
+
+        Args:
+            models: The runs, loaded.
+            settings: Its limits and its token.
+        """
+        state = State.begin(models, settings)
+        self.reloader = Reloader(state)
+        api = FastAPI(
+            title="Candid",
+            version=__version__,
+            description="A classifier of photos that says how sure it is.",
+            docs_url=None,  # FastAPI's own pages load scripts from another site
+            redoc_url=None,
+            lifespan=lambda _: _running(state, self.reloader),
+        )
+        add_handlers(api)
+        routes = add_routes(api, state) | {api.openapi_url}
+
+        def count(scope: Scope, status: int, seconds: float) -> None:
+            # What is not ours has one name: anybody may ask for any path.
+            route = scope["path"] if scope["path"] in routes else "other"
+            state.metrics.requests.labels(route, status).inc()
+            state.metrics.seconds.labels(route).observe(seconds)
+
+        super().__init__(api, settings.token, count)
+
+
+@asynccontextmanager
+async def _running(state: State, reloader: Reloader) -> AsyncIterator[None]:
+    watching = asyncio.create_task(reloader.watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        await asyncio.to_thread(state.answerer.close)

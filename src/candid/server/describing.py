@@ -1,0 +1,53 @@
+"""A run → what ``/v1/models`` says of it: names and figures, no path."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from candid.server.models import ServedModel
+
+_FIGURES: Final = (
+    "accuracy",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "brier_score",
+    "calibration_error",
+)
+_VALUES: Final = ("value", "low", "high", "n")
+
+
+def describe(model: ServedModel, *, is_default: bool) -> dict[str, Any]:
+    """JSON values of a run, as `candid.server.schemas.ModelOut` has them."""
+    classifier, manifest = model.classifier, model.manifest
+    metrics = manifest.get("metrics") or {}
+    abstention = classifier.abstention
+    run = classifier.run_folder
+    return {
+        "name": model.name,
+        "run": run.name if run else model.name,
+        "is_default": is_default,
+        "recipe": str(manifest.get("recipe", "")),
+        "classes": list(classifier.classes),
+        **classifier.rule.to_json(),
+        "coverage": abstention.coverage if abstention else None,
+        "believe": metrics.get("believe"),
+        "figures": {
+            estimate: _figures(measured)
+            for estimate, measured in (("test", metrics), ("kfold", metrics.get("kfold")))
+            if measured
+        },
+    }
+
+
+def _figures(measured: dict[str, Any]) -> dict[str, dict[str, float]]:
+    found = {name: measured.get(name) for name in _FIGURES}
+    return {
+        name: {key: figure[key] for key in _VALUES}
+        for name, figure in found.items()
+        if isinstance(figure, dict) and all(key in figure for key in _VALUES)
+    }

@@ -1,0 +1,73 @@
+"""Runs of the recipe cnn whose network was never trained: all that an export needs, in seconds."""
+
+import numpy as np
+
+from candid.artifact import GOLDEN, MODEL, SPLIT, write_run
+from candid.images import PixelContract, decode, read_file
+from candid.model import Model
+from candid.recipes.cnn_graph import build_onnx
+from candid.recipes.finishing import finish
+from candid.split_file import to_csv
+from tests.recipes.test_cnn import make
+
+SIZE_PX = 256
+NUM_IMAGES = 30
+
+
+def make_cnn_run(folder, *classes):
+    """Write a run of this many classes with weights by chance, calibrated and with a novelty."""
+    from candid.recipes.cnn_keras import build_network
+
+    catalog, split = make(folder / "data", *classes)
+    network = build_network(len(classes), seed=1)
+    # Biases that are not 0, as after training.
+    network.set_weights([w + np.float32(0.05) * (w.ndim == 1) for w in network.get_weights()])
+    contract = PixelContract(SIZE_PX)
+    graph = build_onnx(network.get_weights(), size_px=SIZE_PX)
+    finished = finish(graph, seen(graph, contract, classes, 0), held(graph, contract, classes))
+    pixels = pictures(catalog, split, contract)
+    answered = Model(finished.model, classes, contract).run(pixels)
+
+    def fill(partial):
+        (partial / MODEL).write_bytes(finished.model)
+        (partial / SPLIT).write_text(to_csv(split, with_content=True), encoding="utf-8")
+        np.savez(
+            partial / GOLDEN,
+            image=pixels,
+            probabilities=answered.probabilities,
+            embedding=answered.embedding,
+            novelty=answered.novelty,
+        )
+        network.save(partial / "model.keras")
+        return {
+            "recipe": "cnn",
+            "classes": list(classes),
+            "pixels": {"size_px": SIZE_PX, "fit": "squash", "key": contract.key},
+            "rule": {"threshold": 0.5, "costs": []},
+            "calibration": {"temperature": finished.temperature},
+            "abstention": finished.abstention.to_json(),
+            "settings": {"seed": 1},
+            "data": {"folder": str(catalog.folder), "fingerprint": "0" * 64},
+            "decisions": None,
+        }
+
+    return write_run(folder / "run", fill)
+
+
+def seen(graph, contract, classes, seed):
+    """What the network says of noise in the colour of each class, and the labels."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(NUM_IMAGES, dtype=np.int64) % len(classes)
+    noise = random.integers(0, 120, (NUM_IMAGES, SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
+    noise[np.arange(NUM_IMAGES), :, :, labels % 3] += np.uint8(100)
+    return Model(graph, classes, contract).run(noise), labels
+
+
+def held(graph, contract, classes):
+    outputs, labels = seen(graph, contract, classes, 1)
+    return outputs, labels, np.arange(len(labels), dtype=np.int64)
+
+
+def pictures(catalog, split, contract):
+    files = [catalog.folder / row.path for row in split.rows if row.part == "test"]
+    return np.stack([decode(read_file(file), contract) for file in files])

@@ -1,0 +1,179 @@
+"""Keras, SavedModel and LiteRT. TensorFlow takes seconds to import: all that needs it is here."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from candid.classifier import load
+from candid.exporting import FORMATS, ExportRequest, ParityError, export_run
+from candid.exporting.command import open_source
+from candid.exporting.keras_model import build_classifier
+from tests.exporting.made import make_cnn_run
+from tests.exporting.pasting import photo_of, run_snippet
+
+# TensorFlow 2.21 does not know NumPy 2's `copy` yet.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+NAMES = ("keras", "saved_model", "litert")
+RUNS = ("transfer", "two", "three")
+#: Of what was measured, some ten times: a fault of ours would be seen long before the gate's limit.
+NEAR = 1e-4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tensorflow():
+    return pytest.importorskip("tensorflow")
+
+
+@pytest.fixture(scope="module")
+def runs(trained, tmp_path_factory):
+    """A run of transfer on two classes; of cnn on two and on three."""
+    return {
+        "transfer": trained.folder,
+        "two": make_cnn_run(tmp_path_factory.mktemp("two"), "blue", "green"),
+        "three": make_cnn_run(tmp_path_factory.mktemp("three"), "blue", "green", "red"),
+    }
+
+
+@pytest.fixture(scope="module")
+def exports(runs, tmp_path_factory):
+    """Each of them in each format, made when it is first asked for. Not to be written to."""
+    made = {}
+
+    def give(run, name):
+        if (run, name) not in made:
+            folder = tmp_path_factory.mktemp("exports") / f"{run}-{name}"
+            made[run, name] = export_run(ExportRequest(runs[run], name, folder))
+        return made[run, name]
+
+    return give
+
+
+def noise(run):
+    size = load(run).contract.size_px
+    return np.random.default_rng(2).integers(0, 256, (3, size, size, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("run", RUNS)
+def test_an_export_answers_as_its_run(run, name, exports, runs):
+    exported = exports(run, name)
+    parity = exported.parity
+    assert parity.num_same_label == parity.num_images > 3
+    assert parity.probability < NEAR
+    assert parity.novelty is not None
+    told = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
+    assert told["parity"] == parity.to_json()
+    answers = FORMATS[name].load(exported.folder)(noise(runs[run]))
+    expected = load(runs[run]).run(noise(runs[run]), with_heatmap=True)
+    np.testing.assert_allclose(answers["probabilities"], expected.probabilities, atol=NEAR)
+    np.testing.assert_allclose(answers["embedding"], expected.embedding, atol=NEAR)
+    np.testing.assert_allclose(answers["novelty"], expected.novelty, atol=1e-2)
+    assert ("heatmap" in answers) == (expected.heatmap is not None)
+    if expected.heatmap is not None:
+        np.testing.assert_allclose(answers["heatmap"], expected.heatmap, atol=1e-3)
+
+
+@pytest.mark.parametrize("run", ["transfer", "three"])
+def test_an_answer_does_not_depend_on_the_images_beside_it(run, exports, runs):
+    """As many images as classes are what Keras once took for a bias."""
+    import keras
+
+    model = keras.models.load_model(exports(run, "keras").folder / "model.keras")
+    pixels = noise(runs[run])
+    alone = [np.asarray(model(pixels[i : i + 1])["novelty"])[0] for i in range(len(pixels))]
+    for number in (2, 3):
+        together = np.asarray(model(pixels[:number])["novelty"])
+        np.testing.assert_allclose(together, alone[:number], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_python_snippet_runs_as_it_is_written(
+    name, exports, trained, tmp_path, monkeypatch, capsys
+):
+    exported = exports("transfer", name)
+    prediction = photo_of(trained, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    names = run_snippet(exported.snippets[0].code, tmp_path)
+    assert capsys.readouterr().out.startswith(f"{prediction.answer} {{'happy': ")
+    assert float(names["probabilities"][1]) == pytest.approx(prediction.probability, abs=NEAR)
+
+
+def test_the_keras_file_needs_nothing_of_candid_and_can_be_trained_on(exports):
+    import keras
+
+    model = keras.models.load_model(exports("transfer", "keras").folder / "model.keras")
+    layers = {layer.__class__.__module__.split(".")[0] for layer in model.layers}
+    assert layers == {"keras"}
+    assert [weight.path for weight in model.trainable_weights] == ["scores/kernel", "scores/bias"]
+    model.get_layer("efficientnet-lite0").trainable = True
+    assert len(model.trainable_weights) > 100
+
+
+def test_the_saved_model_takes_image_by_name_and_any_number_of_them(exports, tensorflow):
+    folder = exports("three", "saved_model").folder / "saved_model"
+    signature = tensorflow.saved_model.load(folder).signatures["serving_default"]
+    (image,) = signature.structured_input_signature[1].values()
+    assert (image.name, image.dtype, image.shape[0]) == ("image", tensorflow.uint8, None)
+    outputs = signature.structured_outputs
+    assert {*outputs} == {"probabilities", "embedding", "novelty"}
+    assert outputs["probabilities"].shape[-1] == 3
+
+
+def test_the_litert_file_takes_one_image_as_bytes(exports):
+    from ai_edge_litert.interpreter import Interpreter
+
+    file = exports("transfer", "litert").folder / "model.tflite"
+    (image,) = Interpreter(model_path=str(file)).get_input_details()
+    assert image["dtype"] is np.uint8
+    assert image["shape"].tolist() == image["shape_signature"].tolist() == [1, 224, 224, 3]
+
+
+def test_an_export_that_lost_its_calibration_is_refused(runs, tmp_path, monkeypatch):
+    def write(folder, source):
+        model = build_classifier(source)
+        dense = model.get_layer("scores")
+        dense.set_weights([weight * np.float32(3) for weight in dense.get_weights()])
+        model.save(folder / "model.keras")
+
+    monkeypatch.setitem(FORMATS, "keras", replace(FORMATS["keras"], write=write))
+    with pytest.raises(ParityError, match="the export to Keras does not answer as the run does"):
+        export_run(ExportRequest(runs["three"], "keras", tmp_path / "out"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backbone_that_looks_twice_is_one_model(trained):
+    """The default backbone sees each picture and its mirror image; the tests' own does not."""
+    import keras
+
+    from candid.backbones import get
+    from candid.backbones.onnx_graph import build_onnx
+    from candid.backbones.weights import load_weights
+    from candid.exporting.keras_model import _features
+
+    spec = replace(get("efficientnet-lite0"), mirror=True)
+    image = keras.layers.Input((spec.size_px, spec.size_px, 3), dtype="uint8")
+    model = keras.Model(image, _features(keras, spec, image))
+    pixels = noise(trained.folder)[:2]
+    expected = run_onnx(build_onnx(spec, load_weights(spec)), pixels)
+    found = np.asarray(model(pixels)).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    plain = np.asarray(model.get_layer(spec.name)(pixels.astype(np.float32)))
+    assert np.abs(plain.transpose(0, 3, 1, 2) - expected).max() > 0.1
+
+
+def run_onnx(model, pixels):
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(["features"], {"image": pixels})[0]
+
+
+def test_a_cnn_run_without_its_network_is_refused(runs, tmp_path):
+    from candid.errors import ArtifactError
+
+    source = open_source(runs["two"])
+    with pytest.raises(ArtifactError, match=r"lacks model\.keras; restore it or train again"):
+        build_classifier(replace(source, folder=tmp_path))

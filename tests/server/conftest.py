@@ -1,0 +1,135 @@
+"""Servers on real ports, in a thread or as a process of their own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from candid.demo import SampleSet
+from candid.server.app import App
+from candid.server.models import Models
+from candid.server.running import Server, address_of, listen
+from candid.server.settings import Settings
+from candid.training import Run
+
+PROGRAM = "import typer; from candid.commands.serve import serve; typer.run(serve)"
+Start = Callable[..., AbstractContextManager[httpx.Client]]
+
+
+@contextmanager
+def running(models: Models, settings: Settings | None = None) -> Iterator[httpx.Client]:
+    """A server in a thread; its client has a connection pool of its own."""
+    settings = settings or Settings()
+    bound = listen("127.0.0.1", 0)
+    is_up = threading.Event()
+    server = Server(App(models, settings), settings, started=is_up.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    assert is_up.wait(20)
+    try:
+        with httpx.Client(base_url=address_of(bound), timeout=30) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def models(trained: Run) -> Models:
+    """The run on the drawn faces, loaded. Not to be changed."""
+    return Models([trained.folder], Settings().max_pixels)
+
+
+@pytest.fixture(scope="session")
+def client(models: Models) -> Iterator[httpx.Client]:
+    """A client of a server with the limits that it has by default."""
+    with running(models) as client:
+        yield client
+
+
+@pytest.fixture(name="running", scope="session")
+def _running() -> object:
+    return running
+
+
+@pytest.fixture(scope="session")
+def photos(faces: SampleSet) -> list[Path]:
+    return sorted(faces.folder.glob("*/face-*"))[:8]
+
+
+class Process:
+    """``candid serve`` as a process of its own."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.popen = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *map(str, arguments), "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.popen.stdout is not None
+        self.line = self.popen.stdout.readline()
+        found = re.search(r"http://\S+", self.line)
+        assert found, self.popen.communicate()
+        self.address = found[0]
+
+    def end(self, number: int) -> tuple[int, str]:
+        """Send a signal; gives the exit code and what stands on stderr."""
+        self.popen.send_signal(number)
+        errors = self.popen.communicate(timeout=60)[1]
+        return self.popen.returncode, errors
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Process]]:
+    """Starts servers as processes, and ends what is left of them."""
+    started: list[Process] = []
+
+    def begin(*arguments: object) -> Process:
+        started.append(Process(*arguments))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        if process.popen.poll() is None:
+            process.popen.kill()
+            process.popen.communicate()
+
+
+def metric(client: httpx.Client, line: str) -> float:
+    """The value of a line at /metrics; 0 where it is not there."""
+    for row in client.get("/metrics").text.splitlines():
+        name, _, value = row.rpartition(" ")
+        if name == line:
+            return float(value)
+    return 0.0
+
+
+@pytest.fixture(name="metric")
+def _metric() -> object:
+    return metric
+
+
+def error_of(response: httpx.Response) -> Any:
+    """The code of an answer that is an error, which has the one shape."""
+    values = response.json()
+    assert values.keys() == {"error"}
+    assert values["error"].keys() == {"code", "message"}
+    assert "Traceback" not in response.text
+    assert response.headers["content-type"] == "application/json"
+    return values["error"]["code"]
+
+
+@pytest.fixture(name="error_of")
+def _error_of() -> object:
+    return error_of

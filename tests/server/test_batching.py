@@ -1,0 +1,93 @@
+"""What waits is asked together where it fits, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from candid.prediction import Prediction
+from candid.server.batching import MOST_AT_ONCE, Batcher, Job
+
+PIXELS = np.zeros((2, 2, 3), np.uint8)
+
+
+class Counting:
+    """A classifier that answers with the number of images it was asked at once."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.go_on = threading.Event()
+        self.has_begun = threading.Event()
+
+    def predict(self, pictures: Sequence[Any], *, explain: bool) -> list[Prediction]:
+        self.has_begun.set()
+        assert self.go_on.wait(20)
+        self.batches.append(len(pictures))
+        if explain:
+            raise RuntimeError("it can't")
+        return [Prediction("", str(len(pictures)), 1.0, {})] * len(pictures)
+
+
+def job(classifier: Any, *, explain: bool = False) -> Job:
+    return Job(classifier, PIXELS, explain)
+
+
+def test_what_waits_is_asked_together() -> None:
+    classifier = Counting()
+    batcher = Batcher(1)
+    answers = [batcher.submit(job(classifier))]
+    assert classifier.has_begun.wait(20)
+    answers += [batcher.submit(job(classifier)) for _ in range(2 * MOST_AT_ONCE)]
+    classifier.go_on.set()
+    assert [answer.result(20).label for answer in answers] == ["1", *["2"] * (2 * MOST_AT_ONCE)]
+    assert classifier.batches == [1, MOST_AT_ONCE, MOST_AT_ONCE]
+    batcher.stop()
+
+
+def test_what_asks_something_else_is_asked_alone() -> None:
+    one, other = Counting(), Counting()
+    batcher = Batcher(1)
+    first = batcher.submit(job(one))
+    assert one.has_begun.wait(20)
+    answers = [batcher.submit(job(who)) for who in (one, other, one)]
+    one.go_on.set()
+    other.go_on.set()
+    assert [answer.result(20).label for answer in (first, *answers)] == ["1"] * 4
+    batcher.stop()
+
+
+def test_an_error_reaches_those_who_wait_and_nobody_else() -> None:
+    classifier = Counting()
+    classifier.go_on.set()
+    batcher = Batcher(2)
+    with pytest.raises(RuntimeError, match="it can't"):
+        batcher.submit(job(classifier, explain=True)).result(20)
+    assert batcher.submit(job(classifier)).result(20).label == "1"
+    assert batcher.is_alive
+    batcher.stop()
+    assert not batcher.is_alive
+
+
+def test_who_no_longer_waits_is_not_asked_about() -> None:
+    classifier = Counting()
+    batcher = Batcher(1)
+    batcher.submit(job(classifier))
+    assert classifier.has_begun.wait(20)
+    given_up = batcher.submit(job(classifier))
+    assert given_up.cancel()
+    classifier.go_on.set()
+    batcher.stop()
+    assert classifier.batches == [1]
+
+
+def test_a_stop_answers_what_waits() -> None:
+    classifier = Counting()
+    batcher = Batcher(1)
+    answers = [batcher.submit(job(classifier)) for _ in range(5)]
+    classifier.go_on.set()
+    batcher.stop()
+    assert all(answer.done() for answer in answers)

@@ -1,0 +1,49 @@
+"""What the OpenAPI document says is what the server does."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import given, settings
+from schemathesis import GenerationMode
+
+PATHS = ("/v1/predict", "/v1/models", "/healthz", "/readyz", "/metrics")
+
+
+CASES = [(path, GenerationMode.POSITIVE) for path in PATHS]
+
+
+# What takes no parameter can't be asked wrongly.
+@pytest.mark.parametrize(("path", "mode"), [*CASES, ("/v1/predict", GenerationMode.NEGATIVE)])
+def test_every_answer_is_one_that_the_document_promises(
+    client: httpx.Client, path: str, mode: GenerationMode
+) -> None:
+    document = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
+    (operation,) = (one.ok() for one in document.include(path=path).get_all_operations())
+
+    @settings(max_examples=30 if path == "/v1/predict" else 3, database=None)
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def check(case: schemathesis.Case) -> None:
+        case.call_and_validate()
+
+    check()
+
+
+def test_the_document_is_openapi_and_names_all_there_is(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.")
+    assert set(document["paths"]) == {
+        "/v1/predict",
+        "/v1/models",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    }
+    forms = document["paths"]["/v1/predict"]["post"]["requestBody"]["content"]
+    assert set(forms) == {
+        "multipart/form-data",
+        "application/json",
+        "application/octet-stream",
+        "image/*",
+    }

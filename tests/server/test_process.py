@@ -1,0 +1,139 @@
+"""``candid serve`` as a process: what it imports, its port, its signals."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from candid.commands import serve as command
+from candid.errors import UsageError
+from candid.server.running import address_of, listen
+from candid.training import Run
+from tests.server import conftest
+
+JPEG = {"Content-Type": "image/jpeg"}
+Start = Callable[..., "conftest.Process"]
+
+
+def test_it_prints_its_port_listens_at_home_and_ends_without_a_word(
+    start: Start, trained: Run, photos: list[Path]
+) -> None:
+    process = start(trained.folder)
+    assert process.line == f"Serving run on {process.address}\n"
+    assert process.address.startswith("http://127.0.0.1:")
+    answer = httpx.post(
+        f"{process.address}/v1/predict", content=photos[0].read_bytes(), headers=JPEG
+    )
+    assert answer.status_code == 200
+    assert process.end(signal.SIGTERM) == (0, "")
+
+
+def test_a_stop_finishes_what_was_accepted(
+    start: Start, trained: Run, photos: list[Path], metric: Callable
+) -> None:
+    process = start(trained.folder)
+    files = [("image", (photo.name, photo.read_bytes())) for photo in photos] * 8
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        answers.append(httpx.post(f"{process.address}/v1/predict", files=files, timeout=60))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    with httpx.Client(base_url=process.address) as client:
+        while metric(client, "candid_waiting_images") < 3 * 64:
+            assert time.monotonic()
+            time.sleep(0.005)
+    assert process.end(signal.SIGTERM) == (0, "")
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [200] * 3
+    for answer in answers:
+        labels = [item["label"] for item in answer.json()["predictions"]]
+        assert len(labels) == 64
+        assert None not in labels
+
+
+def test_sighup_loads_again(start: Start, trained: Run, metric: Callable) -> None:
+    process = start(trained.folder)
+    with httpx.Client(base_url=process.address) as client:
+        process.popen.send_signal(signal.SIGHUP)
+        line = 'candid_reloads_total{model="run",result="loaded"}'
+        for _ in range(500):
+            if metric(client, line):
+                break
+            time.sleep(0.02)
+        assert metric(client, line) == 1
+    code, errors = process.end(signal.SIGINT)
+    assert code == 0
+    assert "run was loaded again" in errors
+
+
+def test_it_answers_without_what_only_training_needs(trained: Run, photos: list[Path]) -> None:
+    code = f"""
+import sys, threading
+from candid.commands.serve import serve
+from candid.server import running
+assert "fastapi" in sys.modules
+def stop(app, settings, bound, *, started):
+    import httpx
+    def ask():
+        data = open({str(photos[0])!r}, "rb").read()
+        url = running.address_of(bound)
+        answer = httpx.post(url + "/v1/predict?explain=1", content=data,
+                            headers={{"Content-Type": "image/png"}}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        server.should_exit = True
+    server = running.Server(app, settings, started=lambda: threading.Thread(target=ask).start())
+    server.run(sockets=[bound])
+running.serve = stop
+serve([__import__("pathlib").Path({str(trained.folder)!r})], port=0, host="127.0.0.1",
+      token_file=None, max_mb=32, max_images=64, max_megapixels=50, queue=256, timeout=30)
+print(sorted({{"tensorflow", "sklearn", "matplotlib", "scipy", "onnx"}} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_command_is_known_without_importing_the_server() -> None:
+    code = (
+        "import sys, candid.commands.serve; "
+        "print({'fastapi', 'uvicorn', 'onnxruntime', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+    assert callable(command.serve)
+
+
+def test_a_port_that_is_taken_is_said_to_be() -> None:
+    with listen("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {port}: .*in use"):
+            listen("127.0.0.1", port)
+    with pytest.raises(UsageError, match="can't listen on nowhere"):
+        listen("nowhere.invalid", 0)
+
+
+def test_an_address_of_six_bytes_groups_is_put_in_brackets() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("there is no IPv6 here")
+    try:
+        bound = listen("::1", 0)
+    except UsageError:
+        pytest.skip("there is no IPv6 here")
+    with bound:
+        assert address_of(bound).startswith("http://[::1]:")

@@ -1,0 +1,128 @@
+"""Who may ask, and what every answer carries."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import pytest
+
+from candid.errors import UsageError
+from candid.server.models import Models
+from candid.server.settings import Settings, read_token
+
+TOKEN = "0123456789abcdef-secret"
+ErrorOf = Callable[[httpx.Response], str]
+
+
+@pytest.fixture(scope="module")
+def closed(models: Models, running: Callable) -> Iterator[httpx.Client]:
+    """A server that asks for a token."""
+    with running(models, Settings(token=TOKEN)) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x"],
+)
+@pytest.mark.parametrize("path", ["/v1/models", "/readyz", "/metrics", "/openapi.json", "/no"])
+def test_without_the_token_nothing_is_told(
+    closed: httpx.Client, error_of: ErrorOf, path: str, given: str | None
+) -> None:
+    answer = closed.get(path, headers={} if given is None else {"Authorization": given})
+    assert (answer.status_code, error_of(answer)) == (401, "unauthorized")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_token_in_other_letters_is_refused(closed: httpx.Client) -> None:
+    answer = closed.get("/v1/models", headers={"Authorization": "Bearer é".encode()})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("kind", ["Bearer", "bearer"])
+def test_with_the_token_everything_is(closed: httpx.Client, kind: str) -> None:
+    answer = closed.get("/v1/models", headers={"Authorization": f"{kind} {TOKEN}"})
+    assert answer.status_code == 200
+
+
+def test_whether_it_is_alive_is_told_to_anybody(closed: httpx.Client) -> None:
+    assert closed.get("/healthz").json() == {"status": "alive"}
+    assert closed.post("/v1/predict", content=b"x").status_code == 401
+
+
+def test_a_token_comes_from_a_file_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CANDID_TOKEN", raising=False)
+    assert read_token(None) is None
+    monkeypatch.setenv("CANDID_TOKEN", TOKEN)
+    assert read_token(None) == TOKEN
+    (tmp_path / "token").write_text(f"{TOKEN}2\n")
+    assert read_token(tmp_path / "token") == f"{TOKEN}2"
+
+
+@pytest.mark.parametrize("text", ["", "short", "a b" * 10, "é" * 20])
+def test_a_token_that_is_none_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (tmp_path / "token").write_text(text)
+    with pytest.raises(UsageError, match="16 visible ASCII"):
+        read_token(tmp_path / "token")
+    monkeypatch.setenv("CANDID_TOKEN", text)
+    with pytest.raises(UsageError, match="CANDID_TOKEN"):
+        read_token(None)
+    with pytest.raises(UsageError, match="No such file"):
+        read_token(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/healthz", "/v1/models", "/no", "/v1/predict"])
+def test_every_answer_carries_the_headers(client: httpx.Client, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert headers["cache-control"] == "no-store"
+    assert "server" not in headers
+    assert not [name for name in headers if name.startswith("access-control")]
+
+
+def test_a_request_has_the_number_that_it_came_with_or_a_new_one(client: httpx.Client) -> None:
+    assert client.get("/healthz", headers={"X-Request-ID": "a-1"}).headers["x-request-id"] == "a-1"
+    new = client.get("/healthz", headers={"X-Request-ID": "a b" * 40}).headers["x-request-id"]
+    assert re.fullmatch("[0-9a-f]{32}", new)
+
+
+def test_a_page_of_another_site_can_not_ask(client: httpx.Client, error_of: ErrorOf) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Content-Type": "image/jpeg"}
+    answer = client.post("/v1/predict", content=b"x", headers=headers)
+    assert (answer.status_code, error_of(answer)) == (403, "cross_site")
+    asked = client.options("/v1/predict", headers={"Origin": "https://example.org"})
+    assert asked.status_code == 405
+    assert "access-control-allow-origin" not in asked.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_the_page_needs_no_network_and_its_policy_fits_it(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer.headers["content-type"].startswith("text/html")
+    style = re.search("<style>(.*?)</style>", answer.text, re.DOTALL)
+    assert style
+    digest = b64encode(sha256(style[1].encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in answer.headers["content-security-policy"]
+    assert not re.search(r"<script|(src|href)=.https?:|url\(", answer.text)
+    assert "/v1/predict" in answer.text
+
+
+def test_prometheus_is_told_what_was_asked(client: httpx.Client, metric: Callable) -> None:
+    line = 'candid_requests_total{route="other",status="404"}'
+    before = metric(client, line)
+    client.get("/nothing/of/ours")
+    assert metric(client, line) == before + 1
+    assert metric(client, "process_open_fds") > 0
+    assert "nothing/of/ours" not in client.get("/metrics").text
