@@ -7,7 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMANDS = ("audit", "train", "split", "evaluate", "predict", "compare", "verify", "export", "serve", "demo")
+COMMANDS = (
+    "audit",
+    "train",
+    "split",
+    "evaluate",
+    "predict",
+    "compare",
+    "verify",
+    "export",
+    "serve",
+    "demo",
+)
 
 
 def make() -> str:
