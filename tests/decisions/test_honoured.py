@@ -269,7 +269,11 @@ class TestMeasuringAgain:
             evaluate_run(run)
 
     def test_on_another_folder_decides_nothing_there(
-        self, decided: Run, faces: SampleSet, tmp_path: Path
+        self,
+        decided: Run,
+        faces: SampleSet,
+        tmp_path: Path,
+        write_picture: Callable[..., Path],
     ) -> None:
         """A photo that was dropped was not trained on, so it is measured, as it is filed there."""
         shared = plant(faces, "both_classes")
@@ -278,6 +282,7 @@ class TestMeasuringAgain:
             if (faces.folder / path).is_file():
                 (other / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(faces.folder / path, other / path)
+        write_picture(other / "sad" / "new.png", seed=77)
         measured = evaluate_run(decided.folder, other)
         assert any(note.startswith(plant(faces, "text_as_image")) for note in measured.notes)
         assert "mine.csv" not in "".join(measured.notes)

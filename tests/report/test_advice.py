@@ -117,5 +117,5 @@ def test_few_photos_are_a_reason_to_measure_on_more() -> None:
 
 
 def test_a_name_with_spaces_is_quoted() -> None:
-    contents = replace(make_contents(), name="my run; rm -rf")
+    contents = replace(make_contents(), run="runs/my run; rm -rf")
     assert step(contents, "Use it").command.endswith("--run 'runs/my run; rm -rf'")
