@@ -276,7 +276,7 @@ def load(folder: str | Path = "runs/latest") -> Classifier:
         rule.require_fits(classes)
         known = manifest["abstention"]
         abstention = None if known is None else Abstention.from_json(known, len(classes))
-    except (KeyError, TypeError, ValueError, OverflowError, UsageError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError, UsageError) as error:
         raise ArtifactError(f"{run}/candid.json is incomplete: {error!r}; train again.") from error
     classifier = Classifier(
         (run / MODEL).read_bytes(), classes, contract, rule=rule, abstention=abstention
