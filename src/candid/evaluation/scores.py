@@ -84,14 +84,25 @@ def ranking(
         float64 ``(b,)`` each; NaN where there is no positive or (for the area) no negative image.
     """
     order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    hits = np.cumsum(weights[:, order] * positive[order], axis=1)[:, ends]
-    misses = np.cumsum(weights[:, order] * ~positive[order], axis=1)[:, ends]
-    new_hits, new_misses = np.diff(hits, prepend=0), np.diff(misses, prepend=0)
+    hits, misses = order[positive[order]], order[~positive[order]]
+    if not len(hits):
+        nothing = np.full(len(weights), np.nan)
+        return nothing, nothing
+    # Of each positive image: how many negative ones stand before it, and before or beside it; and
+    # which positive one is the last beside it.
+    before = np.searchsorted(-scores[misses], -scores[hits], side="left")
+    beside = np.searchsorted(-scores[misses], -scores[hits], side="right")
+    last = np.searchsorted(-scores[hits], -scores[hits], side="right") - 1
+    gained = weights[:, hits]
+    found = np.cumsum(gained, axis=1)
+    missed = np.zeros((len(weights), len(misses) + 1))
+    np.cumsum(weights[:, misses], axis=1, out=missed[:, 1:])
+    false = missed[:, beside]
+    above = false if np.array_equal(before, beside) else (missed[:, before] + false) / 2
+    true = found if last[0] == 0 and (np.diff(last) == 1).all() else found[:, last]
     with np.errstate(divide="ignore", invalid="ignore"):
-        area = (new_misses * (hits - new_hits / 2)).sum(axis=1) / (hits[:, -1] * misses[:, -1])
-        precision = ratio(hits, hits + misses)
-        average = (precision * new_hits).sum(axis=1) / hits[:, -1]
+        area = 1 - np.einsum("bn,bn->b", gained, above) / (found[:, -1] * missed[:, -1])
+        average = np.einsum("bn,bn->b", gained, ratio(true, true + false)) / found[:, -1]
     return np.asarray(area, np.float64), np.asarray(average, np.float64)
 
 
