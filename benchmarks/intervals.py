@@ -1,36 +1,27 @@
 """Do 95 % intervals hold the truth 95 times of 100?
 
 Evaluations of known truth are simulated: classes are clouds that overlap, the classifier knows how
-far, so its probabilities keep their word; about half of the images have copies, of the same class
-and of nearly the same probabilities. The truth of a figure is what it is on 100,000 such images.
-Classifiers of several accuracies take turns. Printed are, for each figure, how often its interval
-holds the truth, how often the truth lies below and above it, and how wide it is on average.
+far, so its probabilities keep their word, or are spoilt by a factor on its scores; about half of
+the images have copies, of the same class and of nearly the same probabilities. The truth of a
+figure is what it is on 100,000 such images. Classifiers of several accuracies take turns. Printed
+are, for each figure, how often its interval holds the truth, how often the truth lies below and
+above it, and how wide it is on average.
 
     python benchmarks/intervals.py [--evaluations 400] [--images 30 300] [--classes 2 4]
+        [--factors 1 0.6 1.5 3]
 """
 
 from __future__ import annotations
 
 import argparse
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.evaluation.figures import Figure
-from candid.evaluation.measures import Measures, measure
+from candid.evaluation.measures import FIGURES, Measures, measure
 
-FIGURES = (
-    "accuracy",
-    "balanced_accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "roc_auc",
-    "average_precision",
-    "log_loss",
-    "brier_score",
-    "calibration_error",
-)
 OF_CLASS = ("precision", "recall", "f1", "roc_auc", "average_precision")
 #: Distances between the classes, and so about 77 to 97 % of right answers.
 APART = {2: (1.5, 2.0, 2.6, 3.8), 4: (2.2, 2.8, 3.5, 4.4)}
@@ -43,26 +34,39 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=400)
     parser.add_argument("--images", type=int, nargs="+", default=[30, 300])
     parser.add_argument("--classes", type=int, nargs="+", default=[2, 4], choices=sorted(APART))
+    parser.add_argument("--factors", type=float, nargs="+", default=[1.0, 0.6, 1.5, 3.0])
     args = parser.parse_args()
     for num_classes in args.classes:
-        truths = [figures(evaluate(LARGE, num_classes, a, seed=0)) for a in APART[num_classes]]
-        for num_images in args.images:
-            print_coverage(args.evaluations, num_images, num_classes, truths)
+        for factor in args.factors:
+            kinds = [Kind(num_classes, apart, factor) for apart in APART[num_classes]]
+            for num_images in args.images:
+                print_coverage(args.evaluations, num_images, kinds)
 
 
-def print_coverage(
-    num_evaluations: int, num_images: int, num_classes: int, truths: list[dict[str, Figure]]
-) -> None:
+class Kind(NamedTuple):
+    """How far the classes of a classifier lie apart, and what its scores are multiplied by."""
+
+    num_classes: int
+    apart: float
+    factor: float
+
+
+def print_coverage(num_evaluations: int, num_images: int, kinds: list[Kind]) -> None:
     """Simulate evaluations and print how often each interval holds the truth."""
+    truths = [figures(evaluate(LARGE, kind, seed=0)) for kind in kinds]
     rows: dict[str, list[tuple[bool, bool, float]]] = {}
     for number in range(num_evaluations):
-        which = number % len(truths)
-        found = evaluate(num_images, num_classes, APART[num_classes][which], seed=1 + number)
+        which = number % len(kinds)
+        found = evaluate(num_images, kinds[which], seed=1 + number)
         for name, figure in figures(found).items():
             true = truths[which][name].value
             row = true < figure.low, true > figure.high, figure.high - figure.low
             rows.setdefault(name, []).append(row)
-    print(f"\n{num_evaluations} evaluations, {num_images} images, {num_classes} classes")
+    num_classes, _, factor = kinds[0]
+    print(
+        f"\n{num_evaluations} evaluations, {num_images} images, {num_classes} classes, "
+        f"scores times {factor:g}"
+    )
     print(f"{'figure':<30} holds  below  above  width")
     for name, row in rows.items():
         below, above, width = np.mean(row, axis=0)
@@ -71,16 +75,18 @@ def print_coverage(
 
 def figures(measures: Measures) -> dict[str, Figure]:
     """All figures that there are, and those of the first class."""
-    found = {name: getattr(measures, name) for name in FIGURES}
+    found = {name: getattr(measures, name) for name in FIGURES if name != "binary_accuracy"}
     first = measures.per_class[0]
     found |= {f"{name} of one class": getattr(first, name) for name in OF_CLASS}
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
-def evaluate(num_images: int, num_classes: int, apart: float, *, seed: int) -> Measures:
+def evaluate(num_images: int, kind: Kind, *, seed: int) -> Measures:
     """Measure a simulated classifier."""
-    truth, probabilities, groups = simulate(num_images, num_classes, apart, seed)
-    names = [str(number) for number in range(num_classes)]
+    truth, probabilities, groups = simulate(num_images, kind.num_classes, kind.apart, seed)
+    spoilt = probabilities.astype(np.float64) ** kind.factor
+    probabilities = (spoilt / spoilt.sum(axis=1, keepdims=True)).astype(np.float32)
+    names = [str(number) for number in range(kind.num_classes)]
     predicted = probabilities.argmax(axis=1)
     return measure(names, truth, probabilities, groups, predicted=predicted)
 

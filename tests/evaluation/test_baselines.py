@@ -15,7 +15,7 @@ from candid.evaluation.baselines import (
     predict_baselines,
 )
 from candid.evaluation.figures import Figure
-from candid.recipes.linear_head import Labelled
+from candid.recipes.labelled import Labelled
 
 
 def photos(

@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import precision_score, recall_score
 
-from candid.evaluation.figures import Figure, effective_size, macro, proportion, wilson
+from candid.evaluation.figures import (
+    Figure,
+    effective_size,
+    intraclass_correlation,
+    proportion,
+    wilson,
+)
 
 
 class TestWilson:
@@ -100,6 +105,27 @@ class TestEffectiveSize:
         size = effective_size(np.array(groups))
         assert 1 - 1e-9 <= size <= len(set(groups)) + 1e-9
 
+    def test_copies_that_are_as_strangers_count_whole(self) -> None:
+        assert effective_size(np.array([0, 0, 0, 1]), correlation=0.0) == 4
+
+
+class TestIntraclassCorrelation:
+    def test_copies_that_always_agree_are_wholly_alike(self) -> None:
+        hits = np.repeat([True, False, True], 3)
+        assert intraclass_correlation(hits, np.repeat(np.arange(3), 3)) == 1
+
+    def test_single_images_have_no_pair_that_differs(self) -> None:
+        assert intraclass_correlation(np.array([True, False]), np.arange(2)) == 1
+
+    @pytest.mark.parametrize("alike", [0.0, 0.5, 0.9])
+    def test_finds_how_alike_copies_are(self, alike: float) -> None:
+        random = np.random.default_rng(0)
+        groups = np.repeat(np.arange(20_000), random.integers(1, 4, 20_000))
+        of_group = random.random(20_000) < 0.8
+        follows = random.random(len(groups)) < np.sqrt(alike)
+        hits = np.where(follows, of_group[groups], random.random(len(groups)) < 0.8)
+        assert intraclass_correlation(hits, groups) == pytest.approx(alike, abs=0.02)
+
 
 class TestProportion:
     def test_of_single_images_is_wilsons(self) -> None:
@@ -124,61 +150,18 @@ class TestProportion:
         assert 0.925 <= covered / 500 <= 0.985
         assert covered_naively / 500 < 0.85
 
-
-class TestMacro:
-    @given(st.integers(0, 10_000), st.integers(2, 5), st.integers(1, 80))
-    def test_is_scikit_learns_mean_of_the_classes_that_there_are(
-        self, seed: int, num_classes: int, n: int
-    ) -> None:
-        random = np.random.default_rng(seed)
-        truth, predicted = random.integers(0, num_classes, (2, n))
-        for axis, score in ((0, precision_score), (1, recall_score)):
-            figure = macro(truth, predicted, np.arange(n), num_classes=num_classes, axis=axis)
-            assert figure is not None
-            expected = score(truth, predicted, average="macro", zero_division=np.nan)
-            assert figure.value == pytest.approx(expected)
-            assert 0 <= figure.low <= figure.value <= figure.high <= 1
-            assert figure.n == n
-
-    def test_is_the_same_every_time(self) -> None:
-        truth, predicted = np.random.default_rng(0).integers(0, 3, (2, 50))
-        first, again = (
-            macro(truth, predicted, np.arange(50), num_classes=3, axis=0) for _ in range(2)
-        )
-        assert first == again
-
-    def test_of_no_image_is_none(self) -> None:
-        none = np.empty(0, np.int64)
-        assert macro(none, none, none, num_classes=3, axis=1) is None
-
-    def test_is_wider_where_copies_are_among_the_images(self) -> None:
-        truth, predicted = np.random.default_rng(0).integers(0, 3, (2, 120))
-        alone = macro(truth, predicted, np.arange(120), num_classes=3, axis=1)
-        grouped = macro(truth, predicted, np.arange(120) // 6, num_classes=3, axis=1)
-        copied = macro(
-            *(np.repeat(labels[:20], 6) for labels in (truth, predicted)),
-            np.arange(120) // 6,
-            num_classes=3,
-            axis=1,
-        )
-        assert alone is not None
-        assert grouped is not None
-        assert copied is not None
-        assert grouped.value == alone.value
-        assert copied.high - copied.low > 1.5 * (alone.high - alone.low)
-
-    def test_covers_the_truth(self) -> None:
+    @pytest.mark.parametrize("alike", [0.0, 0.5])
+    def test_covers_the_truth_where_copies_differ_and_is_not_too_wide(self, alike: float) -> None:
         random = np.random.default_rng(1)
-        right = np.array([0.9, 0.7, 0.5])
+        groups = np.repeat(np.arange(80), np.resize([1, 2, 4], 80))
         covered = 0
-        for _ in range(150):
-            truth = random.integers(0, 3, 120)
-            wrong = (truth + random.integers(1, 3, 120)) % 3
-            predicted = np.where(random.random(120) < right[truth], truth, wrong)
-            figure = macro(truth, predicted, np.arange(120), num_classes=3, axis=1)
+        for _ in range(500):
+            follows = random.random(len(groups)) < np.sqrt(alike)
+            each, of_group = random.random(len(groups)) < 0.8, random.random(80) < 0.8
+            figure = proportion(np.where(follows, of_group[groups], each), groups)
             assert figure is not None
-            covered += figure.low <= right.mean() <= figure.high
-        assert covered / 150 >= 0.9
+            covered += figure.low <= 0.8 <= figure.high
+        assert 0.925 <= covered / 500 <= 0.975
 
 
 def test_a_figure_shows_its_interval_and_its_number() -> None:

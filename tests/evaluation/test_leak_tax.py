@@ -7,7 +7,8 @@ import pytest
 
 from candid.evaluation.figures import Figure
 from candid.evaluation.leak_tax import NUM_DEALS, LeakTax, measure_leak_tax
-from candid.recipes.linear_head import Labelled, cross_validate
+from candid.recipes.labelled import Labelled
+from candid.recipes.linear_head import cross_validate
 
 
 def noise(*, num_units: int = 60, copies: int = 3, num_features: int = 80) -> Labelled:

@@ -11,7 +11,8 @@ from candid.evaluation import learning_curve
 from candid.evaluation.figures import Figure
 from candid.evaluation.learning_curve import Forecast, LearningCurve, learn, round_number
 from candid.evaluation.thinning import ThinnedHeads
-from candid.recipes.linear_head import Labelled, fit_head
+from candid.recipes.labelled import Labelled
+from candid.recipes.linear_head import fit_head
 
 
 def photos(

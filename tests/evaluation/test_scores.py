@@ -7,9 +7,10 @@ import pytest
 from sklearn import metrics
 
 from candid.evaluation.scores import (
+    bin_numbers,
     brier_scores,
-    calibration_by_chance,
     calibration_error,
+    calibration_gaps,
     counts,
     log_losses,
     ranking,
@@ -97,27 +98,15 @@ class TestCalibration:
         ]
         assert error == pytest.approx(sum(by_bins) / 20)
 
-    def test_probabilities_that_keep_their_word_err_by_chance_alone(self) -> None:
-        rng = np.random.default_rng(5)
-        sure = rng.uniform(0.5, 1, 4000)
-        probabilities = np.stack([sure, 1 - sure], axis=1)
-        truth = (rng.random(4000) > sure).astype(int)
-        error = calibration_error(truth, probabilities, np.ones((1, 4000)))[0]
-        chance = calibration_by_chance(probabilities, np.arange(4000))
-        assert chance.min() < error < chance.max()
-        overconfident = calibration_error(
-            truth,
-            probabilities**4 / (probabilities**4).sum(axis=1, keepdims=True),
-            np.ones((1, 4000)),
-        )[0]
-        assert overconfident > 3 * chance.max()
-
-    def test_copies_err_by_more_chance_than_different_pictures(self) -> None:
-        sure = np.linspace(0.5, 1, 200)
-        probabilities = np.stack([sure, 1 - sure], axis=1)
-        apart = calibration_by_chance(probabilities, np.arange(200)).mean()
-        together = calibration_by_chance(probabilities, np.arange(200) // 10).mean()
-        assert together > 1.5 * apart
+    def test_the_sizes_of_the_gaps_sum_to_the_error_and_their_signs_say_which_way(self) -> None:
+        truth, probabilities, weights = made(97, 3, seed=1)
+        sure = probabilities.max(axis=1)
+        right = probabilities.argmax(axis=1) == truth
+        gaps = calibration_gaps(right, sure, bin_numbers(sure), weights)
+        error = calibration_error(truth, probabilities, weights)
+        assert np.abs(gaps).sum(axis=1) == pytest.approx(error, abs=1e-12)
+        mean_gap = np.average(right - sure, weights=weights[1])
+        assert gaps[1].sum() == pytest.approx(mean_gap, abs=1e-12)
 
     def test_bins_hold_all_images_in_order(self) -> None:
         truth, probabilities, _ = made(97, 3, seed=0)

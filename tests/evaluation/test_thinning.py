@@ -9,7 +9,7 @@ import pytest
 
 from candid.evaluation import thinning
 from candid.evaluation.thinning import Share, ThinnedHeads
-from candid.recipes.linear_head import Labelled
+from candid.recipes.labelled import Labelled
 
 ALL = 10**9
 

@@ -23,7 +23,8 @@ from candid.evaluation.predictions import Predictions
 from candid.features import Features
 from candid.progress import Progress
 from candid.recipes.abstaining_head import Answers, predict_by_folds
-from candid.recipes.linear_head import Labelled, cross_validate
+from candid.recipes.labelled import Labelled
+from candid.recipes.linear_head import cross_validate
 from candid.split import PARTS, Split
 
 

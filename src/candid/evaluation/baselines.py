@@ -16,7 +16,7 @@ from candid.evaluation.by_neighbour import BLOCK, predict_by_neighbour
 from candid.evaluation.drawing import draw_places, drawn_ranks
 from candid.evaluation.figures import Figure, proportion
 from candid.evaluation.pairing import paired_difference
-from candid.recipes.linear_head import Labelled
+from candid.recipes.labelled import Labelled
 from candid.recipes.logistic import Rows, matrix_threads
 
 LARGEST_CLASS: Final = "always the largest class"

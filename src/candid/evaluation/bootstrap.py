@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from candid.evaluation.figures import Figure, effective_size
 
 NUM_RESAMPLES: Final = 800
+_STRETCHES: Final = np.concatenate([[0.0], np.geomspace(0.1, 8, 40)])
 _LEAST_RESAMPLES = 80  # of which the interval is rough, and narrow
 _MOST_VALUES = 16_000_000  # of the weights: 128 MB
 
@@ -106,6 +107,35 @@ def interval(values: NDArray[np.float64], n: int) -> Figure | None:
         return None
     low, high = np.quantile(known, _TAILS)
     return Figure(value, float(min(low, value)), float(max(high, value)), n)
+
+
+def interval_of_sizes(gaps: NDArray[np.float64], n: int) -> Figure:
+    """The sum of the sizes of gaps, without the part that chance explains.
+
+    Chance adds to sizes, and a resample is as much larger again, so that no interval of resampled
+    sums holds the truth. Instead a test is inverted. The true gaps are taken to be the found ones
+    times a stretch, from 0 (there are none) on, and chance to be the resampled gaps less the found
+    ones. A stretch belongs to the interval where the found sum is neither among the 2.5 % least nor
+    among the 2.5 % largest that it gives; the value is that of the stretch that gives the found sum
+    on average. The sizes sum to no less than the size of the sum, so the interval reaches as far as
+    that one's.
+
+    Args:
+        gaps: float64 ``(b + 1, bins)``, the found ones in the first row, then resampled ones.
+        n: How many images there are.
+    """
+    found, chance = gaps[0], gaps[1:] - gaps[0]
+    size = float(np.abs(found).sum())
+    sums = np.stack([np.abs(stretch * found + chance).sum(axis=1) for stretch in _STRETCHES])
+    truths = _STRETCHES * size
+    # A longer stretch may give a smaller sum at first: the interval takes in all that belong to it.
+    lower = np.maximum.accumulate(np.quantile(sums, 0.975, axis=1))
+    upper = np.minimum.accumulate(np.quantile(sums, 0.025, axis=1)[::-1])[::-1]
+    value = float(np.interp(size, np.maximum.accumulate(sums.mean(axis=1)), truths))
+    low = float(np.interp(size, lower, truths))
+    high = float(np.interp(size, upper, truths))
+    at_least = float(np.abs(np.quantile(gaps[1:].sum(axis=1), (0.025, 0.975))).max())
+    return Figure(value, min(low, value), max(high, at_least, value), n)
 
 
 def _group_weights(groups: NDArray[np.int64], rng: np.random.Generator) -> Weights:

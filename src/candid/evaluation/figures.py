@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 _Z95: Final = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
-_NUM_RESAMPLES: Final = 2000
 
 
 @dataclass(frozen=True)
@@ -56,14 +55,16 @@ def wilson(successes: float, n: int, *, effective_n: float | None = None) -> Fig
     )
 
 
-def effective_size(groups: NDArray[np.int64]) -> float:
-    """How many independent images a set with copies is worth, at worst.
+def effective_size(groups: NDArray[np.int64], *, correlation: float = 1.0) -> float:
+    """How many independent images a set with copies is worth.
 
-    Copies of a picture are taken to be right or wrong together, so a set of groups of sizes s is
-    worth n / d with the design effect d = sum of s² / sum of s (Kish, 1965).
+    A set of groups of sizes s is worth n / d with the design effect d, the mean over the images of
+    1 + (s - 1) · correlation (Kish, 1965). With a correlation of 1, copies are always right or
+    wrong together, and d = sum of s² / sum of s.
 
     Args:
         groups: int64 ``(n,)``, the group of each image.
+        correlation: How alike the outcomes of one group are, from 0 to 1.
 
     Returns:
         At most n; 0 for none.
@@ -71,58 +72,44 @@ def effective_size(groups: NDArray[np.int64]) -> float:
     if not len(groups):
         return 0.0
     sizes = np.unique(groups, return_counts=True)[1].astype(np.float64)
-    return float(sizes.sum() ** 2 / np.square(sizes).sum())
+    return float(sizes.sum() ** 2 / (sizes * (1 + (sizes - 1) * correlation)).sum())
+
+
+def intraclass_correlation(hits: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
+    """How alike the outcomes of copies are: 1 always the same, 0 no more than of two strangers.
+
+    It is the kappa of the pairs within groups: 1 less the share of pairs that differ, over the
+    share that would differ by chance (kappa-type estimators are compared by Ridout, Demétrio and
+    Firth, "Estimating intraclass correlation for binary data", Biometrics, 1999). For what chance
+    gives, one success and one failure are added, so that it is known where all hits are alike.
+
+    Args:
+        hits: bool ``(n,)``.
+        groups: int64 ``(n,)``.
+
+    Returns:
+        From 0 to 1; 1 where there are no pairs.
+    """
+    _, units = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(units).astype(np.float64)
+    hits_of = np.bincount(units, hits)
+    num_pairs = float((sizes * (sizes - 1)).sum())
+    if not num_pairs:
+        return 1.0
+    differing = float((2 * hits_of * (sizes - hits_of)).sum()) / num_pairs
+    share = (float(hits.sum()) + 1) / (len(hits) + 2)
+    return min(1.0, max(0.0, 1 - differing / (2 * share * (1 - share))))
 
 
 def proportion(hits: NDArray[np.bool_], groups: NDArray[np.int64]) -> Figure | None:
     """The share of hits, with an interval that knows of copies.
 
+    Wilson's interval at the effective number of images, with the correlation of the copies as
+    measured on these hits (as Saha, Miller and Wang, 2016, for clustered proportions).
+
     Args:
         hits: bool ``(n,)``.
         groups: int64 ``(n,)``.
     """
-    return wilson(float(hits.sum()), len(hits), effective_n=effective_size(groups))
-
-
-def macro(
-    truth: NDArray[np.int64],
-    predicted: NDArray[np.int64],
-    groups: NDArray[np.int64],
-    *,
-    num_classes: int,
-    axis: int,
-) -> Figure | None:
-    """Precision (``axis=0``) or recall (``axis=1``), averaged over the classes.
-
-    The interval is the bootstrap's: whole groups are drawn with replacement 2,000 times (seeded).
-
-    Args:
-        truth: int64 ``(n,)``.
-        predicted: int64 ``(n,)``.
-        groups: int64 ``(n,)``.
-        num_classes: How many classes there are.
-        axis: Which side of the confusion matrix is summed.
-    """
-    if not len(truth):
-        return None
-    _, units = np.unique(groups, return_inverse=True)
-    cells = truth * num_classes + predicted
-    by_unit = np.zeros((units.max() + 1, num_classes * num_classes))
-    np.add.at(by_unit, (units, cells), 1)
-    shape = (-1, num_classes, num_classes)
-    draws = np.random.default_rng(0).multinomial(
-        len(by_unit), np.full(len(by_unit), 1 / len(by_unit)), size=_NUM_RESAMPLES
-    )
-    resampled = _mean_share((draws.astype(np.float64) @ by_unit).reshape(shape), axis)
-    low, high = np.nanquantile(resampled, [0.025, 0.975])
-    value = float(_mean_share(by_unit.sum(axis=0).reshape(shape), axis)[0])
-    return Figure(value, float(min(low, value)), float(max(high, value)), len(truth))
-
-
-def _mean_share(confusion: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """Mean over the classes of diagonal / sum, for matrices ``(b, k, k)``; absent ones left out."""
-    diagonal = np.diagonal(confusion, axis1=1, axis2=2)
-    sums = confusion.sum(axis=1 + axis)
-    present = sums > 0
-    shares = np.divide(diagonal, sums, out=np.zeros_like(diagonal), where=present)
-    return np.asarray(shares.sum(axis=1) / np.maximum(present.sum(axis=1), 1), np.float64)
+    worth = effective_size(groups, correlation=intraclass_correlation(hits, groups))
+    return wilson(float(hits.sum()), len(hits), effective_n=worth)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from candid.evaluation.figures import Figure, effective_size, proportion, wilson
 from candid.evaluation.pairing import paired_difference
-from candid.recipes.linear_head import Labelled
+from candid.recipes.labelled import Labelled
 from candid.recipes.logistic import Rows
 
 #: Deals of the images one by one, over which the claim is averaged, while images are few.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from candid.evaluation.figures import Figure, effective_size, wilson
 from candid.evaluation.power_law import Draws, Law, fit_law, luck_of
 from candid.evaluation.thinning import Mistakes, Share, ThinnedHeads
-from candid.recipes.linear_head import Labelled
+from candid.recipes.labelled import Labelled
 
 #: Different pictures of a class, below which there is no curve.
 LEAST_UNITS: Final = 20

@@ -10,13 +10,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.evaluation.bootstrap import interval, resample
+from candid.evaluation.bootstrap import interval, interval_of_sizes, resample
 from candid.evaluation.figures import Figure, proportion
 from candid.evaluation.scores import (
     ReliabilityBin,
+    bin_numbers,
     brier_scores,
-    calibration_by_chance,
-    calibration_error,
+    calibration_gaps,
     counts,
     log_losses,
     ranking,
@@ -183,7 +183,6 @@ class _Drawn:
         groups: NDArray[np.int64],
     ) -> None:
         self._n = len(truth)
-        self._groups = groups
         self._drawn = resample(truth, predicted, probabilities, groups)
         self._probabilities = probabilities[self._drawn.places]
         self._num_classes = probabilities.shape[1]
@@ -215,26 +214,14 @@ class _Drawn:
         return interval(weights @ each / weights.sum(axis=1), self._n)
 
     def calibration_error(self) -> Figure | None:
-        """The calibration error of the real images, without the part that chance explains.
+        """The calibration error, without the part that chance explains.
 
-        Its square exceeds the truth's by what probabilities that keep their word would show, and
-        that of a resample by as much again; so both are taken off (compare Kumar et al., 2019).
+        Compare Kumar et al., 2019; see `candid.evaluation.bootstrap.interval_of_sizes`.
         """
-        real = slice(self._n)
-        truth, probabilities = self._drawn.truth[real], self._probabilities[real]
-        resampled = calibration_error(truth, probabilities, self._weights[:, real])
-        by_chance = np.square(calibration_by_chance(probabilities, self._groups))
-        square = float(resampled[0] ** 2)
-        high = float(np.quantile(np.square(resampled[1:]), 0.975)) - float(by_chance.mean())
-        value, low, high = (
-            float(np.sqrt(max(end, 0.0)))
-            for end in (
-                square - float(by_chance.mean()),
-                square - float(np.quantile(by_chance, 0.975)),
-                high,
-            )
-        )
-        return Figure(value, min(low, value), max(high, value), self._n)
+        right = self._probabilities.argmax(axis=1) == self._drawn.truth
+        confidence = self._probabilities.max(axis=1)
+        bins = bin_numbers(confidence[: self._n])[self._drawn.places]
+        return interval_of_sizes(calibration_gaps(right, confidence, bins, self._weights), self._n)
 
     def _by_class(self, name: str) -> NDArray[np.float64]:
         if name in ("roc_auc", "average_precision"):

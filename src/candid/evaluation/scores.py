@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from candid.evaluation.figures import Figure, proportion
 
 NUM_BINS: Final = 10
-_MOST_VALUES: Final = 16_000_000
 
 Weights = NDArray[np.float64]
 Values = NDArray[np.float64]
@@ -113,32 +112,36 @@ def calibration_error(
 
     It is never below 0, and of few images above what it would be of many (Kumar et al., 2019).
     """
+    right = probabilities.argmax(axis=1) == truth
     confidence = probabilities.max(axis=1).astype(np.float64)
-    right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
-    total = np.zeros(len(weights))
-    for places in _bins(confidence):
-        total += np.abs(weights[:, places] @ (confidence[places] - right[places]))
-    return np.asarray(total / weights.sum(axis=1), np.float64)
+    gaps = calibration_gaps(right, confidence, bin_numbers(confidence), weights)
+    return np.asarray(np.abs(gaps).sum(axis=1), np.float64)
 
 
-def calibration_by_chance(
-    probabilities: NDArray[np.floating],
-    groups: NDArray[np.int64],
-    *,
-    seed: int = 0,
-    num_draws: int = 500,
+def calibration_gaps(
+    right: NDArray[np.bool_], confidence: Values, bins: NDArray[np.int64], weights: Weights
 ) -> Values:
-    """Calibration errors, float64 ``(num_draws,)``, of probabilities that keep their word.
+    """Accuracy minus confidence in each bin, times the bin's share of the weight.
 
-    Right answers are drawn by the confidences, one draw a group. Many images are judged by fewer.
+    Args:
+        right: bool ``(n,)``.
+        confidence: float64 ``(n,)``.
+        bins: int64 ``(n,)``, the bin of each image.
+        weights: float64 ``(b, n)``.
+
+    Returns:
+        float64 ``(b, NUM_BINS)``; the sizes of a row sum to its calibration error.
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    units = np.unique(groups, return_inverse=True)[1]
-    num_draws = int(np.clip(_MOST_VALUES // max(len(confidence), 1), 50, num_draws))
-    drawn = np.random.default_rng(seed).random((num_draws, int(units.max(initial=-1)) + 1))
-    missed = confidence - (drawn[:, units] < confidence)
-    total = sum(np.abs(missed[:, places].sum(axis=1)) for places in _bins(confidence))
-    return np.asarray(total / max(len(confidence), 1), np.float64)
+    of_bin = np.eye(NUM_BINS)[bins] * (right - confidence)[:, None]
+    return np.asarray(weights @ of_bin / weights.sum(axis=1)[:, None], np.float64)
+
+
+def bin_numbers(confidence: Values) -> NDArray[np.int64]:
+    """The bin of each image, int64 ``(n,)``; the bins are of equal mass, the least sure first."""
+    numbers = np.empty(len(confidence), np.int64)
+    for number, places in enumerate(_bins(confidence)):
+        numbers[places] = number
+    return numbers
 
 
 def reliability_bins(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from candid.dealing import count_by_unit, deal_folds
 from candid.evaluation.drawing import draw_places, drawn_ranks
-from candid.recipes.linear_head import Labelled
+from candid.recipes.labelled import Labelled
 from candid.recipes.logistic import Rows, Space, fit, matrix_threads, scores_of
 
 #: Images that are used at most; of more, so many are drawn by content, in whole units.
