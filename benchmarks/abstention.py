@@ -26,7 +26,7 @@ from candid.data import SplitOptions, labelled, prepare, split_prepared
 from candid.dealing import deal_folds
 from candid.evaluation.scores import calibration_error
 from candid.recipes.abstaining_head import AbstainingHead, fit_abstaining, predict_by_folds
-from candid.recipes.linear_head import Labelled
+from candid.recipes.labelled import Labelled
 from candid.split import PARTS
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -23,7 +23,8 @@ from sklearn.metrics import roc_auc_score
 
 from candid.auditing.suspicion import STRENGTH, Suspicion, suspect
 from candid.data import SplitOptions, labelled, prepare, split_prepared
-from candid.recipes.linear_head import Labelled, predict_held_out
+from candid.recipes.labelled import Labelled
+from candid.recipes.linear_head import predict_held_out
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = tuple(SHARED / name for name in ("weather", "sign_digits"))

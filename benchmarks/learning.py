@@ -32,7 +32,8 @@ from candid.data import SplitOptions, labelled, prepare, split_prepared
 from candid.evaluation.learning_curve import SHARES, Forecast, learn
 from candid.evaluation.power_law import Law, fit_law, luck_of
 from candid.evaluation.thinning import Share, ThinnedHeads
-from candid.recipes.linear_head import Labelled, LinearHead, fit_head
+from candid.recipes.labelled import Labelled
+from candid.recipes.linear_head import LinearHead, fit_head
 from candid.recipes.logistic import Space, fit
 from candid.split import PARTS
 

@@ -3,7 +3,7 @@ import warnings
 
 import pytest
 
-from candid.exporting.quiet_tensorflow import quiet
+from candid.quiet_tensorflow import quiet
 
 
 def test_lines_that_tell_of_no_trouble_are_held_back(capfd):

@@ -57,6 +57,7 @@ class Classifier:
         *,
         rule: DecisionRule | None = None,
         abstention: Abstention | None = None,
+        num_threads: int | None = None,
     ) -> None:
         """Start the runtime.
 
@@ -66,6 +67,7 @@ class Classifier:
             contract: How bytes become pixels.
             rule: How a class is chosen; by default the likeliest.
             abstention: When it says that it does not know.
+            num_threads: That share the layers of one call; by default as many as there are cores.
 
         Raises:
             ArtifactError: The runtime refuses the graph, or its outputs don't fit the classes.
@@ -73,7 +75,7 @@ class Classifier:
         self.classes = tuple(classes)
         self.contract = contract
         self.rule = rule or DecisionRule()
-        self._model = Model(model, classes, contract)
+        self._model = Model(model, classes, contract, num_threads=num_threads)
         self.abstention = abstention if self._model.has_novelty else None
         self.run_folder: Path | None = None
         self.manifest: dict[str, Any] = {}
@@ -159,6 +161,10 @@ class Classifier:
     def run(self, pixels: NDArray[np.uint8], *, with_heatmap: bool = False) -> Outputs:
         """Run the model on pixels; see `candid.model.Model.run`."""
         return self._model.run(pixels, with_heatmap=with_heatmap)
+
+    def prepare_to_explain(self) -> None:
+        """Keep what explanations need for all classifiers that are made from this one."""
+        _ = self._explainer
 
     def check_golden(self, file: Path) -> None:
         """Hold the model against the answers that it gave when it was written.
@@ -254,11 +260,13 @@ class Classifier:
         ]
 
 
-def load(folder: str | Path = "runs/latest") -> Classifier:
+def load(folder: str | Path = "runs/latest", *, num_threads: int | None = None) -> Classifier:
     """Load a run.
 
     Args:
         folder: What ``candid train`` wrote.
+        num_threads: That share the layers of one call; by default as many as there are cores. With
+            1, several threads may well call it at once.
 
     Returns:
         The classifier.
@@ -279,7 +287,12 @@ def load(folder: str | Path = "runs/latest") -> Classifier:
     except (LookupError, TypeError, ValueError, OverflowError, UsageError) as error:
         raise ArtifactError(f"{run}/candid.json is incomplete: {error!r}; train again.") from error
     classifier = Classifier(
-        (run / MODEL).read_bytes(), classes, contract, rule=rule, abstention=abstention
+        (run / MODEL).read_bytes(),
+        classes,
+        contract,
+        rule=rule,
+        abstention=abstention,
+        num_threads=num_threads,
     )
     classifier.manifest = manifest
     classifier.run_folder = run

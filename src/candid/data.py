@@ -18,7 +18,7 @@ from candid.errors import DataError
 from candid.features import Features, look
 from candid.images import Fit, PixelContract
 from candid.progress import Progress, Silent
-from candid.recipes.linear_head import Labelled
+from candid.recipes.labelled import Labelled
 from candid.split import Row, Split, group_by_pattern, split
 from candid.split_file import group_by_file, read_csv
 

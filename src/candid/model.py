@@ -45,18 +45,26 @@ class Model:
         has_heatmap: Whether it says what each place adds to each score.
     """
 
-    def __init__(self, model: bytes, classes: Sequence[str], contract: PixelContract) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        classes: Sequence[str],
+        contract: PixelContract,
+        *,
+        num_threads: int | None = None,
+    ) -> None:
         """Start the runtime.
 
         Args:
             model: The serialised graph.
             classes: Names of the classes.
             contract: How bytes become pixels.
+            num_threads: That share the layers of one call; by default as many as there are cores.
 
         Raises:
             ArtifactError: The runtime refuses the graph, or its outputs don't fit the classes.
         """
-        self._session = _start(model)
+        self._session = _start(model, num_threads)
         inputs = {given.name: given.shape[1:] for given in self._session.get_inputs()}
         outputs = {output.name: output.shape for output in self._session.get_outputs()}
         _require_fits(inputs, outputs, len(classes), contract.size_px)
@@ -101,8 +109,9 @@ def _require_fits(
         raise ArtifactError(f"{MODEL} gives no embedding. {remedy}")
 
 
-def _start(model: bytes) -> ort.InferenceSession:
+def _start(model: bytes, num_threads: int | None) -> ort.InferenceSession:
     options = ort.SessionOptions()
+    options.intra_op_num_threads = num_threads or 0
     options.log_severity_level = 4  # what goes wrong is raised; nothing is printed beside it
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])

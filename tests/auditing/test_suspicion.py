@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from candid.auditing.suspicion import count_votes, suspect
 from candid.errors import DependencyError
-from candid.recipes.linear_head import Labelled, predict_held_out
+from candid.recipes.labelled import Labelled
+from candid.recipes.linear_head import predict_held_out
 from candid.split import in_two_classes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 _EMPTY = {"meta", "img", "input", "br", "wbr", "link", "hr"}
@@ -41,6 +42,16 @@ class Page(HTMLParser):
     def all(self, tag: str) -> list[dict[str, str | None]]:
         """The attributes of every element of a kind."""
         return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def lets_only_its_own_script_run(self) -> bool:
+        """Whether its security policy refuses all but the one script whose hash it names."""
+        [policy] = [m["content"] or "" for m in self.all("meta") if m.get("http-equiv")]
+        return (
+            "default-src 'none'; img-src data:;" in policy
+            and re.search(r"script-src 'sha256-[A-Za-z0-9+/]{43}='", policy) is not None
+            and "unsafe" not in policy
+        )
 
     def of_class(self, name: str) -> list[dict[str, str | None]]:
         """The attributes of every element of a class."""

@@ -9,7 +9,8 @@ import pytest
 
 from candid.dealing import deal_folds
 from candid.recipes.abstaining_head import AbstainingHead, fit_abstaining, predict_by_folds
-from candid.recipes.linear_head import Labelled, cross_validate, fit_head
+from candid.recipes.labelled import Labelled
+from candid.recipes.linear_head import cross_validate, fit_head
 
 
 def photos(

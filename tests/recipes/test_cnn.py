@@ -1,7 +1,6 @@
 """The tutorial's network, on few small pictures: each TensorFlow test costs seconds."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -279,12 +278,6 @@ def test_training_prints_nothing_of_its_own(tmp_path):
     root = Path(__file__).parents[2]
     out = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert (out.stdout, out.stderr) == ("", "")
-
-
-def test_warnings_and_errors_while_importing_are_passed_on(capfd):
-    with cnn._without_info_lines():
-        os.write(2, b"I0000 00:00:1 1 port.cc:153] noise\nE0000 real trouble\n")
-    assert capfd.readouterr().err == "E0000 real trouble\n"
 
 
 def test_a_missing_package_is_named_at_once(data, tmp_path, monkeypatch):

@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 
 from candid.errors import DependencyError
 from candid.recipes import linear_head
-from candid.recipes.linear_head import STRENGTHS, Labelled, cross_validate, deal_folds, fit_head
+from candid.recipes.labelled import Labelled
+from candid.recipes.linear_head import STRENGTHS, cross_validate, deal_folds, fit_head
 
 
 def photos(

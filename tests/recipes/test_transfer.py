@@ -13,7 +13,8 @@ from candid.errors import SplitError
 from candid.images import PixelContract
 from candid.recipes import Trained, transfer
 from candid.recipes.abstaining_head import AbstainingHead
-from candid.recipes.linear_head import Labelled, fit_head
+from candid.recipes.labelled import Labelled
+from candid.recipes.linear_head import fit_head
 
 BACKBONE = get("efficientnet-lite0")
 CONTRACT = PixelContract(BACKBONE.size_px)

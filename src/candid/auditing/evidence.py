@@ -14,7 +14,7 @@ from candid.auditing.suspicion import Suspicion, suspect
 from candid.catalog import Catalog, Photo
 from candid.duplicates import Groups
 from candid.features import Features
-from candid.recipes.linear_head import NUM_FOLDS, Labelled
+from candid.recipes.labelled import NUM_FOLDS, Labelled
 from candid.split import KEY_CHARACTERS, in_two_classes, keys_of
 
 #: Different pictures that a class needs for anything to be learnt of it: one a fold.

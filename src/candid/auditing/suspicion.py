@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.errors import DependencyError
-from candid.recipes.linear_head import Labelled, cross_validate, predict_held_out
+from candid.recipes.labelled import Labelled
+from candid.recipes.linear_head import cross_validate, predict_held_out
 from candid.split import in_two_classes
 
 #: Inverse strength of the regularisation of the second round.

@@ -15,8 +15,8 @@ from candid.backbones.spec import BackboneSpec
 from candid.backbones.weights import load_weights
 from candid.errors import ArtifactError, UsageError
 from candid.exporting.keras_novelty import add_novelty
-from candid.exporting.quiet_tensorflow import import_tensorflow, quiet
 from candid.exporting.source import Source
+from candid.quiet_tensorflow import import_tensorflow, quiet
 
 _CNN_FILE = "model.keras"
 

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.exporting.format import Answers, Format, Runner
-from candid.exporting.quiet_tensorflow import import_tensorflow, quiet
 from candid.exporting.saved_model import SIGNATURE
 from candid.exporting.snippet_kotlin import kotlin_snippet
 from candid.exporting.snippets import Pasted, Snippet, python_snippet
 from candid.exporting.source import Source
+from candid.quiet_tensorflow import import_tensorflow, quiet
 
 FILE: Final = "model.tflite"
 

@@ -19,7 +19,8 @@ from candid.abstention import Abstention, fit_abstention
 from candid.calibration import fit_temperature, with_temperature
 from candid.dealing import deal_folds
 from candid.novelty import Novelty, fit_novelty
-from candid.recipes.linear_head import FEW_VALUES, Labelled, LinearHead, Trial, fit_head
+from candid.recipes.labelled import Labelled
+from candid.recipes.linear_head import FEW_VALUES, LinearHead, Trial, fit_head
 from candid.recipes.logistic import Rows, matrix_threads
 
 # What is usual is learnt from photos that a fold did not see. Of few photos, a fold that leaves out

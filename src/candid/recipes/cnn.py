@@ -12,9 +12,7 @@ import importlib
 import importlib.util
 import os
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from candid.errors import DependencyError, SplitError, UsageError
 from candid.images import PixelContract, decode, read_file
 from candid.layout import write_pixels
 from candid.progress import Progress, Silent
+from candid.quiet_tensorflow import quiet
 from candid.recipes.trained import Trained
 from candid.split import Split
 
@@ -125,34 +124,10 @@ def _import_keras() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
-        with _without_info_lines():
+        with quiet():
             importlib.import_module("candid.recipes.cnn_keras")
     except ImportError as error:
         raise DependencyError(_how_to_install(f"it can't be imported: {error}")) from error
-
-
-@contextmanager
-def _without_info_lines() -> Iterator[None]:
-    """Hold back what TensorFlow 2.21 logs to file descriptor 2 whatever the level is.
-
-    https://github.com/tensorflow/tensorflow/issues/79029. Warnings and errors are passed on.
-    """
-    try:
-        stderr = os.dup(2)
-    except OSError:  # closed, as in a daemon
-        yield
-        return
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            held.seek(0)
-            for line in held:
-                if not line.startswith((b"I0000", b"WARNING: All log messages before absl")):
-                    os.write(2, line)
-            os.close(stderr)
 
 
 def _train(

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.dealing import deal_folds
+from candid.recipes.labelled import Labelled
 from candid.recipes.logistic import Rows, Space, fit, matrix_threads, scores_of, softmax
 
 #: Inverse strengths of the regularisation that are tried, from strong to weak.
 STRENGTHS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
-NUM_FOLDS: Final = 5
 _DEFAULT_STRENGTH = 10.0
 _SEARCH_TOLERANCE = 1e-3
 _FINAL_TOLERANCE = 1e-4
@@ -30,43 +30,6 @@ FEW_VALUES: Final = 20_000_000
 _ENOUGH_TO_CHOOSE = 500  # images that tell one strength from the next; more folds add only time
 _ENOUGH_TO_JUDGE = 1000  # images that tell how far a head can be believed
 _NUM_TENTHS = 10
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Embeddings with their labels.
-
-    Attributes:
-        embeddings: float32 ``(n, d)``.
-        labels: int64 ``(n,)``, from 0 to ``num_classes - 1``.
-        units: int64 ``(n,)``, what must not be torn apart by a fold, numbered without gaps.
-        keys: A key a unit that depends on its content alone, as folds are dealt by it.
-        num_classes: How many classes there are.
-    """
-
-    embeddings: Rows
-    labels: NDArray[np.int64]
-    units: NDArray[np.int64]
-    keys: Sequence[str]
-    num_classes: int
-
-    def take(self, places: NDArray[np.int64]) -> Labelled:
-        """Some of the images; all of them in order are not copied."""
-        if len(places) == len(self.labels) and (places == np.arange(len(places))).all():
-            return self
-        kept, units = np.unique(self.units[places], return_inverse=True)
-        keys = [self.keys[unit] for unit in kept]
-        rows = self.embeddings[places]
-        return Labelled(rows, self.labels[places], units.astype(np.int64), keys, self.num_classes)
-
-    def num_folds(self) -> int:
-        """How many folds the smallest class allows, at most five; below 2 there is none."""
-        return min(NUM_FOLDS, self.fewest_units())
-
-    def fewest_units(self) -> int:
-        """How many units the class has that has the fewest."""
-        pairs = np.unique(np.stack([self.labels, self.units]), axis=1)
-        return int(np.bincount(pairs[0], minlength=self.num_classes).min())
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from candid.images import PixelContract
 from candid.novelty import Novelty
 from candid.packages import require_packages
 from candid.recipes.abstaining_head import AbstainingHead, fit_abstaining
-from candid.recipes.linear_head import Labelled, LinearHead, Trial
+from candid.recipes.labelled import Labelled
+from candid.recipes.linear_head import LinearHead, Trial
 from candid.recipes.trained import Trained
 
 _PACKAGES = ("jinja2", "onnx", "tensorboard", "threadpoolctl")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.explaining.heat_map import where
+from candid.report.page_matrix import Answered
 from candid.wording import count
 
 if TYPE_CHECKING:
@@ -28,25 +29,15 @@ _MOST_OPAQUE: Final = 0.85
 
 
 @dataclass(frozen=True)
-class Mistake:
+class Mistake(Answered):
     """A photo that was answered wrong.
 
     Attributes:
-        path: Of the photo.
-        truth: Its class.
-        predicted: The class that was answered.
-        probability: The probability of that.
-        of_truth: The probability of its class.
         num_copies: How many other photos of the same picture were answered wrong.
         heat: A ``data:`` address of the heat map; empty without one.
         where: Where what spoke for the answer is, in words; empty without a heat map.
     """
 
-    path: str
-    truth: str
-    predicted: str
-    probability: float
-    of_truth: float
     num_copies: int
     heat: str
     where: str

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from candid.evaluation.measures import FIGURES
 from candid.server.models import ServedModel
 
-_FIGURES: Final = (
-    "accuracy",
-    "balanced_accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "roc_auc",
-    "average_precision",
-    "log_loss",
-    "brier_score",
-    "calibration_error",
-)
 _VALUES: Final = ("value", "low", "high", "n")
 
 
@@ -45,7 +34,7 @@ def describe(model: ServedModel, *, is_default: bool) -> dict[str, Any]:
 
 
 def _figures(measured: dict[str, Any]) -> dict[str, dict[str, float]]:
-    found = {name: measured.get(name) for name in _FIGURES}
+    found = {name: measured.get(name) for name in FIGURES}
     return {
         name: {key: figure[key] for key in _VALUES}
         for name, figure in found.items()

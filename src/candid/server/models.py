@@ -10,11 +10,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
-from candid.artifact import GOLDEN, MANIFEST, MODEL, find_run
+from candid.artifact import GOLDEN, MANIFEST, find_run
 from candid.classifier import Classifier, load
 from candid.errors import ArtifactError, CandidError
 from candid.server.photos import TrainingPhotos
-from candid.server.session import share_photos, use_one_thread
 
 _MOST_COVERAGES: Final = 8
 # A run may be looked at while its files are still being copied there.
@@ -49,7 +48,7 @@ class ServedModel:
         """
         if coverage is None:
             return self.classifier
-        share_photos(self.classifier)
+        self.classifier.prepare_to_explain()
         return self._at(coverage)
 
     @property
@@ -64,8 +63,8 @@ def load_model(name: str, run: Path, max_pixels: int) -> ServedModel:
     Raises:
         ArtifactError: It is no run, or not as it was written.
     """
-    classifier = load(run)
-    use_one_thread(classifier, (run / MODEL).read_bytes())
+    # In the thread that asks: as many at once as there are cores.
+    classifier = load(run, num_threads=1)
     classifier.check_golden(run / GOLDEN)
     classifier.contract = replace(classifier.contract, max_pixels=max_pixels)
     return ServedModel(name, classifier, TrainingPhotos.of(run, classifier.manifest))

@@ -25,7 +25,7 @@ from candid.auditing.properties import PixelProperties, Properties
 from candid.dealing import deal_folds
 from candid.errors import DependencyError
 from candid.evaluation.figures import Figure, proportion
-from candid.recipes.linear_head import Labelled
+from candid.recipes.labelled import Labelled
 from candid.split import in_two_classes
 
 _LEAST_PHOTOS = 40
