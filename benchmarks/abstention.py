@@ -99,9 +99,10 @@ def print_calibration(data: Labelled, num_deals: int) -> None:
     """Cross-validated calibration error before and after."""
     rows = []
     for seed in range(num_deals):
-        answers = predict_by_folds(data, seed=seed)
-        if answers is None:
+        folded = predict_by_folds(data, seed=seed)
+        if folded is None:
             return
+        answers = folded.answers
         ones = np.ones((1, len(data.labels)))
         rows.append(
             [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from candid.dealing import deal_folds
-from candid.recipes.abstaining_head import AbstainingHead, fit_abstaining, predict_by_folds
+from candid.recipes.abstaining_head import AbstainingHead, Answers, fit_abstaining, predict_by_folds
 from candid.recipes.labelled import Labelled
 from candid.recipes.linear_head import cross_validate, fit_head
 
@@ -25,6 +25,12 @@ def photos(
     rows = apart * centres[labels] + 2 * noise
     keys = [f"{seed}:{unit:04}" for unit in range(num_classes * per_class)]
     return Labelled(rows.astype(np.float32), labels, units, keys, num_classes)
+
+
+def by_folds(data: Labelled, *, seed: int = 0) -> Answers:
+    folded = predict_by_folds(data, seed=seed)
+    assert folded is not None
+    return folded.answers
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +64,14 @@ def test_sets_cover_and_alarms_are_false_as_often_as_wanted() -> None:
 
 def test_cross_validation_is_the_plain_heads_before_calibration() -> None:
     data = photos()
-    answers = predict_by_folds(data, seed=3)
+    answers = by_folds(data, seed=3)
     assert answers is not None
     assert answers.raw == pytest.approx(cross_validate(data, seed=3), abs=1e-6)
 
 
 def test_an_image_of_a_fold_is_answered_by_what_the_other_folds_taught() -> None:
     data = photos(copies=2)
-    answers = predict_by_folds(data, seed=0)
+    answers = by_folds(data)
     folds = deal_folds(data.labels, data.units, data.keys, num_folds=5, seed=0)
     held_out = folds == 2
     alone = fit_abstaining(data.take(np.flatnonzero(~held_out)), seed=1)
@@ -82,11 +88,11 @@ def test_an_image_of_a_fold_is_answered_by_what_the_other_folds_taught() -> None
 
 def test_nothing_that_is_said_of_an_image_depends_on_its_own_label() -> None:
     data = photos(apart=0.7)
-    before = predict_by_folds(data, seed=0)
+    before = by_folds(data)
     labels = data.labels.copy()
     labels[7] = 2
     folds = deal_folds(data.labels, data.units, data.keys, num_folds=5, seed=0)
-    after = predict_by_folds(replace(data, labels=labels), seed=0)
+    after = by_folds(replace(data, labels=labels))
     moved = deal_folds(labels, data.units, data.keys, num_folds=5, seed=0)
     assert before is not None
     assert after is not None
@@ -109,3 +115,13 @@ def test_a_class_of_one_unit_has_no_folds() -> None:
     data = photos(num_classes=2, per_class=20).take(np.arange(21))
     assert predict_by_folds(data) is None
     assert fit_abstaining(data).abstention is None
+
+
+def test_the_heads_of_the_folds_are_those_that_answered() -> None:
+    data = photos()
+    folded = predict_by_folds(data, seed=0)
+    assert folded is not None
+    for fold, head in enumerate(folded.heads):
+        here = folded.folds == fold
+        said = head.probabilities(data.embeddings[here])
+        assert said == pytest.approx(folded.answers.probabilities[here], abs=1e-6)

@@ -22,7 +22,7 @@ from candid.evaluation.measures import Measures, measure
 from candid.evaluation.predictions import Predictions
 from candid.features import Features
 from candid.progress import Progress
-from candid.recipes.abstaining_head import Answers, predict_by_folds
+from candid.recipes.abstaining_head import Answers, Folded, predict_by_folds
 from candid.recipes.labelled import Labelled
 from candid.recipes.linear_head import cross_validate
 from candid.split import PARTS, Split
@@ -105,11 +105,13 @@ class Assessed:
         evaluation: Every figure.
         test: Of the test part.
         kfold: Of all photos that are in a part, by grouped cross-validation, if there is one.
+        folded: Which heads said that.
     """
 
     evaluation: Evaluation
     test: Predictions
     kfold: Predictions | None
+    folded: Folded | None = None
 
     @property
     def believed(self) -> Predictions:
@@ -165,11 +167,11 @@ def _with_folds(
     placed = ground.dealt.places(*PARTS)
     data = ground.data.take(placed)
     with progress.step("Grouped cross-validation", 4) as advance:
-        answers = predict_by_folds(data, seed=ground.seed)
+        by_heads = predict_by_folds(data, seed=ground.seed)
         advance(1)
-        if answers is None:
+        if by_heads is None:
             return Assessed(_of_test_part(ground, tested, learnt), tested, None)
-        folded = ground.predictions(placed, answers)
+        folded = ground.predictions(placed, by_heads.answers)
         everything = ground.data
         by_folds = predict_baselines(everything, ground.features.colours, ground.fold_rounds())
         by_test = predict_baselines(everything, ground.features.colours, [ground.test_round()])
@@ -197,7 +199,7 @@ def _with_folds(
         leak_tax=tax,
         learning_curve=curve,
     )
-    return Assessed(_judged(ground, evaluation, folded, learnt), tested, folded)
+    return Assessed(_judged(ground, evaluation, folded, learnt), tested, folded, by_heads)
 
 
 def _baselines(

@@ -8,6 +8,7 @@ images that nothing of it has seen.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -85,6 +86,21 @@ class AbstainingHead:
         )
 
 
+@dataclass(frozen=True)
+class Folded:
+    """What a cross-validation says of n images.
+
+    Attributes:
+        answers: The answers.
+        folds: int64 ``(n,)``, which fold each image was held out in.
+        heads: The calibrated head of each fold.
+    """
+
+    answers: Answers
+    folds: NDArray[np.int64]
+    heads: tuple[LinearHead, ...]
+
+
 def fit_abstaining(data: Labelled, *, seed: int = 0) -> AbstainingHead:
     """Fit a head, calibrate it and learn what is usual, all by grouped cross-validation.
 
@@ -109,7 +125,7 @@ def fit_abstaining(data: Labelled, *, seed: int = 0) -> AbstainingHead:
     return AbstainingHead(fitted.head, temperature, fitted.trials, novelty, abstention)
 
 
-def predict_by_folds(data: Labelled, *, seed: int = 0) -> Answers | None:
+def predict_by_folds(data: Labelled, *, seed: int = 0) -> Folded | None:
     """Answer every image by a head that saw neither it nor any of its unit.
 
     Args:
@@ -117,25 +133,25 @@ def predict_by_folds(data: Labelled, *, seed: int = 0) -> Answers | None:
         seed: Deals the folds.
 
     Returns:
-        The answers, or None where a class is too small for two folds.
+        The answers and who gave them, or None where a class is too small for two folds.
     """
     num_folds = data.num_folds()
     if num_folds < 2:
         return None
     folds = deal_folds(data.labels, data.units, data.keys, num_folds=num_folds, seed=seed)
 
-    def answer(fold: int) -> Answers:
+    def answer(fold: int) -> tuple[Answers, LinearHead]:
         fitted = fit_abstaining(data.take(np.flatnonzero(folds != fold)), seed=seed + 1)
-        return fitted.answer(data.embeddings[folds == fold])
+        return fitted.answer(data.embeddings[folds == fold]), fitted.head
 
     # Each fold has copies of its rows, of which memory may not hold several.
     at_once = os.cpu_count() if data.embeddings.size <= FEW_VALUES else 1
     with matrix_threads(0), ThreadPoolExecutor(at_once) as pool:
-        answers = list(pool.map(answer, range(num_folds)))
-    return _gather(answers, folds)
+        answers, heads = zip(*pool.map(answer, range(num_folds)), strict=True)
+    return Folded(_gather(answers, folds), folds, heads)
 
 
-def _gather(answers: list[Answers], folds: NDArray[np.int64]) -> Answers:
+def _gather(answers: Sequence[Answers], folds: NDArray[np.int64]) -> Answers:
     """Put what each fold said back into the images' order."""
     order = np.argsort(np.concatenate([np.flatnonzero(folds == f) for f in range(len(answers))]))
 

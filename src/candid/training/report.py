@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.backbones import get
 from candid.classifier import Classifier
 from candid.data import Prepared
 from candid.errors import CandidError, ImageError
-from candid.evaluation.predictions import Predictions
+from candid.evaluation.assessing import Assessed
+from candid.explaining import contrast
 from candid.explaining.explaining import heat_of
 from candid.images import decode, read_file
 from candid.report.contents import Contents, Shortcut
 from candid.report.page_mistakes import worst_places
 from candid.run_folder import RUNS, shorten
 from candid.split import Split
+from candid.training.fold_maps import FoldMaps
 from candid.training.options import TrainOptions
 from candid.training.result import Result
 
@@ -51,7 +54,7 @@ def gather(
         run=str(shorten(run.expanduser().absolute())),
         evaluation=result.evaluation,
         predictions=result.assessed.believed,
-        heat_maps=dict(_heat_maps(prepared, result.assessed.believed, classifier)),
+        heat_maps=dict(_heat_maps(prepared, options, result.assessed, classifier)),
         counts=_counts(prepared),
         folder=str(catalog.folder),
         recipe=options.recipe,
@@ -96,20 +99,46 @@ def _shortcut(audit: dict[str, Any], folder: Path) -> Shortcut | None:
 
 
 def _heat_maps(
-    prepared: Prepared, predictions: Predictions, classifier: Classifier
+    prepared: Prepared, options: TrainOptions, assessed: Assessed, classifier: Classifier
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """By path, what in the picture spoke for the wrong answer, as the final model sees it."""
-    catalog = prepared.catalog
+    """By path, what in the picture spoke for the wrong answer, to the model that gave it."""
+    predictions, catalog = assessed.believed, prepared.catalog
     files = {photo.path: catalog.file(photo) for photo in catalog.photos}
+    look = _looker(options, assessed, classifier)
+    if look is None:
+        return
     for place in worst_places(predictions):
         path = predictions.paths[place]
         try:
             pixels = decode(read_file(files[path]), classifier.contract)
         except ImageError:  # gone since it was looked at
             continue
+        yield path, look(pixels, int(place))
+
+
+def _looker(
+    options: TrainOptions, assessed: Assessed, classifier: Classifier
+) -> Callable[[NDArray[np.uint8], int], NDArray[np.float32]] | None:
+    """Gives the heat map of the photo at a place; None where that would take minutes."""
+    predictions, folded = assessed.believed, assessed.folded
+
+    def by_fold(pixels: NDArray[np.uint8], place: int) -> NDArray[np.float32]:
+        maps = fold_maps.of(pixels, int(by_place[place]))
+        return contrast(maps, int(predictions.predicted[place]), int(predictions.truth[place]))
+
+    def by_model(pixels: NDArray[np.uint8], place: int) -> NDArray[np.float32]:
         outputs = classifier.run(pixels[None], with_heatmap=True)
         answered, true = int(predictions.predicted[place]), int(predictions.truth[place])
-        yield path, heat_of(pixels, outputs, 0, answered, run=classifier.run, against=true)
+        return heat_of(pixels, outputs, 0, answered, run=classifier.run, against=true)
+
+    if folded is None:
+        return by_model
+    backbone = get(options.backbone)
+    if not backbone.has_features:
+        return None
+    by_place = folded.folds
+    fold_maps = FoldMaps(backbone, folded.heads, classifier.contract)
+    return by_fold
 
 
 def _counts(prepared: Prepared) -> dict[str, tuple[int, int]]:
