@@ -109,3 +109,16 @@ def test_constant_embeddings_are_no_error() -> None:
     novelty, usual = fit_novelty(np.ones((40, 8), np.float32), labels, np.arange(40) % 5)
     assert np.isfinite(usual).all()
     assert np.isfinite(novelty.scores(np.random.default_rng(0).random((5, 8), np.float32))).all()
+
+
+def test_folds_of_few_photos_measure_as_a_geometry_of_their_own_would() -> None:
+    """They are measured without its axes, for speed."""
+    labels = np.repeat(np.arange(3), 40)
+    rows, folds = embeddings(labels, num_features=300), np.arange(120) % 4
+    novelty, usual = fit_novelty(rows, labels, folds)
+    measures = np.zeros((120, 3), np.float32)
+    for fold in range(4):
+        here = folds == fold
+        of_fold, _ = fit_novelty_held_out(rows[~here], labels[~here], rows[here])
+        measures[here] = of_fold.geometry.measures(rows[here])
+    assert usual == pytest.approx(novelty.of_measures(measures), abs=1e-2)

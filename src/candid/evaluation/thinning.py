@@ -5,7 +5,6 @@ What more images would bring is read off what fewer of them bring.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from candid.dealing import count_by_unit, deal_folds
 from candid.evaluation.drawing import draw_places, drawn_ranks
 from candid.recipes.labelled import Labelled
-from candid.recipes.logistic import Rows, Space, fit, matrix_threads, scores_of
+from candid.recipes.logistic import Rows, Space, fit, fits_at_once, matrix_threads, scores_of
 
 #: Images that are used at most; of more, so many are drawn by content, in whole units.
 MOST_IMAGES: Final = 30_000
@@ -136,7 +135,7 @@ class ThinnedHeads:
         num_folds = self._num_folds(enough)
         jobs = [(fold, share) for fold in range(num_folds) for share in shares]
         missing = [job for job in jobs if job not in self._known]
-        with matrix_threads(0), ThreadPoolExecutor(os.cpu_count()) as pool:
+        with matrix_threads(0), ThreadPoolExecutor(fits_at_once(self._rows.size)) as pool:
             tried = pool.map(lambda job: self._try(self._folds[job[0]], job[1]), missing)
             self._known |= dict(zip(missing, tried, strict=True))
         wrong = np.zeros((len(self.places), len(shares)))

@@ -7,7 +7,6 @@ images that nothing of it has seen.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,8 +20,8 @@ from candid.calibration import fit_temperature, with_temperature
 from candid.dealing import deal_folds
 from candid.novelty import Novelty, fit_novelty
 from candid.recipes.labelled import Labelled
-from candid.recipes.linear_head import FEW_VALUES, LinearHead, Trial, fit_head
-from candid.recipes.logistic import Rows, matrix_threads
+from candid.recipes.linear_head import LinearHead, Trial, fit_head
+from candid.recipes.logistic import Rows, fits_at_once, matrix_threads
 
 # What is usual is learnt from photos that a fold did not see. Of few photos, a fold that leaves out
 # a fifth of them finds new photos much stranger than all of them together do: 1.5 % of false alarms
@@ -144,8 +143,7 @@ def predict_by_folds(data: Labelled, *, seed: int = 0) -> Folded | None:
         fitted = fit_abstaining(data.take(np.flatnonzero(folds != fold)), seed=seed + 1)
         return fitted.answer(data.embeddings[folds == fold]), fitted.head
 
-    # Each fold has copies of its rows, of which memory may not hold several.
-    at_once = os.cpu_count() if data.embeddings.size <= FEW_VALUES else 1
+    at_once = fits_at_once(data.embeddings.size)
     with matrix_threads(0), ThreadPoolExecutor(at_once) as pool:
         answers, heads = zip(*pool.map(answer, range(num_folds)), strict=True)
     return Folded(_gather(answers, folds), folds, heads)

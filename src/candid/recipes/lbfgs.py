@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ def minimise(
     value, gradient = loss(point)
     largest = float(np.abs(loss(np.zeros_like(start))[1]).max()) if start.any() else None
     enough = tolerance * (largest or float(np.abs(gradient).max()))
-    pairs: deque[tuple[Vector, Vector]] = deque(maxlen=_MEMORY)
+    pairs: deque[_Pair] = deque(maxlen=_MEMORY)
     for _ in range(max_steps):
         if np.abs(gradient).max() <= enough:
             break
@@ -51,27 +51,34 @@ def minimise(
             break
         next_point, value, next_gradient = found
         moved, turned = next_point - point, next_gradient - gradient
-        if moved @ turned > 1e-12 * (turned @ turned):
-            pairs.append((moved, turned))
+        product = float(moved @ turned)
+        if product > 1e-12 * (turned @ turned):
+            pairs.append(_Pair(moved, turned, product))
         point, gradient = next_point, next_gradient
     return point
 
 
-def _times_inverse_hessian(
-    gradient: Vector, pairs: deque[tuple[Vector, Vector]], scale: Vector
-) -> Vector:
+class _Pair(NamedTuple):
+    """How a step moved the point and turned the gradient, and the product of the two."""
+
+    moved: Vector
+    turned: Vector
+    product: float
+
+
+def _times_inverse_hessian(gradient: Vector, pairs: deque[_Pair], scale: Vector) -> Vector:
     result = gradient.copy()
-    remembered = []
-    for moved, turned in reversed(pairs):
-        factor = (moved @ result) / (moved @ turned)
-        remembered.append(factor)
+    factors = []
+    for moved, turned, product in reversed(pairs):
+        factor = moved.dot(result) / product
+        factors.append(factor)
         result -= factor * turned
     result *= scale
     if pairs:
-        moved, turned = pairs[-1]
-        result *= (moved @ turned) / (turned @ (scale * turned))
-    for (moved, turned), factor in zip(pairs, reversed(remembered), strict=True):
-        result += (factor - (turned @ result) / (moved @ turned)) * moved
+        turned = pairs[-1].turned
+        result *= pairs[-1].product / turned.dot(scale * turned)
+    for (moved, turned, product), factor in zip(pairs, reversed(factors), strict=True):
+        result += (factor - turned.dot(result) / product) * moved
     return result
 
 

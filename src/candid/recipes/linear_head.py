@@ -18,15 +18,21 @@ from numpy.typing import NDArray
 
 from candid.dealing import deal_folds
 from candid.recipes.labelled import Labelled
-from candid.recipes.logistic import Rows, Space, fit, matrix_threads, scores_of, softmax
+from candid.recipes.logistic import (
+    Rows,
+    Space,
+    fit,
+    fits_at_once,
+    matrix_threads,
+    scores_of,
+    softmax,
+)
 
 #: Inverse strengths of the regularisation that are tried, from strong to weak.
 STRENGTHS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 _DEFAULT_STRENGTH = 10.0
 _SEARCH_TOLERANCE = 1e-3
 _FINAL_TOLERANCE = 1e-4
-#: Of all embeddings (80 MB): with more, folds are fitted one after the other.
-FEW_VALUES: Final = 20_000_000
 _ENOUGH_TO_CHOOSE = 500  # images that tell one strength from the next; more folds add only time
 _ENOUGH_TO_JUDGE = 1000  # images that tell how far a head can be believed
 _NUM_TENTHS = 10
@@ -157,8 +163,7 @@ def cross_validate(data: Labelled, *, seed: int = 0) -> Rows | None:
         fitted = fit_head(data.take(np.flatnonzero(folds != fold)), seed=seed + 1)
         return fitted.head.probabilities(data.embeddings[folds == fold])
 
-    # Each fold has copies of its rows, of which memory may not hold several.
-    at_once = os.cpu_count() if data.embeddings.size <= FEW_VALUES else 1
+    at_once = fits_at_once(data.embeddings.size)
     with matrix_threads(0), ThreadPoolExecutor(at_once) as pool:
         for fold, predicted in enumerate(pool.map(predict, range(num_folds))):
             probabilities[folds == fold] = predicted

@@ -6,6 +6,7 @@ the rows and any strength, share them.
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -17,6 +18,8 @@ from candid.recipes.lbfgs import minimise
 _STD_FLOOR = 0.02  # of the mean standard deviation: a feature that hardly varies is not blown up
 _CURVATURE = 0.1  # of the log loss by a score: p (1 - p), at a guess
 _SMALL_MATRIX = 2_000_000  # values
+_TINY_MATRIX = 500_000  # values: fits on it spend their time in Python, of which one thread runs
+_LARGE_MATRIX = 20_000_000  # values, 80 MB
 
 Rows = NDArray[np.float32]
 
@@ -37,6 +40,15 @@ def matrix_threads(num_values: int) -> AbstractContextManager[object]:
         1 if num_values < _SMALL_MATRIX else None
     )
     return limits
+
+
+def fits_at_once(num_values: int) -> int:
+    """How many folds of so many values are best fitted at a time.
+
+    Each has copies of its rows, of which memory may not hold several.
+    """
+    is_worth_it = _TINY_MATRIX <= num_values <= _LARGE_MATRIX
+    return (os.cpu_count() or 1) if is_worth_it else 1
 
 
 class Space:
