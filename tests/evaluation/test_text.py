@@ -72,11 +72,19 @@ def test_a_small_test_part_alone_says_little() -> None:
     assert "say little" not in write_text(Evaluation(measures(900)))
 
 
-@pytest.mark.parametrize(("low", "words"), [(0.02, "It beats"), (-0.02, "It DOES NOT BEAT")])
+@pytest.mark.parametrize(
+    ("low", "words"),
+    [
+        (0.02, "It beats nearest neighbour (0.860) by 5.0 (2.0 to 10.0) points."),
+        (
+            -0.02,
+            "It DOES NOT BEAT nearest neighbour (0.860): it scores 5.0 (-2.0 to 10.0) points more.",
+        ),
+    ],
+)
 def test_it_says_whether_a_simple_rule_is_beaten(low: float, words: str) -> None:
     baseline = Baseline("nearest neighbour", ACCURACY, Figure(0.05, low, 0.1, 300))
-    text = write_text(Evaluation(measures(), baselines=(baseline,)))
-    assert f"{words} nearest neighbour (0.860) by 5.0 ({100 * low:.1f} to 10.0) points." in text
+    assert words in write_text(Evaluation(measures(), baselines=(baseline,)))
 
 
 def test_it_says_what_a_random_split_would_have_said() -> None:

@@ -83,12 +83,11 @@ def _around(evaluation: Evaluation) -> Iterator[str]:
     """What to believe, what was beaten, what a random split would have said, what comes next."""
     yield from _believe(evaluation)
     for baseline in evaluation.baselines:
-        verdict = "beats" if baseline.beaten else "DOES NOT BEAT"
-        gain = baseline.gain
-        yield (
-            f"It {verdict} {baseline.name} ({baseline.accuracy.value:.3f}) by "
-            f"{_points(gain)} points."
-        )
+        rule, gain = f"{baseline.name} ({baseline.accuracy.value:.3f})", _points(baseline.gain)
+        if baseline.beaten:
+            yield f"It beats {rule} by {gain} points."
+        else:
+            yield f"It DOES NOT BEAT {rule}: it scores {gain} points more."
     if evaluation.leak_tax is not None:
         yield evaluation.leak_tax.to_text()
     yield from _abstained(evaluation)
