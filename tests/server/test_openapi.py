@@ -9,14 +9,16 @@ from hypothesis import given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-PATHS = ("/v1/predict", "/v1/models", "/healthz", "/readyz", "/metrics")
+SAMPLE = "/v1/models/{name}/samples/{number}"
+PATHS = ("/v1/predict", "/v1/models", SAMPLE, "/healthz", "/readyz", "/metrics")
 
 
 CASES = [(path, GenerationMode.POSITIVE) for path in PATHS]
+ASKED_WRONGLY = [(path, GenerationMode.NEGATIVE) for path in ("/v1/predict", SAMPLE)]
 
 
 # What takes no parameter can't be asked wrongly.
-@pytest.mark.parametrize(("path", "mode"), [*CASES, ("/v1/predict", GenerationMode.NEGATIVE)])
+@pytest.mark.parametrize(("path", "mode"), [*CASES, *ASKED_WRONGLY])
 def test_every_answer_is_one_that_the_document_promises(
     client: httpx.Client, path: str, mode: GenerationMode
 ) -> None:
@@ -35,13 +37,7 @@ def test_every_answer_is_one_that_the_document_promises(
 def test_the_document_is_openapi_and_names_all_there_is(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.")
-    assert set(document["paths"]) == {
-        "/v1/predict",
-        "/v1/models",
-        "/healthz",
-        "/readyz",
-        "/metrics",
-    }
+    assert set(document["paths"]) == set(PATHS)
     forms = document["paths"]["/v1/predict"]["post"]["requestBody"]["content"]
     assert set(forms) == {
         "multipart/form-data",

@@ -13,6 +13,7 @@ import pytest
 
 from candid.errors import UsageError
 from candid.server.models import Models
+from candid.server.page import FILES
 from candid.server.settings import Settings, read_token
 
 TOKEN = "0123456789abcdef-secret"
@@ -30,7 +31,18 @@ def closed(models: Models, running: Callable) -> Iterator[httpx.Client]:
     "given",
     [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x"],
 )
-@pytest.mark.parametrize("path", ["/v1/models", "/readyz", "/metrics", "/openapi.json", "/no"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/models",
+        "/v1/models/run/samples/0",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/no",
+    ],
+)
 def test_without_the_token_nothing_is_told(
     closed: httpx.Client, error_of: ErrorOf, path: str, given: str | None
 ) -> None:
@@ -80,7 +92,9 @@ def test_a_token_that_is_none_is_refused(
         read_token(tmp_path / "nothing")
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/healthz", "/v1/models", "/no", "/v1/predict"])
+@pytest.mark.parametrize(
+    "path", ["/", "/app/app.js", "/docs", "/healthz", "/v1/models", "/no", "/v1/predict"]
+)
 def test_every_answer_carries_the_headers(client: httpx.Client, path: str) -> None:
     headers = client.get(path).headers
     assert headers["x-content-type-options"] == "nosniff"
@@ -107,9 +121,16 @@ def test_a_page_of_another_site_can_not_ask(client: httpx.Client, error_of: Erro
     assert "access-control-allow-origin" not in asked.headers
 
 
-@pytest.mark.parametrize("path", ["/", "/docs"])
-def test_the_page_needs_no_network_and_its_policy_fits_it(client: httpx.Client, path: str) -> None:
-    answer = client.get(path)
+def test_the_page_is_open_and_holds_no_figures(closed: httpx.Client) -> None:
+    for path in ("/", *FILES):
+        answer = closed.get(path)
+        assert answer.status_code == 200, path
+    assert closed.get("/app/nothing.js").status_code == 401
+    assert closed.get("/app/../v1/models").status_code == 401
+
+
+def test_the_reference_needs_no_network_and_its_policy_fits_it(client: httpx.Client) -> None:
+    answer = client.get("/docs")
     assert answer.headers["content-type"].startswith("text/html")
     style = re.search("<style>(.*?)</style>", answer.text, re.DOTALL)
     assert style

@@ -48,7 +48,8 @@ class App(Guard):
 
         def count(scope: Scope, status: int, seconds: float) -> None:
             # What is not ours has one name: anybody may ask for any path.
-            route = scope["path"] if scope["path"] in routes else "other"
+            path = getattr(scope.get("route"), "path", scope["path"])
+            route = path if path in routes else "other"
             state.metrics.requests.labels(route, status).inc()
             state.metrics.seconds.labels(route).observe(seconds)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from candid.app import sentence_of, title_of
 from candid.evaluation.measures import FIGURES
 from candid.server.models import ServedModel
 
@@ -20,9 +21,13 @@ def describe(model: ServedModel, *, is_default: bool) -> dict[str, Any]:
         "name": model.name,
         "run": run.name if run else model.name,
         "is_default": is_default,
+        "title": title_of(classifier.classes),
+        "sentence": sentence_of(metrics),
         "recipe": str(manifest.get("recipe", "")),
         "classes": list(classifier.classes),
         **classifier.rule.to_json(),
+        "fit": classifier.contract.fit,
+        "num_samples": len(model.samples),
         "coverage": abstention.coverage if abstention else None,
         "believe": metrics.get("believe"),
         "figures": {

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
+from candid.app import read_samples
 from candid.artifact import GOLDEN, MANIFEST, find_run
 from candid.classifier import Classifier, load
 from candid.errors import ArtifactError, CandidError
@@ -30,13 +31,21 @@ class ServedModel:
         name: By which clients choose it.
         classifier: The run.
         photos: Gives thumbnails of its training photos.
+        samples: PNG files to try it on.
     """
 
-    def __init__(self, name: str, classifier: Classifier, photos: TrainingPhotos) -> None:
+    def __init__(
+        self,
+        name: str,
+        classifier: Classifier,
+        photos: TrainingPhotos,
+        samples: tuple[bytes, ...] = (),
+    ) -> None:
         """Keep a loaded run."""
         self.name = name
         self.classifier = classifier
         self.photos = photos
+        self.samples = samples
         # Few at a time: anybody may ask for any coverage.
         self._at = lru_cache(_MOST_COVERAGES)(classifier.with_coverage)
 
@@ -67,7 +76,8 @@ def load_model(name: str, run: Path, max_pixels: int) -> ServedModel:
     classifier = load(run, num_threads=1)
     classifier.check_golden(run / GOLDEN)
     classifier.contract = replace(classifier.contract, max_pixels=max_pixels)
-    return ServedModel(name, classifier, TrainingPhotos.of(run, classifier.manifest))
+    photos = TrainingPhotos.of(run, classifier.manifest)
+    return ServedModel(name, classifier, photos, read_samples(run / GOLDEN))
 
 
 @dataclass

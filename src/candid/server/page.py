@@ -1,4 +1,4 @@
-"""The page at ``/`` and the list of what there is to ask at ``/docs``: no script, no network."""
+"""The page at ``/`` with its files, and the list of what there is to ask at ``/docs``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,27 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from html import escape
-from typing import Any
+from typing import Any, Final
 
+from candid.app import PAGE_FILES, index_html, read_file
+
+_MEDIA_TYPES: Final = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+#: The page's files by the path at which they are served.
+FILES: Final = {
+    f"/app/{name}": "engine_http.js" if name == "engine.js" else name
+    for name in (*PAGE_FILES, "engine.js")
+}
+# Photos are shown from memory (blob:), and thumbnails as the API gives them (data:).
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'"
+)
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem;"
     "color:#1a1c1f;background:#fff}code{font-size:.95em}dt{margin-top:1rem;font-weight:600}"
@@ -31,9 +49,24 @@ class Page:
     policy: str
 
 
-def home(openapi: Mapping[str, Any]) -> Page:
-    """The page at ``/``; for now what there is to ask."""
-    return reference(openapi)
+@cache
+def home() -> Page:
+    """The page at ``/``, on which people try a model."""
+    return Page(index_html().decode(), _POLICY)
+
+
+@cache
+def file_at(path: str) -> tuple[bytes, str]:
+    """A file of the page.
+
+    Args:
+        path: One of `FILES`.
+
+    Returns:
+        Its bytes and its media type.
+    """
+    name = FILES[path]
+    return read_file(name), _MEDIA_TYPES[name.rpartition(".")[2]]
 
 
 def reference(openapi: Mapping[str, Any]) -> Page:

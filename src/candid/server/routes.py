@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.routing import APIRoute
@@ -16,7 +17,7 @@ from candid.server.body import read_body
 from candid.server.describing import describe
 from candid.server.metrics import CONTENT_TYPE
 from candid.server.models import ServedModel
-from candid.server.page import Page, home, reference
+from candid.server.page import FILES, Page, file_at, home, reference
 from candid.server.problems import Problem, busy, to_json_bytes
 from candid.server.schemas import ERRORS, ModelsOut, PredictionsOut, StateOut, request_body
 from candid.server.state import State
@@ -75,6 +76,18 @@ def _predicting(state: State) -> APIRouter:
         ]
         return _json({"models": described})
 
+    png: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
+
+    @router.get(
+        "/v1/models/{name}/samples/{number}", response_class=Response, responses=png | ERRORS
+    )
+    async def sample(name: str, number: int) -> Response:
+        """Give an image to try a model on, in the shape that it sees."""
+        samples = _choose(state, name).samples
+        if not 0 <= number < len(samples):
+            raise Problem(404, "unknown_sample", f"{name} has {len(samples)} samples, from 0.")
+        return Response(samples[number], media_type="image/png")
+
     return router
 
 
@@ -108,7 +121,10 @@ def _pages(app: FastAPI) -> APIRouter:
 
     @router.get("/")
     async def root() -> Response:
-        return _html(home(app.openapi()))
+        return _html(home())
+
+    for path in FILES:
+        router.add_api_route(path, _file_at(path))
 
     @router.get("/docs")
     async def docs() -> Response:
@@ -164,6 +180,14 @@ def _at(model: ServedModel, coverage: float | None) -> Classifier:
         return model.at(coverage)
     except UsageError as error:
         raise Problem(422, "no_coverage", str(error)) from None
+
+
+def _file_at(path: str) -> Callable[[], Awaitable[Response]]:
+    async def file() -> Response:
+        data, media_type = file_at(path)
+        return Response(data, media_type=media_type)
+
+    return file
 
 
 def _json(value: object) -> Response:

@@ -68,10 +68,14 @@ class ModelOut(BaseModel):
     name: str
     run: str = Field(description="The name of the folder that answers now.")
     is_default: bool
+    title: str = Field(description="The question that it answers.")
+    sentence: str = Field(description="How good it is; empty where that was not measured.")
     recipe: str
     classes: list[str]
     threshold: float
     costs: list[CostOut]
+    fit: Literal["squash", "crop", "pad"] = Field(description="How an image becomes a square.")
+    num_samples: int = Field(description="Images to try it on, numbered from 0.")
     coverage: float | None = Field(description="null where it can't abstain.")
     believe: str | None = Field(description="Which of the figures to believe.")
     figures: dict[str, dict[str, FigureOut]] = Field(description="By estimate: test, kfold.")
@@ -136,7 +140,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         400: "The body is broken.",
         401: "The token is missing or wrong.",
         403: "A page of another site asks.",
-        404: "There is no such model.",
+        404: "There is no such model or sample.",
         408: "The body came too slowly.",
         413: "The body is too large.",
         415: "The body has another type.",

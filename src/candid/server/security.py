@@ -14,12 +14,14 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from candid.server.page import FILES
 from candid.server.problems import Problem, respond
 
 _LOG: Final = logging.getLogger("candid.server")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-#: Answered without a token: whether the process is alive, and the page, which holds no figures.
-OPEN: Final = frozenset({"/", "/healthz"})
+#: Answered without a token: whether the process is alive, and the page, which holds no figures and
+#: asks the person for the token.
+OPEN: Final = frozenset({"/", "/healthz", *FILES})
 _CLOSED_POLICY: Final = "default-src 'none'"
 _EVERYWHERE: Final = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _HEADERS: Final = {

@@ -1,0 +1,279 @@
+"""The page at /, in Chromium: how photos come in, and what is asked of the server."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from browser import FLAGS, browser, find
+from pages.opening import CONTRASTS, PHONE, overflow
+from playwright.sync_api import Browser, expect
+
+from candid.server.models import Models
+from candid.training import Run
+
+from .visiting import Visit, item_of, named, visitor
+
+__all__ = ["browser"]  # a fixture
+
+Open = Callable[..., Visit]
+FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+#: Brings files as if from outside: dropped or pasted.
+BRING = """([kind, files]) => {
+  const data = new DataTransfer();
+  for (const { name, base64 } of files) {
+    const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+    data.items.add(new File([bytes], name, { type: "image/png" }));
+  }
+  if (kind === "text") data.items.add("no file", "text/plain");
+  const options = { bubbles: true, cancelable: true };
+  const event = kind === "paste"
+    ? new ClipboardEvent("paste", { ...options, clipboardData: data })
+    : new DragEvent("drop", { ...options, dataTransfer: data });
+  document.querySelector("h1").dispatchEvent(event);
+  return event.defaultPrevented;
+}"""
+
+
+@pytest.fixture
+def visit(browser: Browser, client: httpx.Client) -> Iterator[Open]:
+    with visitor(browser, str(client.base_url)) as visit:
+        yield visit
+
+
+def bring(visited: Visit, kind: str, *files: Path) -> bool:
+    given = [{"name": file.name, "base64": b64encode(file.read_bytes()).decode()} for file in files]
+    return visited.page.evaluate(BRING, [kind, given])  # type: ignore[no-any-return]
+
+
+def test_it_opens_without_a_word_and_asks_only_its_server(visit: Open, photos: list[Path]) -> None:
+    visited = visit()
+    expect(visited.page.locator("#samples button")).to_have_count(3)
+    visited.ask(photos[0])
+    visited.page.keyboard.press("h")
+    assert visited.said == []
+    elsewhere = [url for url in visited.requests if not url.startswith(visited.address)]
+    assert [url for url in elsewhere if not url.startswith("data:image/")] == []
+
+
+def test_it_says_what_it_tells_apart_and_how_good_it_is(visit: Open, client: httpx.Client) -> None:
+    visited = visit()
+    (model,) = client.get("/v1/models").json()["models"]
+    expect(visited.page.locator("h1")).to_have_text("happy or sad?")
+    assert visited.show("#sentence") == model["sentence"].replace("\u00a0", " ")
+    figure = model["figures"][model["believe"]]["accuracy"]
+    assert f"of {figure['n']} photos" in visited.show("#sentence")
+    assert f"{100 * figure['high']:.0f} %" in visited.show("#sentence")
+    assert visited.page.locator("#choice").is_hidden(), "there is one model"
+
+
+def test_its_answers_are_those_of_predict(visit: Open, photos: list[Path], models: Models) -> None:
+    model = models.get(None)
+    assert model is not None
+    for photo in photos[:3]:
+        visited = visit()
+        item = visited.ask(photo)
+        expected = model.classifier.predict(photo, explain=True).to_json()
+        assert item["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-4)
+        same = ("answer", "label", "verdict", "possible", "reason")
+        assert [item[key] for key in same] == [expected[key] for key in same]
+        assert visited.show(".fold") == expected["answer"]
+        shown = [text.split("\n") for text in visited.page.locator(".bars li").all_inner_texts()]
+        ranked = sorted(item["probabilities"].items(), key=lambda pair: -pair[1])
+        assert [name for name, _ in shown] == [name for name, _ in ranked]
+        assert visited.show(".legend").endswith(expected["explanation"]["where"])
+        similar = expected["explanation"]["similar"]
+        assert visited.page.locator(".similar .class").all_inner_texts() == [
+            one["label"] for one in similar
+        ]
+        assert visited.page.locator(".similar .note").all_inner_texts() == [
+            f"{one['similarity']:.2f} alike" for one in similar
+        ]
+        assert visited.page.locator(".similar img").evaluate_all("all => all.every(i => i.width)")
+
+
+@pytest.mark.parametrize("kind", ["drop", "paste"])
+def test_photos_can_be_dropped_anywhere_and_pasted(
+    visit: Open, photos: list[Path], kind: str
+) -> None:
+    visited = visit()
+    with visited.page.expect_response("**/v1/predict?*") as answered:
+        assert bring(visited, kind, *photos[:2]), "the browser must not open the photo itself"
+    visited.wait(2)
+    names = visited.page.locator(".name").all_inner_texts()
+    assert names == [photo.name for photo in photos[:2]]
+    assert visited.show(".fold") == item_of(answered.value)["answer"]
+
+
+def test_what_is_no_file_is_said_to_be_none(visit: Open) -> None:
+    visited = visit()
+    assert bring(visited, "text")
+    expect(visited.page.get_by_role("alert")).to_contain_text("no file")
+    assert not bring(visited, "paste"), "text may be pasted into fields"
+
+
+def test_a_sample_is_asked_about_by_a_click(visit: Open, models: Models, trained: Run) -> None:
+    model = models.get(None)
+    assert model is not None
+    with np.load(trained.folder / "golden.npz") as golden:
+        expected = model.classifier.predict(golden["image"][1])
+    visited = visit()
+    with visited.page.expect_response("**/v1/predict?*") as answered:
+        visited.page.locator("#samples button").nth(1).click()
+    visited.wait()
+    assert item_of(answered.value)["probabilities"] == pytest.approx(
+        expected.probabilities, abs=1e-4
+    )
+    assert visited.show(".fold") == expected.answer
+
+
+def test_photos_are_answered_one_after_another_and_the_newest_are_on_top(
+    visit: Open, photos: list[Path]
+) -> None:
+    visited = visit()
+    visited.ask(*photos[:3])
+    visited.ask(photos[3])
+    visited.wait(4)
+    names = visited.page.locator(".name").all_inner_texts()
+    assert names == [photos[number].name for number in (3, 0, 1, 2)]
+    folds = visited.page.locator(".fold")
+    opened = [fold.get_attribute("aria-expanded") for fold in folds.all()]
+    assert opened == ["true", "false", "false", "false"]
+    assert visited.page.locator(".bars:visible").count() == 1
+    folds.nth(2).click()
+    assert visited.page.locator(".bars:visible").count() == 2
+    visited.page.click("#clear")
+    assert visited.page.locator(".card").count() == 0
+    assert visited.page.locator("#answers").is_hidden()
+
+
+def test_a_camera_takes_photos_until_it_is_stopped(browser: Browser, client: httpx.Client) -> None:
+    with_camera = browser.browser_type.launch(executable_path=find(), args=[*FLAGS, *FAKE_CAMERA])
+    with visitor(with_camera, str(client.base_url)) as visit:
+        visited = visit()
+        page = visited.page
+        page.click("#camera")
+        expect(page.locator("#video")).to_be_visible()
+        page.wait_for_function("() => document.getElementById('video').videoWidth > 0")
+        track = page.evaluate_handle("document.getElementById('video').srcObject.getTracks()[0]")
+        page.click("#shoot")
+        visited.wait(1)
+        page.click("#shoot")
+        visited.wait(2)
+        assert page.locator(".name").all_inner_texts() == ["camera 2.png", "camera 1.png"]
+        assert visited.pixels(".photo").std() > 1, "something is on it"
+        page.click("#stop")
+        assert page.locator("#video").is_hidden()
+        assert page.locator("#drop").is_visible()
+        assert track.evaluate("track => track.readyState") == "ended"
+        assert visited.said == []
+    with_camera.close()
+
+
+def test_without_a_camera_a_line_says_so(visit: Open) -> None:
+    visited = visit()
+    visited.page.click("#camera")
+    expect(visited.page.get_by_role("alert")).to_contain_text("camera")
+    assert visited.page.locator("#drop").is_visible()
+    assert visited.page.locator("#viewfinder").is_hidden()
+
+
+def test_all_of_it_works_by_keyboard(visit: Open, photos: list[Path]) -> None:
+    visited = visit()
+    page = visited.page
+    page.on("filechooser", lambda _: None)  # from now on, and not from when a key is pressed
+    expect(page.locator("#samples button")).to_have_count(3)
+    seen = []
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
+        outline = "getComputedStyle(document.activeElement).outlineStyle"
+        assert page.evaluate(outline) == "solid", "the focus can be seen"
+    assert seen == ["skip", "choose", "camera"]
+    page.keyboard.press("Shift+Tab")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(photos[0])
+    visited.wait()
+    for wanted in ("camera", "", "", "", "clear", "toggle", "fold"):
+        page.keyboard.press("Tab")
+        at = page.evaluate("document.activeElement.id || document.activeElement.className")
+        assert at == wanted
+    page.keyboard.press("Enter")
+    assert page.locator(".body").is_hidden()
+
+
+@pytest.mark.parametrize("width", [320, 390, 700, 1280])
+def test_no_screen_is_too_narrow(visit: Open, photos: list[Path], width: int) -> None:
+    visited = visit(viewport={"width": width, "height": 844}, has_touch=width < 700)
+    expect(visited.page.locator("#samples button")).to_have_count(3)
+    assert overflow(visited.page) <= 0
+    long = "a-very-long-name" * 12 + ".png"
+    visited.ask(named(photos[0], long), named(photos[1], long))
+    assert overflow(visited.page) <= 0
+    for fold in visited.page.locator(".fold").all():
+        fold.click()
+    assert overflow(visited.page) <= 0
+
+
+def test_on_a_phone_the_answer_is_brought_into_sight(visit: Open, photos: list[Path]) -> None:
+    visited = visit(viewport=PHONE, has_touch=True, is_mobile=True, reduced_motion="reduce")
+    page = visited.page
+    assert page.locator("#photograph").is_visible()
+    assert page.locator("#snapshot").get_attribute("capture") == "environment"
+    with page.expect_file_chooser() as chooser:
+        page.locator("#photograph").tap()
+    chooser.value.set_files(photos[0])
+    visited.wait()
+    for selector in (".fold", ".bars"):
+        box = page.locator(selector).bounding_box()
+        assert box is not None
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= PHONE["height"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read_in_light_and_dark(
+    visit: Open, photos: list[Path], scheme: str
+) -> None:
+    visited = visit(color_scheme=scheme, reduced_motion="reduce")
+    visited.ask(photos[0], photos[1], named(Path(__file__), "no.png"))
+    for fold in visited.page.locator(".fold").all()[1:]:
+        fold.click()
+    rows = visited.page.evaluate(CONTRASTS)
+    assert len(rows) > 30
+    assert [row for row in rows if row[0] < 4.5] == []
+
+
+def test_who_wants_no_motion_sees_none(visit: Open, photos: list[Path]) -> None:
+    visited = visit(reduced_motion="reduce")
+    visited.page.set_input_files("#files", photos[0])
+    assert visited.page.evaluate("document.getAnimations().length") == 0
+    visited.wait()
+    assert visited.page.evaluate("document.getAnimations().length") == 0
+
+
+def test_a_name_is_shown_as_text(visit: Open, photos: list[Path]) -> None:
+    similar = {"label": HOSTILE, "similarity": 0.5, "thumbnail": "javascript:alert(1)"}
+    changed = {"answer": HOSTILE, "label": HOSTILE, "possible": [HOSTILE], "verdict": "sure"}
+    changed["probabilities"] = {HOSTILE: 0.9, "sad": 0.1}
+    changed["explanation"] = {"heat": [[1.0]], "where": HOSTILE, "similar": [similar]}
+
+    def prepare(visited: Visit) -> None:
+        visited.answer_with(**changed)
+        visited.describe_with(title=HOSTILE, sentence=HOSTILE, num_samples=0)
+
+    visited = visit(prepare)
+    expect(visited.page.locator("h1")).to_have_text(HOSTILE)
+    visited.ask(named(photos[0], "<img onerror=alert(2)>.png"))
+    assert visited.show(".name") == "<img onerror=alert(2)>.png"
+    assert visited.show(".fold") == HOSTILE
+    assert HOSTILE in visited.show(".why")
+    assert visited.page.locator("img").count() == 0
+    assert visited.said == []

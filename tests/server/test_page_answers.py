@@ -1,0 +1,303 @@
+"""The page at /, in Chromium: what is shown of an answer, and of a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+from browser import browser
+from playwright.sync_api import Browser, Page, Route, expect
+
+from candid.explaining import draw_overlay
+
+from .visiting import Visit, visitor
+
+__all__ = ["browser"]  # a fixture
+
+Open = Callable[..., Visit]
+PREDICT = "**/v1/predict?*"
+
+
+@pytest.fixture
+def visit(browser: Browser, client: httpx.Client) -> Iterator[Open]:
+    with visitor(browser, str(client.base_url)) as visit:
+        yield visit
+
+
+@pytest.fixture(scope="module")
+def words(browser: Browser, client: httpx.Client) -> Iterator[Page]:
+    """A page whose modules can be asked."""
+    with visitor(browser, str(client.base_url)) as visit:
+        yield visit().page
+
+
+def why(page: Page, **item: Any) -> str:
+    usual = {"verdict": "sure", "label": "happy", "possible": ["happy"], "familiarity": None}
+    ask = "async (item) => (await import('/app/words.js')).why(item)"
+    return str(page.evaluate(ask, usual | item)).replace("\u00a0", " ")
+
+
+def similar(*labels: str) -> list[dict[str, object]]:
+    return [{"label": label, "similarity": 0.5, "thumbnail": None} for label in labels]
+
+
+def hot(row: int, column: int) -> dict[str, Any]:
+    heat = np.full((6, 6), -0.2)
+    heat[row, column] = 3.0
+    return {"heat": heat.tolist(), "where": "the upper left", "similar": []}
+
+
+@pytest.mark.parametrize(
+    ("explanation", "expected"),
+    [
+        (
+            {"where": "mostly the middle"},
+            "What spoke for happy is mostly the middle of the picture.",
+        ),
+        ({"where": "the lower half"}, "What spoke for happy is the lower half of the picture."),
+        ({"where": "in several places"}, "What spoke for happy lies in several places."),
+        ({"where": "all over"}, "What spoke for happy lies all over the picture."),
+        ({"where": "nowhere"}, "No place of the picture spoke for happy."),
+        (
+            {"similar": similar("sad", "sad", "sad")},
+            "The three most similar training photos are all sad.",
+        ),
+        (
+            {"similar": similar("sad", "happy", "sad")},
+            "Of the three most similar training photos two are sad and one is happy.",
+        ),
+        ({"similar": similar("sad")}, "The most similar training photo is sad."),
+        (
+            {"similar": [{"label": "sad", "similarity": 0.999}]},
+            "The most similar training photo is sad. It learnt from this photo, or from one "
+            "nearly the same, so this answer proves little.",
+        ),
+        (None, ""),
+    ],
+)
+def test_why_says_where_and_what_is_similar(
+    words: Page, explanation: dict[str, Any] | None, expected: str
+) -> None:
+    assert why(words, explanation=explanation) == expected
+
+
+@pytest.mark.parametrize(
+    ("familiarity", "verdict", "expected"),
+    [
+        (0.6, "sure", "The photo is of a familiar kind: 60 % of photos of a known kind are"),
+        (1.0, "sure", "The photo is of a familiar kind: nearly all photos of a known kind are"),
+        (0.1, "sure", "The photo is rather unusual: only 10 % of photos of a known kind are"),
+        (
+            0.004,
+            "unknown",
+            "If it had to choose, it would say happy. The photo is unlike those that it learnt "
+            "from: only 0.4 % of photos of a known kind are",
+        ),
+    ],
+)
+def test_why_says_how_familiar_the_photo_is(
+    words: Page, familiarity: float, verdict: str, expected: str
+) -> None:
+    said = why(words, familiarity=familiarity, verdict=verdict)
+    assert said == f"{expected} at least as unusual."
+
+
+@pytest.mark.parametrize(
+    ("possible", "expected"),
+    [
+        (["happy", "sad", "sleepy"], "It leans to happy, but can’t rule out sad or sleepy."),
+        ([], "No class fits this photo well."),
+    ],
+)
+def test_why_says_what_makes_it_uncertain(words: Page, possible: list[str], expected: str) -> None:
+    assert why(words, verdict="uncertain", possible=possible) == expected
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0, "0 %"),
+        (0.0004, "< 0.1 %"),
+        (0.004, "0.4 %"),
+        (0.863, "86 %"),
+        (0.996, "99.6 %"),
+        (0.99996, "> 99.9 %"),
+        (1, "100 %"),
+    ],
+)
+def test_near_certain_is_not_certain(words: Page, share: float, expected: str) -> None:
+    ask = "async (share) => (await import('/app/words.js')).percent(share)"
+    assert words.evaluate(ask, share).replace("\u00a0", " ") == expected
+
+
+@pytest.mark.parametrize(
+    ("verdict", "answer", "badge", "shape"),
+    [
+        ("sure", "happy", "Sure", "clean"),
+        ("uncertain", "uncertain: happy or sad", "Uncertain", "skipped"),
+        ("unknown", "unknown", "Unlike what it learnt from", "unknown"),
+        (None, "happy", None, None),
+    ],
+)
+def test_each_verdict_has_a_word_and_a_shape_and_is_spoken(
+    visit: Open,
+    photos: list[Path],
+    verdict: str | None,
+    answer: str,
+    badge: str | None,
+    shape: str | None,
+) -> None:
+    changed = {"verdict": verdict, "answer": answer, "label": "happy", "possible": ["happy", "sad"]}
+    visited = visit(lambda visited: visited.answer_with(**changed))
+    visited.ask(photos[0])
+    assert visited.show(".fold") == answer
+    assert visited.page.locator(".badge").is_visible() == (badge is not None)
+    if badge:
+        assert visited.show(".badge") == badge
+        use = visited.page.locator(".badge use")
+        assert use.get_attribute("href") == f"#icon-{shape}"
+        assert use.evaluate("use => document.querySelector(use.getAttribute('href')) !== null")
+    assert visited.page.locator("#verdicts").is_visible() == (badge is not None)
+    heard = visited.page.locator("#status[role=status]").inner_text()
+    assert f"{photos[0].name}: {answer}" in heard
+
+
+def test_of_many_classes_five_are_shown_and_the_rest_unfolded(
+    visit: Open, photos: list[Path]
+) -> None:
+    shares = {f"class {number}": (number + 1) / 78 for number in range(12)}
+    changed = {"probabilities": shares, "label": "class 11", "answer": "class 11"}
+    visited = visit(lambda visited: visited.answer_with(**changed))
+    visited.ask(photos[0])
+    bars = visited.page.locator(".bars li:visible .class")
+    assert bars.all_inner_texts() == [f"class {number}" for number in (11, 10, 9, 8, 7)]
+    visited.page.get_by_text("7 more classes").click()
+    assert visited.page.locator(".bars li:visible").count() == 12
+    widths = visited.page.locator(".fill").evaluate_all(
+        "all => all.map((fill) => fill.getBoundingClientRect().width)"
+    )
+    assert widths[0] / widths[4] == pytest.approx(12 / 8, rel=0.02)
+
+
+def test_the_heat_is_drawn_as_python_draws_it(visit: Open, photos: list[Path]) -> None:
+    visited = visit()
+    heat = np.array(visited.ask(photos[0])["explanation"]["heat"], np.float32)
+    visited.page.keyboard.press("h")
+    photo, drawn = visited.pixels(".photo"), visited.pixels(".heat")
+    expected = draw_overlay(photo, heat)
+    difference = np.abs(drawn.astype(int) - expected).max(axis=2)
+    # All but the lines, which are drawn by other means.
+    assert np.quantile(difference, 0.9) <= 2
+    assert drawn.std() > 5
+
+
+@pytest.mark.parametrize(
+    ("fit", "size", "place"),
+    [
+        ("squash", (200, 100), (1 / 4, 1 / 4)),
+        ("crop", (200, 100), (1 / 4 + 1 / 8, 1 / 4)),
+        ("pad", (100, 150), (1 / 8, 1 / 4)),
+    ],
+)
+def test_the_heat_lies_where_the_network_saw_it(
+    visit: Open, tmp_path: Path, fit: str, size: tuple[int, int], place: tuple[float, float]
+) -> None:
+    width, height = size
+    grey = np.full((height, width, 3), 128, np.uint8)
+    cv2.imwrite(str(tmp_path / "grey.png"), grey)
+
+    def prepare(visited: Visit) -> None:
+        visited.describe_with(fit=fit)
+        visited.answer_with(explanation=hot(1, 1))
+
+    visited = visit(prepare)
+    visited.ask(tmp_path / "grey.png")
+    visited.page.keyboard.press("h")
+    drawn = visited.pixels(".heat").astype(int)
+    redness = drawn[..., 0] - drawn[..., 2]
+    rows, columns = np.nonzero(redness > 0.9 * redness.max())
+    found = (columns.mean() + 0.5) / drawn.shape[1], (rows.mean() + 0.5) / drawn.shape[0]
+    assert redness.max() > 80
+    assert found == pytest.approx(place, abs=0.03)
+    assert abs(redness[-1, -1]) <= 1
+    if fit == "crop":
+        assert drawn[50, 5].max() < drawn[-5, drawn.shape[1] // 2].min(), "unseen is darker"
+
+
+def test_the_heat_is_shown_by_a_button_and_by_a_key(visit: Open, photos: list[Path]) -> None:
+    visited = visit(reduced_motion="reduce")
+    item = visited.ask(photos[0], photos[1])
+    page = visited.page
+    toggle, frame = page.locator(".toggle").first, page.locator(".frame").first
+    heat = page.locator(".open .heat")
+    assert heat.count() == 0, "it is not drawn before it is wanted"
+    toggle.click()
+    expect(heat).to_have_css("opacity", "1")
+    assert toggle.get_attribute("aria-pressed") == "true"
+    assert item["explanation"]["where"] in str(frame.get_attribute("aria-label"))
+    page.locator(".fold").nth(1).click()
+    expect(page.locator(".open .heat")).to_have_count(2)
+    page.keyboard.press("H")
+    expect(heat.first).to_have_css("opacity", "0")
+    assert toggle.get_attribute("aria-pressed") == "false"
+    page.keyboard.press("Control+h")
+    assert toggle.get_attribute("aria-pressed") == "false"
+
+
+def test_a_photo_lies_upright_as_the_network_saw_it(visit: Open, tmp_path: Path) -> None:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    Image.new("RGB", (400, 200), "white").save(tmp_path / "turned.jpg", exif=exif)
+    visited = visit()
+    visited.ask(tmp_path / "turned.jpg")
+    height, width = visited.pixels(".photo").shape[:2]
+    assert (width, height) == (200, 400)
+
+
+def test_a_file_that_is_no_photo_has_a_reason(visit: Open) -> None:
+    visited = visit()
+    item = visited.ask(Path(__file__))
+    assert visited.show(".fold") == "unreadable"
+    assert visited.show(".why").lower() == item["reason"].lower()
+    assert visited.page.locator(".missing").first.is_visible()
+    assert visited.page.locator(".toggle").is_hidden()
+    assert item["reason"] in visited.page.locator("#status").inner_text()
+    assert visited.said == []
+
+
+def test_a_busy_server_says_when_to_try_again(visit: Open, photos: list[Path]) -> None:
+    error = {"error": {"code": "busy", "message": "too much is waiting."}}
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=503, headers={"Retry-After": "7"}, json=error)
+
+    visited = visit(lambda visited: visited.page.route(PREDICT, refuse))
+    visited.page.set_input_files("#files", photos[0])
+    visited.wait()
+    assert visited.show(".why") == "The server is busy. Try again in 7 seconds."
+    visited.page.unroute(PREDICT)
+    visited.page.click(".again")
+    expect(visited.page.locator("[data-state=answered]")).to_have_count(1)
+
+
+def test_a_server_that_is_gone_is_said_to_be(visit: Open, photos: list[Path]) -> None:
+    visited = visit()
+    visited.page.route(PREDICT, lambda route: route.abort())
+    visited.page.set_input_files("#files", photos[0])
+    visited.wait()
+    assert "does not answer" in visited.show(".why")
+    assert visited.page.locator(".again").is_visible()
+    visited.page.route("**/v1/models", lambda route: route.abort())
+    visited.page.reload()
+    expect(visited.page.get_by_role("alert")).to_contain_text("does not answer")
+    visited.page.unroute("**/v1/models")
+    visited.page.click("#line-again")
+    expect(visited.page.locator("#samples button")).to_have_count(3)
+    expect(visited.page.get_by_role("alert")).to_be_hidden()
