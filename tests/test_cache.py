@@ -208,12 +208,20 @@ class TestNoDisk:
             cache.put("kind", [("a", b"1")])
             assert rows(cache, "a") == {"a": b"1"}
 
-    def test_a_full_disk_loses_the_row_and_nothing_else(self, tmp_path: Path) -> None:
+    def test_a_full_disk_keeps_the_row_in_memory_and_says_so_once(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         contents = fill(tmp_path)
         with Cache(tmp_path) as cache:
             cache._connection.execute("PRAGMA max_page_count = 1")
-            cache.put("kind", [("large", bytes(10**6))])
-            assert rows(cache, "large", *contents).keys() == set(contents)
+            for name in ("large", "larger"):
+                cache.put("kind", [(name, bytes(10**6))])
+            expected = {"large", "larger", *contents}
+            assert rows(cache, "large", "larger", "large", *contents).keys() == expected
+            assert rows(cache, "large", kind="other") == {}
+        assert read(tmp_path, "large", *contents).keys() == set(contents)
+        (told,) = caplog.messages
+        assert "can't be written (database or disk is full)" in told
 
     def test_no_folder_leaves_nothing_behind(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,12 +12,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import reprlib
+import stat
+import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from candid.checkpoint import discard, take_spent
 from candid.errors import ArtifactError, UsageError
+from candid.owned_folder import owned_folder, sweep
+from candid.showable import show_text
 from candid.whole_folder import write_whole
 
 FORMAT_VERSION: Final = 2
@@ -33,7 +39,12 @@ NEIGHBOURS: Final = "neighbours.npz"
 DECISIONS: Final = "decisions.csv"
 #: What a run can't do without.
 _REQUIRED: Final = (MODEL, GOLDEN, SPLIT)
+#: The largest side of the model's input, in pixels.
+MAX_SIZE_PX: Final = 2048
+_POINTING: Final = ".latest.partial-"
 _MAX_MANIFEST_BYTES: Final = 16 * 2**20
+_MAX_MODEL_BYTES: Final = 2**31  # a protocol buffer can't be larger
+_MAX_GOLDEN_BYTES: Final = 2**28
 
 
 def write_run(
@@ -56,11 +67,20 @@ def write_run(
     Raises:
         UsageError: The folder is there already, or can't be written.
     """
-    return write_whole(
+    spent: list[str] = []
+
+    def fill_and_list(partial: Path) -> None:
+        values = fill(partial)
+        spent.extend(take_spent(partial))
+        _write_manifest(partial, values)
+
+    written = write_whole(
         folder,
-        lambda partial: _write_manifest(partial, fill(partial)),
+        fill_and_list,
         require_free=lambda place: require_free(place, overwrite=overwrite),
     )
+    discard(written.parent, spent)
+    return written
 
 
 def require_free(folder: Path, *, overwrite: bool) -> None:
@@ -95,10 +115,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ArtifactError: It is no run, of another version, or not as it was written.
     """
     manifest = folder / MANIFEST
-    if not manifest.is_file():
+    if not _is_file(manifest):
         raise ArtifactError(
             f"{folder} is no run: it has no {MANIFEST}. Expected a folder that `candid train` "
-            "wrote, such as runs/latest."
+            "wrote, such as runs/latest, with the files themselves and no links to them."
         )
     try:
         if manifest.stat().st_size > _MAX_MANIFEST_BYTES:
@@ -113,10 +133,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ) from error
     if version != FORMAT_VERSION:
         raise ArtifactError(
-            f"{folder} has format version {version!r}, expected {FORMAT_VERSION}. "
+            f"{folder} has format version {reprlib.repr(version)}, expected {FORMAT_VERSION}. "
             "Use the version of Candid that wrote it, or train again."
         )
+    _check_size(manifest, values)
     _check_files(folder, files, decided=values.get("decisions") is not None)
+    _check_amounts(folder)
     return dict(values)
 
 
@@ -131,12 +153,11 @@ def point_latest(folder: Path) -> None:
     link = folder.parent / "latest"
     if link.exists() and not link.is_symlink():
         return
-    fresh = folder.parent / f".latest-{os.getpid()}"
-    try:
-        fresh.symlink_to(folder.name, target_is_directory=True)
-        fresh.replace(link)
-    except OSError:  # a file system without links: the newest run is found by its time
-        fresh.unlink(missing_ok=True)
+    sweep(folder.parent, _POINTING)
+    # A file system without links: the newest run is found by its time.
+    with suppress(OSError), owned_folder(folder.parent, _POINTING) as aside:
+        (aside / link.name).symlink_to(folder.name, target_is_directory=True)
+        (aside / link.name).replace(link)
 
 
 def find_run(folder: str | Path) -> Path:
@@ -157,20 +178,55 @@ def find_run(folder: str | Path) -> Path:
     )
 
 
+def _check_size(manifest: Path, values: dict[str, Any]) -> None:
+    """Refuse pictures so large that the memory would not hold them; what is none, `load` says."""
+    try:
+        size_px = int(values["pixels"]["size_px"])
+    except (LookupError, TypeError, ValueError, OverflowError):
+        return
+    if size_px > MAX_SIZE_PX:
+        raise ArtifactError(
+            f"{manifest} asks for images of more than {MAX_SIZE_PX}×{MAX_SIZE_PX} pixels, which "
+            "no model of Candid takes; restore it or train again."
+        )
+
+
 def _check_files(folder: Path, files: dict[str, str], *, decided: bool) -> None:
     required = (*_REQUIRED, DECISIONS) if decided else _REQUIRED
     for name in (*required, *files):
-        file = folder / name
+        file, shown = folder / name, show_text(name)
         if name not in files:
-            raise ArtifactError(f"{folder / MANIFEST} does not list {name}; train again.")
+            raise ArtifactError(f"{folder / MANIFEST} does not list {shown}; train again.")
         if Path(name).name != name:
-            raise ArtifactError(f"{folder / MANIFEST} lists {name!r}, which is outside the run.")
-        if not file.is_file():
-            raise ArtifactError(f"{folder} lacks {name}; restore it or train again.")
+            raise ArtifactError(f"{folder / MANIFEST} lists {shown!r}, which is outside the run.")
+        if not _is_file(file):
+            raise ArtifactError(
+                f"{folder} lacks {shown}, as a file and no link; restore it or train again."
+            )
         if hash_file(file) != files[name]:
             raise ArtifactError(
-                f"{file} is not as it was written: its SHA-256 does not match {MANIFEST}. "
-                "Restore it or train again."
+                f"{folder / shown} is not as it was written: its SHA-256 does not match "
+                f"{MANIFEST}. Restore it or train again."
+            )
+
+
+def _is_file(file: Path) -> bool:
+    """Whether it is a file and no link, which might lead anywhere."""
+    try:
+        return stat.S_ISREG(file.lstat().st_mode)
+    except (OSError, ValueError):  # not there, or of a name that no file can have
+        return False
+
+
+def _check_amounts(folder: Path) -> None:
+    """Refuse files that would take all memory when they are read."""
+    if (folder / MODEL).stat().st_size > _MAX_MODEL_BYTES:
+        raise ArtifactError(f"{folder / MODEL} is larger than any ONNX file; train again.")
+    with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(folder / GOLDEN) as golden:
+        if sum(member.file_size for member in golden.infolist()) > _MAX_GOLDEN_BYTES:
+            raise ArtifactError(
+                f"{folder / GOLDEN} would be larger than {_MAX_GOLDEN_BYTES >> 20} MiB unpacked; "
+                "train again."
             )
 
 

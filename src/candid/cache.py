@@ -8,6 +8,7 @@ damaged file is put aside and begun anew.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+_LOG = logging.getLogger(__name__)
 _TABLE = """
 CREATE TABLE IF NOT EXISTS rows (
     kind TEXT NOT NULL, content TEXT NOT NULL, value BLOB NOT NULL, crc INTEGER NOT NULL,
@@ -40,17 +42,22 @@ class Cache:
 
     Args:
         folder: Where ``cache.sqlite3`` lies; made where it is missing. None keeps the rows in
-            memory, as does a folder that can't be written.
+            memory, as does a folder that can't be written, of which the log has a line.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.path = None if folder is None else folder / "cache.sqlite3"
+        self._has_told = False
+        self._unwritten: dict[tuple[str, str], bytes] = {}
         self._connection = self._open()
 
     def get(self, kind: str, contents: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """The rows that are there and whole, as (content, value), in no order."""
-        for start in range(0, len(contents), _MAX_VARIABLES):
-            some = contents[start : start + _MAX_VARIABLES]
+        unwritten = [name for name in dict.fromkeys(contents) if (kind, name) in self._unwritten]
+        yield from ((name, self._unwritten[kind, name]) for name in unwritten)
+        rest = list(set(contents) - set(unwritten)) if unwritten else contents
+        for start in range(0, len(rest), _MAX_VARIABLES):
+            some = rest[start : start + _MAX_VARIABLES]
             marks = ",".join("?" * len(some))
             query = f"SELECT content, value, crc FROM rows WHERE kind = ? AND content IN ({marks})"
             for content, value, crc in self._rows(query, (kind, *some)):
@@ -58,18 +65,16 @@ class Cache:
                     yield content, value
 
     def put(self, kind: str, rows: Iterable[tuple[str, bytes]]) -> None:
-        """Write rows of (content, value), replacing what was there."""
+        """Write rows of (content, value), replacing what was there.
+
+        Where the disk is full, read-only or locked, they are in memory until the cache is closed.
+        """
         filled = [(kind, content, value, zlib.crc32(value)) for content, value in rows]
         try:
-            self._write(filled)
-        except sqlite3.OperationalError:  # disk full, read-only or locked: not kept, and no harm
-            return
-        except sqlite3.ProgrammingError:  # closed, or another thread's: our mistake, no damage
-            raise
-        except sqlite3.DatabaseError:
-            self._begin_anew()
-            with suppress(sqlite3.OperationalError):
-                self._write(filled)
+            self._write_or_mend(filled)
+        except sqlite3.OperationalError as error:
+            self._tell_once(error)
+            self._unwritten |= {(kind, content): value for _, content, value, _ in filled}
 
     def close(self) -> None:
         """Close the file."""
@@ -92,9 +97,30 @@ class Cache:
             self._begin_anew()
             return []
 
+    def _write_or_mend(self, rows: list[tuple[str, str, bytes, int]]) -> None:
+        try:
+            self._write(rows)
+        # Full or locked is no damage; closed, or another thread's, is our mistake.
+        except (sqlite3.OperationalError, sqlite3.ProgrammingError):
+            raise
+        except sqlite3.DatabaseError:
+            self._begin_anew()
+            self._write(rows)
+
     def _write(self, rows: list[tuple[str, str, bytes, int]]) -> None:
         with self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)", rows)
+
+    def _tell_once(self, error: Exception) -> None:
+        """Say that nothing is kept, by the log, which goes to stderr unless somebody takes it."""
+        if not self._has_told:
+            self._has_told = True
+            reason = getattr(error, "strerror", None) or error
+            _LOG.warning(
+                "the cache %s can't be written (%s), so what is looked at now is not kept",
+                self.path,
+                reason,
+            )
 
     def _open(self) -> sqlite3.Connection:
         if self.path is None:
@@ -102,7 +128,8 @@ class Cache:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             return _connect(str(self.path))
-        except (OSError, sqlite3.OperationalError):  # read-only or full disk: go on without
+        except (OSError, sqlite3.OperationalError) as error:  # read-only or full: go on without
+            self._tell_once(error)
             self.path = None
             return _connect(":memory:")
         except sqlite3.DatabaseError:
@@ -120,7 +147,8 @@ class Cache:
                     damaged.replace(damaged.with_name(damaged.name + ".damaged"))
         try:
             return _connect(str(self.path or ":memory:"))
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            self._tell_once(error)
             self.path = None
             return _connect(":memory:")
 

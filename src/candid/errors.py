@@ -6,7 +6,8 @@
     │   └── ImageError    one file that gives no pixels
     ├── SplitError        too little data for a part, or a split file that does not fit
     ├── ArtifactError     a run that is not whole, or not of this version
-    └── DependencyError   a package that the asked-for step needs is not installed
+    ├── DependencyError   a package that the asked-for step needs is not installed
+    └── ParityError       an export that does not answer as its run (candid.exporting.parity)
 
 A message says what happened, what was expected, what was received and what to do. The command line
 prints it as one line and ends with exit code 2.

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from candid.artifact import MODEL
 from candid.errors import ArtifactError
+from candid.graph_file import require_self_contained
 from candid.images import PixelContract
 
 _AT_ONCE: Final = 2  # pictures in one call of the runtime: more are no faster and take memory
+_ROUNDING: Final = 1e-3
 _ALWAYS = ("probabilities", "embedding")
 
 
@@ -80,6 +82,9 @@ class Model:
 
         Returns:
             What it answers.
+
+        Raises:
+            ArtifactError: What it answers are no probabilities.
         """
         names = [*_ALWAYS, *(["novelty"] if self.has_novelty else [])]
         names += ["heatmap"] if with_heatmap and self.has_heatmap else []
@@ -88,7 +93,9 @@ class Model:
             for start in range(0, len(pixels), _AT_ONCE)
         ]
         columns = [np.concatenate(rows) for rows in zip(*answers, strict=True)]
-        return Outputs(**dict(zip(names, columns, strict=True)))
+        outputs = Outputs(**dict(zip(names, columns, strict=True)))
+        _require_probabilities(outputs.probabilities)
+        return outputs
 
 
 def _require_fits(
@@ -109,7 +116,18 @@ def _require_fits(
         raise ArtifactError(f"{MODEL} gives no embedding. {remedy}")
 
 
+def _require_probabilities(answered: NDArray[np.float32]) -> None:
+    # Rounding may lead a little beyond 1; NaN compares with nothing.
+    if not np.all((answered >= -_ROUNDING) & (answered <= 1 + _ROUNDING)):
+        raise ArtifactError(
+            f"{MODEL} answers with what are no probabilities: expected numbers from 0 to 1, "
+            f"received {answered.min():.3g} to {answered.max():.3g}. Restore the file or train "
+            "again."
+        )
+
+
 def _start(model: bytes, num_threads: int | None) -> ort.InferenceSession:
+    require_self_contained(model)
     options = ort.SessionOptions()
     options.intra_op_num_threads = num_threads or 0
     options.log_severity_level = 4  # what goes wrong is raised; nothing is printed beside it

@@ -14,7 +14,13 @@ from candid.errors import DependencyError
 # What a log line of TensorFlow's or LiteRT's begins with that tells of no trouble. The level that
 # TF_CPP_MIN_LOG_LEVEL sets does not hold them all back:
 # https://github.com/tensorflow/tensorflow/issues/79029
-_CHATTER: Final = (b"I0000", b"W0000", b"INFO:", b"WARNING: All log messages before absl")
+_CHATTER: Final = (
+    b"I0000",
+    b"W0000",
+    b"INFO:",
+    b"WARNING: All log messages before absl",
+    b"fully_quantize: ",
+)
 
 
 def import_tensorflow() -> Any:

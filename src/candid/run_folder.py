@@ -25,8 +25,13 @@ def next_folder(data: Path, kind: str) -> Path:
     return RUNS / f"{name}-{number}"
 
 
-def require_outside(folder: Path, data: Path) -> None:
+def require_outside(folder: Path, data: Path, *, option: str = "--run") -> None:
     """Refuse a folder among the photos: the next scan would take it for a class.
+
+    Args:
+        folder: Where something is to be written.
+        data: The folder of photos.
+        option: What the user may choose another folder by.
 
     Raises:
         UsageError: It is one, and not hidden below DATA (``data/.audit``), where no scan looks.
@@ -38,7 +43,7 @@ def require_outside(folder: Path, data: Path) -> None:
     if not any(name.startswith(".") for name in steps):
         raise UsageError(
             f"{folder} lies in the data folder {data}, where it would be taken for a class. "
-            f"Choose another --run, or a hidden folder such as {data}/.{folder.name}."
+            f"Choose another {option}, or a hidden folder such as {data}/.{folder.name}."
         )
 
 

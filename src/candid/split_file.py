@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from candid.errors import SplitError, UsageError
+from candid.showable import show_text
 from candid.split import NO_PART, PARTS, Row, Split
 
 _COLUMNS: Final = ("path", "class", "part", "group")
@@ -34,8 +35,8 @@ def read_csv(file: Path) -> Split:
     for row in rows:
         if row["part"] not in (*PARTS, NO_PART):
             raise SplitError(
-                f"{file}: {row['path']} is in part {row['part']!r}; expected one of "
-                f"{', '.join(PARTS)}, or nothing for no part."
+                f"{file}: {show_text(row['path'])} is in part {show_text(row['part'])!r}; "
+                f"expected one of {', '.join(PARTS)}, or nothing for no part."
             )
     return Split(
         tuple(
@@ -68,8 +69,9 @@ def _read_rows(
     except (OSError, UnicodeError, csv.Error) as problem:
         raise error(f"{file} can't be read as CSV: {problem}.") from problem
     if not columns <= found:
+        received = show_text(", ".join(sorted(found))) or "none"
         raise error(
             f"{file} lacks the columns {', '.join(sorted(columns - found))}; "
-            f"expected {', '.join(sorted(columns))}, received {', '.join(sorted(found)) or 'none'}."
+            f"expected {', '.join(sorted(columns))}, received {received}."
         )
     return rows

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import errno
+import glob
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from candid.errors import UsageError
+from candid.owned_folder import owned_folder, sweep
 
 _PARTIAL: Final = ".partial-"
 _OLD: Final = ".old-"
+_ASIDE: Final = "run"  # what is moved aside is called so, in a folder of its own
+_AT_CWD: Final = -100  # AT_FDCWD of fcntl.h
+_EXCHANGE: Final = 2  # RENAME_EXCHANGE of linux/fs.h
 
 
 def write_whole(
-    folder: Path, fill: Callable[[Path], None], *, require_free: Callable[[Path], None]
+    folder: Path,
+    fill: Callable[[Path], None],
+    *,
+    require_free: Callable[[Path], None],
+    option: str = "--run",
 ) -> Path:
     """Write a folder under a temporary name beside it, then move it into its place.
 
+    What killed processes left of the same folder is removed.
+
     Args:
-        folder: Where it shall be. What is there already is replaced.
+        folder: Where it shall be. What is there already is replaced; of a link, what it points to.
         fill: Writes the files into the temporary folder that it is given.
         require_free: Raises where the folder must not be replaced; asked before and after filling,
             as another process may have been faster.
+        option: What the user may choose another folder by.
 
     Returns:
         The folder, absolute.
@@ -32,25 +48,26 @@ def write_whole(
         UsageError: It can't be written.
     """
     folder = folder.expanduser().absolute()
+    folder = folder.resolve() if folder.is_symlink() else folder
+    _bring_back(folder)
     require_free(folder)
+    prefix = f".{folder.name}{_PARTIAL}"
+    sweep(folder.parent, prefix)
+    begun = False
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}{_PARTIAL}", dir=folder.parent))
+        with owned_folder(folder.parent, prefix) as partial:
+            begun = True
+            fill(partial)
+            partial.chmod(0o755)
+            _sync(partial)
+            require_free(folder)
+            _move_into_place(partial, folder)
     except OSError as error:
-        raise UsageError(
-            f"{folder} can't be written: {error.strerror}. Choose another --run."
-        ) from error
-    try:
-        fill(partial)
-        partial.chmod(0o755)
-        require_free(folder)
-        _move_into_place(partial, folder)
-    except OSError as error:
-        raise UsageError(
-            f"{folder} can't be written: {error.strerror}. Free some space or choose another --run."
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        remedy = f"Free some space or choose another {option}."
+        remedy = remedy if begun else f"Choose another {option}."
+        reason = error.strerror or error
+        raise UsageError(f"{folder} can't be written: {reason}. {remedy}") from error
     return folder
 
 
@@ -59,11 +76,61 @@ def is_unfinished(name: str) -> bool:
     return name.startswith(".") and (_PARTIAL in name or _OLD in name)
 
 
+def _sync(folder: Path) -> None:
+    """Have the disk keep the files before their folder gets its name: the power may fail."""
+    for path in (*folder.rglob("*"), folder):
+        opened = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        except OSError as error:
+            # Some file systems keep folders by themselves, and say so in this way.
+            if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+                raise
+        finally:
+            os.close(opened)
+
+
 def _move_into_place(partial: Path, folder: Path) -> None:
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}{_OLD}", dir=folder.parent))
-        folder.replace(old / "run")
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()  # Windows does not rename onto it
+    if not folder.exists():
         partial.replace(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
+    elif not _exchange(partial, folder):
+        _move_in_two_steps(partial, folder)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, as Linux can; False where it can't be done."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    try:
+        swap = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:  # an old libc
+        return False
+    paths = os.fsencode(one), os.fsencode(other)
+    return bool(swap(_AT_CWD, paths[0], _AT_CWD, paths[1], _EXCHANGE) == 0)
+
+
+def _move_in_two_steps(partial: Path, folder: Path) -> None:
+    """Without an exchange there is a moment in which neither is there; see `_bring_back`."""
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}{_OLD}", dir=folder.parent))
+    folder.replace(old / _ASIDE)
+    try:
         partial.replace(folder)
+    except BaseException:
+        (old / _ASIDE).replace(folder)
+        old.rmdir()
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _bring_back(folder: Path) -> None:
+    """Undo the first of two steps, where a process was killed before the second."""
+    for old in folder.parent.glob(f"{glob.escape(f'.{folder.name}{_OLD}')}*"):
+        with suppress(OSError):
+            if not folder.exists() and (old / _ASIDE).is_dir():
+                (old / _ASIDE).replace(folder)
+            if {path.name for path in old.iterdir()} <= {_ASIDE}:
+                shutil.rmtree(old)

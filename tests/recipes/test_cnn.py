@@ -193,7 +193,7 @@ def test_ctrl_c_keeps_the_epochs_that_ended(trained, data, tmp_path, keras):
 
 
 def test_ctrl_c_before_the_first_epoch_ends_goes_through(data, tmp_path, monkeypatch):
-    from candid.recipes.cnn_keras import Keeper
+    from candid.recipes.cnn_fit import Keeper
 
     def press_ctrl_c(*_, **__):
         raise KeyboardInterrupt
@@ -239,15 +239,17 @@ def test_bfloat16_is_used_where_the_cpu_multiplies_it(flags, expected):
 
 def test_pictures_too_many_for_memory_are_read_again_in_another_order(data, tmp_path, monkeypatch):
     from candid.layout import write_pixels
-    from candid.recipes import cnn_keras
+    from candid.recipes import cnn_photos
 
-    monkeypatch.setattr(cnn_keras, "_memory_bytes", lambda: 1)
+    monkeypatch.setattr(cnn_photos, "_memory_bytes", lambda: 1)
     catalog, split = data
     write_pixels(catalog, split, cnn.CONTRACT, tmp_path / "tree")
-    photos = cnn_keras.load(
+    photos = cnn_photos.load(
         tmp_path / "tree" / "train", catalog.classes, batch_size=3, shuffle_seed=0
     )
-    passes = [[label for _, labels in photos for label in labels[:, 0].numpy()] for _ in range(4)]
+    passes = [
+        [label for _, labels in photos.batches for label in labels[:, 0].numpy()] for _ in range(4)
+    ]
     assert all(sorted(labels) == [0] * 4 + [1] * 4 for labels in passes)
     assert len({tuple(labels) for labels in passes}) > 1
 

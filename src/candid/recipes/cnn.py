@@ -8,22 +8,28 @@ TensorFlow is imported by `train`, not by this module.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
+import json
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from candid import __version__
+from candid.artifact import hash_file
 from candid.catalog import Catalog
+from candid.checkpoint import Checkpoints
 from candid.errors import DependencyError, SplitError, UsageError
 from candid.images import PixelContract, decode, read_file
 from candid.layout import write_pixels
+from candid.owned_folder import owned_folder, sweep
 from candid.progress import Progress, Silent
 from candid.quiet_tensorflow import quiet
 from candid.recipes.trained import Trained
@@ -32,6 +38,7 @@ from candid.split import Split
 #: How photos become the network's input.
 CONTRACT = PixelContract(size_px=256, fit="squash")
 
+_SCRATCH: Final = "candid-cnn-"
 _NUM_SAMPLES = 8  # pictures a class on TensorBoard's page
 
 
@@ -44,12 +51,15 @@ def train(
     batch_size: int = 32,
     seed: int = 0,
     progress: Progress | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
     """Train the tutorial's network.
 
     Two classes have one sigmoid unit and binary cross-entropy, more have a softmax and its loss.
     On one machine the same seed gives the same weights, to the last bit, on a CPU. Ctrl-C ends the
-    training with the last epoch that ended, if one has.
+    training with the last epoch that ended, if one has. A training that was broken off, even by a
+    kill, goes on after that epoch if it is begun again with the same photos and options, and ends
+    with the weights that it would have had.
 
     Args:
         catalog: The photos.
@@ -59,6 +69,7 @@ def train(
         batch_size: Photos a step, at least 1.
         seed: For initial weights and order.
         progress: Told how far it is.
+        checkpoints: Where each epoch is kept; by default nowhere.
 
     Returns:
         The model; its history has a row an epoch.
@@ -72,10 +83,13 @@ def train(
     options = _Options(epochs, batch_size, seed)
     progress = progress or Silent()
     _require_packages()
-    with tempfile.TemporaryDirectory(prefix="candid-") as scratch:
-        prepared = Path(scratch) / "prepared"
+    checkpoints = checkpoints or Checkpoints()
+    place = Path(tempfile.gettempdir())
+    sweep(place, _SCRATCH)
+    with owned_folder(place, _SCRATCH) as scratch:
+        prepared = scratch / "prepared"
         _prepare(catalog, split, prepared, progress)
-        return _train(catalog.classes, prepared, folder, options, progress)
+        return _train(catalog.classes, prepared, folder, options, progress, checkpoints)
 
 
 @dataclass(frozen=True)
@@ -125,40 +139,57 @@ def _import_keras() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
         with quiet():
-            importlib.import_module("candid.recipes.cnn_keras")
+            importlib.import_module("candid.recipes.cnn_fit")
     except ImportError as error:
         raise DependencyError(_how_to_install(f"it can't be imported: {error}")) from error
 
 
 def _train(
-    classes: tuple[str, ...], prepared: Path, folder: Path, options: _Options, progress: Progress
+    classes: tuple[str, ...],
+    prepared: Path,
+    folder: Path,
+    options: _Options,
+    progress: Progress,
+    checkpoints: Checkpoints,
 ) -> Trained:
-    from candid.recipes import cnn_keras as keras_side
+    from candid.recipes import cnn_keras, cnn_photos
+    from candid.recipes.cnn_fit import Loop, fit
     from candid.recipes.cnn_graph import build_onnx
 
-    def load(part: str, seed: int | None) -> Any:
+    def load(part: str, seed: int | None) -> cnn_photos.Photos:
         size = options.batch_size
-        return keras_side.load(prepared / part, classes, batch_size=size, shuffle_seed=seed)
+        return cnn_photos.load(prepared / part, classes, batch_size=size, shuffle_seed=seed)
 
-    dtype = keras_side.choose_dtype()
-    network = keras_side.build_network(
-        len(classes), seed=options.seed, dtype=dtype, pool_first=True
-    )
-    letter = keras_side.build_network(len(classes), seed=options.seed)
-    keras_side.show_on_board(folder / "tensorboard", letter, _samples(prepared / "train", classes))
-    has_validation = keras_side.count_images(prepared / "val") > 0
-    snapshot, complete = keras_side.fit(
-        network,
-        load("train", options.seed),
-        load("val", None) if has_validation else None,
-        epochs=options.epochs,
-        log_folder=folder / "tensorboard",
-        progress=progress,
-    )
-    keras_side.save(folder / "model.keras", letter, snapshot)
+    dtype = cnn_keras.choose_dtype()
+    network = cnn_keras.build_network(len(classes), seed=options.seed, dtype=dtype, pool_first=True)
+    letter = cnn_keras.build_network(len(classes), seed=options.seed)
+    board = folder / "tensorboard"
+    cnn_keras.show_on_board(board, letter, _samples(prepared / "train", classes))
+    training = load("train", options.seed)
+    validation = load("val", None) if cnn_photos.count_images(prepared / "val") else None
+    fingerprint = _fingerprint(prepared, classes, options, dtype)
+    with checkpoints.open(fingerprint, progress.say) as checkpoint:
+        loop = Loop(options.epochs, board, checkpoint, progress)
+        snapshot, complete = fit(network, training, validation, loop)
+        checkpoint.is_complete = complete
+    cnn_keras.save(folder / "model.keras", letter, snapshot)
     settings = {**asdict(options), "dtype": dtype, "num_parameters": letter.count_params()}
     model = build_onnx(snapshot.weights, size_px=CONTRACT.size_px)
     return Trained(model, CONTRACT, snapshot.history, settings, complete)
+
+
+def _fingerprint(prepared: Path, classes: tuple[str, ...], options: _Options, dtype: str) -> str:
+    """SHA-256 of all that decides the weights: pictures and their names, options, machine."""
+    from candid.recipes.cnn_keras import describe_machine
+    from candid.recipes.cnn_photos import count_images, stays_in_memory
+
+    in_memory = stays_in_memory(count_images(prepared / "train"))
+    told = [__version__, classes, asdict(options), dtype, in_memory, describe_machine()]
+    digest = hashlib.sha256(json.dumps(told).encode())
+    for file in sorted(prepared.rglob("*.bmp")):
+        digest.update(os.fsencode(file.relative_to(prepared)) + b"\0")
+        digest.update(hash_file(file).encode())
+    return digest.hexdigest()
 
 
 def _samples(folder: Path, classes: tuple[str, ...]) -> dict[str, NDArray[np.uint8]]:

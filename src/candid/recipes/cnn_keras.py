@@ -1,4 +1,4 @@
-"""The tutorial's network in Keras: layers, data, training, TensorBoard. Importing it takes seconds.
+"""The tutorial's network in Keras: layers, what it is saved as. Importing it takes seconds.
 
 Only `candid.recipes.cnn` imports it, when it trains.
 """
@@ -6,8 +6,6 @@ Only `candid.recipes.cnn` imports it, when it trains.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,36 +14,15 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow import keras
 
-from candid.progress import Advance, Progress
-from candid.recipes.cnn_graph import Weights
+from candid.checkpoint import Snapshot
+from candid.recipes.cnn_photos import SIZE_PX
 
-SIZE_PX: Final = 256
 NUM_FILTERS: Final = (16, 32, 16)
 NUM_HIDDEN: Final = 256
 
-_IMAGE_BYTES = SIZE_PX * SIZE_PX * 3
-_CACHE_SHARE = 1 / 3  # of the machine's memory
-_SAID = {
-    "loss": "loss",
-    "accuracy": "accuracy",
-    "val_loss": "validation loss",
-    "val_accuracy": "validation accuracy",
-}
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What there is after an epoch.
-
-    Attributes:
-        weights: A kernel and a bias a layer.
-        adam: The optimizer's variables, so that training can go on from ``model.keras``.
-        history: A row for each epoch so far.
-    """
-
-    weights: Weights
-    adam: Weights
-    history: tuple[dict[str, float], ...]
+# Read by TensorFlow and oneDNN: how many threads, and which instructions.
+_VARIABLES: Final = ("OMP_NUM_THREADS", "XLA_FLAGS", "CUDA_VISIBLE_DEVICES")
+_VARIABLES_OF: Final = ("TF_", "ONEDNN_", "DNNL_", "KMP_")
 
 
 def build_network(
@@ -102,48 +79,6 @@ def has_bfloat16(cpuinfo: str) -> bool:
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpuinfo.split())
 
 
-def load(
-    folder: Path, classes: Sequence[str], *, batch_size: int, shuffle_seed: int | None
-) -> tf.data.Dataset:
-    """Load one part of a tree that `candid.layout.write_pixels` wrote.
-
-    The pictures stay in memory after the first pass, if they take less than a third of it.
-
-    Args:
-        folder: The part's folder.
-        classes: The classes in order.
-        batch_size: Pictures a batch; the last has what is left.
-        shuffle_seed: Another order at each pass, from this seed; None for the order of the names.
-
-    Returns:
-        Batches of uint8 ``(n, 256, 256, 3)`` and float32 ``(n, 1)`` or int32 ``(n,)``.
-    """
-    num_images = count_images(folder)
-    cached = num_images * _IMAGE_BYTES < _memory_bytes() * _CACHE_SHARE
-    photos = keras.utils.image_dataset_from_directory(
-        folder,
-        label_mode="binary" if len(classes) == 2 else "int",
-        class_names=list(classes),
-        batch_size=None,
-        image_size=(SIZE_PX, SIZE_PX),
-        shuffle=shuffle_seed is not None and not cached,
-        seed=shuffle_seed,
-        verbose=False,
-    )
-    # The loader gives float32, four times the memory, of the same whole numbers.
-    photos = photos.map(lambda pixels, label: (tf.cast(pixels, tf.uint8), label))
-    if cached:
-        photos = photos.cache()
-        if shuffle_seed is not None:
-            photos = photos.shuffle(num_images, seed=shuffle_seed)
-    return photos.batch(batch_size).prefetch(1)
-
-
-def count_images(folder: Path) -> int:
-    """Count the pictures of one part."""
-    return sum(1 for _ in folder.glob("*/*.bmp"))
-
-
 def _compile(network: Any) -> Any:
     losses = keras.losses
     binary = network.output_shape[-1] == 1
@@ -156,72 +91,6 @@ def _compile(network: Any) -> Any:
     return network
 
 
-class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps what there is after each epoch, for a Ctrl-C, and says how far it is.
-
-    Attributes:
-        snapshot: After the last epoch that ended; None before the first.
-    """
-
-    def __init__(self, advance: Advance, progress: Progress) -> None:
-        super().__init__()
-        self.snapshot: Snapshot | None = None
-        self._advance = advance
-        self._progress = progress
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Advance by a batch."""
-        self._advance(1)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Keep weights and figures together, then tell the figures."""
-        logs = logs or {}
-        figures = {name: float(logs[name]) for name in _SAID if name in logs}
-        history = self.snapshot.history if self.snapshot else ()
-        row = {"epoch": epoch + 1, **figures}
-        adam = [variable.numpy() for variable in self.model.optimizer.variables]
-        self.snapshot = Snapshot(self.model.get_weights(), adam, (*history, row))
-        told = ", ".join(f"{_SAID[name]} {value:.3f}" for name, value in figures.items())
-        self._progress.say(f"epoch {epoch + 1} of {self.params['epochs']}: {told}")
-
-
-def fit(
-    network: Any,
-    training: tf.data.Dataset,
-    validation: tf.data.Dataset | None,
-    *,
-    epochs: int,
-    log_folder: Path,
-    progress: Progress,
-) -> tuple[Snapshot, bool]:
-    """Train.
-
-    Returns:
-        What there is after the last epoch that ended, and whether that was the last of all.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C before the first epoch ended.
-    """
-    with progress.step("Training", epochs * len(training)) as advance:
-        keeper = Keeper(advance, progress)
-        board = keras.callbacks.TensorBoard(log_folder, write_graph=False)
-        try:
-            network.fit(
-                training,
-                validation_data=validation,
-                epochs=epochs,
-                callbacks=[board, keeper],
-                shuffle=False,
-                verbose=0,
-            )
-        except KeyboardInterrupt:
-            if keeper.snapshot is None:
-                raise
-    if keeper.snapshot is None:
-        raise ValueError(f"expected at least one epoch. Received: epochs={epochs}")
-    return keeper.snapshot, len(keeper.snapshot.history) == epochs
-
-
 def save(file: Path, network: Any, snapshot: Snapshot) -> None:
     """Save what there is as ``model.keras``.
 
@@ -230,11 +99,46 @@ def save(file: Path, network: Any, snapshot: Snapshot) -> None:
         network: A ``keras.Sequential`` of `build_network`, whose weights are set.
         snapshot: What it is to hold.
     """
+    restore(network, snapshot)
+    network.save(file)
+
+
+def restore(network: Any, snapshot: Snapshot) -> None:
+    """Bring a network and its optimizer to where they were after an epoch."""
     network.set_weights(snapshot.weights)
     network.optimizer.build(network.trainable_variables)
-    for variable, value in zip(network.optimizer.variables, snapshot.adam, strict=True):
+    for variable, value in zip(network.optimizer.variables, snapshot.optimizer, strict=True):
         variable.assign(value)
-    network.save(file)
+
+
+def describe_machine() -> dict[str, object]:
+    """What of this machine may change the last bits of the weights."""
+    threading = tf.config.threading
+    return {
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "gpus": [str(gpu) for gpu in tf.config.list_physical_devices("GPU")],
+        "cpu": sorted(find_cpu_features(_read_cpuinfo())),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "threads": [
+            threading.get_intra_op_parallelism_threads(),
+            threading.get_inter_op_parallelism_threads(),
+        ],
+        "variables": {
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name in _VARIABLES or name.startswith(_VARIABLES_OF)
+        },
+    }
+
+
+def find_cpu_features(cpuinfo: str) -> set[str]:
+    """Model and instruction sets, from the text of ``/proc/cpuinfo``: nothing that changes."""
+    names = ("model name", "flags", "features")
+    return {line for line in cpuinfo.splitlines() if line.lower().startswith(names)}
 
 
 def show_on_board(log_folder: Path, network: Any, samples: dict[str, NDArray[np.uint8]]) -> None:
@@ -260,10 +164,3 @@ def _read_cpuinfo() -> str:
         return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux
         return ""
-
-
-def _memory_bytes() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError):  # Windows
-        return 8 * 1024**3

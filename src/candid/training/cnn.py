@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.checkpoint import Checkpoints
 from candid.data import Prepared
 from candid.evaluation.assessing import Ground, Learnt, assess
 from candid.evaluation.figures import proportion
@@ -33,7 +36,9 @@ def train_cnn(
 ) -> Result:
     """Train the network on the train part, calibrate it on val, measure it on test."""
     ground = Ground(prepared.features, dealt, options.rule, options.split.seed)
-    trained = _train(prepared, dealt, options, folder, progress)
+    checkpoints = Checkpoints(folder.parent)
+    train = partial(_train, prepared, options=options, progress=progress, checkpoints=checkpoints)
+    trained = train(dealt, folder=folder)
     said = _Said(prepared, trained)
     data = ground.data
     learnt_from, held_out = dealt.places("train"), dealt.places("val")
@@ -53,7 +58,8 @@ def train_cnn(
             familiarity=finished.abstention.familiarity(final.novelty),
         )
     learnt = Learnt(finished.temperature, finished.abstention, None)
-    tax = _leak_tax(ground, answers, prepared, options, progress) if options.leak_tax else None
+    tax = _leak_tax(ground, answers, prepared, options, train) if options.leak_tax else None
+    checkpoints.mark_spent(folder)
     settings = {**trained.settings, "temperature": finished.temperature}
     trained = replace(trained, model=finished.model, settings=settings)
     assessed = assess(ground, answers, learnt, progress=progress, leak_tax=tax)
@@ -61,7 +67,13 @@ def train_cnn(
 
 
 def _train(
-    prepared: Prepared, dealt: Split, options: TrainOptions, folder: Path, progress: Progress
+    prepared: Prepared,
+    dealt: Split,
+    *,
+    folder: Path,
+    options: TrainOptions,
+    progress: Progress,
+    checkpoints: Checkpoints,
 ) -> Trained:
     return cnn.train(
         prepared.catalog,
@@ -70,6 +82,7 @@ def _train(
         epochs=options.epochs,
         seed=options.split.seed,
         progress=progress,
+        checkpoints=checkpoints,
     )
 
 
@@ -105,7 +118,7 @@ def _leak_tax(
     honest: Answers,
     prepared: Prepared,
     options: TrainOptions,
-    progress: Progress,
+    train: Callable[..., Trained],
 ) -> LeakTax | None:
     """Train a second time, on photos dealt one by one, and hold both test parts together."""
     data, placed = ground.data, ground.dealt.places(*PARTS)
@@ -114,7 +127,7 @@ def _leak_tax(
         return None
     dealt = deal_at_random(ground.dealt, seed=options.split.seed)
     with tempfile.TemporaryDirectory(prefix="candid-") as scratch:
-        trained = _train(prepared, dealt, options, Path(scratch), progress)
+        trained = train(dealt, folder=Path(scratch))
     tested, naive_tested = ground.dealt.places("test"), dealt.places("test")
     claimed = _Said(prepared, trained).of(naive_tested).probabilities
 

@@ -1,0 +1,103 @@
+"""Folders that are removed with the process that made them, or after it.
+
+A process holds a lock (flock) on each. The system lets go of it when the process ends, however it
+ends, and knows it across containers that share a disk, where process numbers mean nothing. So what
+is not locked was left behind, and what is locked is never touched.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+_TRIES: Final = 100
+
+
+@contextmanager
+def owned_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """Make a folder that is removed at the end, or by `sweep` if this process is killed before.
+
+    Args:
+        parent: Where it is made.
+        prefix: How its name begins.
+
+    Yields:
+        The folder; nobody else may look into it. It may be moved away.
+
+    Raises:
+        OSError: It can't be made.
+    """
+    folder, held = _make(parent, prefix)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        release(held)
+
+
+def sweep(parent: Path, prefix: str) -> None:
+    """Remove this user's folders that begin so and of which no living process holds the lock."""
+    for folder in _named(parent, prefix):
+        with suppress(OSError, AttributeError):  # Windows has neither users nor locks
+            if folder.lstat().st_uid != os.geteuid():
+                continue
+            held = hold(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            release(held)
+
+
+def hold(folder: Path) -> int:
+    """Lock a folder until `release`, or until this process ends.
+
+    Returns:
+        What `release` takes.
+
+    Raises:
+        BlockingIOError: Somebody holds it already, be it this process.
+        OSError: It is no folder, or there are no locks here.
+    """
+    if sys.platform == "win32":
+        raise OSError("no folder can be locked on Windows")
+    import fcntl
+
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Who held it before may have removed or moved it between the two steps.
+        if not os.path.samestat(os.fstat(held), folder.stat()):
+            raise BlockingIOError(f"{folder} has become another folder")
+    except BaseException:
+        os.close(held)
+        raise
+    return held
+
+
+def release(held: int | None) -> None:
+    """Let go of what `hold` gave; None is nothing."""
+    if held is not None:
+        os.close(held)
+
+
+def _make(parent: Path, prefix: str) -> tuple[Path, int | None]:
+    for _ in range(_TRIES):
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        try:
+            return folder, hold(folder)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # somebody swept it before it was locked
+        except OSError:  # this file system has no locks: nobody sweeps here
+            return folder, None
+    raise FileExistsError(f"no folder {prefix}… could be kept in {parent}")
+
+
+def _named(parent: Path, prefix: str) -> list[Path]:
+    try:
+        return [path for path in parent.iterdir() if path.name.startswith(prefix)]
+    except OSError:
+        return []
