@@ -3,8 +3,9 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 DATA ?= ../shared/data
+FUZZ_SECONDS ?= 30
 
-.PHONY: help env browser demo test check format bench lock clean
+.PHONY: help env browser web demo test fuzz check format bench lock clean
 
 help: ## What there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -25,8 +26,14 @@ demo: env ## Draw a sample set, train on it, measure, predict
 browser: env ## Bring a Chromium for the tests of pages, where there is none
 	@$(BIN)/python tests/browser.py
 
-test: env browser ## All tests
+web: env ## Bring ONNX Runtime for browsers, which exports to the web take along
+	@$(BIN)/python vendoring/web_assets.py
+
+test: env browser web ## All tests
 	$(BIN)/python -m pytest -q
+
+fuzz: env ## Feed what reads files and requests with damaged ones, FUZZ_SECONDS for each of ten tests
+	CANDID_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -q -s tests/fuzz
 
 check: env ## Lint, format and types
 	$(BIN)/ruff check .

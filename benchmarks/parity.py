@@ -2,7 +2,8 @@
 
 Each run is written in each format, loaded by that format's runtime, and asked about all photos that
 the run was made from (train, val, test, and those in no part). One pass decodes a photo once and
-asks the run and all formats.
+asks the run and all formats. A browser is not given pixels but the photos' files, which it decodes
+itself: its row says what becomes of the labels then, and counts the photos that it can't read.
 
     python benchmarks/parity.py RUN [RUN ...] [--to onnx --to litert] [--most 500]
 """
@@ -12,8 +13,9 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +23,11 @@ from numpy.typing import NDArray
 from candid.artifact import SPLIT
 from candid.exporting import FORMATS, Format
 from candid.exporting.command import open_source
+from candid.exporting.decoded import compare_decoded
 from candid.exporting.format import Answers
 from candid.exporting.parity import Parity, compare
 from candid.exporting.samples import Batch, find_photos
+from candid.exporting.source import Source
 from candid.split import NO_PART, PARTS
 from candid.split_file import read_csv
 
@@ -46,24 +50,74 @@ def report(run: Path, forms: list[Format], most: int | None) -> None:
     source = open_source(run)
     photos = find_photos(source.data_folder, read_csv(run / SPLIT), (*PARTS, NO_PART), most)
     with tempfile.TemporaryDirectory() as scratch:
-        asked = {form.name: Asked(Path(scratch) / form.name, form, source) for form in forms}
-        for batch in photos.batches(source.classifier):
-            for one in asked.values():
+        pixels = [form for form in forms if form.name != "web"]
+        asked = [Asked(Path(scratch) / form.name, form, source) for form in pixels]
+        for batch in photos.batches(source.classifier) if asked else ():
+            for one in asked:
                 one.ask(batch)
-        for one in asked.values():
-            print(one.to_row(source.name), flush=True)
+        rows = [one.to_row(source.name) for one in asked]
+        rows += [
+            ask_browser(Path(scratch) / form.name, form, source, photos.files)
+            for form in forms
+            if form.name == "web"
+        ]
+        print("\n".join(rows), flush=True)
+
+
+def ask_browser(folder: Path, form: Format, source: Source, files: Sequence[Path]) -> str:
+    """Hand all photos to an export in a browser; a row of the table."""
+    folder.mkdir()
+    form.write(folder, source)
+    with form.opened(folder) as opened:
+        if opened.ask_photo is None:
+            raise SystemExit("; ".join(opened.notes))
+        asked = Timed(opened.ask_photo)
+        decoded = compare_decoded(asked, source.classifier, files)
+    share = f"{decoded.num_same_label} ({decoded.num_same_label / decoded.num_images:.2%})"
+    unread = f"; {decoded.num_unreadable} not read" if decoded.num_unreadable else ""
+    cells = (
+        source.name,
+        opened.runtime,
+        f"{decoded.num_images}{unread}",
+        f"{share}; answers: {decoded.num_same_answer / decoded.num_images:.2%}",
+        f"{decoded.probability:.1e}",
+        "",
+        f"{num_bytes(folder) / 1e6:.1f}",
+        f"{1000 * asked.seconds / len(files):.0f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+class Timed:
+    """A function, and the seconds that its calls took together."""
+
+    def __init__(self, called: Callable[[bytes], Mapping[str, Any]]) -> None:
+        self._called = called
+        self.seconds = 0.0
+
+    def __call__(self, data: bytes) -> Mapping[str, Any]:
+        """Call it."""
+        began = time.perf_counter()
+        answer = self._called(data)
+        self.seconds += time.perf_counter() - began
+        return answer
+
+
+def num_bytes(folder: Path) -> int:
+    """Of all files in a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 class Asked:
     """An export that is asked batch by batch."""
 
-    def __init__(self, folder: Path, form: Format, source: object) -> None:
+    def __init__(self, folder: Path, form: Format, source: Source) -> None:
         folder.mkdir()
         form.write(folder, source)
         self._form = form
         self._classifier = source.classifier
         self._run: Callable[[NDArray[np.uint8]], Answers] = form.load(folder)
-        self._bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        self._bytes = num_bytes(folder)
         self._parts: list[Parity] = []
         self._seconds = 0.0
 

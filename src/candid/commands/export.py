@@ -18,6 +18,7 @@ class FormatName(StrEnum):
     keras = "keras"
     saved_model = "saved_model"
     litert = "litert"
+    web = "web"
 
 
 def export(
@@ -26,6 +27,9 @@ def export(
     output: Annotated[
         Path | None, typer.Option(help="Where it is written. [exports/<run>-<format>]")
     ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Round it to eight bits: smaller and faster.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier export there.")
     ] = False,
@@ -35,7 +39,7 @@ def export(
     from candid.exporting import ExportRequest, export_run
     from candid.progress import for_terminal
 
-    request = ExportRequest(run, to.value, output, overwrite)
+    request = ExportRequest(run, to.value, output, overwrite, int8)
     exported = export_run(request, progress=for_terminal())
     warn(exported.notes)
     if json:

@@ -1,7 +1,9 @@
-"""``candid serve``: trained runs behind HTTP."""
+"""``candid serve``: trained runs, or an export to the web, behind HTTP."""
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,11 +33,21 @@ def serve(
     ] = 50,
     queue: Annotated[int, typer.Option(help="Images that may wait; beyond them 503.", min=1)] = 256,
     timeout: Annotated[float, typer.Option(help="Seconds for one request.", min=0.1)] = 30,
+    static: Annotated[
+        Path | None,
+        typer.Option(help="Instead of RUNS: a folder of candid export --to web, as it is."),
+    ] = None,
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="With --static: do not open the browser.")
+    ] = False,
 ) -> None:
     """Answer requests with RUNS, until it is stopped.
 
     A run that is replaced, or to which latest points anew, is loaded while the old one answers.
     """
+    if static is not None:
+        _serve_static(static, runs, host, port, opens=not no_open)
+        return
     from concurrent.futures import ThreadPoolExecutor
 
     from candid.packages import require_packages
@@ -72,3 +84,29 @@ def serve(
         typer.echo(f"Serving {names} on {address_of(bound)}")
 
     run_server(App(models, settings), settings, bound, started=started)
+
+
+def _serve_static(
+    folder: Path, runs: list[Path] | None, host: str, port: int, *, opens: bool
+) -> None:
+    import webbrowser
+
+    from candid.errors import UsageError
+    from candid.server.static import find_served, serve_static
+
+    if runs:
+        raise UsageError("--static serves one exported folder; leave out the runs.")
+
+    def started(address: str) -> None:
+        typer.echo(f"Serving {folder} on {address}")
+        if opens and _has_screen():
+            webbrowser.open(address)
+
+    serve_static(find_served(folder), host, port, started=started)
+
+
+def _has_screen() -> bool:
+    """Whether a browser has somewhere to appear; a text browser would take the terminal."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

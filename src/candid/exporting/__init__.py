@@ -1,4 +1,4 @@
-"""A run in other runtimes: ONNX, Keras, SavedModel, LiteRT; compared with the run before it stands.
+"""A run in other runtimes: ONNX, Keras, SavedModel, LiteRT, the web; compared before it stands.
 
     run ─ Source ─▶ Format.write ─▶ a temporary folder ─ Format.load ─▶ answers
                                                                          │

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -10,8 +10,11 @@ from typing import Any, Final
 from candid.artifact import GOLDEN, SPLIT, find_run, hash_file
 from candid.classifier import load
 from candid.errors import ArtifactError, UsageError
+from candid.exporting.decoded import compare_decoded, spread
 from candid.exporting.format import Format
-from candid.exporting.formats import find_format
+from candid.exporting.formats import FORMATS, find_format
+from candid.exporting.int8 import require_quantisable, write_int8
+from candid.exporting.int8_gate import Int8
 from candid.exporting.metadata import MANIFEST, describe, write_manifest
 from candid.exporting.parity import Parity, compare, require_parity
 from candid.exporting.readme import write_readme
@@ -20,7 +23,7 @@ from candid.exporting.snippets import Pasted, Snippet
 from candid.exporting.source import Source
 from candid.packages import require_packages
 from candid.progress import Progress, Silent
-from candid.run_folder import require_writable, shorten
+from candid.run_folder import require_outside, require_writable, shorten
 from candid.split_file import read_csv
 from candid.whole_folder import write_whole
 
@@ -35,14 +38,16 @@ class ExportRequest:
     Attributes:
         run: The run's folder.
         to: The name of a format.
-        output: Where the export is written; by default ``exports/<run>-<format>``.
+        output: Where the export is written; by default ``exports/<run>-<format>``, and ``-int8``.
         overwrite: Whether an earlier export there is replaced.
+        int8: Whether it is rounded to eight bits.
     """
 
     run: Path
     to: str
     output: Path | None = None
     overwrite: bool = False
+    int8: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,14 @@ class Exported:
     Attributes:
         folder: Where it is.
         form: Its format.
-        parity: How near it comes to the run.
+        parity: How near it comes to the run; rounded to eight bits, how good it is beside it.
         snippets: What a person can paste to use it.
         notes: What a person should know, such as photos that are gone.
     """
 
     folder: Path
     form: Format
-    parity: Parity
+    parity: Parity | Int8
     snippets: tuple[Snippet, ...]
     notes: tuple[str, ...]
 
@@ -76,7 +81,7 @@ class Exported:
             "folder": str(self.folder),
             "format": self.form.name,
             "files": list(self.form.files),
-            "parity": self.parity.to_json(),
+            **_told(self.parity),
             "notes": list(self.notes),
         }
 
@@ -94,22 +99,33 @@ def export_run(request: ExportRequest, *, progress: Progress | None = None) -> E
     Raises:
         UsageError: The format is unknown or can't hold this run, or the folder is there already.
         ArtifactError: The run is not there, or not as it was written.
+        DataError: It is to be rounded, and the training photos are gone.
         DependencyError: A package that the format needs is not installed.
         ParityError: The export answers otherwise than the run; nothing is left of it.
     """
     form = find_format(request.to)
+    if request.int8:
+        require_quantisable(form, [name for name, other in FORMATS.items() if other.quantise])
     run = find_run(request.run)
-    folder = request.output or EXPORTS / f"{run.resolve().name}-{form.name}"
+    folder = request.output or _default_folder(run, form, int8=request.int8)
     _require_free(folder, overwrite=request.overwrite)
     require_writable(folder)
     require_packages(form.packages, needed_by=f"an export to {form.title}", extra=form.extra)
     source = open_source(run)
-    photos = find_photos(source.data_folder, read_csv(run / SPLIT))
+    require_outside(folder, source.data_folder, option="--output")
+    _require_outside_run(folder, run)
+    photos = Photos((), ())
+    if not request.int8:
+        photos = find_photos(source.data_folder, read_csv(run / SPLIT))
     snippets = form.snippets(_pasted(source, shorten(folder.expanduser().absolute())))
-    kept: list[Parity] = []
+    kept: list[Parity | Int8] = []
 
     def fill(partial: Path) -> None:
-        parity = _write(partial, form, source, photos, progress or Silent())
+        parity: Parity | Int8
+        if request.int8:
+            parity = write_int8(partial, form, source, progress or Silent())
+        else:
+            parity = _write(partial, form, source, photos, progress or Silent())
         (partial / README).write_text(
             write_readme(form, source, parity, snippets), "utf-8", "backslashreplace"
         )
@@ -117,9 +133,12 @@ def export_run(request: ExportRequest, *, progress: Progress | None = None) -> E
         kept.append(parity)
 
     written = write_whole(
-        folder, fill, require_free=lambda place: _require_free(place, overwrite=request.overwrite)
+        folder,
+        fill,
+        require_free=lambda place: _require_free(place, overwrite=request.overwrite),
+        option="--output",
     )
-    return Exported(written, form, kept[0], snippets, photos.notes)
+    return Exported(written, form, kept[0], snippets, (*photos.notes, *kept[0].notes))
 
 
 def open_source(run: Path) -> Source:
@@ -147,18 +166,39 @@ def _write(
         advance(1)
     golden = read_golden(source.folder)
     num_images = len(golden.pixels) + len(photos.files)
-    with progress.step("Comparing with the run", num_images) as advance:
-        batches = chain([golden], photos.batches(source.classifier))
-        parity = compare(form, form.load(folder), source.classifier, batches, advance)
-    require_parity(form, parity)
-    return parity
+    batches = chain([golden], photos.batches(source.classifier))
+    with form.opened(folder) as opened:
+        with progress.step("Comparing with the run", num_images) as advance:
+            parity = compare(form, opened.run, source.classifier, batches, advance)
+        parity = replace(parity, runtime=opened.runtime, notes=opened.notes)
+        require_parity(form, parity)
+        files = spread(photos.files)
+        if opened.ask_photo is None or not files:
+            return parity
+        with progress.step("Comparing its own decoding", len(files)) as advance:
+            decoded = compare_decoded(opened.ask_photo, source.classifier, files, advance)
+    return replace(parity, decoded=decoded, notes=(*parity.notes, *decoded.notes))
 
 
-def _finish(folder: Path, form: Format, source: Source, parity: Parity) -> None:
+def _require_outside_run(folder: Path, run: Path) -> None:
+    """Refuse a folder within the run, whose files are all that it has."""
+    if folder.expanduser().resolve().is_relative_to(run.resolve()):
+        raise UsageError(f"{folder} lies in the run {run}. Choose another --output.")
+
+
+def _default_folder(run: Path, form: Format, *, int8: bool) -> Path:
+    return EXPORTS / f"{run.resolve().name}-{form.name}{'-int8' * int8}"
+
+
+def _told(parity: Parity | Int8) -> dict[str, Any]:
+    return {"int8" if isinstance(parity, Int8) else "parity": parity.to_json()}
+
+
+def _finish(folder: Path, form: Format, source: Source, parity: Parity | Int8) -> None:
     """Write the manifest, last: it has the hash of every file."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
     hashes = {file.relative_to(folder).as_posix(): hash_file(file) for file in files}
-    told = {"format": form.name, "parity": parity.to_json(), "files": hashes}
+    told = {"format": form.name, **_told(parity), "files": hashes}
     write_manifest(folder, describe(source) | told)
 
 

@@ -10,8 +10,9 @@ from candid.exporting.keras_file import KERAS
 from candid.exporting.litert import LITERT
 from candid.exporting.onnx import ONNX
 from candid.exporting.saved_model import SAVED_MODEL
+from candid.exporting.web import WEB
 
-FORMATS: Final = {form.name: form for form in (ONNX, KERAS, SAVED_MODEL, LITERT)}
+FORMATS: Final = {form.name: form for form in (ONNX, KERAS, SAVED_MODEL, LITERT, WEB)}
 
 
 def find_format(name: str) -> Format:

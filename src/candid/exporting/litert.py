@@ -1,22 +1,23 @@
-"""The format ``litert``: float32 for phones, one image at a time."""
+"""The format ``litert``: for phones, one image at a time."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.exporting.format import Answers, Format, Runner
+from candid.exporting.int8_litert import RoundedFlatbuffer, round_to_litert
+from candid.exporting.litert_conversion import convert
 from candid.exporting.saved_model import SIGNATURE
 from candid.exporting.snippet_kotlin import kotlin_snippet
 from candid.exporting.snippets import Pasted, Snippet, python_snippet
 from candid.exporting.source import Source
-from candid.quiet_tensorflow import import_tensorflow, quiet
+from candid.quiet_tensorflow import quiet
 
 FILE: Final = "model.tflite"
 
@@ -31,35 +32,13 @@ def write_litert(folder: Path, source: Source) -> None:
     Raises:
         UsageError: The run's backbone is a user's own ONNX file.
     """
+    if isinstance(source, RoundedFlatbuffer):
+        (folder / FILE).write_bytes(source.flatbuffer)
+        return
     from candid.exporting.keras_model import build_classifier
 
     model = build_classifier(source)
     (folder / FILE).write_bytes(convert(model, size_px=source.size_px))
-
-
-def convert(model: Any, *, size_px: int) -> bytes:
-    """Convert a Keras model to LiteRT.
-
-    Args:
-        model: Takes uint8 ``(n, size_px, size_px, 3)``; its outputs have names.
-        size_px: Height and width of an image.
-
-    Returns:
-        The flatbuffer. Its signature ``serving_default`` takes one image: with a batch whose size
-        varies, neither the fast kernels for CPUs (XNNPACK) nor a phone's GPU would take the graph.
-    """
-    tf = import_tensorflow()
-    import keras
-
-    one_image = tf.TensorSpec((1, size_px, size_px, 3), tf.uint8, name="image")
-    with tempfile.TemporaryDirectory(prefix="candid-") as scratch, quiet():
-        archive = keras.export.ExportArchive()
-        archive.track(model)
-        archive.add_endpoint(SIGNATURE, lambda image: model(image), input_signature=[one_image])
-        archive.write_out(scratch, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=[SIGNATURE])
-        flatbuffer: bytes = converter.convert()
-    return flatbuffer
 
 
 def load_litert(folder: Path) -> Runner:
@@ -104,4 +83,5 @@ LITERT: Final = Format(
     write=write_litert,
     load=load_litert,
     snippets=_snippets,
+    quantise=round_to_litert,
 )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.exporting.format import Answers, Format, Runner
+from candid.exporting.int8_source import round_to_onnx
 from candid.exporting.metadata import describe, to_properties
 from candid.exporting.snippets import Pasted, Snippet, python_snippet
 from candid.exporting.source import Source
@@ -22,7 +23,7 @@ def write_onnx(folder: Path, source: Source) -> None:
 
     Args:
         folder: Where ``model.onnx`` is written.
-        source: The run.
+        source: The run, or what `candid.exporting.int8_source.round_to_onnx` made of it.
     """
     import onnx
 
@@ -74,4 +75,5 @@ ONNX: Final = Format(
     write=write_onnx,
     load=load_onnx,
     snippets=_snippets,
+    quantise=round_to_onnx,
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 
 from candid.classifier import Classifier
 from candid.errors import CandidError
-from candid.exporting.format import Answers, Format, Runner, Tolerance
+from candid.exporting.decoded import Decoded
+from candid.exporting.format import Answers, Format, Runner, Tolerance, name_runtime
 from candid.exporting.samples import Batch
 from candid.model import Outputs
 from candid.progress import Advance
@@ -34,6 +34,8 @@ class Parity:
         probability: The largest difference of a probability.
         novelty: The largest difference of a novelty; None where the run tells none.
         tolerance: What is allowed.
+        notes: What a person should know of the runtime.
+        decoded: The answers to photos that the export decoded itself; None where it takes pixels.
     """
 
     runtime: str
@@ -42,6 +44,8 @@ class Parity:
     probability: float
     novelty: float | None
     tolerance: Tolerance
+    notes: tuple[str, ...] = ()
+    decoded: Decoded | None = None
 
     @property
     def holds(self) -> bool:
@@ -66,11 +70,12 @@ class Parity:
                 f"  largest difference of a novelty      {self.novelty:.1e} "
                 f"(allowed: {allowed.novelty:.0e})"
             )
+        lines += [] if self.decoded is None else self.decoded.to_lines()
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
-        return {
+        values = {
             "runtime": self.runtime,
             "num_images": self.num_images,
             "num_same_label": self.num_same_label,
@@ -80,6 +85,11 @@ class Parity:
             "allowed_probability_difference": self.tolerance.probability,
             "allowed_novelty_difference": self.tolerance.novelty,
         }
+        if self.notes:
+            values["notes"] = list(self.notes)
+        if self.decoded is not None:
+            values["decoded_by_browser"] = self.decoded.to_json()
+        return values
 
 
 def compare(
@@ -119,7 +129,7 @@ def compare(
             novelty.append(_largest(found, batch.expected.novelty))
         advance(len(probabilities))
     return Parity(
-        _name_runtime(form),
+        name_runtime(form),
         num_images,
         num_same,
         float(np.max(probability)),
@@ -171,10 +181,3 @@ def _count_same(
 
 def _largest(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
     return float(np.abs(found.astype(np.float64) - expected).max())
-
-
-def _name_runtime(form: Format) -> str:
-    try:
-        return f"{form.runtime} {version(form.runtime_package)}"
-    except PackageNotFoundError:
-        return form.runtime

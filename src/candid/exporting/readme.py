@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from candid.exporting.format import Format
+from candid.exporting.int8_gate import Int8
 from candid.exporting.metadata import MANIFEST
 from candid.exporting.parity import Parity
 from candid.exporting.snippets import Snippet
@@ -12,7 +13,9 @@ from candid.exporting.source import Source
 from candid.markdown import escape_markdown, fence
 
 
-def write_readme(form: Format, source: Source, parity: Parity, snippets: Sequence[Snippet]) -> str:
+def write_readme(
+    form: Format, source: Source, parity: Parity | Int8, snippets: Sequence[Snippet]
+) -> str:
     """What the export is, how near it is to its run, and how to use it, as Markdown."""
     classes = ", ".join(escape_markdown(name) for name in source.classifier.classes)
     size = source.size_px

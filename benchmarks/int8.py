@@ -1,0 +1,131 @@
+"""Is an export in eight bits faster, and as good?
+
+Each run's graph is rounded with photos of its training part, as ``candid export --int8`` does it.
+Then both graphs embed noise, alternately in one process, one picture a call; and both are asked
+about all photos that the run was made from (train, val, test). Prints, for each run, the ratio of
+the times (median of pairs, and the middle 80 % of them), on how many photos the labels agree, and
+the accuracies on the test part.
+
+    python benchmarks/int8.py RUN [RUN ...] [--rounds 60] [--threads 2] [--speed-only]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from candid.artifact import SPLIT
+from candid.evaluation.pairing import paired_difference
+from candid.exporting.command import open_source
+from candid.exporting.int8_calibration import read_asked, read_calibration
+from candid.exporting.int8_gate import Pair
+from candid.exporting.int8_graph import quantise_graph
+from candid.exporting.source import Source
+from candid.split import PARTS
+from candid.split_file import read_csv
+
+UNTIMED = 5
+
+
+def main() -> None:
+    """Round, measure and print a block for each run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--speed-only", action="store_true", help="don't ask about photos")
+    args = parser.parse_args()
+    for run in args.runs:
+        source = open_source(run)
+        dealt = read_csv(run / SPLIT)
+        began = time.perf_counter()
+        pixels = read_calibration(source, dealt)
+        graphs = source.graph, quantise_graph(source.graph, pixels)
+        seconds = time.perf_counter() - began
+        sizes = [graph.ByteSize() / 1e6 for graph in graphs]
+        first, second = (start(graph.SerializeToString(), args.threads) for graph in graphs)
+        print(f"{source.name}, {source.backbone or source.recipe}: rounded in {seconds:.0f} s, ")
+        print(f"  {sizes[0]:.1f} MB to {sizes[1]:.1f} MB")
+        report_speed(first, second, source.size_px, args.rounds)
+        if not args.speed_only:
+            rows = [row for row in dealt.rows if row.part in PARTS]
+            report_answers(source, first, second, rows)
+
+
+def start(model: bytes, num_threads: int) -> ort.InferenceSession:
+    """Start a session of a graph."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.log_severity_level = 4
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def report_speed(
+    first: ort.InferenceSession, second: ort.InferenceSession, size_px: int, rounds: int
+) -> None:
+    """Embed noise alternately and print the ratio."""
+    shape = (1, size_px, size_px, 3)
+    noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    pairs = [[measure(session, noise) for session in (first, second)] for _ in range(rounds)]
+    times = np.array(pairs[UNTIMED:])
+    ratios = times[:, 0] / times[:, 1]
+    low, high = np.percentile(ratios, [10, 90])
+    medians = np.median(times, axis=0) * 1000
+    print(
+        f"  {medians[0]:.1f} ms and {medians[1]:.1f} ms an image: ratio {np.median(ratios):.2f} "
+        f"({low:.2f} to {high:.2f})",
+        flush=True,
+    )
+
+
+def measure(session: ort.InferenceSession, pixels: NDArray[np.uint8]) -> float:
+    """Embed once; returns seconds."""
+    began = time.perf_counter()
+    session.run(["embedding"], {"image": pixels})
+    return time.perf_counter() - began
+
+
+def report_answers(
+    source: Source, first: ort.InferenceSession, second: ort.InferenceSession, rows: list
+) -> None:
+    """Ask both about all photos and print how their labels agree."""
+    classifier = source.classifier
+    labels, groups, tested, chosen = [], [], [], ([], [])
+    for asked in read_asked(source, rows):
+        labels.append(asked.labels)
+        groups.append(asked.groups)
+        tested.append(asked.tested)
+        for session, answers in zip((first, second), chosen, strict=True):
+            answers.append(
+                decide(session, asked.pixels, classifier.rule.decide, classifier.classes)
+            )
+    truth, group, test = map(np.concatenate, (labels, groups, tested))
+    run, int8 = (np.concatenate(answers) for answers in chosen)
+    same = int((run == int8).sum())
+    print(f"  labels agree on {same} of {len(run)} photos ({same / len(run):.2%})")
+    hits = (run == truth)[test], (int8 == truth)[test]
+    pair = Pair.of(*hits, group[test])
+    if pair is not None:
+        print(f"  accuracy on the test part: {pair.run}; in eight bits {pair.int8}")
+        print(f"  difference: {paired_difference(hits[1], hits[0], group[test])}", flush=True)
+
+
+def decide(
+    session: ort.InferenceSession, pixels: NDArray[np.uint8], rule: Callable, classes: tuple
+) -> NDArray[np.int64]:
+    """The classes chosen for some images, one asked about at a time."""
+    rows = [
+        session.run(["probabilities"], {"image": pixels[place : place + 1]})[0]
+        for place in range(len(pixels))
+    ]
+    return rule(np.concatenate(rows), classes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+// From a network's numbers to an answer, as candid.decision_rule, candid.abstention and
+// candid.prediction do it, to the last bit: float32 where NumPy has float32, float64 elsewhere.
+
+/**
+ * Read what candid-export.json says of answers.
+ *
+ * @param {object} told Its JSON.
+ * @returns {{classes: string[], threshold: number, costs: ?number[][], abstention: ?object}}
+ *   costs: a row a true class, a column an answered one; null where there are none.
+ */
+export function readRules(told) {
+  const { classes, rule, abstention: known } = told;
+  return {
+    classes,
+    threshold: rule.threshold,
+    costs: rule.costs.length ? costMatrix(rule.costs, classes) : null,
+    abstention: known && {
+      coverage: known.coverage,
+      falseAlarms: Math.fround(known.false_alarms),
+      nonconformity: known.nonconformity.map((row) => Float32Array.from(row)),
+      novelty: Float32Array.from(known.novelty),
+    },
+  };
+}
+
+function costMatrix(rows, classes) {
+  const matrix = classes.map((_, row) => classes.map((__, column) => (row === column ? 0 : 1)));
+  for (const row of rows) {
+    matrix[classes.indexOf(row.true)][classes.indexOf(row.predicted)] = row.cost;
+  }
+  return matrix;
+}
+
+/** The number of the class that the rule chooses; of equals, the first. */
+export function decide(probabilities, rules) {
+  if (rules.costs) {
+    const expected = rules.classes.map((_, answered) =>
+      probabilities.reduce((sum, share, truth) => sum + share * rules.costs[truth][answered], 0),
+    );
+    return expected.indexOf(Math.min(...expected));
+  }
+  if (rules.classes.length === 2) return probabilities[1] > rules.threshold ? 1 : 0;
+  return probabilities.indexOf(Math.max(...probabilities));
+}
+
+/**
+ * The answer to one photo.
+ *
+ * @param {string} name The photo's.
+ * @param {Float32Array} probabilities (k,), calibrated.
+ * @param {?number} novelty How unlike the training photos it is; null where nothing tells it.
+ * @param {object} rules From `readRules`.
+ * @returns {object} The JSON of candid.prediction.Prediction, without an explanation.
+ */
+export function answerOf(name, probabilities, novelty, rules) {
+  const { classes } = rules;
+  const chosen = decide([...probabilities], rules);
+  const label = classes[chosen];
+  const judged = judge(probabilities, novelty, chosen, rules);
+  return {
+    path: name,
+    answer: words(label, judged),
+    label,
+    probability: probabilities[classes.length === 2 ? 1 : chosen],
+    probabilities: Object.fromEntries(classes.map((other, place) => [other, probabilities[place]])),
+    ...judged,
+    reason: null,
+  };
+}
+
+/** What is said of a photo that gives no pixels. */
+export function unreadable(name, reason) {
+  return {
+    path: name,
+    answer: "unreadable",
+    label: null,
+    probability: null,
+    probabilities: {},
+    verdict: null,
+    possible: [],
+    familiarity: null,
+    reason,
+  };
+}
+
+function judge(probabilities, novelty, chosen, { classes, abstention }) {
+  if (!abstention || novelty === null) return { verdict: null, possible: [], familiarity: null };
+  const isPossible = classes.map((_, place) => {
+    const usual = abstention.nonconformity[place];
+    return shareAtLeast(usual, Math.fround(1 - probabilities[place])) > 1 - abstention.coverage;
+  });
+  const possible = classes.filter((_, place) => isPossible[place]);
+  const familiarity = Math.fround(shareAtLeast(abstention.novelty, novelty));
+  const alone = possible.length === 1 && isPossible[chosen];
+  const known = alone ? "sure" : "uncertain";
+  return {
+    verdict: familiarity <= abstention.falseAlarms ? "unknown" : known,
+    possible,
+    familiarity,
+  };
+}
+
+function words(label, { verdict, possible }) {
+  if (verdict === "unknown") return "unknown";
+  if (verdict !== "uncertain") return label;
+  return `uncertain: ${possible.join(" or ") || `perhaps ${label}`}`;
+}
+
+/** The conformal p-value: of what is known and the value itself, the share that is as high. */
+function shareAtLeast(known, value) {
+  let low = 0;
+  let high = known.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (known[middle] < value) low = middle + 1;
+    else high = middle;
+  }
+  return (known.length - low + 1) / (known.length + 1);
+}

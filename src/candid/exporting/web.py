@@ -1,0 +1,130 @@
+"""The format ``web``: a folder for any static host; a browser computes, and no photo leaves it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from candid.app import PAGE_FILES, index_html, read_file, sentence_of, title_of
+from candid.errors import DependencyError
+from candid.exporting.format import Format, Opened
+from candid.exporting.int8_source import round_to_onnx
+from candid.exporting.metadata import describe, write_manifest
+from candid.exporting.onnx import FILE, load_onnx, write_onnx
+from candid.exporting.snippets import Pasted, Snippet
+from candid.exporting.source import Source
+from candid.exporting.web_browser import find_browser
+from candid.exporting.web_files import POLICY
+from candid.exporting.web_gate import BrowserError, open_in_browser
+
+_APP: Final = "app"
+_ENGINE_MODULES: Final = ("answer.js", "evidence.js", "network.js", "pixels.js", "resize.js")
+_VENDOR: Final = "vendor"
+_ASSETS: Final = (
+    "LICENSE-onnxruntime-web",
+    "ort-wasm-simd-threaded.wasm",
+    "ort.wasm.bundle.min.mjs",
+)
+
+
+def write_web(folder: Path, source: Source) -> None:
+    """Write the page, its engine, ONNX Runtime for browsers, and the run's graph.
+
+    Args:
+        folder: Where they are written. The manifest is a preliminary one, for the engine to read.
+        source: The run.
+
+    Raises:
+        DependencyError: This installation lacks ONNX Runtime for browsers.
+    """
+    require_assets()
+    (folder / _APP / _VENDOR).mkdir(parents=True)
+    write_onnx(folder, source)
+    (folder / "index.html").write_bytes(index_html(POLICY))
+    for name in (*PAGE_FILES, *_ENGINE_MODULES):
+        (folder / _APP / name).write_bytes(read_file(name))
+    (folder / _APP / "engine.js").write_bytes(read_file("engine_web.js"))
+    for name in _ASSETS:
+        (folder / _APP / _VENDOR / name).write_bytes(read_file(f"{_VENDOR}/{name}"))
+    page = {
+        "title": title_of(source.classifier.classes),
+        "sentence": sentence_of(source.classifier.manifest.get("metrics") or {}),
+    }
+    (folder / _APP / "about.json").write_text(json.dumps(page), encoding="utf-8")
+    write_manifest(folder, describe(source) | {"format": "web"})
+
+
+def require_assets() -> None:
+    """Ask for ONNX Runtime for browsers, which is no part of the source.
+
+    Raises:
+        DependencyError: A file of it is missing.
+    """
+    vendor = files("candid.app") / _VENDOR
+    missing = [name for name in _ASSETS if not (vendor / name).is_file()]
+    if missing:
+        raise DependencyError(
+            f"an export to the web needs {', '.join(missing)} of onnxruntime-web, which this "
+            "checkout lacks. Run: make web"
+        )
+
+
+@contextmanager
+def open_web(folder: Path) -> Iterator[Opened]:
+    """Run an export in a browser of this machine; without one, its graph by ONNX Runtime.
+
+    Raises:
+        ParityError: It does not run in the browser.
+    """
+    browser = find_browser()
+    why = "there is no Chrome, Chromium or Edge here"
+    with ExitStack() as stack:
+        try:
+            if browser is not None:
+                export = stack.enter_context(open_in_browser(folder, browser))
+                yield Opened(export.run, export.runtime, ask_photo=export.predict)
+                return
+        except BrowserError as error:
+            why = f"{Path(browser or '').name} does not run here ({error})"
+    runtime = f"ONNX Runtime {version('onnxruntime')}"
+    note = f"it was not run in a browser, but its graph in {runtime}: {why}"
+    yield Opened(load_onnx(folder), runtime, notes=(note,))
+
+
+def _snippets(pasted: Pasted) -> tuple[Snippet, ...]:
+    serve = f"candid serve --static {shlex.quote(pasted.folder.as_posix())}\n"
+    return (
+        Snippet("sh", "To look at it", serve),
+        Snippet("js", "In a page of yours, beside the folder app and model.onnx", _JAVASCRIPT),
+    )
+
+
+_JAVASCRIPT: Final = """\
+import { createEngine } from "./app/engine.js";
+
+const engine = await createEngine({ say: console.log });
+const photo = await (await fetch("photo.jpg")).blob(); // or a File that somebody chose
+const { answer, probabilities } = await engine.predict(photo, "photo.jpg");
+console.log(answer, probabilities);
+"""
+
+WEB: Final = Format(
+    name="web",
+    title="the web",
+    runtime="ONNX Runtime Web",
+    runtime_package="onnxruntime",
+    packages=("onnx", "onnxruntime"),
+    extra="transfer",
+    files=("index.html", "app", FILE),
+    write=write_web,
+    load=load_onnx,
+    snippets=_snippets,
+    open=open_web,
+    quantise=round_to_onnx,
+)

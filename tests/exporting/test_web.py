@@ -1,0 +1,303 @@
+"""An export to the web, in a real browser: it answers as its run, alone and by itself."""
+
+import json
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from browser import browser
+
+from candid.artifact import MODEL
+from candid.decision_rule import DecisionRule
+from candid.exporting import ExportRequest, export_run
+from candid.exporting import web as web_module
+from candid.exporting.command import open_source
+from candid.exporting.web import write_web
+from candid.images import decode
+from candid.server.static import find_served
+from candid.split_file import read_csv
+from candid.training import TrainOptions, train
+from tests.conftest import BACKBONE
+from tests.exporting.browsed import BLOB, encoded, need_assets, program, served
+
+__all__ = ["browser"]
+
+DOCS = Path(__file__).parents[2] / "docs" / "exporting.md"
+
+PREDICT = f"""async ({{ data, name }}) => {{
+  {BLOB}
+  return JSON.stringify(await window.engine.predict(blob, name, {{}}));
+}}"""
+ASK = """async (data) => {
+  const pixels = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  const answers = await window.engine.ask(pixels);
+  return Object.fromEntries(Object.entries(answers).map(([name, { data }]) => [name, [...data]]));
+}"""
+START = """async () => {
+  const { createEngine } = await import("/app/engine.js");
+  window.said = [];
+  window.engine = await createEngine({ say: (line) => window.said.push(line) });
+}"""
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    """The drawn faces for the web, past the gate in a browser. Not to be written to."""
+    need_assets()
+    folder = tmp_path_factory.mktemp("exported") / "web"
+    path = program()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(web_module, "find_browser", lambda: path)
+        return export_run(ExportRequest(trained.folder, "web", folder))
+
+
+@pytest.fixture(scope="module")
+def address(exported):
+    with served(find_served(exported.folder)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def page(browser, address):
+    """The exported page with its engine as ``window.engine``."""
+    opened = browser.new_page()
+    opened.goto(address)
+    opened.evaluate(START)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def photos(trained, faces):
+    """Some of the drawn faces that can be read, of both classes."""
+    rows = read_csv(trained.folder / "split.csv").rows
+    return sorted(faces.folder / row.path for row in rows if row.part)[::6]
+
+
+def predict(page, file):
+    return json.loads(
+        page.evaluate(PREDICT, {"data": encoded(file.read_bytes()), "name": file.name})
+    )
+
+
+def same_but_for_decoding(received, expected):
+    """Whether two answers are the same, where another decoder may have moved a level."""
+    near = all(
+        received["probabilities"][name] == pytest.approx(share, abs=0.03)
+        for name, share in expected["probabilities"].items()
+    )
+    names = ("label", "answer", "verdict", "possible", "reason")
+    return near and all(received[name] == expected[name] for name in names)
+
+
+def test_the_gate_ran_it_in_a_browser_and_the_photos_through_its_decoder(exported):
+    told = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
+    assert told["parity"] == exported.parity.to_json()
+    assert "ONNX Runtime Web" in told["parity"]["runtime"]
+    assert "in a browser" in told["parity"]["runtime"]
+    assert told["parity"]["label_agreement"] == 1
+    decoded = told["parity"]["decoded_by_browser"]
+    assert decoded["label_agreement"] == 1
+    assert decoded["num_images"] == exported.parity.num_images - 3  # the golden ones are no files
+    assert exported.notes == ()
+
+
+def test_the_manifest_has_the_hash_of_every_file_but_itself(exported):
+    told = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
+    files = (file for file in exported.folder.rglob("*") if file.is_file())
+    names = {file.relative_to(exported.folder).as_posix() for file in files}
+    assert set(told["files"]) == names - {"candid-export.json"}
+    assert {"index.html", "app/engine.js", "app/app.js", "model.onnx"} <= names
+
+
+def test_the_same_pixels_get_the_same_numbers(page, trained, photos):
+    classifier = trained.classifier
+    for file in photos[:4]:
+        pixels = decode(file.read_bytes(), classifier.contract)
+        expected = classifier.run(pixels[None], with_heatmap=True)
+        received = page.evaluate(ASK, encoded(pixels.tobytes()))
+        assert np.allclose(received["probabilities"], expected.probabilities[0], atol=1e-3)
+        assert np.allclose(received["novelty"], expected.novelty, atol=1e-2)
+        assert np.allclose(received["heatmap"], expected.heatmap.ravel(), atol=1e-2)
+
+
+def test_photos_get_the_answers_that_python_gives(page, trained, photos):
+    for file in photos:
+        expected = trained.classifier.predict(file).to_json()
+        received = predict(page, file)
+        assert same_but_for_decoding(received, expected), (received, expected)
+        assert received["path"] == file.name
+        assert received["familiarity"] == pytest.approx(expected["familiarity"], abs=0.1)
+
+
+def test_it_says_where_in_the_picture_the_evidence_is(page, trained, photos):
+    words = []
+    for file in photos[:6]:
+        explained = trained.classifier.predict(file, explain=True).explanation.to_json()
+        received = predict(page, file)["explanation"]
+        assert np.allclose(received["heat"], explained["heat"], atol=0.5)
+        assert received["similar"] == []
+        words.append(received["where"] == explained["where"])
+    assert sum(words) >= 5
+
+
+def test_noise_is_unknown_to_both(page, trained, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "noise.png"), noise)
+    assert predict(page, tmp_path / "noise.png")["answer"] == "unknown"
+    assert trained.classifier.predict(tmp_path / "noise.png").answer == "unknown"
+
+
+def test_a_broken_photo_gets_a_reason_in_a_line(page, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff" + b"x" * 500)
+    received = predict(page, tmp_path / "broken.jpg")
+    assert received["label"] is None
+    assert received["answer"] == "unreadable"
+    assert received["reason"] == "truncated: the data end before the picture does"
+    assert "explanation" not in received
+
+
+def test_the_engine_tells_the_page_what_it_needs_to_know(page, trained):
+    about = page.evaluate("window.engine.about")
+    assert about["classes"] == ["happy", "sad"]
+    assert about["title"] == "happy or sad?"
+    assert about["private"] is True
+    assert about["fit"] == trained.classifier.contract.fit
+    assert [model["name"] for model in about["models"]] == [trained.folder.name]
+    assert about["samples"] == []  # photos of a run are published only by who owns them
+    said = page.evaluate("window.said")
+    assert said[-1] == "Starting the model"
+    assert any(line.startswith("Loading the model: ") for line in said)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory, own_cache):
+    """A run that tells three colours apart."""
+    del own_cache
+    folder = tmp_path_factory.mktemp("three")
+    random = np.random.default_rng(7)
+    for place, name in enumerate(("blue", "green", "red")):
+        (folder / "data" / name).mkdir(parents=True)
+        for number in range(14):
+            coarse = random.integers(0, 120, (5, 5, 3), dtype=np.uint8)
+            coarse[..., place] += np.uint8(100)
+            photo = cv2.resize(coarse, (90, 70), interpolation=cv2.INTER_CUBIC)
+            cv2.imwrite(str(folder / "data" / name / f"{number}.png"), photo)
+    options = TrainOptions(backbone=BACKBONE, fit="pad")
+    return train(folder / "data", run=folder / "run", options=options)
+
+
+def test_with_three_classes_and_padding_the_answers_are_pythons_too(browser, three, tmp_path):
+    need_assets()
+    write_web(tmp_path, open_source(three.folder))
+    files = {path.relative_to(tmp_path).as_posix(): path for path in tmp_path.rglob("*.*")}
+    with served(files | {"": tmp_path / "index.html"}) as address:
+        page = browser.new_page()
+        page.goto(address)
+        page.evaluate(START)
+        labels = set()
+        for file in sorted((three.folder.parent / "data").rglob("*.png"))[::5]:
+            expected = three.classifier.predict(file).to_json()
+            received = predict(page, file)
+            assert same_but_for_decoding(received, expected), (received, expected)
+            assert received["probability"] == received["probabilities"][received["label"]]
+            labels.add(received["label"])
+        page.close()
+    assert labels == {"blue", "green", "red"}
+
+
+def fulfil(body, route):
+    route.fulfill(body=body)
+
+
+def test_the_rule_in_the_manifest_is_the_one_that_decides(browser, exported, trained, photos):
+    """A threshold and costs, in the place of the run's own."""
+    rules = [DecisionRule(0.999), DecisionRule(costs={("happy", "sad"): 500.0})]
+    files = find_served(exported.folder)
+    told = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
+    sad = next(file for file in photos if trained.classifier.predict(file).label == "sad")
+    with served(files) as address:
+        for rule in rules:
+            page = browser.new_page()
+            body = json.dumps(told | {"rule": rule.to_json()})
+            page.route("**/candid-export.json", partial(fulfil, body))
+            page.goto(address)
+            page.evaluate(START)
+            expected = trained.classifier.with_rule(rule).predict(sad).to_json()
+            assert same_but_for_decoding(predict(page, sad), expected)
+            assert expected["label"] == "happy"
+            page.close()
+
+
+def test_a_person_drops_a_photo_and_nothing_leaves_the_machine(browser, address, photos):
+    context = browser.new_context()
+    page = context.new_page()
+    asked, errors = [], []
+    page.on("request", lambda request: asked.append((request.method, request.url)))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.goto(address)
+    page.get_by_role("heading", name="happy or sad?").wait_for()
+    context.set_offline(True)
+    happy = next(file for file in photos if file.parent.name == "happy")
+    num_asked = len(asked)
+    page.locator("input[type=file]").first.set_input_files(str(happy))
+    page.get_by_text("happy", exact=True).first.wait_for()
+    assert errors == []
+    own = (address, "blob:", "data:")
+    assert all(method == "GET" and url.startswith(own) for method, url in asked)
+    after = [url for _, url in asked[num_asked:] if not url.startswith(("blob:", "data:"))]
+    assert after == []
+    context.close()
+
+
+def test_a_host_that_sends_no_headers_will_do(browser, exported, trained, photos):
+    class Plain(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Plain, directory=exported.folder)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        assert page.evaluate("crossOriginIsolated") is False  # so that one thread does it all
+        page.evaluate(START)
+        expected = trained.classifier.predict(photos[0]).to_json()
+        assert same_but_for_decoding(predict(page, photos[0]), expected)
+        page.close()
+        server.shutdown()
+        thread.join()
+
+
+def test_the_page_forbids_itself_to_ask_another_host(page, exported):
+    html = (exported.folder / "index.html").read_text("utf-8")
+    assert 'http-equiv="Content-Security-Policy"' in html
+    assert "connect-src &#x27;self&#x27;" in html
+    refused = "fetch('http://127.0.0.2:9/').then(() => 'sent', (error) => error.name)"
+    with page.expect_console_message(lambda said: "Content Security Policy" in said.text):
+        assert page.evaluate(refused) == "TypeError"
+
+
+def test_the_snippet_for_a_page_runs_as_it_is_written(browser, exported, photos, tmp_path):
+    from PIL import Image
+
+    happy = next(file for file in photos if file.parent.name == "happy")
+    with Image.open(happy) as photo:
+        photo.convert("RGB").save(tmp_path / "photo.jpg", quality=95)
+    snippet = next(one for one in exported.snippets if one.language == "js")
+    assert f"```js\n{snippet.code}```" in DOCS.read_text("utf-8")
+    html = f'<!doctype html><script type="module" src="mine.js"></script>{MODEL}'
+    (tmp_path / "mine.html").write_text(html, encoding="utf-8")
+    (tmp_path / "mine.js").write_text(snippet.code, encoding="utf-8")
+    own = {name: tmp_path / name for name in ("photo.jpg", "mine.html", "mine.js")}
+    with served(find_served(exported.folder) | own) as address:
+        page = browser.new_page()
+        with page.expect_console_message(lambda said: said.text.startswith("happy")) as said:
+            page.goto(f"{address}mine.html")
+        assert "happy" in said.value.text
+        page.close()

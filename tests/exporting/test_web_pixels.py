@@ -1,0 +1,156 @@
+"""The browser's part before the network: photos become the pixels that Python makes of them."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from browser import browser
+from PIL import Image
+
+from candid.errors import ImageError
+from candid.images import PixelContract, decode
+from candid.images.fit import resize
+from tests.exporting.browsed import BLOB, encoded, serving_modules
+
+__all__ = ["browser"]
+
+SIZE = 32
+DECODE = f"""async ({{ data, contract }}) => {{
+  {BLOB}
+  const {{ decode }} = await import("/app/pixels.js");
+  try {{
+    return [...await decode(blob, contract)];
+  }} catch (error) {{
+    return error.message;
+  }}
+}}"""
+RESIZE = """async ({ pixels, width, height, to }) => {
+  const { resize } = await import("/app/resize.js");
+  return [...resize({ width, height, data: Uint8Array.from(pixels) }, ...to).data];
+}"""
+
+
+@pytest.fixture(scope="module")
+def page(browser, tmp_path_factory):
+    with serving_modules(tmp_path_factory.mktemp("modules")) as address:
+        opened = browser.new_page()
+        opened.goto(address)
+        yield opened
+        opened.close()
+
+
+def picture(height, width, channels=3, seed=0):
+    """A smooth picture with noise on it, so that both wrong shifts and wrong averages show."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 256, (6, 5, channels), dtype=np.uint8)
+    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    smooth = smooth.reshape(height, width, channels).astype(np.int64)
+    return np.clip(smooth + random.integers(-30, 31, smooth.shape), 0, 255).astype(np.uint8)
+
+
+def file_of(pixels, kind="PNG", mode=None, **options):
+    image = Image.fromarray(pixels if pixels.shape[-1] > 1 else pixels[..., 0])
+    file = io.BytesIO()
+    (image if mode is None else image.convert(mode)).save(file, kind, **options)
+    return file.getvalue()
+
+
+def ask(page, data, fit="squash"):
+    told = {"data": encoded(data), "contract": {"size_px": SIZE, "fit": fit}}
+    return page.evaluate(DECODE, told)
+
+
+def difference(page, data, fit="squash"):
+    """Between the browser's pixels and Python's."""
+    received = ask(page, data, fit)
+    assert isinstance(received, list), received
+    expected = decode(data, PixelContract(SIZE, fit))
+    return np.abs(np.reshape(received, expected.shape) - expected.astype(np.int64))
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+@pytest.mark.parametrize(
+    "size",
+    [(45, 61), (64, 96), (32, 32), (20, 24), (20, 90), (90, 20), (7, 300), (1, 1), (517, 301)],
+    ids=str,
+)
+def test_a_lossless_picture_becomes_the_same_pixels(size, fit, page):
+    assert difference(page, file_of(picture(*size)), fit).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(file_of(picture(70, 50, 4)), id="alpha"),
+        pytest.param(file_of(picture(517, 301, 4)), id="large with alpha"),
+        pytest.param(file_of(picture(70, 50, 1)), id="grey"),
+        pytest.param(file_of(picture(300, 411), mode="P"), id="palette"),
+        pytest.param(file_of(picture(300, 411), transparency=(9, 9, 9)), id="transparent colour"),
+        pytest.param(file_of(picture(300, 411), "BMP"), id="BMP"),
+        pytest.param(file_of(picture(300, 411), "WEBP", lossless=True), id="WebP"),
+        pytest.param(file_of(picture(300, 411), "GIF"), id="GIF"),
+    ],
+)
+def test_so_does_one_of_another_kind(data, page):
+    assert difference(page, data).max() <= 2
+
+
+@pytest.mark.parametrize("size", [(61, 45), (300, 411), (1040, 776)], ids=str)
+@pytest.mark.parametrize("orientation", [1, 3, 6, 7])
+def test_a_jpeg_is_turned_upright_and_differs_by_its_decoder_alone(size, orientation, page):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    smooth = cv2.GaussianBlur(picture(*size), (0, 0), 3)
+    data = file_of(smooth, "JPEG", quality=95, exif=exif)
+    assert difference(page, data).mean() < 1
+
+
+def test_what_stands_behind_the_end_of_a_jpeg_does_not_matter(page):
+    """As cameras write it that fill up their files with zeros."""
+    data = file_of(picture(61, 45), "JPEG", quality=95)
+    assert difference(page, data + bytes(100_000)).mean() < 1
+
+
+def test_the_end_of_a_preview_is_not_the_end_of_the_photo(page):
+    preview = file_of(picture(20, 20), "JPEG")
+    data = file_of(picture(61, 45), "JPEG", comment=preview)
+    assert difference(page, data).mean() < 2
+    assert ask(page, data[:-90]).startswith("truncated")
+
+
+@pytest.mark.parametrize(
+    ("size", "to"),
+    [((40, 30), (30, 40)), ((40, 30), (15, 20)), ((41, 31), (17, 13)), ((9, 40), (31, 13))],
+    ids=str,
+)
+def test_resizing_is_opencvs(size, to, page):
+    pixels = picture(*size)
+    told = {"pixels": pixels.ravel().tolist(), "width": size[1], "height": size[0], "to": to}
+    received = np.reshape(page.evaluate(RESIZE, told), (to[1], to[0], 3))
+    assert np.abs(received - resize(pixels, *to).astype(np.int64)).max() <= 1
+
+
+#: A PNG with its chunks in order, and nothing but zeros where its pixels begin.
+HOLED = file_of(picture(40, 40))[:45] + bytes(300) + file_of(picture(40, 40))[345:]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "empty file"),
+        (b"hello, world", 'not an image: it starts with "hello, world"; expected one of JPEG, '),
+        (file_of(picture(40, 40))[:300], "truncated: the data end before the picture does"),
+        (file_of(picture(40, 40), "JPEG")[:-90], "truncated: the data end before the picture does"),
+        (HOLED, "damaged or unsupported (it can't be decoded)"),
+        (file_of(picture(40, 40), "TIFF"), "this browser can't read TIFF"),
+    ],
+    ids=["empty", "text", "half a PNG", "half a JPEG", "damaged", "TIFF"],
+)
+def test_what_gives_no_pixels_is_answered_with_the_reason_in_a_line(data, said, page):
+    received = ask(page, data)
+    assert received.startswith(said)
+    assert "\n" not in received
+    if "TIFF" not in said:
+        with pytest.raises(ImageError):
+            decode(data, PixelContract(SIZE))
