@@ -3,10 +3,12 @@
 Starts a server of its own. `load`: clients that keep their connections send one photo after the
 other, as the body itself; in alternate rounds the same photos go through `Classifier.stream`, which
 is what `candid predict` runs. `overload`: many clients send bodies that are broken, too large, or
-too slow, while the server's memory is read; then the load again. Clients share the server's cores.
+too slow, while the server's memory is read; then the load again. `start`: seconds from starting the
+process to its first answer. Clients share the server's cores.
 
     python benchmarks/serve.py load RUN DATA --clients 16 --seconds 10 --rounds 3
     python benchmarks/serve.py overload RUN DATA --clients 200 --requests 1000
+    python benchmarks/serve.py start RUN DATA --rounds 5
 """
 
 from __future__ import annotations
@@ -38,9 +40,9 @@ TIMEOUT_S = 60
 
 
 def main() -> None:
-    """Run one of the two and print it."""
+    """Run one of the three and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("mode", choices=("load", "overload"))
+    parser.add_argument("mode", choices=("load", "overload", "start"))
     parser.add_argument("run", type=Path, help="a trained run")
     parser.add_argument("data", type=Path, help="a folder of photos, with sub-folders or without")
     parser.add_argument("--clients", type=int, help="16 by default; 200 of an overload")
@@ -55,6 +57,9 @@ def main() -> None:
     print(
         f"{len(photos)} photos of {min(sizes):.0f} to {max(sizes):.0f} kB; load {os.getloadavg()}"
     )
+    if args.mode == "start":
+        start(args.run, photos, args.rounds)
+        return
     with server(args.run) as (address, pid, started_s):
         print(f"started in {started_s:.2f} s")
         load(address, photos, 4, 1.0)  # warm
@@ -117,6 +122,31 @@ class Measured:
             f"{self.rate:6.1f} images/s, p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms, "
             f"errors {wrong or 'none'}"
         )
+
+
+def start(run: Path, photos: Sequence[bytes], num_rounds: int) -> None:
+    """From starting the process to its first answer; the first time with nothing in memory."""
+    for number in range(num_rounds):
+        kind = "files in memory"
+        if number == 0 and drop_caches():
+            kind = "files on disk alone"
+        began = time.perf_counter()
+        with server(run) as (address, _, started_s):
+            connection = http.client.HTTPConnection(*address, timeout=TIMEOUT_S)
+            status = send(connection, photos[number % len(photos)], JPEG)
+            answered_s = time.perf_counter() - began
+            connection.close()
+        print(f"{kind}: listens after {started_s:.2f} s, answers {status} after {answered_s:.2f} s")
+
+
+def drop_caches() -> bool:
+    """Let the system forget what it has read from disk; False where it may not be told to."""
+    os.sync()
+    try:
+        Path("/proc/sys/vm/drop_caches").write_text("3")
+    except OSError:
+        return False
+    return True
 
 
 def load(

@@ -522,6 +522,9 @@ class TestTheProgram:
 
         assert candid("--version").stdout == f"candid {package.__version__}\n"
 
+    def test_a_name_in_an_error_steers_no_terminal(self, candid: Command) -> None:
+        fails_with(candid("verify", "no\x1b[2Jwhere\nat all"), 2, "no\\x1b[2Jwhere\\nat all")
+
     def test_names_its_commands_in_the_order_of_the_work(self, candid: Command) -> None:
         done = candid("--help")
         assert done.returncode == 0

@@ -20,6 +20,7 @@ from candid.commands.train import train
 from candid.commands.verify import verify
 from candid.console import say
 from candid.errors import CandidError
+from candid.showable import show_line
 
 app = typer.Typer(
     name="candid",
@@ -68,7 +69,7 @@ def main() -> None:
     try:
         app()
     except CandidError as error:
-        say(f"candid: {error}")
+        say(f"candid: {show_line(str(error))}")  # names in it may be other people's
         sys.exit(_KNOWN_ERROR)
     except SystemExit as end:
         if end.code == _INTERRUPTED:

@@ -27,11 +27,16 @@ def show_text(text: str) -> str:
     >>> show_text("a\nb\udcff")
     'a\\nb\\xff'
     """
-    visible = _UNSHOWABLE.sub(_code, text)
+    visible = show_line(text)
     if len(visible) <= _MOST_CHARACTERS:
         return visible
     half = (_MOST_CHARACTERS - 3) // 2
     return f"{visible[:half]} … {visible[-half:]}"
+
+
+def show_line(text: str) -> str:
+    """The same, however long it is."""
+    return _UNSHOWABLE.sub(_code, text)
 
 
 def _code(match: re.Match[str]) -> str:

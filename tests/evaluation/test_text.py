@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from candid.evaluation import Evaluation, Figure, measure
 from candid.evaluation.abstained import Abstained
 from candid.evaluation.baselines import Baseline
+from candid.evaluation.evaluation import Evaluation
+from candid.evaluation.figures import Figure
 from candid.evaluation.leak_tax import LeakTax
 from candid.evaluation.learning_curve import Forecast, LearningCurve
-from candid.evaluation.measures import Measures
+from candid.evaluation.measures import Measures, measure
 from candid.evaluation.text import write_text
 
 ACCURACY = Figure(0.86, 0.80, 0.91, 300)

@@ -1,6 +1,4 @@
-"""What a run says to a person: a page and a model card."""
+"""What a run says to a person: a page and a model card.
 
-from candid.report.card import write_card
-from candid.report.page import write_page
-
-__all__ = ["write_card", "write_page"]
+Nothing is imported here: the server starts with one of these modules.
+"""

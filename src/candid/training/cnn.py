@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -108,9 +110,12 @@ class _Said:
         )
 
     def _some(self, places: NDArray[np.int64]) -> Outputs:
-        photos = [self._catalog.photos[place] for place in places]
-        files = [self._catalog.file(photo) for photo in photos]
-        return self._model.run(np.stack([decode(read_file(f), self._contract) for f in files]))
+        def see(place: np.int64) -> NDArray[np.uint8]:
+            file = self._catalog.file(self._catalog.photos[place])
+            return decode(read_file(file), self._contract)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return self._model.run(np.stack(list(pool.map(see, places))))
 
 
 def _leak_tax(

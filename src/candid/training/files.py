@@ -30,7 +30,8 @@ from candid.evaluation.evaluation import headline
 from candid.explaining import Neighbours, fit_neighbours
 from candid.images import decode, read_file
 from candid.pages import file_previews
-from candid.report import write_card, write_page
+from candid.report.card import write_card
+from candid.report.page import write_page
 from candid.split import Split
 from candid.split_file import to_csv
 from candid.training.board import show_on_board
