@@ -587,6 +587,7 @@ class TestStartUp:
             "candid.console",
             "candid.errors",
             "candid.options",
+            "candid.showable",
         }
 
     @pytest.mark.parametrize("form", ["--csv", "--json"])

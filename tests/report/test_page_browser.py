@@ -151,6 +151,8 @@ def test_a_heat_map_lies_exactly_over_its_photo_and_can_be_taken_off(open_page: 
     photo = page.locator(".worst .heated img:not(.heat)").first
     heat = page.locator(".worst .heat").first
     heat.scroll_into_view_if_needed()
+    for image in (photo, heat):
+        image.evaluate("image => image.decode()")
     assert heat.bounding_box() == photo.bounding_box()
     assert heat.evaluate("e => getComputedStyle(e).opacity") == "1"
     page.uncheck("#heat")
