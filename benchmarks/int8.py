@@ -7,15 +7,16 @@ made from (train, val, test). Prints, for each run, the ratio of the times (medi
 turns, and the middle 80 % of them), on how many photos the labels agree, and the accuracies on the
 test part.
 
-    python benchmarks/int8.py RUN [RUN ...] [--rounds 20] [--workers 2] [--threads 1] [--speed-only]
+    python benchmarks/int8.py RUN [RUN ...] [--to litert] [--rounds 20] [--workers 2] [--threads 1]
+        [--speed-only]
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,10 +25,11 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from candid.artifact import SPLIT
-from candid.evaluation.pairing import paired_difference
 from candid.exporting.command import open_source
+from candid.exporting.format import Format
+from candid.exporting.formats import FORMATS, find_format
 from candid.exporting.int8_calibration import read_asked, read_calibration
-from candid.exporting.int8_gate import Pair
+from candid.exporting.int8_gate import ask_both, judge
 from candid.exporting.int8_graph import quantise_graph
 from candid.exporting.source import Source
 from candid.split import PARTS
@@ -39,8 +41,10 @@ IN_A_TURN = 6
 
 def main() -> None:
     """Round, measure and print a block for each run."""
+    names = [name for name, form in FORMATS.items() if form.quantise]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--to", choices=names, default="onnx", help="what is asked about photos")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="pictures at a time")
     parser.add_argument("--threads", type=int, default=1, help="that share a picture's layers")
@@ -60,7 +64,7 @@ def main() -> None:
         report_speed(first, second, source.size_px, args.rounds, args.workers)
         if not args.speed_only:
             rows = [row for row in dealt.rows if row.part in PARTS]
-            report_answers(source, first, second, rows)
+            report_answers(source, find_format(args.to), pixels, rows)
 
 
 def start(model: bytes, num_threads: int) -> ort.InferenceSession:
@@ -112,40 +116,21 @@ def measure(session: ort.InferenceSession, pixels: NDArray[np.uint8], workers: i
         return (time.perf_counter() - began) / (IN_A_TURN * workers)
 
 
-def report_answers(
-    source: Source, first: ort.InferenceSession, second: ort.InferenceSession, rows: list
-) -> None:
-    """Ask both about all photos and print how their labels agree."""
-    classifier = source.classifier
-    labels, groups, tested, chosen = [], [], [], ([], [])
-    for asked in read_asked(source, rows):
-        labels.append(asked.labels)
-        groups.append(asked.groups)
-        tested.append(asked.tested)
-        for session, answers in zip((first, second), chosen, strict=True):
-            answers.append(
-                decide(session, asked.pixels, classifier.rule.decide, classifier.classes)
-            )
-    truth, group, test = map(np.concatenate, (labels, groups, tested))
-    run, int8 = (np.concatenate(answers) for answers in chosen)
-    same = int((run == int8).sum())
-    print(f"  labels agree on {same} of {len(run)} photos ({same / len(run):.2%})")
-    hits = (run == truth)[test], (int8 == truth)[test]
-    pair = Pair.of(*hits, group[test])
-    if pair is not None:
-        print(f"  accuracy on the test part: {pair.run}; in eight bits {pair.int8}")
-        print(f"  difference: {paired_difference(hits[1], hits[0], group[test])}", flush=True)
-
-
-def decide(
-    session: ort.InferenceSession, pixels: NDArray[np.uint8], rule: Callable, classes: tuple
-) -> NDArray[np.int64]:
-    """The classes chosen for some images, one asked about at a time."""
-    rows = [
-        session.run(["probabilities"], {"image": pixels[place : place + 1]})[0]
-        for place in range(len(pixels))
-    ]
-    return rule(np.concatenate(rows), classes)
+def report_answers(source: Source, form: Format, pixels: NDArray[np.uint8], rows: list) -> None:
+    """Ask the run and its export about all photos and print how their labels agree."""
+    assert form.quantise is not None
+    rounded = form.quantise(source, pixels, lambda _: None)
+    with tempfile.TemporaryDirectory() as scratch:
+        form.write(Path(scratch), rounded)
+        with form.opened(Path(scratch)) as opened:
+            found = judge(ask_both(source.classifier, opened.run, read_asked(source, rows)))
+            runtime = opened.runtime
+    share = f"{found.num_same_label} of {found.agreement.n} photos"
+    print(f"  {runtime}: labels agree on {share} ({found.agreement.value:.2%})")
+    for name, pair in (("accuracy", found.accuracy), ("called unknown", found.unknown)):
+        if pair is not None:
+            print(f"  {name}, test part: {pair.run}; in eight bits {pair.int8}")
+    print(f"  difference of accuracy: {found.difference}", flush=True)
 
 
 if __name__ == "__main__":
