@@ -98,6 +98,15 @@ def test_depth_has_an_end() -> None:
         require_self_contained(helper.make_model(inner).SerializeToString())
 
 
+def test_a_field_that_another_reader_takes_for_the_graph_is_refused() -> None:
+    """Readers that keep 32 bits of a field's key, as protobuf's do, see a graph; we must too."""
+    whole = model(initializer=[tensor(external=True)]).SerializeToString()
+    at = whole.index(b"\x3a")  # the key of the graph
+    assert onnx.ModelProto.FromString(whole).graph.initializer
+    with pytest.raises(ArtifactError, match="no protocol buffer"):
+        require_self_contained(whole[:at] + b"\xba\x80\x80\x80\x10" + whole[at + 1 :])
+
+
 SAMPLE = model(
     nodes=[node(value=tensor(external=True))], initializer=[tensor(external=True)]
 ).SerializeToString()

@@ -77,6 +77,8 @@ class Checkpoint:
             except Exception as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 self._say(f"{file} can't be used ({reason}); training begins before it")
+                with suppress(OSError):
+                    file.unlink()  # else it would count as the newest, and push out a good one
             else:
                 return snapshot
         return None

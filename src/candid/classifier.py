@@ -164,7 +164,7 @@ class Classifier:
 
     def prepare_to_explain(self) -> None:
         """Keep what explanations need for all classifiers that are made from this one."""
-        _ = self._explainer
+        self._explainer.prepare()
 
     def check_golden(self, file: Path) -> None:
         """Hold the model against the answers that it gave when it was written.

@@ -73,6 +73,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
+        # A reader that keeps only 32 bits of it would take it for another field than we do.
+        if key >> 32 or not key >> 3:
+            raise ValueError("it is no protocol buffer")
         number, wire = key >> 3, key & 7
         if wire == _VARINT:
             value, at = _varint(message, at)

@@ -41,10 +41,19 @@ def small(models: Models, running: Callable) -> Iterator[httpx.Client]:
         ("text/plain", b"hello", 415, "unsupported_media_type"),
         ("application/json", b"{", 400, "invalid_json"),
         ("application/json", b"\xff\xfe\x00", 400, "invalid_json"),
-        ("application/json", b"[" * 100_000, 400, "invalid_json"),
+        ("application/json", b"[" * 100_000, 422, "invalid_images"),
         ("application/json", b"[]", 422, "invalid_images"),
         ("application/json", b'{"images": "a"}', 422, "invalid_images"),
         ("application/json", b'{"images": [1]}', 422, "invalid_images"),
+        # Refused before it is read: it would take twenty times its bytes.
+        ("application/json", b'{"images": [' + b"[]," * 9_999 + b"[]]}", 422, "invalid_images"),
+        ("application/json", b'{"images": [' + b"0," * 9_999 + b"0]}", 422, "too_many_images"),
+        (
+            "multipart/form-data; boundary=b",
+            b"\r\n--bX" * 9_999,
+            422,
+            "too_many_images",
+        ),
         ("application/json", b'{"images": [], "x": 1}', 422, "invalid_images"),
         ("application/json", b'{"images": []}', 422, "no_image"),
         ("application/json", b'{"images": ["?"]}', 422, "invalid_base64"),
@@ -83,7 +92,7 @@ def test_too_many_images_are_refused(small: httpx.Client, error_of: ErrorOf) -> 
 def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(
     small: httpx.Client,
 ) -> None:
-    head = "POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
+    head = "POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
     with connect(small) as connection:
         connection.sendall(f"{head}Content-Length: 200001\r\n\r\n".encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
@@ -155,9 +164,9 @@ def test_what_is_not_http_has_the_same_shape(small: httpx.Client) -> None:
     "sent",
     [
         b"",
-        b"POST /v1/predict HTTP/1.1\r\nHost: a\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /healthz HT",
-        b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc",
+        b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthz HT",
+        b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc",
     ],
     ids=["nothing", "half a head", "a head and a half", "half a body that nobody wants"],
 )
@@ -168,7 +177,7 @@ def test_a_connection_that_says_no_more_is_closed(small: httpx.Client, sent: byt
 
 
 def test_a_slow_body_is_answered_and_its_connection_closed(small: httpx.Client) -> None:
-    head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
     with connect(small) as connection:
         connection.sendall(head + b"Content-Length: 1000\r\n\r\nslow")
         assert b" 408 " in read_all(connection)

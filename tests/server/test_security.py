@@ -112,8 +112,32 @@ def test_a_request_has_the_number_that_it_came_with_or_a_new_one(client: httpx.C
     assert re.fullmatch("[0-9a-f]{32}", new)
 
 
-def test_a_page_of_another_site_can_not_ask(client: httpx.Client, error_of: ErrorOf) -> None:
-    headers = {"Sec-Fetch-Site": "cross-site", "Content-Type": "image/jpeg"}
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", ""]
+)
+def test_a_name_that_somebody_else_gave_this_machine_can_not_ask(
+    client: httpx.Client, error_of: ErrorOf, host: str
+) -> None:
+    headers = {"Host": host, "Sec-Fetch-Site": "same-origin"}
+    for path in ("/", "/v1/models"):
+        answer = client.get(path, headers=headers)
+        assert (answer.status_code, error_of(answer)) == (403, "other_host")
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1234", "127.0.0.1", "[::1]:8000"])
+def test_the_names_of_this_machine_can_ask(client: httpx.Client, host: str) -> None:
+    assert client.get("/v1/models", headers={"Host": host}).status_code == 200
+
+
+def test_who_has_the_token_may_call_it_what_they_like(closed: httpx.Client) -> None:
+    assert closed.get("/", headers={"Host": "photos.example"}).status_code == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_of_another_site_can_not_ask(
+    client: httpx.Client, error_of: ErrorOf, site: str
+) -> None:
+    headers = {"Sec-Fetch-Site": site, "Content-Type": "image/jpeg"}
     answer = client.post("/v1/predict", content=b"x", headers=headers)
     assert (answer.status_code, error_of(answer)) == (403, "cross_site")
     asked = client.options("/v1/predict", headers={"Origin": "https://example.org"})

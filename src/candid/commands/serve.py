@@ -32,7 +32,9 @@ def serve(
         int, typer.Option(help="Megapixels of one image.", min=1, max=178)
     ] = 50,
     queue: Annotated[int, typer.Option(help="Images that may wait; beyond them 503.", min=1)] = 256,
-    timeout: Annotated[float, typer.Option(help="Seconds for one request.", min=0.1)] = 30,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds for one request.", min=0.1, max=3600)
+    ] = 30,
     static: Annotated[
         Path | None,
         typer.Option(help="Instead of RUNS: a folder of candid export --to web, as it is."),

@@ -61,6 +61,11 @@ class Explainer:
             Explanation(heat, where(heat), row) for heat, row in zip(heats, similar, strict=True)
         ]
 
+    def prepare(self) -> None:
+        """Read what is read from the run, while it is the run that was loaded."""
+        if self._neighbours is not None:
+            _ = self._photos
+
     def _similar(self, embeddings: NDArray[np.float32]) -> Sequence[tuple[Similar, ...]]:
         if self._neighbours is None:
             return [()] * len(embeddings)

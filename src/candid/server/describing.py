@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from candid.app import sentence_of, title_of
 from candid.evaluation.measures import FIGURES
-from candid.server.models import ServedModel
+
+if TYPE_CHECKING:
+    from candid.server.models import ServedModel
 
 _VALUES: Final = ("value", "low", "high", "n")
 

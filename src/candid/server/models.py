@@ -13,8 +13,11 @@ from typing import Any, Final
 from candid.app import read_samples
 from candid.artifact import GOLDEN, MANIFEST, find_run
 from candid.classifier import Classifier, load
-from candid.errors import ArtifactError, CandidError
+from candid.errors import ArtifactError
+from candid.model import first_line
+from candid.server.describing import describe
 from candid.server.photos import TrainingPhotos
+from candid.server.problems import to_json_bytes
 
 _MOST_COVERAGES: Final = 8
 # A run may be looked at while its files are still being copied there.
@@ -77,7 +80,17 @@ def load_model(name: str, run: Path, max_pixels: int) -> ServedModel:
     classifier.check_golden(run / GOLDEN)
     classifier.contract = replace(classifier.contract, max_pixels=max_pixels)
     photos = TrainingPhotos.of(run, classifier.manifest)
-    return ServedModel(name, classifier, photos, read_samples(run / GOLDEN))
+    # Now, while they are this version's: the folder may be replaced before anybody asks for them.
+    classifier.prepare_to_explain()
+    photos.prepare()
+    model = ServedModel(name, classifier, photos, read_samples(run / GOLDEN))
+    try:
+        to_json_bytes(describe(model, is_default=False))
+    except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:
+        raise ArtifactError(
+            f"{run}/candid.json does not say how good it is ({first_line(error)}); train again."
+        ) from error
+    return model
 
 
 @dataclass
@@ -153,12 +166,12 @@ class Models:
             if not always and slot.is_settled(stamp):
                 return None
             model = load_model(slot.name, Path(stamp[0]), self._max_pixels)
-        except (CandidError, OSError) as error:
+        except Exception as error:  # files that are still being copied have errors of any kind
             is_new = always or stamp is None or stamp != slot.failed
             told = slot.failed is not None and stamp is None
             slot.failed = stamp or _NO_STAMP
             slot.retry_at = monotonic() + _RETRY_S
-            return Reloaded(slot.name, str(error)) if is_new and not told else None
+            return Reloaded(slot.name, first_line(error)) if is_new and not told else None
         slot.model, slot.stamp, slot.failed = model, stamp, None
         return Reloaded(slot.name, None)
 

@@ -43,6 +43,10 @@ class TrainingPhotos:
         folder = data.get("folder") if isinstance(data, dict) else None
         return cls(run, Path(folder) if isinstance(folder, str) and folder else None)
 
+    def prepare(self) -> None:
+        """Read which photos they are."""
+        _ = self._contents
+
     def _thumbnail(self, path: str) -> str | None:
         """A ``data:`` address of a JPEG, 96 pixels at its longest side, or None."""
         if self._folder is None or path not in self._contents:

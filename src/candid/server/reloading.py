@@ -30,7 +30,10 @@ class Reloader:
         """Look again and again whether a run was replaced. Ends when it is cancelled."""
         while True:
             await asyncio.sleep(self._state.settings.poll_s)
-            await self.reload()
+            try:
+                await self.reload()
+            except Exception:  # else nobody would look again, and nobody would know
+                _LOG.exception("looking for new runs failed; it goes on")
 
     async def reload(self, *, always: bool = False) -> None:
         """Load what was replaced, or everything."""

@@ -21,6 +21,7 @@ from candid.evaluation.leak_tax import LeakTax
 from candid.evaluation.unpaired import unpaired_tax
 from candid.images import decode, read_file
 from candid.model import Model, Outputs
+from candid.owned_folder import owned_folder, sweep
 from candid.progress import Progress
 from candid.recipes import Trained, cnn
 from candid.recipes.abstaining_head import Answers
@@ -30,6 +31,7 @@ from candid.training.options import TrainOptions
 from candid.training.random_split import deal_at_random
 from candid.training.result import Result
 
+_SCRATCH = "candid-tax-"
 _AT_ONCE = 16  # decoded pictures in memory
 
 
@@ -60,7 +62,9 @@ def train_cnn(
             familiarity=finished.abstention.familiarity(final.novelty),
         )
     learnt = Learnt(finished.temperature, finished.abstention, None)
-    tax = _leak_tax(ground, answers, prepared, options, train) if options.leak_tax else None
+    # A training that was broken off is not held against one that was not.
+    taxed = options.leak_tax and trained.complete
+    tax = _leak_tax(ground, answers, prepared, options, train, progress) if taxed else None
     checkpoints.mark_spent(folder)
     settings = {**trained.settings, "temperature": finished.temperature}
     trained = replace(trained, model=finished.model, settings=settings)
@@ -124,6 +128,7 @@ def _leak_tax(
     prepared: Prepared,
     options: TrainOptions,
     train: Callable[..., Trained],
+    progress: Progress,
 ) -> LeakTax | None:
     """Train a second time, on photos dealt one by one, and hold both test parts together."""
     data, placed = ground.data, ground.dealt.places(*PARTS)
@@ -131,8 +136,13 @@ def _leak_tax(
     if not num_copies:
         return None
     dealt = deal_at_random(ground.dealt, seed=options.split.seed)
-    with tempfile.TemporaryDirectory(prefix="candid-") as scratch:
-        trained = train(dealt, folder=Path(scratch))
+    place = Path(tempfile.gettempdir())
+    sweep(place, _SCRATCH)
+    with owned_folder(place, _SCRATCH) as scratch:
+        trained = train(dealt, folder=scratch)
+    if not trained.complete:
+        progress.say("the second training was broken off, so there is no leak tax")
+        return None
     tested, naive_tested = ground.dealt.places("test"), dealt.places("test")
     claimed = _Said(prepared, trained).of(naive_tested).probabilities
 
