@@ -78,6 +78,8 @@ def is_unfinished(name: str) -> bool:
 
 def _sync(folder: Path) -> None:
     """Have the disk keep the files before their folder gets its name: the power may fail."""
+    if sys.platform == "win32":  # which opens no folder, and flushes nothing opened to be read
+        return
     for path in (*folder.rglob("*"), folder):
         opened = os.open(path, os.O_RDONLY)
         try:
