@@ -240,12 +240,17 @@ def test_a_killed_command_is_resumed_by_the_same_command(tmp_path: Path) -> None
 
     kill_at("epoch 1 of 3", time=1)
     heard = kill_at("epoch 1 of 3", time=1)  # of the second training
-    assert [h for h in heard if h.startswith("Resuming")] == ["Resuming after epoch 1 of 3"]
+    # The training goes on between its line and the signal, by an epoch on a busy machine.
+    soon = {"Resuming after epoch 1 of 3", "Resuming after epoch 2 of 3"}
+    [said] = [h for h in heard if h.startswith("Resuming")]
+    assert said in soon
     with begin("runs/killed") as process:
         errors = process.communicate()[1].splitlines()
     assert process.returncode == 0, errors
     resumed = [line for line in errors if line.startswith("Resuming")]
-    assert resumed == ["Resuming after epoch 3 of 3", "Resuming after epoch 1 of 3"]
+    assert resumed[0] == "Resuming after epoch 3 of 3"
+    assert len(resumed) == 2
+    assert resumed[1] in soon
     with begin("runs/unbroken") as process:
         assert "Resuming" not in process.communicate()[1]
     killed, unbroken = tmp_path / "runs" / "killed", tmp_path / "runs" / "unbroken"

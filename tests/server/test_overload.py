@@ -104,7 +104,7 @@ def test_an_answer_that_takes_too_long_is_given_up(
     metric: Callable,
 ) -> None:
     held = Held(own, monkeypatch)
-    with running(own, Settings(request_s=0.3)) as client:
+    with running(own, Settings(request_s=2.0)) as client:
         late = client.post("/v1/predict", content=photos[0].read_bytes(), headers=JPEG)
         assert (late.status_code, error_of(late)) == (503, "busy")
         assert metric(client, "candid_waiting_images") == 0
