@@ -13,6 +13,7 @@ from candid.duplicates import Groups
 from candid.errors import DataError, SplitError
 from candid.images import PixelContract, decode
 from candid.layout import write_links, write_pixels
+from candid.owned_folder import owned_folder
 from candid.split import PARTS, Row, Split, split
 
 SMALL = PixelContract(size_px=32)
@@ -225,3 +226,12 @@ def test_a_damaged_photo_is_skipped_with_a_reason(data, tmp_path):
     written = write_pixels(catalog, all_in("train", catalog), SMALL, tmp_path / "out")
     assert [row.path for row in written.skipped] == ["cat/0.jpg"]
     assert written.counts["train"] == 39
+
+
+def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(data, tmp_path):
+    catalog, parts = deal(data)
+    (tmp_path / ".out.partial-left").mkdir()
+    with owned_folder(tmp_path, ".out.partial-") as living:
+        write_links(catalog, parts, tmp_path / "out")
+        assert living.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from candid.owned_folder import hold, owned_folder, release, sweep
+from candid.owned_folder import hold, owned_folder, release, scratch_folder, sweep
 
 MAKE_AND_WAIT = """
 import pathlib, sys, time
@@ -82,3 +83,15 @@ def test_a_folder_may_be_moved_away_while_it_is_held(tmp_path: Path) -> None:
     with owned_folder(tmp_path, ".x-") as folder:
         folder.replace(tmp_path / "moved")
     assert [path.name for path in tmp_path.iterdir()] == ["moved"]
+
+
+def test_scratch_of_a_killed_process_goes_with_the_next_of_its_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "mine-left").mkdir()
+    (tmp_path / "other-left").mkdir()
+    with owned_folder(tmp_path, "mine-") as living, scratch_folder("mine-") as scratch:
+        found = {path.name for path in tmp_path.iterdir()}
+        assert found == {"other-left", living.name, scratch.name}
+    assert [path.name for path in tmp_path.iterdir()] == ["other-left"]

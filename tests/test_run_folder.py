@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,9 @@ def test_a_place_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
     for place in (tmp_path / "file" / "run", Path("/dev/null/x")):
         with pytest.raises(UsageError, match="can't be written"):
             require_writable(place)
+
+
+@pytest.mark.skipif(not os.path.ismount("/proc"), reason="/proc is no mount point here")
+def test_a_mount_point_is_refused_as_it_can_not_be_replaced() -> None:
+    with pytest.raises(UsageError, match=r"a disk is mounted.*Choose a folder in it: /proc/1"):
+        require_writable(Path("/proc"))

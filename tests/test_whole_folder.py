@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from candid import whole_folder
 from candid.errors import UsageError
 from candid.whole_folder import write_whole
 
@@ -97,3 +98,37 @@ write_whole(Path({str(tmp_path)!r}, "run"), fill, require_free=lambda folder: No
     process.wait()
     assert (tmp_path / "begun").exists()
     assert not (tmp_path / "run").exists()
+
+
+def test_what_another_process_has_set_aside_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an exchange a second writer must not undo the first one's first step."""
+    monkeypatch.setattr(whole_folder, "_exchange", lambda *_: False)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "old.txt").write_text("old")
+    replace = Path.replace
+
+    def look_between(path: Path, target: Path) -> Path:
+        if path.name.startswith(".run.partial-"):
+            assert not (tmp_path / "run").exists()
+            whole_folder._bring_back(tmp_path / "run")
+            assert not (tmp_path / "run").exists()
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", look_between)
+    write_whole(tmp_path / "run", fill, require_free=anything)
+    assert [path.name for path in tmp_path.rglob("*")] == ["run", "a.txt"]
+
+
+def test_what_was_set_aside_comes_back_where_nothing_can_be_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> int:
+        raise OSError
+
+    monkeypatch.setattr(whole_folder, "hold", refuse)
+    (tmp_path / ".run.old-1" / "run").mkdir(parents=True)
+    (tmp_path / ".run.old-1" / "run" / "old.txt").write_text("old")
+    whole_folder._bring_back(tmp_path / "run")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["old.txt", "run"]

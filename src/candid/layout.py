@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from candid.catalog import Advance, Catalog, Photo, Skipped
 from candid.errors import DataError, ImageError, SplitError
 from candid.images import SUFFIXES, PixelContract, decode, identify, read_file
+from candid.owned_folder import owned_folder, sweep
 from candid.split import PARTS, Split
 
 # The suffixes by which other tools know a format; the first is given where a file has none of them.
@@ -215,22 +216,25 @@ def _decode_to(
 def _fresh_folder(to: Path, catalog: Catalog) -> Iterator[Path]:
     """Give a folder beside ``to``, with all parts and classes, that becomes ``to`` at the end."""
     _require_free(to, catalog)
-    partial = to.parent / f".{to.name}.{os.getpid()}.partial"
+    to = to.absolute()
+    prefix = f".{to.name}.partial-"
+    sweep(to.parent, prefix)
     try:
-        for part in PARTS:
-            for name in catalog.classes:
-                (partial / part / name).mkdir(parents=True)
-        yield partial
-        if to.exists():
-            to.rmdir()  # it is empty, and Windows does not rename onto it
-        partial.replace(to)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with owned_folder(to.parent, prefix) as partial:
+            for part in PARTS:
+                for name in catalog.classes:
+                    (partial / part / name).mkdir(parents=True)
+            yield partial
+            partial.chmod(0o755)
+            if to.exists():
+                to.rmdir()  # it is empty, and Windows does not rename onto it
+            partial.replace(to)
     except OSError as error:
         advice = "free some disk space" if error.errno == errno.ENOSPC else "check its permissions"
         raise DataError(
             f"{to} can't be written: {error.strerror or error}. Choose another folder, or {advice}."
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _require_free(to: Path, catalog: Catalog) -> None:

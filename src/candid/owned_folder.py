@@ -20,6 +20,25 @@ _TRIES: Final = 100
 
 
 @contextmanager
+def scratch_folder(prefix: str) -> Iterator[Path]:
+    """Make an `owned_folder` among the system's temporary files, where killed processes' go first.
+
+    Args:
+        prefix: How its name begins, and those of what is swept.
+
+    Yields:
+        The folder.
+
+    Raises:
+        OSError: It can't be made.
+    """
+    place = Path(tempfile.gettempdir())
+    sweep(place, prefix)
+    with owned_folder(place, prefix) as folder:
+        yield folder
+
+
+@contextmanager
 def owned_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """Make a folder that is removed at the end, or by `sweep` if this process is killed before.
 
@@ -33,12 +52,32 @@ def owned_folder(parent: Path, prefix: str) -> Iterator[Path]:
     Raises:
         OSError: It can't be made.
     """
-    folder, held = _make(parent, prefix)
+    folder, held = make_held(parent, prefix)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         release(held)
+
+
+def make_held(parent: Path, prefix: str) -> tuple[Path, int | None]:
+    """Make a folder that this process holds, and that is removed by nobody but a `sweep`.
+
+    Returns:
+        The folder, and what `release` takes; None where no folder can be locked.
+
+    Raises:
+        OSError: It can't be made.
+    """
+    for _ in range(_TRIES):
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        try:
+            return folder, hold(folder)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # somebody swept it before it was locked
+        except OSError:  # this file system has no locks: nobody sweeps here
+            return folder, None
+    raise FileExistsError(f"no folder {prefix}… could be kept in {parent}")
 
 
 def sweep(parent: Path, prefix: str) -> None:
@@ -82,18 +121,6 @@ def release(held: int | None) -> None:
     """Let go of what `hold` gave; None is nothing."""
     if held is not None:
         os.close(held)
-
-
-def _make(parent: Path, prefix: str) -> tuple[Path, int | None]:
-    for _ in range(_TRIES):
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        try:
-            return folder, hold(folder)
-        except (BlockingIOError, FileNotFoundError):
-            continue  # somebody swept it before it was locked
-        except OSError:  # this file system has no locks: nobody sweeps here
-            return folder, None
-    raise FileExistsError(f"no folder {prefix}… could be kept in {parent}")
 
 
 def _named(parent: Path, prefix: str) -> list[Path]:

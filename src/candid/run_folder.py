@@ -53,6 +53,11 @@ def require_writable(folder: Path) -> None:
     Raises:
         UsageError: It can't be.
     """
+    if os.path.ismount(folder.expanduser()):
+        raise UsageError(
+            f"{folder} is where a disk is mounted, and can't be replaced as a whole. "
+            f"Choose a folder in it: {folder / '1'}"
+        )
     above = folder.expanduser().absolute().parent
     while not above.exists() and above != above.parent:
         above = above.parent

@@ -7,14 +7,13 @@ import glob
 import os
 import shutil
 import sys
-import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from candid.errors import UsageError
-from candid.owned_folder import owned_folder, sweep
+from candid.owned_folder import hold, make_held, owned_folder, release, sweep
 
 _PARTIAL: Final = ".partial-"
 _OLD: Final = ".old-"
@@ -117,22 +116,40 @@ def _exchange(one: Path, other: Path) -> bool:
 
 def _move_in_two_steps(partial: Path, folder: Path) -> None:
     """Without an exchange there is a moment in which neither is there; see `_bring_back`."""
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}{_OLD}", dir=folder.parent))
-    folder.replace(old / _ASIDE)
+    old, held = make_held(folder.parent, f".{folder.name}{_OLD}")
     try:
-        partial.replace(folder)
-    except BaseException:
-        (old / _ASIDE).replace(folder)
-        old.rmdir()
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+        folder.replace(old / _ASIDE)
+        try:
+            partial.replace(folder)
+        except BaseException:
+            (old / _ASIDE).replace(folder)  # if this fails, `_bring_back` does it
+            old.rmdir()
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        release(held)
 
 
 def _bring_back(folder: Path) -> None:
     """Undo the first of two steps, where a process was killed before the second."""
     for old in folder.parent.glob(f"{glob.escape(f'.{folder.name}{_OLD}')}*"):
-        with suppress(OSError):
+        with suppress(OSError), _held_if_possible(old):
             if not folder.exists() and (old / _ASIDE).is_dir():
                 (old / _ASIDE).replace(folder)
             if {path.name for path in old.iterdir()} <= {_ASIDE}:
                 shutil.rmtree(old)
+
+
+@contextmanager
+def _held_if_possible(old: Path) -> Iterator[None]:
+    """Hold what is set aside; BlockingIOError while another process is between the two steps."""
+    try:
+        held = hold(old)
+    except BlockingIOError:
+        raise
+    except OSError:  # there are no locks here
+        held = None
+    try:
+        yield
+    finally:
+        release(held)

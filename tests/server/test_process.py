@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -16,7 +18,10 @@ import pytest
 
 from candid.commands import serve as command
 from candid.errors import UsageError
-from candid.server.running import address_of, listen
+from candid.server.app import App
+from candid.server.models import Models
+from candid.server.running import address_of, listen, serve
+from candid.server.settings import Settings
 from candid.training import Run
 from tests.server import conftest
 
@@ -78,6 +83,24 @@ def test_sighup_loads_again(start: Start, trained: Run, metric: Callable) -> Non
     code, errors = process.end(signal.SIGINT)
     assert code == 0
     assert "run was loaded again" in errors
+
+
+def test_signals_are_heard_where_the_loop_knows_none_and_there_is_no_sighup(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows."""
+
+    def refuse(*_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "add_signal_handler", refuse)
+    monkeypatch.delattr(signal, "SIGHUP")
+    before = signal.getsignal(signal.SIGTERM)
+    settings = Settings()
+    stop = threading.Timer(0, os.kill, (os.getpid(), signal.SIGTERM))
+    bound = listen("127.0.0.1", 0)
+    serve(App(models, settings), settings, bound, started=stop.start)
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_it_answers_without_what_only_training_needs(trained: Run, photos: list[Path]) -> None:

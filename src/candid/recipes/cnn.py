@@ -13,7 +13,6 @@ import importlib
 import importlib.util
 import json
 import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ from candid.checkpoint import Checkpoints
 from candid.errors import DependencyError, SplitError, UsageError
 from candid.images import PixelContract, decode, read_file
 from candid.layout import write_pixels
-from candid.owned_folder import owned_folder, sweep
+from candid.owned_folder import scratch_folder
 from candid.progress import Progress, Silent
 from candid.quiet_tensorflow import quiet
 from candid.recipes.trained import Trained
@@ -84,9 +83,7 @@ def train(
     progress = progress or Silent()
     _require_packages()
     checkpoints = checkpoints or Checkpoints()
-    place = Path(tempfile.gettempdir())
-    sweep(place, _SCRATCH)
-    with owned_folder(place, _SCRATCH) as scratch:
+    with scratch_folder(_SCRATCH) as scratch:
         prepared = scratch / "prepared"
         _prepare(catalog, split, prepared, progress)
         return _train(catalog.classes, prepared, folder, options, progress, checkpoints)

@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from uvicorn import Config
@@ -50,14 +50,37 @@ class Server(UvicornServer):
             yield
             return
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        loop.add_signal_handler(signal.SIGHUP, self._app.reloader.ask)
+        handlers: dict[str, Callable[[], None]] = {
+            "SIGTERM": lambda: self.handle_exit(signal.SIGTERM, None),
+            "SIGINT": lambda: self.handle_exit(signal.SIGINT, None),
+            "SIGBREAK": lambda: self.handle_exit(signal.SIGTERM, None),  # Windows: Ctrl-Break
+            "SIGHUP": self._app.reloader.ask,  # not on Windows
+        }
+        with ExitStack() as stack:
+            for name, handle in handlers.items():
+                if hasattr(signal, name):
+                    stack.enter_context(_handled(loop, getattr(signal, name), handle))
+            yield
+
+
+@contextmanager
+def _handled(
+    loop: asyncio.AbstractEventLoop, number: signal.Signals, handle: Callable[[], None]
+) -> Iterator[None]:
+    """Call back in the loop at a signal; Windows' loops know none, so Python's own are asked."""
+    try:
+        loop.add_signal_handler(number, handle)
+    except NotImplementedError:
+        before = signal.signal(number, lambda *_: loop.call_soon_threadsafe(handle))
         try:
             yield
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                loop.remove_signal_handler(number)
+            signal.signal(number, before)
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(number)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,7 +20,7 @@ from candid.evaluation.leak_tax import LeakTax
 from candid.evaluation.unpaired import unpaired_tax
 from candid.images import decode, read_file
 from candid.model import Model, Outputs
-from candid.owned_folder import owned_folder, sweep
+from candid.owned_folder import scratch_folder
 from candid.progress import Progress
 from candid.recipes import Trained, cnn
 from candid.recipes.abstaining_head import Answers
@@ -136,9 +135,7 @@ def _leak_tax(
     if not num_copies:
         return None
     dealt = deal_at_random(ground.dealt, seed=options.split.seed)
-    place = Path(tempfile.gettempdir())
-    sweep(place, _SCRATCH)
-    with owned_folder(place, _SCRATCH) as scratch:
+    with scratch_folder(_SCRATCH) as scratch:
         trained = train(dealt, folder=scratch)
     if not trained.complete:
         progress.say("the second training was broken off, so there is no leak tax")
