@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ from candid.errors import ArtifactError, DependencyError, UsageError
 from candid.exporting import FORMATS, ExportRequest, ParityError, export_run
 from candid.exporting.onnx import ONNX, write_onnx
 from candid.split_file import read_csv
+from tests.exporting.leaking import leaks
 
 NUM_GOLDEN = 3
 
@@ -55,7 +57,9 @@ def test_the_folder_has_the_model_the_manifest_and_a_page_to_read(exported):
     page = (exported.folder / "README.md").read_text("utf-8")
     assert "happy, sad" in page
     assert exported.parity.to_text() in page
-    assert exported.snippets[0].code in page
+    assert 'folder = Path("onnx")' in page
+    printed = exported.snippets[0].code
+    assert printed.replace(exported.folder.as_posix(), "onnx") in page
 
 
 def test_the_manifest_has_the_parity_and_the_hashes(exported):
@@ -70,10 +74,19 @@ def test_the_manifest_has_the_parity_and_the_hashes(exported):
 
 
 def test_no_folder_of_this_machine_goes_along(exported, trained):
-    manifest = (exported.folder / "candid-export.json").read_text("utf-8")
     data = trained.classifier.manifest["data"]["folder"]
-    assert data not in manifest
-    assert data.encode() not in (exported.folder / "model.onnx").read_bytes()
+    assert leaks(exported.folder, exported.folder.parent, trained.folder.parent, data) == []
+
+
+def test_nor_does_one_with_eight_bits_or_a_run_by_a_relative_path(trained, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for output, int8 in ((Path("../up"), False), (tmp_path / "int8", True)):
+        made = export_run(ExportRequest(trained.folder, "onnx", output, int8=int8))
+        data = trained.classifier.manifest["data"]["folder"]
+        assert leaks(made.folder, tmp_path, trained.folder.parent, data) == []
+        page = (made.folder / "README.md").read_text("utf-8")
+        assert f'folder = Path("{made.folder.name}")' in page
 
 
 def test_the_run_is_not_touched(trained, tmp_path, state_of):
@@ -143,12 +156,39 @@ def test_an_earlier_export_outlives_a_refused_one(trained, tmp_path, monkeypatch
 
 
 def test_what_is_there_is_replaced_only_if_that_is_asked_for(trained, tmp_path):
-    export_run(request(trained.folder, tmp_path))
+    first = export_run(request(trained.folder, tmp_path))
     with pytest.raises(UsageError, match=r"exists already\. .*--overwrite"):
         export_run(request(trained.folder, tmp_path))
-    (tmp_path / "exported" / "old").touch()
+    (first.folder / "model.onnx").write_bytes(b"old")
+    (first.folder / ".DS_Store").touch()  # only looked into
     made = export_run(request(trained.folder, tmp_path, overwrite=True))
-    assert not (made.folder / "old").exists()
+    assert (made.folder / "model.onnx").read_bytes() != b"old"
+    assert not (made.folder / ".DS_Store").exists()
+
+
+@pytest.mark.parametrize("name", ["mine.html", "app/mine.js", ".hidden", "link"])
+def test_an_export_with_a_file_of_somebody_elses_is_not_replaced(name, trained, tmp_path, state_of):
+    made = export_run(request(trained.folder, tmp_path))
+    mine = made.folder / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.symlink_to(tmp_path) if name == "link" else mine.write_text("dear", encoding="utf-8")
+    before = state_of(made.folder)
+    with pytest.raises(UsageError, match=f"does not name {re.escape(name)}, which --overwrite"):
+        export_run(request(trained.folder, tmp_path, overwrite=True))
+    assert state_of(made.folder) == before
+
+
+@pytest.mark.parametrize("told", ["{}", "no JSON", '{"files": 7}'])
+def test_where_nothing_tells_what_is_the_exports_nothing_is_replaced(told, trained, tmp_path):
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    (folder / "candid-export.json").write_text(told, encoding="utf-8")
+    for number in range(7):
+        (folder / f"{number}.txt").touch()
+    shown = r"0\.txt, 1\.txt, 2\.txt, 3\.txt, 4\.txt and 2 more"
+    with pytest.raises(UsageError, match=shown):
+        export_run(request(trained.folder, tmp_path, overwrite=True))
+    assert len(list(folder.iterdir())) == 8
 
 
 def test_a_folder_that_is_no_export_is_never_replaced(trained, tmp_path):

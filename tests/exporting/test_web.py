@@ -23,6 +23,7 @@ from candid.split_file import read_csv
 from candid.training import TrainOptions, train
 from tests.conftest import BACKBONE
 from tests.exporting.browsed import BLOB, encoded, need_assets, program, served
+from tests.exporting.leaking import leaks
 
 __all__ = ["browser"]
 
@@ -112,6 +113,13 @@ def test_the_manifest_has_the_hash_of_every_file_but_itself(exported):
     names = {file.relative_to(exported.folder).as_posix() for file in files}
     assert set(told["files"]) == names - {"candid-export.json"}
     assert {"index.html", "app/engine.js", "app/app.js", "model.onnx"} <= names
+
+
+def test_no_folder_of_this_machine_is_in_any_file(exported, trained, faces):
+    places = (exported.folder.parent, trained.folder.parent, faces.folder)
+    assert leaks(exported.folder, *places) == []
+    page = (exported.folder / "README.md").read_text("utf-8")
+    assert "candid serve --static web" in page
 
 
 def test_the_same_pixels_get_the_same_numbers(page, trained, photos):

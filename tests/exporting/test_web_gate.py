@@ -1,28 +1,43 @@
 """The gate of an export to the web: what no browser runs as it should is not kept."""
 
+import errno
+import http.client
 import json
+import sys
+import tempfile
 import time
-from contextlib import nullcontext
-from dataclasses import replace
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 from browser import browser
 
-from candid.errors import DependencyError
+from candid.errors import CandidError, DependencyError
 from candid.exporting import FORMATS, ExportRequest, ParityError, export_run
 from candid.exporting import web as web_module
-from candid.exporting.web import WEB, write_web
-from candid.exporting.web_browser import browsing
+from candid.exporting.web import WEB, open_web, write_web
+from candid.exporting.web_browser import BrowserError, browsing, find_browser
+from candid.exporting.web_gate import open_in_browser
+from candid.owned_folder import owned_folder
 from tests.exporting.browsed import need_assets, program
+from tests.exporting.leaking import leaks
 
 __all__ = ["browser"]
 
 
 def test_without_a_browser_the_graph_is_checked_and_that_is_said(trained, tmp_path, monkeypatch):
     need_assets()
-    for found, why in [(None, "there is no Chrome"), ("/bin/false", "false does not run here")]:
+    (tmp_path / "damaged").write_bytes(b"\0no program")
+    (tmp_path / "damaged").chmod(0o755)
+    for found, why in [
+        (None, "there is no Chrome"),
+        ("/bin/false", "false does not run here (it ended by itself)"),
+        (str(tmp_path / "damaged"), "damaged does not run here (Exec format error)"),
+        (str(tmp_path / "gone"), "gone does not run here (No such file or directory)"),
+    ]:
         monkeypatch.setattr(web_module, "find_browser", lambda found=found: found)
         request = ExportRequest(trained.folder, "web", tmp_path / "web", overwrite=True)
         made = export_run(request)
@@ -34,6 +49,7 @@ def test_without_a_browser_the_graph_is_checked_and_that_is_said(trained, tmp_pa
             in (made.notes[0])
         )
         assert "decoded_by_browser" not in told
+        assert leaks(made.folder, tmp_path) == []
 
 
 def break_engine(folder, source):
@@ -75,18 +91,167 @@ def test_what_a_browser_does_not_run_as_the_run_does_is_refused_and_removed(
 def test_a_browser_is_ended_with_all_its_processes_whatever_happened(fails, browser):
     del browser  # skips where there is none
     expected = pytest.raises(ZeroDivisionError) if fails else nullcontext()
-    with expected, browsing(program(), "about:blank") as process:
+    with expected, browsing(program(), "http://127.0.0.1:9/secret") as process:
         root = psutil.Process(process.pid)
         while not (others := root.children(recursive=True)):
             assert process.poll() is None
             time.sleep(0.05)
-        homes = [word for word in root.cmdline() if word.startswith("--user-data-dir=")]
+        homes = homes_of(root.cmdline())
+        assert "secret" not in " ".join(map(commanded, (root, *others)))
         if fails:
             raise ZeroDivisionError
     assert process.poll() is not None
-    assert not Path(homes[0].partition("=")[2]).exists()
+    assert not homes[0].exists()
     _, left = psutil.wait_procs(others, timeout=20)
     assert [one for one in left if one.status() != psutil.STATUS_ZOMBIE] == []
+
+
+# As a browser that was told to open a page: writes what it was told, goes where the page leads,
+# says that the engine is ready, and stays.
+STAND_IN = """\
+#!{python}
+import json, re, sys, time, urllib.request
+from pathlib import Path
+start = Path(sys.argv[-1].removeprefix("file://"))
+address = re.search('url=([^"]+)', start.read_text("utf-8"))[1]
+modes = [path.stat().st_mode & 0o777 for path in (start, start.parent)]
+told = {{"arguments": sys.argv, "modes": modes, "address": address}}
+Path({told!r}).write_text(json.dumps(told), "utf-8")
+urllib.request.urlopen(address.replace("check.html", "check/ready"), b'{{"runtime": "a stand-in"}}')
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    """A program in a browser's place, and an export's folder."""
+    told, path = tmp_path / "told.json", tmp_path / "stand-in"
+    path.write_text(STAND_IN.format(python=sys.executable, told=str(told)), encoding="utf-8")
+    path.chmod(0o755)
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "model.onnx").write_bytes(b"the model")
+    return StandIn(str(path), tmp_path / "export", told)
+
+
+@dataclass(frozen=True)
+class StandIn:
+    program: str
+    folder: Path
+    file: Path
+
+    @property
+    def told(self):
+        return json.loads(self.file.read_text("utf-8"))
+
+
+def ask(address, method, target):
+    """The status and the body of an answer to a target as it is written."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
+    connection.request(method, target, b"{}" if method == "POST" else None, {"Host": "x"})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, body
+
+
+def test_who_does_not_know_the_secret_gets_nothing_and_can_say_nothing(stand_in):
+    with open_in_browser(stand_in.folder, stand_in.program):
+        address = stand_in.told["address"]
+        root = urlsplit(address).path.removesuffix("check.html")
+        assert ask(address, "GET", f"{root}model.onnx") == (200, b"the model")
+        for name in ("check/work", "check.html", "check.js", "model.onnx"):
+            for target in (name, f"/{name}", f"/guess/{name}", f"//{name}", f"/x{root}{name}"):
+                assert ask(address, "GET", target) == (404, b"")
+        for name in ("check/answer", "check/failed", "answer", "failed"):
+            for target in (name, f"/{name}", f"/guess/{name}", f"/x{root}{name}"):
+                assert ask(address, "POST", target) == (404, b"")
+
+
+def test_no_command_line_shows_the_secret(stand_in):
+    with open_in_browser(stand_in.folder, stand_in.program):
+        told = stand_in.told
+    secret = urlsplit(told["address"]).path.split("/")[1]
+    assert len(secret) > 20
+    assert secret not in " ".join(told["arguments"])
+    assert told["modes"] == [0o600, 0o700]
+
+
+def test_an_error_of_the_caller_stays_what_it_is(stand_in, monkeypatch):
+    with (
+        pytest.raises(OSError, match="No space left"),
+        open_in_browser(stand_in.folder, stand_in.program),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(web_module, "find_browser", lambda: stand_in.program)
+    with pytest.raises(BrowserError, match="of another"), open_web(stand_in.folder):
+        raise BrowserError("of another")
+
+
+def test_a_browser_that_can_not_be_started_is_a_line_that_says_what_to_do(tmp_path):
+    absent = browsing(str(tmp_path / "absent"), "about:blank")
+    with pytest.raises(CandidError, match=r"not run: No such file .*\. Install ") as raised, absent:
+        pass
+    assert "\n" not in str(raised.value)
+    assert str(tmp_path) not in str(raised.value)
+
+
+def test_what_a_killed_process_left_of_a_browser_is_swept_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "candid-browser-left").mkdir()
+    (tmp_path / "other").mkdir()
+    with (
+        owned_folder(tmp_path, "candid-browser-") as living,
+        browsing(sys.executable, "about:blank") as process,
+    ):
+        (home,) = homes_of(process.args)
+        assert {path.name for path in tmp_path.iterdir()} == {"other", living.name, home.name}
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+def test_a_snap_gets_a_profile_where_it_can_see_it(stand_in, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    common = tmp_path / "snap" / "chromium" / "common"
+    common.mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    snap = Path(stand_in.program).rename(tmp_path / "bin" / "snap")
+    (tmp_path / "bin" / "chromium").symlink_to(snap)
+    with browsing(str(tmp_path / "bin" / "chromium"), "about:blank") as process:
+        (home,) = homes_of(process.args)
+        assert home.parent == common
+        assert process.args[-1] == (home / "start.html").as_uri()
+    assert list(common.iterdir()) == []
+
+
+def commanded(process):
+    """A process's command line; of one that has ended meanwhile, nothing."""
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
+def homes_of(arguments):
+    flag = "--user-data-dir="
+    return [Path(word.removeprefix(flag)) for word in arguments if word.startswith(flag)]
+
+
+@pytest.mark.parametrize(
+    ("variable", "place"),
+    [
+        ("PROGRAMFILES", "Google/Chrome/Application/chrome.exe"),
+        ("PROGRAMFILES(X86)", "Microsoft/Edge/Application/msedge.exe"),
+        ("LOCALAPPDATA", "BraveSoftware/Brave-Browser/Application/brave.exe"),
+        ("LOCALAPPDATA", "Chromium/Application/chrome.exe"),
+        ("HOME", "Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),
+        ("HOME", "Applications/Brave Browser.app/Contents/MacOS/Brave Browser"),
+    ],
+)
+def test_a_browser_that_is_not_on_the_path_is_found(variable, place, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert find_browser() is None
+    (tmp_path / place).parent.mkdir(parents=True)
+    (tmp_path / place).touch()
+    assert find_browser() == str(tmp_path / place)
 
 
 def test_without_the_runtime_for_browsers_the_remedy_is_named(trained, tmp_path, monkeypatch):

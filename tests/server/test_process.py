@@ -106,6 +106,7 @@ def test_signals_are_heard_where_the_loop_knows_none_and_there_is_no_sighup(
 def test_it_answers_without_what_only_training_needs(trained: Run, photos: list[Path]) -> None:
     code = f"""
 import sys, threading
+import typer
 from candid.commands.serve import serve
 from candid.server import running
 assert "fastapi" in sys.modules
@@ -121,8 +122,9 @@ def stop(app, settings, bound, *, started):
     server = running.Server(app, settings, started=lambda: threading.Thread(target=ask).start())
     server.run(sockets=[bound])
 running.serve = stop
-serve([__import__("pathlib").Path({str(trained.folder)!r})], port=0, host="127.0.0.1",
-      token_file=None, max_mb=32, max_images=64, max_megapixels=50, queue=256, timeout=30)
+app = typer.Typer()
+app.command()(serve)
+app([{str(trained.folder)!r}, "--port", "0"], standalone_mode=False)
 print(sorted({{"tensorflow", "sklearn", "matplotlib", "scipy", "onnx"}} & set(sys.modules)))
 """
     done = subprocess.run(

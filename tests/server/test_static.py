@@ -1,3 +1,4 @@
+import errno
 import http.client
 import json
 import signal
@@ -9,9 +10,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from candid.artifact import hash_file
+from candid.commands.serve import serve
 from candid.errors import ArtifactError, UsageError
+from candid.server import static
 from candid.server.static import StaticServer, find_served
 
 COMMAND = str(Path(sys.executable).parent / "candid")
@@ -43,9 +48,9 @@ def ask(export):
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
 
-        def ask(path, method="GET"):
+        def ask(path, method="GET", host="localhost"):
             connection = http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=10)
-            connection.request(method, path)
+            connection.request(method, path, headers={"Host": host})
             answer = connection.getresponse()
             body = answer.read()
             connection.close()
@@ -86,6 +91,8 @@ def test_each_file_of_the_manifest_is_served_as_what_it_is(path, name, kind, ask
         "//etc/passwd",
         "/app/app.js/",
         "/index.html%00",
+        "http://[",
+        "/" + "a" * 5000,
     ],
 )
 def test_nothing_else_is(path, ask):
@@ -93,9 +100,24 @@ def test_nothing_else_is(path, ask):
     assert (status, body) == (404, b"")
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8000", ""])
+def test_a_name_that_somebody_else_gave_this_machine_can_not_ask(host, method, ask):
+    status, headers, body = ask("/model.onnx", method, host)
+    assert (status, headers["Content-Type"]) == (403, "application/json")
+    if method == "GET":
+        assert json.loads(body)["error"]["code"] == "other_host"
+    assert b"this is" not in body
+
+
+@pytest.mark.parametrize("host", ["localhost:1", "127.0.0.1:8000", "[::1]", "0.0.0.0:80"])
+def test_the_names_of_this_machine_can_ask(host, ask):
+    assert ask("/", host=host)[0] == 200
+
+
 def test_every_answer_carries_the_policy_and_says_nothing_of_the_server(ask):
-    for path in ("/", "/nowhere"):
-        headers = ask(path)[1]
+    for path, host in (("/", "localhost"), ("/nowhere", "localhost"), ("/", "evil.example")):
+        headers = ask(path, host=host)[1]
         policy = headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "connect-src 'self'" in policy
@@ -121,6 +143,27 @@ def test_a_file_that_was_changed_is_refused_before_anything_is_served(export):
 def test_a_manifest_that_names_something_outside_is_refused(name, export):
     write_manifest(export, {"index.html": hash_file(export / "index.html"), name: "0" * 64})
     with pytest.raises(ArtifactError, match="outside of it"):
+        find_served(export)
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "\ud800", "", "index.html/x"])
+def test_a_manifest_that_names_what_no_file_can_be_called_is_refused(name, export):
+    write_manifest(export, {"index.html": hash_file(export / "index.html"), name: "0" * 64})
+    with pytest.raises(ArtifactError, match="is missing or not as it was written"):
+        find_served(export)
+
+
+def test_a_folder_that_no_folder_can_be_called_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match="is no export to the web"):
+        find_served(tmp_path / ("a" * 5000))
+
+
+def test_a_file_that_can_not_be_read_is_named_with_the_reason(export, monkeypatch):
+    def refuse(_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(static, "hash_file", refuse)
+    with pytest.raises(ArtifactError, match=r"index\.html can't be read: Permission denied\. "):
         find_served(export)
 
 
@@ -162,6 +205,37 @@ def test_the_command_says_where_it_serves_and_a_signal_ends_it(number, export):
         process.send_signal(number)
         assert process.wait(30) == 0
         assert process.stdout.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--token-file", "token"),
+        ("--max-mb", "32"),  # refused even at its default: it was typed, and does nothing
+        ("--max-images", "1"),
+        ("--max-megapixels", "1"),
+        ("--queue", "1"),
+        ("--timeout", "1"),
+    ],
+)
+def test_what_only_the_full_server_honours_is_refused(option, value, export):
+    app = typer.Typer()
+    app.command()(serve)
+    arguments = ["--static", str(export), "--port", "0", "--no-open", option, value]
+    error = CliRunner().invoke(app, arguments).exception
+    assert isinstance(error, UsageError)
+    assert str(error).startswith(f"{option}: not for --static")
+    assert "candid serve RUN" in str(error)
+
+
+@pytest.mark.parametrize(("host", "is_said"), [("0.0.0.0", True), ("127.0.0.1", False)])
+def test_who_can_reach_it_is_said_where_that_is_not_this_machine_alone(host, is_said, export):
+    arguments = [COMMAND, "serve", "--static", str(export), "--host", host, "--port", "0"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*arguments, "--no-open"], text=True, **pipes) as process:
+        assert process.stdout.readline().startswith("Serving ")
+        process.terminate()
+        assert ("note: anybody who reaches this port" in process.stderr.read()) is is_said
 
 
 def test_runs_and_a_folder_exclude_each_other(candid, export):

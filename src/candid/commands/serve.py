@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from candid.console import say
 
+#: Of the options, those that a folder is served by too.
+_OF_STATIC: Final = frozenset({"runs", "host", "port", "static", "no_open"})
+
 
 def serve(
+    context: typer.Context,
     runs: Annotated[
         list[Path] | None, typer.Argument(help="Runs; the first is asked by default. [runs/latest]")
     ] = None,
@@ -48,7 +52,8 @@ def serve(
     A run that is replaced, or to which latest points anew, is loaded while the old one answers.
     """
     if static is not None:
-        _serve_static(static, runs, host, port, opens=not no_open)
+        _require_static_alone(context, runs)
+        _serve_static(static, host, port, opens=not no_open)
         return
     from concurrent.futures import ThreadPoolExecutor
 
@@ -88,18 +93,44 @@ def serve(
     run_server(App(models, settings), settings, bound, started=started)
 
 
-def _serve_static(
-    folder: Path, runs: list[Path] | None, host: str, port: int, *, opens: bool
-) -> None:
-    import webbrowser
+def _require_static_alone(context: typer.Context, runs: list[Path] | None) -> None:
+    """Refuse, beside --static, what would be read past: a token that is not asked for, above all.
 
+    Raises:
+        UsageError: There are runs, or options that are not `_OF_STATIC`.
+    """
     from candid.errors import UsageError
-    from candid.server.static import find_served, serve_static
 
     if runs:
         raise UsageError("--static serves one exported folder; leave out the runs.")
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in _OF_STATIC and _is_typed(context, parameter.name or "")
+    ]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)}: not for --static, which serves the files of a folder to whoever "
+            f"asks. Leave {'it' if len(given) == 1 else 'them'} out, or serve the run itself: "
+            "candid serve RUN."
+        )
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _serve_static(folder: Path, host: str, port: int, *, opens: bool) -> None:
+    import webbrowser
+    from urllib.parse import urlsplit
+
+    from candid.server.loopback import is_loopback
+    from candid.server.static import find_served, serve_static
 
     def started(address: str) -> None:
+        if not is_loopback(urlsplit(address).hostname or ""):
+            say("note: anybody who reaches this port may ask for the page, and so for the model.")
         typer.echo(f"Serving {folder} on {address}")
         if opens and _has_screen():
             webbrowser.open(address)

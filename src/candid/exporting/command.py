@@ -15,7 +15,7 @@ from candid.exporting.format import Format
 from candid.exporting.formats import FORMATS, find_format
 from candid.exporting.int8 import require_quantisable, write_int8
 from candid.exporting.int8_gate import Int8
-from candid.exporting.metadata import MANIFEST, describe, write_manifest
+from candid.exporting.metadata import MANIFEST, describe, read_manifest, write_manifest
 from candid.exporting.parity import Parity, compare, require_parity
 from candid.exporting.readme import write_readme
 from candid.exporting.samples import Photos, find_photos, read_golden
@@ -29,6 +29,9 @@ from candid.whole_folder import write_whole
 
 EXPORTS: Final = Path("exports")
 README: Final = "README.md"
+#: What looking into a folder leaves there.
+_OF_FILE_MANAGERS: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+_NUM_LISTED: Final = 5
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,8 @@ def export_run(request: ExportRequest, *, progress: Progress | None = None) -> E
     photos = Photos((), ())
     if not request.int8:
         photos = find_photos(source.data_folder, read_csv(run / SPLIT))
-    snippets = form.snippets(_pasted(source, shorten(folder.expanduser().absolute())))
+    # Who is given the folder has no use for where it lay here, and nothing to know it for.
+    named = form.snippets(_pasted(source, Path(folder.expanduser().resolve().name)))
     kept: list[Parity | Int8] = []
 
     def fill(partial: Path) -> None:
@@ -127,7 +131,7 @@ def export_run(request: ExportRequest, *, progress: Progress | None = None) -> E
         else:
             parity = _write(partial, form, source, photos, progress or Silent())
         (partial / README).write_text(
-            write_readme(form, source, parity, snippets), "utf-8", "backslashreplace"
+            write_readme(form, source, parity, named), "utf-8", "backslashreplace"
         )
         _finish(partial, form, source, parity)
         kept.append(parity)
@@ -138,6 +142,7 @@ def export_run(request: ExportRequest, *, progress: Progress | None = None) -> E
         require_free=lambda place: _require_free(place, overwrite=request.overwrite),
         option="--output",
     )
+    snippets = form.snippets(_pasted(source, shorten(folder.expanduser().absolute())))
     return Exported(written, form, kept[0], snippets, (*photos.notes, *kept[0].notes))
 
 
@@ -203,18 +208,47 @@ def _finish(folder: Path, form: Format, source: Source, parity: Parity | Int8) -
 
 
 def _require_free(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder in which something would be lost that was not asked to go.
+
+    Raises:
+        UsageError: It is no export, is not to be replaced, or has other people's files in it.
+    """
     folder = folder.expanduser()
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    is_export = (folder / MANIFEST).is_file()
-    if is_export and overwrite:
+    if not (folder / MANIFEST).is_file():
+        remedy = "It is no export, so it is not replaced; choose another --output."
+    elif not overwrite:
+        remedy = "Choose another --output, or pass --overwrite to replace it."
+    elif foreign := _foreign(folder):
+        remedy = (
+            f"Its {MANIFEST} does not name {_list(foreign)}, which --overwrite would delete. "
+            "Move that elsewhere, or choose another --output."
+        )
+    else:
         return
-    remedy = (
-        "Choose another --output, or pass --overwrite to replace it."
-        if is_export
-        else "It is no export, so it is not replaced; choose another --output."
-    )
     raise UsageError(f"{folder} exists already. {remedy}")
+
+
+def _foreign(folder: Path) -> list[str]:
+    """The files in an export's folder that it was not written with, by their path in it."""
+    try:
+        hashes = read_manifest(folder).get("files")
+    except ArtifactError:  # then nothing is known to be of the export
+        hashes = None
+    own = {MANIFEST, *(hashes if isinstance(hashes, dict) else ())}
+    names = (
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if (path.is_symlink() or not path.is_dir()) and path.name not in _OF_FILE_MANAGERS
+    )
+    return sorted(name for name in names if name not in own)
+
+
+def _list(names: list[str]) -> str:
+    shown = ", ".join(names[:_NUM_LISTED])
+    more = len(names) - _NUM_LISTED
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _pasted(source: Source, folder: Path) -> Pasted:

@@ -30,7 +30,7 @@ class Pasted:
     """What a snippet is made for.
 
     Attributes:
-        folder: The export's, as a person would type it.
+        folder: The export's, as a person would type it; in files that travel with it, its name.
         contract: How a photo becomes pixels.
         rule: How a class is chosen.
         num_classes: How many classes there are.

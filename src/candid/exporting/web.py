@@ -19,9 +19,9 @@ from candid.exporting.metadata import describe, write_manifest
 from candid.exporting.onnx import FILE, load_onnx, write_onnx
 from candid.exporting.snippets import Pasted, Snippet
 from candid.exporting.source import Source
-from candid.exporting.web_browser import find_browser
+from candid.exporting.web_browser import BrowserError, find_browser
 from candid.exporting.web_files import POLICY
-from candid.exporting.web_gate import BrowserError, open_in_browser
+from candid.exporting.web_gate import open_in_browser
 
 _APP: Final = "app"
 _ENGINE_MODULES: Final = ("answer.js", "evidence.js", "network.js", "pixels.js", "resize.js")
@@ -83,15 +83,17 @@ def open_web(folder: Path) -> Iterator[Opened]:
         ParityError: It does not run in the browser.
     """
     browser = find_browser()
-    why = "there is no Chrome, Chromium or Edge here"
+    why = "there is no Chrome, Chromium, Edge or Brave here"
     with ExitStack() as stack:
-        try:
-            if browser is not None:
+        export = None
+        if browser is not None:
+            try:
                 export = stack.enter_context(open_in_browser(folder, browser))
-                yield Opened(export.run, export.runtime, ask_photo=export.predict)
-                return
-        except BrowserError as error:
-            why = f"{Path(browser or '').name} does not run here ({error})"
+            except BrowserError as error:
+                why = f"{Path(browser).name} does not run here ({error.reason})"
+        if export is not None:
+            yield Opened(export.run, export.runtime, ask_photo=export.predict)
+            return
     runtime = f"ONNX Runtime {version('onnxruntime')}"
     note = f"it was not run in a browser, but its graph in {runtime}: {why}"
     yield Opened(load_onnx(folder), runtime, notes=(note,))
@@ -101,7 +103,7 @@ def _snippets(pasted: Pasted) -> tuple[Snippet, ...]:
     serve = f"candid serve --static {shlex.quote(pasted.folder.as_posix())}\n"
     return (
         Snippet("sh", "To look at it", serve),
-        Snippet("js", "In a page of yours, beside the folder app and model.onnx", _JAVASCRIPT),
+        Snippet("js", "In a page of yours, beside a copy of this folder's files", _JAVASCRIPT),
     )
 
 

@@ -25,22 +25,19 @@ from numpy.typing import NDArray
 
 from candid.exporting.format import Answers
 from candid.exporting.parity import ParityError
-from candid.exporting.web_browser import browsing
+from candid.exporting.web_browser import BrowserError, browsing
 from candid.exporting.web_files import HEADERS, type_of
 
 _START_S: Final = 90.0
 _WORK_S: Final = 180.0
 _POLL_S: Final = 10.0
 _MAX_ANSWER_BYTES: Final = 256 * 2**20
+_ANSWERED: Final = ("check/ready", "check/answer", "check/failed")
 _SCRIPT: Final = "check.js"
 _PAGE: Final = (
     '<!doctype html><meta charset="utf-8"><title>Candid</title>'
     f'<script type="module" src="{_SCRIPT}"></script>'
 )
-
-
-class BrowserError(Exception):
-    """A browser that did not come so far as to say anything."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +114,8 @@ class WebExport:
             return self._receive(_WORK_S)
         except BrowserError as error:
             raise ParityError(
-                f"the browser was lost while it ran the export: {error}. It was removed; try again."
+                f"the browser was lost while it ran the export: {error.reason}. It was removed; "
+                "try again."
             ) from error
 
     def _receive(self, patience_s: float) -> Reply:
@@ -165,21 +163,12 @@ def open_in_browser(folder: Path, browser: str) -> Iterator[WebExport]:
     thread.start()
     try:
         address = f"http://127.0.0.1:{server.server_port}{root}check.html"
-        with _started(browser, address) as process:
+        with browsing(browser, address) as process:
             yield WebExport(desk, process)
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-@contextmanager
-def _started(browser: str, address: str) -> Iterator[subprocess.Popen[bytes]]:
-    try:
-        with browsing(browser, address) as process:
-            yield process
-    except OSError as error:
-        raise BrowserError(str(error)) from error
 
 
 def _handler(folder: Path, root: str, desk: Desk) -> type[BaseHTTPRequestHandler]:
@@ -191,7 +180,7 @@ def _handler(folder: Path, root: str, desk: Desk) -> type[BaseHTTPRequestHandler
         timeout = _WORK_S
 
         def do_GET(self) -> None:
-            name = self.path.removeprefix(root)
+            name = self._name()
             if name == "check/work":
                 self._hand_out()
             elif name == "check.html":
@@ -204,15 +193,19 @@ def _handler(folder: Path, root: str, desk: Desk) -> type[BaseHTTPRequestHandler
                 self._send(b"", "text/plain", status=404)
 
         def do_POST(self) -> None:
-            kind = self.path.removeprefix(f"{root}check/")
+            kind = self._name().removeprefix("check/")
             length = int(self.headers.get("Content-Length") or 0)
-            if kind not in ("ready", "answer", "failed") or length > _MAX_ANSWER_BYTES:
+            if self._name() not in _ANSWERED or length > _MAX_ANSWER_BYTES:
                 self.close_connection = True
                 self._send(b"", "text/plain", status=404)
                 return
             body = self.rfile.read(length)
             desk.replies.put(Reply(kind, json.loads(self.headers.get("X-Candid") or "{}"), body))
             self._send(b"", "text/plain")
+
+        def _name(self) -> str:
+            """What is asked for; empty, which is nothing, of who does not know the secret."""
+            return self.path.removeprefix(root) if self.path.startswith(root) else ""
 
         def _hand_out(self) -> None:
             try:

@@ -8,13 +8,13 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Final
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from candid.server.loopback import OTHER_HOST, OTHER_HOST_REMEDY, is_named_as_it_is
 from candid.server.page import FILES
 from candid.server.problems import Problem, respond
 
@@ -84,9 +84,10 @@ class Guard:
             self._count(scope, status, time.perf_counter() - began)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
-        if self._token is None and not _is_named_as_it_is(scope, headers):
-            message = "ask as localhost or 127.0.0.1, or have the server ask for a token."
-            return Problem(403, "other_host", message)
+        asked = (scope.get("server") or ("",))[0]
+        if self._token is None and not is_named_as_it_is(asked, headers.get("host", "")):
+            message = f"{OTHER_HOST_REMEDY}, or have the server ask for a token."
+            return Problem(403, OTHER_HOST, message)
         from_elsewhere = headers.get("sec-fetch-site") in ("cross-site", "same-site")
         if from_elsewhere and scope["method"] not in ("GET", "HEAD"):
             return Problem(403, "cross_site", "pages of other sites can't ask this server.")
@@ -99,27 +100,6 @@ class Guard:
             return None
         message = "a token is expected: Authorization: Bearer <token>."
         return Problem(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
-
-
-def _is_named_as_it_is(scope: Scope, headers: Headers) -> bool:
-    """Whether who asks this very machine calls it so.
-
-    The page of another site can have its own name mean 127.0.0.1 (DNS rebinding), and is then of
-    the same origin to a browser; but the name stays in the header.
-    """
-    server = scope.get("server")
-    if not server or not _is_loopback(server[0]):
-        return True
-    name = headers.get("host", "").strip().lower()
-    host = name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
-    return host == "localhost" or _is_loopback(host.strip("[]"))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _digest(token: bytes) -> bytes:

@@ -1,11 +1,13 @@
 """`candid serve --static`: an export to the web on a port of this machine, without FastAPI.
 
 Only what the export's manifest names is served, each file as it was written; no folder is listed,
-and no path is looked up on the disk.
+and no path is looked up on the disk. There is no token; who asks on this machine has to call it by
+its own name, as the full server wants it.
 """
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,9 +21,16 @@ from candid.artifact import hash_file
 from candid.errors import ArtifactError, UsageError
 from candid.exporting.metadata import MANIFEST, read_manifest
 from candid.exporting.web_files import HEADERS, type_of
+from candid.server.loopback import OTHER_HOST, OTHER_HOST_REMEDY, is_named_as_it_is
 
 _INDEX: Final = "index.html"
 _IDLE_S: Final = 30.0
+_TEXT: Final = "text/plain; charset=utf-8"
+_JSON: Final = "application/json"
+#: In the one shape that errors have, see candid.server.problems.
+_REFUSAL: Final = json.dumps(
+    {"error": {"code": OTHER_HOST, "message": f"{OTHER_HOST_REMEDY}."}}
+).encode()
 _REMEDY: Final = "Export again with `candid export RUN --to web`."
 
 #: Where each file lies, by its path below the address.
@@ -38,7 +47,7 @@ def find_served(folder: Path) -> Served:
         ArtifactError: It is no such export, or a file is missing or not as it was written.
     """
     folder = folder.expanduser()
-    manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else {}
+    manifest = read_manifest(folder) if _is_file(folder / MANIFEST) else {}
     hashes = manifest.get("files")
     if manifest.get("format") != "web" or not isinstance(hashes, dict) or _INDEX not in hashes:
         raise ArtifactError(f"{folder} is no export to the web. {_REMEDY}")
@@ -51,9 +60,27 @@ def _checked(folder: Path, name: str, expected: object) -> Path:
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
         raise ArtifactError(f"the manifest of {folder} names {name!r}, outside of it. {_REMEDY}")
     file = folder / path
-    if not file.is_file() or hash_file(file) != expected:
+    if not _is_file(file) or _hash(file) != expected:
         raise ArtifactError(f"{file} is missing or not as it was written. {_REMEDY}")
     return file
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is one; what can't be any file's name is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, a null character, half a surrogate pair
+        return False
+
+
+def _hash(file: Path) -> str:
+    try:
+        return hash_file(file)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise ArtifactError(
+            f"{file} can't be read: {why}. Let yourself read it, or export again."
+        ) from error
 
 
 def serve_static(served: Served, host: str, port: int, *, started: Callable[[str], None]) -> None:
@@ -137,14 +164,21 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
             return "candid"
 
         def _answer(self, *, with_body: bool) -> None:
-            name = unquote(urlsplit(self.path).path).removeprefix("/")
-            file = served.get(name)
+            asked = str(self.connection.getsockname()[0])
+            if not is_named_as_it_is(asked, self.headers.get("Host", "")):
+                self._send(403, _JSON, _REFUSAL, with_body=with_body)
+                return
+            name = _name_of(self.path)
+            file = None if name is None else served.get(name)
             try:
                 body = b"" if file is None else file.read_bytes()
             except OSError:  # gone since it was looked at
                 file, body = None, b""
-            self.send_response(404 if file is None else 200)
-            kind = type_of(name or _INDEX) if file else "text/plain; charset=utf-8"
+            kind = type_of(name or _INDEX) if file else _TEXT
+            self._send(404 if file is None else 200, kind, body, with_body=with_body)
+
+        def _send(self, status: int, kind: str, body: bytes, *, with_body: bool) -> None:
+            self.send_response(status)
             for header, value in (HEADERS | {"Content-Type": kind}).items():
                 self.send_header(header, value)
             self.send_header("Content-Length", str(len(body)))
@@ -156,3 +190,11 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
             """Say nothing."""
 
     return Handler
+
+
+def _name_of(target: str) -> str | None:
+    """What a request asks for, below the address; None where that is no address at all."""
+    try:
+        return unquote(urlsplit(target).path).removeprefix("/")
+    except ValueError:  # such as http://[
+        return None
