@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +36,15 @@ def test_loading_a_run_needs_nothing_that_only_training_needs() -> None:
     loaded = modules_after("import candid; candid.load")
     assert not {"tensorflow", "sklearn", "scipy", "matplotlib", "onnx", "tensorboard"} & loaded
     assert "candid.training" not in loaded
+
+
+def test_no_library_numbers_this_machine_or_reports_to_its_maker(tmp_path: Path) -> None:
+    # It keeps still by itself where it takes itself to be tested.
+    kept = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH")
+    own = {name: os.environ[name] for name in kept if name in os.environ} | {"HOME": str(tmp_path)}
+    code = "import candid.model, onnxruntime as ort; ort.get_available_providers()"
+    subprocess.run([sys.executable, "-c", code], env=own, check=True)
+    assert list(tmp_path.rglob("*")) == []
 
 
 @pytest.mark.parametrize("name", candid.__all__)
