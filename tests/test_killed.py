@@ -1,7 +1,7 @@
 """Killed or failing at any moment, a run is whole or absent, and the next one succeeds.
 
-A kill is tried before every single thing that a process does to files, by Python's audit hooks; and
-the commands themselves are killed at moments spread over their time.
+A kill is tried before every single thing that a process does to files, by Python's audit hooks. The
+commands themselves are killed in `test_killed_commands`.
 """
 
 from __future__ import annotations
@@ -9,21 +9,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BACKBONE, COMMAND
 
 from candid import whole_folder
 from candid.artifact import GOLDEN, MANIFEST, point_latest, read_manifest, write_run
 from candid.classifier import load
-from candid.demo import SampleSet, draw_sample
 from candid.errors import UsageError
 from candid.training import Run
 
@@ -236,68 +232,3 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, number: int, *, persistent: bool) -
     for name in ("replace", "rename", "fsync"):
         monkeypatch.setattr(os, name, wrap(name))
     return raised
-
-
-@pytest.fixture
-def drawn(tmp_path: Path) -> SampleSet:
-    return draw_sample(tmp_path / "data", num_images=24)
-
-
-class TestCommands:
-    """Killed at moments spread over their time; the photos were looked at before."""
-
-    def kill_at(self, command: list[object], work: Path, after_s: float) -> int:
-        """Start a command, kill it after a while; gives its exit code."""
-        process = subprocess.Popen(
-            list(map(str, command)), cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        try:
-            errors = process.communicate(timeout=after_s)[1]
-            assert process.returncode == 0, errors
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-        return process.returncode
-
-    def kill_often(
-        self, command: list[object], work: Path, check: Callable[[], None], *, times: int
-    ) -> None:
-        began = time.monotonic()
-        assert self.kill_at(command, work, 120) == 0
-        took = time.monotonic() - began
-        check()
-        codes = []
-        for number in range(times):
-            codes.append(self.kill_at(command, work, took * (number + 0.5) / times))
-            check()
-        assert codes.count(-signal.SIGKILL) > times / 2
-        assert self.kill_at(command, work, 120) == 0
-        check()
-
-    def test_train(self, drawn: SampleSet, work: Path, state_of: Callable) -> None:
-        before = state_of(drawn.folder)
-        runs = work / "runs"
-        options = ["--backbone", BACKBONE, "--run", "runs/one", "--overwrite"]
-        command = [COMMAND, "train", drawn.folder, *options]
-
-        def check() -> None:
-            assert state_of(drawn.folder) == before
-            require_whole(runs / "one")  # the first was whole, and is never lost
-            if (runs / "latest").is_symlink():
-                require_whole((runs / "latest").resolve())
-
-        self.kill_often(command, work, check, times=12)
-        assert sorted(path.name for path in runs.iterdir()) == ["latest", "one"]
-        assert sorted(path.name for path in work.iterdir()) == ["runs"]
-
-    def test_export(self, trained: Run, work: Path, state_of: Callable) -> None:
-        before = state_of(trained.folder)
-        command = [COMMAND, "export", trained.folder, "--to", "onnx", "--output", "out/x"]
-
-        def check() -> None:
-            assert state_of(trained.folder) == before
-            manifest = json.loads((work / "out" / "x" / "candid-export.json").read_text())
-            assert manifest["files"]
-
-        self.kill_often([*command, "--overwrite"], work, check, times=5)
-        assert [path.name for path in (work / "out").iterdir()] == ["x"]

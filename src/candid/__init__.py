@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# ONNX Runtime reports to its maker on Linux and macOS, and numbers the machine, unless it finds this
-# when it is imported: https://github.com/microsoft/onnxruntime/blob/main/docs/Privacy.md
+# ONNX Runtime numbers the machine and reports to its maker (on Linux and macOS), unless it finds
+# this when it is imported: https://github.com/microsoft/onnxruntime/blob/main/docs/Privacy.md
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:

@@ -75,7 +75,7 @@ def tiny_run(trained: Run, tmp_path: Path) -> Path:
         for name in (MODEL, GOLDEN, "split.csv")
     }
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    classifier = load(folder)
+    classifier = load(folder, num_threads=1)
     classifier.check_golden(folder / GOLDEN)
     assert classifier.abstention is not None
     return folder
@@ -97,7 +97,7 @@ def test_a_mutated_manifest_gives_a_classifier_or_one_line(tiny_run: Path) -> No
         text = data if whole else json.dumps(values | json.loads(data)).encode()
         (tiny_run / MANIFEST).write_bytes(text)
         try:
-            classifier = load(tiny_run)
+            classifier = load(tiny_run, num_threads=1)
         except ArtifactError as error:
             one_line(error)
             return
@@ -118,7 +118,7 @@ def test_a_mutated_manifest_gives_a_classifier_or_one_line(tiny_run: Path) -> No
 
 
 def test_mutated_golden_answers_hold_or_are_one_line(tiny_run: Path) -> None:
-    classifier = load(tiny_run)
+    classifier = load(tiny_run, num_threads=1)
     good = (tiny_run / GOLDEN).read_bytes()
     file = tiny_run / "mutated.npz"
 

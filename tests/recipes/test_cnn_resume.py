@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -223,6 +224,11 @@ def test_a_killed_command_is_resumed_by_the_same_command(tmp_path: Path) -> None
             [*command, run], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
+    def listen(process: subprocess.Popen[str]) -> list[str]:
+        errors = process.communicate()[1].splitlines()
+        assert process.returncode == 0, errors
+        return [line for line in errors if line.startswith("Resuming")]
+
     def kill_at(line: str, time: int) -> list[str]:
         with begin("runs/killed") as process:
             assert process.stderr is not None
@@ -244,18 +250,22 @@ def test_a_killed_command_is_resumed_by_the_same_command(tmp_path: Path) -> None
     soon = {"Resuming after epoch 1 of 3", "Resuming after epoch 2 of 3"}
     [said] = [h for h in heard if h.startswith("Resuming")]
     assert said in soon
-    with begin("runs/killed") as process:
-        errors = process.communicate()[1].splitlines()
-    assert process.returncode == 0, errors
-    resumed = [line for line in errors if line.startswith("Resuming")]
+    # Beside each other, as nobody is killed any more; in another folder, so that neither takes the
+    # other's checkpoints.
+    with (
+        begin("runs/killed") as process,
+        begin("others/runs/unbroken") as other,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        resumed, from_scratch = pool.map(listen, (process, other))
     assert resumed[0] == "Resuming after epoch 3 of 3"
     assert len(resumed) == 2
     assert resumed[1] in soon
-    with begin("runs/unbroken") as process:
-        assert "Resuming" not in process.communicate()[1]
-    killed, unbroken = tmp_path / "runs" / "killed", tmp_path / "runs" / "unbroken"
-    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
-    assert names == ["killed", "latest", "unbroken"]
+    assert from_scratch == []
+    # No checkpoint is left that the next one might go on from.
+    for runs, name in ((tmp_path / "runs", "killed"), (tmp_path / "others" / "runs", "unbroken")):
+        assert {path.name for path in runs.iterdir()} == {name, "latest"}
+    killed, unbroken = tmp_path / "runs" / "killed", tmp_path / "others" / "runs" / "unbroken"
     for name in ("model.onnx", "history.csv", "metrics.json", "split.csv", "predictions.csv"):
         assert (killed / name).read_bytes() == (unbroken / name).read_bytes(), name
     assert read_manifest(killed)["complete"]

@@ -45,5 +45,5 @@ def _figures(measured: dict[str, Any]) -> dict[str, dict[str, float]]:
     return {
         name: {key: figure[key] for key in _VALUES}
         for name, figure in found.items()
-        if isinstance(figure, dict) and all(key in figure for key in _VALUES)
+        if figure is not None
     }

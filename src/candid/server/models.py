@@ -10,6 +10,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from candid.app import read_samples
 from candid.artifact import GOLDEN, MANIFEST, find_run
 from candid.classifier import Classifier, load
@@ -18,6 +20,7 @@ from candid.model import first_line
 from candid.server.describing import describe
 from candid.server.photos import TrainingPhotos
 from candid.server.problems import to_json_bytes
+from candid.server.schemas import MeasuredOut
 
 _MOST_COVERAGES: Final = 8
 # A run may be looked at while its files are still being copied there.
@@ -84,13 +87,27 @@ def load_model(name: str, run: Path, max_pixels: int) -> ServedModel:
     classifier.prepare_to_explain()
     photos.prepare()
     model = ServedModel(name, classifier, photos, read_samples(run / GOLDEN))
+    _require_measured(model, run)
+    return model
+
+
+def _require_measured(model: ServedModel, run: Path) -> None:
+    """Refuse figures that ``/v1/models`` can't say in the shape that it promises."""
     try:
-        to_json_bytes(describe(model, is_default=False))
+        described = describe(model, is_default=False)
+        MeasuredOut.model_validate(described, strict=True)
+        to_json_bytes(described)
     except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:
         raise ArtifactError(
-            f"{run}/candid.json does not say how good it is ({first_line(error)}); train again."
+            f"{run}/candid.json does not say how good it is ({_why(error)}); train again."
         ) from error
-    return model
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return first_line(error)
 
 
 @dataclass

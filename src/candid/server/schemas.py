@@ -62,7 +62,14 @@ class CostOut(BaseModel):
     cost: float
 
 
-class ModelOut(BaseModel):
+class MeasuredOut(BaseModel):
+    """How good a run is."""
+
+    believe: str | None = Field(description="Which of the figures to believe.")
+    figures: dict[str, dict[str, FigureOut]] = Field(description="By estimate: test, kfold.")
+
+
+class ModelOut(MeasuredOut):
     """A run."""
 
     name: str
@@ -77,8 +84,6 @@ class ModelOut(BaseModel):
     fit: Literal["squash", "crop", "pad"] = Field(description="How an image becomes a square.")
     num_samples: int = Field(description="Images to try it on, numbered from 0.")
     coverage: float | None = Field(description="null where it can't abstain.")
-    believe: str | None = Field(description="Which of the figures to believe.")
-    figures: dict[str, dict[str, FigureOut]] = Field(description="By estimate: test, kfold.")
 
 
 class ModelsOut(BaseModel):
