@@ -24,6 +24,7 @@ from candid.checkpoint import discard, take_spent
 from candid.errors import ArtifactError, UsageError
 from candid.owned_folder import owned_folder, sweep
 from candid.showable import show_text
+from candid.untrusted_json import parse
 from candid.whole_folder import write_whole
 
 FORMAT_VERSION: Final = 2
@@ -123,7 +124,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         if manifest.stat().st_size > _MAX_MANIFEST_BYTES:
             raise ValueError("it is too large")
-        values = json.loads(manifest.read_text(encoding="utf-8"))
+        values = parse(manifest.read_text(encoding="utf-8"))
         version, files = values["format_version"], values["files"]
         if not isinstance(files, dict):
             raise ValueError("its files are no object")

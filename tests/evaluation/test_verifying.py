@@ -56,6 +56,12 @@ def test_the_manifest_must_say_the_same(copied_run: Path) -> None:
     assert row.name == "candid.json: accuracy.n"
 
 
+def test_a_figure_that_no_float_holds_is_an_error_in_a_line(copied_run: Path) -> None:
+    change(copied_run, "metrics.json", lambda values: values["accuracy"].update(value=10**400))
+    with pytest.raises(ArtifactError, match=r"metrics.json can't be read .*401 digits"):
+        verify_run(copied_run)
+
+
 def test_a_figure_that_is_left_out_is_named(copied_run: Path) -> None:
     change(copied_run, "metrics.json", lambda values: values.pop("abstained"))
     names = [row.name for row in verify_run(copied_run).differences]

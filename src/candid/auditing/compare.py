@@ -6,7 +6,6 @@ is no change.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from candid.auditing.result import FORMAT_VERSION
 from candid.errors import ArtifactError, UsageError
 from candid.showable import show_text
+from candid.untrusted_json import parse
 from candid.whole_folder import is_unfinished
 
 AUDIT_JSON = "audit.json"
@@ -74,7 +74,7 @@ def read_audit(folder: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise ValueError("it is too large")
-        values = json.loads(file.read_bytes())
+        values = parse(file.read_bytes())
         if values["format_version"] != FORMAT_VERSION:
             raise ValueError(f"it has format version {values['format_version']!r}")
         str(values["data"]), _findings_by_check(values)

@@ -20,6 +20,7 @@ from candid.decision_rule import DecisionRule
 from candid.errors import ArtifactError, UsageError
 from candid.exporting.source import Source
 from candid.images import PixelContract
+from candid.untrusted_json import parse
 
 EXPORT_VERSION: Final = 1
 MANIFEST: Final = "candid-export.json"
@@ -163,7 +164,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise ValueError("it is too large")
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = parse(file.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise ValueError("it is no object")
     except (OSError, ValueError, RecursionError) as error:
