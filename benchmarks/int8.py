@@ -2,10 +2,10 @@
 
 Each run's graph is rounded with photos of its training part, as ``candid export --int8`` does it.
 Then both graphs embed noise, in turns in one process, one picture a call and as many calls at a
-time as there are cores, as the server does it; and both are asked about all photos that the run was
-made from (train, val, test). Prints, for each run, the ratio of the times (median of pairs of
-turns, and the middle 80 % of them), on how many photos the labels agree, and the accuracies on the
-test part.
+time as there are cores, as the server does it. The export, which --to names, is run by its own
+runtime, and run and export are asked about every photo of the run's folder that is as it was, those
+that are in no part too. Prints, for each run, the ratio of the times (median of pairs of turns, and
+the middle 80 % of them), on how many photos the labels agree, and the accuracies on the test part.
 
     python benchmarks/int8.py RUN [RUN ...] [--to litert] [--rounds 20] [--workers 2] [--threads 1]
         [--speed-only]
@@ -18,6 +18,7 @@ import os
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,6 @@ from candid.exporting.int8_calibration import read_asked, read_calibration
 from candid.exporting.int8_gate import ask_both, judge
 from candid.exporting.int8_graph import quantise_graph
 from candid.exporting.source import Source
-from candid.split import PARTS
 from candid.split_file import read_csv
 
 UNTIMED = 2  # pairs of turns
@@ -59,11 +59,11 @@ def main() -> None:
         seconds = time.perf_counter() - began
         sizes = [graph.ByteSize() / 1e6 for graph in graphs]
         first, second = (start(graph.SerializeToString(), args.threads) for graph in graphs)
-        print(f"{source.name}, {source.backbone or source.recipe}: rounded in {seconds:.0f} s, ")
-        print(f"  {sizes[0]:.1f} MB to {sizes[1]:.1f} MB")
+        print(f"{source.name}, {source.backbone or source.recipe}: rounded in {seconds:.0f} s")
+        print(f"  ONNX: {sizes[0]:.1f} MB to {sizes[1]:.1f} MB")
         report_speed(first, second, source.size_px, args.rounds, args.workers)
         if not args.speed_only:
-            rows = [row for row in dealt.rows if row.part in PARTS]
+            rows = [row for row in dealt.rows if row.label in source.classifier.classes]
             report_answers(source, find_format(args.to), pixels, rows)
 
 
@@ -119,14 +119,19 @@ def measure(session: ort.InferenceSession, pixels: NDArray[np.uint8], workers: i
 def report_answers(source: Source, form: Format, pixels: NDArray[np.uint8], rows: list) -> None:
     """Ask the run and its export about all photos and print how their labels agree."""
     assert form.quantise is not None
+    batches = read_asked(source, rows)
+    first = next(batches, None)
+    if first is None:
+        raise SystemExit(f"{source.data_folder} has none of the run's photos: bring them back.")
     rounded = form.quantise(source, pixels, lambda _: None)
     with tempfile.TemporaryDirectory() as scratch:
         form.write(Path(scratch), rounded)
         with form.opened(Path(scratch)) as opened:
-            found = judge(ask_both(source.classifier, opened.run, read_asked(source, rows)))
+            found = judge(ask_both(source.classifier, opened.run, chain([first], batches)))
             runtime = opened.runtime
+        size = (Path(scratch) / form.files[-1]).stat().st_size / 1e6  # the model itself
     share = f"{found.num_same_label} of {found.agreement.n} photos"
-    print(f"  {runtime}: labels agree on {share} ({found.agreement.value:.2%})")
+    print(f"  {runtime}, {size:.1f} MB: labels agree on {share} ({found.agreement.value:.2%})")
     for name, pair in (("accuracy", found.accuracy), ("called unknown", found.unknown)):
         if pair is not None:
             print(f"  {name}, test part: {pair.run}; in eight bits {pair.int8}")

@@ -1,5 +1,6 @@
 import json
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -13,14 +14,12 @@ from candid.commands.export import export
 from candid.errors import DataError, UsageError
 from candid.exporting import FORMATS, ExportRequest, ParityError, export_run
 from candid.exporting.command import open_source
+from candid.exporting.format import Opened
 from candid.exporting.int8_calibration import read_calibration
-from candid.exporting.int8_gate import Answered, judge
 from candid.exporting.int8_graph import quantise_graph
 from candid.exporting.int8_source import RoundedGraph
-from candid.exporting.int8_speed import measure_speed
-from candid.exporting.int8_weights import round_weights
+from candid.exporting.int8_speed import Speed, measure_speed
 from candid.exporting.onnx import load_onnx
-from candid.split import Row, Split
 from candid.split_file import read_csv
 
 
@@ -142,23 +141,6 @@ def test_changed_photos_are_not_calibrated_with(moved):
         read_calibration(open_source(run), read_csv(run / SPLIT))
 
 
-def test_each_class_gives_as_many_photos_as_it_can(trained, monkeypatch):
-    monkeypatch.setattr("candid.exporting.int8_calibration.MOST_PHOTOS", 10)
-    taken = []
-
-    def read(_folder, row, _contract):
-        taken.append(row.label)
-        return np.zeros((2, 2, 3), np.uint8)
-
-    monkeypatch.setattr("candid.exporting.int8_calibration.read_unchanged", read)
-    labels = ["a"] * 30 + ["b"] * 2 + ["c"] * 30
-    rows = [Row(f"{n}", label, "train", "", f"{n:03}") for n, label in enumerate(labels)]
-    others = [Row("x", "a", "test", "", "x"), Row("copy", "a", "train", "", "000")]
-    source = open_source(trained.folder)
-    assert len(read_calibration(source, Split((*rows, *others), ()))) == 10
-    assert [taken.count(name) for name in "abc"] == [4, 2, 4]
-
-
 def scrambled(source, pixels, advance):
     """As a quantisation that went wrong would be: one layer's weights are in another order."""
     from onnx import numpy_helper
@@ -204,76 +186,6 @@ def test_an_export_among_the_photos_or_in_the_run_is_refused(place, moved):
     assert not inside.exists()
 
 
-def answered(run, export, labels=None, tested=None):
-    size = len(run)
-    return Answered(
-        np.zeros(size, np.int64) if labels is None else np.array(labels),
-        np.arange(size),
-        np.ones(size, np.bool_) if tested is None else np.array(tested),
-        np.array(run),
-        np.array(export),
-    )
-
-
-@pytest.mark.parametrize(
-    ("wrong", "size", "holds"),
-    [
-        (0, 6, True),
-        (1, 200, True),
-        (8, 200, False),  # of accuracy: measurably less
-        (6, 6, False),
-        (12, 21, False),
-    ],
-)
-def test_what_is_measurably_worse_is_refused(wrong, size, holds):
-    assert judge(answered([0] * size, [1] * wrong + [0] * (size - wrong))).holds is holds
-
-
-@pytest.mark.parametrize(("other", "holds"), [(4, True), (6, False)])
-def test_of_100_labels_95_have_to_agree_however_right_they_are(other, holds):
-    run, export = [1] * other + [0] * (100 - other), [0] * 100
-    untested = judge(answered(run, export, tested=[False] * 100))
-    assert untested.accuracy is None
-    assert untested.holds is holds
-
-
-def test_an_answer_that_is_no_number_is_another_label():
-    assert judge(answered([0] * 20, [-1] * 20)).agreement.value == 0
-
-
-def test_no_two_weights_are_too_large_for_16_bits():
-    weights = np.random.default_rng(0).normal(size=(8, 20, 1, 1)).astype(np.float32)
-    numbers = round_weights(weights, None, np.ones(20, np.float32), input_scale=0.1).weights
-    ordered = np.sort(numbers.reshape(8, -1).astype(int), axis=1)
-    assert (ordered[:, -2:].sum(axis=1) <= 128).all()
-    assert (ordered[:, :2].sum(axis=1) >= -128).all()
-    assert np.abs(ordered).max() >= 64
-
-
-@pytest.mark.parametrize("num_groups", [1, 2, 6])
-def test_rounding_changes_no_mean_output(num_groups):
-    random = np.random.default_rng(num_groups)
-    weights = random.normal(size=(6, 6 // num_groups, 3, 3)).astype(np.float32)
-    means = random.uniform(1, 5, 6).astype(np.float32)
-    bias = random.normal(size=6).astype(np.float32)
-    rounded = round_weights(weights, bias, means, input_scale=1e-3)
-    own = rounded.weights * rounded.scales[:, None, None, None]
-
-    def mean_output(kernel, offsets):
-        seen = means.reshape(num_groups, -1)[np.arange(6) * num_groups // 6]
-        return (kernel.sum(axis=(2, 3)) * seen).sum(axis=1) + offsets
-
-    corrected = rounded.bias * rounded.bias_scales
-    np.testing.assert_allclose(mean_output(own, corrected), mean_output(weights, bias), atol=1e-3)
-    assert np.abs(mean_output(own, bias) - mean_output(weights, bias)).max() > 5e-3
-
-
-def test_a_filter_of_zeros_keeps_its_bias():
-    zeros = np.zeros((1, 4, 1, 1), np.float32)
-    rounded = round_weights(zeros, np.float32([3.5]), np.ones(4, np.float32), input_scale=0.02)
-    assert rounded.bias[0] * rounded.bias_scales[0] == pytest.approx(3.5, rel=1e-6)
-
-
 def test_both_are_timed_in_turns_on_one_image_a_call():
     calls = []
     speed = measure_speed(
@@ -284,6 +196,35 @@ def test_both_are_timed_in_turns_on_one_image_a_call():
     assert [name for name, _ in calls[:4]] == ["run", "export"] * 2
     assert {shape for _, shape in calls} == {(1, 2, 2, 3)}
     assert speed.ratio > 0
+
+
+def test_the_run_gives_all_that_the_export_gives_while_they_are_timed(
+    trained, tmp_path, monkeypatch
+):
+    asked = []
+
+    def measure(run, export, pixels):
+        asked.append((set(run(pixels)), set(export(pixels))))
+        return Speed(10.0, 5.0, 0.5)
+
+    monkeypatch.setattr("candid.exporting.int8.measure_speed", measure)
+    made = export_run(request(trained.folder, tmp_path / "out"))
+    assert asked == [({"probabilities", "embedding", "novelty", "heatmap"},) * 2]
+    assert "It is slower than the run here: what it saves is bytes." in made.to_text()
+
+
+def test_where_the_run_is_run_by_something_else_no_speed_is_told(trained, tmp_path, monkeypatch):
+    runtimes = iter(["Chromium 1", "ONNX Runtime 1"])
+
+    @contextmanager
+    def opened(folder):
+        yield Opened(load_onnx(folder), next(runtimes))
+
+    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], open=opened))
+    made = export_run(request(trained.folder, tmp_path / "out"))
+    assert made.parity.to_json()["images_per_s"] is None
+    assert "images a second" not in made.to_text()
+    assert "its speed was not measured: the run was in ONNX Runtime 1" in made.notes
 
 
 def test_a_graph_with_nothing_to_round_is_refused(trained):

@@ -7,14 +7,12 @@ run ─ its own answers to the test and val parts ──────────
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from candid.artifact import MODEL, SPLIT
 from candid.errors import UsageError
@@ -22,8 +20,10 @@ from candid.exporting.format import Format, Opened
 from candid.exporting.int8_calibration import Asked, read_asked, read_calibration
 from candid.exporting.int8_gate import FEW, Int8, ask_both, judge, require_fidelity
 from candid.exporting.int8_speed import measure_speed
+from candid.exporting.onnx import ONNX
 from candid.exporting.samples import read_golden
 from candid.exporting.source import Source
+from candid.owned_folder import scratch_folder
 from candid.progress import Progress
 from candid.split import Row
 from candid.split_file import read_csv
@@ -99,8 +99,10 @@ def _measure(
         )
     num_photos = len(answered.labels) - len(golden.pixels)
     num_tested = int(answered.tested.sum())
-    with progress.step("Measuring the speed", 1) as advance, _unrounded(form, source) as run:
-        speed = measure_speed(run, opened.run, golden.pixels)
+    with progress.step("Measuring the speed", 1) as advance, _unrounded(form, source) as unrounded:
+        speed, untimed = None, f"its speed was not measured: the run was in {unrounded.runtime}"
+        if form.open is None or unrounded.runtime == opened.runtime:
+            speed, untimed = measure_speed(unrounded.run, opened.run, golden.pixels), ""
         advance(1)
     return Int8(
         opened.runtime,
@@ -108,20 +110,21 @@ def _measure(
         judge(answered),
         ((source.folder / MODEL).stat().st_size, _model_size(folder, form)),
         speed,
-        (*opened.notes, *_notes(len(rows) - num_photos, num_tested)),
+        (*opened.notes, *filter(None, [untimed]), *_notes(len(rows) - num_photos, num_tested)),
     )
 
 
 @contextmanager
-def _unrounded(form: Format, source: Source) -> Iterator[Callable[[NDArray[np.uint8]], object]]:
-    """What an export is as fast or slow as: the run; in a browser, the run in a browser."""
-    if form.open is None:
-        yield source.classifier.run
-        return
-    with tempfile.TemporaryDirectory(prefix="candid-") as scratch:
-        form.write(Path(scratch), source)
-        with form.opened(Path(scratch)) as opened:
-            yield opened.run
+def _unrounded(form: Format, source: Source) -> Iterator[Opened]:
+    """What an export's speed is held against: the run; in a browser, the run in a browser.
+
+    It gives all that the export gives, the heat map too.
+    """
+    with scratch_folder("candid-unrounded-") as scratch:
+        form = form if form.open is not None else ONNX
+        form.write(scratch, source)
+        with form.opened(scratch) as opened:
+            yield opened
 
 
 def _images(source: Source, golden: np.ndarray, rows: list[Row]) -> Iterator[Asked]:

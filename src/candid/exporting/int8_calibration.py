@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ _AT_ONCE: Final = 16  # decoded pictures in memory
 def read_calibration(source: Source, dealt: Split) -> NDArray[np.uint8]:
     """Read training photos, as many of each class as there are, at most 100 in all.
 
-    Which they are depends on their contents and nothing else.
+    Which they are depends on their contents and nothing else; of more than 100 classes, too.
 
     Args:
         source: The run.
@@ -50,12 +51,18 @@ def read_calibration(source: Source, dealt: Split) -> NDArray[np.uint8]:
         if len(pictures) == MOST_PHOTOS:
             break
     if len(pictures) < _LEAST_PHOTOS:
-        raise DataError(
-            f"--int8 is calibrated with photos of the training part, and {len(pictures)} of "
-            f"{sum(map(len, lists))} are as they were in {source.data_folder}; "
-            f"{_LEAST_PHOTOS} are needed. Bring the photos back, or export without --int8."
-        )
+        raise DataError(_too_few(len(pictures), sum(map(len, lists)), source.data_folder))
     return np.stack(pictures)
+
+
+def _too_few(num_found: int, num_dealt: int, folder: Path) -> str:
+    why = f"--int8 is calibrated with {_LEAST_PHOTOS} photos of the training part or more"
+    if num_dealt < _LEAST_PHOTOS:
+        return f"{why}, and the run has {num_dealt}. Export without --int8, or train with more."
+    return (
+        f"{why}, and {num_found} of {num_dealt} are as they were in {folder}. "
+        "Bring the photos back, or export without --int8."
+    )
 
 
 @dataclass(frozen=True)
@@ -109,8 +116,10 @@ def read_unchanged(folder: Path, row: Row, contract: PixelContract) -> NDArray[n
 
 
 def _take_turns(lists: Sequence[Sequence[Row]]) -> Iterator[Row]:
-    """The first of each list, then the second of each, and so on."""
+    """The first of each list, then the second of each, and so on.
+
+    A turn goes by the photos' contents, so that one that is cut off favours no class by its name.
+    """
     for place in range(max(map(len, lists), default=0)):
-        for rows in lists:
-            if place < len(rows):
-                yield rows[place]
+        turn = [rows[place] for rows in lists if place < len(rows)]
+        yield from sorted(turn, key=attrgetter("content"))

@@ -180,7 +180,7 @@ class Int8:
         num_calibrated: With how many training photos it was calibrated.
         fidelity: How good it is beside its run.
         num_bytes: The size of the run's model, and of the export's.
-        speed: Images a second of both.
+        speed: Images a second of both; None where they could not be compared.
         notes: What a person should know.
     """
 
@@ -188,7 +188,7 @@ class Int8:
     num_calibrated: int
     fidelity: Fidelity
     num_bytes: tuple[int, int]
-    speed: Speed
+    speed: Speed | None
     notes: tuple[str, ...] = ()
 
     def to_text(self) -> str:
@@ -202,8 +202,9 @@ class Int8:
                 rows.append((name, _told(pair.run), _told(pair.int8)))
         before, after = (f"{size / 1e6:.1f} MB" for size in self.num_bytes)
         rows.append(("size", before, after))
-        speed = f"{self.speed.export:.1f} ({self.speed.ratio:.2f} times)"
-        rows.append(("images a second", f"{self.speed.run:.1f}", speed))
+        if self.speed is not None:
+            speed = f"{self.speed.export:.1f} ({self.speed.ratio:.2f} times)"
+            rows.append(("images a second", f"{self.speed.run:.1f}", speed))
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -213,6 +214,8 @@ class Int8:
         ending = [f"The same label on {share} ({self.fidelity.agreement.value:.1%})."]
         if self.fidelity.difference is not None:
             ending.append(f"Difference of accuracy: {_signed(self.fidelity.difference)}.")
+        if self.speed is not None and self.speed.ratio < 1:
+            ending.append("It is slower than the run here: what it saves is bytes.")
         title = f"Rounded to eight bits, beside the run, in {self.runtime}:"
         return "\n".join([title, "", *(f"  {line}" for line in lines), "", *ending])
 
@@ -223,7 +226,7 @@ class Int8:
             "num_calibration_photos": self.num_calibrated,
             **self.fidelity.to_json(),
             "bytes": {"run": self.num_bytes[0], "int8": self.num_bytes[1]},
-            "images_per_s": self.speed.to_json(),
+            "images_per_s": None if self.speed is None else self.speed.to_json(),
         }
         return values | ({"notes": list(self.notes)} if self.notes else {})
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.exporting.int8_network import MOVERS, Code, Network
+from candid.exporting.int8_network import MOVERS, Code, Network, has_bias
 from candid.exporting.int8_observing import Observed, observe
 from candid.exporting.int8_weights import round_weights
 from candid.progress import Advance
@@ -78,7 +78,7 @@ class _Rewriting:
         """Write a convolution or a dense layer."""
         tensor = self._rounded(node.input[0])
         constants = self._network.constants
-        bias = constants[node.input[2]] if len(node.input) > 2 else None
+        bias = constants[node.input[2]] if has_bias(node) else None
         rounded = round_weights(
             constants[node.input[1]],
             None if bias is None else bias.reshape(-1),

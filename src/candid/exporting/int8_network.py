@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _LEAST_OPSET: Final = 13  # the first with a scale a filter
 _LAYERS: Final = ("Conv", "Gemm")
-_RECTIFIERS: Final = ("Clip", "Relu")
 #: What moves numbers and changes none.
 MOVERS: Final = ("MaxPool", "Flatten")
 
@@ -70,6 +69,8 @@ class Network:
         weights = self.constants.get(node.input[1])
         if weights is None or weights.dtype != np.float32:
             return False
+        if has_bias(node) and node.input[2] not in self.constants:
+            return False
         return weights.ndim == 4 if node.op_type == "Conv" else _has_rows_of_weights(node)
 
     def rectifier(self, node: onnx.NodeProto) -> onnx.NodeProto | None:
@@ -77,7 +78,17 @@ class Network:
         (output,) = node.output
         consumers = self._consumers.get(output, [])
         alone = len(consumers) == 1 and not self._outputs[output]
-        return consumers[0] if alone and consumers[0].op_type in _RECTIFIERS else None
+        return consumers[0] if alone and self._is_rectifier(consumers[0]) else None
+
+    def _is_rectifier(self, node: onnx.NodeProto) -> bool:
+        """Whether whole numbers that can stand for 0 cut off as a node does."""
+        if node.op_type == "Relu":
+            return True
+        if node.op_type != "Clip":
+            return False
+        given = [self.constants.get(name, np.nan) if name else 0 for name in node.input[1:]]
+        low, high = (*given, 0, 0)[:2]
+        return bool(low <= 0 <= high)
 
     def ranks(self) -> dict[str, int]:
         """Names of the tensors whose range is needed, with their numbers of axes."""
@@ -88,7 +99,7 @@ class Network:
                 if node.op_type == "Conv":
                     found[(self.rectifier(node) or node).output[0]] = 4
             elif node.op_type == "Add" and all(name in found for name in node.input):
-                found[node.output[0]] = 4
+                found[node.output[0]] = max(found[name] for name in node.input)
         return found
 
     def _behind_weights(self) -> set[str]:
@@ -123,6 +134,11 @@ class Network:
                 f"the backbone is of ONNX operator set {opset}; --int8 takes {_LEAST_OPSET} or "
                 "newer. Convert it, or export without --int8."
             )
+
+
+def has_bias(node: onnx.NodeProto) -> bool:
+    """Whether a layer adds something; an optional input that is left out may have an empty name."""
+    return len(node.input) > 2 and node.input[2] != ""
 
 
 def _has_rows_of_weights(node: onnx.NodeProto) -> bool:

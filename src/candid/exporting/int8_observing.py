@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ from candid.progress import Advance
 if TYPE_CHECKING:
     import onnx
 
-_AXES = {2: [0], 4: [0, 2, 3]}
+_AXES: Final = {2: [0], 4: [0, 2, 3]}
+#: From this operator set on, ReduceMean's axes are an input and no attribute.
+_AXES_ARE_AN_INPUT: Final = 18
 
 
 @dataclass(frozen=True)
@@ -75,20 +77,34 @@ def observe(
 def _watch(model: onnx.ModelProto, ranks: dict[str, int]) -> tuple[onnx.ModelProto, list[str]]:
     """A copy of the graph that answers with minimum, maximum and means of some tensors."""
     import onnx
-    from onnx import helper
+    from onnx import helper, numpy_helper
 
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     graph = watched.graph
+    newer = _opset(model) >= _AXES_ARE_AN_INPUT
+    for rank in set(ranks.values()) if newer else ():
+        graph.initializer.append(numpy_helper.from_array(np.array(_AXES[rank]), _axes(rank)))
     outputs = []
     for name, rank in ranks.items():
-        for kind, op, attributes in (
-            ("low", "ReduceMin", {"keepdims": 0}),
-            ("high", "ReduceMax", {"keepdims": 0}),
-            ("means", "ReduceMean", {"axes": _AXES[rank], "keepdims": 0}),
+        axes = {} if newer else {"axes": _AXES[rank]}
+        for kind, op, inputs, attributes in (
+            ("low", "ReduceMin", [name], {}),
+            ("high", "ReduceMax", [name], {}),
+            ("means", "ReduceMean", [name, _axes(rank)] if newer else [name], axes),
         ):
             output = f"{name}.{kind}"
-            graph.node.append(helper.make_node(op, [name], [output], name=output, **attributes))
+            node = helper.make_node(op, inputs, [output], name=output, keepdims=0, **attributes)
+            graph.node.append(node)
             graph.output.append(helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None))
             outputs.append(output)
     return watched, outputs
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return next(int(entry.version) for entry in model.opset_import if entry.domain == "")
+
+
+def _axes(rank: int) -> str:
+    """The name of a constant: the axes of a tensor that are no channels."""
+    return f"candid.axes_of_{rank}"

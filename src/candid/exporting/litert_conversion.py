@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from candid.exporting.saved_model import SIGNATURE
+from candid.owned_folder import scratch_folder
 from candid.quiet_tensorflow import import_tensorflow, quiet
 
 
@@ -43,13 +43,13 @@ def opened_converter(model: Any, *, size_px: int) -> Iterator[Any]:
     import keras
 
     one_image = tf.TensorSpec((1, size_px, size_px, 3), tf.uint8, name="image")
-    with tempfile.TemporaryDirectory(prefix="candid-") as scratch:
+    with scratch_folder("candid-litert-") as scratch:
         with quiet():
             archive = keras.export.ExportArchive()
             archive.track(model)
             archive.add_endpoint(SIGNATURE, lambda image: model(image), input_signature=[one_image])
-            archive.write_out(scratch, verbose=False)
+            archive.write_out(str(scratch), verbose=False)
             converter = tf.lite.TFLiteConverter.from_saved_model(
-                scratch, signature_keys=[SIGNATURE]
+                str(scratch), signature_keys=[SIGNATURE]
             )
         yield converter
