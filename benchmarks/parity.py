@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.artifact import SPLIT
+from candid.errors import CandidError
 from candid.exporting import FORMATS, Format
 from candid.exporting.command import open_source
 from candid.exporting.decoded import compare_decoded
@@ -30,6 +31,7 @@ from candid.exporting.samples import Batch, find_photos
 from candid.exporting.source import Source
 from candid.split import NO_PART, PARTS
 from candid.split_file import read_csv
+from candid.wording import count
 
 
 def main() -> None:
@@ -42,13 +44,19 @@ def main() -> None:
     print("| run | format | images | labels that agree | probability | novelty | MB | ms/image |")
     print("|---|---|--:|--:|--:|--:|--:|--:|")
     for run in args.runs:
-        report(run, [FORMATS[name] for name in args.to or FORMATS], args.most)
+        try:
+            report(run, [FORMATS[name] for name in args.to or FORMATS], args.most)
+        except CandidError as error:
+            raise SystemExit(f"{run}: {error}") from error
 
 
 def report(run: Path, forms: list[Format], most: int | None) -> None:
     """Print the rows of one run."""
     source = open_source(run)
     photos = find_photos(source.data_folder, read_csv(run / SPLIT), (*PARTS, NO_PART), most)
+    if not photos.files:
+        told = "; ".join(photos.notes) or "its split lists none"
+        raise SystemExit(f"{run}: there is no photo to compare on: {told}.")
     with tempfile.TemporaryDirectory() as scratch:
         pixels = [form for form in forms if form.name != "web"]
         asked = [Asked(Path(scratch) / form.name, form, source) for form in pixels]
@@ -73,6 +81,8 @@ def ask_browser(folder: Path, form: Format, source: Source, files: Sequence[Path
             raise SystemExit("; ".join(opened.notes))
         asked = Timed(opened.ask_photo)
         decoded = compare_decoded(asked, source.classifier, files)
+    if not decoded.num_images:
+        raise SystemExit(f"{source.name}: the browser read none of {count(len(files), 'photo')}.")
     share = f"{decoded.num_same_label} ({decoded.num_same_label / decoded.num_images:.2%})"
     unread = f"; {decoded.num_unreadable} not read" if decoded.num_unreadable else ""
     cells = (
@@ -130,10 +140,13 @@ class Asked:
 
     def to_row(self, run: str) -> str:
         """A row of the table."""
+        if not self._parts:
+            raise SystemExit(f"{run}: none of its photos could be read.")
         images = sum(part.num_images for part in self._parts)
         same = sum(part.num_same_label for part in self._parts)
-        probability = max(part.probability for part in self._parts)
-        novelty = max(part.novelty or 0 for part in self._parts)
+        # NumPy's keeps what is not a number, Python's max loses it.
+        probability = float(np.max([part.probability for part in self._parts]))
+        novelty = float(np.max([part.novelty or 0 for part in self._parts]))
         cells = (
             run,
             self._parts[0].runtime,

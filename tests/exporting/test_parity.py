@@ -82,7 +82,9 @@ def test_what_is_not_a_number_is_refused():
 
 
 def test_nothing_compared_is_nothing_that_holds():
-    assert not compare(ONNX, answering(0.2), CLASSIFIER, []).holds
+    parity = compare(ONNX, answering(0.2), CLASSIFIER, [])
+    assert not parity.holds
+    assert parity.to_json()["label_agreement"] is None
 
 
 def test_another_number_of_classes_is_refused():

@@ -256,6 +256,6 @@ def test_a_browser_that_is_not_on_the_path_is_found(variable, place, tmp_path, m
 
 def test_without_the_runtime_for_browsers_the_remedy_is_named(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(web_module, "_ASSETS", ("no-such-file.wasm",))
-    with pytest.raises(DependencyError, match=r"no-such-file\.wasm .* Run: make web"):
+    with pytest.raises(DependencyError, match=r"no-such-file\.wasm .* run: make web"):
         export_run(ExportRequest(trained.folder, "web", tmp_path / "web"))
     assert list(tmp_path.iterdir()) == []

@@ -96,16 +96,6 @@ def test_so_does_one_of_another_kind(data, page):
     assert difference(page, data).max() <= 2
 
 
-@pytest.mark.parametrize("size", [(61, 45), (300, 411), (1040, 776)], ids=str)
-@pytest.mark.parametrize("orientation", [1, 3, 6, 7])
-def test_a_jpeg_is_turned_upright_and_differs_by_its_decoder_alone(size, orientation, page):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    smooth = cv2.GaussianBlur(picture(*size), (0, 0), 3)
-    data = file_of(smooth, "JPEG", quality=95, exif=exif)
-    assert difference(page, data).mean() < 1
-
-
 def test_what_stands_behind_the_end_of_a_jpeg_does_not_matter(page):
     """As cameras write it that fill up their files with zeros."""
     data = file_of(picture(61, 45), "JPEG", quality=95)

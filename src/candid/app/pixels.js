@@ -2,22 +2,30 @@
 // decodes; all that comes after it is computed here as OpenCV and Pillow compute it, so that the
 // same decoded picture gives the same pixels.
 
-import { fitSquare, reduce } from "./resize.js";
+import {
+  chunksOf,
+  identify,
+  isBaseline,
+  jpegEnds,
+  MIME,
+  orientationOf,
+  refusal,
+  sizeOf,
+  withoutMetadata,
+} from "./files.js";
+import { fitSquare, reduce, upright } from "./resize.js";
 
 const OVERSAMPLING = 2; // as candid.images.decode: large pictures are first averaged over blocks
 const MAX_PIXELS = 178956970;
+const MAX_SIDE = 65535; // of a canvas; past it, Chromium draws nothing and says nothing
 const STRIP_PIXELS = 4_000_000; // read from the browser at a time: a canvas may not be much larger
-
-const MIME = {
-  JPEG: "image/jpeg",
-  PNG: "image/png",
-  WEBP: "image/webp",
-  BMP: "image/bmp",
-  GIF: "image/gif",
-  TIFF: "image/tiff",
-  AVIF: "image/avif",
-  HEIF: "image/heif",
-};
+const TRUNCATED = "truncated: the data end before the picture does";
+const END = Uint8Array.of(0xff, 0xd9); // JPEG's marker EOI
+// How the noise of candid.images.jpeg begins. What is missing may be so short that by chance it equals
+// noise; then both are wrong alike.
+const NOISE =
+  "5e81c1d8ceea0ea220d6d881f7bc0f44b7e7cc4da83c7c09" +
+  "1cef4112b5263a033a50dd2b777931cf4d1b3fa57858a9e8";
 
 /**
  * Turn a photo's file into pixels.
@@ -31,79 +39,70 @@ export async function decode(blob, { size_px: size, fit }) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   const format = identify(bytes);
   if (!format) throw new Error(refusal(bytes));
-  requireWhole(bytes, format);
-  const bitmap = await open(bytes, format);
+  requireSize(sizeOf(bytes, format));
+  const stored = await read(bytes, format, size);
+  return fitSquare(upright(stored, orientationOf(bytes, format)), size, fit);
+}
+
+function requireSize(size) {
+  if (!size) return; // only the decoder tells
+  const { width, height } = size;
+  const limit =
+    width * height > MAX_PIXELS
+      ? `${MAX_PIXELS} in all`
+      : Math.max(width, height) > MAX_SIDE && `${MAX_SIDE} a side in a browser`;
+  if (limit) throw new Error(`too large: ${width} x ${height} pixels, limit ${limit}`);
+}
+
+/** Decode a picture as it is stored; what ends early is refused, where browsers show a part. */
+async function read(bytes, format, size) {
+  const load = (parts) => loadParts(parts, bytes, format, size);
+  const parts = withoutMetadata(bytes, format);
+  if (format === "JPEG" && !jpegEnds(bytes)) return readWithoutEnd(bytes, parts, load);
+  const isCut = format === "PNG" && !chunksOf(bytes).some(({ name }) => name === "IEND");
+  if (isCut) throw new Error(TRUNCATED);
+  return load(parts);
+}
+
+/**
+ * Decode a JPEG that may lack its end marker only, as candid.images.jpeg does: a picture is whole if
+ * noise behind its data changes no pixel. A progressive one lacks detail, not area: can't be told.
+ */
+async function readWithoutEnd(bytes, parts, load) {
+  if (!isBaseline(bytes)) throw new Error(TRUNCATED);
+  const last = parts.at(-1);
+  const body = [...parts.slice(0, -1), last.at(-1) === 0xff ? last.subarray(0, -1) : last];
+  const plain = await load([...body, END]);
+  const filled = await load([...body, filler(), END]);
+  if (!plain.data.every((value, at) => value === filled.data[at])) throw new Error(TRUNCATED);
+  return plain;
+}
+
+/** Entropy-coded noise with every restart marker, so that restart intervals read it too. */
+function filler() {
+  const filled = new Uint8Array(8 * 4098);
+  const noise = NOISE.match(/../g).map((code) => parseInt(code, 16));
+  for (let row = 0; row < 8; row++) {
+    for (let at = 0; at < 4096; at++) filled[row * 4098 + at] = noise[at % noise.length];
+    filled.set([0xff, 0xd0 + row], row * 4098 + 4096);
+  }
+  return filled;
+}
+
+async function loadParts(parts, bytes, format, size) {
+  const bitmap = await open(parts, format);
   try {
-    if (bitmap.width * bitmap.height > MAX_PIXELS) {
-      const sides = `${bitmap.width} x ${bitmap.height}`;
-      throw new Error(`too large: ${sides} pixels, limit ${MAX_PIXELS} in all`);
-    }
-    return fitSquare(read(bitmap, blocksOf(bitmap, bytes, format, size)), size, fit);
+    requireSize(bitmap);
+    return readBitmap(bitmap, blocksOf(bitmap, bytes, format, size));
   } finally {
     bitmap.close();
   }
 }
 
-/** Name the format of a file by its first bytes; null where it is none of ours. */
-export function identify(bytes) {
-  const text = (from, to) => String.fromCharCode(...bytes.subarray(from, to));
-  if (text(0, 3) === "\xff\xd8\xff") return "JPEG";
-  if (text(0, 8) === "\x89PNG\r\n\x1a\n") return "PNG";
-  if (text(0, 6) === "GIF87a" || text(0, 6) === "GIF89a") return "GIF";
-  if (["II*\0", "MM\0*", "II+\0", "MM\0+"].includes(text(0, 4))) return "TIFF";
-  if (text(0, 4) === "RIFF" && text(8, 12) === "WEBP") return "WEBP";
-  if (text(0, 2) === "BM" && [12, 16, 40, 52, 56, 64, 108, 124].includes(bytes[14])) return "BMP";
-  if (text(4, 8) !== "ftyp") return null;
-  const end = Math.min(new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), 256);
-  const brands = [text(8, 12)];
-  for (let at = 16; at < end; at += 4) brands.push(text(at, at + 4));
-  if (brands.some((brand) => ["avif", "avis"].includes(brand))) return "AVIF";
-  return brands.some((brand) => /^(he(i[cxms])|hev[cxms]|m[is]f1|mif2)$/.test(brand))
-    ? "HEIF"
-    : null;
-}
-
-function refusal(bytes) {
-  if (!bytes.length) return "empty file";
-  const shown = [...bytes.subarray(0, 12)]
-    .map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : "·"))
-    .join("");
-  return `not an image: it starts with "${shown}"; expected one of ${Object.keys(MIME).join(", ")}`;
-}
-
-/** Refuse what ends early: browsers show the upper part of a picture whose rest is missing. */
-function requireWhole(bytes, format) {
-  const ends = { JPEG: jpegEnds, PNG: (data) => chunksOf(data).includes("IEND") }[format];
-  if (ends && !ends(bytes)) throw new Error("truncated: the data end before the picture does");
-}
-
-/** Whether an end marker follows the beginning of the scan; previews before it have their own. */
-function jpegEnds(bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  let at = 2;
-  while (at + 4 <= bytes.length && bytes[at] === 0xff && bytes[at + 1] !== 0xda) {
-    at += bytes[at + 1] === 0xff ? 1 : 2 + view.getUint16(at + 2);
-  }
-  for (at = bytes.indexOf(0xff, at); at >= 0; at = bytes.indexOf(0xff, at + 1)) {
-    if (bytes[at + 1] === 0xd9) return true;
-  }
-  return false;
-}
-
-/** The names of a PNG's chunks, in their order. */
-function chunksOf(bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  const names = [];
-  for (let at = 8; at + 8 <= bytes.length; at += 12 + view.getUint32(at)) {
-    names.push(String.fromCharCode(...bytes.subarray(at + 4, at + 8)));
-  }
-  return names;
-}
-
-async function open(bytes, format) {
-  const blob = new Blob([bytes], { type: MIME[format] });
+async function open(parts, format) {
+  const blob = new Blob(parts, { type: MIME[format] });
   const options = {
-    imageOrientation: "from-image",
+    imageOrientation: "from-image", // by the container: EXIF is left out
     colorSpaceConversion: "none",
     premultiplyAlpha: "none",
   };
@@ -139,11 +138,11 @@ function isAveraged(bytes, format) {
   if (format !== "PNG") return true;
   const [depth, kind] = [bytes[24], bytes[25]];
   if (kind === 3 || (kind === 0 && (depth === 16 || depth === 1))) return false;
-  return !chunksOf(bytes).includes("tRNS");
+  return !chunksOf(bytes).some(({ name }) => name === "tRNS");
 }
 
 /** Read a bitmap over white, in strips, averaged over blocks on the way. */
-function read(bitmap, blocks) {
+function readBitmap(bitmap, blocks) {
   const block = blocks.reduce((product, side) => product * side, 1);
   const least = Math.floor(STRIP_PIXELS / bitmap.width / block) * block;
   const strip = Math.min(bitmap.height, Math.max(block, least));

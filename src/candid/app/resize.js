@@ -36,6 +36,26 @@ function addBlocks(data, from, width, block, sums) {
   }
 }
 
+/** Turn a picture the way its EXIF orientation, 1 to 8, asks for, as candid.images.orientation. */
+export function upright(picture, orientation) {
+  if (orientation === 1) return picture;
+  const isTurned = orientation >= 5;
+  const [width, height] = isTurned
+    ? [picture.height, picture.width]
+    : [picture.width, picture.height];
+  const [isUpsideDown, isMirrored] = [[3, 4, 7, 8], [2, 3, 6, 7]].map((s) => s.includes(orientation));
+  const data = new Uint8Array(picture.data.length);
+  for (let y = 0, to = 0; y < height; y++) {
+    const row = isUpsideDown ? height - 1 - y : y;
+    for (let x = 0; x < width; x++) {
+      const column = isMirrored ? width - 1 - x : x;
+      let from = 3 * (isTurned ? column * picture.width + row : row * picture.width + column);
+      for (let c = 0; c < 3; c++) data[to++] = picture.data[from++];
+    }
+  }
+  return { width, height, data };
+}
+
 /**
  * Bring a picture to a square, as candid.images.fit.
  *

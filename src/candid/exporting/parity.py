@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.classifier import Classifier
 from candid.errors import CandidError
-from candid.exporting.decoded import Decoded
 from candid.exporting.format import Answers, Format, Runner, Tolerance, name_runtime
 from candid.exporting.samples import Batch
 from candid.model import Outputs
 from candid.progress import Advance
 from candid.wording import count
+
+if TYPE_CHECKING:
+    from candid.exporting.decoded import Decoded  # which raises this module's error
 
 
 class ParityError(CandidError):
@@ -79,7 +81,7 @@ class Parity:
             "runtime": self.runtime,
             "num_images": self.num_images,
             "num_same_label": self.num_same_label,
-            "label_agreement": self.num_same_label / max(self.num_images, 1),
+            "label_agreement": self.num_same_label / self.num_images if self.num_images else None,
             "largest_probability_difference": self.probability,
             "largest_novelty_difference": self.novelty,
             "allowed_probability_difference": self.tolerance.probability,

@@ -24,7 +24,14 @@ from candid.exporting.web_files import POLICY
 from candid.exporting.web_gate import open_in_browser
 
 _APP: Final = "app"
-_ENGINE_MODULES: Final = ("answer.js", "evidence.js", "network.js", "pixels.js", "resize.js")
+_ENGINE_MODULES: Final = (
+    "answer.js",
+    "evidence.js",
+    "files.js",
+    "network.js",
+    "pixels.js",
+    "resize.js",
+)
 _VENDOR: Final = "vendor"
 _ASSETS: Final = (
     "LICENSE-onnxruntime-web",
@@ -70,8 +77,9 @@ def require_assets() -> None:
     missing = [name for name in _ASSETS if not (vendor / name).is_file()]
     if missing:
         raise DependencyError(
-            f"an export to the web needs {', '.join(missing)} of onnxruntime-web, which this "
-            "checkout lacks. Run: make web"
+            f"an export to the web needs {', '.join(missing)} of onnxruntime-web, which was not "
+            "there when Candid was installed. In a clone of it, run: make web; then install it "
+            "from there, if it was (pip install .)"
         )
 
 

@@ -1,0 +1,88 @@
+"""The benchmark of exports, where there is nothing to compare or what it compares is no number."""
+
+import importlib.util
+import sys
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from candid.decision_rule import DecisionRule
+from candid.exporting.format import Opened
+from candid.exporting.onnx import ONNX
+from candid.exporting.samples import Batch, Photos
+from candid.exporting.web import WEB
+from candid.model import Outputs
+
+FILE = Path(__file__).parents[2] / "benchmarks" / "parity.py"
+CLASSIFIER = SimpleNamespace(rule=DecisionRule(), classes=("happy", "sad"))
+SOURCE = SimpleNamespace(name="faces", classifier=CLASSIFIER, data_folder=Path("data"))
+
+
+@pytest.fixture
+def benchmark():
+    spec = importlib.util.spec_from_file_location("parity_benchmark", FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def batch(second):
+    probabilities = np.float32([[1 - second, second]])
+    pixels = np.zeros((1, 1, 1, 3), np.uint8)
+    return Batch(pixels, Outputs(probabilities, np.zeros((1, 1), np.float32), None))
+
+
+def form(*answers):
+    """A format that gives these probabilities of the second class, one after the other."""
+    left = iter(answers)
+
+    def run(_):
+        second = next(left)
+        return {"probabilities": np.float32([[1 - second, second]])}
+
+    return replace(ONNX, write=lambda *_: None, load=lambda _: run)
+
+
+def test_a_run_without_photos_is_a_line_that_says_why(benchmark, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["parity.py", str(tmp_path), "--to", "onnx"])
+    monkeypatch.setattr(benchmark, "open_source", lambda _: SOURCE)
+    monkeypatch.setattr(benchmark, "read_csv", lambda _: None)
+    monkeypatch.setattr(benchmark, "find_photos", lambda *_: Photos((), ("they are gone",)))
+    with pytest.raises(SystemExit) as ended:
+        benchmark.main()
+    assert ended.value.code == f"{tmp_path}: there is no photo to compare on: they are gone."
+
+
+def test_what_is_no_run_is_a_line_too(benchmark, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["parity.py", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        benchmark.main()
+    assert str(ended.value.code).startswith(f"{tmp_path}: ")
+
+
+def test_photos_of_which_none_can_be_read_are_a_line_too(benchmark, tmp_path):
+    asked = benchmark.Asked(tmp_path / "export", form(), SOURCE)
+    with pytest.raises(SystemExit, match="faces: none of its photos could be read"):
+        asked.to_row("faces")
+
+
+def test_so_are_photos_that_the_browser_does_not_read(benchmark, tmp_path):
+    opened = Opened(None, "a browser", ask_photo=lambda _: {})
+    web = replace(WEB, write=lambda *_: None, open=lambda _: nullcontext(opened))
+    with pytest.raises(SystemExit, match="faces: the browser read none of 1 photo"):
+        benchmark.ask_browser(tmp_path / "export", web, SOURCE, [tmp_path / "gone.png"])
+
+
+def test_the_largest_difference_is_told_and_what_is_no_number_is_not_lost(benchmark, tmp_path):
+    asked = benchmark.Asked(tmp_path / "near", form(0.2, 0.25), SOURCE)
+    for _ in range(2):
+        asked.ask(batch(0.2))
+    assert "| 2 | 2 (100.00%) | 5.0e-02 |" in asked.to_row("faces")
+    asked = benchmark.Asked(tmp_path / "odd", form(0.2, np.nan), SOURCE)
+    for _ in range(2):
+        asked.ask(batch(0.2))
+    assert "| nan |" in asked.to_row("faces")
