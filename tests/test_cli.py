@@ -439,6 +439,19 @@ class TestPredict:
             float(alone["probability"]), abs=2e-6
         )
 
+    def test_draws_what_came_by_standard_input_too(
+        self, candid: Command, work: Path, trained: Run, photo: Path
+    ) -> None:
+        arguments = ("predict", "-", "--run", trained.folder, "--explain", "--show")
+        done = candid(*arguments, stdin=photo.read_bytes())
+        assert done.returncode == 0, done.stderr
+        assert "written to stdin-predicted.png" in done.stderr
+        assert "written to stdin-explained.png" in done.stderr
+        assert {path.name for path in work.glob("stdin-*")} == {
+            "stdin-predicted.png",
+            "stdin-explained.png",
+        }
+
     def test_uses_the_latest_run_and_the_threshold_that_is_asked_for(
         self, candid: Command, work: Path, trained: Run, photo: Path
     ) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from candid.demo import SampleSet
 from candid.errors import UsageError
-from candid.predicting import expand, predict_all
+from candid.predicting import expand, predict_all, read_piped
 from candid.training import Run
 
 
@@ -92,7 +92,21 @@ def test_standard_input_is_one_photo(
 ) -> None:
     photo = sorted(faces.folder.glob("sad/face-*"))[0]
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(photo.read_bytes())))
-    given, read, empty = predict_all(trained.classifier, [str(photo), "-", "-"])
+    paths = [str(photo), "-", "-"]
+    piped = read_piped(paths)
+    given, read, again = predict_all(trained.classifier, paths, piped=piped)
     assert read.source == "-"
     assert read.probability == pytest.approx(given.probability, abs=1e-6)
+    assert again == read
+    assert read_piped(paths) == b""  # it was read to its end
+    [empty] = predict_all(trained.classifier, ["-"])
     assert empty.reason == "empty file"
+
+
+def test_standard_input_is_left_alone_where_it_is_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiting = io.TextIOWrapper(io.BytesIO(b"for somebody else"))
+    monkeypatch.setattr("sys.stdin", waiting)
+    assert read_piped(["photo.jpg"]) == b""
+    assert waiting.read() == "for somebody else"

@@ -11,6 +11,7 @@ from pathlib import Path
 from candid.catalog import find_images
 from candid.classifier import Classifier, Source
 from candid.errors import UsageError
+from candid.images import read_file
 from candid.prediction import Prediction
 
 STDIN = "-"
@@ -34,14 +35,34 @@ def expand(paths: Sequence[str]) -> list[str]:
     return found
 
 
+def read_piped(paths: Sequence[str]) -> bytes:
+    """Read standard input, once, where ``-`` is among some paths; else it is left alone."""
+    return sys.stdin.buffer.read() if STDIN in paths else b""
+
+
+def read_input(path: str, piped: bytes) -> bytes:
+    """Read a photo's file; of ``-``, what was piped.
+
+    Raises:
+        ImageError: It can't be read.
+    """
+    return piped if path == STDIN else read_file(Path(path))
+
+
+def stem_of(path: str) -> str:
+    """How the names of pictures begin that are made of a photo."""
+    return "stdin" if path == STDIN else Path(path).stem
+
+
 def predict_all(
-    classifier: Classifier, paths: Iterable[str], *, explain: bool = False
+    classifier: Classifier, paths: Iterable[str], *, piped: bytes = b"", explain: bool = False
 ) -> Iterator[Prediction]:
-    """Predict files one after the other; ``-`` reads a file's bytes from standard input.
+    """Predict files one after the other.
 
     Args:
         classifier: What predicts.
         paths: From `expand`.
+        piped: What ``-`` stands for, from `read_piped`.
         explain: Whether to say what each answer rests on.
 
     Yields:
@@ -52,7 +73,7 @@ def predict_all(
     def sources() -> Iterator[Source]:
         for path in paths:
             names.append(path)
-            yield sys.stdin.buffer.read() if path == STDIN else path
+            yield piped if path == STDIN else path
 
     for place, prediction in enumerate(classifier.stream(sources(), explain=explain)):
         yield replace(prediction, source=names[place])

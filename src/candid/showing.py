@@ -10,20 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from candid.errors import DependencyError
-from candid.images import PixelContract, decode, read_file
-from candid.predicting import STDIN
+from candid.images import PixelContract, decode
+from candid.predicting import read_input, stem_of
 from candid.prediction import Prediction
 from candid.showable import show_text
 
 _SHOWN_PX = 512
 
 
-def show_predictions(paths: Sequence[str], predictions: Sequence[Prediction]) -> Iterator[Path]:
+def show_predictions(
+    paths: Sequence[str], predictions: Sequence[Prediction], piped: bytes = b""
+) -> Iterator[Path]:
     """Show each photo that was read with its label.
 
     Args:
         paths: The photos' files.
         predictions: What was said of them, in the same order.
+        piped: What ``-`` stands for among the paths.
 
     Yields:
         The PNG files written into the working folder, where there is no screen; none otherwise.
@@ -33,9 +36,9 @@ def show_predictions(paths: Sequence[str], predictions: Sequence[Prediction]) ->
     """
     plt = _pyplot()
     for path, prediction in zip(paths, predictions, strict=True):
-        if prediction.label is None or path == STDIN:
+        if prediction.label is None:
             continue
-        figure = _draw(plt, path, prediction)
+        figure = _draw(plt, read_input(path, piped), prediction)
         if _has_screen():
             plt.show()
         else:
@@ -64,8 +67,8 @@ def _has_screen() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _draw(plt: Any, path: str, prediction: Prediction) -> Any:
-    pixels = decode(read_file(Path(path)), PixelContract(_SHOWN_PX, "pad"))
+def _draw(plt: Any, data: bytes, prediction: Prediction) -> Any:
+    pixels = decode(data, PixelContract(_SHOWN_PX, "pad"))
     figure, axes = plt.subplots(figsize=(5, 5.4))
     axes.imshow(pixels)
     axes.set_axis_off()
@@ -81,7 +84,7 @@ def _draw(plt: Any, path: str, prediction: Prediction) -> Any:
 def _save(figure: Any, path: str) -> Path:
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=100)
-    return write_beside(image.getvalue(), f"{Path(path).stem}-predicted")
+    return write_beside(image.getvalue(), f"{stem_of(path)}-predicted")
 
 
 def write_beside(png: bytes, stem: str) -> Path:

@@ -38,7 +38,7 @@ def predict(
 ) -> None:
     """Say what is in photos."""
     from candid.classifier import load
-    from candid.predicting import expand, predict_all
+    from candid.predicting import expand, predict_all, read_piped
     from candid.printing import print_predictions
 
     if json and csv:
@@ -49,18 +49,19 @@ def predict(
     if coverage is not None:
         classifier = classifier.with_coverage(coverage)
     inputs = expand(paths)
-    predictions = predict_all(classifier, inputs, explain=explain)
+    piped = read_piped(inputs)
+    predictions = predict_all(classifier, inputs, piped=piped, explain=explain)
     form: Form = "json" if json else "csv" if csv or not sys.stdout.isatty() else "table"
     shown = print_predictions(predictions, classifier.classes, form=form, keep=show or explain)
     if show:
         from candid.showing import show_predictions
 
-        for picture in show_predictions(inputs, shown.predictions):
+        for picture in show_predictions(inputs, shown.predictions, piped):
             say(f"written to {picture}")
     if explain:
         from candid.explaining.drawing import draw_explanations
 
-        for line in draw_explanations(inputs, shown.predictions, classifier):
+        for line in draw_explanations(inputs, shown.predictions, classifier, piped):
             say(line)
     if shown.num_failed:
         raise typer.Exit(FOUND_SOMETHING)

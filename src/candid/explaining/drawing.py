@@ -13,7 +13,7 @@ from candid.errors import ImageError
 from candid.explaining.explanation import Explanation, Similar
 from candid.explaining.picture import picture_of
 from candid.images import PixelContract, decode, preview, read_file
-from candid.predicting import STDIN
+from candid.predicting import read_input, stem_of
 from candid.prediction import Prediction
 from candid.showable import show_text
 from candid.showing import write_beside
@@ -22,7 +22,10 @@ _SHOWN_PX = 640
 
 
 def draw_explanations(
-    paths: Sequence[str], predictions: Sequence[Prediction], classifier: Classifier
+    paths: Sequence[str],
+    predictions: Sequence[Prediction],
+    classifier: Classifier,
+    piped: bytes = b"",
 ) -> Iterator[str]:
     """Draw each photo that was explained, and say it in words.
 
@@ -30,6 +33,7 @@ def draw_explanations(
         paths: The photos' files.
         predictions: What was said of them, in the same order.
         classifier: Who said it.
+        piped: What ``-`` stands for among the paths.
 
     Yields:
         Two lines a photo: the picture's file with what spoke for the answer, and the most similar
@@ -44,19 +48,20 @@ def draw_explanations(
         explained = prediction.explanation
         if explained is None:
             continue
-        written = (
-            "" if path == STDIN else f"written to {_draw(path, prediction, folder, classifier)}"
-        )
+        png = _draw(read_input(path, piped), prediction, folder, classifier)
+        written = write_beside(png, f"{stem_of(path)}-explained")
         spoke = f"{show_text(prediction.answer)}: what spoke for it is {explained.where}"
-        yield f"{show_text(path)}: {spoke}{'; ' if written else ''}{written}"
+        yield f"{show_text(path)}: {spoke}; written to {written}"
         if explained.similar:
             yield f"  most similar: {', '.join(map(_name, explained.similar))}"
 
 
-def _draw(path: str, prediction: Prediction, folder: Path | None, classifier: Classifier) -> Path:
+def _draw(
+    data: bytes, prediction: Prediction, folder: Path | None, classifier: Classifier
+) -> bytes:
     # All that the network saw, in the shape that it saw it in.
     contract = PixelContract(_SHOWN_PX, classifier.contract.fit)
-    pixels = decode(read_file(Path(path)), contract)
+    pixels = decode(data, contract)
     explained: Explanation | None = prediction.explanation
     if explained is None:
         raise ValueError("the prediction was not explained")
@@ -66,8 +71,7 @@ def _draw(path: str, prediction: Prediction, folder: Path | None, classifier: Cl
         for picture in [_read(folder, photo)]
         if picture is not None
     ]
-    png = picture_of(pixels, explained.heat, prediction.answer, similar)
-    return write_beside(png, f"{Path(path).stem}-explained")
+    return picture_of(pixels, explained.heat, prediction.answer, similar)
 
 
 def _read(folder: Path | None, photo: Similar) -> NDArray[np.uint8] | None:
