@@ -5,7 +5,8 @@ Then both graphs embed noise, in turns in one process, one picture a call and as
 time as there are cores, as the server does it. The export, which --to names, is run by its own
 runtime, and run and export are asked about every photo of the run's folder that is as it was, those
 that are in no part too. Prints, for each run, the ratio of the times (median of pairs of turns, and
-the middle 80 % of them), on how many photos the labels agree, and the accuracies on the test part.
+the middle 80 % of them), on how many photos the labels agree, the accuracies on the test part with
+their 95 % intervals, and the speed of the export, beside the run with the same outputs.
 
     python benchmarks/int8.py RUN [RUN ...] [--to litert] [--rounds 20] [--workers 2] [--threads 1]
         [--speed-only]
@@ -15,10 +16,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
+import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +27,22 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from candid.artifact import SPLIT
+from candid.errors import CandidError
 from candid.exporting.command import open_source
 from candid.exporting.format import Format
 from candid.exporting.formats import FORMATS, find_format
+from candid.exporting.int8 import compare_speed, open_unrounded
 from candid.exporting.int8_calibration import read_asked, read_calibration
-from candid.exporting.int8_gate import ask_both, judge
+from candid.exporting.int8_gate import Fidelity, ask_both, judge
 from candid.exporting.int8_graph import quantise_graph
 from candid.exporting.source import Source
+from candid.owned_folder import scratch_folder
+from candid.split import Row
 from candid.split_file import read_csv
 
 UNTIMED = 2  # pairs of turns
 IN_A_TURN = 6
+MOST_TIMED = 8  # photos that an export is timed with
 
 
 def main() -> None:
@@ -51,20 +57,27 @@ def main() -> None:
     parser.add_argument("--speed-only", action="store_true", help="don't ask about photos")
     args = parser.parse_args()
     for run in args.runs:
-        source = open_source(run)
-        dealt = read_csv(run / SPLIT)
-        began = time.perf_counter()
-        pixels = read_calibration(source, dealt)
-        graphs = source.graph, quantise_graph(source.graph, pixels)
-        seconds = time.perf_counter() - began
-        sizes = [graph.ByteSize() / 1e6 for graph in graphs]
-        first, second = (start(graph.SerializeToString(), args.threads) for graph in graphs)
-        print(f"{source.name}, {source.backbone or source.recipe}: rounded in {seconds:.0f} s")
-        print(f"  ONNX: {sizes[0]:.1f} MB to {sizes[1]:.1f} MB")
-        report_speed(first, second, source.size_px, args.rounds, args.workers)
-        if not args.speed_only:
-            rows = [row for row in dealt.rows if row.label in source.classifier.classes]
-            report_answers(source, find_format(args.to), pixels, rows)
+        try:
+            report(run, args)
+        except CandidError as error:
+            raise SystemExit(f"{run}: {error}") from None
+
+
+def report(run: Path, args: argparse.Namespace) -> None:
+    """Round a run, measure it and print its block."""
+    source = open_source(run)
+    dealt = read_csv(run / SPLIT)
+    began = time.perf_counter()
+    pixels = read_calibration(source, dealt)
+    graphs = source.graph, quantise_graph(source.graph, pixels)
+    seconds = time.perf_counter() - began
+    sizes = [graph.ByteSize() / 1e6 for graph in graphs]
+    first, second = (start(graph.SerializeToString(), args.threads) for graph in graphs)
+    print(f"{source.name}, {source.backbone or source.recipe}: rounded in {seconds:.0f} s")
+    print(f"  ONNX: {sizes[0]:.1f} MB to {sizes[1]:.1f} MB")
+    report_speed(first, second, source.size_px, args.rounds, args.workers)
+    if not args.speed_only:
+        report_answers(source, find_format(args.to), pixels, dealt.rows)
 
 
 def start(model: bytes, num_threads: int) -> ort.InferenceSession:
@@ -116,26 +129,38 @@ def measure(session: ort.InferenceSession, pixels: NDArray[np.uint8], workers: i
         return (time.perf_counter() - began) / (IN_A_TURN * workers)
 
 
-def report_answers(source: Source, form: Format, pixels: NDArray[np.uint8], rows: list) -> None:
-    """Ask the run and its export about all photos and print how their labels agree."""
+def report_answers(
+    source: Source, form: Format, pixels: NDArray[np.uint8], rows: Sequence[Row]
+) -> None:
+    """Ask the run and its export about all photos; print how they agree, and how fast they are."""
     assert form.quantise is not None
-    batches = read_asked(source, rows)
-    first = next(batches, None)
-    if first is None:
-        raise SystemExit(f"{source.data_folder} has none of the run's photos: bring them back.")
+    known = [row for row in rows if row.label in source.classifier.classes]
     rounded = form.quantise(source, pixels, lambda _: None)
-    with tempfile.TemporaryDirectory() as scratch:
-        form.write(Path(scratch), rounded)
-        with form.opened(Path(scratch)) as opened:
-            found = judge(ask_both(source.classifier, opened.run, chain([first], batches)))
-            runtime = opened.runtime
-        size = (Path(scratch) / form.files[-1]).stat().st_size / 1e6  # the model itself
+    with scratch_folder("candid-benchmark-") as folder:
+        form.write(folder, rounded)
+        size = (folder / form.files[-1]).stat().st_size / 1e6  # the model itself
+        with form.opened(folder) as opened:
+            found = judge(ask_both(source.classifier, opened.run, read_asked(source, known)))
+            print(f"  {opened.runtime}, {size:.1f} MB:")
+            print_fidelity(found, len(rows))
+            with open_unrounded(form, source) as unrounded:
+                speed, notes = compare_speed(form, unrounded, opened, pixels[:MOST_TIMED])
+    if speed is not None:
+        both = f"{speed.run:.1f} and {speed.export:.1f}"
+        print(f"  {both} images a second, one a call: ratio {speed.ratio:.2f}")
+    for note in (*opened.notes, *notes):
+        print(f"  note: {note}")
+    sys.stdout.flush()
+
+
+def print_fidelity(found: Fidelity, num_listed: int) -> None:
+    """Print how a run and its export agree, of so many photos that the run lists."""
     share = f"{found.num_same_label} of {found.agreement.n} photos"
-    print(f"  {runtime}, {size:.1f} MB: labels agree on {share} ({found.agreement.value:.2%})")
+    print(f"  labels agree on {share} ({found.agreement.value:.2%}); the run lists {num_listed}")
     for name, pair in (("accuracy", found.accuracy), ("called unknown", found.unknown)):
         if pair is not None:
             print(f"  {name}, test part: {pair.run}; in eight bits {pair.int8}")
-    print(f"  difference of accuracy: {found.difference}", flush=True)
+    print(f"  difference of accuracy: {found.difference}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 import candid.artifact
 from candid.artifact import (
+    MANIFEST,
     find_run,
     point_latest,
     read_manifest,
@@ -120,10 +122,12 @@ class TestOverwriting:
             write_run(run, fill)
 
     def test_a_run_is_replaced_as_a_whole(self, run: Path) -> None:
-        (run / "old.txt").write_text("old")
+        (run / "tensorboard" / "deep").mkdir(parents=True)
+        (run / "tensorboard" / "deep" / "events").write_text("old")
+        (run / ".DS_Store").touch()  # only looked into
         write_run(run, lambda folder: fill(folder) | {"classes": ["new"]}, overwrite=True)
         assert read_manifest(run)["classes"] == ["new"]
-        assert not (run / "old.txt").exists()
+        assert not (run / "tensorboard").exists()
         assert list(run.parent.iterdir()) == [run]
 
     def test_the_old_run_stays_where_the_new_one_fails(self, run: Path) -> None:
@@ -141,6 +145,27 @@ class TestOverwriting:
         with pytest.raises(UsageError, match="It is no run"):
             write_run(tmp_path / "photos", fill, overwrite=True)
         assert (tmp_path / "photos" / "a.jpg").read_bytes() == b"dear"
+
+    @pytest.mark.parametrize("name", ["notes.txt", "mine/deep/run/candid.json", "link"])
+    def test_a_run_with_a_file_of_somebody_elses_is_not_replaced(
+        self, run: Path, name: str, state_of: Callable
+    ) -> None:
+        mine = run / name
+        mine.parent.mkdir(parents=True, exist_ok=True)
+        mine.symlink_to(run) if name == "link" else mine.write_text("dear")
+        before = state_of(run)
+        with pytest.raises(UsageError, match=f"does not name {name}, which --overwrite would del"):
+            write_run(run, fill, overwrite=True)
+        assert state_of(run) == before
+
+    @pytest.mark.parametrize("told", ["{}", "no JSON", '{"files": 7}', "[" * 100_000])
+    def test_where_nothing_tells_what_is_the_runs_nothing_is_replaced(
+        self, run: Path, told: str
+    ) -> None:
+        (run / MANIFEST).write_text(told)
+        with pytest.raises(UsageError, match=r"does not name golden\.npz, "):
+            write_run(run, fill, overwrite=True)
+        assert (run / "golden.npz").exists()
 
     def test_a_file_is_never_replaced(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("dear")

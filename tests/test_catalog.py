@@ -304,12 +304,18 @@ class TestFoldersThatWillNotDo:
 
     def test_no_class(self, tmp_path: Path, write_picture: Write) -> None:
         write_picture(tmp_path / "flat" / "a.png")
-        with pytest.raises(DataError, match=r"0 classes with photos \(none\); expected 2 or m"):
+        with pytest.raises(DataError, match=r"0 classes with photos \(none\); expected 2") as error:
             scan(tmp_path / "flat")
+        assert "1 photo has no sub-folder" in str(error.value)
+        assert "give the folder above" in str(error.value)
+
+    def test_an_empty_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"one per class\.$"):
+            scan(tmp_path)
 
     def test_one_class(self, folder: Path) -> None:
         shutil.rmtree(folder / "dog")
-        with pytest.raises(DataError, match=r"1 classes with photos \(cat\); expected 2 or mor"):
+        with pytest.raises(DataError, match=r"1 class with photos \(cat\); expected 2 or mor"):
             scan(folder)
 
     def test_an_empty_class(self, folder: Path) -> None:

@@ -108,12 +108,19 @@ class TestTrain:
         self, candid: Command, work: Path, faces: SampleSet, trained: Run
     ) -> None:
         shutil.copytree(trained.folder, work / "run")
-        (work / "run" / "old").write_text("")
+        (work / "run" / "tensorboard" / "old").write_text("")
         train = ("train", faces.folder, "--run", "run", *BACKBONE)
         fails_with(candid(*train), 2, "exists already", "--overwrite")
-        assert (work / "run" / "old").exists()
+        assert (work / "run" / "tensorboard" / "old").exists()
         assert candid(*train, "--overwrite").returncode == 0
-        assert not (work / "run" / "old").exists()
+        assert not (work / "run" / "tensorboard" / "old").exists()
+
+    @pytest.mark.parametrize("option", [("--epochs", 20), ("--leak-tax",)])
+    def test_refuses_what_only_the_other_recipe_has_a_use_for(
+        self, candid: Command, work: Path, faces: SampleSet, option: tuple[object, ...]
+    ) -> None:
+        fails_with(candid("train", faces.folder, *option), 2, f"{option[0]}: for --recipe cnn")
+        assert list(work.iterdir()) == []
 
     def test_keeps_the_parts_of_an_earlier_split(
         self, candid: Command, work: Path, faces: SampleSet, trained: Run

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import BACKBONE
+from conftest import BACKBONE, COMMAND
 
 from candid.artifact import GOLDEN
 from candid.classifier import load
@@ -78,6 +78,19 @@ class TestFull:
         assert list(small_disk.iterdir()) == []
         assert state_of(trained.folder) == before
 
+    @pytest.mark.parametrize("form", ["--csv", "--json"])
+    def test_answers_that_can_not_be_printed_are_one_line_and_no_success(
+        self, trained: Run, faces: SampleSet, form: str
+    ) -> None:
+        photo = next(faces.folder.glob("happy/face-*"))
+        command = [str(COMMAND), "predict", str(photo), "--run", str(trained.folder), form]
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                command, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+        assert done.returncode == 2
+        assert done.stderr == "candid: the disk is full; what was printed is not whole.\n"
+
     def test_a_cache_is_done_without(
         self, small_disk: Path, sample: SampleSet, candid: Candid, work: Path
     ) -> None:
@@ -93,6 +106,19 @@ class TestFull:
 
 
 class TestReadOnly:
+    @pytest.mark.parametrize("option", ["--show", "--explain"])
+    def test_pictures_that_can_not_be_written_are_one_line(
+        self, read_only_disk: Path, trained: Run, faces: SampleSet, option: str
+    ) -> None:
+        photo = next(faces.folder.glob("happy/face-*"))
+        command = [str(COMMAND), "predict", str(photo), "--run", str(trained.folder), option]
+        done = subprocess.run(
+            command, cwd=read_only_disk, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+        assert "can't be written: Read-only file system. Go to a folder" in done.stderr
+
     @pytest.mark.parametrize("command", ["train", "export", "audit"])
     def test_is_one_line_before_the_work_begins(
         self,
@@ -141,8 +167,6 @@ def test_a_file_may_be_no_larger_than_so_much(
     sample: SampleSet, work: Path, state_of: Callable
 ) -> None:
     """A quota, where nothing can be mounted: the shell's limit on the size of files, in KiB."""
-    from conftest import COMMAND
-
     before = state_of(sample.folder)
     script = 'ulimit -f 1024; trap "" XFSZ; exec "$@"'
     command = [COMMAND, "train", sample.folder, "--run", "runs/one", *ASKED]

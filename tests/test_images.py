@@ -116,7 +116,7 @@ def test_a_format_is_known_by_its_content(name: str) -> None:
     ("data", "reason"),
     [
         (b"", "empty file"),
-        (b"hello, I am a text\n", "not an image: it starts with b'hello, I am "),
+        (b"hello, I am a text\n", 'not an image: it starts with "hello, I am'),
         (b"BM is how this text begins, and goes on", "not an image"),
         (b"\x00\x00\x01\x00\x01\x00\x10\x10" + bytes(40), "ICO is not supported; expected one of"),
         (b"\0\0\2\0\0\0\0\0\0\0\0\0\4\0\4\0\x18\x20" + bytes(48), "TGA is not supported"),

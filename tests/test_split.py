@@ -282,7 +282,7 @@ class TestNotes:
 
     def test_a_class_of_one_picture_lacks_two_parts(self) -> None:
         (note,) = split(*made_up([("cat", 0)] * 12 + [("dog", n) for n in range(1, 31)])).notes
-        assert "class 'cat' has 1 different pictures, too few for a" in note
+        assert "class 'cat' has 1 different picture, too few for a" in note
         assert " and a " in note
 
     @given(st.integers(10, 40))

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from candid.checkpoint import discard, take_spent
 from candid.errors import ArtifactError, UsageError
+from candid.foreign_files import foreign_files, name_foreign
 from candid.owned_folder import owned_folder, sweep
 from candid.showable import show_text
 from candid.untrusted_json import parse
@@ -38,6 +39,8 @@ PREDICTIONS: Final = "predictions.csv"
 NEIGHBOURS: Final = "neighbours.npz"
 #: What a person decided about the photos; there only where somebody did.
 DECISIONS: Final = "decisions.csv"
+#: The one folder in a run; its files' names are TensorBoard's.
+_TENSORBOARD: Final = "tensorboard"
 #: What a run can't do without.
 _REQUIRED: Final = (MODEL, GOLDEN, SPLIT)
 #: The largest side of the model's input, in pixels.
@@ -85,22 +88,33 @@ def write_run(
 
 
 def require_free(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a folder that holds something, unless it is a run that may be replaced.
+    """Refuse a folder in which something would be lost that was not asked to go.
 
     Raises:
-        UsageError: It does.
+        UsageError: It is no run, is not to be replaced, or has other people's files in it.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    is_run = (folder / MANIFEST).is_file()
-    if is_run and overwrite:
+    if not (folder / MANIFEST).is_file():
+        remedy = "It is no run, so it is not replaced; choose another --run."
+    elif not overwrite:
+        remedy = "Choose another --run, or pass --overwrite to replace it."
+    elif foreign := foreign_files(folder, _own_files(folder), below=[_TENSORBOARD]):
+        remedy = (
+            f"Its {MANIFEST} does not name {name_foreign(foreign)}, which --overwrite would "
+            "delete. Move that elsewhere, or choose another --run."
+        )
+    else:
         return
-    remedy = (
-        "Choose another --run, or pass --overwrite to replace it."
-        if is_run
-        else ("It is no run, so it is not replaced; choose another --run.")
-    )
     raise UsageError(f"{folder} exists already. {remedy}")
+
+
+def _own_files(folder: Path) -> set[str]:
+    """The files that a run was written with; where nothing tells them, none is known to be its."""
+    try:
+        return {MANIFEST, *parse((folder / MANIFEST).read_text(encoding="utf-8"))["files"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {MANIFEST}
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -175,7 +189,7 @@ def find_run(folder: str | Path) -> Path:
         if runs:
             return max(runs, key=lambda run: (run / MANIFEST).stat().st_mtime)
     raise ArtifactError(
-        f"there is no run at {folder}. Train one with `candid train DATA`, or name one with --run."
+        f"there is no run at {folder}. Train one with `candid train DATA`, or name another."
     )
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from candid.errors import DataError, ImageError
 from candid.images import SUFFIXES, identify, read_file
 from candid.walking import is_folder, is_hidden, nested, visible_folders, walk
+from candid.wording import count, count_have
 
 #: Words by which a folder is one that holds a part, not a class: ``train``, ``Val``, ``test_set``.
 PART_NAMES = frozenset(
@@ -268,6 +269,17 @@ def _split_already(root: Path, parts: tuple[str, ...]) -> DataError:
     )
 
 
+def _explain_flat(root: Path) -> str:
+    """What to do where photos lie beside the sub-folders; they are of no class."""
+    num_photos = sum(path.is_file() and path.suffix.lower() in SUFFIXES for path in root.iterdir())
+    if not num_photos:
+        return ""
+    return (
+        f" {count_have(num_photos, 'photo')} no sub-folder. If {root} is one class, give the "
+        "folder above; else sort them."
+    )
+
+
 def _require_classes(
     root: Path, classes: tuple[str, ...], photos: list[Photo], *, num_needed: int
 ) -> None:
@@ -275,8 +287,9 @@ def _require_classes(
     if len(filled) < num_needed:
         found = ", ".join(sorted(filled)) or "none"
         raise DataError(
-            f"{root} has {len(filled)} classes with photos ({found}); expected {num_needed} or "
-            "more sub-folders with photos in them, one per class."
+            f"{root} has {count(len(filled), 'class', 'classes')} with photos ({found}); expected "
+            f"{num_needed} or more sub-folders with photos in them, one per class."
+            f"{_explain_flat(root)}"
         )
     empty = [name for name in classes if name not in filled]
     if empty and num_needed > 1:

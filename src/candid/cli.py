@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -70,6 +72,13 @@ def main() -> None:
         app()
     except CandidError as error:
         say(f"candid: {show_line(str(error))}")  # names in it may be other people's
+        sys.exit(_KNOWN_ERROR)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        # Nor may the interpreter try again, at its end, to write what is left to be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say("candid: the disk is full; what was printed is not whole.")
         sys.exit(_KNOWN_ERROR)
     except SystemExit as end:
         if end.code == _INTERRUPTED:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,25 @@ def echo_json(value: object) -> None:
     text = dumps(value, indent=2, ensure_ascii=False)
     # What of a file name is not UTF-8 becomes an escape, which JSON reads as what it was.
     typer.echo(text.encode("utf-8", "backslashreplace").decode())
+
+
+def typed(context: typer.Context, is_meant: Callable[[str], bool]) -> list[str]:
+    """Name the options that were typed, as they are typed, of those that are meant.
+
+    Args:
+        context: The command's.
+        is_meant: Of a parameter's name, such as ``leak_tax``.
+    """
+    return [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if is_meant(parameter.name or "") and _is_typed(context, parameter.name or "")
+    ]
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def warn(lines: Iterable[str]) -> None:

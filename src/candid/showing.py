@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from candid.errors import DependencyError
+from candid.errors import DependencyError, UsageError
 from candid.images import PixelContract, decode
 from candid.predicting import read_input, stem_of
 from candid.prediction import Prediction
@@ -88,10 +88,19 @@ def _save(figure: Any, path: str) -> Path:
 
 
 def write_beside(png: bytes, stem: str) -> Path:
-    """Write a picture into the working folder, under the first name that is free."""
+    """Write a picture into the working folder, under the first name that is free.
+
+    Raises:
+        UsageError: It can't be written there.
+    """
     number, file = 1, Path(f"{stem}.png")
     while file.exists():
         number += 1
         file = Path(f"{stem}-{number}.png")
-    file.write_bytes(png)
+    try:
+        file.write_bytes(png)
+    except OSError as error:
+        raise UsageError(
+            f"{file} can't be written: {error.strerror}. Go to a folder that you may write to."
+        ) from error
     return file

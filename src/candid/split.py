@@ -15,6 +15,7 @@ from candid.catalog import NOT_IMAGES, Catalog, Photo
 from candid.dealing import count_by_unit, deal
 from candid.duplicates import Groups, connect
 from candid.errors import UsageError
+from candid.wording import count
 
 PARTS: Final = ("train", "val", "test")
 SHARES: Final = (0.7, 0.2, 0.1)
@@ -264,7 +265,7 @@ def _small_notes(classes: tuple[str, ...], rows: list[Row]) -> list[str]:
         if missing:
             pictures = len({row.group for row in mine})
             notes.append(
-                f"class {name!r} has {pictures} different pictures, too few for a "
+                f"class {name!r} has {count(pictures, 'different picture')}, too few for a "
                 f"{' and a '.join(missing)} part; 10 would suffice to have one in each."
             )
     return notes

@@ -202,3 +202,14 @@ def test_all_figures_are_in_the_json() -> None:
     }
     assert list(values["per_class"]) == ["c0", "c1", "c2"]
     assert sum(values["confusion"]["c1"].values()) == found.confusion[1].sum()
+
+
+@pytest.mark.parametrize("num_images", [1, 2, 5, 30])
+def test_few_images_of_one_class_all_right_promise_nothing(num_images: int) -> None:
+    truth = np.zeros(num_images, np.int64)
+    probabilities = np.tile(np.float32([0.98, 0.02]), (num_images, 1))
+    groups = np.arange(num_images)
+    found = measure(("a", "b"), truth, probabilities, groups, predicted=truth)
+    assert found.balanced_accuracy is not None
+    assert found.accuracy is not None
+    assert found.balanced_accuracy.low == pytest.approx(found.accuracy.low, abs=0.12)

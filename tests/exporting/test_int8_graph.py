@@ -80,9 +80,16 @@ def test_operator_sets_old_and_new_are_observed_alike(opset, pixels):
     assert num_rounded(rounded(model, pixels)) == 1
 
 
-def test_a_bias_that_is_computed_keeps_its_layer_as_it_was(pixels):
+@pytest.mark.parametrize("op", ["Identity", "Constant"])
+def test_a_bias_that_is_computed_keeps_its_layer_as_it_was(op, pixels):
+    computed = {
+        "Identity": helper.make_node("Identity", ["bias"], ["same"]),
+        "Constant": helper.make_node(
+            "Constant", [], ["same"], value=numpy_helper.from_array(KERNEL["bias"])
+        ),
+    }
     nodes = [
-        helper.make_node("Identity", ["bias"], ["same"]),
+        computed[op],
         conv("stem", "kernel", "same", output="middle"),
         conv("middle", "kernel", "bias"),
         *POOL,

@@ -28,7 +28,7 @@ def export(
         Path | None, typer.Option(help="Where it is written. [exports/<run>-<format>]")
     ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Round it to eight bits: smaller and faster.")
+        bool, typer.Option("--int8", help="Round it to eight bits: a third of the size.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier export there.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -19,11 +19,15 @@ from candid.arguments import (
     Seed,
     Threshold,
 )
-from candid.console import warn
+from candid.console import typed, warn
 from candid.options import decision_rule, split_options
+
+#: Of the options, those that only the recipe cnn has a use for.
+_OF_CNN: Final = frozenset({"epochs", "leak_tax"})
 
 
 def train(
+    context: typer.Context,
     data: Data,
     run: Annotated[
         Path | None, typer.Option(help="Where the run is written. [runs/<folder>-<recipe>-<n>]")
@@ -55,6 +59,8 @@ def train(
     from candid.training import TrainOptions
     from candid.training import train as train_run
 
+    if recipe is not RecipeName.cnn:
+        _require_none_of_cnn(context, recipe)
     options = TrainOptions(
         recipe=recipe.value,
         split=split_options(seed, split, group_by),
@@ -73,3 +79,20 @@ def train(
     shown = shorten(made.folder)
     typer.echo(f"\nWritten to {shown}; open {shown}/report.html, or try")
     typer.echo(f"  candid predict PHOTO --run {quote(str(shown))}")
+
+
+def _require_none_of_cnn(context: typer.Context, recipe: RecipeName) -> None:
+    """Refuse what would be read past: who sets the epochs expects them to matter.
+
+    Raises:
+        UsageError: Options that are for the recipe cnn alone were typed.
+    """
+    from candid.errors import UsageError
+
+    given = typed(context, _OF_CNN.__contains__)
+    if given:
+        raise UsageError(
+            f"{', '.join(given)}: for --recipe cnn alone; {recipe.value} has no use for "
+            f"{'it' if len(given) == 1 else 'them'}. Leave {'it' if len(given) == 1 else 'them'} "
+            "out, or add --recipe cnn."
+        )

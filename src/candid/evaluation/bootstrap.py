@@ -91,6 +91,9 @@ def resample(
     mixed = np.concatenate([*mistaken, *right])
     answered = predicted[mixed].copy()
     answered[len(labels) :] = labels
+    # Where nothing was taken for another class, what looks like a mistake is one all the same.
+    wrong = answered[: len(labels)]
+    wrong[wrong == labels] = (labels[wrong == labels] + 1) % num_classes
     return Resamples(
         np.concatenate([np.arange(len(truth)), mixed]),
         np.concatenate([truth, labels, labels]),

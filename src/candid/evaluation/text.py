@@ -103,8 +103,8 @@ def _believe(evaluation: Evaluation) -> Iterator[str]:
     elif accuracy is not None and accuracy.high - accuracy.low >= _WIDE_INTERVAL:
         yield (
             f"{accuracy.n} images say little: the truth is anywhere in the interval. Measure on "
-            "more photos with `candid evaluate RUN DATA`, or see the cross-validated figures that "
-            "the recipe transfer gives."
+            "more photos with `candid evaluate RUN DATA`; of more photos, the recipe transfer "
+            "gives cross-validated figures too."
         )
 
 

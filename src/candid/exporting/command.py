@@ -21,6 +21,7 @@ from candid.exporting.readme import write_readme
 from candid.exporting.samples import Photos, find_photos, read_golden
 from candid.exporting.snippets import Pasted, Snippet
 from candid.exporting.source import Source
+from candid.foreign_files import foreign_files, name_foreign
 from candid.packages import require_packages
 from candid.progress import Progress, Silent
 from candid.run_folder import require_outside, require_writable, shorten
@@ -29,9 +30,6 @@ from candid.whole_folder import write_whole
 
 EXPORTS: Final = Path("exports")
 README: Final = "README.md"
-#: What looking into a folder leaves there.
-_OF_FILE_MANAGERS: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
-_NUM_LISTED: Final = 5
 
 
 @dataclass(frozen=True)
@@ -222,8 +220,8 @@ def _require_free(folder: Path, *, overwrite: bool) -> None:
         remedy = "Choose another --output, or pass --overwrite to replace it."
     elif foreign := _foreign(folder):
         remedy = (
-            f"Its {MANIFEST} does not name {_list(foreign)}, which --overwrite would delete. "
-            "Move that elsewhere, or choose another --output."
+            f"Its {MANIFEST} does not name {name_foreign(foreign)}, which --overwrite would "
+            "delete. Move that elsewhere, or choose another --output."
         )
     else:
         return
@@ -237,18 +235,7 @@ def _foreign(folder: Path) -> list[str]:
     except ArtifactError:  # then nothing is known to be of the export
         hashes = None
     own = {MANIFEST, *(hashes if isinstance(hashes, dict) else ())}
-    names = (
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if (path.is_symlink() or not path.is_dir()) and path.name not in _OF_FILE_MANAGERS
-    )
-    return sorted(name for name in names if name not in own)
-
-
-def _list(names: list[str]) -> str:
-    shown = ", ".join(names[:_NUM_LISTED])
-    more = len(names) - _NUM_LISTED
-    return f"{shown} and {more} more" if more > 0 else shown
+    return foreign_files(folder, own)
 
 
 def _pasted(source: Source, folder: Path) -> Pasted:

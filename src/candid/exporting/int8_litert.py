@@ -68,8 +68,8 @@ def _round(model: Any, pixels: NDArray[np.uint8], advance: Advance) -> bytes:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = calibrate
         debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
-        left = _after_backbone(debugger.calibrated_model)
-        debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=left)
+        # New options would build a model to debug once more, which nobody asks for.
+        debugger.options.denylisted_nodes = _after_backbone(debugger.calibrated_model)
         flatbuffer: bytes = debugger.get_nondebug_quantized_model()
     return flatbuffer
 

@@ -83,7 +83,8 @@ def refusal(data: bytes) -> str:
     foreign = _identify_foreign(data)
     if foreign:
         return f"{foreign} is not supported; {expected}"
-    return f"not an image: it starts with {data[:12]!r}; {expected}"
+    start = "".join(chr(byte) if 31 < byte < 127 else "·" for byte in data[:12])
+    return f'not an image: it starts with "{start}"; {expected}'
 
 
 def _identify_iso_media(data: bytes) -> str | None:

@@ -16,7 +16,7 @@ def test_it_names_images_that_give_no_pixels(gather, folder: Path) -> None:
     assert outcome.summary == "2 files can't be read, and are left out"
     items = [item for finding in outcome.findings for item in finding.items]
     assert [item.path for item in items] == ["cat/broken.jpg", "dog/text.png"]
-    assert items[1].note.startswith("not an image: it starts with b'Not found'")
+    assert items[1].note.startswith('not an image: it starts with "Not found"')
     assert outcome.findings[1].summary.startswith("dog/text.png: not an image")
     assert {item.suggestion for item in items} == {""}
 
