@@ -209,6 +209,20 @@ def test_all_of_it_works_by_keyboard(visit: Open, photos: list[Path]) -> None:
     assert page.locator(".body").is_hidden()
 
 
+@pytest.mark.parametrize(("width", "at"), [(390, "fold"), (1280, "")])
+def test_who_chose_a_sample_by_keyboard_goes_on_where_the_answer_is(
+    visit: Open, width: int, at: str
+) -> None:
+    visited = visit(viewport={"width": width, "height": 844})
+    sample = visited.page.locator("#samples button").nth(1)
+    sample.focus()
+    visited.page.keyboard.press("Enter")
+    visited.wait()
+    assert sample.is_visible() is (at == "")  # on a phone there is no room for both
+    assert visited.page.evaluate("document.activeElement.className") == at
+    assert visited.page.evaluate("document.activeElement !== document.body")
+
+
 @pytest.mark.parametrize("width", [320, 390, 700, 1280])
 def test_no_screen_is_too_narrow(visit: Open, photos: list[Path], width: int) -> None:
     visited = visit(viewport={"width": width, "height": 844}, has_touch=width < 700)

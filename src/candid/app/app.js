@@ -95,9 +95,12 @@ function take(files) {
     enqueue(card, taken[number], model);
   });
   batch[0].open(true);
+  const focused = document.activeElement;
   document.body.classList.add("has-answers");
   byId("answers").hidden = false;
   bringIntoSight(batch[0]);
+  // On a phone the samples go: who had pressed one would begin at the top of the page again.
+  if (focused?.closest("#samples") && !focused.checkVisibility()) batch[0].focus();
 }
 
 // `asked` is the model that was chosen when the photo came; null before there was one.

@@ -51,6 +51,10 @@ export class Card {
     this.#showHeat();
   }
 
+  focus() {
+    this.fold.focus({ preventScroll: true });
+  }
+
   get isOpen() {
     return this.#isOpen;
   }
