@@ -220,8 +220,10 @@ class TestTrain:
 
 # Trains, and says when it is about to write the run; then it waits to be stopped.
 SLOW_TRAINING = """
-import sys, time
+import signal, sys, time
 import candid.training.training
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
 def slow(partial, *rest):
     (partial / "model.onnx").write_bytes(b"half")

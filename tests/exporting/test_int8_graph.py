@@ -16,7 +16,7 @@ def weights(*shape, seed=0):
     return np.random.default_rng(seed).normal(0, 0.3, shape).astype(np.float32)
 
 
-def build(nodes, constants, opset=OPSET):
+def build(nodes, constants, opset=OPSET, domain=""):
     """A graph from ``image`` through a stem to ``stem``, and by ``nodes`` on to ``embedding``."""
     constants = {"first": weights(CHANNELS, 3, 1, 1), **constants}
     stem = [
@@ -34,7 +34,7 @@ def build(nodes, constants, opset=OPSET):
         [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", CHANNELS])],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
-    opsets = [helper.make_opsetid("", opset)]
+    opsets = [helper.make_opsetid(domain, opset)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
@@ -147,6 +147,31 @@ def test_sums_of_vectors_are_seen_as_vectors(pixels):
         helper.make_node("Add", ["two", "sum"], ["embedding"]),
     ]
     assert num_rounded(rounded(build(nodes, KERNEL | dense), pixels)) == 3
+
+
+def test_the_operators_of_onnx_may_be_named_in_full(pixels):
+    model = build([conv("stem", "kernel", "bias"), *POOL], KERNEL, domain="ai.onnx")
+    assert num_rounded(rounded(model, pixels)) == 1
+
+
+def test_what_only_a_branch_takes_is_kept(pixels):
+    branches = {
+        name: helper.make_graph(
+            [helper.make_node("Add", ["out", constant], [f"{name}.out"])],
+            name,
+            [],
+            [helper.make_tensor_value_info(f"{name}.out", TensorProto.FLOAT, None)],
+        )
+        for name, constant in {"then_branch": "shift", "else_branch": "other"}.items()
+    }
+    nodes = [
+        conv("stem", "kernel", "bias"),
+        helper.make_node("If", ["yes"], ["chosen"], **branches),
+        helper.make_node("GlobalAveragePool", ["chosen"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["embedding"]),
+    ]
+    constants = {"yes": np.array(True), "shift": np.float32(1), "other": np.float32(2)}
+    assert num_rounded(rounded(build(nodes, KERNEL | constants), pixels)) == 1
 
 
 def test_the_graph_stays_valid_and_what_was_given_is_not_changed(pixels):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.exporting.int8_network import MOVERS, Code, Network, has_bias
+from candid.exporting.int8_network import MOVERS, Code, Network, has_bias, names_in
 from candid.exporting.int8_observing import Observed, observe
 from candid.exporting.int8_weights import round_weights
 from candid.progress import Advance
@@ -180,7 +180,7 @@ class _Rewriting:
         model = onnx.ModelProto()
         model.CopyFrom(self._network.model)
         graph = model.graph
-        used = {name for node in self._nodes for name in node.input}
+        used = set(names_in(self._nodes))
         kept = [value for value in graph.initializer if value.name in used]
         del graph.node[:], graph.initializer[:], graph.value_info[:]
         graph.node.extend(self._nodes)

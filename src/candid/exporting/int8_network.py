@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -49,7 +50,7 @@ class Network:
         self._producer = {output: node for node in self.nodes for output in node.output}
         self._consumers: dict[str, list[onnx.NodeProto]] = {}
         for node in self.nodes:
-            for name in node.input:
+            for name in names_in([node]):
                 self._consumers.setdefault(name, []).append(node)
         self._outputs = Counter(output.name for output in model.graph.output)
         self._before = self._ancestors("embedding")
@@ -106,7 +107,7 @@ class Network:
         """All tensors that a layer's output goes into."""
         found: set[str] = set()
         for node in self.nodes:
-            if node.op_type in _LAYERS or not found.isdisjoint(node.input):
+            if node.op_type in _LAYERS or not found.isdisjoint(names_in([node])):
                 found.update(node.output)
         return found
 
@@ -119,7 +120,7 @@ class Network:
             if tensor not in found:
                 found.add(tensor)
                 node = self._producer.get(tensor)
-                waiting += [] if node is None else list(node.input)
+                waiting += [] if node is None else names_in([node])
         return found
 
     def _require_roundable(self) -> None:
@@ -128,12 +129,27 @@ class Network:
                 "the model has no second convolution with weights of its own before its embedding: "
                 "there is nothing for --int8 to round. Export it without --int8."
             )
-        opset = next(entry.version for entry in self.model.opset_import if entry.domain == "")
+        opset = opset_of(self.model)
         if opset < _LEAST_OPSET:
             raise UsageError(
                 f"the backbone is of ONNX operator set {opset}; --int8 takes {_LEAST_OPSET} or "
                 "newer. Convert it, or export without --int8."
             )
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """The version of ONNX's own operators, whose domain may be written out."""
+    return next(int(e.version) for e in model.opset_import if e.domain in ("", "ai.onnx"))
+
+
+def names_in(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
+    """The tensors that nodes take, those within their branches and loops too."""
+    for node in nodes:
+        yield from node.input
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                yield from names_in(graph.node)
+                yield from (output.name for output in graph.output)
 
 
 def has_bias(node: onnx.NodeProto) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.exporting.int8_network import opset_of
 from candid.progress import Advance
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _watch(model: onnx.ModelProto, ranks: dict[str, int]) -> tuple[onnx.ModelPro
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     graph = watched.graph
-    newer = _opset(model) >= _AXES_ARE_AN_INPUT
+    newer = opset_of(model) >= _AXES_ARE_AN_INPUT
     for rank in set(ranks.values()) if newer else ():
         graph.initializer.append(numpy_helper.from_array(np.array(_AXES[rank]), _axes(rank)))
     outputs = []
@@ -99,10 +100,6 @@ def _watch(model: onnx.ModelProto, ranks: dict[str, int]) -> tuple[onnx.ModelPro
             graph.output.append(helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None))
             outputs.append(output)
     return watched, outputs
-
-
-def _opset(model: onnx.ModelProto) -> int:
-    return next(int(entry.version) for entry in model.opset_import if entry.domain == "")
 
 
 def _axes(rank: int) -> str:
