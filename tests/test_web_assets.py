@@ -1,7 +1,6 @@
 """What `make web` brings is what was pinned, or nothing."""
 
 import hashlib
-import importlib.util
 import io
 import json
 import os
@@ -9,17 +8,15 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from scripts import load_script
 
-SCRIPT = Path(__file__).parents[1] / "vendoring" / "web_assets.py"
+PINS = Path(__file__).parents[1] / "vendoring" / "pins.json"
 CONTENTS = {"ort.mjs": b"export default 1;", "ort.wasm": b"\0asm"}
 
 
 @pytest.fixture
 def assets():
-    spec = importlib.util.spec_from_file_location("web_assets", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("vendoring/web_assets.py")
 
 
 @pytest.fixture
@@ -78,6 +75,6 @@ def test_what_was_changed_since_is_noticed(assets, npm, tmp_path):
 def test_the_pins_name_what_an_export_takes_along():
     from candid.exporting.web import _ASSETS
 
-    pins = json.loads((SCRIPT.parent / "pins.json").read_text("utf-8"))
+    pins = json.loads(PINS.read_text("utf-8"))
     assert set(_ASSETS) == {*pins["files"], "LICENSE-onnxruntime-web"}
     assert all(len(digest) == 64 for digest in pins["files"].values())

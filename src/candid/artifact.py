@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from candid.checkpoint import discard, take_spent
-from candid.errors import ArtifactError, UsageError
-from candid.foreign_files import foreign_files, name_foreign
+from candid.errors import ArtifactError
 from candid.owned_folder import owned_folder, sweep
+from candid.replacing import require_replaceable
 from candid.showable import show_text
-from candid.untrusted_json import parse
+from candid.untrusted_json import read_object
 from candid.whole_folder import write_whole
 
 FORMAT_VERSION: Final = 2
@@ -46,7 +46,6 @@ _REQUIRED: Final = (MODEL, GOLDEN, SPLIT)
 #: The largest side of the model's input, in pixels.
 MAX_SIZE_PX: Final = 2048
 _POINTING: Final = ".latest.partial-"
-_MAX_MANIFEST_BYTES: Final = 16 * 2**20
 _MAX_MODEL_BYTES: Final = 2**31  # a protocol buffer can't be larger
 _MAX_GOLDEN_BYTES: Final = 2**28
 
@@ -88,33 +87,19 @@ def write_run(
 
 
 def require_free(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a folder in which something would be lost that was not asked to go.
+    """Refuse a folder that holds something, but for a run that may be replaced.
 
     Raises:
-        UsageError: It is no run, is not to be replaced, or has other people's files in it.
+        UsageError: It does; see `candid.replacing.require_replaceable`.
     """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    if not (folder / MANIFEST).is_file():
-        remedy = "It is no run, so it is not replaced; choose another --run."
-    elif not overwrite:
-        remedy = "Choose another --run, or pass --overwrite to replace it."
-    elif foreign := foreign_files(folder, _own_files(folder), below=[_TENSORBOARD]):
-        remedy = (
-            f"Its {MANIFEST} does not name {name_foreign(foreign)}, which --overwrite would "
-            "delete. Move that elsewhere, or choose another --run."
-        )
-    else:
-        return
-    raise UsageError(f"{folder} exists already. {remedy}")
-
-
-def _own_files(folder: Path) -> set[str]:
-    """The files that a run was written with; where nothing tells them, none is known to be its."""
-    try:
-        return {MANIFEST, *parse((folder / MANIFEST).read_text(encoding="utf-8"))["files"]}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {MANIFEST}
+    require_replaceable(
+        folder,
+        kind="run",
+        manifest=MANIFEST,
+        option="--run",
+        overwrite=overwrite,
+        below=[_TENSORBOARD],
+    )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -136,13 +121,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             "wrote, such as runs/latest, with the files themselves and no links to them."
         )
     try:
-        if manifest.stat().st_size > _MAX_MANIFEST_BYTES:
-            raise ValueError("it is too large")
-        values = parse(manifest.read_text(encoding="utf-8"))
+        values = read_object(manifest)
         version, files = values["format_version"], values["files"]
         if not isinstance(files, dict):
             raise ValueError("its files are no object")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise ArtifactError(
             f"{manifest} can't be read ({error}); train again or restore it."
         ) from error

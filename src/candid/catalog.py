@@ -177,7 +177,7 @@ def scan(
                 (photos if isinstance(row, Photo) else skipped).append(row)  # type: ignore[arg-type]
                 advance(1)
     classes = tuple(sorted({entry.name for entry in class_folders}))
-    _require_classes(root, classes, photos, num_needed=2 if to_train else 1)
+    _require_classes(root, classes, photos, skipped, num_needed=2 if to_train else 1)
     photos.sort(key=lambda photo: photo.path)
     return Catalog(root, classes, tuple(photos), tuple(skipped), parts)
 
@@ -269,9 +269,10 @@ def _split_already(root: Path, parts: tuple[str, ...]) -> DataError:
     )
 
 
-def _explain_flat(root: Path) -> str:
+def _explain_flat(root: Path, skipped: list[Skipped]) -> str:
     """What to do where photos lie beside the sub-folders; they are of no class."""
-    num_photos = sum(path.is_file() and path.suffix.lower() in SUFFIXES for path in root.iterdir())
+    beside = [row.path for row in skipped if row.reason == OUTSIDE]
+    num_photos = sum(Path(path).suffix.lower() in SUFFIXES for path in beside)
     if not num_photos:
         return ""
     return (
@@ -281,7 +282,12 @@ def _explain_flat(root: Path) -> str:
 
 
 def _require_classes(
-    root: Path, classes: tuple[str, ...], photos: list[Photo], *, num_needed: int
+    root: Path,
+    classes: tuple[str, ...],
+    photos: list[Photo],
+    skipped: list[Skipped],
+    *,
+    num_needed: int,
 ) -> None:
     filled = {photo.label for photo in photos}
     if len(filled) < num_needed:
@@ -289,7 +295,7 @@ def _require_classes(
         raise DataError(
             f"{root} has {count(len(filled), 'class', 'classes')} with photos ({found}); expected "
             f"{num_needed} or more sub-folders with photos in them, one per class."
-            f"{_explain_flat(root)}"
+            f"{_explain_flat(root, skipped)}"
         )
     empty = [name for name in classes if name not in filled]
     if empty and num_needed > 1:

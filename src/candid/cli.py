@@ -78,7 +78,7 @@ def main() -> None:
             raise
         # Nor may the interpreter try again, at its end, to write what is left to be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        say("candid: the disk is full; what was printed is not whole.")
+        say(f"candid: the disk is full; {error.filename or 'what was printed'} is not whole.")
         sys.exit(_KNOWN_ERROR)
     except SystemExit as end:
         if end.code == _INTERRUPTED:

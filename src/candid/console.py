@@ -35,18 +35,28 @@ def echo_json(value: object) -> None:
     typer.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
-def typed(context: typer.Context, is_meant: Callable[[str], bool]) -> list[str]:
-    """Name the options that were typed, as they are typed, of those that are meant.
+def refuse_typed(
+    context: typer.Context, is_meant: Callable[[str], bool], *, why: str, instead: str
+) -> None:
+    """Refuse options that would be read past: who types one expects it to matter.
 
     Args:
         context: The command's.
-        is_meant: Of a parameter's name, such as ``leak_tax``.
+        is_meant: Whether a parameter of this name, such as ``leak_tax``, is read past.
+        why: Goes on after the options' names.
+        instead: What to do other than to leave them out.
+
+    Raises:
+        UsageError: Such options were typed.
     """
-    return [
+    given = [
         parameter.opts[0]
         for parameter in context.command.params
         if is_meant(parameter.name or "") and _is_typed(context, parameter.name or "")
     ]
+    if given:
+        them = "it" if len(given) == 1 else "them"
+        raise UsageError(f"{', '.join(given)}: {why}. Leave {them} out, or {instead}.")
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:

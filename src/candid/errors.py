@@ -40,5 +40,9 @@ class ArtifactError(CandidError):
     """A run that is not whole, or was written by another format version."""
 
 
+class ParityError(CandidError):
+    """An export that does not answer as its run does, and so was not kept."""
+
+
 class DependencyError(CandidError):
     """A package that the asked-for step needs is not installed."""

@@ -71,12 +71,8 @@ def make_held(parent: Path, prefix: str) -> tuple[Path, int | None]:
     """
     for _ in range(_TRIES):
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        try:
-            return folder, hold(folder)
-        except (BlockingIOError, FileNotFoundError):
-            continue  # somebody swept it before it was locked
-        except OSError:  # this file system has no locks: nobody sweeps here
-            return folder, None
+        with suppress(BlockingIOError, FileNotFoundError):  # swept before it was locked
+            return folder, hold_if_possible(folder)
     raise FileExistsError(f"no folder {prefix}… could be kept in {parent}")
 
 
@@ -115,6 +111,21 @@ def hold(folder: Path) -> int:
         os.close(held)
         raise
     return held
+
+
+def hold_if_possible(folder: Path) -> int | None:
+    """`hold` a folder; None where folders have no locks, and so nobody sweeps.
+
+    Raises:
+        BlockingIOError: Somebody holds it already.
+        FileNotFoundError: It is gone.
+    """
+    try:
+        return hold(folder)
+    except (BlockingIOError, FileNotFoundError):
+        raise
+    except OSError:
+        return None
 
 
 def release(held: int | None) -> None:

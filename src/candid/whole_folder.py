@@ -7,13 +7,13 @@ import glob
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from candid.errors import UsageError
-from candid.owned_folder import hold, make_held, owned_folder, release, sweep
+from candid.owned_folder import hold_if_possible, make_held, owned_folder, release, sweep
 
 _PARTIAL: Final = ".partial-"
 _OLD: Final = ".old-"
@@ -133,23 +133,12 @@ def _move_in_two_steps(partial: Path, folder: Path) -> None:
 def _bring_back(folder: Path) -> None:
     """Undo the first of two steps, where a process was killed before the second."""
     for old in folder.parent.glob(f"{glob.escape(f'.{folder.name}{_OLD}')}*"):
-        with suppress(OSError), _held_if_possible(old):
-            if not folder.exists() and (old / _ASIDE).is_dir():
-                (old / _ASIDE).replace(folder)
-            if {path.name for path in old.iterdir()} <= {_ASIDE}:
-                shutil.rmtree(old)
-
-
-@contextmanager
-def _held_if_possible(old: Path) -> Iterator[None]:
-    """Hold what is set aside; BlockingIOError while another process is between the two steps."""
-    try:
-        held = hold(old)
-    except BlockingIOError:
-        raise
-    except OSError:  # there are no locks here
-        held = None
-    try:
-        yield
-    finally:
-        release(held)
+        with suppress(OSError):  # another process may be between the two steps
+            held = hold_if_possible(old)
+            try:
+                if not folder.exists() and (old / _ASIDE).is_dir():
+                    (old / _ASIDE).replace(folder)
+                if {path.name for path in old.iterdir()} <= {_ASIDE}:
+                    shutil.rmtree(old)
+            finally:
+                release(held)

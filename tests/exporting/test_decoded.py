@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
+from candid.errors import ParityError
 from candid.exporting.decoded import MOST_DECODED, Decoded, compare_decoded, spread
-from candid.exporting.parity import ParityError
 from candid.prediction import Prediction
 
 

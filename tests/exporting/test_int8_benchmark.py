@@ -1,12 +1,10 @@
 """The benchmark of exports in eight bits: all photos are asked about, and all figures are told."""
 
-import importlib.util
 import json
 import re
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +13,8 @@ from candid.exporting import FORMATS
 from candid.exporting.format import Opened
 from candid.exporting.onnx import load_onnx
 from candid.split_file import read_csv
+from tests.scripts import load_script
 
-FILE = Path(__file__).parents[2] / "benchmarks" / "int8.py"
 FIGURE = r"[01]\.\d+ +\(-?[01]\.\d+ to [01]\.\d+, n = \d+\)"
 
 
@@ -24,9 +22,7 @@ FIGURE = r"[01]\.\d+ +\(-?[01]\.\d+ to [01]\.\d+, n = \d+\)"
 def benchmark(monkeypatch):
     """Runs it with these arguments, calibrated with as few photos as may be."""
     monkeypatch.setattr("candid.exporting.int8_calibration.MOST_PHOTOS", 8)
-    spec = importlib.util.spec_from_file_location("int8_benchmark", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script("benchmarks/int8.py")
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["int8.py", *map(str, arguments)])

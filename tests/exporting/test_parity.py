@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from candid.decision_rule import DecisionRule
+from candid.errors import ParityError
 from candid.exporting.format import Tolerance
 from candid.exporting.onnx import ONNX
-from candid.exporting.parity import ParityError, compare, require_parity
+from candid.exporting.parity import compare, require_parity
 from candid.exporting.samples import Batch
 from candid.model import Outputs
 

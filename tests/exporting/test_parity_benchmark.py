@@ -1,6 +1,5 @@
 """The benchmark of exports, where there is nothing to compare or what it compares is no number."""
 
-import importlib.util
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,18 +15,15 @@ from candid.exporting.onnx import ONNX
 from candid.exporting.samples import Batch, Photos
 from candid.exporting.web import WEB
 from candid.model import Outputs
+from tests.scripts import load_script
 
-FILE = Path(__file__).parents[2] / "benchmarks" / "parity.py"
 CLASSIFIER = SimpleNamespace(rule=DecisionRule(), classes=("happy", "sad"))
 SOURCE = SimpleNamespace(name="faces", classifier=CLASSIFIER, data_folder=Path("data"))
 
 
 @pytest.fixture
 def benchmark():
-    spec = importlib.util.spec_from_file_location("parity_benchmark", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/parity.py")
 
 
 def batch(second):

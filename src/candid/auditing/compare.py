@@ -14,7 +14,7 @@ from typing import Any
 from candid.auditing.result import FORMAT_VERSION
 from candid.errors import ArtifactError, UsageError
 from candid.showable import show_text
-from candid.untrusted_json import parse
+from candid.untrusted_json import read_object
 from candid.whole_folder import is_unfinished
 
 AUDIT_JSON = "audit.json"
@@ -72,17 +72,15 @@ def read_audit(folder: Path) -> dict[str, Any]:
     """
     file = folder / AUDIT_JSON
     try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise ValueError("it is too large")
-        values = parse(file.read_bytes())
+        values = read_object(file, most_bytes=_MAX_BYTES)
         if values["format_version"] != FORMAT_VERSION:
             raise ValueError(f"it has format version {values['format_version']!r}")
         str(values["data"]), _findings_by_check(values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(
             f"{file} can't be read as an audit ({error}); expected what `candid audit` writes."
         ) from error
-    return dict(values)
+    return values
 
 
 def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Change, ...]:

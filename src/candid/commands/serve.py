@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from candid.console import say, typed
+from candid.console import refuse_typed, say
 
 #: Of the options, those that a folder is served by too.
 _OF_STATIC: Final = frozenset({"runs", "host", "port", "static", "no_open"})
@@ -103,13 +103,12 @@ def _require_static_alone(context: typer.Context, runs: list[Path] | None) -> No
 
     if runs:
         raise UsageError("--static serves one exported folder; leave out the runs.")
-    given = typed(context, lambda name: name not in _OF_STATIC)
-    if given:
-        raise UsageError(
-            f"{', '.join(given)}: not for --static, which serves the files of a folder to whoever "
-            f"asks. Leave {'it' if len(given) == 1 else 'them'} out, or serve the run itself: "
-            "candid serve RUN."
-        )
+    refuse_typed(
+        context,
+        lambda name: name not in _OF_STATIC,
+        why="not for --static, which serves the files of a folder to whoever asks",
+        instead="serve the run itself: candid serve RUN",
+    )
 
 
 def _serve_static(folder: Path, host: str, port: int, *, opens: bool) -> None:

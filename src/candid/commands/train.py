@@ -19,7 +19,7 @@ from candid.arguments import (
     Seed,
     Threshold,
 )
-from candid.console import typed, warn
+from candid.console import refuse_typed, warn
 from candid.options import decision_rule, split_options
 
 #: Of the options, those that only the recipe cnn has a use for.
@@ -60,7 +60,12 @@ def train(
     from candid.training import train as train_run
 
     if recipe is not RecipeName.cnn:
-        _require_none_of_cnn(context, recipe)
+        refuse_typed(
+            context,
+            _OF_CNN.__contains__,
+            why=f"for the recipe cnn alone; {recipe.value} has no use for it",
+            instead="add --recipe cnn",
+        )
     options = TrainOptions(
         recipe=recipe.value,
         split=split_options(seed, split, group_by),
@@ -79,20 +84,3 @@ def train(
     shown = shorten(made.folder)
     typer.echo(f"\nWritten to {shown}; open {shown}/report.html, or try")
     typer.echo(f"  candid predict PHOTO --run {quote(str(shown))}")
-
-
-def _require_none_of_cnn(context: typer.Context, recipe: RecipeName) -> None:
-    """Refuse what would be read past: who sets the epochs expects them to matter.
-
-    Raises:
-        UsageError: Options that are for the recipe cnn alone were typed.
-    """
-    from candid.errors import UsageError
-
-    given = typed(context, _OF_CNN.__contains__)
-    if given:
-        raise UsageError(
-            f"{', '.join(given)}: for --recipe cnn alone; {recipe.value} has no use for "
-            f"{'it' if len(given) == 1 else 'them'}. Leave {'it' if len(given) == 1 else 'them'} "
-            "out, or add --recipe cnn."
-        )

@@ -15,7 +15,7 @@ from candid.evaluation.evaluation import headline
 from candid.evaluation.opened import open_run
 from candid.evaluation.run import measure_own
 from candid.progress import Progress, Silent
-from candid.untrusted_json import parse
+from candid.untrusted_json import read_object
 from candid.wording import count
 
 #: By how much a figure may differ: other machines add up in another order.
@@ -110,12 +110,9 @@ def verify_run(run: str | Path, *, progress: Progress | None = None) -> Verified
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        values = parse(file.read_text("utf-8"))
-        if not isinstance(values, dict):
-            raise ValueError("it is no object")
-    except (OSError, ValueError, RecursionError) as error:
+        return read_object(file)
+    except (OSError, ValueError) as error:
         raise ArtifactError(f"{file} can't be read ({error}); train again.") from error
-    return values
 
 
 def differences(written: object, now: object, name: str = "") -> Iterator[Difference]:

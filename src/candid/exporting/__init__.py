@@ -9,10 +9,11 @@
 TensorFlow is imported by the functions that need it, not by these modules.
 """
 
+from candid.errors import ParityError
 from candid.exporting.command import Exported, ExportRequest, export_run
 from candid.exporting.format import Format
 from candid.exporting.formats import FORMATS
-from candid.exporting.parity import Parity, ParityError
+from candid.exporting.parity import Parity
 
 __all__ = [
     "FORMATS",

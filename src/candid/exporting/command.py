@@ -15,15 +15,15 @@ from candid.exporting.format import Format
 from candid.exporting.formats import FORMATS, find_format
 from candid.exporting.int8 import require_quantisable, write_int8
 from candid.exporting.int8_gate import Int8
-from candid.exporting.metadata import MANIFEST, describe, read_manifest, write_manifest
+from candid.exporting.metadata import MANIFEST, describe, write_manifest
 from candid.exporting.parity import Parity, compare, require_parity
 from candid.exporting.readme import write_readme
 from candid.exporting.samples import Photos, find_photos, read_golden
 from candid.exporting.snippets import Pasted, Snippet
 from candid.exporting.source import Source
-from candid.foreign_files import foreign_files, name_foreign
 from candid.packages import require_packages
 from candid.progress import Progress, Silent
+from candid.replacing import require_replaceable
 from candid.run_folder import require_outside, require_writable, shorten
 from candid.split_file import read_csv
 from candid.whole_folder import write_whole
@@ -206,36 +206,13 @@ def _finish(folder: Path, form: Format, source: Source, parity: Parity | Int8) -
 
 
 def _require_free(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a folder in which something would be lost that was not asked to go.
-
-    Raises:
-        UsageError: It is no export, is not to be replaced, or has other people's files in it.
-    """
-    folder = folder.expanduser()
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    if not (folder / MANIFEST).is_file():
-        remedy = "It is no export, so it is not replaced; choose another --output."
-    elif not overwrite:
-        remedy = "Choose another --output, or pass --overwrite to replace it."
-    elif foreign := _foreign(folder):
-        remedy = (
-            f"Its {MANIFEST} does not name {name_foreign(foreign)}, which --overwrite would "
-            "delete. Move that elsewhere, or choose another --output."
-        )
-    else:
-        return
-    raise UsageError(f"{folder} exists already. {remedy}")
-
-
-def _foreign(folder: Path) -> list[str]:
-    """The files in an export's folder that it was not written with, by their path in it."""
-    try:
-        hashes = read_manifest(folder).get("files")
-    except ArtifactError:  # then nothing is known to be of the export
-        hashes = None
-    own = {MANIFEST, *(hashes if isinstance(hashes, dict) else ())}
-    return foreign_files(folder, own)
+    require_replaceable(
+        folder.expanduser(),
+        kind="export",
+        manifest=MANIFEST,
+        option="--output",
+        overwrite=overwrite,
+    )
 
 
 def _pasted(source: Source, folder: Path) -> Pasted:

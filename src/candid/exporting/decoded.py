@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from candid.classifier import Classifier
-from candid.errors import ImageError
-from candid.exporting.parity import ParityError
+from candid.errors import ImageError, ParityError
 from candid.images import identify, read_file
 from candid.progress import Advance
 from candid.showable import show_text

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from candid.abstention import Abstention
 from candid.classifier import Classifier
+from candid.errors import ParityError
 from candid.evaluation.figures import Figure, proportion, wilson
 from candid.evaluation.pairing import paired_difference
 from candid.exporting.format import Format, Runner
 from candid.exporting.int8_calibration import Asked
 from candid.exporting.int8_speed import Speed
-from candid.exporting.parity import ParityError
 from candid.progress import Advance
 from candid.wording import count
 

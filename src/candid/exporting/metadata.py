@@ -20,12 +20,11 @@ from candid.decision_rule import DecisionRule
 from candid.errors import ArtifactError, UsageError
 from candid.exporting.source import Source
 from candid.images import PixelContract
-from candid.untrusted_json import parse
+from candid.untrusted_json import read_object
 
 EXPORT_VERSION: Final = 1
 MANIFEST: Final = "candid-export.json"
 _PREFIX: Final = "candid."
-_MAX_BYTES: Final = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -162,14 +161,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     file = folder / MANIFEST
     try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise ValueError("it is too large")
-        values = parse(file.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise ValueError("it is no object")
-    except (OSError, ValueError, RecursionError) as error:
+        return read_object(file)
+    except (OSError, ValueError) as error:
         raise ArtifactError(f"{file} can't be read ({error}); export again.") from error
-    return values
 
 
 def _dump(value: Any, indent: int | None = None) -> str:

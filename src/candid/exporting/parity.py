@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.classifier import Classifier
-from candid.errors import CandidError
+from candid.errors import ParityError
+from candid.exporting.decoded import Decoded
 from candid.exporting.format import Answers, Format, Runner, Tolerance, name_runtime
 from candid.exporting.samples import Batch
 from candid.model import Outputs
 from candid.progress import Advance
 from candid.wording import count
-
-if TYPE_CHECKING:
-    from candid.exporting.decoded import Decoded  # which raises this module's error
-
-
-class ParityError(CandidError):
-    """An export that does not answer as its run does, and so was not kept."""
 
 
 @dataclass(frozen=True)

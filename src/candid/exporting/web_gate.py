@@ -23,8 +23,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.errors import ParityError
 from candid.exporting.format import Answers
-from candid.exporting.parity import ParityError
 from candid.exporting.web_browser import BrowserError, browsing
 from candid.exporting.web_files import HEADERS, type_of
 
