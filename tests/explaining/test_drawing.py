@@ -9,8 +9,10 @@ import cv2
 import pytest
 
 from candid import load
+from candid.artifact import SPLIT
 from candid.demo import SampleSet
 from candid.explaining.drawing import draw_explanations
+from candid.split_file import read_csv
 from candid.training import Run
 
 
@@ -30,7 +32,7 @@ def test_a_photo_has_a_picture_and_its_most_similar_training_photos(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = photo.read_bytes()
-    first, second = explained(trained.folder, [str(photo)])
+    first, second = explained(trained.folder, [str(photo)])[:2]
     assert "written to me-explained.png" in first
     assert "what spoke for it is" in first
     assert second.count(".") >= 3
@@ -39,6 +41,21 @@ def test_a_photo_has_a_picture_and_its_most_similar_training_photos(
     assert drawn is not None
     assert drawn.shape[1] == 1170
     assert photo.read_bytes() == before
+
+
+def test_a_photo_that_was_learnt_from_is_told_to_prove_little(
+    trained: Run, faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = read_csv(trained.folder / SPLIT).rows
+    told = {
+        part: explained(
+            trained.folder, [str(faces.folder / row.path) for row in rows if row.part == part][:4]
+        )
+        for part in ("train", "test")
+    }
+    said = {part: sum("It learnt from this photo" in line for line in told[part]) for part in told}
+    assert said == {"train": 4, "test": 0}
 
 
 def test_nothing_that_is_there_is_written_over(

@@ -26,7 +26,7 @@ export class Card {
     this.fold.append(this.title, icon("fold"));
     this.frame = make("div", { class: "frame", role: "img", "aria-label": name });
     this.toggle = make("button", { class: "toggle", type: "button", "aria-pressed": "false", hidden: true, click: onHeat });
-    this.toggle.append(icon("heat"), "Show what spoke for it ", make("kbd", {}, "H"));
+    this.toggle.append(icon("heat"), "What spoke for it ", make("kbd", {}, "H"));
     this.legend = make("p", { class: "legend", hidden: true });
     this.under = make("div", { class: "under" }, this.legend, this.toggle);
     this.badge = make("p", { class: "badge", hidden: true });

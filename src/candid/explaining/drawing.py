@@ -19,6 +19,7 @@ from candid.showable import show_text
 from candid.showing import write_beside
 
 _SHOWN_PX = 640
+_KNOWN = "It learnt from this photo, or from one nearly the same, so this answer proves little."
 
 
 def draw_explanations(
@@ -36,8 +37,8 @@ def draw_explanations(
         piped: What ``-`` stands for among the paths.
 
     Yields:
-        Two lines a photo: the picture's file with what spoke for the answer, and the most similar
-        training photos.
+        Lines of each photo: the picture's file with what spoke for the answer; the most similar
+        training photos; and whether it is one of these.
 
     Raises:
         DependencyError: Matplotlib is not installed.
@@ -54,6 +55,8 @@ def draw_explanations(
         yield f"{show_text(path)}: {spoke}; written to {written}"
         if explained.similar:
             yield f"  most similar: {', '.join(map(_name, explained.similar))}"
+        if explained.is_known:
+            yield f"  {_KNOWN}"
 
 
 def _draw(

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _DECIMALS: Final = 4
+#: As similar as this are only photos of the same picture; the page has it too, in words.js.
+_COPY: Final = 0.99
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Explanation:
     heat: NDArray[np.float32]
     where: str
     similar: tuple[Similar, ...]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the photo, or one nearly the same, was learnt from."""
+        return any(photo.similarity >= _COPY for photo in self.similar)
 
     def to_json(self) -> dict[str, object]:
         """As JSON values; the heat as a list of rows, rounded to four decimals."""
