@@ -50,6 +50,14 @@ def test_what_a_killed_process_left_is_swept_and_not_before(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_next_one_of_that_name_sweeps(tmp_path: Path) -> None:
+    (tmp_path / ".x-left").mkdir()
+    (tmp_path / ".y-left").mkdir()
+    with owned_folder(tmp_path, ".x-") as first, owned_folder(tmp_path, ".x-") as second:
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names == {first.name, second.name, ".y-left"}
+
+
 def test_only_folders_of_that_name_are_swept(tmp_path: Path) -> None:
     (tmp_path / ".x-1").mkdir()
     (tmp_path / ".x-file").touch()

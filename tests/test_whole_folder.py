@@ -127,7 +127,7 @@ def test_what_was_set_aside_comes_back_where_nothing_can_be_locked(
     def refuse(_: Path) -> int:
         raise OSError
 
-    monkeypatch.setattr(whole_folder, "hold", refuse)
+    monkeypatch.setattr("candid.owned_folder.hold", refuse)
     (tmp_path / ".run.old-1" / "run").mkdir(parents=True)
     (tmp_path / ".run.old-1" / "run" / "old.txt").write_text("old")
     whole_folder._bring_back(tmp_path / "run")

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from candid.checkpoint import discard, take_spent
 from candid.errors import ArtifactError
-from candid.owned_folder import owned_folder, sweep
+from candid.owned_folder import owned_folder
 from candid.replacing import require_replaceable
 from candid.showable import show_text
 from candid.untrusted_json import read_object
@@ -151,7 +151,6 @@ def point_latest(folder: Path) -> None:
     link = folder.parent / "latest"
     if link.exists() and not link.is_symlink():
         return
-    sweep(folder.parent, _POINTING)
     # A file system without links: the newest run is found by its time.
     with suppress(OSError), owned_folder(folder.parent, _POINTING) as aside:
         (aside / link.name).symlink_to(folder.name, target_is_directory=True)

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from candid.catalog import Advance, Catalog, Photo, Skipped
 from candid.errors import DataError, ImageError, SplitError
 from candid.images import SUFFIXES, PixelContract, decode, identify, read_file
-from candid.owned_folder import owned_folder, sweep
+from candid.owned_folder import owned_folder
 from candid.split import PARTS, Split
 
 # The suffixes by which other tools know a format; the first is given where a file has none of them.
@@ -218,7 +218,6 @@ def _fresh_folder(to: Path, catalog: Catalog) -> Iterator[Path]:
     _require_free(to, catalog)
     to = to.absolute()
     prefix = f".{to.name}.partial-"
-    sweep(to.parent, prefix)
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         with owned_folder(to.parent, prefix) as partial:

@@ -21,26 +21,16 @@ _TRIES: Final = 100
 
 @contextmanager
 def scratch_folder(prefix: str) -> Iterator[Path]:
-    """Make an `owned_folder` among the system's temporary files, where killed processes' go first.
-
-    Args:
-        prefix: How its name begins, and those of what is swept.
-
-    Yields:
-        The folder.
-
-    Raises:
-        OSError: It can't be made.
-    """
-    place = Path(tempfile.gettempdir())
-    sweep(place, prefix)
-    with owned_folder(place, prefix) as folder:
+    """Make an `owned_folder` among the system's temporary files."""
+    with owned_folder(Path(tempfile.gettempdir()), prefix) as folder:
         yield folder
 
 
 @contextmanager
 def owned_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """Make a folder that is removed at the end, or by `sweep` if this process is killed before.
+    """Make a folder that is removed at the end; if this process is killed before, by the next one.
+
+    What killed processes left under such names is removed first, see `sweep`.
 
     Args:
         parent: Where it is made.
@@ -52,6 +42,7 @@ def owned_folder(parent: Path, prefix: str) -> Iterator[Path]:
     Raises:
         OSError: It can't be made.
     """
+    sweep(parent, prefix)
     folder, held = make_held(parent, prefix)
     try:
         yield folder

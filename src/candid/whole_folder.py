@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from candid.errors import UsageError
-from candid.owned_folder import hold_if_possible, make_held, owned_folder, release, sweep
+from candid.owned_folder import hold_if_possible, make_held, owned_folder, release
 
 _PARTIAL: Final = ".partial-"
 _OLD: Final = ".old-"
@@ -51,7 +51,6 @@ def write_whole(
     _bring_back(folder)
     require_free(folder)
     prefix = f".{folder.name}{_PARTIAL}"
-    sweep(folder.parent, prefix)
     begun = False
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

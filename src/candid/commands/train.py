@@ -63,7 +63,7 @@ def train(
         refuse_typed(
             context,
             _OF_CNN.__contains__,
-            why=f"for the recipe cnn alone; {recipe.value} has no use for it",
+            why=f"for --recipe cnn alone; {recipe.value} has no use for it",
             instead="add --recipe cnn",
         )
     options = TrainOptions(

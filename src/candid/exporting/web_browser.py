@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from candid.errors import CandidError
-from candid.owned_folder import owned_folder, sweep
+from candid.owned_folder import owned_folder
 
 _PREFIX: Final = "candid-browser-"
 _NAMES: Final = (
@@ -107,9 +107,7 @@ def browsing(browser: str, address: str) -> Iterator[subprocess.Popen[bytes]]:
         BrowserError: It can't be started.
         OSError: There is no room for its profile.
     """
-    place = _place_of(browser)
-    sweep(place, _PREFIX)
-    with owned_folder(place, _PREFIX) as home:
+    with owned_folder(_place_of(browser), _PREFIX) as home:
         process = _start([browser, *_flags(home), _write_start(home, address).as_uri()])
         try:
             yield process
