@@ -19,7 +19,8 @@ from candid.decision_rule import DecisionRule
 from candid.errors import ArtifactError, ImageError, UsageError
 from candid.images import PixelContract, decode, read_file
 from candid.images.fit import fit_square
-from candid.model import Model, Outputs, first_line
+from candid.model import Model, first_line
+from candid.outputs import Outputs
 from candid.prediction import Prediction
 
 if TYPE_CHECKING:

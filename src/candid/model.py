@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,29 +13,11 @@ from candid.artifact import MODEL
 from candid.errors import ArtifactError
 from candid.graph_file import require_self_contained
 from candid.images import PixelContract
+from candid.outputs import Outputs
 
 _AT_ONCE: Final = 2  # pictures in one call of the runtime: more are no faster and take memory
 _ROUNDING: Final = 1e-3
 _ALWAYS = ("probabilities", "embedding")
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What the model answers to n images.
-
-    Attributes:
-        probabilities: float32 ``(n, k)``, calibrated.
-        embedding: float32 ``(n, d)``.
-        novelty: float32 ``(n,)``, how unlike the training photos each is; None where the graph does
-            not say.
-        heatmap: float32 ``(n, k, h, w)``, what each place adds to each score; None where the graph
-            has none, or where it was not asked for.
-    """
-
-    probabilities: NDArray[np.float32]
-    embedding: NDArray[np.float32]
-    novelty: NDArray[np.float32] | None = None
-    heatmap: NDArray[np.float32] | None = None
 
 
 class Model:

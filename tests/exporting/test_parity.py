@@ -10,7 +10,7 @@ from candid.exporting.format import Tolerance
 from candid.exporting.onnx import ONNX
 from candid.exporting.parity import compare, require_parity
 from candid.exporting.samples import Batch
-from candid.model import Outputs
+from candid.outputs import Outputs
 
 CLASSIFIER = SimpleNamespace(rule=DecisionRule(), classes=("happy", "sad"))
 

@@ -14,7 +14,7 @@ from candid.exporting.format import Opened
 from candid.exporting.onnx import ONNX
 from candid.exporting.samples import Batch, Photos
 from candid.exporting.web import WEB
-from candid.model import Outputs
+from candid.outputs import Outputs
 from tests.scripts import load_script
 
 CLASSIFIER = SimpleNamespace(rule=DecisionRule(), classes=("happy", "sad"))

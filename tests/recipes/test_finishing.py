@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from candid.images import PixelContract
-from candid.model import Model, Outputs
+from candid.model import Model
+from candid.outputs import Outputs
 from candid.recipes.cnn_graph import build_onnx
 from candid.recipes.finishing import Finished, finish
 

@@ -17,7 +17,7 @@ from candid.explaining.occlusion import occlude
 from candid.explaining.similar import Neighbours
 
 if TYPE_CHECKING:
-    from candid.model import Outputs
+    from candid.outputs import Outputs
 
 #: How many similar training photos are named.
 NUM_SIMILAR: Final = 3

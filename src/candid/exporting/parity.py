@@ -14,7 +14,7 @@ from candid.errors import ParityError
 from candid.exporting.decoded import Decoded
 from candid.exporting.format import Answers, Format, Runner, Tolerance, name_runtime
 from candid.exporting.samples import Batch
-from candid.model import Outputs
+from candid.outputs import Outputs
 from candid.progress import Advance
 from candid.wording import count
 

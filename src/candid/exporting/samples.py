@@ -15,7 +15,7 @@ from candid.artifact import GOLDEN
 from candid.classifier import Classifier
 from candid.errors import ArtifactError, ImageError
 from candid.images import decode, read_file
-from candid.model import Outputs
+from candid.outputs import Outputs
 from candid.split import Row, Split
 from candid.wording import count_are
 

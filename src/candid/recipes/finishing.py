@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from candid.abstention import Abstention, fit_abstention
 from candid.calibration import LEAST_IMAGES, fit_temperature, with_temperature
-from candid.model import Outputs
 from candid.novelty import Novelty, fit_novelty_held_out
+from candid.outputs import Outputs
 
 
 @dataclass(frozen=True)

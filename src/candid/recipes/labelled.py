@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.recipes.logistic import Rows
+Rows = NDArray[np.float32]
 
 NUM_FOLDS: Final = 5
 

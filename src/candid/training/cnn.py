@@ -19,7 +19,8 @@ from candid.evaluation.figures import proportion
 from candid.evaluation.leak_tax import LeakTax
 from candid.evaluation.unpaired import unpaired_tax
 from candid.images import decode, read_file
-from candid.model import Model, Outputs
+from candid.model import Model
+from candid.outputs import Outputs
 from candid.owned_folder import scratch_folder
 from candid.progress import Progress
 from candid.recipes import Trained, cnn
