@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-import candid.artifact
 from candid.artifact import (
     MANIFEST,
     find_run,
@@ -24,6 +23,7 @@ from candid.artifact import (
     write_run,
 )
 from candid.errors import ArtifactError, UsageError
+from candid.hashing import hash_file
 
 FILES = {"model.onnx": b"model", "golden.npz": b"golden", "split.csv": b"split"}
 
@@ -213,7 +213,7 @@ class TestReading:
     @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a/../../outside", "..", "a/b"])
     def test_a_path_out_of_the_run_is_refused(self, run: Path, name: str) -> None:
         (run.parent / "outside").write_bytes(b"secret")
-        files = read_manifest(run)["files"] | {name: candid.artifact.hash_file(run / "split.csv")}
+        files = read_manifest(run)["files"] | {name: hash_file(run / "split.csv")}
         change(run, files=files)
         with pytest.raises(ArtifactError, match=r"outside the run|lacks"):
             read_manifest(run)

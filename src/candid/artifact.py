@@ -10,7 +10,6 @@ decisions.csv    the person's decisions, as they were when they were applied; or
 
 from __future__ import annotations
 
-import hashlib
 import json
 import reprlib
 import stat
@@ -22,6 +21,7 @@ from typing import Any, Final
 
 from candid.checkpoint import discard, take_spent
 from candid.errors import ArtifactError
+from candid.hashing import hash_file
 from candid.owned_folder import owned_folder
 from candid.replacing import require_replaceable
 from candid.showable import show_text
@@ -138,12 +138,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     _check_files(folder, files, decided=values.get("decisions") is not None)
     _check_amounts(folder)
     return dict(values)
-
-
-def hash_file(file: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def point_latest(folder: Path) -> None:

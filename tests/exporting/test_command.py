@@ -63,7 +63,7 @@ def test_the_folder_has_the_model_the_manifest_and_a_page_to_read(exported):
 
 
 def test_the_manifest_has_the_parity_and_the_hashes(exported):
-    from candid.artifact import hash_file
+    from candid.hashing import hash_file
 
     told = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
     assert told["format"] == "onnx"

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from candid.artifact import GOLDEN, SPLIT, find_run, hash_file
+from candid.artifact import GOLDEN, SPLIT, find_run
 from candid.classifier import load
 from candid.errors import ArtifactError, UsageError
 from candid.exporting.decoded import compare_decoded, spread
@@ -21,6 +21,7 @@ from candid.exporting.readme import write_readme
 from candid.exporting.samples import Photos, find_photos, read_golden
 from candid.exporting.snippets import Pasted, Snippet
 from candid.exporting.source import Source
+from candid.hashing import hash_file
 from candid.packages import require_packages
 from candid.progress import Progress, Silent
 from candid.replacing import require_replaceable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from candid.artifact import SPLIT
 from candid.errors import ImageError
+from candid.hashing import hash_bytes
 from candid.images import read_file
 from candid.pages import file_previews
 
@@ -55,7 +55,7 @@ class TrainingPhotos:
             file = (self._folder / path).resolve()
             if not file.is_relative_to(self._folder.resolve()):
                 return None
-            if hashlib.sha256(read_file(file)).hexdigest() != self._contents[path]:
+            if hash_bytes(read_file(file)) != self._contents[path]:
                 return None
         except (ImageError, OSError, ValueError):  # ValueError: a NUL in the path
             return None
