@@ -74,7 +74,7 @@ def test_the_manifest_has_the_parity_and_the_hashes(exported):
 
 
 def test_no_folder_of_this_machine_goes_along(exported, trained):
-    data = trained.classifier.manifest["data"]["folder"]
+    data = trained.classifier.require_manifest().data.folder
     assert leaks(exported.folder, exported.folder.parent, trained.folder.parent, data) == []
 
 
@@ -83,7 +83,7 @@ def test_nor_does_one_with_eight_bits_or_a_run_by_a_relative_path(trained, tmp_p
     monkeypatch.chdir(tmp_path / "here")
     for output, int8 in ((Path("../up"), False), (tmp_path / "int8", True)):
         made = export_run(ExportRequest(trained.folder, "onnx", output, int8=int8))
-        data = trained.classifier.manifest["data"]["folder"]
+        data = trained.classifier.require_manifest().data.folder
         assert leaks(made.folder, tmp_path, trained.folder.parent, data) == []
         page = (made.folder / "README.md").read_text("utf-8")
         assert f'folder = Path("{made.folder.name}")' in page

@@ -18,16 +18,14 @@ from tracking.made import figures_in, make_evaluation, make_predictions, read_ev
 
 from candid.evaluation.evaluation import Evaluation
 from candid.evaluation.figures import Figure
+from candid.manifest import DecisionsSummary
 from candid.report.card import write_card
 from candid.report.contents import Contents, Shortcut
 from candid.showable import show_text
 from candid.tracking import write_figures
+from tests.manifests import make_manifest
 
-MANIFEST = {
-    "candid_version": "1.2.3",
-    "pixels": {"size_px": 224, "fit": "squash"},
-    "libraries": {"numpy": "2.4.6"},
-}
+MANIFEST = make_manifest()
 SHORTCUT = Shortcut("The file tells the classes apart.", ("By its width.",), True, "runs/audit-1")
 PLAIN = ("happy", "sad")
 
@@ -267,8 +265,8 @@ def test_a_rule_that_is_not_beaten_is_a_limitation() -> None:
 
 
 def test_the_card_says_how_it_was_made_and_how_to_use_it() -> None:
-    decided = {"num_dropped": 2, "num_relabelled": 3}
-    card = write_card(contents_of(), {**MANIFEST, "decisions": decided})
+    decided = DecisionsSummary("0" * 64, num_dropped=2, num_relabelled=3, num_kept=0)
+    card = write_card(contents_of(), replace(MANIFEST, decisions=decided))
     for said in (
         "Candid 1.2.3",
         "with s = 224",
