@@ -240,7 +240,7 @@ def test_the_card_says_which_estimate_to_believe(contents: Contents, estimate: s
 
 
 def test_what_was_not_measured_is_said_to_be_so_or_left_out() -> None:
-    card = write_card(only_tested(accuracy=None, f1=None, log_loss=None, per_class=()), {})
+    card = write_card(only_tested(accuracy=None, f1=None, log_loss=None, per_class=()), MANIFEST)
     metadata, text = split_card(card)
     assert "f1" not in metadata["metrics"]
     assert {m["type"] for _, m in metrics_in(metadata)}.isdisjoint({"accuracy", "f1", "log_loss"})
