@@ -252,6 +252,11 @@ class TestReading:
         values = json.loads(FORMAT_2) | {part: None}
         assert getattr(Manifest.from_json(values, FILE), part) is None
 
+    def test_takes_a_run_of_before_there_were_decisions(self) -> None:
+        values = json.loads(FORMAT_2)
+        del values["decisions"]
+        assert Manifest.from_json(values, FILE).decisions is None
+
     def test_repeats_no_text_of_the_file(self) -> None:
         values = json.loads(FORMAT_2) | {"recipe": "\x1b[31m<script>" * 1000}
         with pytest.raises(ArtifactError) as caught:

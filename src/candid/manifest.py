@@ -204,7 +204,8 @@ class Manifest:
         settings: What the recipe chose.
         prepared_with: How copies were found.
         data: What was trained on.
-        decisions: What a person decided about the photos; null where nobody did.
+        decisions: What a person decided about the photos; null where nobody did. Runs of before
+            there were decisions lack it.
         metrics: How good it is; null where that was not measured.
         libraries: Versions of the libraries that it was made with.
         files: SHA-256 of each file of the run, hexadecimal.
@@ -222,7 +223,7 @@ class Manifest:
     settings: TransferSettings | CnnSettings
     prepared_with: Preparation
     data: DataSummary
-    decisions: DecisionsSummary | None
+    decisions: DecisionsSummary | None = field(default=None, kw_only=True)
     metrics: Metrics | None
     libraries: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)

@@ -200,7 +200,8 @@ def test_a_folder_that_is_no_export_is_never_replaced(trained, tmp_path):
 
 
 def test_photos_that_are_gone_leave_the_golden_ones_to_compare(copied_run, tmp_path):
-    change_manifest(copied_run, data={"folder": str(tmp_path / "gone"), "fingerprint": ""})
+    data = json.loads((copied_run / "candid.json").read_text("utf-8"))["data"]
+    change_manifest(copied_run, data=data | {"folder": str(tmp_path / "gone")})
     made = export_run(request(copied_run, tmp_path))
     assert made.parity.num_images == NUM_GOLDEN
     assert len(made.notes) == 1
