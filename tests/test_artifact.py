@@ -9,12 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import candid.artifact
 from candid.artifact import (
     MANIFEST,
     find_run,
@@ -24,14 +23,17 @@ from candid.artifact import (
     write_run,
 )
 from candid.errors import ArtifactError, UsageError
+from candid.hashing import hash_file
+from candid.manifest import CalibrationSettings, Manifest
+from tests.manifests import make_manifest
 
 FILES = {"model.onnx": b"model", "golden.npz": b"golden", "split.csv": b"split"}
 
 
-def fill(folder: Path) -> dict[str, Any]:
+def fill(folder: Path) -> Manifest:
     for name, content in FILES.items():
         (folder / name).write_bytes(content)
-    return {"classes": ["happy", "sad"]}
+    return make_manifest()
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def change(run: Path, **values: object) -> None:
 
 class TestWriting:
     def test_what_was_written_is_read(self, run: Path) -> None:
-        assert read_manifest(run)["classes"] == ["happy", "sad"]
+        assert read_manifest(run).classes == ("happy", "sad")
         assert sorted(path.name for path in run.iterdir()) == sorted([*FILES, "candid.json"])
 
     def test_leaves_nothing_beside_the_run(self, run: Path) -> None:
@@ -56,7 +58,7 @@ class TestWriting:
     def test_leaves_nothing_where_it_fails_on_the_way(
         self, tmp_path: Path, error: type[BaseException]
     ) -> None:
-        def fail(folder: Path) -> dict[str, Any]:
+        def fail(folder: Path) -> Manifest:
             fill(folder)
             raise error
 
@@ -65,12 +67,13 @@ class TestWriting:
         assert list((tmp_path / "runs").iterdir()) == []
 
     def test_leaves_nothing_where_the_manifest_can_not_be_written(self, tmp_path: Path) -> None:
+        nan = CalibrationSettings(float("nan"))
         with pytest.raises(ValueError, match="JSON"):
-            write_run(tmp_path / "one", lambda folder: fill(folder) | {"bad": float("nan")})
+            write_run(tmp_path / "one", lambda folder: replace(fill(folder), calibration=nan))
         assert list(tmp_path.iterdir()) == []
 
     def test_says_in_a_line_that_the_disk_is_full(self, tmp_path: Path) -> None:
-        def fail(_: Path) -> dict[str, Any]:
+        def fail(_: Path) -> Manifest:
             raise OSError(28, "No space left on device")
 
         with pytest.raises(UsageError, match="No space left on device"):
@@ -91,8 +94,8 @@ class TestWriting:
 
     def test_keeps_a_file_name_that_is_not_utf8(self, tmp_path: Path) -> None:
         name = os.fsdecode(b"bad\xff.jpg")
-        run = write_run(tmp_path / "one", lambda folder: fill(folder) | {"notes": [name]})
-        assert read_manifest(run)["notes"] == [name]
+        run = write_run(tmp_path / "one", lambda folder: replace(fill(folder), classes=("a", name)))
+        assert read_manifest(run).classes == ("a", name)
 
     def test_killed_on_the_way_leaves_nothing_that_loads(self, tmp_path: Path) -> None:
         code = (
@@ -125,18 +128,18 @@ class TestOverwriting:
         (run / "tensorboard" / "deep").mkdir(parents=True)
         (run / "tensorboard" / "deep" / "events").write_text("old")
         (run / ".DS_Store").touch()  # only looked into
-        write_run(run, lambda folder: fill(folder) | {"classes": ["new"]}, overwrite=True)
-        assert read_manifest(run)["classes"] == ["new"]
+        write_run(run, lambda folder: replace(fill(folder), classes=("a", "new")), overwrite=True)
+        assert read_manifest(run).classes == ("a", "new")
         assert not (run / "tensorboard").exists()
         assert list(run.parent.iterdir()) == [run]
 
     def test_the_old_run_stays_where_the_new_one_fails(self, run: Path) -> None:
-        def fail(_: Path) -> dict[str, Any]:
+        def fail(_: Path) -> Manifest:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
             write_run(run, fail, overwrite=True)
-        assert read_manifest(run)["classes"] == ["happy", "sad"]
+        assert read_manifest(run).classes == ("happy", "sad")
         assert list(run.parent.iterdir()) == [run]
 
     def test_what_is_no_run_is_never_replaced(self, tmp_path: Path) -> None:
@@ -173,13 +176,13 @@ class TestOverwriting:
             require_free(tmp_path / "file", overwrite=True)
 
     def test_a_run_that_another_process_wrote_meanwhile_is_kept(self, tmp_path: Path) -> None:
-        def fill_late(folder: Path) -> dict[str, Any]:
-            write_run(tmp_path / "one", lambda f: fill(f) | {"classes": ["faster"]})
+        def fill_late(folder: Path) -> Manifest:
+            write_run(tmp_path / "one", lambda f: replace(fill(f), classes=("a", "faster")))
             return fill(folder)
 
         with pytest.raises(UsageError, match="exists already"):
             write_run(tmp_path / "one", fill_late)
-        assert read_manifest(tmp_path / "one")["classes"] == ["faster"]
+        assert read_manifest(tmp_path / "one").classes == ("a", "faster")
 
 
 class TestReading:
@@ -198,7 +201,7 @@ class TestReading:
 
     @pytest.mark.parametrize("name", FILES)
     def test_a_file_that_is_not_listed_is_not_trusted(self, run: Path, name: str) -> None:
-        files = read_manifest(run)["files"]
+        files = dict(read_manifest(run).files)
         del files[name]
         change(run, files=files)
         with pytest.raises(ArtifactError, match=f"does not list {name}"):
@@ -213,7 +216,7 @@ class TestReading:
     @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a/../../outside", "..", "a/b"])
     def test_a_path_out_of_the_run_is_refused(self, run: Path, name: str) -> None:
         (run.parent / "outside").write_bytes(b"secret")
-        files = read_manifest(run)["files"] | {name: candid.artifact.hash_file(run / "split.csv")}
+        files = dict(read_manifest(run).files) | {name: hash_file(run / "split.csv")}
         change(run, files=files)
         with pytest.raises(ArtifactError, match=r"outside the run|lacks"):
             read_manifest(run)

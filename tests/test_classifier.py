@@ -199,7 +199,7 @@ class TestLoading:
     def test_gives_what_training_gave(self, classifier: Classifier, trained: Run) -> None:
         assert classifier.classes == trained.classifier.classes
         assert classifier.contract == PixelContract(224, "squash")
-        assert classifier.manifest["recipe"] == "transfer"
+        assert classifier.require_manifest().recipe == "transfer"
 
     def test_a_copy_elsewhere_answers_the_same(
         self, classifier: Classifier, copied_run: Path, photos: list[Path]

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from PIL import Image
 
@@ -23,6 +24,7 @@ from candid.demo import SampleSet
 from candid.evaluation.verifying import differences
 from candid.split_file import read_csv
 from candid.training import Run
+from tests.manifests import SCHEMA
 
 Done = subprocess.CompletedProcess[str]
 Command = Callable[..., Done]
@@ -189,6 +191,7 @@ class TestTrain:
         assert "epoch 1 of 1" in done.stderr
         manifest = json.loads((work / "run" / "candid.json").read_text())
         assert manifest["recipe"] == "cnn"
+        jsonschema.validate(manifest, SCHEMA)
         assert {"model.onnx", "model.keras"} <= manifest["files"].keys()
         figures = json.loads(candid("evaluate", "run", "--json").stdout)
         written = json.loads((work / "run" / "metrics.json").read_text())

@@ -21,6 +21,7 @@ from candid import whole_folder
 from candid.artifact import GOLDEN, MANIFEST, point_latest, read_manifest, write_run
 from candid.classifier import load
 from candid.errors import UsageError
+from candid.manifest import Manifest
 from candid.training import Run
 
 # Writes a run and points to it, in a process of its own that is killed before the n-th thing that
@@ -29,6 +30,7 @@ KILL_EVERYWHERE = """
 import itertools, os, pathlib, shutil, signal, sys, json
 from candid import whole_folder
 from candid.artifact import MANIFEST, point_latest, read_manifest, write_run
+from candid.manifest import Manifest
 
 source, runs, mode = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
 if mode == "two-steps":
@@ -42,7 +44,7 @@ def write():
         shutil.copytree(source, folder, dirs_exist_ok=True)
         values = json.loads((folder / MANIFEST).read_text())
         (folder / MANIFEST).unlink()
-        return {k: v for k, v in values.items() if k not in ("format_version", "files")}
+        return Manifest.from_json(values, folder / MANIFEST)
     point_latest(write_run(runs / "one", fill, overwrite=True))
 
 def write_until(last):
@@ -105,14 +107,14 @@ def kill_everywhere(run: Path, runs: Path, mode: str) -> Killed:
     return killed
 
 
-def copy_into(source: Path) -> Callable[[Path], dict[str, Any]]:
+def copy_into(source: Path) -> Callable[[Path], Manifest]:
     """Fill a run with the files of another."""
 
-    def fill(folder: Path) -> dict[str, Any]:
+    def fill(folder: Path) -> Manifest:
         shutil.copytree(source, folder, dirs_exist_ok=True)
         values = json.loads((folder / MANIFEST).read_text())
         (folder / MANIFEST).unlink()
-        return {k: v for k, v in values.items() if k not in ("format_version", "files")}
+        return Manifest.from_json(values, folder / MANIFEST)
 
     return fill
 

@@ -138,7 +138,7 @@ class TestTheManifest:
 
 class TestFiles:
     def test_a_flipped_byte_of_any_file_is_noticed(self, copied_run: Path) -> None:
-        names = list(read_manifest(copied_run)["files"])
+        names = list(read_manifest(copied_run).files)
         assert len(names) > 8
         for name in names:
             content = (copied_run / name).read_bytes()
@@ -150,7 +150,7 @@ class TestFiles:
         read_manifest(copied_run)
 
     def test_any_missing_file_is_noticed(self, copied_run: Path) -> None:
-        for name in read_manifest(copied_run)["files"]:
+        for name in read_manifest(copied_run).files:
             (copied_run / name).rename(copied_run / "aside")
             refuse(copied_run, f"lacks {name}")
             (copied_run / "aside").rename(copied_run / name)

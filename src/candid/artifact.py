@@ -10,25 +10,24 @@ decisions.csv    the person's decisions, as they were when they were applied; or
 
 from __future__ import annotations
 
-import hashlib
-import json
-import reprlib
 import stat
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from candid.checkpoint import discard, take_spent
 from candid.errors import ArtifactError
+from candid.hashing import hash_file
+from candid.manifest import MAX_SIZE_PX, Manifest, find_reader
 from candid.owned_folder import owned_folder
 from candid.replacing import require_replaceable
 from candid.showable import show_text
 from candid.untrusted_json import read_object
 from candid.whole_folder import write_whole
 
-FORMAT_VERSION: Final = 2
 MANIFEST: Final = "candid.json"
 MODEL: Final = "model.onnx"
 GOLDEN: Final = "golden.npz"
@@ -43,8 +42,6 @@ DECISIONS: Final = "decisions.csv"
 _TENSORBOARD: Final = "tensorboard"
 #: What a run can't do without.
 _REQUIRED: Final = (MODEL, GOLDEN, SPLIT)
-#: The largest side of the model's input, in pixels.
-MAX_SIZE_PX: Final = 2048
 _POINTING: Final = ".latest.partial-"
 _MAX_MODEL_BYTES: Final = 2**31  # a protocol buffer can't be larger
 _MAX_GOLDEN_BYTES: Final = 2**28
@@ -52,7 +49,7 @@ _MAX_GOLDEN_BYTES: Final = 2**28
 
 def write_run(
     folder: Path,
-    fill: Callable[[Path], dict[str, Any]],
+    fill: Callable[[Path], Manifest],
     *,
     overwrite: bool = False,
 ) -> Path:
@@ -60,8 +57,8 @@ def write_run(
 
     Args:
         folder: The run's folder.
-        fill: Writes the files into the temporary folder it is given and returns the manifest's
-            values; version and hashes are added here.
+        fill: Writes the files into the temporary folder it is given and returns the manifest;
+            the hashes of the files are added here.
         overwrite: Whether a run that is there already is replaced, once the new one is whole.
 
     Returns:
@@ -73,9 +70,9 @@ def write_run(
     spent: list[str] = []
 
     def fill_and_list(partial: Path) -> None:
-        values = fill(partial)
+        manifest = fill(partial)
         spent.extend(take_spent(partial))
-        _write_manifest(partial, values)
+        _write_manifest(partial, manifest)
 
     written = write_whole(
         folder,
@@ -102,48 +99,38 @@ def require_free(folder: Path, *, overwrite: bool) -> None:
     )
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read and check a run: version, shape and the hash of every file, before anything is made.
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check a run: version, hash of every file, values; before anything is made of it.
 
     Args:
         folder: The run's folder.
 
     Returns:
-        The values of ``candid.json``.
+        What ``candid.json`` says.
 
     Raises:
         ArtifactError: It is no run, of another version, or not as it was written.
     """
-    manifest = folder / MANIFEST
-    if not _is_file(manifest):
+    file = folder / MANIFEST
+    if not _is_file(file):
         raise ArtifactError(
             f"{folder} is no run: it has no {MANIFEST}. Expected a folder that `candid train` "
             "wrote, such as runs/latest, with the files themselves and no links to them."
         )
     try:
-        values = read_object(manifest)
+        values = read_object(file)
         version, files = values["format_version"], values["files"]
         if not isinstance(files, dict):
             raise ValueError("its files are no object")
     except (OSError, ValueError, KeyError) as error:
         raise ArtifactError(
-            f"{manifest} can't be read ({error}); train again or restore it."
+            f"{file} can't be read ({error}); train again or restore it."
         ) from error
-    if version != FORMAT_VERSION:
-        raise ArtifactError(
-            f"{folder} has format version {reprlib.repr(version)}, expected {FORMAT_VERSION}. "
-            "Use the version of Candid that wrote it, or train again."
-        )
-    _check_size(manifest, values)
+    read = find_reader(version, folder)
+    _check_size(file, values)
     _check_files(folder, files, decided=values.get("decisions") is not None)
     _check_amounts(folder)
-    return dict(values)
-
-
-def hash_file(file: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    return read(values, file)
 
 
 def point_latest(folder: Path) -> None:
@@ -176,7 +163,7 @@ def find_run(folder: str | Path) -> Path:
 
 
 def _check_size(manifest: Path, values: dict[str, Any]) -> None:
-    """Refuse pictures so large that the memory would not hold them; what is none, `load` says."""
+    """Refuse pictures so large that the memory would not hold them; the reader refuses the rest."""
     try:
         size_px = int(values["pixels"]["size_px"])
     except (LookupError, TypeError, ValueError, OverflowError):
@@ -227,9 +214,6 @@ def _check_amounts(folder: Path) -> None:
             )
 
 
-def _write_manifest(folder: Path, values: dict[str, Any]) -> None:
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
     hashes = {file.name: hash_file(file) for file in sorted(folder.iterdir()) if file.is_file()}
-    whole = {"format_version": FORMAT_VERSION, **values, "files": hashes}
-    text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
-    # What of a file name is not UTF-8 becomes an escape, which JSON reads as what it was.
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    (folder / MANIFEST).write_bytes(replace(manifest, files=hashes).to_bytes())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from candid.errors import DataError, ImageError
+from candid.hashing import hash_bytes
 from candid.images import SUFFIXES, identify, read_file
 from candid.walking import is_folder, is_hidden, nested, visible_folders, walk
 from candid.wording import count, count_have
@@ -239,7 +239,7 @@ def _look(path: Path, root: Path, label: str) -> Photo | Skipped:
         return Skipped(name, _CLOSED if path.is_dir() else str(error))
     if identify(data) is None and path.suffix.lower() not in SUFFIXES:
         return Skipped(name, _NO_IMAGE)
-    return Photo(name, label, hashlib.sha256(data).hexdigest())
+    return Photo(name, label, hash_bytes(data))
 
 
 def _is_image(path: Path) -> bool:

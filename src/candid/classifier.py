@@ -19,9 +19,11 @@ from candid.decision_rule import DecisionRule
 from candid.errors import ArtifactError, ImageError, UsageError
 from candid.images import PixelContract, decode, read_file
 from candid.images.fit import fit_square
+from candid.manifest import Manifest
 from candid.model import Model, first_line
 from candid.outputs import Outputs
 from candid.prediction import Prediction
+from candid.untrusted_json import to_json
 
 if TYPE_CHECKING:
     from candid.explaining import Explanation
@@ -42,7 +44,7 @@ class Classifier:
         rule: How a class is chosen.
         abstention: When it says that it does not know; None where it can't.
         run_folder: Where it was loaded from; None where it was not.
-        manifest: Everything that ``candid.json`` says.
+        manifest: What ``candid.json`` says; None where it was not loaded.
 
     Example:
         >>> classifier = candid.load("runs/latest")  # doctest: +SKIP
@@ -79,7 +81,7 @@ class Classifier:
         self._model = Model(model, classes, contract, num_threads=num_threads)
         self.abstention = abstention if self._model.has_novelty else None
         self.run_folder: Path | None = None
-        self.manifest: dict[str, Any] = {}
+        self.manifest: Manifest | None = None
 
     @property
     def threshold(self) -> float:
@@ -162,6 +164,16 @@ class Classifier:
     def run(self, pixels: NDArray[np.uint8], *, with_heatmap: bool = False) -> Outputs:
         """Run the model on pixels; see `candid.model.Model.run`."""
         return self._model.run(pixels, with_heatmap=with_heatmap)
+
+    def require_manifest(self) -> Manifest:
+        """The manifest of the run that it was loaded from.
+
+        Raises:
+            UsageError: It was not loaded from a run.
+        """
+        if self.manifest is None:
+            raise UsageError("this classifier is of no run; load one with `candid.load`.")
+        return self.manifest
 
     def prepare_to_explain(self) -> None:
         """Keep what explanations need for all classifiers that are made from this one."""
@@ -278,19 +290,16 @@ def load(folder: str | Path = "runs/latest", *, num_threads: int | None = None) 
     run = find_run(folder)
     manifest = read_manifest(run)
     try:
-        pixels = manifest["pixels"]
-        contract = PixelContract(int(pixels["size_px"]), pixels["fit"])
-        classes = _read_classes(manifest["classes"])
-        rule = DecisionRule.from_json(manifest["rule"])
-        rule.require_fits(classes)
-        known = manifest["abstention"]
-        abstention = None if known is None else Abstention.from_json(known, len(classes))
+        rule = DecisionRule.from_json(to_json(manifest.rule))
+        rule.require_fits(manifest.classes)
+        known = to_json(manifest.abstention)
+        abstention = known and Abstention.from_json(known, len(manifest.classes))
     except (LookupError, TypeError, ValueError, OverflowError, UsageError) as error:
         raise ArtifactError(f"{run}/candid.json is incomplete: {error!r}; train again.") from error
     classifier = Classifier(
         (run / MODEL).read_bytes(),
-        classes,
-        contract,
+        manifest.classes,
+        PixelContract(manifest.pixels.size_px, manifest.pixels.fit),
         rule=rule,
         abstention=abstention,
         num_threads=num_threads,
@@ -298,14 +307,6 @@ def load(folder: str | Path = "runs/latest", *, num_threads: int | None = None) 
     classifier.manifest = manifest
     classifier.run_folder = run
     return classifier
-
-
-def _read_classes(values: object) -> list[str]:
-    if not isinstance(values, list) or not all(isinstance(name, str) for name in values):
-        raise ValueError("its classes are no list of names")
-    if len(set(values)) != len(values) or len(values) < 2:
-        raise ValueError("its classes are not two different names or more")
-    return values
 
 
 def _name(source: Source) -> str:

@@ -9,7 +9,6 @@ All go into the cache under the photo's content, so a second run reads no photo 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from candid.cache import Cache
 from candid.catalog import Catalog, Skipped
 from candid.colours import NUM_COLOURS, colours_of
 from candid.errors import CandidError, ImageError
+from candid.hashing import hash_bytes
 from candid.images import PixelContract, decode, read_file
 from candid.progress import Progress, Silent
 
@@ -226,7 +226,7 @@ def _look_at_some(files: dict[str, Path], embedder: Embeds, contract: PixelContr
     for content, file in files.items():
         try:
             data = read_file(file)
-            if hashlib.sha256(data).hexdigest() != content:  # the cache must not keep it under this
+            if hash_bytes(data) != content:  # the cache must not keep it under this
                 raise ImageError("changed while Candid was at work")
             pixels[content] = decode(data, contract)
         except ImageError as error:

@@ -1,14 +1,51 @@
-"""JSON that anybody may have written."""
+"""JSON that anybody may have written, as dictionaries or as frozen dataclasses."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable, Mapping, Set
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 #: No amount of ours comes near, and every smaller number fits a float and a library's int64.
 _TOO_LARGE: Final = 2**63
 _MOST_BYTES: Final = 16 * 2**20
+_NAMES: Final[Mapping[type, str]] = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    NoneType: "null",
+}
+
+
+@dataclass(frozen=True)
+class Range:
+    """Annotates a number: it is from ``low`` to ``high``, or between them without the ends."""
+
+    low: float
+    high: float = math.inf
+    with_ends: bool = True
+
+    def __contains__(self, number: float) -> bool:
+        if self.with_ends:
+            return self.low <= number <= self.high
+        return self.low < number < self.high
+
+    def __str__(self) -> str:
+        if self.high == math.inf:
+            return f"{self.low} or more" if self.with_ends else f"more than {self.low}"
+        return f"{'from' if self.with_ends else 'strictly between'} {self.low} {self._joined}"
+
+    @property
+    def _joined(self) -> str:
+        return f"{'to' if self.with_ends else 'and'} {self.high}"
 
 
 def read_object(file: Path, *, most_bytes: int = _MOST_BYTES) -> dict[str, Any]:
@@ -32,6 +69,128 @@ def read_object(file: Path, *, most_bytes: int = _MOST_BYTES) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError("it is no object")
     return values
+
+
+def read_as(kind: Any, value: object, at: str) -> Any:
+    """Read a JSON value as a type, strictly: no number for text, no 1 for true, no NaN.
+
+    Keys that the type does not have are left out; of those that it has, only fields with a default
+    may be missing.
+
+    Args:
+        kind: A dataclass of such types; ``str``, ``int``, ``float`` or ``bool``; a ``Literal``;
+            ``tuple[T, ...]`` for a list, ``Mapping[str, T]``, a union, or a number ``Annotated``
+            with a `Range`.
+        value: JSON values, from anybody.
+        at: What the value is called, for the message.
+
+    Returns:
+        A value of that type.
+
+    Raises:
+        ValueError: It is not; the one line says where, what is expected and what is there. No text
+            from the value is in it.
+    """
+    origin = get_origin(kind)
+    if is_dataclass(kind):
+        return _read_dataclass(kind, value, at)
+    if origin in _GENERIC:
+        return _GENERIC[origin](get_args(kind), value, at)
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise _unexpected(at, _NAMES[kind], value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _unexpected(at, "a finite number", value)
+    return value
+
+
+def to_json(value: Any) -> Any:
+    """JSON values of what `read_as` reads: the fields' names are the keys, in their order."""
+    if is_dataclass(value):
+        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: to_json(inner) for key, inner in value.items()}
+    return [to_json(inner) for inner in value] if isinstance(value, (tuple, list)) else value
+
+
+@cache
+def typed_fields(kind: type) -> Mapping[str, tuple[Any, bool]]:
+    """Type of each field of a dataclass, and whether it may be missing in JSON."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {field.name: (hints[field.name], field.default is not MISSING) for field in fields(kind)}
+
+
+def _read_dataclass(kind: Any, value: object, at: str) -> Any:
+    if not isinstance(value, dict):
+        raise _unexpected(at, "an object", value)
+    read = {}
+    for name, (inner, optional) in typed_fields(kind).items():
+        place = f"{at}.{name}" if at else name
+        if name in value:
+            read[name] = read_as(inner, value[name], place)
+        elif not optional:
+            raise ValueError(f"{place} is missing")
+    return kind(**read)
+
+
+def _read_list(kinds: tuple[Any, ...], value: object, at: str) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise _unexpected(at, "a list", value)
+    return tuple(read_as(kinds[0], inner, f"{at}[{place}]") for place, inner in enumerate(value))
+
+
+def _read_mapping(kinds: tuple[Any, ...], value: object, at: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _unexpected(at, "an object", value)
+    return {
+        key: read_as(kinds[1], inner, f"{at}, value {place}")
+        for place, (key, inner) in enumerate(value.items(), 1)
+    }
+
+
+def _read_union(kinds: tuple[Any, ...], value: object, at: str) -> Any:
+    """Read as the only kind that may fit: of several objects, the one with most of the keys."""
+    if value is None and NoneType in kinds:
+        return None
+    others = [kind for kind in kinds if kind is not NoneType]
+    if isinstance(value, dict):
+        others.sort(key=lambda kind: -len(value.keys() & _keys(kind)))
+    else:
+        others.sort(key=lambda kind: type(value) is not (list if get_origin(kind) else kind))
+    return read_as(others[0], value, at)
+
+
+def _keys(kind: Any) -> Set[str]:
+    return typed_fields(kind).keys() if isinstance(kind, type) and is_dataclass(kind) else set()
+
+
+def _read_choice(choices: tuple[Any, ...], value: object, at: str) -> Any:
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        raise _unexpected(at, " or ".join(map(repr, choices)), value)
+    return value
+
+
+def _read_number(kinds: tuple[Any, ...], value: object, at: str) -> Any:
+    number = read_as(kinds[0], value, at)
+    if number not in kinds[1]:
+        raise _unexpected(at, f"{_NAMES[kinds[0]]} {kinds[1]}", value)
+    return number
+
+
+_GENERIC: Final[Mapping[Any, Callable[[tuple[Any, ...], object, str], Any]]] = {
+    tuple: _read_list,
+    Mapping: _read_mapping,
+    Union: _read_union,
+    UnionType: _read_union,
+    Literal: _read_choice,
+    Annotated: _read_number,
+}
+
+
+def _unexpected(at: str, expected: str, value: object) -> ValueError:
+    # Text is not repeated: it may be of any length, and markup.
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    received = repr(value) if is_number else _NAMES.get(type(value), "another type")
+    return ValueError(f"{at}: {expected} is expected, not {received}")
 
 
 def _parse_int(digits: str) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from candid.app import PAGE_FILES, index_html, read_file, sentence_of, title_of
+from candid.manifest import Figures, MeasuredFigure, Metrics
 
 APP = Path(__file__).parents[2] / "src" / "candid" / "app"
-FIGURE = {"value": 0.863, "low": 0.804, "high": 0.907, "n": 300}
+FIGURE = MeasuredFigure(value=0.863, low=0.804, high=0.907, n=300)
 
 
 def test_every_module_that_the_page_imports_is_one_of_its_files() -> None:
@@ -59,17 +61,18 @@ def test_the_title_asks_what_the_model_answers(classes: list[str], expected: str
 
 
 def test_the_sentence_is_of_the_estimate_to_believe() -> None:
-    other = {"accuracy": FIGURE | {"value": 1.0, "n": 30}}
-    said = sentence_of({**other, "believe": "kfold", "kfold": {"accuracy": FIGURE}})
+    other = replace(FIGURE, value=1.0, n=30)
+    folds = Figures(FIGURE)
+    said = sentence_of(Metrics(other, believe="kfold", kfold=folds))
     assert said.replace("\u00a0", " ") == (
         "It was right for 86 % of 300 photos that it had not seen. "
         "With 95 % confidence the truth is between 80 and 91 %."
     )
-    assert "of 30" in sentence_of({**other, "believe": "test", "kfold": {"accuracy": FIGURE}})
+    assert "of 30" in sentence_of(Metrics(other, believe="test", kfold=folds))
 
 
 @pytest.mark.parametrize(
-    "metrics", [{}, {"accuracy": None}, {"accuracy": {"value": 1}}, {"believe": "kfold"}]
+    "metrics", [None, Metrics(), Metrics(believe="test"), Metrics(FIGURE, believe="kfold")]
 )
-def test_what_was_not_measured_is_not_said(metrics: dict[str, object]) -> None:
+def test_what_was_not_measured_is_not_said(metrics: Metrics | None) -> None:
     assert sentence_of(metrics) == ""

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from candid.artifact import write_run
+from candid.manifest import Manifest
 from candid.split import PARTS, Row, Split
 from candid.split_file import to_csv
+from tests.manifests import make_manifest
 
 CLASSES = ("happy", "sad")
 
@@ -83,7 +85,7 @@ def make_run(
     """
     made = [*made, Shot("own", "train"), Shot("other", "train", "sad")]
 
-    def fill(partial: Path) -> dict[str, Any]:
+    def fill(partial: Path) -> Manifest:
         (partial / "model.onnx").write_bytes(b"model")
         (partial / "golden.npz").write_bytes(b"golden")
         text = to_csv(Split(tuple(shot.row for shot in made), ()), with_content=True)
@@ -94,7 +96,7 @@ def make_run(
             (partial / "predictions.csv").write_bytes(
                 predictions.encode("utf-8", errors="surrogateescape")
             )
-        return {"classes": list(classes)}
+        return make_manifest(classes)
 
     return write_run(folder, fill)
 

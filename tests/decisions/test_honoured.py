@@ -21,6 +21,7 @@ from candid.demo import SampleSet
 from candid.errors import ArtifactError, DataError, UsageError
 from candid.evaluation.run import Measured, evaluate_run
 from candid.evaluation.verifying import differences
+from candid.manifest import DecisionsSummary
 from candid.split import Row
 from candid.split_file import read_csv
 from candid.training import Run, TrainOptions, train
@@ -125,18 +126,18 @@ class TestTheRun:
         pairs = [(row.content, row.label) for row in rows_of(decided.folder).values() if row.group]
         lines = sorted(f"{content} {label}\n" for content, label in pairs)
         expected = hashlib.sha256("".join(lines).encode()).hexdigest()
-        assert manifest["data"]["fingerprint"] == expected
-        assert read_manifest(trained.folder)["data"]["fingerprint"] != expected
+        assert manifest.data.fingerprint == expected
+        assert read_manifest(trained.folder).data.fingerprint != expected
 
     def test_holds_the_file_and_its_hash(self, decided: Run, sheet: Path) -> None:
         manifest = read_manifest(decided.folder)
         content = hashlib.sha256(sheet.read_bytes()).hexdigest()
-        assert manifest["decisions"] == {
-            "sha256": content, "num_dropped": 3, "num_relabelled": 1, "num_kept": 1,
-        }  # fmt: skip
-        assert manifest["files"]["decisions.csv"] == content
+        assert manifest.decisions == DecisionsSummary(
+            sha256=content, num_dropped=3, num_relabelled=1, num_kept=1
+        )
+        assert manifest.files["decisions.csv"] == content
         assert (decided.folder / "decisions.csv").read_bytes() == sheet.read_bytes()
-        assert manifest["format_version"] == 2
+        assert manifest.format_version == 2
 
     def test_mentions_them_on_its_card_and_its_page(self, decided: Run, trained: Run) -> None:
         card = (decided.folder / "MODEL_CARD.md").read_text()
@@ -146,8 +147,8 @@ class TestTheRun:
 
     def test_without_any_is_as_it_was(self, trained: Run) -> None:
         manifest = read_manifest(trained.folder)
-        assert manifest["decisions"] is None
-        assert "decisions.csv" not in manifest["files"]
+        assert manifest.decisions is None
+        assert "decisions.csv" not in manifest.files
 
     def test_can_be_trained_again_from_its_own_file(
         self, decided: Run, faces: SampleSet, tmp_path: Path

@@ -177,7 +177,7 @@ class TestAnotherFolder:
         before = num_measured(evaluate_run(trained.folder, strangers.folder))
         exact, small = rows(trained, "train", suffix=".jpg")[:2]
         [mirrored] = rows(trained, "val", suffix=".jpg")[:1]
-        source = trained.classifier.manifest["data"]["folder"]
+        source = trained.classifier.require_manifest().data.folder
 
         def content(row: Row) -> bytes:
             return (Path(source) / row.path).read_bytes()

@@ -80,7 +80,7 @@ def test_the_training_photos_may_be_gone(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     manifest = (copied_run / "candid.json").read_text()
-    data = load(copied_run).manifest["data"]["folder"]
+    data = load(copied_run).require_manifest().data.folder
     (copied_run / "candid.json").write_text(manifest.replace(data, str(tmp_path / "gone")))
     assert "written to" in explained(copied_run, [str(photo)])[0]
 

@@ -4,10 +4,19 @@ import numpy as np
 
 from candid.artifact import GOLDEN, MODEL, SPLIT, write_run
 from candid.images import PixelContract, decode, read_file
+from candid.manifest import (
+    AbstentionSettings,
+    CalibrationSettings,
+    CnnSettings,
+    DataSummary,
+    PixelSettings,
+)
 from candid.model import Model
 from candid.recipes.cnn_graph import build_onnx
 from candid.recipes.finishing import finish
 from candid.split_file import to_csv
+from candid.untrusted_json import read_as
+from tests.manifests import make_manifest
 from tests.recipes.test_cnn import make
 
 SIZE_PX = 256
@@ -39,17 +48,15 @@ def make_cnn_run(folder, *classes):
             novelty=answered.novelty,
         )
         network.save(partial / "model.keras")
-        return {
-            "recipe": "cnn",
-            "classes": list(classes),
-            "pixels": {"size_px": SIZE_PX, "fit": "squash", "key": contract.key},
-            "rule": {"threshold": 0.5, "costs": []},
-            "calibration": {"temperature": finished.temperature},
-            "abstention": finished.abstention.to_json(),
-            "settings": {"seed": 1},
-            "data": {"folder": str(catalog.folder), "fingerprint": "0" * 64},
-            "decisions": None,
-        }
+        return make_manifest(
+            classes,
+            recipe="cnn",
+            pixels=PixelSettings(SIZE_PX, "squash", contract.key),
+            calibration=CalibrationSettings(finished.temperature),
+            abstention=read_as(AbstentionSettings, finished.abstention.to_json(), "abstention"),
+            settings=CnnSettings(1, 32, 1, "float32", 1, finished.temperature),
+            data=DataSummary(str(catalog.folder), "0" * 64, NUM_IMAGES, NUM_IMAGES, ()),
+        )
 
     return write_run(folder / "run", fill)
 

@@ -63,7 +63,7 @@ def test_the_folder_has_the_model_the_manifest_and_a_page_to_read(exported):
 
 
 def test_the_manifest_has_the_parity_and_the_hashes(exported):
-    from candid.artifact import hash_file
+    from candid.hashing import hash_file
 
     told = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
     assert told["format"] == "onnx"
@@ -74,7 +74,7 @@ def test_the_manifest_has_the_parity_and_the_hashes(exported):
 
 
 def test_no_folder_of_this_machine_goes_along(exported, trained):
-    data = trained.classifier.manifest["data"]["folder"]
+    data = trained.classifier.require_manifest().data.folder
     assert leaks(exported.folder, exported.folder.parent, trained.folder.parent, data) == []
 
 
@@ -83,7 +83,7 @@ def test_nor_does_one_with_eight_bits_or_a_run_by_a_relative_path(trained, tmp_p
     monkeypatch.chdir(tmp_path / "here")
     for output, int8 in ((Path("../up"), False), (tmp_path / "int8", True)):
         made = export_run(ExportRequest(trained.folder, "onnx", output, int8=int8))
-        data = trained.classifier.manifest["data"]["folder"]
+        data = trained.classifier.require_manifest().data.folder
         assert leaks(made.folder, tmp_path, trained.folder.parent, data) == []
         page = (made.folder / "README.md").read_text("utf-8")
         assert f'folder = Path("{made.folder.name}")' in page
@@ -200,7 +200,8 @@ def test_a_folder_that_is_no_export_is_never_replaced(trained, tmp_path):
 
 
 def test_photos_that_are_gone_leave_the_golden_ones_to_compare(copied_run, tmp_path):
-    change_manifest(copied_run, data={"folder": str(tmp_path / "gone"), "fingerprint": ""})
+    data = json.loads((copied_run / "candid.json").read_text("utf-8"))["data"]
+    change_manifest(copied_run, data=data | {"folder": str(tmp_path / "gone")})
     made = export_run(request(copied_run, tmp_path))
     assert made.parity.num_images == NUM_GOLDEN
     assert len(made.notes) == 1

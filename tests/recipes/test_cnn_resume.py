@@ -268,4 +268,4 @@ def test_a_killed_command_is_resumed_by_the_same_command(tmp_path: Path) -> None
     killed, unbroken = tmp_path / "runs" / "killed", tmp_path / "others" / "runs" / "unbroken"
     for name in ("model.onnx", "history.csv", "metrics.json", "split.csv", "predictions.csv"):
         assert (killed / name).read_bytes() == (unbroken / name).read_bytes(), name
-    assert read_manifest(killed)["complete"]
+    assert read_manifest(killed).complete

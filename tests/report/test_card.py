@@ -18,16 +18,14 @@ from tracking.made import figures_in, make_evaluation, make_predictions, read_ev
 
 from candid.evaluation.evaluation import Evaluation
 from candid.evaluation.figures import Figure
+from candid.manifest import DecisionsSummary
 from candid.report.card import write_card
 from candid.report.contents import Contents, Shortcut
 from candid.showable import show_text
 from candid.tracking import write_figures
+from tests.manifests import make_manifest
 
-MANIFEST = {
-    "candid_version": "1.2.3",
-    "pixels": {"size_px": 224, "fit": "squash"},
-    "libraries": {"numpy": "2.4.6"},
-}
+MANIFEST = make_manifest()
 SHORTCUT = Shortcut("The file tells the classes apart.", ("By its width.",), True, "runs/audit-1")
 PLAIN = ("happy", "sad")
 
@@ -242,7 +240,7 @@ def test_the_card_says_which_estimate_to_believe(contents: Contents, estimate: s
 
 
 def test_what_was_not_measured_is_said_to_be_so_or_left_out() -> None:
-    card = write_card(only_tested(accuracy=None, f1=None, log_loss=None, per_class=()), {})
+    card = write_card(only_tested(accuracy=None, f1=None, log_loss=None, per_class=()), MANIFEST)
     metadata, text = split_card(card)
     assert "f1" not in metadata["metrics"]
     assert {m["type"] for _, m in metrics_in(metadata)}.isdisjoint({"accuracy", "f1", "log_loss"})
@@ -267,8 +265,8 @@ def test_a_rule_that_is_not_beaten_is_a_limitation() -> None:
 
 
 def test_the_card_says_how_it_was_made_and_how_to_use_it() -> None:
-    decided = {"num_dropped": 2, "num_relabelled": 3}
-    card = write_card(contents_of(), {**MANIFEST, "decisions": decided})
+    decided = DecisionsSummary("0" * 64, num_dropped=2, num_relabelled=3, num_kept=0)
+    card = write_card(contents_of(), replace(MANIFEST, decisions=decided))
     for said in (
         "Candid 1.2.3",
         "with s = 224",

@@ -17,6 +17,7 @@ from candid.server.models import Models, load_model
 from candid.server.schemas import MeasuredOut
 from candid.server.settings import Settings
 from candid.training import Run
+from candid.untrusted_json import to_json
 
 Metrics = dict[str, Any]
 MAX_PIXELS = Settings().max_pixels
@@ -117,7 +118,7 @@ def test_figures_as_written_and_those_that_do_not_apply_are_served(
     model = load_model("run", forge(change), MAX_PIXELS)
     described = describe(model, is_default=True)
     MeasuredOut.model_validate(described, strict=True)
-    metrics = model.manifest["metrics"] or {}
+    metrics = to_json(model.manifest.metrics) or {}
     assert described["figures"].get("test", {}).get("accuracy") == metrics.get("accuracy")
     assert ("kfold" in described["figures"]) == bool(metrics.get("kfold"))
 

@@ -46,7 +46,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_a_run_keeps_the_name_of_such_a_class_wherever_it_is_read_back(run: Run) -> None:
-    assert read_manifest(run.folder)["classes"] == list(CLASSES)
+    assert read_manifest(run.folder).classes == tuple(CLASSES)
     assert CLASS in json.loads((run.folder / "metrics.json").read_text())["per_class"]
     assert {row.label for row in read_csv(run.folder / "split.csv").rows} == set(CLASSES)
     with (run.folder / "predictions.csv").open(

@@ -49,7 +49,7 @@ def test_shuffling_the_test_labels_changes_no_byte_of_the_model(
         assert before == after, name
     before, after = read_manifest(trained.folder), read_manifest(run.folder)
     for key in CHOSEN:
-        assert before[key] == after[key], key
+        assert getattr(before, key) == getattr(after, key), key
 
 
 def test_it_does_change_the_figures(trained: Run, shuffled: tuple[Run, int]) -> None:
@@ -74,5 +74,5 @@ def test_the_test_photos_themselves_change_no_byte_of_the_model(
     options = TrainOptions(backbone="efficientnet-lite0", split=SplitOptions(previous=split))
     run = train(data, run=tmp_path / "run", options=options)
     assert (run.folder / "model.onnx").read_bytes() == (trained.folder / "model.onnx").read_bytes()
-    known = read_manifest(trained.folder)["abstention"]
-    assert read_manifest(run.folder)["abstention"] == known
+    known = read_manifest(trained.folder).abstention
+    assert read_manifest(run.folder).abstention == known

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from candid.evaluation.figures import Figure
+from candid.manifest import Metrics
 from candid.report.saying import between, percent, photos
 
 _MOST_NAMED: Final = 4
@@ -22,22 +23,19 @@ def title_of(classes: Sequence[str]) -> str:
     return f"{' or '.join(filter(None, (', '.join(classes[:-1]), *classes[-1:])))}?"
 
 
-def sentence_of(metrics: Mapping[str, Any]) -> str:
+def sentence_of(metrics: Metrics | None) -> str:
     """How good a model is, by the estimate to believe.
 
     Args:
-        metrics: What the manifest says under ``metrics``.
+        metrics: Of the manifest; None where it was not measured.
 
     Returns:
         A sentence with the interval and the number of photos; empty where it was not measured.
     """
-    believed = metrics.get("kfold") if metrics.get("believe") == "kfold" else metrics
-    accuracy = believed.get("accuracy") if isinstance(believed, Mapping) else None
-    try:
-        values = {name: float(accuracy[name]) for name in ("value", "low", "high")}  # type: ignore[index]
-        figure = Figure(**values, n=int(accuracy["n"]))  # type: ignore[index]
-    except (KeyError, TypeError, ValueError):
+    believed = metrics and metrics.believed
+    if believed is None or believed.accuracy is None:
         return ""
+    figure = Figure(**vars(believed.accuracy))
     return (
         f"It was right for {percent(figure.value)} of {photos(figure.n)} that it had not seen. "
         f"With 95 % confidence the truth is {between(figure)}."

@@ -6,7 +6,6 @@ makes it useful: where the label can be guessed from these, a model will guess i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -25,6 +24,7 @@ from candid.auditing.pixel_scores import brightness_of, entropy_bits, saturation
 from candid.cache import Cache
 from candid.catalog import Catalog
 from candid.errors import ImageError
+from candid.hashing import hash_bytes
 from candid.images import PixelContract, decodable_share, decode, inspect, read_file
 from candid.progress import Progress, Silent
 
@@ -153,7 +153,7 @@ def _measure_all(files: Mapping[str, Path]) -> Iterator[tuple[str, Properties | 
 def _measure_file(file: Path, content: str) -> Properties | None:
     try:
         data = read_file(file)
-        if hashlib.sha256(data).hexdigest() != content:  # changed meanwhile: another content
+        if hash_bytes(data) != content:  # changed meanwhile: another content
             return None
         details = inspect(data)
     except ImageError:

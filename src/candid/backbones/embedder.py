@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from typing import Final
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from candid.backbones.registry import Backbone, build
 from candid.errors import UsageError
+from candid.hashing import hash_bytes
 
 # One picture's layers stay in the processor's cache; more at a time are slower by a tenth, and take
 # memory (benchmarks/embedding.py).
@@ -45,7 +45,7 @@ class Embedder:
         """
         model = build(backbone).SerializeToString()
         self.backbone = backbone
-        self.fingerprint = hashlib.sha256(model).hexdigest()
+        self.fingerprint = hash_bytes(model)
         self._model = model
         self._num_threads = num_threads
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from candid.backbones.spec import (
 )
 from candid.backbones.torch_file import read_tensors
 from candid.errors import ArtifactError, DependencyError
+from candid.hashing import hash_bytes
 
 FloatArray = NDArray[np.float32]
 
@@ -121,7 +121,7 @@ def load_weights(spec: BackboneSpec) -> Weights:
         convs=convs,
         classifier_kernel=tensors.take("_fc.weight", (NUM_CLASSES, NUM_FEATURES)),
         classifier_bias=tensors.take("_fc.bias", (NUM_CLASSES,)),
-        fingerprint=hashlib.sha256(path.read_bytes()).hexdigest(),
+        fingerprint=hash_bytes(path.read_bytes()),
     )
     tensors.finish()
     return weights

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 from candid.artifact import MANIFEST, PREDICTIONS, SPLIT, find_run, read_manifest
 from candid.errors import ArtifactError
@@ -80,8 +80,8 @@ def read_run(folder: str | Path) -> PredictedRun:
     """
     found = find_run(folder)
     manifest = read_manifest(found)
-    classes = _classes(found, manifest)
-    if PREDICTIONS not in manifest["files"]:
+    classes = manifest.classes
+    if PREDICTIONS not in manifest.files:
         raise ArtifactError(
             f"{found / MANIFEST} lists no {PREDICTIONS}; expected what each photo was predicted "
             "as. Train again."
@@ -90,15 +90,6 @@ def read_run(folder: str | Path) -> PredictedRun:
     right = _read_right(found / PREDICTIONS, dealt, classes)
     groups = {row.content: row.group or row.content for row in dealt.rows if row.content}
     return PredictedRun(Path(folder), classes, _images(dealt), groups, right)
-
-
-def _classes(folder: Path, manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    names = manifest.get("classes")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ArtifactError(
-            f"the classes in {folder / MANIFEST} are no list of names; restore it or train again."
-        )
-    return tuple(names)
 
 
 def _images(dealt: Split) -> dict[str, Image]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +11,7 @@ from candid.decisions.decision import KEEP, Decision, class_as_decision
 from candid.decisions.meaning import DROPS, File, file_of, read_meanings
 from candid.decisions.table import DecisionsFile
 from candid.errors import DataError
+from candid.hashing import hash_bytes
 from candid.showable import show_text
 from candid.wording import name_some
 
@@ -59,7 +59,7 @@ class Decided:
     def to_json(self) -> dict[str, Any]:
         """What a run keeps of it beside the file."""
         return {
-            "sha256": hashlib.sha256(self.file.data).hexdigest(),
+            "sha256": hash_bytes(self.file.data),
             "num_dropped": self.applied.num_dropped,
             "num_relabelled": self.applied.num_relabelled,
             "num_kept": len(self.applied.kept),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from candid.artifact import DECISIONS, GOLDEN, SPLIT, find_run
 from candid.catalog import scan
 from candid.classifier import Classifier, load
 from candid.decisions import Applied, Decision, apply_decisions, read_decisions
-from candid.errors import ArtifactError
+from candid.manifest import Preparation
 from candid.split import Split
 from candid.split_file import read_csv
 
@@ -39,7 +38,7 @@ class OpenedRun:
     seed: int
     temperature: float
     strength: float | None
-    prepared_with: tuple[str, str]
+    prepared_with: Preparation
 
     def scan(self) -> Applied:
         """Its folder as it is now, seen as the run saw it: by the same decisions."""
@@ -59,31 +58,15 @@ def open_run(run: str | Path) -> OpenedRun:
     folder = find_run(run)
     classifier = load(folder)
     classifier.check_golden(folder / GOLDEN)
-    manifest = classifier.manifest
-    try:
-        settings = manifest["settings"]
-        strength = settings.get("strength")
-        how = manifest["prepared_with"]
-        decided = manifest.get("decisions") is not None
-        return OpenedRun(
-            folder,
-            classifier,
-            read_csv(folder / SPLIT),
-            Path(manifest["data"]["folder"]),
-            read_decisions(folder / DECISIONS) if decided else (),
-            seed=int(settings["seed"]),
-            temperature=_positive(manifest["calibration"]["temperature"]),
-            strength=None if strength is None else _positive(strength),
-            prepared_with=(str(how["backbone"]), str(how["fit"])),
-        )
-    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise ArtifactError(
-            f"{folder}/candid.json is incomplete: {error!r}; train again."
-        ) from error
-
-
-def _positive(value: Any) -> float:
-    number = float(value)
-    if not 0 < number < float("inf"):
-        raise ValueError(f"a number above 0 is expected, not {value}")
-    return number
+    manifest = classifier.require_manifest()
+    return OpenedRun(
+        folder,
+        classifier,
+        read_csv(folder / SPLIT),
+        Path(manifest.data.folder),
+        () if manifest.decisions is None else read_decisions(folder / DECISIONS),
+        seed=manifest.settings.seed,
+        temperature=manifest.calibration.temperature,
+        strength=manifest.strength,
+        prepared_with=manifest.prepared_with,
+    )

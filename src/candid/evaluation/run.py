@@ -105,7 +105,7 @@ def measure_own(run: OpenedRun, progress: Progress) -> Measured:
     notes.extend(answered.notes)
     learnt = Learnt(run.temperature, classifier.abstention, run.strength)
     try:
-        features = _see(classifier, catalog, Cache(default_folder()), progress)
+        features = _see(run, catalog, Cache(default_folder()), progress)
     except DependencyError as error:
         notes.append(f"only the test part was measured again: {error}")
         named = [known[photo.content].group for photo in answered.photos]
@@ -151,11 +151,11 @@ def _copies_of_seen(
     cache = Cache(default_folder())
     notes = []
     try:
-        new = _see(run.classifier, catalog, cache, progress)
+        new = _see(run, catalog, cache, progress)
     except DependencyError as error:
         return set(), {}, [f"only exact copies of training images could be left out: {error}"]
     try:
-        old = _see(run.classifier, run.scan().catalog, cache, progress)
+        old = _see(run, run.scan().catalog, cache, progress)
         gone = len(seen - {photo.content for photo in old.catalog.photos})
         why = f"{count(gone, 'photo')} that it was trained on are gone" if gone else ""
     except DataError as error:
@@ -178,9 +178,9 @@ def _copies_of_seen(
     return {c for c, g in by_content.items() if g in tainted}, by_content, notes
 
 
-def _see(classifier: Classifier, catalog: Catalog, cache: Cache, progress: Progress) -> Features:
-    how = classifier.manifest["prepared_with"]
-    return see(catalog, backbone=how["backbone"], fit=how["fit"], cache=cache, progress=progress)
+def _see(run: OpenedRun, catalog: Catalog, cache: Cache, progress: Progress) -> Features:
+    how = run.prepared_with
+    return see(catalog, backbone=how.backbone, fit=how.fit, cache=cache, progress=progress)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from candid.evaluation.evaluation import headline
 from candid.evaluation.opened import open_run
 from candid.evaluation.run import measure_own
 from candid.progress import Progress, Silent
-from candid.untrusted_json import read_object
+from candid.untrusted_json import read_object, to_json
 from candid.wording import count
 
 #: By how much a figure may differ: other machines add up in another order.
@@ -102,7 +102,7 @@ def verify_run(run: str | Path, *, progress: Progress | None = None) -> Verified
                 written.pop(name)
             now.pop(name, None)
             written.pop(name, None)
-    kept = opened.classifier.manifest.get("metrics")
+    kept = to_json(opened.classifier.require_manifest().metrics)
     found = list(differences(written, now))
     found += differences(kept, headline(written), "candid.json: ")
     return Verified(sum(1 for _ in _leaves(written, "")), tuple(found), tuple(notes))

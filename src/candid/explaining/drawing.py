@@ -43,8 +43,7 @@ def draw_explanations(
     Raises:
         DependencyError: Matplotlib is not installed.
     """
-    data = classifier.manifest.get("data")
-    folder = Path(str(data["folder"])) if isinstance(data, dict) else None
+    folder = None if classifier.manifest is None else Path(classifier.manifest.data.folder)
     for path, prediction in zip(paths, predictions, strict=True):
         explained = prediction.explanation
         if explained is None:

@@ -7,9 +7,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from candid.artifact import GOLDEN, SPLIT, find_run, hash_file
+from candid.artifact import GOLDEN, SPLIT, find_run
 from candid.classifier import load
-from candid.errors import ArtifactError, UsageError
+from candid.errors import UsageError
 from candid.exporting.decoded import compare_decoded, spread
 from candid.exporting.format import Format
 from candid.exporting.formats import FORMATS, find_format
@@ -21,6 +21,7 @@ from candid.exporting.readme import write_readme
 from candid.exporting.samples import Photos, find_photos, read_golden
 from candid.exporting.snippets import Pasted, Snippet
 from candid.exporting.source import Source
+from candid.hashing import hash_file
 from candid.packages import require_packages
 from candid.progress import Progress, Silent
 from candid.replacing import require_replaceable
@@ -152,12 +153,7 @@ def open_source(run: Path) -> Source:
     """
     classifier = load(run)
     classifier.check_golden(run / GOLDEN)
-    source = Source(run, classifier)
-    try:
-        describe(source)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(f"{run}/candid.json is incomplete: {error!r}; train again.") from error
-    return source
+    return Source(run, classifier)
 
 
 def _write(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from candid.errors import DataError, ImageError
 from candid.exporting.source import Source
+from candid.hashing import hash_bytes
 from candid.images import PixelContract, decode, read_file
 from candid.split import Row, Split
 
@@ -109,7 +109,7 @@ def read_unchanged(folder: Path, row: Row, contract: PixelContract) -> NDArray[n
     """Decode a photo, or None where it is not what the run was made from."""
     try:
         data = read_file(folder / row.path)
-        same = hashlib.sha256(data).hexdigest() == row.content
+        same = hash_bytes(data) == row.content
         return decode(data, contract) if same else None
     except (ImageError, OSError):
         return None

@@ -72,7 +72,7 @@ class Metadata:
 
 def describe(source: Source) -> dict[str, Any]:
     """What is told of a run wherever it goes, as JSON values."""
-    classifier, manifest = source.classifier, source.classifier.manifest
+    classifier, manifest = source.classifier, source.manifest
     contract, abstention = classifier.contract, classifier.abstention
     size = contract.size_px
     return {
@@ -82,8 +82,8 @@ def describe(source: Source) -> dict[str, Any]:
             "name": source.name,
             "recipe": source.recipe,
             "backbone": source.backbone,
-            "model_sha256": manifest["files"][MODEL],
-            "data_fingerprint": manifest["data"]["fingerprint"],
+            "model_sha256": manifest.files[MODEL],
+            "data_fingerprint": manifest.data.fingerprint,
         },
         "classes": list(classifier.classes),
         "pixels": {
@@ -97,7 +97,7 @@ def describe(source: Source) -> dict[str, Any]:
         },
         "outputs": _outputs(source),
         "rule": classifier.rule.to_json(),
-        "temperature": float(manifest["calibration"]["temperature"]),
+        "temperature": manifest.calibration.temperature,
         "abstention": None if abstention is None else _spell_out(abstention.to_json()),
     }
 

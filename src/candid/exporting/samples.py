@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from candid.artifact import GOLDEN
 from candid.classifier import Classifier
 from candid.errors import ArtifactError, ImageError
+from candid.hashing import hash_bytes
 from candid.images import decode, read_file
 from candid.outputs import Outputs
 from candid.split import Row, Split
@@ -112,7 +112,7 @@ def find_photos(
 def _unchanged(folder: Path, row: Row) -> Path | None:
     file = folder / row.path
     try:
-        same = hashlib.sha256(read_file(file)).hexdigest() == row.content
+        same = hash_bytes(read_file(file)) == row.content
     except (ImageError, OSError):
         return None
     return file if same else None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from candid.artifact import MODEL
 from candid.classifier import Classifier
 from candid.errors import ArtifactError
+from candid.manifest import Manifest
 
 if TYPE_CHECKING:
     import onnx
@@ -38,20 +39,24 @@ class Source:
         return self.folder.resolve().name
 
     @property
+    def manifest(self) -> Manifest:
+        """What the run's ``candid.json`` says."""
+        return self.classifier.require_manifest()
+
+    @property
     def recipe(self) -> str:
         """How it was trained."""
-        return str(self.classifier.manifest["recipe"])
+        return self.manifest.recipe
 
     @property
     def backbone(self) -> str | None:
         """The recipe transfer's backbone; None where there is none."""
-        name = self.classifier.manifest["settings"].get("backbone")
-        return None if name is None else str(name)
+        return self.manifest.backbone
 
     @property
     def data_folder(self) -> Path:
         """Where the photos that it was trained on lay; they may be gone."""
-        return Path(str(self.classifier.manifest["data"]["folder"]))
+        return Path(self.manifest.data.folder)
 
     @property
     def size_px(self) -> int:

@@ -61,7 +61,7 @@ def write_web(folder: Path, source: Source) -> None:
         (folder / _APP / _VENDOR / name).write_bytes(read_file(f"{_VENDOR}/{name}"))
     page = {
         "title": title_of(source.classifier.classes),
-        "sentence": sentence_of(source.classifier.manifest.get("metrics") or {}),
+        "sentence": sentence_of(source.manifest.metrics),
     }
     (folder / _APP / "about.json").write_text(json.dumps(page), encoding="utf-8")
     write_manifest(folder, describe(source) | {"format": "web"})

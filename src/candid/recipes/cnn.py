@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid import __version__
-from candid.artifact import hash_file
 from candid.catalog import Catalog
 from candid.checkpoint import Checkpoints
 from candid.errors import DependencyError, SplitError, UsageError
+from candid.hashing import hash_file
 from candid.images import PixelContract, decode, read_file
 from candid.layout import write_pixels
 from candid.owned_folder import scratch_folder

@@ -6,7 +6,6 @@ The sections are those of its annotated template
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from candid.markdown import escape_markdown, fence, table
@@ -16,6 +15,7 @@ from candid.report.card_results import with_interval, write_results
 from candid.wording import count, name_some
 
 if TYPE_CHECKING:
+    from candid.manifest import Manifest
     from candid.report.contents import Contents, Shortcut
 
 _RECIPES: Final = {
@@ -25,12 +25,12 @@ _RECIPES: Final = {
 _MOST_NAMED: Final = 20  # classes in a sentence; the table of the training data has all
 
 
-def write_card(contents: Contents, manifest: Mapping[str, object]) -> str:
+def write_card(contents: Contents, manifest: Manifest) -> str:
     """Write a model card.
 
     Args:
         contents: What the run's page shows as well.
-        manifest: The values of ``candid.json``; what is not in it is left out.
+        manifest: What ``candid.json`` will say, but for the hashes of the files.
 
     Returns:
         Markdown with YAML in front. Names are escaped: they come from file names.
@@ -53,7 +53,7 @@ def write_card(contents: Contents, manifest: Mapping[str, object]) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _summary(contents: Contents, manifest: Mapping[str, object]) -> str:
+def _summary(contents: Contents, manifest: Manifest) -> str:
     evaluation = contents.evaluation
     classes = [escape_markdown(name) for name in evaluation.classes]
     tells = f"Tells photos of {len(classes)} classes apart: {name_some(classes, _MOST_NAMED)}."
@@ -67,21 +67,21 @@ def _summary(contents: Contents, manifest: Mapping[str, object]) -> str:
     )
 
 
-def _decided(manifest: Mapping[str, object]) -> str:
+def _decided(manifest: Manifest) -> str:
     """A sentence on what a person decided about the photos, where somebody did."""
-    decided = manifest.get("decisions")
-    if not isinstance(decided, Mapping):
+    decided = manifest.decisions
+    if decided is None:
         return ""
     return (
-        f" A person looked through the photos before: {decided['num_dropped']} dropped and "
-        f"{decided['num_relabelled']} relabelled, as `decisions.csv` says."
+        f" A person looked through the photos before: {decided.num_dropped} dropped and "
+        f"{decided.num_relabelled} relabelled, as `decisions.csv` says."
     )
 
 
-def _details(contents: Contents, manifest: Mapping[str, object]) -> str:
+def _details(contents: Contents, manifest: Manifest) -> str:
     recipe = escape_markdown(contents.recipe)
     what = _RECIPES.get(contents.recipe)
-    version = escape_markdown(str(manifest.get("candid_version", "")))
+    version = escape_markdown(manifest.candid_version)
     rows = [
         f"- **Model type:** image classification, {len(contents.evaluation.classes)} classes",
         f"- **Recipe:** {recipe}" + (f": {what}" if what else ""),
@@ -183,7 +183,7 @@ def _get_started() -> str:
     )
 
 
-def _training(contents: Contents, manifest: Mapping[str, object]) -> str:
+def _training(contents: Contents, manifest: Manifest) -> str:
     counts = [
         [escape_markdown(name), str(photos), str(pictures)]
         for name, (photos, pictures) in contents.counts.items()
@@ -207,15 +207,11 @@ def _trained_on(contents: Contents) -> str:
     )
 
 
-def _preprocessing(manifest: Mapping[str, object]) -> str:
-    pixels = manifest.get("pixels")
-    if not isinstance(pixels, Mapping):
-        return "Scaling and normalisation are a part of `model.onnx`."
-    size = pixels["size_px"]
-    fit = f", fitted by `{pixels['fit']}`" if "fit" in pixels else ""
+def _preprocessing(manifest: Manifest) -> str:
+    size, fit = manifest.pixels.size_px, manifest.pixels.fit
     return (
-        f"Photos are decoded to RGB, turned upright and brought to {size} × {size} pixels{fit}. "
-        "Scaling and normalisation are a part of `model.onnx`."
+        f"Photos are decoded to RGB, turned upright and brought to {size} × {size} pixels, "
+        f"fitted by `{fit}`. Scaling and normalisation are a part of `model.onnx`."
     )
 
 
@@ -253,19 +249,17 @@ def _environment() -> str:
     return "## Environmental Impact\n\nNeither energy nor emissions were measured."
 
 
-def _specifications(contents: Contents, manifest: Mapping[str, object]) -> str:
-    pixels = manifest.get("pixels")
-    size = f", with s = {pixels['size_px']}" if isinstance(pixels, Mapping) else ""
+def _specifications(contents: Contents, manifest: Manifest) -> str:
+    size = manifest.pixels.size_px
     lines = [
-        f"- `model.onnx` takes uint8 `(n, s, s, 3)` RGB, 0 to 255{size}.",
+        f"- `model.onnx` takes uint8 `(n, s, s, 3)` RGB, 0 to 255, with s = {size}.",
         *(
             f"- Fingerprint of {escape_markdown(name)}: {escape_markdown(value)}"
             for name, value in contents.fingerprints.items()
         ),
     ]
-    libraries = manifest.get("libraries")
-    if isinstance(libraries, Mapping) and libraries:
-        used = ", ".join(f"{name} {version}" for name, version in libraries.items())
+    if manifest.libraries:
+        used = ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())
         lines.append(f"- Made with {escape_markdown(used)}.")
     return "## Technical Specifications\n\n" + "\n".join(lines)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -16,6 +16,7 @@ from candid.app import read_samples
 from candid.artifact import GOLDEN, MANIFEST, find_run
 from candid.classifier import Classifier, load
 from candid.errors import ArtifactError
+from candid.manifest import Manifest
 from candid.model import first_line
 from candid.server.describing import describe
 from candid.server.photos import TrainingPhotos
@@ -67,9 +68,9 @@ class ServedModel:
         return self._at(coverage)
 
     @property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         """What ``candid.json`` says."""
-        return self.classifier.manifest
+        return self.classifier.require_manifest()
 
 
 def load_model(name: str, run: Path, max_pixels: int) -> ServedModel:
@@ -82,7 +83,7 @@ def load_model(name: str, run: Path, max_pixels: int) -> ServedModel:
     classifier = load(run, num_threads=1)
     classifier.check_golden(run / GOLDEN)
     classifier.contract = replace(classifier.contract, max_pixels=max_pixels)
-    photos = TrainingPhotos.of(run, classifier.manifest)
+    photos = TrainingPhotos.of(run, classifier.require_manifest())
     # Now, while they are this version's: the folder may be replaced before anybody asks for them.
     classifier.prepare_to_explain()
     photos.prepare()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from base64 import b64encode
-from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from candid.artifact import SPLIT
 from candid.errors import ImageError
+from candid.hashing import hash_bytes
 from candid.images import read_file
+from candid.manifest import Manifest
 from candid.pages import file_previews
 
 _SIZE_PX: Final = 96
@@ -37,11 +37,10 @@ class TrainingPhotos:
         self.thumbnail = lru_cache(_MOST_KEPT)(self._thumbnail)
 
     @classmethod
-    def of(cls, run: Path, manifest: Mapping[str, Any]) -> TrainingPhotos:
+    def of(cls, run: Path, manifest: Manifest) -> TrainingPhotos:
         """Those of a run, by its manifest."""
-        data = manifest.get("data")
-        folder = data.get("folder") if isinstance(data, dict) else None
-        return cls(run, Path(folder) if isinstance(folder, str) and folder else None)
+        folder = manifest.data.folder
+        return cls(run, Path(folder) if folder else None)
 
     def prepare(self) -> None:
         """Read which photos they are."""
@@ -55,7 +54,7 @@ class TrainingPhotos:
             file = (self._folder / path).resolve()
             if not file.is_relative_to(self._folder.resolve()):
                 return None
-            if hashlib.sha256(read_file(file)).hexdigest() != self._contents[path]:
+            if hash_bytes(read_file(file)) != self._contents[path]:
                 return None
         except (ImageError, OSError, ValueError):  # ValueError: a NUL in the path
             return None

@@ -17,10 +17,10 @@ from socketserver import TCPServer
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from candid.artifact import hash_file
 from candid.errors import ArtifactError, UsageError
 from candid.exporting.metadata import MANIFEST, read_manifest
 from candid.exporting.web_files import HEADERS, type_of
+from candid.hashing import hash_file
 from candid.server.loopback import OTHER_HOST, OTHER_HOST_REMEDY, is_named_as_it_is
 
 _INDEX: Final = "index.html"

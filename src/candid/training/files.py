@@ -1,4 +1,4 @@
-"""Writes the files of a run, and the values of its manifest."""
+"""Writes the files of a run, and makes its manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,6 +28,19 @@ from candid.errors import DataError, ImageError
 from candid.evaluation.evaluation import headline
 from candid.explaining import Neighbours, fit_neighbours
 from candid.images import decode, read_file
+from candid.manifest import (
+    AbstentionSettings,
+    CalibrationSettings,
+    CnnSettings,
+    DataSummary,
+    DecisionsSummary,
+    Manifest,
+    Metrics,
+    PixelSettings,
+    Preparation,
+    RuleSettings,
+    TransferSettings,
+)
 from candid.pages import file_previews
 from candid.report.card import write_card
 from candid.report.page import write_page
@@ -39,6 +51,7 @@ from candid.training.options import TrainOptions
 from candid.training.predictions_file import predictions_csv
 from candid.training.report import fingerprint, gather
 from candid.training.result import Result
+from candid.untrusted_json import read_as
 
 _NUM_GOLDEN = 3
 _PREVIEW_PX = 200
@@ -53,8 +66,8 @@ def write_files(
     options: TrainOptions,
     result: Result,
     notes: tuple[str, ...],
-) -> dict[str, Any]:
-    """Write every file of a run but the manifest, and return the manifest's values.
+) -> Manifest:
+    """Write every file of a run but the manifest, and return the manifest.
 
     Args:
         folder: Where the files are written.
@@ -92,30 +105,33 @@ def write_files(
 
 def _manifest(
     prepared: Prepared, options: TrainOptions, result: Result, notes: tuple[str, ...]
-) -> dict[str, Any]:
+) -> Manifest:
     catalog, contract, learnt = prepared.catalog, result.trained.contract, result.learnt
-    return {
-        "candid_version": __version__,
-        "recipe": options.recipe,
-        "complete": result.trained.complete,
-        "classes": list(catalog.classes),
-        "pixels": {"size_px": contract.size_px, "fit": contract.fit, "key": contract.key},
-        "rule": options.rule.to_json(),
-        "calibration": {"temperature": learnt.temperature},
-        "abstention": None if learnt.abstention is None else learnt.abstention.to_json(),
-        "settings": dict(result.trained.settings),
-        "prepared_with": {"backbone": options.backbone, "fit": options.fit},
-        "data": {
-            "folder": str(catalog.folder),
-            "fingerprint": fingerprint(prepared),
-            "num_photos": len(catalog.photos),
-            "num_pictures": prepared.groups.num_pictures,
-            "notes": list(notes),
-        },
-        "decisions": prepared.decided.to_json() if prepared.decided else None,
-        "metrics": headline(result.evaluation.to_json()),
-        "libraries": _library_versions(),
-    }
+    abstention = None if learnt.abstention is None else learnt.abstention.to_json()
+    decided = prepared.decided.to_json() if prepared.decided else None
+    chosen = CnnSettings if options.recipe == "cnn" else TransferSettings
+    return Manifest(
+        candid_version=__version__,
+        recipe=options.recipe,
+        complete=result.trained.complete,
+        classes=catalog.classes,
+        pixels=PixelSettings(contract.size_px, contract.fit, contract.key),
+        rule=read_as(RuleSettings, options.rule.to_json(), "rule"),
+        calibration=CalibrationSettings(learnt.temperature),
+        abstention=read_as(AbstentionSettings | None, abstention, "abstention"),
+        settings=read_as(chosen, dict(result.trained.settings), "settings"),
+        prepared_with=Preparation(options.backbone, options.fit),
+        data=DataSummary(
+            folder=str(catalog.folder),
+            fingerprint=fingerprint(prepared),
+            num_photos=len(catalog.photos),
+            num_pictures=prepared.groups.num_pictures,
+            notes=notes,
+        ),
+        decisions=read_as(DecisionsSummary | None, decided, "decisions"),
+        metrics=read_as(Metrics, headline(result.evaluation.to_json()), "metrics"),
+        libraries=_library_versions(),
+    )
 
 
 def _neighbours(dealt: Split, result: Result) -> Neighbours:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from candid.errors import CandidError, ImageError
 from candid.evaluation.assessing import Assessed
 from candid.explaining import contrast
 from candid.explaining.explaining import heat_of
+from candid.hashing import hash_bytes
 from candid.images import decode, read_file
 from candid.report.contents import Contents, Shortcut
 from candid.report.page_mistakes import worst_places
@@ -62,8 +62,8 @@ def gather(
         settings=_settings(options, result),
         fingerprints={
             "photos and classes": fingerprint(prepared),
-            "split": _sha256("\n".join(f"{r.content} {r.part}" for r in dealt.rows).encode()),
-            "model": _sha256(trained.model),
+            "split": hash_bytes("\n".join(f"{r.content} {r.part}" for r in dealt.rows).encode()),
+            "model": hash_bytes(trained.model),
         },
         notes=notes,
         shortcut=find_shortcut(run.absolute().parent, catalog.folder),
@@ -75,7 +75,7 @@ def fingerprint(prepared: Prepared) -> str:
     """SHA-256 of the contents with their classes, whatever the files are called."""
     lines = sorted(f"{photo.content} {photo.label}\n" for photo in prepared.catalog.photos)
     # A class is a folder, whose name need not be UTF-8.
-    return _sha256("".join(lines).encode(errors="surrogateescape"))
+    return hash_bytes("".join(lines).encode(errors="surrogateescape"))
 
 
 def find_shortcut(runs: Path, data: Path) -> Shortcut | None:
@@ -167,7 +167,3 @@ def _tell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

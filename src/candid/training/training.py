@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from candid.artifact import point_latest, require_free, write_run
 from candid.classifier import Classifier, load
@@ -14,6 +13,7 @@ from candid.data import Prepared, prepare, split_prepared
 from candid.errors import SplitError
 from candid.evaluation.evaluation import Evaluation
 from candid.evaluation.text import write_text
+from candid.manifest import Manifest
 from candid.progress import Progress, Silent
 from candid.recipes import transfer as transfer_recipe
 from candid.run_folder import RUNS, next_folder, require_outside, require_writable
@@ -96,7 +96,7 @@ def train(
     notes = (*prepared.notes, *dealt.notes)
     results: list[Result] = []
 
-    def fill(partial: Path) -> dict[str, Any]:
+    def fill(partial: Path) -> Manifest:
         result = _train(prepared, dealt, options, partial, progress)
         results.append(result)
         return write_files(partial, folder, prepared, dealt, options, result, notes)

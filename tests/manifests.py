@@ -1,0 +1,43 @@
+"""Manifests that are whole, of runs that are made by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from candid.manifest import (
+    CalibrationSettings,
+    DataSummary,
+    Manifest,
+    PixelSettings,
+    Preparation,
+    RuleSettings,
+    TransferSettings,
+)
+
+SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "candid.schema.json").read_text())
+
+
+def make_manifest(classes: Sequence[str] = ("happy", "sad"), **changed: Any) -> Manifest:
+    """A manifest of the recipe transfer in which nothing was measured."""
+    backbone = "efficientnet-lite0"
+    made = Manifest(
+        candid_version="1.2.3",
+        recipe="transfer",
+        complete=True,
+        classes=tuple(classes),
+        pixels=PixelSettings(224, "squash", "v1:224:squash"),
+        rule=RuleSettings(0.5, ()),
+        calibration=CalibrationSettings(1.0),
+        abstention=None,
+        settings=TransferSettings(backbone, 1.0, 1.0, ("train", "val"), 60, 0),
+        prepared_with=Preparation(backbone, "squash"),
+        data=DataSummary("/photos", "0" * 64, 60, 60, ()),
+        decisions=None,
+        metrics=None,
+        libraries={"numpy": "2.4.6"},
+    )
+    return replace(made, **changed)
