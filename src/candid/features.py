@@ -10,11 +10,9 @@ All go into the cache under the photo's content, so a second run reads no photo 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +26,7 @@ from candid.colours import NUM_COLOURS, colours_of
 from candid.errors import CandidError, ImageError
 from candid.images import PixelContract, decode, read_file
 from candid.progress import Progress, Silent
+from candid.threads import map_ahead
 
 #: Height and width of a thumbnail.
 THUMBNAIL_PX = 64
@@ -202,22 +201,9 @@ def _look_at(files: dict[str, Path], embedder: Embeds, contract: PixelContract) 
     is 1.6 times faster than decoding in some threads while others share one picture's layers.
     """
     items = iter(files.items())
-    chunks = iter(lambda: list(islice(items, _CHUNK)), [])
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-
-        def begin(count: int) -> list[Future[_Batch]]:
-            return [
-                pool.submit(_look_at_some, dict(chunk), embedder, contract)
-                for chunk in islice(chunks, count)
-            ]
-
-        waiting = deque(begin(_CHUNKS_AHEAD))
-        try:
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(begin(1))
-        finally:  # Ctrl-C: what has not begun is not begun
-            pool.shutdown(wait=True, cancel_futures=True)
+    chunks = iter(lambda: dict(islice(items, _CHUNK)), {})
+    work = partial(_look_at_some, embedder=embedder, contract=contract)
+    return map_ahead(work, chunks, num_ahead=_CHUNKS_AHEAD)
 
 
 def _look_at_some(files: dict[str, Path], embedder: Embeds, contract: PixelContract) -> _Batch:
