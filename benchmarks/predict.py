@@ -75,9 +75,8 @@ def main() -> None:
             f"{side.name:6}{statistics.median(side.wall):7.1f} images/s, "
             f"{statistics.median(side.processor):6.1f} a second of processor time"
         )
-    print(
-        f"ratio {_ratio(this.wall, other.wall)}; processor {_ratio(this.processor, other.processor)}"
-    )
+    print(f"ratio {_ratio(this.wall, other.wall)}")
+    print(f"ratio {_ratio(this.processor, other.processor)} of processor time")
     print("the same bytes" if this.written == other.written else "other bytes")
     print(f"load {os.getloadavg()}")
 
