@@ -7,16 +7,22 @@ import hashlib
 import io
 import json
 import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from candid import threads
 from candid.classifier import Classifier, load
 from candid.demo import SampleSet
 from candid.errors import ArtifactError, UsageError
 from candid.images import PixelContract, decode
+from candid.model import AT_ONCE, Model, Outputs
+from candid.threads import num_cores
 from candid.training import Run
 
 
@@ -104,8 +110,85 @@ class TestForms:
         stream = classifier.stream(endless())  # type: ignore[arg-type]
         first = [next(stream) for _ in range(20)]
         assert len(first) == 20
-        assert len(taken) < 64
+        assert len(taken) <= 20 + AT_ONCE * (num_cores() + 2)
         stream.close()  # type: ignore[attr-defined]
+
+    def test_a_stream_decodes_while_the_model_runs(
+        self, classifier: Classifier, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two photos meet in the model, which takes each until the other is there."""
+        both = threading.Barrier(2)
+        usual = Model.run
+
+        def run(model: Model, pixels: np.ndarray, **options: bool) -> Outputs:
+            both.wait(20)
+            return usual(model, pixels, **options)
+
+        expected = classifier.predict(list(photos[:8]))
+        monkeypatch.setattr(threads, "num_cores", lambda: 2)
+        monkeypatch.setattr(Model, "run", run)
+        assert list(classifier.stream(photos[:8])) == expected
+
+    def test_a_stream_answers_before_its_source_ends(
+        self, classifier: Classifier, photos: list[Path]
+    ) -> None:
+        done: list[Path] = []
+
+        def sources() -> Iterator[Path]:
+            yield from photos
+            done.extend(photos)
+
+        stream = classifier.stream(sources())
+        assert next(stream).source == str(photos[0])
+        assert num_cores() > 6 or not done
+        assert [p.source for p in stream] == [str(photo) for photo in photos[1:]]
+
+    def test_one_that_cant_be_read_keeps_its_place_among_others(
+        self, classifier: Classifier, photos: list[Path]
+    ) -> None:
+        good = photos[0]
+        found = classifier.predict([good, b"", good, b"x", good, good, b""])
+        assert [p.label is None for p in found] == [False, True, False, True, False, False, True]
+        assert found[1].reason == "empty file"
+
+
+class TestPixels:
+    def pixels(self, classifier: Classifier, photos: list[Path]) -> np.ndarray:
+        return np.stack([decode(photo.read_bytes(), classifier.contract) for photo in photos])
+
+    def test_they_have_the_answers_of_their_files(
+        self, classifier: Classifier, photos: list[Path]
+    ) -> None:
+        answers = classifier.predict_pixels(self.pixels(classifier, photos))
+        expected = classifier.predict(list(photos))
+        assert answers == [replace(answer, source="") for answer in expected]
+        assert classifier.predict_pixels(self.pixels(classifier, photos[:1])[:0]) == []
+
+    def test_the_answers_of_one_thread_are_those_of_all(
+        self, classifier: Classifier, trained: Run, photos: list[Path]
+    ) -> None:
+        pixels = self.pixels(classifier, photos[:4])
+        alone = load(trained.folder, num_threads=1)
+        assert alone.predict_pixels(pixels) == classifier.predict_pixels(pixels)
+
+    def test_they_are_explained_when_asked(
+        self, classifier: Classifier, photos: list[Path]
+    ) -> None:
+        pixels = self.pixels(classifier, photos[:1])
+        explained = classifier.predict_pixels(pixels, explain=True)[0].explanation
+        assert explained is not None
+        assert explained.similar
+        assert classifier.predict_pixels(pixels)[0].explanation is None
+
+    @pytest.mark.parametrize(
+        ("shape", "dtype"),
+        [((1, 8, 8, 3), np.uint8), ((260, 260, 3), np.uint8), ((1, 224, 224, 3), np.float32)],
+    )
+    def test_what_does_not_fit_is_refused(
+        self, classifier: Classifier, shape: tuple[int, ...], dtype: type
+    ) -> None:
+        with pytest.raises(UsageError, match=r"uint8 \(n, 224, 224, 3\).*Received"):
+            classifier.predict_pixels(np.zeros(shape, dtype))
 
 
 class TestAnswers:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from candid import features
+from candid import features, threads
 from candid.cache import Cache
 from candid.catalog import scan
 from candid.demo import SampleSet
@@ -235,7 +235,7 @@ class TestMemoryAndFailure:
     ) -> None:
         for number in range(120):
             write_picture(tmp_path / f"class{number % 2}" / f"{number}.png", seed=number)
-        monkeypatch.setattr(features.os, "cpu_count", lambda: 2)
+        monkeypatch.setattr(threads, "num_cores", lambda: 2)
         alive = _AlivePixels()
         monkeypatch.setattr(features, "decode", alive.decode)
         look(scan(tmp_path), fake_embedder, CONTRACT, cache=memory)

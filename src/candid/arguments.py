@@ -46,6 +46,13 @@ Decisions = Annotated[
         help="A filled-in decisions.csv of candid audit: photos to drop, right labels of others."
     ),
 ]
+Rehash = Annotated[
+    bool,
+    typer.Option(
+        "--rehash",
+        help="Read every photo again, those too whose size and times of change are as they were.",
+    ),
+]
 Backbone = Annotated[
     str | None,
     typer.Option(help="efficientnet-lite2 (the default), efficientnet-lite0, or an ONNX file."),

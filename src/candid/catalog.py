@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import repeat
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from candid.errors import DataError, ImageError
-from candid.hashing import hash_bytes
-from candid.images import SUFFIXES, identify, read_file
+from candid.file_reader import FileReader
+from candid.images import SUFFIXES, identify
+from candid.threads import map_ahead
 from candid.walking import is_folder, is_hidden, nested, visible_folders, walk
 from candid.wording import count, count_have
 
@@ -40,6 +40,7 @@ NOT_IMAGES = frozenset({_HIDDEN, HIDDEN_FOLDER, _NO_IMAGE})
 DROPPED: Final = "dropped by decision"
 
 _NUM_NAMED = 5
+_FILES_AHEAD = 256
 
 Advance = Callable[[int], None]
 
@@ -139,6 +140,7 @@ def scan(
     *,
     to_train: bool = True,
     with_parts: bool = False,
+    reader: FileReader | None = None,
     advance: Advance = lambda _: None,
 ) -> Catalog:
     """Find the photos of a folder that has one sub-folder a class.
@@ -152,6 +154,7 @@ def scan(
         with_parts: Whether the folder may come with its own ``train/ val/ test/`` (by any of the
             usual names), each with one sub-folder a class. Such a folder may be there twice, one
             in the other: ``seg_train/seg_train/cat``.
+        reader: Reads the files; by default one that reads them all and remembers nothing.
         advance: Called with the number of files just looked at, for a progress bar.
 
     Returns:
@@ -169,17 +172,27 @@ def scan(
     class_folders = [child for chain in chains for child in visible_folders(chain[-1])]
     skipped = _beside({root, *(parent for chain in chains for parent in chain)}, root)
     photos: list[Photo] = []
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for class_folder in class_folders:
-            paths = sorted(walk(class_folder))
-            label = class_folder.name
-            for row in pool.map(_look, paths, repeat(root), repeat(label)):
-                (photos if isinstance(row, Photo) else skipped).append(row)  # type: ignore[arg-type]
-                advance(1)
+    for row in _look_at_all(class_folders, root, reader or FileReader()):
+        (photos if isinstance(row, Photo) else skipped).append(row)  # type: ignore[arg-type]
+        advance(1)
     classes = tuple(sorted({entry.name for entry in class_folders}))
     _require_classes(root, classes, photos, skipped, num_needed=2 if to_train else 1)
     photos.sort(key=lambda photo: photo.path)
     return Catalog(root, classes, tuple(photos), tuple(skipped), parts)
+
+
+def _look_at_all(
+    class_folders: Iterable[Path], root: Path, reader: FileReader
+) -> Iterator[Photo | Skipped]:
+    """Look at the files of each class, in threads; what was learnt of them is kept."""
+    for class_folder in class_folders:
+        paths = sorted(walk(class_folder))
+        reader.recall(paths)
+        look = partial(_look, root=root, label=class_folder.name, reader=reader)
+        try:
+            yield from map_ahead(look, paths, num_ahead=_FILES_AHEAD)
+        finally:  # Ctrl-C or an error: what was learnt by then is kept
+            reader.keep()
 
 
 def _beside(parents: Iterable[Path], root: Path) -> list[Skipped]:
@@ -229,17 +242,17 @@ def find_images(folder: Path) -> list[Path]:
     ]
 
 
-def _look(path: Path, root: Path, label: str) -> Photo | Skipped:
+def _look(path: Path, *, root: Path, label: str, reader: FileReader) -> Photo | Skipped:
     name = path.relative_to(root).as_posix()
     if is_hidden(path.name):
         return Skipped(name, HIDDEN_FOLDER if is_folder(path) else _HIDDEN)
     try:
-        data = read_file(path)
+        learnt = reader.learn(path)
     except ImageError as error:
         return Skipped(name, _CLOSED if path.is_dir() else str(error))
-    if identify(data) is None and path.suffix.lower() not in SUFFIXES:
+    if not learnt.is_image and path.suffix.lower() not in SUFFIXES:
         return Skipped(name, _NO_IMAGE)
-    return Photo(name, label, hash_bytes(data))
+    return Photo(name, label, learnt.content)
 
 
 def _is_image(path: Path) -> bool:

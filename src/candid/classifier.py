@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
-from itertools import islice
+from dataclasses import replace
+from functools import cached_property, partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
@@ -20,9 +20,10 @@ from candid.errors import ArtifactError, ImageError, UsageError
 from candid.images import PixelContract, decode, read_file
 from candid.images.fit import fit_square
 from candid.manifest import Manifest
-from candid.model import Model, first_line
+from candid.model import AT_ONCE, Model, first_line
 from candid.outputs import Outputs
 from candid.prediction import Prediction
+from candid.threads import map_ahead, num_cores
 from candid.untrusted_json import to_json
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 Source = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 
-_BATCH: Final = 16
+_CHUNKS_WAITING: Final = 2  # that no thread ever lacks one
 _GOLDEN_TOLERANCE: Final = 1e-3
 
 
@@ -70,7 +71,8 @@ class Classifier:
             contract: How bytes become pixels.
             rule: How a class is chosen; by default the likeliest.
             abstention: When it says that it does not know.
-            num_threads: That share the layers of one call; by default as many as there are cores.
+            num_threads: That share the layers of a single image; by default as many as there are
+                cores. Of several images, each core takes some, whatever this is.
 
         Raises:
             ArtifactError: The runtime refuses the graph, or its outputs don't fit the classes.
@@ -154,12 +156,47 @@ class Classifier:
             return next(self.stream([source], explain=explain))
         return list(self.stream(source, explain=explain))
 
+    def predict_pixels(
+        self, pixels: NDArray[np.uint8], *, explain: bool = False
+    ) -> list[Prediction]:
+        """Predict pictures that are decoded and square already, in the thread of the caller.
+
+        Args:
+            pixels: uint8 ``(n, s, s, 3)`` RGB, as `candid.images.decode` gives them by
+                ``contract``; s is its ``size_px``.
+            explain: Whether to say what each answer rests on.
+
+        Returns:
+            A prediction for each, with an empty ``source``.
+
+        Raises:
+            UsageError: They are of another type or shape.
+        """
+        size = self.contract.size_px
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3):
+            raise UsageError(
+                f"pixels are expected as uint8 (n, {size}, {size}, 3) in RGB order, 0 to 255. "
+                f"Received: {pixels.dtype} {pixels.shape}."
+            )
+        return list(self._answer(pixels, self._model, explain)) if len(pixels) else []
+
     def stream(self, sources: Iterable[Source], *, explain: bool = False) -> Iterator[Prediction]:
-        """Predict one image after the other, in batches, with a bounded number in memory."""
+        """Predict one image after the other, with a bounded number in memory.
+
+        Each thread reads, decodes and answers a few images, so that every core is at work; a single
+        image's layers are shared by ``num_threads``. Sources are taken in the thread of the caller.
+        """
         rest = iter(sources)
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            while batch := list(islice(rest, _BATCH)):
-                yield from self._predict_batch(batch, pool, explain)
+        chunks = iter(lambda: list(islice(rest, AT_ONCE)), [])
+        first = list(islice(chunks, 2))
+        if len(first) < 2:
+            for chunk in first:
+                yield from self._predict_some(chunk, model=self._model, explain=explain)
+            return
+        work = partial(self._predict_some, model=self._model.one_threaded, explain=explain)
+        num_ahead = num_cores() + _CHUNKS_WAITING
+        for predictions in map_ahead(work, chain(first, chunks), num_ahead=num_ahead):
+            yield from predictions
 
     def run(self, pixels: NDArray[np.uint8], *, with_heatmap: bool = False) -> Outputs:
         """Run the model on pixels; see `candid.model.Model.run`."""
@@ -200,22 +237,18 @@ class Classifier:
                 f"where {_GOLDEN_TOLERANCE} is allowed; try another version of onnxruntime."
             )
 
-    def _predict_batch(
-        self, batch: list[Source], pool: ThreadPoolExecutor, explain: bool
+    def _predict_some(
+        self, sources: Sequence[Source], *, model: Model, explain: bool
     ) -> list[Prediction]:
-        pictures = list(pool.map(self._read, batch))
-        good = [place for place, p in enumerate(pictures) if not isinstance(p, ImageError)]
-        predictions = [
+        pictures = [self._read(source) for source in sources]
+        good = [picture for picture in pictures if not isinstance(picture, ImageError)]
+        answers = iter(self._answer(np.stack(good), model, explain) if good else ())
+        return [
             Prediction(_name(source), None, None, {}, str(picture))
-            for source, picture in zip(batch, pictures, strict=True)
+            if isinstance(picture, ImageError)
+            else replace(next(answers), source=_name(source))
+            for source, picture in zip(sources, pictures, strict=True)
         ]
-        if good:
-            pixels = np.stack([p for p in pictures if not isinstance(p, ImageError)])
-            names = [_name(batch[place]) for place in good]
-            answers = self._answer(names, pixels, explain)
-            for place, prediction in zip(good, answers, strict=True):
-                predictions[place] = prediction
-        return predictions
 
     def _read(self, source: Source) -> NDArray[np.uint8] | ImageError:
         if isinstance(source, np.ndarray):
@@ -232,22 +265,22 @@ class Classifier:
             return error
 
     def _answer(
-        self, names: list[str], pixels: NDArray[np.uint8], explain: bool
+        self, pixels: NDArray[np.uint8], model: Model, explain: bool
     ) -> Iterator[Prediction]:
-        outputs = self.run(pixels, with_heatmap=explain)
+        outputs = model.run(pixels, with_heatmap=explain)
         chosen = self.rule.decide(outputs.probabilities, self.classes)
         judged = self._judge(outputs, chosen)
-        explanations: Sequence[Explanation | None] = [None] * len(names)
+        explanations: Sequence[Explanation | None] = [None] * len(pixels)
         if explain:
-            explanations = self._explainer.explain(pixels, outputs, chosen, run=self.run)
-        for place, (name, number) in enumerate(zip(names, chosen, strict=True)):
+            explanations = self._explainer.explain(pixels, outputs, chosen, run=model.run)
+        for place, number in enumerate(chosen):
             by_class = dict(
                 zip(self.classes, map(float, outputs.probabilities[place]), strict=True)
             )
             label = self.classes[number]
             shown = by_class[self.classes[1] if len(self.classes) == 2 else label]
             yield Prediction(
-                name, label, shown, by_class, explanation=explanations[place], **judged[place]
+                "", label, shown, by_class, explanation=explanations[place], **judged[place]
             )
 
     @cached_property
@@ -278,8 +311,9 @@ def load(folder: str | Path = "runs/latest", *, num_threads: int | None = None) 
 
     Args:
         folder: What ``candid train`` wrote.
-        num_threads: That share the layers of one call; by default as many as there are cores. With
-            1, several threads may well call it at once.
+        num_threads: That share the layers of a single image; by default as many as there are cores.
+            Of several images, each core takes some, whatever this is. With 1, several threads may
+            well call it at once.
 
     Returns:
         The classifier.

@@ -16,6 +16,7 @@ from candid.decisions import Decided, decide, load_decisions
 from candid.duplicates import Groups, find_duplicates
 from candid.errors import DataError
 from candid.features import Features, look
+from candid.file_reader import FileReader
 from candid.images import Fit, PixelContract
 from candid.progress import Progress, Silent
 from candid.recipes.labelled import Labelled
@@ -71,13 +72,14 @@ def see(
     backbone: str = DEFAULT,
     fit: Fit = "squash",
     cache: Cache | None = None,
+    reader: FileReader | None = None,
     progress: Progress | None = None,
 ) -> Features:
     """Look at a catalog's photos with a backbone; see `candid.features.look`."""
     embedder = Embedder(get(backbone), num_threads=1)
     contract = PixelContract(embedder.backbone.size_px, fit)
     opened = cache or Cache(default_folder())
-    return look(catalog, embedder, contract, cache=opened, progress=progress)
+    return look(catalog, embedder, contract, cache=opened, reader=reader, progress=progress)
 
 
 def prepare(
@@ -86,6 +88,7 @@ def prepare(
     backbone: str = DEFAULT,
     fit: Fit = "squash",
     decisions: Path | None = None,
+    rehash: bool = False,
     cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
@@ -96,6 +99,7 @@ def prepare(
         backbone: What embeds the photos.
         fit: How they are brought to a square.
         decisions: A file of decisions; what it drops is not looked at.
+        rehash: Whether to read all photos, those too whose size and times are as they were.
         cache: Where embeddings are kept; by default the user's own.
         progress: Told how far it is.
 
@@ -108,11 +112,15 @@ def prepare(
     """
     progress = progress or Silent()
     file = None if decisions is None else load_decisions(decisions)
+    cache = cache or Cache(default_folder())
+    reader = FileReader(cache, rehash=rehash)
     with progress.step("Finding the photos", 0) as advance:
-        catalog = scan(folder, advance=advance)
+        catalog = scan(folder, reader=reader, advance=advance)
     decided = None if file is None else decide(catalog, file)
     catalog = decided.applied.catalog if decided else catalog
-    features = see(catalog, backbone=backbone, fit=fit, cache=cache, progress=progress)
+    features = see(
+        catalog, backbone=backbone, fit=fit, cache=cache, reader=reader, progress=progress
+    )
     _require_readable(catalog, features.catalog)
     return Prepared(features, find_duplicates(features, progress=progress), decided)
 

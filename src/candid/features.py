@@ -9,11 +9,9 @@ All go into the cache under the photo's content, so a second run reads no photo 
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -25,9 +23,10 @@ from candid.cache import Cache
 from candid.catalog import Catalog, Skipped
 from candid.colours import NUM_COLOURS, colours_of
 from candid.errors import CandidError, ImageError
-from candid.hashing import hash_bytes
-from candid.images import PixelContract, decode, read_file
+from candid.file_reader import FileReader
+from candid.images import PixelContract, decode
 from candid.progress import Progress, Silent
+from candid.threads import map_ahead
 
 #: Height and width of a thumbnail.
 THUMBNAIL_PX = 64
@@ -88,6 +87,7 @@ def look(
     contract: PixelContract,
     *,
     cache: Cache,
+    reader: FileReader | None = None,
     progress: Progress | None = None,
 ) -> Features:
     """Decode and embed every photo that the cache does not know yet.
@@ -97,6 +97,7 @@ def look(
         embedder: Turns pixels into embeddings.
         contract: How photos become pixels; its size is the embedder's.
         cache: Where embeddings and thumbnails are kept.
+        reader: That of the scan, which may hold what it has read, and lets go of it here.
         progress: Told how far it is.
 
     Returns:
@@ -106,13 +107,14 @@ def look(
     files = {photo.content: catalog.file(photo) for photo in catalog.photos}
     contents = list(files)
     known = _known(cache, kinds, contents)
-    missing = [content for content in contents if content not in known]
+    missing = {content: file for content, file in files.items() if content not in known}
+    reader = reader or FileReader()
     reasons: dict[str, str] = {}
     fresh: dict[str, _Seen] = {}
     if missing:
         with (progress or Silent()).step("Looking at the photos", len(missing)) as advance:
             try:
-                for batch in _look_at({c: files[c] for c in missing}, embedder, contract):
+                for batch in _look_at(missing, embedder, contract, reader):
                     fresh |= batch.seen
                     known |= {c: (seen.embedding, seen.colours) for c, seen in batch.seen.items()}
                     reasons |= batch.reasons
@@ -121,6 +123,7 @@ def look(
                         _keep(cache, kinds, fresh)
             finally:  # Ctrl-C or an error: what was seen by then is kept
                 _keep(cache, kinds, fresh)
+    reader.release()
     return _gather(catalog, known, reasons, Thumbnails(cache, kinds.thumbnail))
 
 
@@ -195,40 +198,28 @@ def shrink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _look_at(files: dict[str, Path], embedder: Embeds, contract: PixelContract) -> Iterator[_Batch]:
+def _look_at(
+    files: dict[str, Path], embedder: Embeds, contract: PixelContract, reader: FileReader
+) -> Iterator[_Batch]:
     """Decode and embed in threads.
 
     Each thread takes a few photos all the way, with one thread in the embedder: on two cores that
     is 1.6 times faster than decoding in some threads while others share one picture's layers.
     """
     items = iter(files.items())
-    chunks = iter(lambda: list(islice(items, _CHUNK)), [])
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-
-        def begin(count: int) -> list[Future[_Batch]]:
-            return [
-                pool.submit(_look_at_some, dict(chunk), embedder, contract)
-                for chunk in islice(chunks, count)
-            ]
-
-        waiting = deque(begin(_CHUNKS_AHEAD))
-        try:
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(begin(1))
-        finally:  # Ctrl-C: what has not begun is not begun
-            pool.shutdown(wait=True, cancel_futures=True)
+    chunks = iter(lambda: dict(islice(items, _CHUNK)), {})
+    work = partial(_look_at_some, embedder=embedder, contract=contract, reader=reader)
+    return map_ahead(work, chunks, num_ahead=_CHUNKS_AHEAD)
 
 
-def _look_at_some(files: dict[str, Path], embedder: Embeds, contract: PixelContract) -> _Batch:
+def _look_at_some(
+    files: dict[str, Path], embedder: Embeds, contract: PixelContract, reader: FileReader
+) -> _Batch:
     pixels: dict[str, NDArray[np.uint8]] = {}
     reasons: dict[str, str] = {}
     for content, file in files.items():
         try:
-            data = read_file(file)
-            if hash_bytes(data) != content:  # the cache must not keep it under this
-                raise ImageError("changed while Candid was at work")
-            pixels[content] = decode(data, contract)
+            pixels[content] = decode(reader.read(file, content), contract)
         except ImageError as error:
             reasons[content] = str(error)
     if not pixels:

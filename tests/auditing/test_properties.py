@@ -21,6 +21,7 @@ from cleanvision.issue_managers.image_property import (
 from PIL import Image
 
 import candid.auditing.properties as module
+from candid import threads
 from candid.auditing.pixel_scores import find_edges
 from candid.auditing.properties import PixelProperties, Properties, measure, measure_pixels
 from candid.cache import Cache
@@ -342,7 +343,9 @@ def their_sharpness(image: Image.Image) -> float:
 
 def test_threads_are_used(monkeypatch: pytest.MonkeyPatch, folder: Path, memory: Cache) -> None:
     workers: list[object] = []
-    pool = module.ThreadPoolExecutor
-    monkeypatch.setattr(module, "ThreadPoolExecutor", lambda **kw: workers.append(kw) or pool(**kw))
+    pool = threads.ThreadPoolExecutor
+    monkeypatch.setattr(
+        threads, "ThreadPoolExecutor", lambda **kw: workers.append(kw) or pool(**kw)
+    )
     measure(catalog_of(folder), cache=memory)
     assert workers == [{"max_workers": os.cpu_count()}]

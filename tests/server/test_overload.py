@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from candid.prediction import Prediction
@@ -26,13 +27,13 @@ class Held:
         self.go_on = threading.Event()
         model = models.get(None)
         assert model is not None
-        usual = model.classifier.predict
+        usual = model.classifier.predict_pixels
 
-        def predict(pictures: object, **options: bool) -> list[Prediction]:
+        def predict_pixels(pixels: np.ndarray, **options: bool) -> list[Prediction]:
             assert self.go_on.wait(20)
-            return usual(pictures, **options)  # type: ignore[call-overload,no-any-return]
+            return usual(pixels, **options)
 
-        monkeypatch.setattr(model.classifier, "predict", predict, raising=False)
+        monkeypatch.setattr(model.classifier, "predict_pixels", predict_pixels, raising=False)
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_an_error_of_the_server_tells_nobody_how_it_is_made(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret of /home/somebody")
 
-    monkeypatch.setattr(model.classifier, "predict", fail, raising=False)
+    monkeypatch.setattr(model.classifier, "predict_pixels", fail, raising=False)
     with running(own) as client:
         answer = client.post(
             "/v1/predict", content=photos[0].read_bytes(), headers=JPEG | {"X-Request-ID": "abc"}

@@ -21,6 +21,7 @@ from candid.data import see
 from candid.decisions import Decided, decide, load_decisions
 from candid.duplicates import find_duplicates
 from candid.errors import DataError, DependencyError, UsageError
+from candid.file_reader import FileReader
 from candid.images import Fit
 from candid.progress import Progress, Silent
 from candid.showable import show_text
@@ -39,6 +40,7 @@ class AuditOptions:
         decisions: A filled-in decisions.csv: its photos are dropped and relabelled first, and what
             it keeps is not reported again.
         skip: Codes of checks that are not run.
+        rehash: Whether to read all photos, those too whose size and times are as they were.
 
     Raises:
         UsageError: There is no check of such a code.
@@ -49,6 +51,7 @@ class AuditOptions:
     seed: int = 0
     decisions: Path | None = None
     skip: frozenset[str] = frozenset()
+    rehash: bool = False
 
     def __post_init__(self) -> None:
         codes = [check.code for check in ALL]
@@ -99,12 +102,18 @@ def gather(
 ) -> tuple[Evidence, Decided | None]:
     """Look at a folder from all sides."""
     file = None if options.decisions is None else load_decisions(options.decisions)
+    reader = FileReader(cache, rehash=options.rehash)
     with progress.step("Finding the photos", 0) as advance:
-        scanned = scan(data, to_train=False, with_parts=True, advance=advance)
+        scanned = scan(data, to_train=False, with_parts=True, reader=reader, advance=advance)
     decided = None if file is None else decide(scanned, file)
     scanned = decided.applied.catalog if decided else scanned
     features = see(
-        scanned, backbone=options.backbone, fit=options.fit, cache=cache, progress=progress
+        scanned,
+        backbone=options.backbone,
+        fit=options.fit,
+        cache=cache,
+        reader=reader,
+        progress=progress,
     )
     if not features.catalog.photos:
         reasons = [f"{row.path}: {row.reason}" for row in features.catalog.skipped[-_NUM_REASONS:]]

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +23,7 @@ from candid.errors import ImageError
 from candid.hashing import hash_bytes
 from candid.images import PixelContract, decodable_share, decode, inspect, read_file
 from candid.progress import Progress, Silent
+from candid.threads import map_ahead
 
 _KIND = "properties:v1"
 _PIXELS = PixelContract(size_px=128)
@@ -133,21 +130,12 @@ def measure(
 
 def _measure_all(files: Mapping[str, Path]) -> Iterator[tuple[str, Properties | None]]:
     """Measure in threads, a few files ahead."""
-    items = iter(files.items())
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
 
-        def begin(number: int) -> list[tuple[str, Future[Properties | None]]]:
-            some = islice(items, number)
-            return [(content, pool.submit(_measure_file, file, content)) for content, file in some]
+    def work(item: tuple[str, Path]) -> tuple[str, Properties | None]:
+        content, file = item
+        return content, _measure_file(file, content)
 
-        waiting = deque(begin(_FILES_AHEAD))
-        try:
-            while waiting:
-                content, future = waiting.popleft()
-                yield content, future.result()
-                waiting.extend(begin(1))
-        finally:  # Ctrl-C: what has not begun is not begun
-            pool.shutdown(wait=True, cancel_futures=True)
+    return map_ahead(work, files.items(), num_ahead=_FILES_AHEAD)
 
 
 def _measure_file(file: Path, content: str) -> Properties | None:

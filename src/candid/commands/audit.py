@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from candid.arguments import Backbone, Decisions, FailOn, FitName, Seed
+from candid.arguments import Backbone, Decisions, FailOn, FitName, Rehash, Seed
 from candid.console import FOUND_SOMETHING, echo_json, warn
 
 
@@ -35,6 +35,7 @@ def audit(
     seed: Seed = 0,
     backbone: Backbone = None,
     fit: Annotated[FitName, typer.Option(help="How photos are made square.")] = FitName.squash,
+    rehash: Rehash = False,
 ) -> None:
     """Say what is wrong with DATA, before anything is trained on it."""
     from candid.auditing.audit import AuditOptions
@@ -50,6 +51,7 @@ def audit(
             seed=seed,
             decisions=decisions,
             skip=frozenset(skip or ()),
+            rehash=rehash,
         ),
         run=run,
         compare=compare,

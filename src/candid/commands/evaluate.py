@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from candid.arguments import Threshold
+from candid.arguments import Rehash, Threshold
 from candid.console import echo_json, warn
 
 
@@ -17,13 +17,14 @@ def evaluate(
         Path | None, typer.Argument(help="Another folder of the same classes to measure on.")
     ] = None,
     threshold: Threshold = None,
+    rehash: Rehash = False,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure RUN again, or on other photos."""
     from candid.evaluation.run import evaluate_run
     from candid.progress import for_terminal
 
-    measured = evaluate_run(run, data, threshold=threshold, progress=for_terminal())
+    measured = evaluate_run(run, data, threshold=threshold, rehash=rehash, progress=for_terminal())
     warn(measured.notes)
     if json:
         echo_json(measured.evaluation.to_json())

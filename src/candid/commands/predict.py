@@ -38,17 +38,19 @@ def predict(
 ) -> None:
     """Say what is in photos."""
     from candid.classifier import load
+    from candid.model import AT_ONCE
     from candid.predicting import expand, predict_all, read_piped
     from candid.printing import print_predictions
 
     if json and csv:
         raise UsageError("--json and --csv exclude each other; choose one.")
-    classifier = load(run)
+    inputs = expand(paths)
+    # Of many photos each core takes some: threads that share a photo's layers would lie idle.
+    classifier = load(run, num_threads=1 if len(inputs) > AT_ONCE else None)
     if threshold is not None or cost:
         classifier = classifier.with_rule(decision_rule(threshold, cost))
     if coverage is not None:
         classifier = classifier.with_coverage(coverage)
-    inputs = expand(paths)
     piped = read_piped(inputs)
     predictions = predict_all(classifier, inputs, piped=piped, explain=explain)
     form: Form = "json" if json else "csv" if csv or not sys.stdout.isatty() else "table"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candid.arguments import Data, Decisions, GroupBy, Seed
+from candid.arguments import Data, Decisions, GroupBy, Rehash, Seed
 from candid.console import say, warn, write_text
 from candid.errors import UsageError
 from candid.options import split_options
@@ -30,6 +30,7 @@ def split(
     ] = None,
     group_by: GroupBy = None,
     decisions: Decisions = None,
+    rehash: Rehash = False,
 ) -> None:
     """Split DATA, copies of a photo kept together."""
     from candid.data import prepare, split_prepared
@@ -40,7 +41,7 @@ def split(
     progress = for_terminal()
     if to is not None:
         _require_absent(to)
-    prepared = prepare(data, decisions=decisions, progress=progress)
+    prepared = prepare(data, decisions=decisions, rehash=rehash, progress=progress)
     dealt = split_prepared(prepared, options)
     warn((*prepared.notes, *dealt.notes))
     if csv is not None and str(csv) != "-":

@@ -16,6 +16,7 @@ from candid.arguments import (
     FitName,
     GroupBy,
     RecipeName,
+    Rehash,
     Seed,
     Threshold,
 )
@@ -50,6 +51,7 @@ def train(
             "--leak-tax", help="cnn only: train again on a random split, to say what it claims."
         ),
     ] = False,
+    rehash: Rehash = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an earlier run there.")] = False,
 ) -> None:
     """Train a classifier on DATA and say how good it is."""
@@ -75,6 +77,7 @@ def train(
         rule=decision_rule(threshold, cost),
         decisions=decisions,
         leak_tax=leak_tax,
+        rehash=rehash,
     )
     made = train_run(data, run=run, options=options, overwrite=overwrite, progress=for_terminal())
     warn(made.notes)

@@ -9,6 +9,7 @@ from candid.artifact import DECISIONS, GOLDEN, SPLIT, find_run
 from candid.catalog import scan
 from candid.classifier import Classifier, load
 from candid.decisions import Applied, Decision, apply_decisions, read_decisions
+from candid.file_reader import FileReader
 from candid.manifest import Preparation
 from candid.split import Split
 from candid.split_file import read_csv
@@ -40,9 +41,9 @@ class OpenedRun:
     strength: float | None
     prepared_with: Preparation
 
-    def scan(self) -> Applied:
+    def scan(self, reader: FileReader) -> Applied:
         """Its folder as it is now, seen as the run saw it: by the same decisions."""
-        catalog = scan(self.trained_on)
+        catalog = scan(self.trained_on, reader=reader)
         # a class may be gone by now to which photos were relabelled
         classes = {*catalog.classes, *self.classifier.classes} if self.decisions else ()
         known = replace(catalog, classes=tuple(sorted(classes)) or catalog.classes)

@@ -24,6 +24,7 @@ from candid.evaluation.opened import OpenedRun, open_run
 from candid.evaluation.predictions import Predictions
 from candid.evaluation.text import write_text
 from candid.features import Features
+from candid.file_reader import FileReader
 from candid.progress import Progress, Silent
 from candid.recipes.abstaining_head import Answers
 from candid.wording import count
@@ -49,6 +50,7 @@ def evaluate_run(
     data: str | Path | None = None,
     *,
     threshold: float | None = None,
+    rehash: bool = False,
     progress: Progress | None = None,
 ) -> Measured:
     """Measure a run.
@@ -59,6 +61,7 @@ def evaluate_run(
             again, with the labels that the run's own decisions gave it. Of another folder,
             everything is measured but what the model saw when it was trained, copies included.
         threshold: Two classes: instead of the run's own.
+        rehash: Whether to read all photos, those too whose size and times are as they were.
         progress: Told how far it is.
 
     Returns:
@@ -73,14 +76,16 @@ def evaluate_run(
         opened = replace(opened, classifier=opened.classifier.with_threshold(threshold))
     progress = progress or Silent()
     if data is None or Path(data).expanduser().resolve() == opened.trained_on:
-        return measure_own(opened, progress)
-    return _measure_other(opened, Path(data), progress)
+        return measure_own(opened, progress, rehash=rehash)
+    return _measure_other(opened, Path(data), progress, rehash=rehash)
 
 
-def measure_own(run: OpenedRun, progress: Progress) -> Measured:
+def measure_own(run: OpenedRun, progress: Progress, *, rehash: bool) -> Measured:
     """Measure a run on the folder that it was trained on."""
     classifier, folder = run.classifier, run.trained_on
-    applied = run.scan()
+    cache = Cache(default_folder())
+    reader = FileReader(cache, rehash=rehash)
+    applied = run.scan(reader)
     known = {row.content: row for row in run.dealt.rows if row.part}
     photos = tuple(photo for photo in applied.catalog.photos if photo.content in known)
     _require_known(sorted({photo.label for photo in photos}), classifier, folder)
@@ -105,7 +110,7 @@ def measure_own(run: OpenedRun, progress: Progress) -> Measured:
     notes.extend(answered.notes)
     learnt = Learnt(run.temperature, classifier.abstention, run.strength)
     try:
-        features = _see(run, catalog, Cache(default_folder()), progress)
+        features = _see(run, catalog, cache, reader, progress)
     except DependencyError as error:
         notes.append(f"only the test part was measured again: {error}")
         named = [known[photo.content].group for photo in answered.photos]
@@ -123,13 +128,15 @@ def measure_own(run: OpenedRun, progress: Progress) -> Measured:
     return Measured(assessed.evaluation, tuple(notes))
 
 
-def _measure_other(run: OpenedRun, folder: Path, progress: Progress) -> Measured:
+def _measure_other(run: OpenedRun, folder: Path, progress: Progress, *, rehash: bool) -> Measured:
     """Measure photos as they lie there: the run's decisions are about its own folder's."""
     classifier = run.classifier
-    catalog = scan(folder, to_train=False)
+    cache = Cache(default_folder())
+    reader = FileReader(cache, rehash=rehash)
+    catalog = scan(folder, to_train=False, reader=reader)
     _require_known(catalog.classes, classifier, catalog.folder)
     seen = {row.content for row in run.dealt.rows if row.part in _SEEN_PARTS}
-    copies, groups, notes = _copies_of_seen(run, seen, catalog, progress)
+    copies, groups, notes = _copies_of_seen(run, seen, catalog, cache, reader, progress)
     photos = [p for p in catalog.photos if p.content not in seen and p.content not in copies]
     left_out = len(catalog.photos) - len(photos)
     if left_out:
@@ -145,17 +152,21 @@ def _measure_other(run: OpenedRun, folder: Path, progress: Progress) -> Measured
 
 
 def _copies_of_seen(
-    run: OpenedRun, seen: set[str], catalog: Catalog, progress: Progress
+    run: OpenedRun,
+    seen: set[str],
+    catalog: Catalog,
+    cache: Cache,
+    reader: FileReader,
+    progress: Progress,
 ) -> tuple[set[str], dict[str, int], list[str]]:
     """Contents that show a picture which was trained on, and the groups among all."""
-    cache = Cache(default_folder())
     notes = []
     try:
-        new = _see(run, catalog, cache, progress)
+        new = _see(run, catalog, cache, reader, progress)
     except DependencyError as error:
         return set(), {}, [f"only exact copies of training images could be left out: {error}"]
     try:
-        old = _see(run, run.scan().catalog, cache, progress)
+        old = _see(run, run.scan(reader).catalog, cache, reader, progress)
         gone = len(seen - {photo.content for photo in old.catalog.photos})
         why = f"{count(gone, 'photo')} that it was trained on are gone" if gone else ""
     except DataError as error:
@@ -178,9 +189,18 @@ def _copies_of_seen(
     return {c for c, g in by_content.items() if g in tainted}, by_content, notes
 
 
-def _see(run: OpenedRun, catalog: Catalog, cache: Cache, progress: Progress) -> Features:
+def _see(
+    run: OpenedRun, catalog: Catalog, cache: Cache, reader: FileReader, progress: Progress
+) -> Features:
     how = run.prepared_with
-    return see(catalog, backbone=how.backbone, fit=how.fit, cache=cache, progress=progress)
+    return see(
+        catalog,
+        backbone=how.backbone,
+        fit=how.fit,
+        cache=cache,
+        reader=reader,
+        progress=progress,
+    )
 
 
 @dataclass(frozen=True)

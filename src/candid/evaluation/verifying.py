@@ -92,7 +92,7 @@ def verify_run(run: str | Path, *, progress: Progress | None = None) -> Verified
     """
     opened = open_run(run)
     written = _read(opened.folder / METRICS)
-    measured = measure_own(opened, progress or Silent())
+    measured = measure_own(opened, progress or Silent(), rehash=True)
     now = json.loads(json.dumps(measured.evaluation.to_json()))
     notes = list(measured.notes)
     if opened.strength is None:

@@ -108,8 +108,8 @@ class Batcher:
 
 def _answer(batch: list[Job]) -> None:
     try:
-        pictures = [job.pixels for job in batch]
-        answers = batch[0].classifier.predict(list(pictures), explain=batch[0].explain)
+        pixels = np.stack([job.pixels for job in batch])
+        answers = batch[0].classifier.predict_pixels(pixels, explain=batch[0].explain)
     # Whatever it is, those who wait must learn of it, and the worker must live on.
     except Exception as error:
         for job in batch:

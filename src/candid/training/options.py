@@ -29,6 +29,7 @@ class TrainOptions:
             right labels of others.
         leak_tax: Whether a recipe without a linear head is trained a second time, on a random
             split, to say what that would have claimed; `transfer` always says.
+        rehash: Whether to read all photos, those too whose size and times are as they were.
     """
 
     recipe: Recipe = "transfer"
@@ -39,3 +40,4 @@ class TrainOptions:
     rule: DecisionRule = field(default_factory=DecisionRule)
     decisions: Path | None = None
     leak_tax: bool = False
+    rehash: bool = False

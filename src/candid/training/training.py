@@ -88,6 +88,7 @@ def train(
         backbone=options.backbone,
         fit=options.fit,
         decisions=options.decisions,
+        rehash=options.rehash,
         progress=progress,
     )
     options.rule.require_fits(prepared.catalog.classes)
