@@ -26,6 +26,17 @@ settings.register_profile("candid", deadline=None)
 settings.load_profile("candid")
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Iterator[None]:
+    """Say, below everything else, with which seed the tests were shuffled."""
+    yield
+    seed = config.getoption("randomly_seed", None)
+    if seed is not None:
+        terminalreporter.write_line(f"same order again: python -m pytest --randomly-seed={seed}")
+
+
 #: The smaller backbone: what is tested here does not depend on which it is.
 BACKBONE = "efficientnet-lite0"
 COMMAND = Path(sys.executable).parent / "candid"
