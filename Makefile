@@ -4,6 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 DATA ?= ../shared/data
 FUZZ_SECONDS ?= 30
+WORKERS ?= 2
 
 .PHONY: help env browser web demo test fuzz check format bench lock clean
 
@@ -29,11 +30,11 @@ browser: env ## Bring a Chromium for the tests of pages, where there is none
 web: env ## Bring ONNX Runtime for browsers, which exports to the web take along
 	@$(BIN)/python vendoring/web_assets.py
 
-test: env browser web ## All tests
-	$(BIN)/python -m pytest -q
+test: env browser web ## All tests, WORKERS side by side
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-fuzz: env ## Feed what reads files and requests with damaged ones, FUZZ_SECONDS for each of ten tests
-	CANDID_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -q -s tests/fuzz
+fuzz: env ## Feed what reads files and requests with damaged ones, FUZZ_SECONDS for each of ten tests, and kill commands
+	CANDID_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -q -s tests/fuzz tests/test_killed_commands.py
 
 check: env ## Lint, format and types
 	$(BIN)/ruff check .

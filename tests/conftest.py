@@ -26,6 +26,33 @@ settings.register_profile("candid", deadline=None)
 settings.load_profile("candid")
 
 
+#: What tells BLAS and TensorFlow how many threads they may have.
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where tests run side by side (`-n`), each worker has one thread: it inherits this."""
+    if config.getoption("numprocesses", None):
+        for name in _THREADS:
+            os.environ.setdefault(name, "1")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Iterator[None]:
+    """Say, below everything else, with which seed the tests were shuffled."""
+    yield
+    seed = config.getoption("randomly_seed", None)
+    if seed is not None:
+        terminalreporter.write_line(f"same order again: python -m pytest --randomly-seed={seed}")
+
+
 #: The smaller backbone: what is tested here does not depend on which it is.
 BACKBONE = "efficientnet-lite0"
 COMMAND = Path(sys.executable).parent / "candid"

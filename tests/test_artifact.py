@@ -248,10 +248,10 @@ class TestReading:
     def test_a_huge_manifest_is_refused_unread(self, run: Path) -> None:
         with (run / "candid.json").open("wb") as file:
             file.truncate(10 * 2**30)  # sparse: no disk is filled
-        started = time.monotonic()
+        started = time.process_time()
         with pytest.raises(ArtifactError, match="too large"):
             read_manifest(run)
-        assert time.monotonic() - started < 5
+        assert time.process_time() - started < 5
 
     def test_a_folder_that_is_no_run_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(ArtifactError, match=r"is no run: it has no candid\.json"):

@@ -367,12 +367,12 @@ def png_header(width: int, height: int) -> bytes:
 
 def test_what_is_too_large_is_refused_by_its_header() -> None:
     data = png_header(100_000, 100_000)
-    started = time.perf_counter()
+    started = time.process_time()
     for read in (decode, read_header):
         with pytest.raises(ImageError, match="too large: 100000 x 100000 pixels, limit 178956970"):
             read(data)
     # It decodes nothing: the true picture of that size would take minutes and 40 GB.
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("name", FORMATS)

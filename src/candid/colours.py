@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.matrices import matmul
+
 _NUM_BINS: Final = 8  # of the histogram of brightness
 #: Mean and standard deviation of brightness, red, green, blue and saturation, and the histogram.
 NUM_COLOURS: Final = 2 * 5 + _NUM_BINS
@@ -35,7 +37,7 @@ def colours_of(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     height, width = (max(1, -(-side // _MOST_PIXELS)) for side in pixels.shape[:2])
     channels = np.ascontiguousarray(pixels[::height, ::width].reshape(-1, 3).T)
     scaled = channels.astype(np.float32) / np.float32(255)
-    brightness = _LUMA @ scaled
+    brightness = matmul(_LUMA, scaled)
     highest, lowest = scaled.max(axis=0), scaled.min(axis=0)
     saturation = (highest - lowest) / np.maximum(highest, np.float32(1e-6))
     properties = np.stack([brightness, *scaled, saturation])

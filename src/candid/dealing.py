@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.matrices import without_flags
+
 
 def count_by_unit(labels: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count the images of each class in each unit, int64 ``(num_units, num_classes)``."""
@@ -19,6 +21,7 @@ def count_by_unit(labels: NDArray[np.int64], units: NDArray[np.int64]) -> NDArra
     return counts
 
 
+@without_flags()  # once for all units; products of whole numbers are finite
 def deal(
     counts: NDArray[np.int64],
     keys: Sequence[str],

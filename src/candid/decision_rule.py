@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.errors import UsageError
+from candid.matrices import matmul
 
 DEFAULT_THRESHOLD: Final = 0.5
 _COST = re.compile(r"(?P<true>.+?)\s*(?:→|->)\s*(?P<predicted>.+)=(?P<cost>[^=]+)")
@@ -77,7 +78,7 @@ class DecisionRule:
         """
         exact = probabilities.astype(np.float64)
         if self.costs:
-            return np.asarray((exact @ self._matrix(classes)).argmin(axis=1), np.int64)
+            return np.asarray((matmul(exact, self._matrix(classes))).argmin(axis=1), np.int64)
         if len(classes) == 2:
             # As Python compares: against float32, NumPy would round the threshold first.
             return (exact[:, 1] > self.threshold).astype(np.int64)

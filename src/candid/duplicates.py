@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from candid.alignment import DETAIL_CORRELATION, detail_correlation
 from candid.features import Features, Thumbnails
+from candid.matrices import matmul
 from candid.neighbours import Rows, near_pairs
 from candid.progress import Progress, Silent
 from candid.windows import WINDOW_CORRELATION, Match, match_pairs
@@ -212,7 +213,7 @@ def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.int8]:
     size = thumbnails.shape[1]
     frequency = np.arange(1, _HASH_SIDE + 1)[:, None]
     waves = np.cos(np.pi * frequency * (2 * np.arange(size) + 1) / (2 * size)).astype(np.float32)
-    coefficients = waves @ thumbnails.astype(np.float32) @ waves.T
+    coefficients = matmul(waves, thumbnails.astype(np.float32), waves.T)
     flat = coefficients.reshape(len(thumbnails), -1)
     median = np.median(flat, axis=1, keepdims=True)
     return np.where(flat > median, 1, -1).astype(np.int8)

@@ -7,6 +7,7 @@
     ├── SplitError        too little data for a part, or a split file that does not fit
     ├── ArtifactError     a run that is not whole, or not of this version
     ├── DependencyError   a package that the asked-for step needs is not installed
+    ├── ComputationError  finite numbers gave one that is not
     └── ParityError       an export that does not answer as its run (candid.exporting.parity)
 
 A message says what happened, what was expected, what was received and what to do. The command line
@@ -42,6 +43,10 @@ class ArtifactError(CandidError):
 
 class ParityError(CandidError):
     """An export that does not answer as its run does, and so was not kept."""
+
+
+class ComputationError(CandidError):
+    """Finite numbers gave an infinity or a NaN."""
 
 
 class DependencyError(CandidError):

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.errors import DependencyError
+from candid.matrices import matmul
 
 #: Rows up to which all pairs are compared; at 20,000 both ways take about as long.
 MAX_EXACT = 20_000
@@ -91,7 +92,7 @@ def _compare_all(rows: Rows, others: Rows, count: int, least: float) -> Iterator
     right = others.take(slice(None)).T
     size = max(1, min(_BLOCK, _MAX_PRODUCTS // max(len(others), 1)))
     for start in range(0, len(rows), size):
-        products = rows.take(slice(start, start + size)) @ right
+        products = matmul(rows.take(slice(start, start + size)), right)
         here = np.arange(len(products))
         products[here, start + here] = -1
         row, column = _largest(products, count, least)

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.matrices import matmul
+
 if TYPE_CHECKING:
     from candid.backbones.onnx_builder import GraphBuilder
 
@@ -60,9 +62,9 @@ class Geometry:
     def measures(self, embeddings: Rows) -> Rows:
         """Angle, distance and residual, float32 ``(n, 3)``; larger for what is less alike."""
         rows = _map(embeddings) - self.mean
-        within = np.square(rows @ self.axes) @ self.excess
+        within = matmul(np.square(matmul(rows, self.axes)), self.excess)
         total = within + self.rest * np.square(rows).sum(axis=1)
-        return _measure(total, rows @ self.discriminant, self.centres)
+        return _measure(total, matmul(rows, self.discriminant), self.centres)
 
 
 @dataclass(frozen=True)
@@ -175,21 +177,22 @@ def _fit_geometry(embeddings: Rows, labels: Labels, rank: int) -> Geometry:
     excess = 1 / (variances + 1 / rest) - rest
     mean = centres.mean(axis=0)
     apart = centres - mean
-    discriminant = _discriminant(apart, (apart @ axes * excess) @ axes.T + apart * rest)
+    whitened = matmul(matmul(apart, axes) * excess, axes.T) + apart * rest
+    discriminant = _discriminant(apart, whitened)
     return Geometry(
         mean.astype(np.float32),
         axes.astype(np.float32),
         excess.astype(np.float32),
         rest,
         discriminant.astype(np.float32),
-        (apart @ discriminant).astype(np.float32),
+        matmul(apart, discriminant).astype(np.float32),
     )
 
 
 def _turn(mapped: Rows) -> NDArray[np.float64]:
     """Rows ``(n, d)`` in the space that they span, ``(n, r)``: all their products are the same."""
     wide = mapped.astype(np.float64)
-    values, vectors = np.linalg.eigh(wide @ wide.T)
+    values, vectors = np.linalg.eigh(matmul(wide, wide.T))
     kept = values > values[-1] * 1e-12
     return np.asarray(vectors[:, kept] * np.sqrt(values[kept]))
 
@@ -209,12 +212,12 @@ def _measure_few(
     ridge = 1 / _rest(rows, freedom, num_features)
     mean = centres.mean(axis=0)
     apart, departing = centres - mean, asked - mean
-    covariance = rows.T @ rows / freedom
+    covariance = matmul(rows.T, rows) / freedom
     covariance.flat[:: len(covariance) + 1] += ridge
     solved = np.linalg.solve(covariance, np.concatenate([apart, departing]).T).T
     discriminant = _discriminant(apart, solved[: len(apart)])
     total = (departing * solved[len(apart) :]).sum(axis=1)
-    return _measure(total, departing @ discriminant, apart @ discriminant)
+    return _measure(total, matmul(departing, discriminant), matmul(apart, discriminant))
 
 
 def _centre(
@@ -237,9 +240,9 @@ def _rest(rows: NDArray[np.floating], freedom: int, num_features: int) -> float:
 
 def _discriminant(apart: NDArray[np.float64], whitened: NDArray[np.float64]) -> NDArray[np.float64]:
     """Axes ``(d, m)`` of the space of class means ``(k, d)``, given these times the precision."""
-    values, vectors = np.linalg.eigh(whitened @ apart.T)
+    values, vectors = np.linalg.eigh(matmul(whitened, apart.T))
     kept = values > max(values[-1], _TINY) * 1e-6
-    return np.asarray(whitened.T @ vectors[:, kept] / np.sqrt(values[kept]))
+    return np.asarray(matmul(whitened.T, vectors[:, kept]) / np.sqrt(values[kept]))
 
 
 def _measure(
@@ -254,7 +257,7 @@ def _measure(
     """
     total = np.maximum(total, _TINY)
     lengths = np.square(centres).sum(axis=1)
-    dots = placed @ centres.T
+    dots = matmul(placed, centres.T)
     square = np.square(placed).sum(axis=1)
     angle = -(dots / np.sqrt(lengths + _TINY)).max(axis=1) / np.sqrt(total)
     distance = np.sqrt(np.maximum((square[:, None] - 2 * dots + lengths).min(axis=1), 0))
@@ -274,17 +277,19 @@ def _principal_axes(
     if len(rows) <= _FEW_ROWS:
         return _axes_of_few(rows, num_axes, freedom)
     wide = min(num_axes + _EXTRA, rows.shape[1])
-    product = rows.T @ rows if len(rows) > rows.shape[1] else None
+    product = matmul(rows.T, rows) if len(rows) > rows.shape[1] else None
 
     def times(axes: Rows) -> Rows:
-        return np.asarray(rows.T @ (rows @ axes) if product is None else product @ axes, np.float32)
+        if product is None:
+            return np.asarray(matmul(rows.T, matmul(rows, axes)), np.float32)
+        return np.asarray(matmul(product, axes), np.float32)
 
     axes = np.random.default_rng(0).standard_normal((rows.shape[1], wide), np.float32)
     for _ in range(_NUM_ROUNDS):
         axes = np.linalg.qr(times(axes))[0]
-    values, turn = np.linalg.eigh((axes.T @ times(axes)).astype(np.float64))
+    values, turn = np.linalg.eigh(matmul(axes.T, times(axes)).astype(np.float64))
     kept = slice(-1, -num_axes - 1, -1)
-    return np.maximum(values[kept], 0) / freedom, (axes @ turn)[:, kept]
+    return np.maximum(values[kept], 0) / freedom, matmul(axes, turn)[:, kept]
 
 
 def _axes_of_few(
@@ -292,7 +297,7 @@ def _axes_of_few(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The same from the products of the rows with one another."""
     wide = rows.astype(np.float64)
-    values, vectors = np.linalg.eigh(wide @ wide.T)
+    values, vectors = np.linalg.eigh(matmul(wide, wide.T))
     kept = np.flatnonzero(values > values[-1] * 1e-9)[: -num_axes - 1 : -1]
-    axes = wide.T @ (vectors[:, kept] / np.sqrt(values[kept]))
+    axes = matmul(wide.T, vectors[:, kept] / np.sqrt(values[kept]))
     return values[kept] / freedom, axes

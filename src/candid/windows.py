@@ -17,6 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.matrices import matmul
+
 #: Correlation with the best window from which on a pair is worth a closer look.
 WINDOW_CORRELATION = 0.75
 
@@ -98,7 +100,7 @@ def match_pairs(pairs: NDArray[np.int64], take: Take) -> Matches:
 def _match(wholes: Values, windows: Values) -> tuple[Values, NDArray[np.int64]]:
     """Correlation and number of the best window, as it is and mirrored, each ``(k, 2)``."""
     mirrored = wholes.reshape(-1, _GRID, _GRID)[:, :, ::-1].reshape(wholes.shape)
-    products = np.stack([wholes, mirrored], axis=1) @ windows.T
+    products = matmul(np.stack([wholes, mirrored], axis=1), windows.T)
     return products.max(axis=2), _first_of_largest(products)
 
 
@@ -136,7 +138,7 @@ def describe(thumbnails: Grey) -> Values:
     """
     size = thumbnails.shape[1]
     sampler = _samplers(size).reshape(-1, size)
-    cells = sampler @ thumbnails.astype(np.float32) @ sampler.T
+    cells = matmul(sampler, thumbnails.astype(np.float32), sampler.T)
     shape = len(thumbnails), len(_SPANS), _GRID, len(_SPANS), _GRID
     windows = cells.reshape(shape).transpose(0, 1, 3, 2, 4)
     return _normalise(windows.reshape(len(thumbnails), len(_WINDOWS), _GRID * _GRID))
@@ -148,7 +150,7 @@ def _describe_wholes(pictures: NDArray[np.int64], take: Take) -> Values:
     for start in range(0, len(pictures), _BLOCK):
         thumbnails = take(pictures[start : start + _BLOCK])
         sampler = _samplers(thumbnails.shape[1])[0]
-        cells = sampler @ thumbnails.astype(np.float32) @ sampler.T
+        cells = matmul(sampler, thumbnails.astype(np.float32), sampler.T)
         wholes[start : start + _BLOCK] = _normalise(cells.reshape(len(cells), -1))
     return wholes
 

@@ -17,7 +17,13 @@ from tests.exporting.pasting import photo_of, run_snippet
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 NAMES = ("keras", "saved_model", "litert")
-RUNS = ("transfer", "two", "three")
+#: Each format of the linear head and of a trained network, each of whose heads is exported.
+PAIRS = (
+    *(("transfer", name) for name in NAMES),
+    ("two", "litert"),
+    ("three", "keras"),
+    ("three", "saved_model"),
+)
 #: Of what was measured, some ten times: a fault of ours would be seen long before the gate's limit.
 NEAR = 1e-4
 
@@ -56,8 +62,7 @@ def noise(run):
     return np.random.default_rng(2).integers(0, 256, (3, size, size, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize(("run", "name"), PAIRS)
 def test_an_export_answers_as_its_run(run, name, exports, runs):
     exported = exports(run, name)
     parity = exported.parity

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,10 +157,22 @@ def test_a_damaged_checkpoint_is_told_and_not_used(go: Go, unbroken, tmp_path: P
 
 def test_other_options_never_take_it_for_their_own(go: Go) -> None:
     kill(go, after=1)
-    for other in ({"seed": 2}, {"epochs": 2}, {"batch_size": 2}):
-        with pytest.raises(Kill):
-            go(listener := Listener("epoch 1 of"), **other)
-        assert listener.lines[0].startswith("epoch 1 of")
+    with pytest.raises(Kill):
+        go(listener := Listener("epoch 1 of"), seed=2)
+    assert listener.lines[0].startswith("epoch 1 of")
+
+
+@pytest.mark.parametrize("other", [{"seed": 2}, {"epochs": 2}, {"batch_size": 2}])
+def test_the_fingerprint_is_of_every_option(tmp_path: Path, other: dict[str, int]) -> None:
+    """It is what keeps the checkpoints of one training from those of another."""
+    options = cnn._Options(EPOCHS, BATCH, 1)
+    changed = replace(options, **other)
+    (tmp_path / "tree" / "train").mkdir(parents=True)
+    mine, theirs = (
+        cnn._fingerprint(tmp_path / "tree", ("blue", "green"), each, "float32")
+        for each in (options, changed)
+    )
+    assert mine != theirs
 
 
 def test_the_fingerprint_is_of_every_picture_and_its_name(tmp_path: Path, data) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from candid.comparing.mcnemar import gains_by_group
 from candid.evaluation.figures import Figure, effective_size
+from candid.matrices import matmul
 
 _Z95: Final = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 _NUM_RESAMPLES: Final = 5000
@@ -53,6 +54,6 @@ def _percentiles(gains: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[fl
     draws = np.random.default_rng(0).multinomial(
         len(gains), counts / len(gains), size=_NUM_RESAMPLES
     )
-    means = (draws @ kinds[0]) / (draws @ kinds[1])
+    means = matmul(draws, kinds[0]) / matmul(draws, kinds[1])
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)

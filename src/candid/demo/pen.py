@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from candid.matrices import matmul
+
 Pixels = NDArray[np.uint8]
 Points = NDArray[np.float64]
 Colour = tuple[int, int, int]
@@ -63,7 +65,7 @@ class Pen:
         angle = np.deg2rad(self.tilt_deg)
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         shape = np.asarray(points, dtype=np.float64)
-        pixels: Points = shape @ turn * self.radius_px + np.asarray(self.centre_px)
+        pixels: Points = matmul(shape, turn) * self.radius_px + np.asarray(self.centre_px)
         return pixels
 
     def fill(self, points: ArrayLike, colour: Colour, *, opacity: float = 1.0) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.matrices import matmul
 from candid.recipes.logistic import Rows, Space, fit, scores_of, softmax
 
 #: Images to learn from; more change nothing that shows in so few numbers.
@@ -56,7 +57,7 @@ def predict_by_colour(
         tolerance=_TOLERANCE,
     )
     kernel, bias = space.to_embeddings(fitted)
-    return np.asarray((asked @ kernel.T + bias).argmax(axis=1), np.int64)
+    return np.asarray((matmul(asked, kernel.T) + bias).argmax(axis=1), np.int64)
 
 
 def _with_squares(rows: Rows) -> Rows:

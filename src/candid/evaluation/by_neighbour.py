@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.matrices import matmul
 from candid.recipes.logistic import Rows
 
 #: Images that are asked about at a time.
@@ -42,7 +43,7 @@ def predict_by_neighbour(
         places = learn_from[start : start + _LEARNT_AT_A_TIME]
         learnt = embeddings[places]
         lengths = np.sqrt(np.einsum("ij,ij->i", learnt, learnt))
-        products = rows @ learnt.T
+        products = matmul(rows, learnt.T)
         products /= np.maximum(lengths, np.float32(1e-12))
         best = products.argmax(axis=1)
         cosine = products[np.arange(len(asked)), best]

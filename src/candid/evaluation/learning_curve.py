@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from candid.evaluation.figures import Figure, effective_size, wilson
 from candid.evaluation.power_law import Draws, Law, fit_law, luck_of
 from candid.evaluation.thinning import Mistakes, Share, ThinnedHeads
+from candid.matrices import matmul
 from candid.recipes.labelled import Labelled
 
 #: Different pictures of a class, below which there is no curve.
@@ -156,7 +157,7 @@ def _covariance(wrong: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray
     _, numbers = np.unique(units, return_inverse=True)
     sums = np.zeros((numbers.max() + 1, wrong.shape[1]))
     np.add.at(sums, numbers, wrong - wrong.mean(axis=0))
-    return np.asarray(sums.T @ sums / len(wrong) ** 2)
+    return np.asarray(matmul(sums.T, sums) / len(wrong) ** 2)
 
 
 def _points_of(found: Mistakes, units: NDArray[np.int64]) -> tuple[CurvePoint, ...]:

@@ -23,6 +23,7 @@ from candid.evaluation.scores import (
     ratio,
     reliability_bins,
 )
+from candid.matrices import matmul
 
 # The prior's weight, in images, of mistakes; found by benchmarks/intervals.py to cover.
 _MISTAKEN = 0.6  # all classes together
@@ -211,7 +212,7 @@ class _Drawn:
         """The mean over the images of a loss."""
         weights = self._weights
         each = losses(self._drawn.truth, self._probabilities)
-        return interval(weights @ each / weights.sum(axis=1), self._n)
+        return interval(matmul(weights, each) / weights.sum(axis=1), self._n)
 
     def calibration_error(self) -> Figure | None:
         """The calibration error, without the part that chance explains.

@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.matrices import matmul
+
 Draws = NDArray[np.float64]
 
 _LUCK: Final = 0.25  # see `luck_of`
@@ -148,7 +150,7 @@ def _misfit(
 ) -> NDArray[np.float64]:
     """Generalised sum of squares for each floor and excess, float64 ``(g, g)``."""
     basis = np.stack([np.ones_like(shares), shares**-exponent])
-    normal, linear = basis @ precision @ basis.T, basis @ precision @ errors
+    normal, linear = matmul(basis, precision, basis.T), matmul(basis, precision, errors)
     floor, excess = axis[:, None], axis[None, :]
     squares = normal[0, 0] * floor**2 + 2 * normal[0, 1] * floor * excess
     squares = squares + normal[1, 1] * excess**2

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.evaluation.figures import Figure, proportion
+from candid.matrices import matmul
 
 NUM_BINS: Final = 10
 
@@ -50,7 +51,7 @@ def counts(
     """Right answers, true ones and claimed ones of each class, float64 ``(b, k)`` each."""
     eye = np.eye(num_classes)
     true, claimed = eye[truth], eye[predicted]
-    return weights @ (true * claimed), weights @ true, weights @ claimed
+    return matmul(weights, true * claimed), matmul(weights, true), matmul(weights, claimed)
 
 
 def log_losses(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Values:
@@ -133,7 +134,7 @@ def calibration_gaps(
         float64 ``(b, NUM_BINS)``; the sizes of a row sum to its calibration error.
     """
     of_bin = np.eye(NUM_BINS)[bins] * (right - confidence)[:, None]
-    return np.asarray(weights @ of_bin / weights.sum(axis=1)[:, None], np.float64)
+    return np.asarray(matmul(weights, of_bin) / weights.sum(axis=1)[:, None], np.float64)
 
 
 def bin_numbers(confidence: Values) -> NDArray[np.int64]:

@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.matrices import matmul
+
 Heat = NDArray[np.float32]
 
 _QUARTERS: Final = (
@@ -93,7 +95,7 @@ def _weights_of_others(maps: NDArray[np.float32], answered: int) -> NDArray[np.f
 def _quarter_around(mass: NDArray[np.float64]) -> tuple[str, float]:
     """Of nine windows, half as high and wide as the picture, the one around the centre of mass."""
     down, across = (
-        float((np.arange(n) + 0.5) @ mass.sum(axis=1 - axis)) / n
+        float(matmul(np.arange(n) + 0.5, mass.sum(axis=1 - axis))) / n
         for axis, n in enumerate(mass.shape)
     )
     row, column = (int(np.clip(round(4 * centre - 1), 0, 2)) for centre in (down, across))
@@ -116,7 +118,7 @@ def _mass_within(
         _overlap(n, *span)
         for n, span in zip(mass.shape, ((top, bottom), (left, right)), strict=True)
     )
-    return float(rows @ mass @ columns)
+    return float(matmul(rows, mass, columns))
 
 
 def _overlap(num_places: int, start: float, end: float) -> NDArray[np.float64]:

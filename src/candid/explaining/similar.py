@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.errors import ArtifactError, UsageError
+from candid.matrices import matmul
 
 Table = NDArray[np.float32]
 
@@ -92,7 +93,7 @@ class Neighbours:
                 f"embeddings are expected as (m, {len(self.mean)}), as the classifier that these "
                 f"photos were kept with makes them. Received: {embeddings.shape}."
             )
-        turned = (embeddings - self.mean) @ self._wide_axes
+        turned = matmul(embeddings - self.mean, self._wide_axes)
         queries = _unit(turned.astype(np.float32, copy=False))
         return tuple(self._nearest(query, count) for query in queries)
 
@@ -144,7 +145,7 @@ class Neighbours:
         sizes = self._sizes[groups]
         starts = np.cumsum(sizes) - sizes
         places = np.repeat(self.firsts[groups] - starts, sizes) + np.arange(sizes.sum())
-        cosines = self.rows[places].astype(np.float32) @ query
+        cosines = matmul(self.rows[places].astype(np.float32), query)
         best = np.maximum.reduceat(cosines, starts)
         found = []
         for rank in np.argsort(-best, kind="stable")[:count]:
@@ -158,7 +159,7 @@ class Neighbours:
         """The pictures that are worth a closer look, ascending."""
         if len(self.firsts) <= _SHORTLIST:
             return np.arange(len(self.firsts))
-        rough = self._rough @ query[:_ROUGH_AXES]
+        rough = matmul(self._rough, query[:_ROUGH_AXES])
         best = np.maximum.reduceat(rough, self.firsts)
         return np.sort(np.argpartition(-best, _SHORTLIST)[:_SHORTLIST])
 
@@ -193,7 +194,7 @@ def fit_neighbours(
     rows = np.empty((len(order), axes.shape[1]), np.float16)
     for start in range(0, len(order), _BLOCK):
         block = embeddings[order[start : start + _BLOCK]] - mean
-        rows[start : start + _BLOCK] = _unit(block @ axes.astype(np.float32))
+        rows[start : start + _BLOCK] = _unit(matmul(block, axes.astype(np.float32)))
     digests = np.frombuffer(bytes.fromhex("".join(contents)), np.uint8).reshape(-1, 32)
     return Neighbours(mean, axes, rows, digests[order], firsts.astype(np.int64))
 
@@ -229,10 +230,10 @@ def _principal_axes(embeddings: Table, mean: Table) -> NDArray[np.float16]:
     start = np.random.default_rng(0).standard_normal((rows.shape[1], num_tried))
     basis = start.astype(np.float32)
     for _ in range(_NUM_ROUNDS):
-        basis = np.linalg.qr(rows.T @ (rows @ basis))[0]
-    turned = rows @ basis
-    _, vectors = np.linalg.eigh((turned.T @ turned).astype(np.float64))
-    axes = basis @ vectors[:, ::-1][:, :num_axes].astype(np.float32)
+        basis = np.linalg.qr(matmul(rows.T, matmul(rows, basis)))[0]
+    turned = matmul(rows, basis)
+    _, vectors = np.linalg.eigh(matmul(turned.T, turned).astype(np.float64))
+    axes = matmul(basis, vectors[:, ::-1][:, :num_axes].astype(np.float32))
     return axes.astype(np.float16)
 
 

@@ -13,6 +13,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.errors import ComputationError
+from candid.matrices import is_finite, without_flags
+
 Vector = NDArray[np.float64]
 Loss = Callable[[Vector], tuple[float, Vector]]
 
@@ -21,6 +24,7 @@ _ARMIJO: Final = 1e-4
 _MAX_HALVINGS: Final = 30
 
 
+@without_flags()
 def minimise(
     loss: Loss, start: Vector, *, scale: Vector, tolerance: float, max_steps: int = 500
 ) -> Vector:
@@ -36,6 +40,9 @@ def minimise(
 
     Returns:
         The vector, float64, shaped as ``start``.
+
+    Raises:
+        ComputationError: The value or the gradient there is an infinity or a NaN.
     """
     point = start
     value, gradient = loss(point)
@@ -55,6 +62,11 @@ def minimise(
         if product > 1e-12 * (turned @ turned):
             pairs.append(_Pair(moved, turned, product))
         point, gradient = next_point, next_gradient
+    if not is_finite(value, gradient):
+        raise ComputationError(
+            "a fit ended on numbers that are infinite or not numbers at all: what it learns from "
+            "is not finite, or too large. Train again; if it recurs, install NumPy anew."
+        )
     return point
 
 

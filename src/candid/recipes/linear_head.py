@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.dealing import deal_folds
+from candid.matrices import matmul
 from candid.recipes.labelled import Labelled
 from candid.recipes.logistic import (
     Rows,
@@ -54,7 +55,7 @@ class LinearHead:
 
     def scores(self, embeddings: Rows) -> Rows:
         """Scores, float32 ``(n, k)``, of embeddings, float32 ``(n, d)``."""
-        return np.asarray(embeddings @ self.kernel.T + self.bias, np.float32)
+        return np.asarray(matmul(embeddings, self.kernel.T) + self.bias, np.float32)
 
     def probabilities(self, embeddings: Rows) -> Rows:
         """Probabilities, float32 ``(n, k)``, of embeddings, float32 ``(n, d)``."""

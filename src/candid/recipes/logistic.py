@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.errors import DependencyError
+from candid.matrices import matmul
 from candid.recipes.lbfgs import minimise
 
 _STD_FLOOR = 0.02  # of the mean standard deviation: a feature that hardly varies is not blown up
@@ -69,13 +70,13 @@ class Space:
         rows /= length
         self._scale = self._scale * length
         self._axes = _principal_axes(rows)
-        self.rows = np.ascontiguousarray(rows @ self._axes, np.float32)
+        self.rows = np.ascontiguousarray(matmul(rows, self._axes), np.float32)
         self.squares = _sum_squares(self.rows)
 
     def to_embeddings(self, fitted: NDArray[np.float64]) -> tuple[Rows, Rows]:
         """Kernel ``(k, d)`` and bias ``(k,)`` for embeddings as they come."""
-        kernel = fitted[:, :-1] @ self._axes.T / self._scale
-        bias = fitted[:, -1] - kernel @ self._mean
+        kernel = matmul(fitted[:, :-1], self._axes.T) / self._scale
+        bias = fitted[:, -1] - matmul(kernel, self._mean)
         return kernel.astype(np.float32), bias.astype(np.float32)
 
 
@@ -88,12 +89,12 @@ def _principal_axes(rows: Rows) -> NDArray[np.float32]:
     """Orthonormal axes ``(d, r)`` of the space that rows ``(n, d)`` span, r up to n and d."""
     num_rows, num_features = rows.shape
     if num_rows >= num_features:
-        _, vectors = np.linalg.eigh((rows.T @ rows).astype(np.float64))
+        _, vectors = np.linalg.eigh(matmul(rows.T, rows).astype(np.float64))
         return vectors.astype(np.float32)
     wide = rows.astype(np.float64)
-    values, vectors = np.linalg.eigh(wide @ wide.T)
+    values, vectors = np.linalg.eigh(matmul(wide, wide.T))
     kept = values > values[-1] * 1e-10
-    return np.asarray(wide.T @ vectors[:, kept] / np.sqrt(values[kept]), np.float32)
+    return np.asarray(matmul(wide.T, vectors[:, kept]) / np.sqrt(values[kept]), np.float32)
 
 
 def fit(
@@ -160,7 +161,7 @@ def _log_loss(
 
 def scores_of(rows: Rows, fitted: NDArray[np.float64]) -> Rows:
     """Scores, float32 ``(n, k)``, of rows on their principal axes, by what `fit` returned."""
-    return np.asarray(rows @ fitted[:, :-1].T + fitted[:, -1], np.float32)
+    return np.asarray(matmul(rows, fitted[:, :-1].T) + fitted[:, -1], np.float32)
 
 
 def softmax(scores: Rows) -> Rows:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from candid.auditing.each_photo import Notable, by_picture, mostly_in
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Check, Outcome, Severity
+from candid.matrices import matmul
 from candid.wording import count_are
 
 #: Of fewer pictures nobody can say what is usual.
@@ -85,7 +86,7 @@ def neighbour_distances(
     block = max(1, _MAX_PRODUCTS // len(references))
     for start in range(0, len(chosen), block):
         rows = _unit(embeddings[chosen[start : start + block]])
-        products = rows @ references.T
+        products = matmul(rows, references.T)
         own = np.arange(start, min(start + block, len(references)))
         products[own - start, own] = -np.inf
         products.partition(-neighbour, axis=1)
