@@ -34,7 +34,7 @@ test: env browser web ## All tests, WORKERS side by side
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 fuzz: env ## Feed what reads files and requests with damaged ones, FUZZ_SECONDS for each of ten tests, and kill commands
-	CANDID_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -q -s tests/fuzz tests/test_killed_commands.py
+	CANDID_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -q -s tests/fuzz tests/integration/test_killed_commands.py
 
 check: env ## Lint, format and types
 	$(BIN)/ruff check .

@@ -22,12 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from candid.data import SplitOptions, labelled, prepare, split_prepared
-from candid.dealing import deal_folds
 from candid.evaluation.scores import calibration_error
-from candid.recipes.abstaining_head import AbstainingHead, fit_abstaining, predict_by_folds
-from candid.recipes.labelled import Labelled
-from candid.split import PARTS
+from candid.models.recipes.abstaining_head import AbstainingHead, fit_abstaining, predict_by_folds
+from candid.splits.grouped_split import Labelled, grouped_folds
+from candid.splits.prepare import SplitOptions, labelled, prepare, split_prepared
+from candid.splits.split import PARTS
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = tuple(SHARED / name for name in ("happy_sad", "weather", "sign_digits"))
@@ -61,7 +60,7 @@ def read(folder: Path) -> Labelled:
 
 def deal(data: Labelled, seed: int) -> tuple[Labelled, Labelled]:
     """Photos to learn from, and photos to ask; copies on one side."""
-    tenths = deal_folds(data.labels, data.units, data.keys, num_folds=NUM_TENTHS, seed=seed)
+    tenths = grouped_folds(data.labels, data.units, data.keys, num_folds=NUM_TENTHS, seed=seed)
     asked = tenths < NUM_HELD_OUT
     return data.take(np.flatnonzero(~asked)), data.take(np.flatnonzero(asked))
 

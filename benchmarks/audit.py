@@ -21,8 +21,8 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 CANDID = Path(sys.executable).with_name("candid")
 EMBED = """
 import sys
-from candid.catalog import scan
-from candid.data import see
+from candid.data.catalog import scan
+from candid.splits.prepare import see
 see(scan(sys.argv[1]))
 """
 

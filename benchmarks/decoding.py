@@ -1,4 +1,4 @@
-"""How long reading photos into 224 x 224 takes: OpenCV, Pillow, and `candid.images.decode`.
+"""How long reading photos into 224 x 224 takes: OpenCV, Pillow, and `candid.data.images.decode`.
 
 All ways run alternately in one go, with two threads; what counts is the ratio to OpenCV's full
 decode, with its spread over the rounds. "differs" is the median over the
@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from candid.images import decode, identify, read_header
+from candid.data.images import decode, identify, read_header
 
 SIZE_PX = 224
 THREADS = 2
@@ -64,7 +64,7 @@ WAYS: dict[str, Decoder] = {
     "OpenCV reduced (>= 2x)": opencv_reduced,
     "Pillow draft (>= 1x)": pillow_draft(1),
     "Pillow draft (>= 2x)": pillow_draft(2),
-    "candid.images.decode": decode,
+    "candid.data.images.decode": decode,
 }
 
 
@@ -102,7 +102,7 @@ def _compare(photos: list[bytes], rounds: int) -> None:
     for name, times in seconds.items():
         baseline = seconds["OpenCV full"]
         ratios = [one / other for one, other in zip(times, baseline, strict=True)]
-        ours = pixels["candid.images.decode"]
+        ours = pixels["candid.data.images.decode"]
         gaps = [np.abs(ours[at].astype(int) - pixels[name][at]).mean() for at in jpegs]
         middle = statistics.median
         spread = f"{middle(ratios):8.2f}{min(ratios):7.2f}{max(ratios):7.2f}"
@@ -131,7 +131,7 @@ def _compare_formats(rounds: int) -> None:
 
 def _compare_imports(rounds: int) -> None:
     print("seconds until an interpreter has imported, median")
-    names = ("numpy", "numpy, candid.images", "numpy, cv2", "numpy, PIL.JpegImagePlugin")
+    names = ("numpy", "numpy, candid.data.images", "numpy, cv2", "numpy, PIL.JpegImagePlugin")
     for modules in (*names, "numpy, pillow_heif"):
         times = []
         for _ in range(rounds):

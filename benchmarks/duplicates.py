@@ -1,4 +1,4 @@
-"""How many copies of a picture `candid.duplicates` finds, and what else it takes for one.
+"""How many copies of a picture `candid.splits.duplicates` finds, and what else it takes for one.
 
 Of every photo, copies are made in a temporary folder: saved at JPEG quality 40; shrunk to a third;
 mirrored; a random tenth of each side cropped away (these three saved at quality 85); and all of
@@ -25,14 +25,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from candid.backbones import DEFAULT, get
-from candid.backbones.embedder import Embedder
-from candid.cache import Cache
-from candid.catalog import Catalog, scan
-from candid.duplicates import Groups, find_duplicates
+from candid.core.cache import Cache
+from candid.data.catalog import Catalog, scan
+from candid.data.images import PixelContract, decode, read_file
 from candid.errors import ImageError
-from candid.features import look
-from candid.images import PixelContract, decode, read_file
+from candid.features.backbones import DEFAULT, get
+from candid.features.backbones.registry import Embedder
+from candid.features.extract import extract_features
+from candid.splits.duplicates import Groups, find_duplicates
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = tuple(SHARED / name for name in ("happy_sad", "weather", "sign_digits"))
@@ -168,7 +168,7 @@ def measure(
     embedder, cache = look_with
     contract = PixelContract(size_px=embedder.backbone.size_px)
     began = time.perf_counter()
-    features = look(scan(folder), embedder, contract, cache=cache)
+    features = extract_features(scan(folder), embedder, contract, cache=cache)
     seen = time.perf_counter()
     groups = find_duplicates(features)
     ended = time.perf_counter()
@@ -186,7 +186,7 @@ def measure(
     originals = dataclasses.replace(
         catalog, photos=tuple(photo for photo in catalog.photos if photo.path in names)
     )
-    alone = find_duplicates(look(originals, embedder, contract, cache=cache))
+    alone = find_duplicates(extract_features(originals, embedder, contract, cache=cache))
     with_copies = {photo: group_of[photo] for photo in names}
     return tally + Tally(merged=report_joined(originals, alone, with_copies, show))
 

@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from candid.backbones import build, get
+from candid.features.backbones import build, get
 
 NAMES = ("efficientnet-lite0", "efficientnet-lite2")
 

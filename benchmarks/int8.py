@@ -26,19 +26,17 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from candid.artifact import SPLIT
+from candid.core.temp_dir import temp_dir
 from candid.errors import CandidError
-from candid.exporting.command import open_source
+from candid.exporting.export import FORMATS, find_format, open_source
 from candid.exporting.format import Format
-from candid.exporting.formats import FORMATS, find_format
-from candid.exporting.int8 import compare_speed, open_unrounded
-from candid.exporting.int8_calibration import read_asked, read_calibration
-from candid.exporting.int8_gate import Fidelity, ask_both, judge
-from candid.exporting.int8_graph import quantise_graph
+from candid.exporting.int8.calibration import read_asked, read_calibration
+from candid.exporting.int8.export import compare_speed, open_unrounded
+from candid.exporting.int8.gate import Fidelity, ask_both, judge
+from candid.exporting.int8.graph import quantise_graph
 from candid.exporting.source import Source
-from candid.owned_folder import scratch_folder
-from candid.split import Row
-from candid.split_file import read_csv
+from candid.runs.artifact import SPLIT
+from candid.splits.split import Row, read_csv
 
 UNTIMED = 2  # pairs of turns
 IN_A_TURN = 6
@@ -136,7 +134,7 @@ def report_answers(
     assert form.quantise is not None
     known = [row for row in rows if row.label in source.classifier.classes]
     rounded = form.quantise(source, pixels, lambda _: None)
-    with scratch_folder("candid-benchmark-") as folder:
+    with temp_dir("candid-benchmark-") as folder:
         form.write(folder, rounded)
         size = (folder / form.files[-1]).stat().st_size / 1e6  # the model itself
         with form.opened(folder) as opened:

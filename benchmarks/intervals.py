@@ -20,15 +20,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.evaluation.figures import Figure
+from candid.evaluation.estimate import Estimate
 from candid.evaluation.measures import FIGURES, Measures, measure
-from candid.evaluation.scores import (
-    brier_scores,
-    calibration_error,
-    counts,
-    log_losses,
-    ranking,
-)
+from candid.evaluation.scores import brier_scores, calibration_error, counts, log_losses, ranking
 
 OF_CLASS = ("precision", "recall", "f1", "roc_auc", "average_precision")
 #: Distances between the classes, and so about 77 to 97 % of right answers.
@@ -81,7 +75,7 @@ def print_coverage(num_evaluations: int, num_images: int, kinds: list[Kind]) -> 
         print(f"{name:<30} {1 - below - above:.3f}  {below:.3f}  {above:.3f}  {width:.3f}")
 
 
-def figures(measures: Measures) -> dict[str, Figure]:
+def figures(measures: Measures) -> dict[str, Estimate]:
     """All figures that there are, and those of the first class."""
     found = {name: getattr(measures, name) for name in FIGURES if name != "binary_accuracy"}
     first = measures.per_class[0]

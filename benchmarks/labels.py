@@ -3,7 +3,7 @@
 Of each folder, 5 % of the labels are replaced by another class at random, several times with
 several seeds, and the photos are ranked by how much their label is doubted. Printed are the area
 under the ROC curve of the ranking and the share of the replaced labels among as many top suspects:
-by a plain out-of-fold probability, and by what the audit uses (`candid.auditing.suspicion`). At
+by a plain out-of-fold probability, and by what the audit uses (`candid.auditing.label_errors`). At
 last, how many the audit flags, and how much of that was replaced. Labels that the folder itself has
 wrong count as false alarms.
 
@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from candid.auditing.suspicion import STRENGTH, Suspicion, suspect
-from candid.data import SplitOptions, labelled, prepare, split_prepared
-from candid.recipes.labelled import Labelled
-from candid.recipes.linear_head import predict_held_out
+from candid.auditing.label_errors import STRENGTH, LabelErrors, find_label_errors
+from candid.models.recipes.linear_head import predict_held_out
+from candid.splits.grouped_split import Labelled
+from candid.splits.prepare import SplitOptions, labelled, prepare, split_prepared
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = tuple(SHARED / name for name in ("weather", "sign_digits"))
@@ -57,7 +57,7 @@ def measure(folder: Path, data: Labelled, num_seeds: int, share: float) -> None:
     rows = []
     for seed in range(num_seeds):
         noisy, replaced = replace_labels(data, share, seed)
-        suspicion = suspect(noisy)
+        suspicion = find_label_errors(noisy)
         if suspicion is None:
             print("too few pictures")
             return
@@ -79,7 +79,7 @@ def replace_labels(data: Labelled, share: float, seed: int) -> tuple[Labelled, N
 
 
 def figures(
-    noisy: Labelled, replaced: NDArray[np.bool_], suspicion: Suspicion
+    noisy: Labelled, replaced: NDArray[np.bool_], suspicion: LabelErrors
 ) -> NDArray[np.float64]:
     """All figures of one seed."""
     rows = np.arange(len(noisy.labels))

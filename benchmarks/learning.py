@@ -9,7 +9,7 @@ happened on average, the mean interval, how often it held what happened, and by 
 interval's standard deviations the forecast was off (root mean square; 1 is as wide as it has to be,
 less is wider); then the same for single classes, and the seconds that a curve takes.
 
-With ``--luck``, what `candid.evaluation.power_law.luck_of` rests on: heads learn from several draws
+With ``--luck``, what `learning_curve.luck_of` rests on: heads learn from several draws
 of as many photos out of one half and are measured on the other; of the variance of their errors, as
 much is subtracted as would be there if every photo's answer changed by itself.
 
@@ -28,14 +28,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.data import SplitOptions, labelled, prepare, split_prepared
-from candid.evaluation.learning_curve import SHARES, Forecast, learn
-from candid.evaluation.power_law import Law, fit_law, luck_of
-from candid.evaluation.thinning import Share, ThinnedHeads
-from candid.recipes.labelled import Labelled
-from candid.recipes.linear_head import LinearHead, fit_head
-from candid.recipes.logistic import Space, fit
-from candid.split import PARTS
+from candid.evaluation.learning_curve import SHARES, Forecast, Law, fit_law, learn, luck_of
+from candid.evaluation.subsampling import Share, SubsampledHeads
+from candid.models.recipes.linear_head import LinearHead, fit_head
+from candid.models.recipes.logistic import Space, fit
+from candid.splits.grouped_split import Labelled
+from candid.splits.prepare import SplitOptions, labelled, prepare, split_prepared
+from candid.splits.split import PARTS
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = tuple(SHARED / name for name in ("weather", "sign_digits"))
@@ -183,7 +182,7 @@ def print_luck(data: Labelled) -> None:
 
 def law_of(data: Labelled) -> Law:
     """The law of all photos."""
-    found = ThinnedHeads(data, seed=0, strength=STRENGTH).mistakes(
+    found = SubsampledHeads(data, seed=0, strength=STRENGTH).mistakes(
         [Share(share) for share in SHARES], enough=len(data.labels)
     )
     covariance = np.cov(found.wrong.T) / len(found.wrong)

@@ -24,9 +24,9 @@ from playwright.sync_api import Browser, sync_playwright
 from candid.auditing.finding import Bar, Chart, Check, Finding, Item, Outcome, Severity
 from candid.auditing.page import write_page
 from candid.auditing.result import Audit, Checked, ClassCount
-from candid.demo import draw_sample
-from candid.images import SUFFIXES
-from candid.pages import file_previews
+from candid.cli.demo import draw_sample
+from candid.data.images import SUFFIXES
+from candid.reporting.pages import file_previews
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from browser import FLAGS, find

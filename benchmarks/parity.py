@@ -20,18 +20,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.artifact import SPLIT
+from candid.core.text import plural
 from candid.errors import CandidError
 from candid.exporting import FORMATS, Format
-from candid.exporting.command import open_source
-from candid.exporting.decoded import compare_decoded
+from candid.exporting.export import open_source
 from candid.exporting.format import Answers
 from candid.exporting.parity import Parity, compare
-from candid.exporting.samples import Batch, find_photos
+from candid.exporting.samples import Batch, compare_decoded, find_photos
 from candid.exporting.source import Source
-from candid.split import NO_PART, PARTS
-from candid.split_file import read_csv
-from candid.wording import count
+from candid.runs.artifact import SPLIT
+from candid.splits.split import NO_PART, PARTS, read_csv
 
 
 def main() -> None:
@@ -82,7 +80,7 @@ def ask_browser(folder: Path, form: Format, source: Source, files: Sequence[Path
         asked = Timed(opened.ask_photo)
         decoded = compare_decoded(asked, source.classifier, files)
     if not decoded.num_images:
-        raise SystemExit(f"{source.name}: the browser read none of {count(len(files), 'photo')}.")
+        raise SystemExit(f"{source.name}: the browser read none of {plural(len(files), 'photo')}.")
     share = f"{decoded.num_same_label} ({decoded.num_same_label / decoded.num_images:.2%})"
     unread = f"; {decoded.num_unreadable} not read" if decoded.num_unreadable else ""
     cells = (

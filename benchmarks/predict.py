@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     others = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    program = "from candid.cli import main; main()"
+    program = "from candid.cli.main import main; main()"
     other = Side("other", [args.other], others)
     this = Side("this", [sys.executable, "-c", program], dict(os.environ))
     for number in range(args.rounds):

@@ -22,8 +22,8 @@ import pandas as pd
 from cleanvision import Imagelab
 
 from candid.auditing.properties import PixelProperties, Properties, measure
-from candid.cache import Cache
-from candid.catalog import Catalog, scan
+from candid.core.cache import Cache
+from candid.data.catalog import Catalog, scan
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = tuple(SHARED / name for name in ("happy_sad", "weather"))

@@ -36,11 +36,11 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from candid.cache import Cache
-from candid.catalog import scan
-from candid.duplicates import find_duplicates
-from candid.features import look
-from candid.images import PixelContract
+from candid.core.cache import Cache
+from candid.data.catalog import scan
+from candid.data.images import PixelContract
+from candid.features.extract import extract_features
+from candid.splits.duplicates import find_duplicates
 
 CANDID = Path(sys.executable).with_name("candid")
 CLASSES = ("circle", "square", "star")
@@ -189,8 +189,10 @@ def search(folder: Path) -> Searched:
     with tempfile.TemporaryDirectory() as scratch, Cache(Path(scratch)) as cache:
         with timed("scan"):
             catalog = scan(folder)
-        with timed("look"):
-            features = look(catalog, Miniature(), PixelContract(size_px=SIZE_PX), cache=cache)
+        with timed("extract_features"):
+            features = extract_features(
+                catalog, Miniature(), PixelContract(size_px=SIZE_PX), cache=cache
+            )
         with timed("search"):
             groups = find_duplicates(features)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

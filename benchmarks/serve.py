@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PROGRAM = "import typer; from candid.commands.serve import serve; typer.run(serve)"
+PROGRAM = "import typer; from candid.cli.commands.serve import serve; typer.run(serve)"
 JPEG = {"Content-Type": "image/jpeg"}
 MIB = 2**20
 TIMEOUT_S = 60
@@ -71,8 +71,8 @@ def main() -> None:
 
 def choose(folder: Path, count: int, kilobytes: int) -> list[bytes]:
     """The readable photos that are nearest to a size."""
+    from candid.data.images import decode
     from candid.errors import ImageError
-    from candid.images import decode
 
     found = []
     files = (file for file in folder.rglob("*") if file.is_file())
@@ -182,7 +182,7 @@ def compare(
     num_rounds: int,
 ) -> None:
     """The server and `Classifier.stream` in turn, and the ratio of the two."""
-    from candid.classifier import load as load_run
+    from candid.runs.classifier import load as load_run
 
     classifier = load_run(run)
     ratios = []

@@ -1,4 +1,4 @@
-"""Writes docs/candid.schema.json from `candid.manifest`: ``python docs/make_schema.py``."""
+"""Writes docs/candid.schema.json from `candid.runs.manifest`: ``python docs/make_schema.py``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from candid.manifest import Manifest
-from candid.untrusted_json import Range, typed_fields
+from candid.core.safe_json import Range, typed_fields
+from candid.runs.manifest import Manifest
 
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 _ATTRIBUTE = re.compile(r"^ {8}(\w+): (.+(?:\n {12}.+)*)", re.MULTILINE)
@@ -30,7 +30,7 @@ def make() -> dict[str, Any]:
 
 
 def _schema(kind: Any, parts: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a type, as `candid.untrusted_json.read_as` knows them; adds dataclasses."""
+    """The schema of a type, as `candid.core.safe_json.read_as` knows them; adds dataclasses."""
     origin, inner = get_origin(kind), get_args(kind)
     if is_dataclass(kind):
         if kind.__name__ not in parts:

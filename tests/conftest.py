@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from candid.backbones import get
-from candid.backbones.embedder import Embedder
-from candid.cache import Cache
-from candid.demo import SampleSet, draw_sample
+from candid.cli.demo import SampleSet, draw_sample
+from candid.core.cache import Cache
+from candid.features.backbones import get
+from candid.features.backbones.registry import Embedder
 from candid.training import Run, TrainOptions, train
 
 # A machine that others use too may be slow; a property does not hold less for it.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from candid.manifest import (
+from candid.runs.manifest import (
     CalibrationSettings,
     DataSummary,
     Manifest,

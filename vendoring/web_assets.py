@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TARGET = HERE.parent / "src" / "candid" / "app" / "vendor"
+TARGET = HERE.parent / "src" / "candid" / "reporting" / "app" / "vendor"
 LICENCE = "LICENSE-onnxruntime-web"
 _MAX_BYTES = 64 * 2**20
 _TIMEOUT_S = 900

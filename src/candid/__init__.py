@@ -13,25 +13,22 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from candid._version import __version__ as __version__
 
 # ONNX Runtime numbers the machine and reports to its maker (on Linux and macOS), unless it finds
 # this when it is imported: https://github.com/microsoft/onnxruntime/blob/main/docs/Privacy.md
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from candid.auditing.audit import AuditOptions as AuditOptions
-    from candid.auditing.audit import audit as audit
-    from candid.auditing.files import write_audit as write_audit
-    from candid.auditing.result import Audit as Audit
-    from candid.classifier import Classifier as Classifier
-    from candid.classifier import load as load
-    from candid.data import SplitOptions as SplitOptions
-    from candid.errors import CandidError as CandidError
-    from candid.evaluation.run import evaluate_run as evaluate
-    from candid.prediction import Prediction as Prediction
-    from candid.training import TrainOptions as TrainOptions
-    from candid.training import train as train
+    from candid.auditing.audit import AuditOptions, audit
+    from candid.auditing.files import write_audit
+    from candid.auditing.result import Audit
+    from candid.errors import CandidError
+    from candid.evaluation.evaluate import evaluate_run as evaluate
+    from candid.runs.classifier import Classifier, load
+    from candid.runs.prediction import Prediction
+    from candid.splits.prepare import SplitOptions
+    from candid.training import TrainOptions, train
 
 # Imported on first use (PEP 562): `import candid` costs nothing, and predicting never imports what
 # only training needs.
@@ -39,13 +36,13 @@ _PUBLIC = {
     "Audit": ("candid.auditing.result", "Audit"),
     "AuditOptions": ("candid.auditing.audit", "AuditOptions"),
     "CandidError": ("candid.errors", "CandidError"),
-    "Classifier": ("candid.classifier", "Classifier"),
-    "Prediction": ("candid.prediction", "Prediction"),
-    "SplitOptions": ("candid.data", "SplitOptions"),
+    "Classifier": ("candid.runs.classifier", "Classifier"),
+    "Prediction": ("candid.runs.prediction", "Prediction"),
+    "SplitOptions": ("candid.splits.prepare", "SplitOptions"),
     "TrainOptions": ("candid.training", "TrainOptions"),
     "audit": ("candid.auditing.audit", "audit"),
-    "evaluate": ("candid.evaluation.run", "evaluate_run"),
-    "load": ("candid.classifier", "load"),
+    "evaluate": ("candid.evaluation.evaluate", "evaluate_run"),
+    "load": ("candid.runs.classifier", "load"),
     "train": ("candid.training", "train"),
     "write_audit": ("candid.auditing.files", "write_audit"),
 }

@@ -9,11 +9,11 @@ import pytest
 
 from candid.auditing.evidence import Evidence
 from candid.auditing.properties import measure
-from candid.cache import Cache
-from candid.catalog import scan
-from candid.duplicates import find_duplicates
-from candid.features import Embeds, look
-from candid.images import PixelContract
+from candid.core.cache import Cache
+from candid.data.catalog import scan
+from candid.data.images import PixelContract
+from candid.features.extract import Embeds, extract_features
+from candid.splits.duplicates import find_duplicates
 
 Gather = Callable[[Path], Evidence]
 
@@ -24,7 +24,7 @@ def gather(memory: Cache, fake_embedder: Embeds) -> Gather:
 
     def gather(folder: Path) -> Evidence:
         scanned = scan(folder, to_train=False, with_parts=True)
-        features = look(scanned, fake_embedder, PixelContract(size_px=64), cache=memory)
+        features = extract_features(scanned, fake_embedder, PixelContract(size_px=64), cache=memory)
         return Evidence(
             scanned, features, find_duplicates(features), measure(scanned, cache=memory)
         )

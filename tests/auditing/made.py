@@ -13,11 +13,10 @@ from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Chart, Check, Finding, Item, Outcome, Severity
 from candid.auditing.properties import PixelProperties, Properties
 from candid.auditing.result import Audit, Checked, ClassCount
-from candid.cache import Cache
-from candid.catalog import Catalog, Photo
-from candid.colours import NUM_COLOURS
-from candid.duplicates import Groups
-from candid.features import Features, Thumbnails
+from candid.core.cache import Cache
+from candid.data.catalog import Catalog, Photo
+from candid.features.extract import NUM_COLOURS, Features, Thumbnails
+from candid.splits.duplicates import Groups
 
 
 def make_check(code: str = "blank", *, severity: str = "warning", to_decide: bool = True) -> Check:

@@ -10,8 +10,7 @@ import numpy as np
 
 from candid.auditing.finding import Bar, Chart, Check, Finding, Item, Outcome, Severity
 from candid.auditing.result import Audit, Checked, ClassCount
-
-from .made import ended, make_audit, make_check
+from tests.auditing.made import ended, make_audit, make_check
 
 SHORTCUT = Chart(
     "How often each guesses the label",

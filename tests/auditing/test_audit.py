@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,13 +13,12 @@ import candid
 from candid.auditing import checks
 from candid.auditing.audit import AuditOptions, audit, run_checks
 from candid.auditing.finding import Finding, Item, Outcome
-from candid.cache import Cache
-from candid.decisions import Decision, to_csv
-from candid.demo import SampleSet
+from candid.cli.demo import SampleSet
+from candid.core.cache import Cache
+from candid.core.progress import Silent
+from candid.data.decisions import Decision, to_csv
 from candid.errors import DataError, DependencyError, UsageError
-from candid.progress import Silent
-
-from .made import make_check, make_evidence
+from tests.auditing.made import make_check, make_evidence
 
 STATUSES = {"found", "clean", "not applicable", "skipped", "failed"}
 #: The smaller backbone: what is tested here does not depend on which it is.
@@ -38,12 +38,16 @@ def test_every_check_of_every_run_ends_in_one_status(audited: candid.Audit) -> N
     assert not [row for row in audited.checked if row.outcome.status == "failed"]
 
 
-def test_codes_are_unique_and_every_module_is_listed() -> None:
+def test_codes_are_unique_and_every_check_is_listed() -> None:
     codes = [check.code for check in checks.ALL]
     assert len(set(codes)) == len(codes)
     folder = Path(checks.__file__).parent
-    modules = {file.stem for file in folder.glob("*.py") if "\nCHECK = " in file.read_text()}
-    assert {check.code.replace("-", "_") for check in checks.ALL} == modules
+    defined = [
+        name
+        for file in folder.glob("*.py")
+        for name in re.findall(r"^(\w+) = Check\(", file.read_text(), re.MULTILINE)
+    ]
+    assert sorted(check.code.replace("-", "_").upper() for check in checks.ALL) == sorted(defined)
 
 
 def test_every_check_has_its_test_file() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from candid.auditing.class_sizes import MOST_BARS, chart_of, pictures_by_class
-
-from .made import make_evidence
+from candid.auditing.checks.classes import MOST_BARS, chart_of, pictures_by_class
+from tests.auditing.made import make_evidence
 
 
 def test_copies_count_once() -> None:

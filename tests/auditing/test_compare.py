@@ -9,13 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from candid.auditing.compare import changes_to_text, compare, find_previous, read_audit
 from candid.auditing.files import to_json
 from candid.auditing.finding import Finding, Item
-from candid.auditing.result import Audit, Checked
+from candid.auditing.result import (
+    Audit,
+    Checked,
+    changes_to_text,
+    compare,
+    find_previous,
+    read_audit,
+)
 from candid.errors import ArtifactError, UsageError
-
-from .made import ended, found_in, make_audit
+from tests.auditing.made import ended, found_in, make_audit
 
 DAMAGED = [
     *("", "[]", "null", "{}", '{"format_version": 2}', '{"format_version": 1, "data": ""}'),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from candid.auditing.each_photo import Notable, measured, mostly_in, seen, tell
-
-from .made import PROPERTIES, make_evidence
+from candid.auditing.finding import Notable, measured, mostly_in, seen, tell
+from tests.auditing.made import PROPERTIES, make_evidence
 
 
 def notable(*places: int) -> list[Notable]:

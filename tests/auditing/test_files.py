@@ -10,10 +10,9 @@ import pytest
 
 from candid.auditing.files import undecided, write_audit
 from candid.auditing.result import Audit, Checked
-from candid.decisions import Decision, read_decisions
+from candid.data.decisions import Decision, read_decisions
 from candid.errors import UsageError
-
-from .made import ended, found_in, make_audit, make_check
+from tests.auditing.made import ended, found_in, make_audit, make_check
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from candid.auditing.audit import without_kept
 from candid.auditing.finding import Finding, Item, Outcome
-from candid.auditing.keeping import without_kept
-
-from .made import make_check
+from tests.auditing.made import make_check
 
 CONTENTS = {"a/1": "x", "a/2": "x", "a/3": "y"}
 COPIES = Finding("copies", (Item("a/1"), Item("a/2")))

@@ -9,30 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from candid.auditing.checks import (
-    animation,
-    colour_mode,
-    exif_rotation,
-    other_files,
-    truncated,
-    unreadable,
-    wrong_suffix,
-)
+from candid.auditing.checks.encoding import ANIMATION, COLOUR_MODE, EXIF_ROTATION
+from candid.auditing.checks.files import OTHER_FILES, TRUNCATED, UNREADABLE, WRONG_SUFFIX
 from candid.auditing.finding import Outcome
 
 ODD = Path(__file__).parents[3] / "shared" / "odd_images"
 needs_odd_images = pytest.mark.skipif(not ODD.is_dir(), reason=f"{ODD} is not here")
 
 CHECKS = (
-    unreadable,
-    truncated,
-    other_files,
-    wrong_suffix,
-    animation,
-    exif_rotation,
-    colour_mode,
+    UNREADABLE,
+    TRUNCATED,
+    OTHER_FILES,
+    WRONG_SUFFIX,
+    ANIMATION,
+    EXIF_ROTATION,
+    COLOUR_MODE,
 )
-ACCOUNTS = (unreadable, truncated, other_files)
+ACCOUNTS = (UNREADABLE, TRUNCATED, OTHER_FILES)
 
 
 @pytest.fixture
@@ -54,16 +47,16 @@ def test_every_odd_file_is_a_photo_or_the_matter_of_exactly_one_check(
     gather, odd_folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     evidence = gather(odd_folder)
-    outcomes = {check.CHECK.code: check.CHECK.run(evidence) for check in CHECKS}
+    outcomes = {check.code: check.run(evidence) for check in CHECKS}
     readable = [photo.path for photo in evidence.photos]
-    left_out = [path for check in ACCOUNTS for path in paths_of(outcomes[check.CHECK.code])]
+    left_out = [path for check in ACCOUNTS for path in paths_of(outcomes[check.code])]
     files = [path.relative_to(odd_folder).as_posix() for path in odd_folder.glob("*/*")]
     assert len(files) == 598
     assert Counter(readable + left_out) == Counter(files)
     assert len(readable) > 490
     assert all(evidence.properties_of(photo) is not None for photo in evidence.photos)
     assert {code: outcome.status for code, outcome in outcomes.items()} == {
-        **dict.fromkeys((check.CHECK.code for check in CHECKS), "found"),
+        **dict.fromkeys((check.code for check in CHECKS), "found"),
         "wrong-suffix": "clean",
     }
     for outcome in outcomes.values():
@@ -75,14 +68,14 @@ def test_every_odd_file_is_a_photo_or_the_matter_of_exactly_one_check(
 @needs_odd_images
 def test_what_is_known_of_odd_files_is_found(gather, odd_folder: Path) -> None:
     evidence = gather(odd_folder)
-    turned = paths_of(exif_rotation.CHECK.run(evidence))
+    turned = paths_of(EXIF_ROTATION.run(evidence))
     assert sum("Landscape_" in path or "Portrait_" in path for path in turned) == 14
-    moving = paths_of(animation.CHECK.run(evidence))
+    moving = paths_of(ANIMATION.run(evidence))
     for name in ("apng__ball.png", "any-disposal.gif", "extended_images__anim.webp"):
         assert any(path.endswith(name) for path in moving), name
     # Its single frames, beside it, do not move.
     assert not any("anim_0" in path for path in moving)
-    modes = {item.note for f in colour_mode.CHECK.run(evidence).findings for item in f.items}
+    modes = {item.note for f in COLOUR_MODE.run(evidence).findings for item in f.items}
     assert modes >= {f"stored as {mode}" for mode in ("P", "RGBA", "L", "1", "CMYK", "I;16")}
     assert modes >= {f"stored as {mode}" for mode in ("RGB;16", "RGBA;16", "LA;16", "YCbCr")}
 
@@ -90,8 +83,8 @@ def test_what_is_known_of_odd_files_is_found(gather, odd_folder: Path) -> None:
 MEASURE_FOLDER = """
 import sys
 from candid.auditing.properties import measure
-from candid.cache import Cache
-from candid.catalog import scan
+from candid.core.cache import Cache
+from candid.data.catalog import scan
 with Cache(None) as cache:
     print(len(measure(scan(sys.argv[1], to_train=False), cache=cache)))
 """

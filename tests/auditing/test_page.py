@@ -8,11 +8,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from pages.parsed import Page
 
 from candid.auditing.finding import Bar, Chart, Finding, Item, Outcome
 from candid.auditing.page import write_page
-from candid.auditing.page_chart import draw as draw_chart
 from candid.auditing.page_view import (
     MOST_ALONE,
     MOST_LINES,
@@ -25,12 +23,12 @@ from candid.auditing.page_view import (
     sections,
     verdict,
 )
+from candid.auditing.page_view import draw as draw_chart
 from candid.auditing.result import Audit, Checked, ClassCount
+from candid.core.text import sanitize
 from candid.errors import DependencyError
-from candid.showable import show_text
-
-from .made import ended, make_audit, make_check
-from .pages import (
+from tests.auditing.made import ended, make_audit, make_check
+from tests.auditing.pages import (
     SHORTCUT,
     copies,
     draw,
@@ -40,6 +38,7 @@ from .pages import (
     small_audit,
     suspects,
 )
+from tests.reporting.pages.parsed import Page
 
 
 def page_of(audit: Audit) -> Page:
@@ -326,15 +325,15 @@ def test_hostile_names_are_isolated_from_the_text_around_them() -> None:
     ],
 )
 def test_what_can_not_be_seen_is_written_as_its_code(text: str, shown: str) -> None:
-    assert show_text(text) == shown
+    assert sanitize(text) == shown
 
 
 def test_long_text_keeps_its_ends() -> None:
-    shown = show_text(f"begin{'x' * 5000}end")
+    shown = sanitize(f"begin{'x' * 5000}end")
     assert len(shown) <= 400
     assert shown.startswith("begin")
     assert shown.endswith("end")
-    assert show_text("x" * 400) == "x" * 400
+    assert sanitize("x" * 400) == "x" * 400
 
 
 def test_the_policy_lets_only_the_pages_own_script_run() -> None:

@@ -9,14 +9,21 @@ from pathlib import Path
 
 import pytest
 from browser import browser
-from pages.opening import CONTRASTS, PHONE, Opened, opener, overflow
 from playwright.sync_api import Browser
 
 from candid.auditing.page import write_page
 from candid.auditing.result import Audit
-
-from .made import ended, make_audit
-from .pages import HOSTILE, copies, draw, found, hostile_audit, large_audit, small_audit
+from tests.auditing.made import ended, make_audit
+from tests.auditing.pages import (
+    HOSTILE,
+    copies,
+    draw,
+    found,
+    hostile_audit,
+    large_audit,
+    small_audit,
+)
+from tests.reporting.pages.opening import CONTRASTS, PHONE, Opened, opener, overflow
 
 __all__ = ["browser"]  # a fixture
 

@@ -21,11 +21,16 @@ from cleanvision.issue_managers.image_property import (
 from PIL import Image
 
 import candid.auditing.properties as module
-from candid import threads
-from candid.auditing.pixel_scores import find_edges
-from candid.auditing.properties import PixelProperties, Properties, measure, measure_pixels
-from candid.cache import Cache
-from candid.catalog import Catalog, scan
+from candid.auditing.properties import (
+    PixelProperties,
+    Properties,
+    find_edges,
+    measure,
+    measure_pixels,
+)
+from candid.core import threads
+from candid.core.cache import Cache
+from candid.data.catalog import Catalog, scan
 
 KIND = "properties:v1"
 Write = Callable[..., Path]
@@ -342,10 +347,11 @@ def their_sharpness(image: Image.Image) -> float:
 
 
 def test_threads_are_used(monkeypatch: pytest.MonkeyPatch, folder: Path, memory: Cache) -> None:
+    catalog = catalog_of(folder)
     workers: list[object] = []
     pool = threads.ThreadPoolExecutor
     monkeypatch.setattr(
         threads, "ThreadPoolExecutor", lambda **kw: workers.append(kw) or pool(**kw)
     )
-    measure(catalog_of(folder), cache=memory)
+    measure(catalog, cache=memory)
     assert workers == [{"max_workers": os.cpu_count()}]

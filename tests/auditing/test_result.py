@@ -8,11 +8,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from candid.auditing.compare import compare
 from candid.auditing.files import to_json
 from candid.auditing.finding import Bar, Chart
-
-from .made import ended, found_in, make_audit
+from candid.auditing.result import compare
+from tests.auditing.made import ended, found_in, make_audit
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "audit.schema.json").read_text())
 

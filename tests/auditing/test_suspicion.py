@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from candid.auditing.suspicion import count_votes, suspect
+from candid.auditing.label_errors import count_votes, find_label_errors
 from candid.errors import DependencyError
-from candid.recipes.labelled import Labelled
-from candid.recipes.linear_head import predict_held_out
-from candid.split import in_two_classes
+from candid.models.recipes.linear_head import predict_held_out
+from candid.splits.grouped_split import Labelled
+from candid.splits.split import in_two_classes
 
 
 def draw(*, per_class: int = 60, num_classes: int = 3, copies: int = 1, seed: int = 0) -> Labelled:
@@ -36,7 +36,7 @@ def mislabel(data: Labelled, places: NDArray[np.int64]) -> Labelled:
 
 def test_wrong_labels_are_the_most_doubtful() -> None:
     places = np.arange(0, 180, 20)
-    suspicion = suspect(mislabel(draw(), places))
+    suspicion = find_label_errors(mislabel(draw(), places))
     assert suspicion is not None
     assert len(set(np.argsort(suspicion.quality)[: len(places)]) & set(places)) >= 8
     assert suspicion.doubted[places].sum() >= 8
@@ -48,14 +48,14 @@ def test_right_labels_of_clear_classes_are_not_doubted() -> None:
     apart = dataclasses.replace(
         data, embeddings=data.embeddings + 20 * np.eye(16, dtype=np.float32)[data.labels]
     )
-    suspicion = suspect(apart)
+    suspicion = find_label_errors(apart)
     assert suspicion is not None
     assert not suspicion.doubted.any()
 
 
 def test_what_is_believed_is_the_right_class() -> None:
     data, places = draw(), np.arange(0, 180, 20)
-    suspicion = suspect(mislabel(data, places))
+    suspicion = find_label_errors(mislabel(data, places))
     assert suspicion is not None
     assert (suspicion.probabilities.argmax(axis=1) == data.labels)[places].mean() > 0.8
     np.testing.assert_allclose(suspicion.probabilities.sum(axis=1), 1)
@@ -64,7 +64,7 @@ def test_what_is_believed_is_the_right_class() -> None:
 def test_the_same_photos_give_the_same_answer_in_any_order() -> None:
     data = mislabel(draw(), np.arange(0, 180, 20))
     order = np.random.default_rng(1).permutation(len(data.labels))
-    first, second = suspect(data), suspect(data.take(order))
+    first, second = find_label_errors(data), find_label_errors(data.take(order))
     assert first is not None
     assert second is not None
     np.testing.assert_allclose(first.quality[order], second.quality, atol=0.02)
@@ -74,7 +74,7 @@ def test_a_copy_that_is_labelled_otherwise_is_outvoted() -> None:
     data = draw(copies=3)
     wrong = mislabel(data, np.array([0]))
     assert in_two_classes(wrong.labels, wrong.units)[:4].tolist() == [True, True, True, False]
-    suspicion = suspect(wrong)
+    suspicion = find_label_errors(wrong)
     assert suspicion is not None
     assert suspicion.quality[0] < 0.01
     assert suspicion.quality[1] > suspicion.quality[0]
@@ -98,13 +98,13 @@ def test_copies_that_agree_prove_nothing() -> None:
 def test_a_class_of_one_picture_can_not_be_judged() -> None:
     data = draw(per_class=3)
     alone = dataclasses.replace(data, labels=np.array([0, 0, 0, 1, 1, 1, 2, 0, 0]))
-    assert suspect(alone) is None
+    assert find_label_errors(alone) is None
 
 
 def test_without_cleanlab_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cleanlab.rank", None)
     with pytest.raises(DependencyError, match=r"candid-image\[audit\]"):
-        suspect(draw())
+        find_label_errors(draw())
 
 
 def test_a_photo_is_predicted_without_its_own_label() -> None:

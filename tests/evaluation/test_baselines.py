@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from candid.evaluation import baselines, by_neighbour
+from candid.evaluation import baselines
+from candid.evaluation import baselines as by_neighbour
 from candid.evaluation.baselines import (
     COLOUR_ALONE,
     LARGEST_CLASS,
@@ -14,8 +15,8 @@ from candid.evaluation.baselines import (
     hold_against,
     predict_baselines,
 )
-from candid.evaluation.figures import Figure
-from candid.recipes.labelled import Labelled
+from candid.evaluation.estimate import Estimate
+from candid.splits.grouped_split import Labelled
 
 
 def photos(
@@ -182,6 +183,6 @@ class TestHoldingAgainst:
         assert unbeaten.gain.value > 0
 
     def test_gives_json_that_says_whether_it_is_beaten(self) -> None:
-        baseline = Baseline("rule", Figure(0.5, 0.4, 0.6, 9), Figure(0.2, 0.1, 0.3, 9))
+        baseline = Baseline("rule", Estimate(0.5, 0.4, 0.6, 9), Estimate(0.2, 0.1, 0.3, 9))
         assert baseline.to_json()["beaten"] is True
         assert baseline.to_json()["gain"] == {"value": 0.2, "low": 0.1, "high": 0.3, "n": 9}

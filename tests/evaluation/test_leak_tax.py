@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from candid.evaluation.figures import Figure
+from candid.evaluation.estimate import Estimate
 from candid.evaluation.leak_tax import NUM_DEALS, LeakTax, measure_leak_tax
-from candid.recipes.labelled import Labelled
-from candid.recipes.linear_head import cross_validate
+from candid.models.recipes.linear_head import cross_validate
+from candid.splits.grouped_split import Labelled
 
 
 def noise(*, num_units: int = 60, copies: int = 3, num_features: int = 80) -> Labelled:
@@ -101,8 +101,8 @@ def test_there_is_none_where_there_is_no_cross_validation() -> None:
 
 
 def tax_of(naive: float, honest: float, low: float, high: float, copies: int) -> LeakTax:
-    figures = (Figure(value, value - 0.05, value + 0.05, 100) for value in (naive, honest))
-    return LeakTax(*figures, Figure(naive - honest, low, high, 100), "5-fold", copies)
+    figures = (Estimate(value, value - 0.05, value + 0.05, 100) for value in (naive, honest))
+    return LeakTax(*figures, Estimate(naive - honest, low, high, 100), "5-fold", copies)
 
 
 @pytest.mark.parametrize(

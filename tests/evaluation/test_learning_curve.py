@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from candid.evaluation import learning_curve
-from candid.evaluation.figures import Figure
+from candid.evaluation.estimate import Estimate
 from candid.evaluation.learning_curve import Forecast, LearningCurve, learn, round_number
-from candid.evaluation.thinning import ThinnedHeads
-from candid.recipes.labelled import Labelled
-from candid.recipes.linear_head import fit_head
+from candid.evaluation.subsampling import SubsampledHeads
+from candid.models.recipes.linear_head import fit_head
+from candid.splits.grouped_split import Labelled
 
 
 def photos(
@@ -156,12 +156,12 @@ def test_the_same_photos_and_seed_give_the_same_curve_and_another_seed_another()
 def test_more_photos_than_are_used_still_forecast_from_their_number(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("candid.evaluation.thinning.MOST_IMAGES", 120)
+    monkeypatch.setattr("candid.evaluation.subsampling.MOST_IMAGES", 120)
     curve = learnt(photos(counts=(200, 200)))
     assert curve.points[-1].num_photos == pytest.approx(96, abs=2)
     assert [row.num_more for row in curve.forecasts] == [200, 70, 70]
     assert curve.forecasts[0].gain.n == 400
-    drawn = ThinnedHeads(photos(counts=(200, 200)), seed=0, strength=3).places
+    drawn = SubsampledHeads(photos(counts=(200, 200)), seed=0, strength=3).places
     of_drawn = learnt(photos(counts=(200, 200)).take(drawn))
     assert curve.points == of_drawn.points
     for few, many in zip(of_drawn.forecasts, curve.forecasts, strict=True):
@@ -186,19 +186,19 @@ def test_numbers_are_rounded_as_people_say_them(number: float, rounded: int) -> 
     ("forecast", "text"),
     [
         (
-            Forecast("sad", 50, Figure(0.02, -0.01, 0.05, 300)),
+            Forecast("sad", 50, Estimate(0.02, -0.01, 0.05, 300)),
             "50 more photos of 'sad': about +2 points (-1 to +5)",
         ),
         (
-            Forecast(None, 150, Figure(0.011, -0.004, 0.04, 300)),
+            Forecast(None, 150, Estimate(0.011, -0.004, 0.04, 300)),
             "150 more photos: about +1 point (0 to +4)",
         ),
         (
-            Forecast(None, 1000, Figure(0.0064, -0.0021, 0.017, 300)),
+            Forecast(None, 1000, Estimate(0.0064, -0.0021, 0.017, 300)),
             "1000 more photos: about +0.6 points (-0.2 to +1.7)",
         ),
         (
-            Forecast("a", 10, Figure(-0.0004, -0.003, 0.002, 300)),
+            Forecast("a", 10, Estimate(-0.0004, -0.003, 0.002, 300)),
             "10 more photos of 'a': about 0 points (-0.3 to +0.2)",
         ),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from candid.evaluation.figures import Figure
+from candid.evaluation.estimate import Estimate
 from candid.evaluation.measures import FIGURES as ALL_FIGURES
 from candid.evaluation.measures import Measures, measure
 
@@ -37,7 +37,7 @@ def measured(num: int = 200, num_classes: int = 2, **how: object) -> Measures:
     return measure(names, truth, probabilities, groups, predicted=predicted)
 
 
-def value(figure: Figure | None) -> float:
+def value(figure: Estimate | None) -> float:
     assert figure is not None
     assert figure.low <= figure.value <= figure.high
     return figure.value
@@ -124,7 +124,7 @@ def test_the_order_of_images_and_the_numbers_of_groups_do_not_matter_to_values()
 def test_the_calibration_error_is_held_whether_probabilities_keep_their_word_or_not(
     num: int, sharper: int
 ) -> None:
-    def error(size: int, seed: int) -> Figure:
+    def error(size: int, seed: int) -> Estimate:
         truth, probabilities, groups = drawn(size, 2, seed=seed, apart=1.3, copies=size < 1000)
         said = probabilities**sharper / (probabilities**sharper).sum(axis=1, keepdims=True)
         predicted = said.argmax(axis=1)

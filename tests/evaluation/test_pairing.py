@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from candid.evaluation.pairing import paired_difference
+from candid.evaluation.estimate import paired_difference
 
 
 def hits(count: int, size: int) -> np.ndarray:

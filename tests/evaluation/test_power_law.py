@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from candid.evaluation.power_law import Law, fit_law, luck_of
+from candid.evaluation.learning_curve import Law, fit_law, luck_of
 
 SIZES = np.array([800.0, 400, 200, 100])
 

@@ -7,16 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from candid.evaluation.abstained import Abstained
 from candid.evaluation.baselines import Baseline
-from candid.evaluation.evaluation import Evaluation
-from candid.evaluation.figures import Figure
+from candid.evaluation.estimate import Estimate
+from candid.evaluation.evaluation import Evaluation, write_text
 from candid.evaluation.leak_tax import LeakTax
 from candid.evaluation.learning_curve import Forecast, LearningCurve
 from candid.evaluation.measures import Measures, measure
-from candid.evaluation.text import write_text
+from candid.evaluation.reliability import Abstained
 
-ACCURACY = Figure(0.86, 0.80, 0.91, 300)
+ACCURACY = Estimate(0.86, 0.80, 0.91, 300)
 
 
 def measures(num: int = 40, num_classes: int = 2, threshold: float = 0.5) -> Measures:
@@ -84,12 +83,14 @@ def test_a_small_test_part_alone_says_little() -> None:
     ],
 )
 def test_it_says_whether_a_simple_rule_is_beaten(low: float, words: str) -> None:
-    baseline = Baseline("nearest neighbour", ACCURACY, Figure(0.05, low, 0.1, 300))
+    baseline = Baseline("nearest neighbour", ACCURACY, Estimate(0.05, low, 0.1, 300))
     assert words in write_text(Evaluation(measures(), baselines=(baseline,)))
 
 
 def test_it_says_what_a_random_split_would_have_said() -> None:
-    tax = LeakTax(Figure(0.9, 0.85, 0.94, 300), ACCURACY, Figure(0.04, 0.01, 0.07, 300), "5-fold")
+    tax = LeakTax(
+        Estimate(0.9, 0.85, 0.94, 300), ACCURACY, Estimate(0.04, 0.01, 0.07, 300), "5-fold"
+    )
     text = write_text(Evaluation(measures(), leak_tax=tax))
     assert "A random split would have said 0.90; it is 0.86" in text
 
@@ -98,10 +99,10 @@ def test_it_says_how_often_it_is_sure_and_what_more_photos_would_bring() -> None
     evaluation = Evaluation(
         measures(),
         abstained=Abstained(
-            0.9, ACCURACY, {}, 1.1, ACCURACY, Figure(0.93, 0.9, 0.95, 258), 0.05, ACCURACY
+            0.9, ACCURACY, {}, 1.1, ACCURACY, Estimate(0.93, 0.9, 0.95, 258), 0.05, ACCURACY
         ),
         learning_curve=LearningCurve(
-            (), (), (Forecast("cat", 50, Figure(0.02, -0.01, 0.05, 300)),)
+            (), (), (Forecast("cat", 50, Estimate(0.02, -0.01, 0.05, 300)),)
         ),
     )
     text = write_text(evaluation)

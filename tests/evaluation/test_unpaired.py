@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from candid.evaluation.figures import wilson
-from candid.evaluation.unpaired import unpaired_tax
+from candid.evaluation.estimate import wilson
+from candid.evaluation.leak_tax import unpaired_tax
 
 
 def test_the_interval_is_newcombes() -> None:

@@ -53,7 +53,7 @@ def served(files_by_name):
 def serving_modules(folder):
     """Serve the engine's modules as they lie in the source, and an empty page."""
     (folder / "index.html").write_text("<!doctype html>", encoding="utf-8")
-    source = Path(str(files("candid.app")))
+    source = Path(str(files("candid.reporting.app")))
     modules = {f"app/{file.name}": file for file in source.glob("*.js")}
     with served(modules | {"": folder / "index.html"}) as address:
         yield address

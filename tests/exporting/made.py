@@ -2,22 +2,21 @@
 
 import numpy as np
 
-from candid.artifact import GOLDEN, MODEL, SPLIT, write_run
-from candid.images import PixelContract, decode, read_file
-from candid.manifest import (
+from candid.core.safe_json import read_as
+from candid.data.images import PixelContract, decode, read_file
+from candid.models.recipes.cnn import build_onnx, fit_posthoc
+from candid.runs.artifact import GOLDEN, MODEL, SPLIT, write_run
+from candid.runs.manifest import (
     AbstentionSettings,
     CalibrationSettings,
     CnnSettings,
     DataSummary,
     PixelSettings,
 )
-from candid.model import Model
-from candid.recipes.cnn_graph import build_onnx
-from candid.recipes.finishing import finish
-from candid.split_file import to_csv
-from candid.untrusted_json import read_as
+from candid.runs.onnx_session import Model
+from candid.splits.split import to_csv
 from tests.manifests import make_manifest
-from tests.recipes.test_cnn import make
+from tests.models.recipes.test_cnn import make
 
 SIZE_PX = 256
 NUM_IMAGES = 30
@@ -25,7 +24,7 @@ NUM_IMAGES = 30
 
 def make_cnn_run(folder, *classes):
     """Write a run of this many classes with weights by chance, calibrated and with a novelty."""
-    from candid.recipes.cnn_keras import build_network
+    from candid.models.recipes.cnn_keras import build_network
 
     catalog, split = make(folder / "data", *classes)
     network = build_network(len(classes), seed=1)
@@ -33,7 +32,7 @@ def make_cnn_run(folder, *classes):
     network.set_weights([w + np.float32(0.05) * (w.ndim == 1) for w in network.get_weights()])
     contract = PixelContract(SIZE_PX)
     graph = build_onnx(network.get_weights(), size_px=SIZE_PX)
-    finished = finish(graph, seen(graph, contract, classes, 0), held(graph, contract, classes))
+    finished = fit_posthoc(graph, seen(graph, contract, classes, 0), held(graph, contract, classes))
     pixels = pictures(catalog, split, contract)
     answered = Model(finished.model, classes, contract).run(pixels)
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from candid.errors import ParityError
-from candid.exporting.decoded import MOST_DECODED, Decoded, compare_decoded, spread
-from candid.prediction import Prediction
+from candid.exporting.samples import MOST_DECODED, Decoded, compare_decoded, spread
+from candid.runs.prediction import Prediction
 
 
 class Sure:

@@ -4,21 +4,21 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from candid.classifier import Classifier
-from candid.decision_rule import DecisionRule
+from candid.data.images import PixelContract
 from candid.errors import ArtifactError
-from candid.exporting.command import open_source
-from candid.exporting.metadata import (
+from candid.exporting.export import open_source
+from candid.exporting.onnx import write_onnx
+from candid.exporting.source import (
     Metadata,
+    Source,
     describe,
     from_properties,
     read_manifest,
     to_properties,
     write_manifest,
 )
-from candid.exporting.onnx import write_onnx
-from candid.exporting.source import Source
-from candid.images import PixelContract
+from candid.models.decision_rule import DecisionRule
+from candid.runs.classifier import Classifier
 
 
 @pytest.fixture(scope="module")

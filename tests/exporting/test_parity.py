@@ -4,13 +4,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from candid.decision_rule import DecisionRule
 from candid.errors import ParityError
 from candid.exporting.format import Tolerance
 from candid.exporting.onnx import ONNX
 from candid.exporting.parity import compare, require_parity
 from candid.exporting.samples import Batch
-from candid.outputs import Outputs
+from candid.models.decision_rule import DecisionRule
+from candid.models.outputs import Outputs
 
 CLASSIFIER = SimpleNamespace(rule=DecisionRule(), classes=("happy", "sad"))
 

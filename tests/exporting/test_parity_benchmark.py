@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from candid.decision_rule import DecisionRule
 from candid.exporting.format import Opened
 from candid.exporting.onnx import ONNX
 from candid.exporting.samples import Batch, Photos
 from candid.exporting.web import WEB
-from candid.outputs import Outputs
+from candid.models.decision_rule import DecisionRule
+from candid.models.outputs import Outputs
 from tests.scripts import load_script
 
 CLASSIFIER = SimpleNamespace(rule=DecisionRule(), classes=("happy", "sad"))

@@ -4,11 +4,10 @@ import shutil
 import numpy as np
 import pytest
 
-from candid.artifact import SPLIT
 from candid.errors import ArtifactError
 from candid.exporting.samples import find_photos, read_golden
-from candid.split import Row, Split
-from candid.split_file import read_csv
+from candid.runs.artifact import SPLIT
+from candid.splits.split import Row, Split, read_csv
 
 
 def test_the_test_part_is_found_and_answered_by_the_run(trained, faces):

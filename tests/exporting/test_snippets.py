@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from candid.abstention import Abstention
-from candid.decision_rule import DecisionRule
+from candid.data.images import PixelContract, decode
 from candid.exporting import ExportRequest, export_run
 from candid.exporting.litert import LITERT
 from candid.exporting.snippets import Pasted, python_snippet
-from candid.images import PixelContract, decode
+from candid.models.conformal import Abstention
+from candid.models.decision_rule import DecisionRule
 from tests.exporting.pasting import photo_of, run_snippet
 
 CLASSES = {2: ("happy", "sad"), 3: ("cloud", "rain", "sun")}

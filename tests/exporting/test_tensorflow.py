@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from candid.classifier import load
 from candid.exporting import FORMATS, ExportRequest, ParityError, export_run
-from candid.exporting.command import open_source
+from candid.exporting.export import open_source
 from candid.exporting.keras_model import build_classifier
+from candid.runs.classifier import load
 from tests.exporting.made import make_cnn_run
 from tests.exporting.pasting import photo_of, run_snippet
 
@@ -153,10 +153,10 @@ def test_a_backbone_that_looks_twice_is_one_model(trained):
     """The default backbone sees each picture and its mirror image; the tests' own does not."""
     import keras
 
-    from candid.backbones import get
-    from candid.backbones.onnx_graph import build_onnx
-    from candid.backbones.weights import load_weights
     from candid.exporting.keras_model import _features
+    from candid.features.backbones import get
+    from candid.features.backbones.onnx_graph import build_onnx
+    from candid.features.backbones.weights import load_weights
 
     spec = replace(get("efficientnet-lite0"), mirror=True)
     image = keras.layers.Input((spec.size_px, spec.size_px, 3), dtype="uint8")

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from browser import browser
 
-from candid.artifact import MODEL
-from candid.decision_rule import DecisionRule
+from candid.data.images import decode
 from candid.exporting import ExportRequest, export_run
 from candid.exporting import web as web_module
-from candid.exporting.command import open_source
+from candid.exporting.export import open_source
 from candid.exporting.web import write_web
-from candid.images import decode
+from candid.models.decision_rule import DecisionRule
+from candid.runs.artifact import MODEL
 from candid.server.static import find_served
-from candid.split_file import read_csv
+from candid.splits.split import read_csv
 from candid.training import TrainOptions, train
 from tests.conftest import BACKBONE
 from tests.exporting.browsed import BLOB, encoded, need_assets, program, served

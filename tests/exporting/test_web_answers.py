@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from browser import browser
 
-from candid.abstention import Abstention
-from candid.decision_rule import DecisionRule
-from candid.explaining import Explanation, contrast, occlude, where
-from candid.prediction import Prediction
+from candid.models.conformal import Abstention
+from candid.models.decision_rule import DecisionRule
+from candid.runs.explaining import Explanation, contrast, occlude, where
+from candid.runs.prediction import Prediction
 from tests.exporting.browsed import serving_modules
 
 __all__ = ["browser"]

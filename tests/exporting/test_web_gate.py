@@ -15,13 +15,13 @@ import psutil
 import pytest
 from browser import browser
 
+from candid.core.temp_dir import locked_dir
 from candid.errors import CandidError, DependencyError
 from candid.exporting import FORMATS, ExportRequest, ParityError, export_run
 from candid.exporting import web as web_module
 from candid.exporting.web import WEB, open_web, write_web
 from candid.exporting.web_browser import BrowserError, browsing, find_browser
 from candid.exporting.web_gate import open_in_browser
-from candid.owned_folder import owned_folder
 from tests.exporting.browsed import need_assets, program
 from tests.exporting.leaking import leaks
 
@@ -200,7 +200,7 @@ def test_what_a_killed_process_left_of_a_browser_is_swept_by_the_next(tmp_path, 
     (tmp_path / "candid-browser-left").mkdir()
     (tmp_path / "other").mkdir()
     with (
-        owned_folder(tmp_path, "candid-browser-") as living,
+        locked_dir(tmp_path, "candid-browser-") as living,
         browsing(sys.executable, "about:blank") as process,
     ):
         (home,) = homes_of(process.args)

@@ -8,9 +8,9 @@ import pytest
 from browser import browser
 from PIL import Image
 
+from candid.data.images import PixelContract, decode
+from candid.data.images.contract import resize
 from candid.errors import ImageError
-from candid.images import PixelContract, decode
-from candid.images.fit import resize
 from tests.exporting.browsed import BLOB, encoded, serving_modules
 
 __all__ = ["browser"]

@@ -9,9 +9,9 @@ import pytest
 from browser import browser
 from PIL import Image
 
+from candid.data.images import PixelContract, decode
+from candid.data.images.jpeg import _filler
 from candid.errors import ImageError
-from candid.images import PixelContract, decode
-from candid.images.jpeg import _filler
 from tests.exporting.test_web_pixels import SIZE, ask, difference, file_of, page, picture
 
 __all__ = ["browser", "page"]

@@ -11,7 +11,7 @@ import pytest
 from browser import browser
 from PIL import Image
 
-from candid.images import PixelContract, decode
+from candid.data.images import PixelContract, decode
 from tests.exporting.browsed import BLOB, encoded
 from tests.exporting.test_web_pixels import SIZE, difference, file_of, page, picture
 

@@ -9,11 +9,11 @@ import pillow_heif
 import pytest
 from PIL import Image
 
+from candid.data.images import FORMATS, PixelContract, decode, inspect, preview, read_header
 from candid.errors import ImageError
-from candid.images import FORMATS, PixelContract, decode, inspect, preview, read_header
+from tests.data.images.test_decode import ODD, draw, encode
 from tests.fuzz.budget import bounded_memory, fuzz
 from tests.fuzz.mutations import mutated
-from tests.test_images import ODD, draw, encode
 
 pillow_heif.register_heif_opener()
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from candid.artifact import GOLDEN, MANIFEST, MODEL
-from candid.classifier import Classifier, load
 from candid.errors import ArtifactError
+from candid.runs.artifact import GOLDEN, MANIFEST, MODEL
+from candid.runs.classifier import Classifier, load
 from candid.training import Run
 from tests.fuzz.budget import bounded_memory, fuzz
 from tests.fuzz.mutations import mutated, mutated_json

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import astuple
 from pathlib import Path
 
-from candid.decisions import load_decisions
-from candid.decisions.decision import Decision
-from candid.decisions.table import to_csv as decisions_csv
+from candid.data.decisions import load_decisions
+from candid.data.decisions.decision import Decision
+from candid.data.decisions.table import to_csv as decisions_csv
 from candid.errors import SplitError, UsageError
-from candid.split import NO_PART, PARTS, Row, Split
-from candid.split_file import group_by_file, read_csv
-from candid.split_file import to_csv as split_csv
+from candid.splits.split import NO_PART, PARTS, Row, Split, group_by_file, read_csv
+from candid.splits.split import to_csv as split_csv
 from tests.fuzz.budget import fuzz
 from tests.fuzz.mutations import mutated_csv
 

@@ -14,14 +14,14 @@ from typing import Any
 import httpx
 import pytest
 
-from candid.demo import SampleSet
+from candid.cli.demo import SampleSet
 from candid.server.app import App
 from candid.server.models import Models
 from candid.server.running import Server, address_of, listen
 from candid.server.settings import Settings
 from candid.training import Run
 
-PROGRAM = "import typer; from candid.commands.serve import serve; typer.run(serve)"
+PROGRAM = "import typer; from candid.cli.commands.serve import serve; typer.run(serve)"
 Start = Callable[..., AbstractContextManager[httpx.Client]]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from candid.prediction import Prediction
+from candid.runs.prediction import Prediction
 from candid.server.batching import MOST_AT_ONCE, Batcher, Job
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)

@@ -17,13 +17,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from candid.artifact import GOLDEN, MANIFEST, MODEL, SPLIT
-from candid.classifier import Classifier
-from candid.images import PixelContract
+from candid.data.images import PixelContract
+from candid.runs.artifact import GOLDEN, MANIFEST, MODEL, SPLIT
+from candid.runs.classifier import Classifier
 from candid.server.models import Models
 from candid.server.settings import Settings
-from candid.split import Row, Split
-from candid.split_file import read_csv, to_csv
+from candid.splits.split import Row, Split, read_csv, to_csv
 from candid.training import Run
 
 # Nothing is loaded again unless the test says so.

@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from candid.artifact import MANIFEST
+from candid.core.safe_json import to_json
 from candid.errors import ArtifactError
-from candid.server.describing import describe
-from candid.server.models import Models, load_model
+from candid.runs.artifact import MANIFEST
+from candid.server.models import Models, describe, load_model
 from candid.server.schemas import MeasuredOut
 from candid.server.settings import Settings
 from candid.training import Run
-from candid.untrusted_json import to_json
 
 Metrics = dict[str, Any]
 MAX_PIXELS = Settings().max_pixels

@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from candid.prediction import Prediction
+from candid.runs.prediction import Prediction
 from candid.server.models import Models
 from candid.server.settings import Settings
 from candid.training import Run

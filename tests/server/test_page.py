@@ -10,13 +10,12 @@ import httpx
 import numpy as np
 import pytest
 from browser import FLAGS, browser, find
-from pages.opening import CONTRASTS, PHONE, overflow
 from playwright.sync_api import Browser, expect
 
 from candid.server.models import Models
 from candid.training import Run
-
-from .visiting import Visit, item_of, named, visitor
+from tests.reporting.pages.opening import CONTRASTS, PHONE, overflow
+from tests.server.visiting import Visit, item_of, named, visitor
 
 __all__ = ["browser"]  # a fixture
 

@@ -13,9 +13,8 @@ import pytest
 from browser import browser
 from playwright.sync_api import Browser, Page, Route, expect
 
-from candid.explaining import draw_overlay
-
-from .visiting import Visit, visitor
+from candid.runs.explaining import draw_overlay
+from tests.server.visiting import Visit, visitor
 
 __all__ = ["browser"]  # a fixture
 

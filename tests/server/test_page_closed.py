@@ -13,8 +13,7 @@ from playwright.sync_api import Browser, expect
 from candid.server.models import Models
 from candid.server.settings import Settings
 from candid.training import Run
-
-from .visiting import visitor
+from tests.server.visiting import visitor
 
 __all__ = ["browser"]  # a fixture
 

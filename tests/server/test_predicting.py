@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from candid.classifier import load
-from candid.demo import SampleSet
-from candid.images import inspect
+from candid.cli.demo import SampleSet
+from candid.data.images import inspect
+from candid.runs.classifier import load
 from candid.server.models import Models
 from candid.server.settings import Settings
 from candid.training import Run

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from candid.commands import serve as command
+from candid.cli.commands import serve as command
 from candid.errors import UsageError
 from candid.server.app import App
 from candid.server.models import Models
@@ -107,7 +107,7 @@ def test_it_answers_without_what_only_training_needs(trained: Run, photos: list[
     code = f"""
 import sys, threading
 import typer
-from candid.commands.serve import serve
+from candid.cli.commands.serve import serve
 from candid.server import running
 assert "fastapi" in sys.modules
 def stop(app, settings, bound, *, started):
@@ -136,7 +136,7 @@ print(sorted({{"tensorflow", "sklearn", "matplotlib", "scipy", "onnx"}} & set(sy
 
 def test_the_command_is_known_without_importing_the_server() -> None:
     code = (
-        "import sys, candid.commands.serve; "
+        "import sys, candid.cli.commands.serve; "
         "print({'fastapi', 'uvicorn', 'onnxruntime', 'numpy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

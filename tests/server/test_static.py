@@ -13,9 +13,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from candid.commands.serve import serve
+from candid.cli.commands.serve import serve
+from candid.core.hashing import hash_file
 from candid.errors import ArtifactError, UsageError
-from candid.hashing import hash_file
 from candid.server import static
 from candid.server.static import StaticServer, find_served
 

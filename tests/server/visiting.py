@@ -13,8 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pages.opening import DESKTOP
 from playwright.sync_api import Browser, BrowserContext, Page, Response, Route
+
+from tests.reporting.pages.opening import DESKTOP
 
 # Told before anything of the page runs.
 _WATCH = """addEventListener("securitypolicyviolation",

@@ -11,17 +11,16 @@ from pathlib import Path
 import pytest
 from conftest import BACKBONE
 
-from candid.data import Prepared, prepare, split_prepared
-from candid.demo import SampleSet
+from candid.cli.demo import SampleSet
+from candid.core.progress import Silent
+from candid.data.images import PixelContract
 from candid.evaluation.leak_tax import LeakTax
-from candid.images import PixelContract
-from candid.progress import Silent
-from candid.recipes import Trained, cnn
-from candid.split import PARTS, Split
-from candid.training.cnn import train_cnn
+from candid.models.recipes import Trained, cnn
+from candid.splits.prepare import Prepared, prepare, split_prepared
+from candid.splits.split import PARTS, Split
+from candid.training.cnn import random_split, train_cnn
 from candid.training.options import TrainOptions
-from candid.training.random_split import deal_at_random
-from tests.recipes.test_finishing import SIZE_PX, network
+from tests.models.recipes.test_posthoc import SIZE_PX, network
 
 BROKEN_OFF = "the second training was broken off, so there is no leak tax"
 
@@ -37,7 +36,7 @@ class Listener(Silent):
 
 
 class Trainings:
-    """Stands for `candid.recipes.cnn.train`; each ends, or is broken off, as it is told."""
+    """Stands for `candid.models.recipes.cnn.train`; each ends, or is broken off, as it is told."""
 
     def __init__(self, *complete: bool) -> None:
         self.complete = complete
@@ -80,7 +79,7 @@ def measure(
 def test_two_trainings_that_end_give_one(measure: Callable, tmp_path: Path) -> None:
     tax, lines = measure(trainings := Trainings(True, True))
     honest, naive = trainings.splits
-    assert naive == deal_at_random(honest, seed=0) != honest
+    assert naive == random_split(honest, seed=0) != honest
     assert trainings.folders[0] == tmp_path / "run"
     assert not trainings.folders[1].exists()
     assert BROKEN_OFF not in lines

@@ -17,9 +17,9 @@ from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 
 from candid import evaluate, load
-from candid.artifact import read_manifest
-from candid.evaluation.verifying import differences
-from candid.split_file import read_csv
+from candid.evaluation.verify import differences
+from candid.runs.artifact import read_manifest
+from candid.splits.split import read_csv
 from candid.training import Run, TrainOptions, train
 
 CLASS = os.fsdecode(b"\xff")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from candid.backbones import get
-from candid.backbones.embedder import Embedder
-from candid.images import PixelContract
-from candid.recipes.linear_head import LinearHead
-from candid.training.fold_maps import FoldMaps
+from candid.data.images import PixelContract
+from candid.features.backbones import get
+from candid.features.backbones.registry import Embedder
+from candid.models.recipes.linear_head import LinearHead
+from candid.training.report import FoldMaps
 
 
 def test_each_folds_map_adds_up_to_its_own_scores(embedder: Embedder) -> None:

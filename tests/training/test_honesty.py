@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from candid.artifact import read_manifest
-from candid.data import SplitOptions
-from candid.demo import SampleSet
-from candid.split_file import read_csv
+from candid.cli.demo import SampleSet
+from candid.runs.artifact import read_manifest
+from candid.splits.prepare import SplitOptions
+from candid.splits.split import read_csv
 from candid.training import Run, TrainOptions, train
 
 CHOSEN = ("classes", "pixels", "rule", "calibration", "abstention", "settings")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from candid.split import Row, Split
-from candid.training.random_split import deal_at_random
+from candid.splits.split import Row, Split
+from candid.training.cnn import random_split
 
 
 def dealt(num_groups: int = 40, copies: int = 3) -> Split:
@@ -19,7 +19,7 @@ def dealt(num_groups: int = 40, copies: int = 3) -> Split:
 
 
 def test_the_shares_are_those_of_every_class() -> None:
-    rows = deal_at_random(dealt(), seed=0).rows
+    rows = random_split(dealt(), seed=0).rows
     for label in ("a", "b"):
         counts = Counter(row.part for row in rows if row.label == label and row.part)
         assert counts == {"train": 84, "val": 24, "test": 12}
@@ -27,18 +27,18 @@ def test_the_shares_are_those_of_every_class() -> None:
 
 def test_copies_are_torn_apart() -> None:
     parts: dict[str, set[str]] = {}
-    for row in deal_at_random(dealt(), seed=0).rows:
+    for row in random_split(dealt(), seed=0).rows:
         parts.setdefault(row.group, set()).add(row.part)
     assert sum(len(found) > 1 for found in parts.values()) > 20
 
 
 def test_what_is_in_no_part_stays_out_and_nothing_else_changes() -> None:
     before = dealt()
-    after = deal_at_random(before, seed=0)
+    after = random_split(before, seed=0)
     assert after.rows[-1] == before.rows[-1]
     assert [row.path for row in after.rows] == [row.path for row in before.rows]
 
 
 def test_another_seed_is_another_deal() -> None:
-    first, again, other = (deal_at_random(dealt(), seed=seed) for seed in (0, 0, 1))
+    first, again, other = (random_split(dealt(), seed=seed) for seed in (0, 0, 1))
     assert first == again != other

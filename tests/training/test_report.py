@@ -9,7 +9,7 @@ import pytest
 
 from candid.auditing.audit import AuditOptions, audit
 from candid.auditing.files import write_audit
-from candid.demo import SampleSet
+from candid.cli.demo import SampleSet
 from candid.training import Run, TrainOptions, train
 from candid.training.report import find_shortcut
 

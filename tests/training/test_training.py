@@ -19,18 +19,18 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 
-import candid.features
-from candid.artifact import find_run, read_manifest
-from candid.backbones.embedder import Embedder
-from candid.data import SplitOptions
-from candid.decision_rule import DecisionRule
-from candid.demo import SampleSet
+import candid.features.extract
+from candid.cli.demo import SampleSet
+from candid.core.safe_json import to_json
+from candid.data.images import decode
 from candid.errors import DataError, DependencyError, SplitError, UsageError
 from candid.evaluation.evaluation import headline
-from candid.images import decode
-from candid.split_file import read_csv
+from candid.features.backbones.registry import Embedder
+from candid.models.decision_rule import DecisionRule
+from candid.runs.artifact import find_run, read_manifest
+from candid.splits.prepare import SplitOptions
+from candid.splits.split import read_csv
 from candid.training import Run, TrainOptions, train
-from candid.untrusted_json import to_json
 
 StateOf = Callable[[Path], dict[str, tuple[str, int]]]
 
@@ -202,7 +202,7 @@ def test_a_second_run_decodes_and_embeds_nothing(
     def embed(*_: object) -> None:
         raise AssertionError("embedded again")
 
-    monkeypatch.setattr(candid.features, "decode", watched)
+    monkeypatch.setattr(candid.features.extract, "decode", watched)
     monkeypatch.setattr(Embedder, "embed", embed)
     again = train(faces.folder, run=tmp_path / "run", options=OPTIONS)
     assert decoded == []

@@ -1,30 +1,67 @@
-"""Gathers the evidence and runs every check over it."""
+"""Gathers the evidence and runs every check over it.
+
+What a person decided to keep is not reported again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from candid import __version__
+from candid._version import __version__
 from candid.auditing.checks import ALL
 from candid.auditing.evidence import Evidence
-from candid.auditing.finding import Check, Outcome
-from candid.auditing.keeping import without_kept
+from candid.auditing.finding import Check, Finding, Outcome, Severity
 from candid.auditing.properties import measure
 from candid.auditing.result import Audit, Checked, ClassCount
-from candid.backbones import DEFAULT
-from candid.cache import Cache, default_folder
-from candid.catalog import DROPPED, HIDDEN_FOLDER, scan
-from candid.data import see
-from candid.decisions import Decided, decide, load_decisions
-from candid.duplicates import find_duplicates
+from candid.core.cache import Cache, default_folder
+from candid.core.progress import Progress, Silent
+from candid.core.text import plural, sanitize
+from candid.data.catalog import DROPPED, HIDDEN_FOLDER, scan
+from candid.data.decisions import Decided, decide, load_decisions
+from candid.data.file_reader import FileReader
+from candid.data.images import ResizeMode
 from candid.errors import DataError, DependencyError, UsageError
-from candid.file_reader import FileReader
-from candid.images import Fit
-from candid.progress import Progress, Silent
-from candid.showable import show_text
+from candid.features.backbones import DEFAULT
+from candid.splits.duplicates import find_duplicates
+from candid.splits.prepare import extract_catalog
+
+
+def without_kept(
+    check: Check,
+    outcome: Outcome,
+    contents: Mapping[str, str],
+    kept: Collection[tuple[str, str, str]],
+) -> Outcome:
+    """Leave out the findings all of whose files a person keeps.
+
+    Args:
+        check: The check; an error is reported for as long as it is there.
+        outcome: How it ended.
+        contents: SHA-256 by path.
+        kept: Path, content and code of each row that says keep.
+
+    Returns:
+        The outcome; clean where nothing is left, and its summary says why.
+    """
+    if check.severity is Severity.error:
+        return outcome
+
+    def is_kept(finding: Finding) -> bool:
+        marks = [(i.path, contents.get(i.path, ""), check.code) for i in finding.items]
+        return bool(marks) and all(mark in kept for mark in marks)
+
+    left = tuple(finding for finding in outcome.findings if not is_kept(finding))
+    num_kept = len(outcome.findings) - len(left)
+    if not num_kept:
+        return outcome
+    if not left:
+        return Outcome.clean(f"{plural(num_kept, 'finding')} kept by decision", chart=outcome.chart)
+    told = f"{outcome.summary}; {num_kept} of {len(outcome.findings)} findings kept by decision"
+    return replace(outcome, findings=left, summary=told)
+
 
 _NUM_REASONS = 3
 
@@ -47,7 +84,7 @@ class AuditOptions:
     """
 
     backbone: str = DEFAULT
-    fit: Fit = "squash"
+    fit: ResizeMode = "squash"
     seed: int = 0
     decisions: Path | None = None
     skip: frozenset[str] = frozenset()
@@ -107,7 +144,7 @@ def gather(
         scanned = scan(data, to_train=False, with_parts=True, reader=reader, advance=advance)
     decided = None if file is None else decide(scanned, file)
     scanned = decided.applied.catalog if decided else scanned
-    features = see(
+    features = extract_catalog(
         scanned,
         backbone=options.backbone,
         fit=options.fit,
@@ -119,7 +156,7 @@ def gather(
         reasons = [f"{row.path}: {row.reason}" for row in features.catalog.skipped[-_NUM_REASONS:]]
         raise DataError(
             f"none of the {len(scanned.photos)} photos in {data} can be read; "
-            f"{show_text('; '.join(reasons))}."
+            f"{sanitize('; '.join(reasons))}."
         )
     properties = measure(scanned, cache=cache, progress=progress)
     groups = find_duplicates(features, progress=progress)

@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.auditing.label_errors import LabelErrors, find_label_errors
 from candid.auditing.properties import Properties
-from candid.auditing.suspicion import Suspicion, suspect
-from candid.catalog import Catalog, Photo
-from candid.duplicates import Groups
-from candid.features import Features
-from candid.recipes.labelled import NUM_FOLDS, Labelled
-from candid.split import KEY_CHARACTERS, in_two_classes, keys_of
+from candid.data.catalog import Catalog, Photo
+from candid.features.extract import Features
+from candid.splits.duplicates import Groups
+from candid.splits.grouped_split import NUM_FOLDS, Labelled
+from candid.splits.split import KEY_CHARACTERS, in_two_classes, keys_of
 
 #: Different pictures that a class needs for anything to be learnt of it: one a fold.
 LEAST_PICTURES = NUM_FOLDS
@@ -107,9 +107,13 @@ class Evidence:
         return Learnable(places, tuple(self.classes[number] for number in numbers), data)
 
     @cached_property
-    def suspicion(self) -> Suspicion | None:
-        """What is to be thought of the labels of the learnable photos; see `suspect`."""
-        return None if self.learnable is None else suspect(self.learnable.data, seed=self.seed)
+    def suspicion(self) -> LabelErrors | None:
+        """What is to be thought of the labels of the learnable photos; see `find_label_errors`."""
+        return (
+            None
+            if self.learnable is None
+            else find_label_errors(self.learnable.data, seed=self.seed)
+        )
 
     def properties_of(self, photo: Photo) -> Properties | None:
         """What is known of a photo's file."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from candid.auditing import page_chart, page_view
-from candid.pages import (
+from candid.auditing import page_view
+from candid.reporting.pages import (
     Previews,
     Thumbnail,
     file_previews,
@@ -45,7 +45,6 @@ def write_page(audit: Audit, previews: Previews) -> str:
     return template.render(
         audit=audit,
         view=page_view,
-        charts=page_chart,
         sections=shown,
         thumbnails=_thumbnails_of(shown, previews),
         style=read_together(_FOLDER, "base.css", "page.css"),

@@ -1,15 +1,116 @@
-"""What of an audit the page shows: the most important of each check, within what opens at once."""
+"""What of an audit the page shows: the most important of each check, within what opens at once.
+
+Charts of the page: values turned into text and places, which the template draws.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
-from candid.auditing.finding import Check, Finding, Item, Severity, Status
-from candid.auditing.result import Audit, Checked
-from candid.wording import count
+from candid.auditing.finding import Bar, Chart, Check, Finding, Item, Severity, Status
+from candid.auditing.result import Audit, Checked, ClassCount
+from candid.core.text import plural
+
+#: Bars of a chart, and classes that are shown at once.
+MOST_BARS: Final = 40
+#: Classes in all.
+MOST_CLASSES: Final = 1000
+
+
+@dataclass(frozen=True)
+class DrawnBar:
+    """A bar with its measures as text; all places are between 0 and 100, in percent of the width.
+
+    Attributes:
+        label: What it stands for.
+        emphasis: Whether the chart is about it.
+        value: The value, as shown.
+        interval: The 95 % interval as shown; empty without one.
+        end: Where the bar ends.
+        whisker: Where the interval begins and ends.
+    """
+
+    label: str
+    emphasis: bool
+    value: str
+    interval: str
+    end: float
+    whisker: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class DrawnClass:
+    """The bar of a class; places are between 0 and 100, in percent of the width.
+
+    Attributes:
+        name: Of the class.
+        num_photos: How many photos it has, as shown.
+        num_pictures: How many different pictures these show, as shown.
+        photos_end: Where the bar of the photos ends.
+        pictures_end: Where the bar of the pictures ends.
+    """
+
+    name: str
+    num_photos: str
+    num_pictures: str
+    photos_end: float
+    pictures_end: float
+
+
+def draw(chart: Chart) -> tuple[DrawnBar, ...]:
+    """Turn values into text and places; shares are drawn from 0 to 1, counts up to the largest."""
+    ends = [bar.high if bar.high is not None else bar.value for bar in chart.bars]
+    top = 1.0 if chart.unit == "share" else max(filter(math.isfinite, ends), default=0)
+    return tuple(_draw_bar(bar, top or 1.0, chart.unit) for bar in chart.bars[:MOST_BARS])
+
+
+def draw_classes(classes: Sequence[ClassCount]) -> tuple[DrawnClass, ...]:
+    """Turn counts into text and places; the largest class takes the whole width."""
+    top = max((each.num_photos for each in classes), default=0) or 1
+    return tuple(
+        DrawnClass(
+            each.name,
+            _write_count(each.num_photos),
+            _write_count(each.num_pictures),
+            _place(each.num_photos, top),
+            _place(each.num_pictures, top),
+        )
+        for each in classes[:MOST_CLASSES]
+    )
+
+
+def _draw_bar(bar: Bar, top: float, unit: Literal["share", "count"]) -> DrawnBar:
+    write = _write_share if unit == "share" else _write_count
+    interval, whisker = "", None
+    if bar.low is not None and bar.high is not None:
+        interval = f"{write(bar.low)} to {write(bar.high)}"
+        whisker = (_place(bar.low, top), _place(bar.high, top))
+    return DrawnBar(
+        bar.label, bar.emphasis, write(bar.value), interval, _place(bar.value, top), whisker
+    )
+
+
+def _place(value: float, top: float) -> float:
+    return round(100 * max(0.0, min(1.0, value / top)), 2) if math.isfinite(value) else 0.0
+
+
+def _write_share(share: float) -> str:
+    if not math.isfinite(share):
+        return "unknown"
+    # Whole percent would make 99.6 % certain, and 0.4 % impossible.
+    near_end = 0 < share < 0.01 or 0.99 < share < 1
+    return f"{share:.1%}" if near_end else f"{share:.0%}"
+
+
+def _write_count(number: float) -> str:
+    if not math.isfinite(number):
+        return "unknown"
+    return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.1f}"
+
 
 #: Thumbnails in all, shared fairly between the checks.
 MOST_THUMBNAILS: Final = 700
@@ -176,13 +277,13 @@ def verdict(audit: Audit) -> str:
     warnings = _num_found(audit, Severity.warning)
     if not errors and not warnings:
         return "No errors, no warnings"
-    return f"{count(errors, 'error')}, {count(warnings, 'warning')}"
+    return f"{plural(errors, 'error')}, {plural(warnings, 'warning')}"
 
 
 def not_run(audit: Audit) -> str:
     """Say how many checks did not run, lest they be taken for passed; empty where all did."""
     number = sum(row.outcome.status in _NOT_RUN for row in audit.checked)
-    return f"{count(number, 'check')} did not run" if number else ""
+    return f"{plural(number, 'check')} did not run" if number else ""
 
 
 def tally(audit: Audit) -> str:
@@ -196,7 +297,7 @@ def tally(audit: Audit) -> str:
         "clean": "clean",
     }
     parts = [f"{ends[status]} {words[status]}" for status in _ORDER if ends[status]]
-    return f"{count(len(audit.checked), 'check')}: {', '.join(parts)}."
+    return f"{plural(len(audit.checked), 'check')}: {', '.join(parts)}."
 
 
 def _num_found(audit: Audit, severity: Severity) -> int:

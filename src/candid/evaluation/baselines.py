@@ -1,4 +1,9 @@
-"""What doing nothing, or next to nothing, would score on the same images."""
+"""What doing nothing, or next to nothing, would score on the same images.
+
+What brightness and colour alone tell of a class: the baseline that sees no shapes.
+
+The class of the most similar image: what remembering everything would score.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +16,132 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.evaluation.by_colour import MOST_ROWS, predict_by_colour
-from candid.evaluation.by_neighbour import BLOCK, predict_by_neighbour
-from candid.evaluation.drawing import draw_places, drawn_ranks
-from candid.evaluation.figures import Figure, proportion
-from candid.evaluation.pairing import paired_difference
-from candid.recipes.labelled import Labelled
-from candid.recipes.logistic import Rows, matrix_threads
+from candid.core.linalg import matmul
+from candid.evaluation.estimate import Estimate, paired_difference, proportion
+from candid.models.recipes.logistic import Rows, Space, fit, matrix_threads, scores_of, softmax
+from candid.splits.grouped_split import Labelled, random_ranks, sample_groups
+
+#: Images to learn from; more change nothing that shows in so few numbers.
+MOST_ROWS: Final = 20_000
+
+_STRENGTHS: Final = (1.0, 10.0, 100.0)
+_NUM_FOLDS: Final = 5
+_ENOUGH_HELD_OUT: Final = 100  # images that tell these strengths apart
+_TOLERANCE: Final = 1e-2
+_FARTHEST: Final = 4.0  # standard deviations: what is farther off says no more than that
+
+
+def predict_by_colour(
+    colours: tuple[Rows, Rows],
+    labels: NDArray[np.int64],
+    ranks: NDArray[np.int64],
+    *,
+    num_classes: int,
+) -> NDArray[np.int64]:
+    """Predict classes by a linear head on colours and their squares.
+
+    The head's strength is chosen by held-out folds of the images to learn from.
+
+    Args:
+        colours: float32 ``(n, c)`` of the images to learn from, then ``(m, c)`` of those to
+            predict.
+        labels: int64 ``(n,)``.
+        ranks: int64 ``(n,)``; a random number of each image's unit, by which folds are dealt.
+        num_classes: How many classes there are.
+
+    Returns:
+        int64 ``(m,)``.
+    """
+    mean, std = colours[0].mean(axis=0), colours[0].std(axis=0) + np.float32(1e-6)
+    learnt, asked = (_with_squares((rows - mean) / std) for rows in colours)
+    space = Space(learnt)
+    folds = np.unique(ranks, return_inverse=True)[1] % _NUM_FOLDS
+    strength = _choose_strength(space, labels, folds, num_classes)
+    everything = np.ones(len(labels), np.float32)
+    fitted = fit(
+        space,
+        labels,
+        everything,
+        strength,
+        num_classes=num_classes,
+        start=None,
+        tolerance=_TOLERANCE,
+    )
+    kernel, bias = space.to_embeddings(fitted)
+    return np.asarray((matmul(asked, kernel.T) + bias).argmax(axis=1), np.int64)
+
+
+def _with_squares(rows: Rows) -> Rows:
+    near = np.clip(rows, -_FARTHEST, _FARTHEST)
+    return np.concatenate([near, np.square(near)], axis=1)
+
+
+def _choose_strength(
+    space: Space, labels: NDArray[np.int64], folds: NDArray[np.int64], num_classes: int
+) -> float:
+    used = min(_NUM_FOLDS, -(-_ENOUGH_HELD_OUT * _NUM_FOLDS // len(labels)))
+    losses = np.zeros(len(_STRENGTHS))
+    for fold in range(used):
+        held_out = np.flatnonzero(folds == fold)
+        weights = (folds != fold).astype(np.float32)
+        start = None
+        for i, strength in enumerate(_STRENGTHS):
+            start = fit(
+                space,
+                labels,
+                weights,
+                strength,
+                num_classes=num_classes,
+                start=start,
+                tolerance=_TOLERANCE,
+            )
+            probabilities = softmax(scores_of(space.rows[held_out], start))
+            of_truth = probabilities[np.arange(len(held_out)), labels[held_out]]
+            losses[i] -= np.log(np.maximum(of_truth, 1e-12)).sum()
+    return _STRENGTHS[int(losses.argmin())]
+
+
+#: Images that are asked about at a time.
+BLOCK: Final = 1024
+
+_LEARNT_AT_A_TIME: Final = 4096
+
+
+def predict_by_neighbour(
+    embeddings: Rows,
+    labels: NDArray[np.int64],
+    learn_from: NDArray[np.int64],
+    asked: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Predict the class of the image whose embedding has the largest cosine.
+
+    Blocks are compared one by one, so that memory holds neither all the products nor a second copy
+    of the embeddings.
+
+    Args:
+        embeddings: float32 ``(n, d)``.
+        labels: int64 ``(n,)``.
+        learn_from: int64 ``(l,)``, places of the images whose labels are known; at least one.
+        asked: int64 ``(m,)``, places of the images to predict.
+
+    Returns:
+        int64 ``(m,)``; of equally near images the first one's class.
+    """
+    rows = embeddings[asked]  # their lengths do not change which cosine is the largest
+    nearest = np.full(len(asked), -1, np.int64)
+    largest = np.full(len(asked), -np.inf, np.float32)
+    for start in range(0, len(learn_from), _LEARNT_AT_A_TIME):
+        places = learn_from[start : start + _LEARNT_AT_A_TIME]
+        learnt = embeddings[places]
+        lengths = np.sqrt(np.einsum("ij,ij->i", learnt, learnt))
+        products = matmul(rows, learnt.T)
+        products /= np.maximum(lengths, np.float32(1e-12))
+        best = products.argmax(axis=1)
+        cosine = products[np.arange(len(asked)), best]
+        nearer = cosine > largest
+        largest[nearer], nearest[nearer] = cosine[nearer], places[best[nearer]]
+    return labels[nearest]
+
 
 LARGEST_CLASS: Final = "always the largest class"
 COLOUR_ALONE: Final = "brightness and colour alone"
@@ -41,8 +165,8 @@ class Baseline:
     """
 
     name: str
-    accuracy: Figure
-    gain: Figure
+    accuracy: Estimate
+    gain: Estimate
 
     @property
     def beaten(self) -> bool:
@@ -66,7 +190,7 @@ def predict_baselines(
 
     Args:
         data: n images.
-        colours: float32 ``(n, c)``, see `candid.colours.colours_of`.
+        colours: float32 ``(n, c)``, see `candid.features.extract.colours_of`.
         rounds: Places to learn from and places to predict: the folds of a cross-validation, or one
             test part.
 
@@ -75,14 +199,14 @@ def predict_baselines(
     """
     names = LARGEST_CLASS, COLOUR_ALONE, NEAREST_NEIGHBOUR
     predictions = {name: np.full(len(data.labels), -1, np.int64) for name in names}
-    ranks = drawn_ranks(data.keys, seed=0)
+    ranks = random_ranks(data.keys, seed=0)
     usable = [(learnt, asked) for learnt, asked in rounds if len(learnt) and len(asked)]
     for learnt, asked in usable:
         counts = np.bincount(data.labels[learnt], minlength=data.num_classes)
         predictions[LARGEST_CLASS][asked] = counts.argmax()
 
     def by_colour(one: Round) -> NDArray[np.int64]:
-        learnt = draw_places(one[0], data.units, ranks, most=MOST_ROWS)
+        learnt = sample_groups(one[0], data.units, ranks, most=MOST_ROWS)
         return predict_by_colour(
             (colours[learnt], colours[one[1]]),
             data.labels[learnt],
@@ -107,7 +231,7 @@ def _blocks(rounds: Sequence[Round], data: Labelled, ranks: NDArray[np.int64]) -
     """Rounds in pieces for a thread each; no more to predict than there is time for."""
     for learnt, asked in rounds:
         most = max(1, _MOST_COMPARISONS // (len(rounds) * len(learnt)))
-        drawn = draw_places(asked, data.units, ranks, most=most)
+        drawn = sample_groups(asked, data.units, ranks, most=most)
         for start in range(0, len(drawn), BLOCK):
             yield learnt, drawn[start : start + BLOCK]
 

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.evaluation.figures import Figure, effective_size
+from candid.evaluation.estimate import Estimate, effective_size
 
 NUM_RESAMPLES: Final = 800
 _STRETCHES: Final = np.concatenate([[0.0], np.geomspace(0.1, 8, 40)])
@@ -103,16 +103,16 @@ def resample(
     )
 
 
-def interval(values: NDArray[np.float64], n: int) -> Figure | None:
+def interval(values: NDArray[np.float64], n: int) -> Estimate | None:
     """A figure, from its value and its resampled ones, float64 ``(b + 1,)``; None without one."""
     value, known = float(values[0]), values[1:][np.isfinite(values[1:])]
     if not np.isfinite(value) or not len(known):
         return None
     low, high = np.quantile(known, _TAILS)
-    return Figure(value, float(min(low, value)), float(max(high, value)), n)
+    return Estimate(value, float(min(low, value)), float(max(high, value)), n)
 
 
-def interval_of_sizes(gaps: NDArray[np.float64], n: int) -> Figure:
+def interval_of_sizes(gaps: NDArray[np.float64], n: int) -> Estimate:
     """The sum of the sizes of gaps, without the part that chance explains.
 
     Chance adds to sizes, and a resample is as much larger again, so that no interval of resampled
@@ -138,7 +138,7 @@ def interval_of_sizes(gaps: NDArray[np.float64], n: int) -> Figure:
     low = float(np.interp(size, lower, truths))
     high = float(np.interp(size, upper, truths))
     at_least = float(np.abs(np.quantile(gaps[1:].sum(axis=1), (0.025, 0.975))).max())
-    return Figure(value, min(low, value), max(high, at_least, value), n)
+    return Estimate(value, min(low, value), max(high, at_least, value), n)
 
 
 def _group_weights(groups: NDArray[np.int64], rng: np.random.Generator) -> Weights:

@@ -1,8 +1,12 @@
-"""What a random split of the images would have claimed, next to what is true."""
+"""A leak tax where the two test parts hold different images.
+
+What a random split of the images would have claimed, next to what is true.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -11,10 +15,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.evaluation.figures import Figure, effective_size, proportion, wilson
-from candid.evaluation.pairing import paired_difference
-from candid.recipes.labelled import Labelled
-from candid.recipes.logistic import Rows
+from candid.evaluation.estimate import (
+    Estimate,
+    effective_size,
+    paired_difference,
+    proportion,
+    wilson,
+)
+from candid.models.recipes.logistic import Rows
+from candid.splits.grouped_split import Labelled
 
 #: Deals of the images one by one, over which the claim is averaged, while images are few.
 NUM_DEALS: Final = 3
@@ -36,9 +45,9 @@ class LeakTax:
         num_images: Of how many, where that is not what was measured on.
     """
 
-    naive: Figure
-    honest: Figure
-    tax: Figure
+    naive: Estimate
+    honest: Estimate
+    tax: Estimate
     estimate: str
     num_copies: int = 0
     num_images: int = 0
@@ -111,7 +120,7 @@ def measure_leak_tax(
         return None
     estimate, num_copies = f"{num_folds}-fold", size - len(np.unique(data.units))
     if not num_copies:
-        return LeakTax(true, true, Figure(0.0, 0.0, 0.0, size), estimate)
+        return LeakTax(true, true, Estimate(0.0, 0.0, 0.0, size), estimate)
     num_deals = NUM_DEALS if size <= _FEW_IMAGES else 1
     claimed = np.zeros(size)
     for deal in range(num_deals):
@@ -138,3 +147,36 @@ def _deal_apart(data: Labelled, prefix: str) -> Labelled:
     return _DealtApart(
         data.embeddings, data.labels, units, keys, data.num_classes, folds=data.num_folds()
     )
+
+
+def unpaired_tax(
+    naive: Estimate | None,
+    honest: Estimate | None,
+    *,
+    estimate: str,
+    num_copies: int,
+    num_images: int,
+) -> LeakTax | None:
+    """Hold an accuracy against another one that was measured on other images.
+
+    The interval of the difference is Newcombe's from both Wilson intervals (R. G. Newcombe,
+    "Interval estimation for the difference between independent proportions", Statistics in
+    Medicine, 1998, method 10).
+
+    Args:
+        naive: Where images were dealt one by one.
+        honest: Where copies stayed together.
+        estimate: What both were measured by.
+        num_copies: How many images there are more than groups, in all parts.
+        num_images: How many images there are in all parts.
+
+    Returns:
+        The tax, or None where either was not measured.
+    """
+    if naive is None or honest is None:
+        return None
+    value = naive.value - honest.value
+    low = value - math.hypot(naive.value - naive.low, honest.high - honest.value)
+    high = value + math.hypot(naive.high - naive.value, honest.value - honest.low)
+    tax = Estimate(value, low, high, min(naive.n, honest.n))
+    return LeakTax(naive, honest, tax, estimate, num_copies, num_images)

@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.linalg import matmul
 from candid.evaluation.bootstrap import interval, interval_of_sizes, resample
-from candid.evaluation.figures import Figure, proportion
+from candid.evaluation.estimate import Estimate, proportion
 from candid.evaluation.scores import (
     ReliabilityBin,
     bin_numbers,
@@ -23,7 +24,6 @@ from candid.evaluation.scores import (
     ratio,
     reliability_bins,
 )
-from candid.matrices import matmul
 
 # The prior's weight, in images, of mistakes; found by benchmarks/intervals.py to cover.
 _MISTAKEN = 0.6  # all classes together
@@ -39,11 +39,11 @@ class ClassMeasures:
     """Figures of one class against all others; None where there is nothing to measure one on."""
 
     name: str
-    precision: Figure | None
-    recall: Figure | None
-    f1: Figure | None
-    roc_auc: Figure | None
-    average_precision: Figure | None
+    precision: Estimate | None
+    recall: Estimate | None
+    f1: Estimate | None
+    roc_auc: Estimate | None
+    average_precision: Estimate | None
 
 
 @dataclass(frozen=True)
@@ -56,17 +56,17 @@ class Measures:
 
     classes: tuple[str, ...]
     n: int
-    accuracy: Figure | None
-    balanced_accuracy: Figure | None
-    precision: Figure | None
-    recall: Figure | None
-    f1: Figure | None
-    roc_auc: Figure | None
-    average_precision: Figure | None
-    log_loss: Figure | None
-    brier_score: Figure | None
-    calibration_error: Figure | None
-    binary_accuracy: Figure | None
+    accuracy: Estimate | None
+    balanced_accuracy: Estimate | None
+    precision: Estimate | None
+    recall: Estimate | None
+    f1: Estimate | None
+    roc_auc: Estimate | None
+    average_precision: Estimate | None
+    log_loss: Estimate | None
+    brier_score: Estimate | None
+    calibration_error: Estimate | None
+    binary_accuracy: Estimate | None
     per_class: tuple[ClassMeasures, ...]
     confusion: NDArray[np.int64]
     reliability: tuple[ReliabilityBin, ...]
@@ -142,7 +142,7 @@ def measure(
         for c, name in enumerate(classes)
     )
     binary = None
-    whole: tuple[Figure | None, ...]
+    whole: tuple[Estimate | None, ...]
     if len(classes) == 2:
         binary = proportion((exact[:, 1] > 0.5) == (truth == 1), groups)
         second = per_class[1]
@@ -191,7 +191,7 @@ class _Drawn:
         self._present = np.union1d(truth, predicted)
         self._weights = self._drawn.weights(_MISTAKEN / self._num_classes)
 
-    def ranking(self, number: int) -> tuple[Figure | None, Figure | None]:
+    def ranking(self, number: int) -> tuple[Estimate | None, Estimate | None]:
         """Area under the ROC curve and average precision of a class against all others."""
         area, average = self._rank(number, self._ranking_weights)
         return interval(area, self._n), interval(average, self._n)
@@ -200,7 +200,7 @@ class _Drawn:
     def _ranking_weights(self) -> NDArray[np.float64]:
         return self._drawn.weights(_MISRANKED)
 
-    def mean(self, name: str) -> Figure | None:
+    def mean(self, name: str) -> Estimate | None:
         """The mean over the classes of what `ClassMeasures` calls so."""
         columns = self._by_class(name)[:, self._present]
         known = np.isfinite(columns)
@@ -208,13 +208,13 @@ class _Drawn:
         means = np.divide(sums, known.sum(axis=1), where=known.any(axis=1), out=sums * np.nan)
         return interval(means, self._n)
 
-    def mean_of(self, losses: Losses) -> Figure | None:
+    def mean_of(self, losses: Losses) -> Estimate | None:
         """The mean over the images of a loss."""
         weights = self._weights
         each = losses(self._drawn.truth, self._probabilities)
         return interval(matmul(weights, each) / weights.sum(axis=1), self._n)
 
-    def calibration_error(self) -> Figure | None:
+    def calibration_error(self) -> Estimate | None:
         """The calibration error, without the part that chance explains.
 
         Compare Kumar et al., 2019; see `candid.evaluation.bootstrap.interval_of_sizes`.
@@ -251,15 +251,15 @@ class _Drawn:
 
 def _f1(
     true: NDArray[np.bool_], claimed: NDArray[np.bool_], groups: NDArray[np.int64]
-) -> Figure | None:
+) -> Estimate | None:
     """F1 of a class: 2 j / (1 + j) of j, the share of right ones among those true or claimed."""
     either = true | claimed
     share = proportion((true & claimed)[either], groups[either])
     if share is None:
         return None
     value, low, high = (2 * j / (1 + j) for j in (share.value, share.low, share.high))
-    return Figure(value, low, high, share.n)
+    return Estimate(value, low, high, share.n)
 
 
-def _json(value: Figure | None) -> Mapping[str, object] | None:
+def _json(value: Estimate | None) -> Mapping[str, object] | None:
     return None if value is None else asdict(value)

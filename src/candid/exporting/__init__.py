@@ -10,9 +10,8 @@ TensorFlow is imported by the functions that need it, not by these modules.
 """
 
 from candid.errors import ParityError
-from candid.exporting.command import Exported, ExportRequest, export_run
+from candid.exporting.export import FORMATS, Exported, ExportRequest, export_run
 from candid.exporting.format import Format
-from candid.exporting.formats import FORMATS
 from candid.exporting.parity import Parity
 
 __all__ = [

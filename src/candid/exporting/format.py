@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from candid.core.progress import Advance
     from candid.exporting.snippets import Pasted, Snippet
     from candid.exporting.source import Source
-    from candid.progress import Advance
 
 #: ``probabilities``, float32 ``(n, k)``; and ``embedding`` ``(n, d)``, ``novelty`` ``(n,)`` and
 #: ``heatmap`` ``(n, k, h, w)`` where the runtime gives them.
@@ -46,7 +46,7 @@ class Opened:
         run: From pixels to answers.
         runtime: What runs it, with its version.
         notes: What a person should know of that.
-        ask_photo: From a photo's file to the JSON of `candid.prediction.Prediction`, where the
+        ask_photo: From a photo's file to the JSON of `candid.runs.prediction.Prediction`, where the
             export decodes photos itself; else None.
     """
 
@@ -60,7 +60,7 @@ class Opened:
 class Format:
     """A format that a run can be exported to.
 
-    Another format is another value of this class in `candid.exporting.formats.FORMATS`.
+    Another format is another value of this class in `candid.exporting.export.FORMATS`.
 
     Attributes:
         name: What is typed: ``onnx``.

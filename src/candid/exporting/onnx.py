@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.exporting.format import Answers, Format, Runner
-from candid.exporting.int8_source import round_to_onnx
-from candid.exporting.metadata import describe, to_properties
+from candid.exporting.int8.graph import round_to_onnx
 from candid.exporting.snippets import Pasted, Snippet, python_snippet
-from candid.exporting.source import Source
+from candid.exporting.source import Source, describe, to_properties
 
 FILE: Final = "model.onnx"
 _AT_ONCE: Final = 2  # pictures in one call: more are no faster and take memory
@@ -23,7 +22,7 @@ def write_onnx(folder: Path, source: Source) -> None:
 
     Args:
         folder: Where ``model.onnx`` is written.
-        source: The run, or what `candid.exporting.int8_source.round_to_onnx` made of it.
+        source: The run, or what `candid.exporting.int8.graph.round_to_onnx` made of it.
     """
     import onnx
 

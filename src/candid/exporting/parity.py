@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.classifier import Classifier
+from candid.core.progress import Advance
+from candid.core.text import plural
 from candid.errors import ParityError
-from candid.exporting.decoded import Decoded
 from candid.exporting.format import Answers, Format, Runner, Tolerance, name_runtime
-from candid.exporting.samples import Batch
-from candid.outputs import Outputs
-from candid.progress import Advance
-from candid.wording import count
+from candid.exporting.samples import Batch, Decoded
+from candid.models.outputs import Outputs
+from candid.runs.classifier import Classifier
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Parity:
         share = f"{self.num_same_label / max(self.num_images, 1):.1%}".replace(".0%", "%")
         allowed = self.tolerance
         lines = [
-            f"Compared with the run on {count(self.num_images, 'image')}, in {self.runtime}:",
+            f"Compared with the run on {plural(self.num_images, 'image')}, in {self.runtime}:",
             f"  labels that agree                    {self.num_same_label} of {self.num_images} "
             f"({share})",
             f"  largest difference of a probability  {self.probability:.1e} "
@@ -142,7 +141,7 @@ def require_parity(form: Format, parity: Parity) -> None:
     """
     if parity.holds:
         return
-    told = [f"{parity.num_same_label} of {count(parity.num_images, 'label')} agree (all have to)"]
+    told = [f"{parity.num_same_label} of {plural(parity.num_images, 'label')} agree (all have to)"]
     allowed = parity.tolerance
     told.append(f"a probability differs by {parity.probability:.1e} ({allowed.probability:.0e})")
     if parity.novelty is not None:

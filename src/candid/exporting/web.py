@@ -11,17 +11,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from candid.app import PAGE_FILES, index_html, read_file, sentence_of, title_of
 from candid.errors import DependencyError
 from candid.exporting.format import Format, Opened
-from candid.exporting.int8_source import round_to_onnx
-from candid.exporting.metadata import describe, write_manifest
+from candid.exporting.int8.graph import round_to_onnx
 from candid.exporting.onnx import FILE, load_onnx, write_onnx
 from candid.exporting.snippets import Pasted, Snippet
-from candid.exporting.source import Source
+from candid.exporting.source import Source, describe, write_manifest
 from candid.exporting.web_browser import BrowserError, find_browser
 from candid.exporting.web_files import POLICY
 from candid.exporting.web_gate import open_in_browser
+from candid.reporting.app import PAGE_FILES, index_html, read_file, sentence_of, title_of
 
 _APP: Final = "app"
 _ENGINE_MODULES: Final = (
@@ -73,7 +72,7 @@ def require_assets() -> None:
     Raises:
         DependencyError: A file of it is missing.
     """
-    vendor = files("candid.app") / _VENDOR
+    vendor = files("candid.reporting.app") / _VENDOR
     missing = [name for name in _ASSETS if not (vendor / name).is_file()]
     if missing:
         raise DependencyError(

@@ -14,8 +14,8 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
+from candid.core.temp_dir import locked_dir
 from candid.errors import CandidError
-from candid.owned_folder import owned_folder
 
 _PREFIX: Final = "candid-browser-"
 _NAMES: Final = (
@@ -107,7 +107,7 @@ def browsing(browser: str, address: str) -> Iterator[subprocess.Popen[bytes]]:
         BrowserError: It can't be started.
         OSError: There is no room for its profile.
     """
-    with owned_folder(_place_of(browser), _PREFIX) as home:
+    with locked_dir(_place_of(browser), _PREFIX) as home:
         process = _start([browser, *_flags(home), _write_start(home, address).as_uri()])
         try:
             yield process

@@ -9,14 +9,13 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 from starlette.types import Scope
 
-from candid import __version__
+from candid._version import __version__
 from candid.server.models import Models
-from candid.server.problems import add_handlers
-from candid.server.reloading import Reloader
 from candid.server.routes import add_routes
+from candid.server.schemas import add_handlers
 from candid.server.security import Guard
 from candid.server.settings import Settings
-from candid.server.state import State
+from candid.server.state import Reloader, State
 
 
 class App(Guard):

@@ -1,27 +1,120 @@
-"""Runs → what answers: loaded once, and replaced as a whole when a run was."""
+"""Runs → what answers: loaded once, and replaced as a whole when a run was.
+
+Thumbnails of the training photos that an explanation names, where they are still there.
+
+A run → what ``/v1/models`` says of it: names and figures, no path.
+"""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from candid.app import read_samples
-from candid.artifact import GOLDEN, MANIFEST, find_run
-from candid.classifier import Classifier, load
-from candid.errors import ArtifactError
-from candid.manifest import Manifest
-from candid.model import first_line
-from candid.server.describing import describe
-from candid.server.photos import TrainingPhotos
-from candid.server.problems import to_json_bytes
-from candid.server.schemas import MeasuredOut
+from candid.core.hashing import hash_bytes
+from candid.data.images import read_file
+from candid.errors import ArtifactError, ImageError
+from candid.evaluation.measures import FIGURES
+from candid.reporting.app import read_samples, sentence_of, title_of
+from candid.reporting.pages import file_previews
+from candid.runs.artifact import GOLDEN, MANIFEST, SPLIT, find_run
+from candid.runs.classifier import Classifier, load
+from candid.runs.manifest import Figures, Manifest
+from candid.runs.onnx_session import first_line
+from candid.server.schemas import MeasuredOut, to_json_bytes
+
+_SIZE_PX: Final = 96
+_MOST_KEPT: Final = 512  # thumbnails of about 3 kB
+
+
+class TrainingPhotos:
+    """Photos of the folder that a run was trained on.
+
+    Only what was trained on is shown: a file whose bytes are others than those in the run's split,
+    or that lies outside the folder, gives nothing.
+    """
+
+    def __init__(self, run: Path, folder: Path | None) -> None:
+        """Remember where they are; nothing is read before the first question.
+
+        Args:
+            run: The run's folder.
+            folder: What it was trained on; None where that is not known.
+        """
+        self._run = run
+        self._folder = folder
+        self.thumbnail = lru_cache(_MOST_KEPT)(self._thumbnail)
+
+    @classmethod
+    def of(cls, run: Path, manifest: Manifest) -> TrainingPhotos:
+        """Those of a run, by its manifest."""
+        folder = manifest.data.folder
+        return cls(run, Path(folder) if folder else None)
+
+    def prepare(self) -> None:
+        """Read which photos they are."""
+        _ = self._contents
+
+    def _thumbnail(self, path: str) -> str | None:
+        """A ``data:`` address of a JPEG, 96 pixels at its longest side, or None."""
+        if self._folder is None or path not in self._contents:
+            return None
+        try:
+            file = (self._folder / path).resolve()
+            if not file.is_relative_to(self._folder.resolve()):
+                return None
+            if hash_bytes(read_file(file)) != self._contents[path]:
+                return None
+        except (ImageError, OSError, ValueError):  # ValueError: a NUL in the path
+            return None
+        data = file_previews(file.parent, size_px=_SIZE_PX)(file.name)
+        return f"data:image/jpeg;base64,{b64encode(data).decode('ascii')}" if data else None
+
+    @cached_property
+    def _contents(self) -> dict[str, str]:
+        from candid.splits.split import read_csv
+
+        return {row.path: row.content for row in read_csv(self._run / SPLIT).rows}
+
+
+def describe(model: ServedModel, *, is_default: bool) -> dict[str, Any]:
+    """JSON values of a run, as `candid.server.schemas.ModelOut` has them."""
+    classifier, manifest = model.classifier, model.manifest
+    metrics = manifest.metrics
+    abstention = classifier.abstention
+    run = classifier.run_folder
+    return {
+        "name": model.name,
+        "run": run.name if run else model.name,
+        "is_default": is_default,
+        "title": title_of(classifier.classes),
+        "sentence": sentence_of(metrics),
+        "recipe": manifest.recipe,
+        "classes": list(classifier.classes),
+        **classifier.rule.to_json(),
+        "fit": classifier.contract.fit,
+        "num_samples": len(model.samples),
+        "coverage": abstention.coverage if abstention else None,
+        "believe": metrics and metrics.believe,
+        "figures": {
+            estimate: _figures(measured)
+            for estimate, measured in (("test", metrics), ("kfold", metrics and metrics.kfold))
+            if measured
+        },
+    }
+
+
+def _figures(measured: Figures) -> dict[str, dict[str, float]]:
+    found = {name: getattr(measured, name) for name in FIGURES}
+    return {name: vars(figure) for name, figure in found.items() if figure is not None}
+
 
 _MOST_COVERAGES: Final = 8
 # A run may be looked at while its files are still being copied there.

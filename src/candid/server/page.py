@@ -10,7 +10,7 @@ from functools import cache
 from html import escape
 from typing import Any, Final
 
-from candid.app import PAGE_FILES, index_html, read_file
+from candid.reporting.app import PAGE_FILES, index_html, read_file
 
 _MEDIA_TYPES: Final = {
     "css": "text/css; charset=utf-8",

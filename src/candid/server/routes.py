@@ -10,17 +10,22 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse, Response
 
-from candid.classifier import Classifier
 from candid.errors import UsageError
-from candid.server.admission import Ticket
-from candid.server.body import read_body
-from candid.server.describing import describe
-from candid.server.metrics import CONTENT_TYPE
-from candid.server.models import ServedModel
+from candid.runs.classifier import Classifier
+from candid.server.admission import Ticket, read_body
+from candid.server.models import ServedModel, describe
 from candid.server.page import FILES, Page, file_at, home, reference
-from candid.server.problems import Problem, busy, to_json_bytes
-from candid.server.schemas import ERRORS, ModelsOut, PredictionsOut, StateOut, request_body
-from candid.server.state import State
+from candid.server.schemas import (
+    ERRORS,
+    ModelsOut,
+    PredictionsOut,
+    Problem,
+    StateOut,
+    busy,
+    request_body,
+    to_json_bytes,
+)
+from candid.server.state import CONTENT_TYPE, State
 from candid.server.uploads import Upload, read_uploads
 
 Explain = Annotated[bool, Query(description="Say what each answer rests on.")]

@@ -1,4 +1,7 @@
-"""Around the whole app: who may ask, what every answer carries, and what is counted."""
+"""Around the whole app: who may ask, what every answer carries, and what is counted.
+
+Whether who asks this very machine calls it so; needs neither FastAPI nor a network.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,56 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from candid.server.loopback import OTHER_HOST, OTHER_HOST_REMEDY, is_named_as_it_is
 from candid.server.page import FILES
-from candid.server.problems import Problem, respond
+from candid.server.schemas import Problem, respond
+
+#: What the error is called, and what a person is told, where `is_named_as_it_is` says no.
+OTHER_HOST: Final = "other_host"
+OTHER_HOST_REMEDY: Final = "ask as localhost or 127.0.0.1"
+
+
+def is_named_as_it_is(asked: str, host: str) -> bool:
+    """Whether a request to a loopback address calls it by a name that only this machine has.
+
+    The page of another site can have its own name mean 127.0.0.1 (DNS rebinding), and is then of
+    the same origin to a browser; but the name stays in the header.
+
+    Args:
+        asked: The address of this machine that the request came to.
+        host: The request's header ``Host``, empty where it has none.
+
+    >>> is_named_as_it_is("127.0.0.1", "localhost:8000")
+    True
+    >>> is_named_as_it_is("127.0.0.1", "evil.example:8000")
+    False
+    >>> is_named_as_it_is("192.168.0.7", "photos.example")
+    True
+    """
+    if not is_loopback(asked):
+        return True
+    name = host.strip().lower()
+    name = name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
+    # 0.0.0.0 is what is printed where all networks are listened to. No site has a number's name.
+    return name in ("localhost", "0.0.0.0", "[::]") or is_loopback(name.strip("[]"))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, IPv4 or IPv6, is one of this machine alone; a name is none."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    # What came by IPv4 to a socket for both is ::ffff:127.0.0.1.
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
+
 
 _LOG: Final = logging.getLogger("candid.server")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -22,7 +22,7 @@ class Settings:
     Attributes:
         max_body_bytes: Of one request.
         max_images: Of one request.
-        max_pixels: Of one image, by its header; see `candid.images.PixelContract`.
+        max_pixels: Of one image, by its header; see `candid.data.images.PixelContract`.
         max_waiting_images: Accepted and not yet answered, of all requests; beyond it, 503.
         max_waiting_bytes: Of bodies that are being read or worked on, of all requests.
         max_connections: Open at the same time; what comes beyond them is closed.

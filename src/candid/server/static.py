@@ -17,17 +17,17 @@ from socketserver import TCPServer
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from candid.core.hashing import hash_file
 from candid.errors import ArtifactError, UsageError
-from candid.exporting.metadata import MANIFEST, read_manifest
+from candid.exporting.source import MANIFEST, read_manifest
 from candid.exporting.web_files import HEADERS, type_of
-from candid.hashing import hash_file
-from candid.server.loopback import OTHER_HOST, OTHER_HOST_REMEDY, is_named_as_it_is
+from candid.server.security import OTHER_HOST, OTHER_HOST_REMEDY, is_named_as_it_is
 
 _INDEX: Final = "index.html"
 _IDLE_S: Final = 30.0
 _TEXT: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json"
-#: In the one shape that errors have, see candid.server.problems.
+#: In the one shape that errors have, see candid.server.schemas.
 _REFUSAL: Final = json.dumps(
     {"error": {"code": OTHER_HOST, "message": f"{OTHER_HOST_REMEDY}."}}
 ).encode()

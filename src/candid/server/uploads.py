@@ -12,8 +12,8 @@ from typing import Any, Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from candid.server.problems import Problem
-from candid.showable import show_text
+from candid.core.text import sanitize
+from candid.server.schemas import Problem
 
 _MOST_HEADER_BYTES: Final = 4096  # of one part
 _MOST_NAME: Final = 255
@@ -68,7 +68,7 @@ def read_uploads(content_type: str, body: bytes, max_images: int) -> list[Upload
 
 def base_name(name: str) -> str:
     """A client's file name without its folders, fit to be shown, of 255 characters at most."""
-    return show_text(re.split(r"[/\\]", name)[-1])[:_MOST_NAME]
+    return sanitize(re.split(r"[/\\]", name)[-1])[:_MOST_NAME]
 
 
 def _too_many(max_images: int) -> Problem:

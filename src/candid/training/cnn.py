@@ -1,4 +1,7 @@
-"""A run of the recipe ``cnn``."""
+"""A run of the recipe ``cnn``.
+
+The split that everybody else makes: photos dealt one by one, copies wherever they fall.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +15,45 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.checkpoint import Checkpoints
-from candid.data import Prepared
-from candid.evaluation.assessing import Ground, Learnt, assess
-from candid.evaluation.figures import proportion
-from candid.evaluation.leak_tax import LeakTax
-from candid.evaluation.unpaired import unpaired_tax
-from candid.images import decode, read_file
-from candid.model import Model
-from candid.outputs import Outputs
-from candid.owned_folder import scratch_folder
-from candid.progress import Progress
-from candid.recipes import Trained, cnn
-from candid.recipes.abstaining_head import Answers
-from candid.recipes.finishing import finish
-from candid.split import PARTS, Split
-from candid.training.options import TrainOptions
-from candid.training.random_split import deal_at_random
-from candid.training.result import Result
+from candid.core.progress import Progress
+from candid.core.temp_dir import temp_dir
+from candid.data.images import decode, read_file
+from candid.evaluation.assess import EvalContext, FittedState, assess
+from candid.evaluation.estimate import proportion
+from candid.evaluation.leak_tax import LeakTax, unpaired_tax
+from candid.models.checkpoint import Checkpoints
+from candid.models.outputs import Outputs
+from candid.models.recipes import Trained, cnn
+from candid.models.recipes.abstaining_head import Answers
+from candid.models.recipes.cnn import fit_posthoc
+from candid.runs.onnx_session import Model
+from candid.splits.grouped_split import count_by_group, split_groups
+from candid.splits.prepare import Prepared
+from candid.splits.split import PARTS, SHARES, Split
+from candid.training.options import Result, TrainOptions
+
+
+def random_split(dealt: Split, *, seed: int) -> Split:
+    """Deal the photos of a split anew, one by one, 70 / 20 / 10 and stratified.
+
+    Args:
+        dealt: A split whose parts keep copies together.
+        seed: Another seed, another deal.
+
+    Returns:
+        The same rows; those that are in no part stay out.
+    """
+    places = dealt.places(*PARTS)
+    names = sorted({dealt.rows[place].label for place in places})
+    labels = np.array([names.index(dealt.rows[place].label) for place in places], np.int64)
+    units = np.arange(len(places))
+    keys = [f"{dealt.rows[place].content}:{dealt.rows[place].path}" for place in places]
+    parts = split_groups(count_by_group(labels, units), keys, SHARES, seed=seed)
+    rows = list(dealt.rows)
+    for place, part in zip(places, parts, strict=True):
+        rows[place] = replace(rows[place], part=PARTS[part])
+    return replace(dealt, rows=tuple(rows))
+
 
 _SCRATCH = "candid-tax-"
 _AT_ONCE = 16  # decoded pictures in memory
@@ -39,7 +63,7 @@ def train_cnn(
     prepared: Prepared, dealt: Split, options: TrainOptions, folder: Path, progress: Progress
 ) -> Result:
     """Train the network on the train part, calibrate it on val, measure it on test."""
-    ground = Ground(prepared.features, dealt, options.rule, options.split.seed)
+    ground = EvalContext(prepared.features, dealt, options.rule, options.split.seed)
     checkpoints = Checkpoints(folder.parent)
     train = partial(_train, prepared, options=options, progress=progress, checkpoints=checkpoints)
     trained = train(dealt, folder=folder)
@@ -47,7 +71,7 @@ def train_cnn(
     data = ground.data
     learnt_from, held_out = dealt.places("train"), dealt.places("val")
     seen = said.of(learnt_from)
-    finished = finish(
+    finished = fit_posthoc(
         trained.model,
         (seen, data.labels[learnt_from]),
         (said.of(held_out), data.labels[held_out], data.units[held_out]),
@@ -61,7 +85,7 @@ def train_cnn(
             possible=finished.abstention.possible(final.probabilities),
             familiarity=finished.abstention.familiarity(final.novelty),
         )
-    learnt = Learnt(finished.temperature, finished.abstention, None)
+    learnt = FittedState(finished.temperature, finished.abstention, None)
     # A training that was broken off is not held against one that was not.
     taxed = options.leak_tax and trained.complete
     tax = _leak_tax(ground, answers, prepared, options, train, progress) if taxed else None
@@ -123,7 +147,7 @@ class _Said:
 
 
 def _leak_tax(
-    ground: Ground,
+    ground: EvalContext,
     honest: Answers,
     prepared: Prepared,
     options: TrainOptions,
@@ -135,8 +159,8 @@ def _leak_tax(
     num_copies = len(placed) - len(np.unique(data.units[placed]))
     if not num_copies:
         return None
-    dealt = deal_at_random(ground.dealt, seed=options.split.seed)
-    with scratch_folder(_SCRATCH) as scratch:
+    dealt = random_split(ground.dealt, seed=options.split.seed)
+    with temp_dir(_SCRATCH) as scratch:
         trained = train(dealt, folder=scratch)
     if not trained.complete:
         progress.say("the second training was broken off, so there is no leak tax")

@@ -1,34 +1,42 @@
-"""Writes the files of a run, and makes its manifest."""
+"""Writes the files of a run, and makes its manifest.
+
+``predictions.csv``: every prediction that a figure of a run rests on.
+
+What TensorBoard shows of a run; Keras has written its own curves beside it.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from candid import __version__
-from candid.artifact import (
-    DECISIONS,
-    GOLDEN,
-    METRICS,
-    MODEL,
-    NEIGHBOURS,
-    PREDICTIONS,
-    SPLIT,
-)
-from candid.classifier import Classifier
-from candid.data import Prepared
+from candid._version import __version__
+from candid.core.safe_json import read_as
+from candid.data.images import decode, preview, read_file
 from candid.errors import DataError, ImageError
+from candid.evaluation.assess import EvalResult
 from candid.evaluation.evaluation import headline
-from candid.explaining import Neighbours, fit_neighbours
-from candid.images import decode, read_file
-from candid.manifest import (
+from candid.evaluation.scores import Predictions
+from candid.models.recipes import Trained
+from candid.reporting import tracking
+from candid.reporting.pages import file_previews
+from candid.reporting.report.card import write_card
+from candid.reporting.report.contents import Contents
+from candid.reporting.report.mistakes import worst_places
+from candid.reporting.report.page import write_page
+from candid.runs.artifact import DECISIONS, GOLDEN, METRICS, MODEL, NEIGHBOURS, PREDICTIONS, SPLIT
+from candid.runs.classifier import Classifier
+from candid.runs.explaining import Neighbours, fit_neighbours
+from candid.runs.manifest import (
     AbstentionSettings,
     CalibrationSettings,
     CnnSettings,
@@ -41,17 +49,95 @@ from candid.manifest import (
     RuleSettings,
     TransferSettings,
 )
-from candid.pages import file_previews
-from candid.report.card import write_card
-from candid.report.page import write_page
-from candid.split import Split
-from candid.split_file import to_csv
-from candid.training.board import show_on_board
-from candid.training.options import TrainOptions
-from candid.training.predictions_file import predictions_csv
+from candid.splits.prepare import Prepared
+from candid.splits.split import Split, to_csv
+from candid.training.options import Result, TrainOptions
 from candid.training.report import fingerprint, gather
-from candid.training.result import Result
-from candid.untrusted_json import read_as
+
+
+def predictions_csv(classes: Sequence[str], dealt: Split, assessed: EvalResult) -> str:
+    """Write the test part's predictions and the cross-validated ones.
+
+    The columns are ``estimate,path,class,part,label,possible,familiarity`` and the probability of
+    each class; possible classes are separated by ``|``.
+
+    Args:
+        classes: Names of the classes.
+        dealt: Where each photo went.
+        assessed: What was predicted.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = ("estimate", "path", "class", "part", "label", "possible", "familiarity")
+    writer.writerow((*columns, *(f"p({name})" for name in classes)))
+    parts = {row.path: row.part for row in dealt.rows}
+    for estimate, predictions in (("test", assessed.test), ("kfold", assessed.kfold)):
+        if predictions is not None:
+            writer.writerows(_rows(estimate, predictions, classes, parts))
+    return text.getvalue()
+
+
+def _rows(
+    estimate: str, said: Predictions, classes: Sequence[str], parts: dict[str, str]
+) -> Iterator[tuple[str, ...]]:
+    for place, path in enumerate(said.paths):
+        possible, familiarity = "", ""
+        if said.possible is not None:
+            possible = "|".join(
+                name for name, can in zip(classes, said.possible[place], strict=True) if can
+            )
+        if said.familiarity is not None:
+            familiarity = f"{said.familiarity[place]:.6f}"
+        yield (
+            estimate,
+            path,
+            classes[said.truth[place]],
+            parts[path],
+            classes[said.predicted[place]],
+            possible,
+            familiarity,
+            *(f"{value:.6f}" for value in said.probabilities[place]),
+        )
+
+
+_SIDE_PX: Final = 256
+
+
+def show_on_board(folder: Path, contents: Contents, trained: Trained, prepared: Prepared) -> None:
+    """Write figures, curves and mistakes for TensorBoard.
+
+    Args:
+        folder: The run's ``tensorboard``.
+        contents: What the report shows.
+        trained: The model.
+        prepared: What it was trained on.
+    """
+    where = folder / "candid"
+    evaluation = contents.evaluation
+    if trained.history and "epoch" not in trained.history[0]:
+        tracking.write_scalars(where, list(enumerate(trained.history)))
+    tracking.write_figures(where, evaluation)
+    tracking.write_pr_curves(where, contents.predictions, evaluation.classes)
+    tracking.write_confusion(where, evaluation.believed, "confusion")
+    tracking.write_images(where, "mistakes", list(_mistakes(contents, prepared)))
+    tracking.write_text(where, "settings", trained.settings)
+
+
+def _mistakes(contents: Contents, prepared: Prepared) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    catalog, said = prepared.catalog, contents.predictions
+    files = {photo.path: catalog.file(photo) for photo in catalog.photos}
+    classes = contents.evaluation.classes
+    for place in worst_places(said):
+        path, answered = said.paths[place], said.predicted[place]
+        try:
+            pixels = preview(read_file(files[path]), _SIDE_PX)
+        except ImageError:  # gone since it was looked at
+            continue
+        if pixels is not None:
+            sure = said.probabilities[place, answered]
+            true = classes[said.truth[place]]
+            yield f"{path}: {classes[answered]} ({sure:.0%}), truly {true}", pixels
+
 
 _NUM_GOLDEN = 3
 _PREVIEW_PX = 200

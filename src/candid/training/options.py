@@ -1,4 +1,7 @@
-"""How a run is trained."""
+"""What a recipe made, and how it did.
+
+How a run is trained.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from candid.backbones import DEFAULT
-from candid.data import SplitOptions
-from candid.decision_rule import DecisionRule
-from candid.images import Fit
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.data.images import ResizeMode
+from candid.evaluation.assess import EvalResult, FittedState
+from candid.evaluation.evaluation import Evaluation
+from candid.features.backbones import DEFAULT
+from candid.models.decision_rule import DecisionRule
+from candid.models.recipes import Trained
+from candid.splits.prepare import SplitOptions
 
 Recipe = Literal["transfer", "cnn"]
 
@@ -35,9 +44,33 @@ class TrainOptions:
     recipe: Recipe = "transfer"
     split: SplitOptions = field(default_factory=SplitOptions)
     backbone: str = DEFAULT
-    fit: Fit = "squash"
+    fit: ResizeMode = "squash"
     epochs: int = 20
     rule: DecisionRule = field(default_factory=DecisionRule)
     decisions: Path | None = None
     leak_tax: bool = False
     rehash: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a recipe made, and how it did.
+
+    Attributes:
+        trained: The model.
+        learnt: What it learnt beside its weights.
+        assessed: The figures, and what they rest on.
+        places: int64 ``(m,)``, which photos of the catalog it learnt from.
+        embeddings: float32 ``(m, d)``, what the model's own graph gives for them.
+    """
+
+    trained: Trained
+    learnt: FittedState
+    assessed: EvalResult
+    places: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The figures."""
+        return self.assessed.evaluation

@@ -1,31 +1,73 @@
-"""Gathers what the report of a run shows."""
+"""Gathers what the report of a run shows.
+
+Heat maps of cross-validated answers: by the head that gave the answer, not by the final one.
+
+The final head has learnt from the photo that a fold's head mistook, and so sees it otherwise.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.backbones import get
-from candid.classifier import Classifier
-from candid.data import Prepared
+from candid.core.hashing import hash_bytes
+from candid.data.images import PixelContract, decode, read_file
 from candid.errors import CandidError, ImageError
-from candid.evaluation.assessing import Assessed
-from candid.explaining import contrast
-from candid.explaining.explaining import heat_of
-from candid.hashing import hash_bytes
-from candid.images import decode, read_file
-from candid.report.contents import Contents, Shortcut
-from candid.report.page_mistakes import worst_places
-from candid.run_folder import RUNS, shorten
-from candid.split import Split
-from candid.training.fold_maps import FoldMaps
-from candid.training.options import TrainOptions
-from candid.training.result import Result
+from candid.evaluation.assess import EvalResult
+from candid.features.backbones import Backbone, get
+from candid.models.recipes.linear_head import LinearHead
+from candid.models.recipes.transfer import write_graph
+from candid.reporting.report.contents import Contents, Shortcut
+from candid.reporting.report.mistakes import worst_places
+from candid.runs.classifier import Classifier
+from candid.runs.explaining import contrast
+from candid.runs.explaining.explain import heat_of
+from candid.runs.onnx_session import Model
+from candid.runs.paths import RUNS, shorten
+from candid.splits.prepare import Prepared
+from candid.splits.split import Split
+from candid.training.options import Result, TrainOptions
+
+
+class FoldMaps:
+    """The heat maps of several heads on one backbone, from one graph."""
+
+    def __init__(
+        self, backbone: Backbone, heads: Sequence[LinearHead], contract: PixelContract
+    ) -> None:
+        """Put the heads side by side.
+
+        Args:
+            backbone: What they are on; it has features.
+            heads: One a fold.
+            contract: How bytes become pixels.
+        """
+        self._num_classes = len(heads[0].bias)
+        # To the graph it is one head of many classes, whose probabilities nobody asks for.
+        side_by_side = LinearHead(
+            np.concatenate([head.kernel for head in heads]),
+            np.concatenate([head.bias for head in heads]),
+            heads[0].strength,
+        )
+        names = [str(number) for number in range(len(side_by_side.bias))]
+        self._model = Model(write_graph(backbone, side_by_side), names, contract)
+
+    def of(self, pixels: NDArray[np.uint8], fold: int) -> NDArray[np.float32]:
+        """What each place of a picture, uint8 ``(s, s, 3)``, adds to a fold's scores.
+
+        Returns:
+            float32 ``(k, h, w)``.
+        """
+        maps = self._model.run(pixels[None], with_heatmap=True).heatmap
+        if maps is None:
+            raise ValueError("the backbone has no features")
+        first = fold * self._num_classes
+        return np.asarray(maps[0, first : first + self._num_classes], np.float32)
 
 
 def gather(
@@ -80,7 +122,7 @@ def fingerprint(prepared: Prepared) -> str:
 
 def find_shortcut(runs: Path, data: Path) -> Shortcut | None:
     """What the last audit of the folder says of classes that are told by the file."""
-    from candid.auditing.compare import find_previous, read_audit
+    from candid.auditing.result import find_previous, read_audit
 
     try:
         found = find_previous(runs, data) or find_previous(RUNS, data)
@@ -99,7 +141,7 @@ def _shortcut(audit: dict[str, Any], folder: Path) -> Shortcut | None:
 
 
 def _heat_maps(
-    prepared: Prepared, options: TrainOptions, assessed: Assessed, classifier: Classifier
+    prepared: Prepared, options: TrainOptions, assessed: EvalResult, classifier: Classifier
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """By path, what in the picture spoke for the wrong answer, to the model that gave it."""
     predictions, catalog = assessed.believed, prepared.catalog
@@ -117,7 +159,7 @@ def _heat_maps(
 
 
 def _looker(
-    options: TrainOptions, assessed: Assessed, classifier: Classifier
+    options: TrainOptions, assessed: EvalResult, classifier: Classifier
 ) -> Callable[[NDArray[np.uint8], int], NDArray[np.float32]] | None:
     """Gives the heat map of the photo at a place; None where that would take minutes."""
     predictions, folded = assessed.believed, assessed.folded

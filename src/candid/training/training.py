@@ -1,4 +1,7 @@
-"""From a folder to a run: prepare, split, train by a recipe, measure, write the artifact."""
+"""From a folder to a run: prepare, split, train by a recipe, measure, write the artifact.
+
+A run of the recipe ``transfer``.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,44 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from candid.artifact import point_latest, require_free, write_run
-from candid.classifier import Classifier, load
-from candid.data import Prepared, prepare, split_prepared
+from candid.core.progress import Progress, Silent
+from candid.data.images import PixelContract
 from candid.errors import SplitError
-from candid.evaluation.evaluation import Evaluation
-from candid.evaluation.text import write_text
-from candid.manifest import Manifest
-from candid.progress import Progress, Silent
-from candid.recipes import transfer as transfer_recipe
-from candid.run_folder import RUNS, next_folder, require_outside, require_writable
-from candid.split import Split
+from candid.evaluation.assess import EvalContext, FittedState, assess
+from candid.evaluation.evaluation import Evaluation, write_text
+from candid.features.backbones import get
+from candid.models.recipes import transfer as recipe
+from candid.models.recipes import transfer as transfer_recipe
+from candid.runs.artifact import point_latest, require_free, write_run
+from candid.runs.classifier import Classifier, load
+from candid.runs.manifest import Manifest
+from candid.runs.paths import RUNS, next_folder, require_outside, require_writable
+from candid.splits.prepare import Prepared, prepare, split_prepared
+from candid.splits.split import Split
 from candid.training.files import write_files
-from candid.training.options import TrainOptions
-from candid.training.result import Result
+from candid.training.options import Result, TrainOptions
+
+
+def train_transfer(
+    prepared: Prepared, dealt: Split, options: TrainOptions, progress: Progress
+) -> Result:
+    """Fit a head on the train and val parts, and measure it on what it has not seen."""
+    seed = options.split.seed
+    ground = EvalContext(prepared.features, dealt, options.rule, seed)
+    learn_from = dealt.places("train", "val")
+    data = ground.data.take(learn_from)
+    backbone = get(options.backbone)
+    trained, head = recipe.train(
+        backbone,
+        data,
+        classes=prepared.catalog.classes,
+        contract=PixelContract(backbone.size_px, options.fit),
+        seed=seed,
+    )
+    learnt = FittedState(head.temperature, head.abstention, head.raw.strength)
+    tested = head.answer(prepared.features.embeddings[dealt.places("test")])
+    assessed = assess(ground, tested, learnt, progress=progress)
+    return Result(trained, learnt, assessed, learn_from, data.embeddings)
 
 
 @dataclass(frozen=True)
@@ -113,8 +140,6 @@ def _train(
     prepared: Prepared, dealt: Split, options: TrainOptions, folder: Path, progress: Progress
 ) -> Result:
     if options.recipe == "transfer":
-        from candid.training.transfer import train_transfer
-
         return train_transfer(prepared, dealt, options, progress)
     from candid.training.cnn import train_cnn
 

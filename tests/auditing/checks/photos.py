@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from candid.auditing.evidence import Evidence
 from candid.auditing.properties import PixelProperties, Properties
-
-from ..made import PIXELS, PROPERTIES, make_evidence
+from tests.auditing.made import PIXELS, PROPERTIES, make_evidence
 
 
 def of_size(width_px: int, height_px: int) -> Properties:

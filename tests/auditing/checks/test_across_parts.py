@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from candid.auditing.checks.across_parts import CHECK
+from candid.auditing.checks.copies import ACROSS_PARTS as CHECK
 from candid.auditing.finding import Item
-
-from .copies import Gather, draw, fill, save
+from tests.auditing.checks.copies import Gather, draw, fill, save
 
 
 @pytest.mark.parametrize(

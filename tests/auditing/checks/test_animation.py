@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from candid.auditing.checks.animation import CHECK
+from candid.auditing.checks.encoding import ANIMATION as CHECK
 
 
 def write(path: Path, num_frames: int) -> None:

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from candid.auditing.checks.blank import CHECK, is_blank
-
-from ..conftest import Gather
-from .photos import evidence_of, pixels, unmeasured, with_pixels
+from candid.auditing.checks.quality import BLANK as CHECK
+from candid.auditing.checks.quality import is_blank
+from tests.auditing.checks.photos import evidence_of, pixels, unmeasured, with_pixels
+from tests.auditing.conftest import Gather
 
 BLANK = {"entropy_bits": 1.0, "contrast": 0.01}
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from candid.auditing.checks.blown_out import CHECK
-
-from .photos import evidence_of, unmeasured, with_pixels
+from candid.auditing.checks.quality import BLOWN_OUT as CHECK
+from tests.auditing.checks.photos import evidence_of, unmeasured, with_pixels
 
 
 def test_it_finds_blown_out_photos_the_whitest_first() -> None:

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from candid.auditing.checks.blurred import CHECK, MAX_STEEPNESS, steepness
-
-from ..conftest import Gather
-from .photos import unmeasured
+from candid.auditing.checks.quality import BLURRED as CHECK
+from candid.auditing.checks.quality import MAX_STEEPNESS, steepness
+from tests.auditing.checks.photos import unmeasured
+from tests.auditing.conftest import Gather
 
 
 def scene(seed: int, *, side: int = 256, contrast: float = 1.0) -> np.ndarray:

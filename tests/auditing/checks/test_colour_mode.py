@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from candid.auditing.checks.colour_mode import CHECK
+from candid.auditing.checks.encoding import COLOUR_MODE as CHECK
 
 
 def write(path: Path, mode: str, seed: int = 0) -> None:

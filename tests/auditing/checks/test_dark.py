@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from candid.auditing.checks.dark import CHECK
-
-from .photos import evidence_of, unmeasured, with_pixels
+from candid.auditing.checks.quality import DARK as CHECK
+from tests.auditing.checks.photos import evidence_of, unmeasured, with_pixels
 
 DARK = with_pixels(bright_end=0.2, brightness=0.05)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from candid.auditing.checks.empty_class import CHECK
-
-from ..conftest import Gather
+from candid.auditing.checks.classes import EMPTY_CLASS as CHECK
+from tests.auditing.conftest import Gather
 
 WritePicture = Callable[..., Path]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from candid.auditing.checks.exact_copies import CHECK
+from candid.auditing.checks.copies import EXACT_COPIES as CHECK
 from candid.auditing.finding import Item
-
-from .copies import Gather, draw, fill, save
+from tests.auditing.checks.copies import Gather, draw, fill, save
 
 
 def test_it_fires_and_suggests_to_keep_one(gather: Gather, tmp_path: Path) -> None:

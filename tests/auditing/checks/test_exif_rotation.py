@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from candid.auditing.checks.exif_rotation import CHECK
+from candid.auditing.checks.encoding import EXIF_ROTATION as CHECK
 
 
 def write(path: Path, orientation: int, seed: int = 0) -> None:

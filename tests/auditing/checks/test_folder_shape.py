@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from candid.auditing.checks.folder_shape import CHECK
-
-from ..conftest import Gather
+from candid.auditing.checks.classes import FOLDER_SHAPE as CHECK
+from tests.auditing.conftest import Gather
 
 Fill = Callable[..., Path]
 

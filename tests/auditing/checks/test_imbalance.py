@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from candid.auditing.checks.imbalance import CHECK
-
-from ..made import make_evidence
+from candid.auditing.checks.classes import IMBALANCE as CHECK
+from tests.auditing.made import make_evidence
 
 
 def test_it_finds_a_class_of_less_than_a_third() -> None:

@@ -8,10 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from candid.auditing.checks.label_suspects import CHECK
+from candid.auditing.checks.labels import LABEL_SUSPECTS as CHECK
 from candid.errors import DependencyError
-
-from ..made import make_evidence
+from tests.auditing.made import make_evidence
 
 LABELS = ["happy", "sad"] * 40
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from candid.auditing.checks.near_copies import CHECK
-
-from .copies import Gather, draw, fill, save
+from candid.auditing.checks.copies import NEAR_COPIES as CHECK
+from tests.auditing.checks.copies import Gather, draw, fill, save
 
 
 def test_it_fires_and_suggests_to_keep_the_largest(gather: Gather, tmp_path: Path) -> None:

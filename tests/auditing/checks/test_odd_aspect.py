@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from candid.auditing.checks.odd_aspect import CHECK
-
-from .photos import evidence_of, of_size, unmeasured
+from candid.auditing.checks.encoding import ODD_ASPECT as CHECK
+from tests.auditing.checks.photos import evidence_of, of_size, unmeasured
 
 
 def test_it_finds_wide_and_high_photos_the_oddest_first() -> None:

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from candid.auditing.checks import other_files, truncated, unreadable
-from candid.auditing.checks.other_files import CHECK
-from candid.auditing.left_out import kind_of
-from candid.catalog import DROPPED, OUTSIDE, Skipped, scan
+from candid.auditing.checks.files import OTHER_FILES, TRUNCATED, UNREADABLE, kind_of
+from candid.data.catalog import DROPPED, OUTSIDE, Skipped, scan
 
 
 def test_it_names_files_of_all_kinds_and_the_misplaced_ones_first(gather, folder: Path) -> None:
@@ -19,7 +17,7 @@ def test_it_names_files_of_all_kinds_and_the_misplaced_ones_first(gather, folder
     (folder / "cat" / "notes.txt").write_text("hello")
     (folder / "dog" / ".DS_Store").write_bytes(b"x")
     (folder / "dog" / "Thumbs.db").write_bytes(b"x")
-    outcome = CHECK.run(gather(folder))
+    outcome = OTHER_FILES.run(gather(folder))
     assert outcome.status == "found"
     assert outcome.summary == "5 files belong to no class"
     assert [finding.summary for finding in outcome.findings] == [
@@ -33,10 +31,10 @@ def test_it_names_files_of_all_kinds_and_the_misplaced_ones_first(gather, folder
 def test_hidden_folders_are_named_and_counted_apart(gather, folder: Path) -> None:
     (folder / ".git" / "objects").mkdir(parents=True)
     (folder / ".git" / "config").write_text("x")
-    assert CHECK.run(gather(folder)).summary == "1 hidden folder belongs to no class"
+    assert OTHER_FILES.run(gather(folder)).summary == "1 hidden folder belongs to no class"
     (folder / "cat" / "__MACOSX").mkdir()
     (folder / "cat" / "notes.txt").write_text("hello")
-    outcome = CHECK.run(gather(folder))
+    outcome = OTHER_FILES.run(gather(folder))
     assert outcome.summary == "1 file and 2 hidden folders belong to no class"
     assert [finding.summary for finding in outcome.findings] == [
         ".git and cat/__MACOSX: hidden folder",
@@ -48,7 +46,7 @@ def test_it_stays_quiet_about_photos_and_broken_ones(gather, folder: Path) -> No
     (folder / "cat" / "broken.jpg").write_bytes(b"\xff\xd8\xff, and no more")
     (folder / "cat" / "text.jpg").write_bytes(b"Not found")
     (folder / "cat" / "cut.png").write_bytes((folder / "cat" / "a.png").read_bytes()[:-500])
-    assert CHECK.run(gather(folder)).status == "clean"
+    assert OTHER_FILES.run(gather(folder)).status == "clean"
 
 
 def test_the_reason_is_the_one_that_the_catalog_gives(folder: Path) -> None:
@@ -60,8 +58,8 @@ def test_a_file_that_a_person_dropped_is_no_matter_of_a_check(gather, folder: Pa
     evidence = gather(folder)
     catalog = evidence.features.catalog.without([Skipped("cat/a.png", DROPPED)])
     decided = replace(evidence, features=replace(evidence.features, catalog=catalog))
-    for check in (unreadable, truncated, other_files):
-        assert check.CHECK.run(decided).status == "clean"
+    for check in (UNREADABLE, TRUNCATED, OTHER_FILES):
+        assert check.run(decided).status == "clean"
 
 
 @pytest.mark.parametrize("with_parts", [False, True])
@@ -97,8 +95,8 @@ def test_everything_left_out_is_the_matter_of_exactly_one_check(
     evidence = gather(root)
     named = Counter(
         item.path
-        for check in (unreadable, truncated, other_files)
-        for finding in check.CHECK.run(evidence).findings
+        for check in (UNREADABLE, TRUNCATED, OTHER_FILES)
+        for finding in check.run(evidence).findings
         for item in finding.items
     )
     skipped = evidence.features.catalog.skipped

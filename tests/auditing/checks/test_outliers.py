@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from candid.auditing.checks import outliers
-from candid.auditing.checks.outliers import CHECK, neighbour_distances, stand_out
+from candid.auditing.checks import labels as outliers
+from candid.auditing.checks.labels import OUTLIERS as CHECK
+from candid.auditing.checks.labels import neighbour_distances, stand_out
 from candid.auditing.evidence import Evidence
-
-from ..made import make_evidence
+from tests.auditing.made import make_evidence
 
 NUM_USUAL = 200
 

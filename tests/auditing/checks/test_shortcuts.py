@@ -8,12 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from candid.auditing.checks.shortcuts import CHECK
+from candid.auditing.checks.shortcuts import SHORTCUTS as CHECK
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Bar
 from candid.auditing.properties import Properties
-
-from ..made import PIXELS, PROPERTIES, make_evidence
+from tests.auditing.made import PIXELS, PROPERTIES, make_evidence
 
 LABELS = ["happy", "sad"] * 60
 Vary = Callable[[bool, np.random.Generator], Properties]

@@ -6,9 +6,9 @@ import string
 
 import pytest
 
-from candid.auditing.checks.similar_names import CHECK, find_alike
-
-from ..made import make_evidence
+from candid.auditing.checks.names import SIMILAR_NAMES as CHECK
+from candid.auditing.checks.names import find_alike
+from tests.auditing.made import make_evidence
 
 ALIKE = [
     ("Cloudy", "cloudy"),

@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 
-from candid.auditing.checks.small_class import CHECK, recall_interval
-from candid.evaluation.figures import wilson
-
-from ..made import make_evidence
+from candid.auditing.checks.classes import SMALL_CLASS as CHECK
+from candid.auditing.checks.classes import recall_interval
+from candid.evaluation.estimate import wilson
+from tests.auditing.made import make_evidence
 
 
 def test_it_finds_a_class_of_less_than_ten_pictures() -> None:

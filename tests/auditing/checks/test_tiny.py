@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from candid.auditing.checks.tiny import CHECK
-
-from .photos import evidence_of, of_size, unmeasured
+from candid.auditing.checks.encoding import TINY as CHECK
+from tests.auditing.checks.photos import evidence_of, of_size, unmeasured
 
 
 def test_it_finds_thumbnails_among_photos_the_smallest_first() -> None:

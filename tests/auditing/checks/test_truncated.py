@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from candid.auditing.checks.truncated import CHECK
+from candid.auditing.checks.files import TRUNCATED as CHECK
 
 
 def jpeg(**options: object) -> bytes:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from candid.auditing.checks.two_classes import CHECK
+from candid.auditing.checks.copies import TWO_CLASSES as CHECK
 from candid.auditing.finding import Item
-
-from .copies import Gather, draw, fill, save
+from tests.auditing.checks.copies import Gather, draw, fill, save
 
 
 @pytest.mark.parametrize("quality", [90, 60])

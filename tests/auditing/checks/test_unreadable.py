@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from candid.auditing.checks.unreadable import CHECK
+from candid.auditing.checks.files import UNREADABLE as CHECK
 
 
 def test_it_names_images_that_give_no_pixels(gather, folder: Path) -> None:

@@ -8,8 +8,8 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from candid.auditing.checks.wrong_suffix import CHECK
-from candid.images import FORMATS, SUFFIXES
+from candid.auditing.checks.files import WRONG_SUFFIX as CHECK
+from candid.data.images import FORMATS, SUFFIXES
 
 pillow_heif.register_heif_opener()
 
@@ -37,7 +37,7 @@ def test_it_stays_quiet_about_what_is_right(gather, folder: Path, file: str, nam
 
 
 def test_every_suffix_that_the_catalog_knows_is_right_for_something() -> None:
-    from candid.auditing.checks.wrong_suffix import _RIGHT
+    from candid.auditing.checks.files import _RIGHT
 
     assert _RIGHT.keys() == set(FORMATS)
     assert {suffix for suffixes in _RIGHT.values() for suffix in suffixes} >= SUFFIXES

@@ -2,60 +2,41 @@
 
 from typing import Final
 
-from candid.auditing.checks import (
-    across_parts,
-    animation,
-    blank,
-    blown_out,
-    blurred,
-    colour_mode,
-    dark,
-    empty_class,
-    exact_copies,
-    exif_rotation,
-    folder_shape,
-    imbalance,
-    label_suspects,
-    near_copies,
-    odd_aspect,
-    other_files,
-    outliers,
-    shortcuts,
-    similar_names,
-    small_class,
-    tiny,
-    truncated,
-    two_classes,
-    unreadable,
-    wrong_suffix,
-)
+from candid.auditing.checks.classes import EMPTY_CLASS, FOLDER_SHAPE, IMBALANCE, SMALL_CLASS
+from candid.auditing.checks.copies import ACROSS_PARTS, EXACT_COPIES, NEAR_COPIES, TWO_CLASSES
+from candid.auditing.checks.encoding import ANIMATION, COLOUR_MODE, EXIF_ROTATION, ODD_ASPECT, TINY
+from candid.auditing.checks.files import OTHER_FILES, TRUNCATED, UNREADABLE, WRONG_SUFFIX
+from candid.auditing.checks.labels import LABEL_SUSPECTS, OUTLIERS
+from candid.auditing.checks.names import SIMILAR_NAMES
+from candid.auditing.checks.quality import BLANK, BLOWN_OUT, BLURRED, DARK
+from candid.auditing.checks.shortcuts import SHORTCUTS
 from candid.auditing.finding import Check
 
 #: Errors first, then warnings, then what is good to know.
 ALL: Final[tuple[Check, ...]] = (
-    folder_shape.CHECK,
-    two_classes.CHECK,
-    across_parts.CHECK,
-    unreadable.CHECK,
-    truncated.CHECK,
-    empty_class.CHECK,
-    small_class.CHECK,
-    label_suspects.CHECK,
-    shortcuts.CHECK,
-    near_copies.CHECK,
-    exact_copies.CHECK,
-    imbalance.CHECK,
-    similar_names.CHECK,
-    blank.CHECK,
-    tiny.CHECK,
-    wrong_suffix.CHECK,
-    animation.CHECK,
-    outliers.CHECK,
-    dark.CHECK,
-    blown_out.CHECK,
-    blurred.CHECK,
-    odd_aspect.CHECK,
-    colour_mode.CHECK,
-    exif_rotation.CHECK,
-    other_files.CHECK,
+    FOLDER_SHAPE,
+    TWO_CLASSES,
+    ACROSS_PARTS,
+    UNREADABLE,
+    TRUNCATED,
+    EMPTY_CLASS,
+    SMALL_CLASS,
+    LABEL_SUSPECTS,
+    SHORTCUTS,
+    NEAR_COPIES,
+    EXACT_COPIES,
+    IMBALANCE,
+    SIMILAR_NAMES,
+    BLANK,
+    TINY,
+    WRONG_SUFFIX,
+    ANIMATION,
+    OUTLIERS,
+    DARK,
+    BLOWN_OUT,
+    BLURRED,
+    ODD_ASPECT,
+    COLOUR_MODE,
+    EXIF_ROTATION,
+    OTHER_FILES,
 )

@@ -22,11 +22,10 @@ from numpy.typing import NDArray
 from candid.auditing.evidence import NOTHING_TO_LEARN, Evidence
 from candid.auditing.finding import Bar, Chart, Check, Finding, Outcome, Severity
 from candid.auditing.properties import PixelProperties, Properties
-from candid.dealing import deal_folds
 from candid.errors import DependencyError
-from candid.evaluation.figures import Figure, proportion
-from candid.recipes.labelled import Labelled
-from candid.split import in_two_classes
+from candid.evaluation.estimate import Estimate, proportion
+from candid.splits.grouped_split import Labelled, grouped_folds
+from candid.splits.split import in_two_classes
 
 _LEAST_PHOTOS = 40
 _MISSING = -1.0
@@ -80,7 +79,7 @@ PROPERTIES: Final = (
 _KIND = "format and camera"
 
 
-def run(evidence: Evidence) -> Outcome:
+def _run(evidence: Evidence) -> Outcome:
     """Guess the class from the properties alone, and hold that against the image model."""
     learnable = evidence.learnable
     if learnable is None:
@@ -91,7 +90,7 @@ def run(evidence: Evidence) -> Outcome:
         return Outcome.not_applicable(f"there are fewer than {_LEAST_PHOTOS} photos to learn from")
     data = learnable.data.take(agreed)
     columns = _columns(evidence, learnable.places[agreed])
-    folds = deal_folds(
+    folds = grouped_folds(
         data.labels, data.units, data.keys, num_folds=data.num_folds(), seed=evidence.seed
     )
     together = _accuracy(data, np.concatenate(list(columns.values()), axis=1), folds, alone=False)
@@ -117,7 +116,7 @@ def run(evidence: Evidence) -> Outcome:
     return Outcome.found(f"{told}, {against}", findings or [none], chart=chart)
 
 
-def _worth_telling(majority: float, together: Figure, image: Figure | None) -> bool:
+def _worth_telling(majority: float, together: Estimate, image: Estimate | None) -> bool:
     if together.low <= majority:
         return False
     gain = together.value - majority
@@ -156,7 +155,7 @@ def _by_frequency(names: list[str]) -> NDArray[np.float32]:
 
 def _accuracy(
     data: Labelled, rows: NDArray[np.float32], folds: NDArray[np.int64], *, alone: bool
-) -> Figure:
+) -> Estimate:
     """The cross-validated accuracy of properties, float32 ``(m, values)``."""
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.tree import DecisionTreeClassifier
@@ -183,7 +182,9 @@ def _accuracy(
     return figure
 
 
-def _image_accuracy(evidence: Evidence, agreed: NDArray[np.int64], data: Labelled) -> Figure | None:
+def _image_accuracy(
+    evidence: Evidence, agreed: NDArray[np.int64], data: Labelled
+) -> Estimate | None:
     """The cross-validated accuracy that `candid train` shows, if labels could be checked."""
     try:
         suspicion = evidence.suspicion
@@ -211,7 +212,7 @@ def _direction(
 
 
 def _chart(
-    majority: float, ranked: list[tuple[str, Figure]], together: Figure, image: Figure | None
+    majority: float, ranked: list[tuple[str, Estimate]], together: Estimate, image: Estimate | None
 ) -> Chart:
     bars = [Bar("always the largest class", majority)]
     bars += [Bar(f"{name} alone", f.value, f.low, f.high) for name, f in ranked]
@@ -221,16 +222,16 @@ def _chart(
     return Chart("Share of photos whose class is guessed right", tuple(bars), "share")
 
 
-def _brief(figure: Figure) -> str:
+def _brief(figure: Estimate) -> str:
     return f"{figure.value:.2f} ({figure.low:.2f} to {figure.high:.2f})"
 
 
-CHECK = Check(
+SHORTCUTS = Check(
     code="shortcuts",
     title="Class told by the file, not by the picture",
     severity=Severity.warning,
     remedy="If this property is not what the classes are about, a model learns it instead: add "
     "photos of each class that lack it (dark ones of every class, every camera for every class), "
     "and measure on photos from elsewhere. If it is (a sunrise is red), nothing is wrong.",
-    run=run,
+    run=_run,
 )

@@ -1,7 +1,0 @@
-"""The page that answers for photos, shared by the server and by static exports; see README.md."""
-
-from candid.app.about import sentence_of, title_of
-from candid.app.files import PAGE_FILES, index_html, read_file
-from candid.app.samples import read_samples
-
-__all__ = ["PAGE_FILES", "index_html", "read_file", "read_samples", "sentence_of", "title_of"]

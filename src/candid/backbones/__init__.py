@@ -1,5 +1,0 @@
-"""Pretrained feature extractors: uint8 pictures in, float32 embeddings out."""
-
-from candid.backbones.registry import BUNDLED, DEFAULT, Backbone, build, get
-
-__all__ = ["BUNDLED", "DEFAULT", "Backbone", "build", "get"]

@@ -1,0 +1,67 @@
+"""``candid predict``: what is in photos."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from candid.cli.arguments import Cost, Threshold, decision_rule
+from candid.cli.console import FOUND_SOMETHING, say
+from candid.errors import UsageError
+
+if TYPE_CHECKING:
+    from candid.cli.predicting import Form
+
+
+def predict(
+    paths: Annotated[
+        list[str], typer.Argument(help="Photos, folders, glob patterns, or - for a photo on stdin.")
+    ],
+    run: Annotated[Path, typer.Option(help="The run that predicts.")] = Path("runs/latest"),
+    threshold: Threshold = None,
+    cost: Cost = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(help="How often the possible classes hold the true one. [the run's: 0.9]"),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, a line a photo.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Show each photo with its label.")] = False,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Draw what in each photo spoke for its label."),
+    ] = False,
+) -> None:
+    """Say what is in photos."""
+    from candid.cli.predicting import expand, predict_all, print_predictions, read_piped
+    from candid.runs.classifier import load
+    from candid.runs.onnx_session import AT_ONCE
+
+    if json and csv:
+        raise UsageError("--json and --csv exclude each other; choose one.")
+    inputs = expand(paths)
+    # Of many photos each core takes some: threads that share a photo's layers would lie idle.
+    classifier = load(run, num_threads=1 if len(inputs) > AT_ONCE else None)
+    if threshold is not None or cost:
+        classifier = classifier.with_rule(decision_rule(threshold, cost))
+    if coverage is not None:
+        classifier = classifier.with_coverage(coverage)
+    piped = read_piped(inputs)
+    predictions = predict_all(classifier, inputs, piped=piped, explain=explain)
+    form: Form = "json" if json else "csv" if csv or not sys.stdout.isatty() else "table"
+    shown = print_predictions(predictions, classifier.classes, form=form, keep=show or explain)
+    if show:
+        from candid.cli.pictures import show_predictions
+
+        for picture in show_predictions(inputs, shown.predictions, piped):
+            say(f"written to {picture}")
+    if explain:
+        from candid.cli.pictures import draw_explanations
+
+        for line in draw_explanations(inputs, shown.predictions, classifier, piped):
+            say(line)
+    if shown.num_failed:
+        raise typer.Exit(FOUND_SOMETHING)

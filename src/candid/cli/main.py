@@ -1,0 +1,86 @@
+"""The command line. Only what parses arguments is imported here; each command imports its own."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from candid.cli.commands.audit import audit
+from candid.cli.commands.compare import compare
+from candid.cli.commands.demo import demo
+from candid.cli.commands.evaluate import evaluate
+from candid.cli.commands.export import export
+from candid.cli.commands.predict import predict
+from candid.cli.commands.serve import serve
+from candid.cli.commands.split import split
+from candid.cli.commands.train import train
+from candid.cli.commands.verify import verify
+from candid.cli.console import say
+from candid.core.text import sanitize_line
+from candid.errors import CandidError
+
+app = typer.Typer(
+    name="candid",
+    help="From a folder of photos to a classifier, and an honest figure of how good it is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+_KNOWN_ERROR = 2
+_INTERRUPTED = 130
+
+
+@app.callback(invoke_without_command=True)
+def _candid(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from candid._version import __version__
+
+        typer.echo(f"candid {__version__}")
+        raise typer.Exit
+
+
+for _command in (
+    audit,
+    train,
+    split,
+    evaluate,
+    predict,
+    compare,
+    verify,
+    export,
+    serve,
+    demo,
+):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command line: a known error is one line on stderr and exit code 2."""
+    # A file name need not be UTF-8; it is printed as the bytes that it is.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
+    try:
+        app()
+    except CandidError as error:
+        say(f"candid: {sanitize_line(str(error))}")  # names in it may be other people's
+        sys.exit(_KNOWN_ERROR)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        # Nor may the interpreter try again, at its end, to write what is left to be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say(f"candid: the disk is full; {error.filename or 'what was printed'} is not whole.")
+        sys.exit(_KNOWN_ERROR)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            say("candid: interrupted. What was looked at is kept; the same command goes on there.")
+        raise

@@ -1,0 +1,1 @@
+"""What every room uses: progress, text, safe JSON, atomic and temporary folders."""

@@ -1,0 +1,1 @@
+"""A folder of photos → a `Catalog`: finding, decoding and correcting what a person decided."""

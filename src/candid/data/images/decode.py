@@ -1,0 +1,193 @@
+"""Decode: Pillow opens and decodes, NumPy converts what Pillow can't, OpenCV resizes.
+
+Pillow because it is nearly as fast where libjpeg scales, tells colour models apart, and says why it
+refuses, where OpenCV says nothing while libjpeg and libpng print. Its plugin classes are called
+directly instead of ``Image.open``: that imports one plugin instead of forty, and goes by our
+identification.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from candid.data.images import pillow
+from candid.data.images.colour import to_rgb
+from candid.data.images.contract import MAX_PIXELS, PixelContract, fit_square
+from candid.data.images.exif import read_orientation, upright
+from candid.data.images.files import identify, refusal
+from candid.data.images.jpeg import ends_in_mid_grey, is_whole, load_without_end
+from candid.data.images.pillow import open_image
+from candid.errors import ImageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.ImageFile import ImageFile
+
+# libjpeg scales while decoding, by 1/2, 1/4 or 1/8, and what is large is averaged over blocks: to
+# no less than this many times the target, so that the antialiasing resize still has the last word.
+# ADR 3 has what it costs and what it gains.
+_OVERSAMPLING = 2
+
+_DEFAULT = PixelContract()
+
+# What Pillow says, where its words would not help anybody.
+_SAID = {
+    "not identified by this driver": "damaged header",
+    "unknown pixel mode": "samples of an unsupported kind, such as 32-bit float colour",
+}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of an image before it is decoded.
+
+    Attributes:
+        format: One of `candid.data.images.FORMATS`.
+        width_px: Width as stored, before EXIF orientation (TIFF and HEIF: already upright).
+        height_px: Height, likewise.
+    """
+
+    format: str
+    width_px: int
+    height_px: int
+
+
+def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
+    """Read format and size, decoding nothing.
+
+    Args:
+        data: The whole file.
+        max_pixels: What has more is refused.
+
+    Raises:
+        ImageError: It is no image of a known format, its header makes no sense, it is larger than
+            ``max_pixels``, or `pillow-heif` is needed and not installed.
+    """
+    try:
+        image = open_checked(data, max_pixels)
+        return Header(image.format or "", *image.size)
+    except decoder_errors() as error:
+        raise ImageError(reason_of(error)) from None
+
+
+def decode(data: bytes, contract: PixelContract = _DEFAULT) -> NDArray[np.uint8]:
+    """Turn a file's bytes into pixels.
+
+    EXIF orientation is applied, alpha is composed over white, 16 bits become 8, every colour model
+    becomes RGB, an animation gives its first frame. ICC profiles are not applied. A file that can
+    be decoded only in part is refused.
+
+    Args:
+        data: The whole file.
+        contract: The size and how to fit it.
+
+    Returns:
+        ``uint8 (size_px, size_px, 3)``, RGB, 0 to 255, C-contiguous.
+
+    Raises:
+        ImageError: The file gives no pixels; the text is the reason, in one line.
+
+    >>> import cv2
+    >>> photo = cv2.imencode(".png", np.zeros((4, 6, 3), np.uint8))[1].tobytes()
+    >>> decode(photo, PixelContract(size_px=2)).shape
+    (2, 2, 3)
+    """
+    try:
+        least_px = contract.size_px * _OVERSAMPLING
+        pixels, orientation = decode_stored(data, least_px, contract.max_pixels)
+        return fit_square(upright(pixels, orientation), contract.size_px, contract.fit)
+    except decoder_errors() as error:
+        raise ImageError(reason_of(error)) from None
+
+
+def open_checked(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFile:
+    """Open an image whose header makes sense, decoding nothing.
+
+    Raises:
+        ImageError: What `identify` or the limit on pixels says.
+        Exception: One of `decoder_errors`.
+    """
+    name = identify(data)
+    if name is None:
+        raise ImageError(refusal(data))
+    image = open_image(data, name)
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(f"too large: {width} x {height} pixels, limit {max_pixels} in all")
+    if width * height == 0:
+        raise ImageError(f"no pixels: the header says {width} x {height}")
+    return image
+
+
+def decode_stored(
+    data: bytes, least_px: int, max_pixels: int = MAX_PIXELS
+) -> tuple[NDArray[np.uint8], int]:
+    """Decode at some size.
+
+    Args:
+        data: The whole file.
+        least_px: The picture may come smaller than stored, as long as no side becomes shorter.
+        max_pixels: What has more is refused.
+
+    Returns:
+        ``uint8 (h, w, 3)`` as stored, and the orientation that is still to be applied.
+
+    Raises:
+        ImageError: As `decode`.
+        Exception: One of `decoder_errors`.
+    """
+    image = open_checked(data, max_pixels)
+    if image.format == "JPEG":
+        return _decode_jpeg(data, image, least_px)
+    image.load()
+    # Pillow turns TIFF while loading; libheif turns HEIF, by its container, which overrules EXIF.
+    turned = image.format in ("TIFF", "HEIF")
+    exif = pillow.read_exif(data) if image.format == "PNG" else image.info.get("exif", b"")
+    return to_rgb(image, least_px), 1 if turned else read_orientation(exif)
+
+
+def _decode_jpeg(data: bytes, image: ImageFile, least_px: int) -> tuple[NDArray[np.uint8], int]:
+    size = (least_px, least_px)
+    orientation = read_orientation(image.info.get("exif", b""))
+    image.draft("", size)
+    try:
+        image.load()
+    except OSError as error:
+        if "truncated" not in str(error):
+            raise
+        image = load_without_end(data, size)
+    if ends_in_mid_grey(image) and not is_whole(data, size):
+        raise ImageError("truncated: the data end before the picture does")
+    return to_rgb(image, least_px), orientation
+
+
+def decoder_errors() -> tuple[type[Exception], ...]:
+    """List what decoders raise on bytes that they can't read.
+
+    Only this package catches them, by this list. Besides the documented OSError and SyntaxError,
+    other people's broken files make Pillow's parsers run into nearly everything else on this list,
+    and OpenCV and the bomb check bring errors of their own.
+    """
+    import cv2
+    from PIL.Image import DecompressionBombError
+
+    python = (OSError, ValueError, RuntimeError, SyntaxError, MemoryError, EOFError, TypeError)
+    inner = (LookupError, ArithmeticError, AttributeError, AssertionError, BufferError)
+    return (*python, *inner, struct.error, zlib.error, DecompressionBombError, cv2.error)
+
+
+def reason_of(error: Exception) -> str:
+    """Say in one line what a decoder said, and what it means where that is known."""
+    if isinstance(error, MemoryError):
+        return "too large: not enough memory to decode it"
+    said = " ".join(str(error).split())[:200]
+    if said in _SAID:
+        return _SAID[said]
+    if "truncated" in said.lower():
+        return f"truncated ({said})"
+    return f"damaged or unsupported ({said or type(error).__name__})"

@@ -1,0 +1,148 @@
+"""EXIF orientation: read from a block, applied to an array.
+
+EXIF: the few entries that are needed, read without a metadata library.
+
+Our own reader because Pillow's warns, raises and looks into XMP.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MAKE_TAG, _MODEL_TAG, _TEXT_TYPE = 0x010F, 0x0110, 2
+_MOST_CHARACTERS = 60
+
+
+class Entry(NamedTuple):
+    """An entry of the first directory.
+
+    Attributes:
+        tag: What it says.
+        kind: The type of its values.
+        num_values: How many values it has.
+        field: Four bytes: the values themselves, or where they are.
+        order: The byte order of the block.
+    """
+
+    tag: int
+    kind: int
+    num_values: int
+    field: bytes
+    order: Literal["little", "big"]
+
+
+def read_entries(exif: bytes) -> Iterator[Entry]:
+    r"""Read the first directory of an EXIF block (TIFF 6.0, section 2).
+
+    Args:
+        exif: The block, with or without the ``Exif\0\0`` before it. A classic TIFF file is one too.
+
+    Yields:
+        The entries, as far as they make sense.
+    """
+    tiff = exif.removeprefix(b"Exif\0\0")
+    if tiff[:2] not in (b"II", b"MM"):
+        return
+    mark: Literal["<", ">"] = "<" if tiff[:2] == b"II" else ">"
+    try:
+        (start,) = struct.unpack_from(mark + "I", tiff, 4)
+        (num_entries,) = struct.unpack_from(mark + "H", tiff, start)
+        for at in range(start + 2, start + 2 + 12 * num_entries, 12):
+            tag, kind, count, field = struct.unpack_from(mark + "HHI4s", tiff, at)
+            yield Entry(tag, kind, count, field, "little" if mark == "<" else "big")
+    except struct.error:
+        return
+
+
+def read_camera(exif: bytes) -> str:
+    """Read make and model from an EXIF block.
+
+    Args:
+        exif: As of `read_entries`.
+
+    Returns:
+        See `name_camera`.
+    """
+    texts = {
+        entry.tag: _text(exif, entry)
+        for entry in read_entries(exif)
+        if entry.tag in (_MAKE_TAG, _MODEL_TAG) and entry.kind == _TEXT_TYPE
+    }
+    return name_camera(texts.get(_MAKE_TAG, ""), texts.get(_MODEL_TAG, ""))
+
+
+def name_camera(make: str, model: str) -> str:
+    """Say make and model in a line that is fit to be shown, whatever stands in the file.
+
+    Returns:
+        At most 60 characters; empty where both are. The make is left out where the model begins
+        with it, or with its first word.
+
+    >>> name_camera("NIKON CORPORATION", "NIKON D70")
+    'NIKON D70'
+    """
+    make, model = _clean(make), _clean(model)
+    if make and model.casefold().startswith(make.split()[0].casefold()):
+        make = ""
+    return f"{make} {model}".strip()[:_MOST_CHARACTERS].rstrip()
+
+
+def _text(exif: bytes, entry: Entry) -> str:
+    value = entry.field[: entry.num_values]
+    if entry.num_values > len(entry.field):
+        tiff = exif.removeprefix(b"Exif\0\0")
+        start = int.from_bytes(entry.field, entry.order)
+        value = tiff[start : start + min(entry.num_values, 4 * _MOST_CHARACTERS)]
+    return value.partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _clean(text: str) -> str:
+    """Keep what can be shown: no control characters, no unpaired surrogates, no runs of spaces."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text.partition("\0")[0])
+    return " ".join(shown.replace("\N{REPLACEMENT CHARACTER}", " ").split())
+
+
+_ORIENTATION_TAG = 0x0112
+_SIZES = {1: 1, 3: 2, 4: 4}  # bytes, by the type of the value
+
+
+def read_orientation(exif: bytes) -> int:
+    r"""Read the orientation from an EXIF block.
+
+    Args:
+        exif: The block, with or without the ``Exif\0\0`` before it.
+
+    Returns:
+        1 to 8; 1, upright, where the block says nothing that makes sense.
+    """
+    for entry in read_entries(exif):
+        if entry.tag == _ORIENTATION_TAG:
+            value = int.from_bytes(entry.field[: _SIZES.get(entry.kind, 2)], entry.order)
+            return value if 1 <= value <= 8 else 1
+    return 1
+
+
+def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turn an image the way its EXIF orientation asks for.
+
+    Args:
+        pixels: ``(h, w, c)``.
+        orientation: 1 to 8, as in the EXIF standard 2.32, tag 274.
+
+    Returns:
+        A view of ``pixels``, of shape ``(w, h, c)`` for the orientations from 5 on.
+    """
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels

@@ -1,0 +1,168 @@
+"""What a file is, by its first bytes and never by its suffix.
+
+The edge: a file's bytes, or a reason in one line.
+"""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+from candid.errors import ImageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_BYTES = 512 * 1024**2
+
+
+def read_file(path: Path) -> bytes:
+    """Read a whole image file.
+
+    Args:
+        path: An existing regular file of at most `MAX_BYTES` bytes.
+
+    Returns:
+        Its bytes, at least one.
+
+    Raises:
+        ImageError: It is missing, not a regular file, not readable, empty or too large. The reason
+            does not repeat the path, which the caller knows.
+    """
+    try:
+        status = path.stat()
+        # Asked before opening: reading a pipe would wait for ever.
+        if stat.S_ISDIR(status.st_mode):
+            raise ImageError("is a folder; expected an image file")
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError("is not a regular file")
+        if status.st_size > MAX_BYTES:
+            limit = f"{MAX_BYTES / 1024**2:.0f} MiB"
+            raise ImageError(f"too large: {status.st_size / 1024**2:.0f} MiB, limit {limit}")
+        # One byte past the limit at most, should the file grow between the two calls.
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ImageError("no such file") from None
+    except PermissionError:
+        raise ImageError("permission denied") from None
+    except (OSError, ValueError, MemoryError) as error:
+        # ValueError: a NUL in the path.
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise ImageError(f"can't be read: {reason}") from None
+    if not data:
+        raise ImageError("empty file")
+    if len(data) > MAX_BYTES:
+        raise ImageError("too large: it grew while it was read")
+    return data
+
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
+
+_COMMON = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif")
+_RARER = (".tif", ".tiff", ".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif")
+SUFFIXES = frozenset((*_COMMON, *_RARER))
+
+_MAGIC = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+)
+
+# Sizes of the headers that may follow a BMP's 14 bytes: "BM" alone also begins many a text.
+_BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
+
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+_HEIF_BRANDS |= {b"mif1", b"msf1", b"mif2"}
+
+_TGA_TYPES = {1, 2, 3, 9, 10, 11}
+_TGA_DEPTHS = {8, 15, 16, 24, 32}
+
+_ICONS = ((1, "ICO"), (2, "CUR"))
+
+# Only so that the reason for a refusal can name them.
+_FOREIGN = (
+    # An icon or cursor file, with the number of its pictures: a TGA may begin with the same four.
+    *((bytes((0, 0, kind, 0, count, 0)), name) for kind, name in _ICONS for count in range(1, 32)),
+    (b"#?RADIANCE", "HDR"),
+    (b"#?RGBE", "HDR"),
+    (b"qoif", "QOI"),
+    (b"8BPS", "PSD"),
+    (b"v/1\x01", "OpenEXR"),
+    (b"DDS ", "DDS"),
+    (b"farbfeld", "Farbfeld"),
+    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
+    (b"\xffO\xffQ", "JPEG 2000"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
+    (b"%PDF", "PDF"),
+    (b"PK\x03\x04", "ZIP"),
+    (b"<svg", "SVG"),
+    *((b"P%d" % digit + space, "PBM/PGM/PPM") for digit in range(1, 8) for space in (b"\n", b" ")),
+)
+
+
+def identify(data: bytes) -> str | None:
+    r"""Name the format of an image by its content.
+
+    Args:
+        data: The file's bytes; the first 64 are enough.
+
+    Returns:
+        One of `FORMATS`, or None where it is none of them.
+
+    >>> identify(b"\x89PNG\r\n\x1a\n")
+    'PNG'
+    """
+    for magic, name in _MAGIC:
+        if data.startswith(magic):
+            return name
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
+    return _identify_iso_media(data)
+
+
+def refusal(data: bytes) -> str:
+    """Say in one line why bytes that `identify` does not know are refused."""
+    expected = f"expected one of {', '.join(FORMATS)}"
+    if not data:
+        return "empty file"
+    foreign = _identify_foreign(data)
+    if foreign:
+        return f"{foreign} is not supported; {expected}"
+    start = "".join(chr(byte) if 31 < byte < 127 else "·" for byte in data[:12])
+    return f'not an image: it starts with "{start}"; {expected}'
+
+
+def _identify_iso_media(data: bytes) -> str | None:
+    if data[4:8] != b"ftyp":
+        return None
+    end = min(int.from_bytes(data[:4], "big"), 256)
+    # At 12 stands a version, not a brand.
+    brands = {data[at : at + 4] for at in (8, *range(16, end, 4))}
+    # First AVIF: its files list mif1 too, which only says "some HEIF".
+    if brands & _AVIF_BRANDS:
+        return "AVIF"
+    return "HEIF" if brands & _HEIF_BRANDS else None
+
+
+def _identify_foreign(data: bytes) -> str | None:
+    for magic, name in _FOREIGN:
+        if data.startswith(magic):
+            return name
+    if data[4:8] == b"ftyp":
+        return "video (ISO media)"
+    # A TGA has no magic at its start: newer ones have a footer, older ones a plausible header
+    # (colour map or none, a known picture type, a known depth).
+    if data[-18:-2] == b"TRUEVISION-XFILE":
+        return "TGA"
+    is_tga = len(data) > 18 and data[1] < 2 and data[2] in _TGA_TYPES and data[16] in _TGA_DEPTHS
+    return "TGA" if is_tga else None

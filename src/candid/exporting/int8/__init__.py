@@ -1,0 +1,1 @@
+"""Exports in eight bits: calibration, quantisation, and the gate that compares them."""

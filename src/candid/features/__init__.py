@@ -1,0 +1,1 @@
+"""Photos → embeddings, colour statistics and thumbnails, through a cache."""

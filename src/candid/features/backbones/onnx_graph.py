@@ -1,0 +1,165 @@
+"""A backbone as an ONNX graph for inference: pixels in, embedding out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from candid.core.onnx_builder import GraphBuilder
+from candid.features.backbones.spec import NUM_CLASSES, STEM_STRIDE, BackboneSpec, Block
+from candid.features.backbones.weights import ConvWeights, Weights
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def build_onnx(
+    spec: BackboneSpec,
+    weights: Weights,
+    *,
+    with_features: bool = True,
+    with_classifier: bool = False,
+) -> onnx.ModelProto:
+    """Write a backbone as an ONNX model.
+
+    Its input is ``image``, uint8 ``(n, size_px, size_px, 3)`` RGB; the normalisation is a part of
+    the graph, batch normalisation is folded into the convolutions. Its outputs are
+
+    - ``embedding``, float32 ``(n, 1280)``: the mean of the features over the picture,
+    - ``features``, float32 ``(n, 1280, h, w)``: the head's activations before that mean; with
+      ``spec.mirror`` themselves the mean of the picture's and, flipped back, its mirror image's,
+    - ``logits``, float32 ``(n, 1000)``: the scores of ImageNet's classes.
+
+    Args:
+        spec: The backbone.
+        weights: Its weights.
+        with_features: Whether ``features`` is an output.
+        with_classifier: Whether ``logits`` is one.
+
+    Returns:
+        A model that ONNX Runtime 1.20 and later load.
+    """
+    network = _Network(spec, weights)
+    features = network.features()
+    graph, side_px = network.graph, network.side_px
+    pooled = graph.node("GlobalAveragePool", features)
+    embedding = graph.node("Flatten", pooled, output="embedding", axis=1)
+    graph.output(embedding, np.float32, ("n", spec.num_features))
+    if with_features:
+        graph.output(features, np.float32, ("n", spec.num_features, side_px, side_px))
+    if with_classifier:
+        kernel, bias = weights.classifier_kernel, weights.classifier_bias
+        logits = graph.dense(embedding, kernel, bias, name="logits")
+        graph.output(logits, np.float32, ("n", NUM_CLASSES))
+    return graph.finish()
+
+
+class _Network:
+    """The layers up to the features; remembers how large the picture is by now."""
+
+    def __init__(self, spec: BackboneSpec, weights: Weights) -> None:
+        self.graph = GraphBuilder(spec.name)
+        self.side_px = spec.size_px
+        self._spec = spec
+        self._weights = weights
+        self._zero = self.graph.constant("relu6.min", np.array(0, np.float32))
+        self._six = self.graph.constant("relu6.max", np.array(6, np.float32))
+
+    def features(self) -> str:
+        x = self._conv(self._centred(), "stem", self._stem(), stride=STEM_STRIDE)
+        x = self._relu6(x)
+        for block in self._spec.blocks:
+            x = self._block(x, block)
+        x = self._conv(x, "head", self._weights.convs["head"])
+        if not self._spec.mirror:
+            return self._relu6(x, "features")
+        return self._unmirrored(self._relu6(x))
+
+    def _centred(self) -> str:
+        size = self.side_px
+        image = self.graph.input("image", np.uint8, ("n", size, size, 3))
+        # Moved while a pixel is still one byte, which is a quarter of the memory traffic.
+        planes = self.graph.node("Transpose", image, perm=[0, 3, 1, 2])
+        if self._spec.mirror:
+            planes = self.graph.node("Concat", planes, self._flip(planes), axis=0)
+        x = self.graph.node("Cast", planes, to=1)
+        mean = np.array(self._spec.mean, np.float32).reshape(1, 3, 1, 1)
+        return self.graph.node("Sub", x, self.graph.constant("mean", mean))
+
+    def _flip(self, x: str) -> str:
+        """Mirror ``(n, c, h, w)`` from left to right."""
+        first, last, axis, step = (
+            self.graph.constant(name, np.array([value], np.int64))
+            for name, value in (
+                ("flip.first", -1),
+                ("flip.last", np.iinfo(np.int64).min),
+                ("flip.axis", 3),
+                ("flip.step", -1),
+            )
+        )
+        return self.graph.node("Slice", x, first, last, axis, step)
+
+    def _unmirrored(self, x: str) -> str:
+        """The mean of the pictures' features and, flipped back, of their mirror images'."""
+        shape = (2, -1, self._spec.num_features, self.side_px, self.side_px)
+        pairs = self.graph.node("Reshape", x, self.graph.constant("pairs", np.array(shape)))
+        plain, mirrored = (
+            self.graph.node("Gather", pairs, self.graph.constant(name, np.array(place)), axis=0)
+            for name, place in (("plain", 0), ("mirrored", 1))
+        )
+        total = self.graph.node("Add", plain, self._flip(mirrored))
+        half = self.graph.constant("half", np.array(0.5, np.float32))
+        return self.graph.node("Mul", total, half, output="features")
+
+    def _stem(self) -> ConvWeights:
+        """The stem with the division by `std` in its kernel.
+
+        The mean has to stay a node: the stem pads with zeros, and these are grey after the
+        subtraction but black before it.
+        """
+        stem = self._weights.convs["stem"]
+        std = np.array(self._spec.std, np.float32).reshape(1, 3, 1, 1)
+        return ConvWeights(stem.kernel / std, stem.gamma, stem.beta, stem.mean, stem.variance)
+
+    def _block(self, x: str, block: Block) -> str:
+        convs = self._weights.convs
+        skipped = x
+        if block.has_expansion:
+            name = f"{block.name}.expand"
+            x = self._relu6(self._conv(x, name, convs[name]))
+        name = f"{block.name}.depthwise"
+        x = self._conv(x, name, convs[name], stride=block.stride, groups=block.filters_hidden)
+        x = self._relu6(x)
+        name = f"{block.name}.project"
+        x = self._conv(x, name, convs[name])
+        return self.graph.node("Add", x, skipped) if block.has_skip else x
+
+    def _conv(
+        self, x: str, name: str, weights: ConvWeights, *, stride: int = 1, groups: int = 1
+    ) -> str:
+        kernel, bias = weights.folded()
+        pads, self.side_px = same_padding(self.side_px, kernel.shape[2], stride)
+        return self.graph.conv(x, kernel, bias, name=name, stride=stride, pads=pads, groups=groups)
+
+    def _relu6(self, x: str, output: str | None = None) -> str:
+        return self.graph.node("Clip", x, self._zero, self._six, output=output)
+
+
+def same_padding(side_px: int, kernel: int, stride: int) -> tuple[tuple[int, int], int]:
+    """Compute the padding that TensorFlow calls "SAME", with which the weights were trained.
+
+    An odd number of zeros puts the extra one below and to the right, where PyTorch's
+    ``padding=k // 2`` puts as many on each side and so shifts the picture by a pixel.
+
+    Args:
+        side_px: Height and width before the convolution.
+        kernel: Its height and width.
+        stride: Its step.
+
+    Returns:
+        The zeros before and after, and the height and width behind it.
+    """
+    out_px = -(-side_px // stride)
+    total = max((out_px - 1) * stride + kernel - side_px, 0)
+    return (total // 2, total - total // 2), out_px

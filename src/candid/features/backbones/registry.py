@@ -1,0 +1,149 @@
+"""Turns pixels into embeddings with ONNX Runtime.
+
+Backbones by the name that the user types.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from candid.core.hashing import hash_bytes
+from candid.errors import UsageError
+from candid.features.backbones.onnx_file import OnnxFile
+from candid.features.backbones.spec import LITE0, LITE2, BackboneSpec
+
+if TYPE_CHECKING:
+    import onnx
+
+Backbone = BackboneSpec | OnnxFile
+
+DEFAULT: Final = LITE2.name
+BUNDLED: Final = {spec.name: spec for spec in (LITE0, LITE2)}
+
+
+def get(name: str) -> Backbone:
+    """Find a backbone.
+
+    Args:
+        name: ``efficientnet-lite0``, ``efficientnet-lite2``, or the path of an ``.onnx`` file.
+
+    Returns:
+        Its description; no weights are read yet.
+
+    Raises:
+        UsageError: If there is none of that name, or the ONNX file does not turn one image of a
+            fixed size into one embedding.
+
+    Example:
+        >>> get("efficientnet-lite0").size_px
+        224
+    """
+    if name in BUNDLED:
+        return BUNDLED[name]
+    if name.endswith(".onnx"):
+        return OnnxFile.inspect(Path(name))
+    raise UsageError(
+        f"there is no backbone {name!r}: expected one of {', '.join(BUNDLED)}, "
+        f"or the path of an .onnx file."
+    )
+
+
+def build(backbone: Backbone) -> onnx.ModelProto:
+    """Write a backbone as an ONNX model, to run it or to append a head to it.
+
+    Args:
+        backbone: What `get` returned.
+
+    Returns:
+        A model with the input ``image``, uint8 ``(n, size_px, size_px, 3)`` RGB, and the output
+        ``embedding``, float32 ``(n, num_features)``. Where ``backbone.has_features``, its tensor
+        ``features``, float32 ``(n, c, h, w)``, is there for a head. Not to be changed: it is kept.
+
+    Raises:
+        DependencyError: If the package with the weights, or onnx itself, is missing.
+        ArtifactError: If the weights are damaged.
+    """
+    return backbone.build() if isinstance(backbone, OnnxFile) else _build(backbone)
+
+
+@lru_cache(maxsize=1)  # a training needs it twice: to embed, and to append its head
+def _build(spec: BackboneSpec) -> onnx.ModelProto:
+    # Imported here: describing a backbone takes neither onnx nor the weights.
+    from candid.features.backbones.onnx_graph import build_onnx
+    from candid.features.backbones.weights import load_weights
+
+    return build_onnx(spec, load_weights(spec), with_features=False)
+
+
+# One picture's layers stay in the processor's cache; more at a time are slower by a tenth, and take
+# memory (benchmarks/embedding.py).
+BATCH_SIZE: Final = 1
+
+
+class Embedder:
+    """A frozen backbone, ready to run.
+
+    Attributes:
+        backbone: The backbone that it was built from.
+        fingerprint: SHA-256 of the graph with its weights, in hexadecimal. Embeddings of the same
+            pixels by embedders of the same fingerprint are the same.
+
+    Example:
+        >>> embedder = Embedder(get("efficientnet-lite0"), num_threads=2)
+        >>> embedder.embed(np.zeros((3, 224, 224, 3), np.uint8)).shape
+        (3, 1280)
+    """
+
+    def __init__(self, backbone: Backbone, *, num_threads: int = 0) -> None:
+        """Build the graph.
+
+        Args:
+            backbone: What `get` returned.
+            num_threads: Threads for one operator; 0 for one a physical core.
+
+        Raises:
+            DependencyError: If a package is missing that the backbone needs.
+            ArtifactError: If its weights are damaged.
+        """
+        model = build(backbone).SerializeToString()
+        self.backbone = backbone
+        self.fingerprint = hash_bytes(model)
+        self._model = model
+        self._num_threads = num_threads
+
+    @cached_property
+    def _session(self) -> ort.InferenceSession:
+        """Started by the first picture: where the cache knows them all, it never is."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self._num_threads
+        return ort.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
+
+    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed pictures.
+
+        Args:
+            pixels: uint8 ``(n, size_px, size_px, 3)`` RGB.
+
+        Returns:
+            float32 ``(n, num_features)``. A row does not depend on the other pictures.
+
+        Raises:
+            UsageError: If the array has another shape or type.
+        """
+        size = self.backbone.size_px
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3):
+            raise UsageError(
+                f"{self.backbone.name} embeds RGB pictures: expected uint8 (n, {size}, {size}, 3), "
+                f"received {pixels.dtype} {pixels.shape}. Read them with candid.data.images."
+            )
+        embeddings = np.empty((len(pixels), self.backbone.num_features), np.float32)
+        for start in range(0, len(pixels), BATCH_SIZE):
+            batch = {"image": pixels[start : start + BATCH_SIZE]}
+            embeddings[start : start + BATCH_SIZE] = self._session.run(["embedding"], batch)[0]
+        return embeddings

@@ -1,0 +1,371 @@
+"""The novelty of `candid.models.ood` as nodes of an ONNX graph.
+
+How unlike anything that it was trained on a photo is, from its embedding alone.
+
+Three distances from the classes of the training photos, summed as z-scores:
+
+- angle: minus the largest cosine between the photo and a class mean, both whitened by the
+  covariance within classes and seen from the mean of the class means. It is high for a photo whose
+  departure from the middle is not towards any class (compare Ben Ammar et al., 2024, "NECO").
+- distance: to the nearest class mean within the discriminant subspace (Fisher, 1936), which is
+  where a class that was left out differs.
+- residual: the whitened length outside that subspace (compare Wang et al., 2022, "ViM"), which is
+  where photos of another kind differ.
+
+Embeddings are taken by the Hellinger map first: the roots of their shares of their sum.
+docs/adr/0011-unknown.md says what else was tried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.core.linalg import matmul
+
+if TYPE_CHECKING:
+    from candid.core.onnx_builder import GraphBuilder
+
+Rows = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+_RIDGE: Final = 1.0  # of the mean variance within classes; 0.1 to 3 make little difference
+_RANK: Final = 128  # of many: directions whose variance is told apart; the others share the ridge's
+_EXTRA: Final = 16  # directions that are iterated on beside them
+_NUM_ROUNDS: Final = 4
+_MOST_ROWS: Final = 20_000  # more tell nothing new of a covariance
+_FEW_ROWS: Final = 600  # of which all directions are told apart
+_TINY: Final = 1e-12
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the classes of some photos lie.
+
+    Attributes:
+        mean: float32 ``(d,)``, the mean of the class means, of mapped embeddings.
+        axes: float32 ``(d, r)``, principal axes within classes.
+        excess: float32 ``(r,)``, the precision along each less that of the rest, 0 at most.
+        rest: The precision of all other directions.
+        discriminant: float32 ``(d, m)``, axes of the discriminant subspace.
+        centres: float32 ``(k, m)``, the class means in it.
+    """
+
+    mean: Rows
+    axes: Rows
+    excess: Rows
+    rest: float
+    discriminant: Rows
+    centres: Rows
+
+    def measures(self, embeddings: Rows) -> Rows:
+        """Angle, distance and residual, float32 ``(n, 3)``; larger for what is less alike."""
+        rows = _map(embeddings) - self.mean
+        within = matmul(np.square(matmul(rows, self.axes)), self.excess)
+        total = within + self.rest * np.square(rows).sum(axis=1)
+        return _measure(total, matmul(rows, self.discriminant), self.centres)
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """How unlike the training photos an embedding is.
+
+    Attributes:
+        geometry: Where the classes lie.
+        middle: float32 ``(3,)``, the mean measures of held-out photos.
+        spread: float32 ``(3,)``, their standard deviations.
+    """
+
+    geometry: Geometry
+    middle: Rows
+    spread: Rows
+
+    def scores(self, embeddings: Rows) -> Rows:
+        """Scores ``(n,)`` of embeddings ``(n, d)``, float32: about 0 for what is known."""
+        return self.of_measures(self.geometry.measures(embeddings))
+
+    def of_measures(self, measures: Rows) -> Rows:
+        """Sum measures, float32 ``(n, 3)``, as z-scores."""
+        return np.asarray(((measures - self.middle) / self.spread).sum(axis=1), np.float32)
+
+    def add_to(self, graph: GraphBuilder, embedding: str) -> str:
+        """Append the nodes that compute it.
+
+        Args:
+            graph: To be appended to.
+            embedding: A tensor of it, float32 ``(n, d)``.
+
+        Returns:
+            The tensor ``novelty``, float32 ``(n,)``.
+        """
+        return add_novelty(graph, self, embedding)
+
+
+def fit_novelty(embeddings: Rows, labels: Labels, folds: Labels) -> tuple[Novelty, Rows]:
+    """Learn where the classes lie, and what is usual, by cross-validation.
+
+    Args:
+        embeddings: float32 ``(n, d)``.
+        labels: int64 ``(n,)``.
+        folds: int64 ``(n,)``; photos of one picture are in one fold, each class in two at least.
+
+    Returns:
+        The fitted value, and what photos score that it did not see, float32 ``(m,)``; all n, or
+        20,000 of more.
+    """
+    kept = _draw(embeddings)
+    embeddings, labels, folds = embeddings[kept], labels[kept], folds[kept]
+    measures = np.zeros((len(labels), 3), np.float32)
+    few = _turn(_map(embeddings)) if len(embeddings) <= _FEW_ROWS else None
+    for fold in np.unique(folds):
+        here = folds == fold
+        if few is None:
+            geometry = _fit_geometry(embeddings[~here], labels[~here], _RANK)
+            measures[here] = geometry.measures(embeddings[here])
+        else:
+            num_features = embeddings.shape[1]
+            measures[here] = _measure_few(few[~here], labels[~here], few[here], num_features)
+    rank = _RANK if few is None else _FEW_ROWS
+    return _standardise(_fit_geometry(embeddings, labels, rank), measures)
+
+
+def fit_novelty_held_out(embeddings: Rows, labels: Labels, held_out: Rows) -> tuple[Novelty, Rows]:
+    """Learn where the classes lie from some photos, and what is usual from others.
+
+    Args:
+        embeddings: float32 ``(n, d)``, of photos that the network was trained on.
+        labels: int64 ``(n,)``, theirs.
+        held_out: float32 ``(m, d)``, of photos that it was not.
+
+    Returns:
+        The fitted value, and what the held-out photos score, float32 ``(m,)``.
+    """
+    kept = _draw(embeddings)
+    rank = _RANK if len(kept) > _FEW_ROWS else _FEW_ROWS
+    geometry = _fit_geometry(embeddings[kept], labels[kept], rank)
+    return _standardise(geometry, geometry.measures(held_out))
+
+
+def _standardise(geometry: Geometry, measures: Rows) -> tuple[Novelty, Rows]:
+    spread = measures.std(axis=0) + np.float32(_TINY)
+    novelty = Novelty(geometry, measures.mean(axis=0), spread)
+    return novelty, novelty.of_measures(measures)
+
+
+def _draw(embeddings: Rows) -> NDArray[np.int64]:
+    """Places of at most 20,000 rows, which depend on what is in them and not on their order."""
+    if len(embeddings) <= _MOST_ROWS:
+        return np.arange(len(embeddings))
+    order = np.argsort(embeddings[:, 0], kind="stable")
+    return np.sort(order[np.linspace(0, len(order) - 1, _MOST_ROWS).astype(np.int64)])
+
+
+def _map(embeddings: Rows) -> Rows:
+    """Unit vectors, float32 ``(n, d)``: the signed roots of each embedding's shares of its sum."""
+    sizes = np.abs(embeddings)
+    shares = sizes / (sizes.sum(axis=1, keepdims=True) + np.float32(_TINY))
+    return np.asarray(np.sign(embeddings) * np.sqrt(shares), np.float32)
+
+
+def _fit_geometry(embeddings: Rows, labels: Labels, rank: int) -> Geometry:
+    rows, centres, freedom = _centre(_map(embeddings), labels)
+    rest = _rest(rows, freedom, rows.shape[1])
+    variances, axes = _principal_axes(rows, rank, freedom)
+    excess = 1 / (variances + 1 / rest) - rest
+    mean = centres.mean(axis=0)
+    apart = centres - mean
+    whitened = matmul(matmul(apart, axes) * excess, axes.T) + apart * rest
+    discriminant = _discriminant(apart, whitened)
+    return Geometry(
+        mean.astype(np.float32),
+        axes.astype(np.float32),
+        excess.astype(np.float32),
+        rest,
+        discriminant.astype(np.float32),
+        matmul(apart, discriminant).astype(np.float32),
+    )
+
+
+def _turn(mapped: Rows) -> NDArray[np.float64]:
+    """Rows ``(n, d)`` in the space that they span, ``(n, r)``: all their products are the same."""
+    wide = mapped.astype(np.float64)
+    values, vectors = np.linalg.eigh(matmul(wide, wide.T))
+    kept = values > values[-1] * 1e-12
+    return np.asarray(vectors[:, kept] * np.sqrt(values[kept]))
+
+
+def _measure_few(
+    mapped: NDArray[np.float64], labels: Labels, asked: NDArray[np.float64], num_features: int
+) -> Rows:
+    """What `Geometry.measures` gives, without the axes that it would have: in a tenth of the time.
+
+    Args:
+        mapped: float64 ``(n, r)``, of photos that are learnt from, turned by `_turn`.
+        labels: int64 ``(n,)``, theirs.
+        asked: float64 ``(m, r)``, of photos to measure, turned with them.
+        num_features: How long embeddings are.
+    """
+    rows, centres, freedom = _centre(mapped, labels)
+    ridge = 1 / _rest(rows, freedom, num_features)
+    mean = centres.mean(axis=0)
+    apart, departing = centres - mean, asked - mean
+    covariance = matmul(rows.T, rows) / freedom
+    covariance.flat[:: len(covariance) + 1] += ridge
+    solved = np.linalg.solve(covariance, np.concatenate([apart, departing]).T).T
+    discriminant = _discriminant(apart, solved[: len(apart)])
+    total = (departing * solved[len(apart) :]).sum(axis=1)
+    return _measure(total, matmul(departing, discriminant), matmul(apart, discriminant))
+
+
+def _centre(
+    mapped: NDArray[np.floating], labels: Labels
+) -> tuple[NDArray[np.floating], NDArray[np.float64], int]:
+    """Rows less the mean of their class, the class means, and the degrees of freedom left."""
+    present, place = np.unique(labels, return_inverse=True)
+    centres = np.stack(
+        [mapped[place == c].mean(axis=0, dtype=np.float64) for c in range(len(present))]
+    )
+    rows = mapped - centres.astype(mapped.dtype)[place]
+    return rows, centres, max(len(rows) - len(present), 1)
+
+
+def _rest(rows: NDArray[np.floating], freedom: int, num_features: int) -> float:
+    """The precision of directions along which nothing varies."""
+    mean_variance = float(np.square(rows).sum(dtype=np.float64)) / freedom / num_features
+    return 1 / max(_RIDGE * mean_variance, _TINY)
+
+
+def _discriminant(apart: NDArray[np.float64], whitened: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Axes ``(d, m)`` of the space of class means ``(k, d)``, given these times the precision."""
+    values, vectors = np.linalg.eigh(matmul(whitened, apart.T))
+    kept = values > max(values[-1], _TINY) * 1e-6
+    return np.asarray(matmul(whitened.T, vectors[:, kept]) / np.sqrt(values[kept]))
+
+
+def _measure(
+    total: NDArray[np.floating], placed: NDArray[np.floating], centres: NDArray[np.floating]
+) -> Rows:
+    """Angle, distance and residual, float32 ``(n, 3)``.
+
+    Args:
+        total: ``(n,)``, squared whitened lengths.
+        placed: ``(n, m)``, rows in the discriminant subspace.
+        centres: ``(k, m)``, class means in it.
+    """
+    total = np.maximum(total, _TINY)
+    lengths = np.square(centres).sum(axis=1)
+    dots = matmul(placed, centres.T)
+    square = np.square(placed).sum(axis=1)
+    angle = -(dots / np.sqrt(lengths + _TINY)).max(axis=1) / np.sqrt(total)
+    distance = np.sqrt(np.maximum((square[:, None] - 2 * dots + lengths).min(axis=1), 0))
+    residual = np.sqrt(np.maximum(total - square, 0))
+    return np.stack([angle, distance, residual], axis=1).astype(np.float32)
+
+
+def _principal_axes(
+    rows: Rows, rank: int, freedom: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The largest variances ``(r,)`` of centred rows ``(n, d)`` and their axes ``(d, r)``.
+
+    Of many rows by subspace iteration from fixed random directions (Halko, Martinsson and Tropp,
+    2011), which takes a tenth of the time of all eigenvectors.
+    """
+    num_axes = min(rank, *rows.shape)
+    if len(rows) <= _FEW_ROWS:
+        return _axes_of_few(rows, num_axes, freedom)
+    wide = min(num_axes + _EXTRA, rows.shape[1])
+    product = matmul(rows.T, rows) if len(rows) > rows.shape[1] else None
+
+    def times(axes: Rows) -> Rows:
+        if product is None:
+            return np.asarray(matmul(rows.T, matmul(rows, axes)), np.float32)
+        return np.asarray(matmul(product, axes), np.float32)
+
+    axes = np.random.default_rng(0).standard_normal((rows.shape[1], wide), np.float32)
+    for _ in range(_NUM_ROUNDS):
+        axes = np.linalg.qr(times(axes))[0]
+    values, turn = np.linalg.eigh(matmul(axes.T, times(axes)).astype(np.float64))
+    kept = slice(-1, -num_axes - 1, -1)
+    return np.maximum(values[kept], 0) / freedom, matmul(axes, turn)[:, kept]
+
+
+def _axes_of_few(
+    rows: Rows, num_axes: int, freedom: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same from the products of the rows with one another."""
+    wide = rows.astype(np.float64)
+    values, vectors = np.linalg.eigh(matmul(wide, wide.T))
+    kept = np.flatnonzero(values > values[-1] * 1e-9)[: -num_axes - 1 : -1]
+    axes = matmul(wide.T, vectors[:, kept] / np.sqrt(values[kept]))
+    return values[kept] / freedom, axes
+
+
+def add_novelty(graph: GraphBuilder, novelty: Novelty, embedding: str) -> str:
+    """Append the nodes.
+
+    Args:
+        graph: To be appended to.
+        novelty: What they compute.
+        embedding: A tensor of it, float32 ``(n, d)``.
+
+    Returns:
+        The tensor ``novelty``, float32 ``(n,)``.
+    """
+    return _Nodes(graph, novelty).append(embedding)
+
+
+class _Nodes:
+    def __init__(self, graph: GraphBuilder, novelty: Novelty) -> None:
+        self._graph = graph
+        self._novelty = novelty
+        self._zero = self._constant("zero", 0.0)
+        self._tiny = self._constant("tiny", _TINY)
+        self._columns = graph.constant("novelty.columns", np.array([1], np.int64))
+
+    def append(self, embedding: str) -> str:
+        fitted, geometry = self._novelty, self._novelty.geometry
+        node = self._graph.node
+        rows = node("Sub", self._map(embedding), self._constant("mean", geometry.mean))
+        within = node("MatMul", rows, self._constant("axes", geometry.axes))
+        excess = self._constant("excess", geometry.excess[:, None])
+        scaled = node("Mul", self._square(rows), self._constant("rest", geometry.rest))
+        whole = node("Add", node("MatMul", node("Mul", within, within), excess), scaled)
+        total = node("Max", whole, self._tiny)
+        placed = node("MatMul", rows, self._constant("discriminant", geometry.discriminant))
+        dots = node("MatMul", placed, self._constant("centres", geometry.centres.T))
+        lengths = np.square(geometry.centres).sum(axis=1, keepdims=True).T
+        square = self._square(placed)
+        unit = self._constant("unit", 1 / np.sqrt(lengths + _TINY))
+        nearest = self._largest(node("Mul", dots, unit))
+        angle = node("Neg", node("Div", nearest, node("Sqrt", total)))
+        doubled = node("Mul", dots, self._constant("minus two", -2.0))
+        apart = node("Add", node("Add", doubled, self._constant("lengths", lengths)), square)
+        distance = self._root(node("Neg", self._largest(node("Neg", apart))))
+        residual = self._root(node("Sub", total, square))
+        measures = node("Concat", angle, distance, residual, axis=1)
+        centred = node("Sub", measures, self._constant("middle", fitted.middle))
+        scores = node("Div", centred, self._constant("spread", fitted.spread))
+        return node("ReduceSum", scores, self._columns, output="novelty", keepdims=0)
+
+    def _map(self, embedding: str) -> str:
+        node = self._graph.node
+        sizes = node("Abs", embedding)
+        total = node("Add", node("ReduceSum", sizes, self._columns, keepdims=1), self._tiny)
+        return node("Mul", node("Sign", embedding), node("Sqrt", node("Div", sizes, total)))
+
+    def _square(self, rows: str) -> str:
+        """The sum of the squares of each row, ``(n, 1)``."""
+        squares = self._graph.node("Mul", rows, rows)
+        return self._graph.node("ReduceSum", squares, self._columns, keepdims=1)
+
+    def _largest(self, rows: str) -> str:
+        return self._graph.node("ReduceMax", rows, axes=[1], keepdims=1)
+
+    def _root(self, rows: str) -> str:
+        return self._graph.node("Sqrt", self._graph.node("Max", rows, self._zero))
+
+    def _constant(self, name: str, value: object) -> str:
+        return self._graph.constant(f"novelty.{name}", np.asarray(value, np.float32))

@@ -1,0 +1,5 @@
+"""Ways to train: each turns photos and a split into a `Trained` model."""
+
+from candid.models.outputs import Trained
+
+__all__ = ["Trained"]

@@ -1,0 +1,1 @@
+"""What a person reads about a run: report, model card, TensorBoard, the web page."""

@@ -1,0 +1,183 @@
+// From a photo's file to the pixels that a network sees, as candid.data.images does it. The browser
+// decodes; all that comes after it is computed here as OpenCV and Pillow compute it, so that the
+// same decoded picture gives the same pixels.
+
+import {
+  chunksOf,
+  identify,
+  isBaseline,
+  jpegEnds,
+  MIME,
+  orientationOf,
+  refusal,
+  sizeOf,
+  withoutMetadata,
+} from "./files.js";
+import { fitSquare, reduce, upright } from "./resize.js";
+
+const OVERSAMPLING = 2; // as candid.data.images.decode: large pictures are first averaged over blocks
+const MAX_PIXELS = 178956970;
+const MAX_SIDE = 65535; // of a canvas; past it, Chromium draws nothing and says nothing
+const STRIP_PIXELS = 4_000_000; // read from the browser at a time: a canvas may not be much larger
+const TRUNCATED = "truncated: the data end before the picture does";
+const END = Uint8Array.of(0xff, 0xd9); // JPEG's marker EOI
+// How the noise of candid.data.images.jpeg begins. What is missing may be so short that by chance it equals
+// noise; then both are wrong alike.
+const NOISE =
+  "5e81c1d8ceea0ea220d6d881f7bc0f44b7e7cc4da83c7c09" +
+  "1cef4112b5263a033a50dd2b777931cf4d1b3fa57858a9e8";
+
+/**
+ * Turn a photo's file into pixels.
+ *
+ * @param {Blob} blob The file.
+ * @param {{size_px: number, fit: string}} contract The size, and squash, crop or pad.
+ * @returns {Promise<Uint8Array>} (size_px, size_px, 3) RGB.
+ * @throws {Error} The reason why it gives no pixels, in a line.
+ */
+export async function decode(blob, { size_px: size, fit }) {
+  const bytes = new Uint8Array(await blob.arrayBuffer());
+  const format = identify(bytes);
+  if (!format) throw new Error(refusal(bytes));
+  requireSize(sizeOf(bytes, format));
+  const stored = await read(bytes, format, size);
+  return fitSquare(upright(stored, orientationOf(bytes, format)), size, fit);
+}
+
+function requireSize(size) {
+  if (!size) return; // only the decoder tells
+  const { width, height } = size;
+  const limit =
+    width * height > MAX_PIXELS
+      ? `${MAX_PIXELS} in all`
+      : Math.max(width, height) > MAX_SIDE && `${MAX_SIDE} a side in a browser`;
+  if (limit) throw new Error(`too large: ${width} x ${height} pixels, limit ${limit}`);
+}
+
+/** Decode a picture as it is stored; what ends early is refused, where browsers show a part. */
+async function read(bytes, format, size) {
+  const load = (parts) => loadParts(parts, bytes, format, size);
+  const parts = withoutMetadata(bytes, format);
+  if (format === "JPEG" && !jpegEnds(bytes)) return readWithoutEnd(bytes, parts, load);
+  const isCut = format === "PNG" && !chunksOf(bytes).some(({ name }) => name === "IEND");
+  if (isCut) throw new Error(TRUNCATED);
+  return load(parts);
+}
+
+/**
+ * Decode a JPEG that may lack its end marker only, as candid.data.images.jpeg does: a picture is whole if
+ * noise behind its data changes no pixel. A progressive one lacks detail, not area: can't be told.
+ */
+async function readWithoutEnd(bytes, parts, load) {
+  if (!isBaseline(bytes)) throw new Error(TRUNCATED);
+  const last = parts.at(-1);
+  const body = [...parts.slice(0, -1), last.at(-1) === 0xff ? last.subarray(0, -1) : last];
+  const plain = await load([...body, END]);
+  const filled = await load([...body, filler(), END]);
+  if (!plain.data.every((value, at) => value === filled.data[at])) throw new Error(TRUNCATED);
+  return plain;
+}
+
+/** Entropy-coded noise with every restart marker, so that restart intervals read it too. */
+function filler() {
+  const filled = new Uint8Array(8 * 4098);
+  const noise = NOISE.match(/../g).map((code) => parseInt(code, 16));
+  for (let row = 0; row < 8; row++) {
+    for (let at = 0; at < 4096; at++) filled[row * 4098 + at] = noise[at % noise.length];
+    filled.set([0xff, 0xd0 + row], row * 4098 + 4096);
+  }
+  return filled;
+}
+
+async function loadParts(parts, bytes, format, size) {
+  const bitmap = await open(parts, format);
+  try {
+    requireSize(bitmap);
+    return readBitmap(bitmap, blocksOf(bitmap, bytes, format, size));
+  } finally {
+    bitmap.close();
+  }
+}
+
+async function open(parts, format) {
+  const blob = new Blob(parts, { type: MIME[format] });
+  const options = {
+    imageOrientation: "from-image", // by the container: EXIF is left out
+    colorSpaceConversion: "none",
+    premultiplyAlpha: "none",
+  };
+  try {
+    return await createImageBitmap(blob, options);
+  } catch {
+    const foreign = ["TIFF", "HEIF", "AVIF"].includes(format);
+    throw new Error(
+      foreign ? `this browser can't read ${format}` : "damaged or unsupported (it can't be decoded)",
+    );
+  }
+}
+
+/** Sides of the blocks that are averaged, one step after the other, before the picture is fitted. */
+function blocksOf({ width, height }, bytes, format, size) {
+  const least = size * OVERSAMPLING;
+  const steps = [];
+  let shorter = Math.min(width, height);
+  if (format === "JPEG") {
+    // Where libjpeg would scale while it decodes.
+    const scale = [8, 4, 2].find((some) => Math.floor(shorter / least) >= some);
+    if (scale) steps.push(scale);
+    shorter = Math.ceil(shorter / (scale ?? 1));
+  }
+  const block = Math.floor(shorter / least);
+  if (block > 1 && isAveraged(bytes, format)) steps.push(block);
+  return steps;
+}
+
+/** Whether Pillow averages this picture: not with a palette, a transparent colour, or deep grey. */
+function isAveraged(bytes, format) {
+  if (format === "GIF") return false;
+  if (format !== "PNG") return true;
+  const [depth, kind] = [bytes[24], bytes[25]];
+  if (kind === 3 || (kind === 0 && (depth === 16 || depth === 1))) return false;
+  return !chunksOf(bytes).some(({ name }) => name === "tRNS");
+}
+
+/** Read a bitmap over white, in strips, averaged over blocks on the way. */
+function readBitmap(bitmap, blocks) {
+  const block = blocks.reduce((product, side) => product * side, 1);
+  const least = Math.floor(STRIP_PIXELS / bitmap.width / block) * block;
+  const strip = Math.min(bitmap.height, Math.max(block, least));
+  const canvas = new OffscreenCanvas(bitmap.width, strip);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const parts = [];
+  for (let top = 0; top < bitmap.height; top += strip) {
+    const height = Math.min(strip, bitmap.height - top);
+    context.fillStyle = "white";
+    context.fillRect(0, 0, bitmap.width, strip);
+    context.drawImage(bitmap, 0, top, bitmap.width, height, 0, 0, bitmap.width, height);
+    const rgba = context.getImageData(0, 0, bitmap.width, height).data;
+    parts.push(blocks.reduce(reduce, withoutAlpha(rgba, bitmap.width, height)));
+  }
+  return stack(parts);
+}
+
+function withoutAlpha(rgba, width, height) {
+  const data = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
+    data[to] = rgba[from];
+    data[to + 1] = rgba[from + 1];
+    data[to + 2] = rgba[from + 2];
+  }
+  return { width, height, data };
+}
+
+function stack(parts) {
+  const { width } = parts[0];
+  const height = parts.reduce((sum, part) => sum + part.height, 0);
+  const data = new Uint8Array(width * height * 3);
+  let at = 0;
+  for (const part of parts) {
+    data.set(part.data, at);
+    at += part.data.length;
+  }
+  return { width, height, data };
+}

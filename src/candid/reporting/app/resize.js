@@ -1,0 +1,220 @@
+// Decoded pictures to other sizes, as Pillow's Image.reduce and OpenCV's cv2.resize make them. A
+// picture is {width, height, data}: data is a Uint8Array (height, width, 3), RGB.
+
+/** Round to the nearest integer, halves to the even one, as Python, NumPy and OpenCV do. */
+export function roundHalfEven(value) {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+}
+
+/** Average over blocks, as Pillow's Image.reduce; those at the edges may be smaller. */
+export function reduce({ width, height, data }, block) {
+  const [columns, rows] = [Math.ceil(width / block), Math.ceil(height / block)];
+  const reduced = new Uint8Array(columns * rows * 3);
+  const sums = new Uint32Array(columns * 3);
+  for (let row = 0; row < rows; row++) {
+    const [top, bottom] = [row * block, Math.min((row + 1) * block, height)];
+    sums.fill(0);
+    for (let y = top; y < bottom; y++) addBlocks(data, y * width * 3, width, block, sums);
+    for (let column = 0; column < columns; column++) {
+      const count = (bottom - top) * Math.min(block, width - column * block);
+      for (let c = 0; c < 3; c++) {
+        const mean = (sums[column * 3 + c] + count / 2) / count;
+        reduced[(row * columns + column) * 3 + c] = mean;
+      }
+    }
+  }
+  return { width: columns, height: rows, data: reduced };
+}
+
+function addBlocks(data, from, width, block, sums) {
+  for (let x = 0, at = from; x < width; x++) {
+    const to = Math.floor(x / block) * 3;
+    sums[to] += data[at++];
+    sums[to + 1] += data[at++];
+    sums[to + 2] += data[at++];
+  }
+}
+
+/** Turn a picture the way its EXIF orientation, 1 to 8, asks for, as candid.data.images.exif. */
+export function upright(picture, orientation) {
+  if (orientation === 1) return picture;
+  const isTurned = orientation >= 5;
+  const [width, height] = isTurned
+    ? [picture.height, picture.width]
+    : [picture.width, picture.height];
+  const [isUpsideDown, isMirrored] = [[3, 4, 7, 8], [2, 3, 6, 7]].map((s) => s.includes(orientation));
+  const data = new Uint8Array(picture.data.length);
+  for (let y = 0, to = 0; y < height; y++) {
+    const row = isUpsideDown ? height - 1 - y : y;
+    for (let x = 0; x < width; x++) {
+      const column = isMirrored ? width - 1 - x : x;
+      let from = 3 * (isTurned ? column * picture.width + row : row * picture.width + column);
+      for (let c = 0; c < 3; c++) data[to++] = picture.data[from++];
+    }
+  }
+  return { width, height, data };
+}
+
+/**
+ * Bring a picture to a square, as candid.data.images.contract.
+ *
+ * @param {{width: number, height: number, data: Uint8Array}} picture RGB.
+ * @returns {Uint8Array} (size, size, 3).
+ */
+export function fitSquare(picture, size, fit) {
+  if (fit === "pad") return pad(picture, size);
+  const fitted = fit === "crop" ? cropSquare(picture) : picture;
+  return resize(fitted, size, size).data;
+}
+
+function cropSquare({ width, height, data }) {
+  const side = Math.min(width, height);
+  const [top, left] = [(height - side) >> 1, (width - side) >> 1];
+  const square = new Uint8Array(side * side * 3);
+  for (let row = 0; row < side; row++) {
+    const from = ((top + row) * width + left) * 3;
+    square.set(data.subarray(from, from + side * 3), row * side * 3);
+  }
+  return { width: side, height: side, data: square };
+}
+
+function pad(picture, size) {
+  const scale = size / Math.max(picture.width, picture.height);
+  const width = Math.max(1, roundHalfEven(picture.width * scale));
+  const height = Math.max(1, roundHalfEven(picture.height * scale));
+  const [top, left] = [(size - height) >> 1, (size - width) >> 1];
+  const inner = resize(picture, width, height).data;
+  const square = new Uint8Array(size * size * 3).fill(255);
+  for (let row = 0; row < height; row++) {
+    const line = inner.subarray(row * width * 3, (row + 1) * width * 3);
+    square.set(line, ((top + row) * size + left) * 3);
+  }
+  return square;
+}
+
+/** Resize, by area where a side shrinks and then linearly where one grows. */
+export function resize(picture, width, height) {
+  const narrow = Math.min(width, picture.width);
+  const low = Math.min(height, picture.height);
+  let resized = picture;
+  if (narrow !== resized.width || low !== resized.height) resized = byArea(resized, narrow, low);
+  if (width !== resized.width || height !== resized.height) {
+    resized = linearly(resized, width, height);
+  }
+  return resized;
+}
+
+/** OpenCV's INTER_AREA, for sides that don't grow. */
+function byArea(picture, width, height) {
+  const [across, down] = [picture.width / width, picture.height / height];
+  if (Number.isInteger(across) && Number.isInteger(down)) {
+    return byWholeArea(picture, width, height, across, down);
+  }
+  const columns = areaWeights(picture.width, width);
+  const rows = areaWeights(picture.height, height);
+  const data = new Uint8Array(width * height * 3);
+  const line = new Float32Array(width * 3);
+  const sum = new Float32Array(width * 3);
+  for (let row = 0; row < height; row++) {
+    sum.fill(0);
+    for (const [from, weight] of rows[row]) {
+      shrinkLine(picture, from, columns, line);
+      for (let at = 0; at < line.length; at++) sum[at] += weight * line[at];
+    }
+    for (let at = 0; at < sum.length; at++) data[row * sum.length + at] = roundHalfEven(sum[at]);
+  }
+  return { width, height, data };
+}
+
+function shrinkLine({ width, data }, row, columns, line) {
+  const start = row * width * 3;
+  columns.forEach((weights, column) => {
+    let [red, green, blue] = [0, 0, 0];
+    for (const [from, weight] of weights) {
+      const at = start + from * 3;
+      red += data[at] * weight;
+      green += data[at + 1] * weight;
+      blue += data[at + 2] * weight;
+    }
+    line[column * 3] = red;
+    line[column * 3 + 1] = green;
+    line[column * 3 + 2] = blue;
+  });
+}
+
+/** For each new place along a side, the old ones below it and their shares. */
+function areaWeights(from, to) {
+  const scale = 1 / (to / from);
+  return Array.from({ length: to }, (_, place) => {
+    const [start, end] = [place * scale, place * scale + scale];
+    const cell = Math.min(scale, from - start);
+    const last = Math.min(Math.floor(end), from - 1);
+    const first = Math.min(Math.ceil(start), last);
+    const weights = [];
+    if (first - start > 1e-3) weights.push([first - 1, Math.fround((first - start) / cell)]);
+    for (let at = first; at < last; at++) weights.push([at, Math.fround(1 / cell)]);
+    if (end - last > 1e-3) {
+      weights.push([last, Math.fround(Math.min(end - last, 1, cell) / cell)]);
+    }
+    return weights;
+  });
+}
+
+function byWholeArea({ width: stride, data }, width, height, across, down) {
+  const shrunk = new Uint8Array(width * height * 3);
+  const [count, isFour] = [across * down, across === 2 && down === 2];
+  const share = Math.fround(1 / count);
+  for (let to = 0; to < shrunk.length; to++) {
+    const [place, colour] = [Math.floor(to / 3), to % 3];
+    const [row, column] = [Math.floor(place / width) * down, (place % width) * across];
+    let sum = 0;
+    for (let y = row; y < row + down; y++) {
+      for (let x = column; x < column + across; x++) sum += data[(y * stride + x) * 3 + colour];
+    }
+    shrunk[to] = isFour ? (sum + 2) >> 2 : roundHalfEven(Math.fround(sum * share));
+  }
+  return { width, height, data: shrunk };
+}
+
+/** OpenCV's INTER_LINEAR, in its fixed-point arithmetic. */
+function linearly(picture, width, height) {
+  const columns = linearWeights(picture.width, width);
+  const rows = linearWeights(picture.height, height);
+  const data = new Uint8Array(width * height * 3);
+  rows.forEach(([from, next, nearness, farness], row) => {
+    const upper = stretchLine(picture, from, columns);
+    const lower = stretchLine(picture, next, columns);
+    for (let at = 0; at < upper.length; at++) {
+      const above = (nearness * (upper[at] >> 4)) >> 16;
+      const below = (farness * (lower[at] >> 4)) >> 16;
+      data[row * upper.length + at] = (above + below + 2) >> 2;
+    }
+  });
+  return { width, height, data };
+}
+
+function stretchLine({ width, data }, row, columns) {
+  const line = new Int32Array(columns.length * 3);
+  columns.forEach(([from, next, nearness, farness], column) => {
+    for (let c = 0; c < 3; c++) {
+      const [near, far] = [data[(row * width + from) * 3 + c], data[(row * width + next) * 3 + c]];
+      line[column * 3 + c] = near * nearness + far * farness;
+    }
+  });
+  return line;
+}
+
+/** For each new place along a side, the two old ones beside it and their shares of 2048. */
+function linearWeights(from, to) {
+  const scale = 1 / (to / from);
+  return Array.from({ length: to }, (_, place) => {
+    const at = Math.fround((place + 0.5) * scale - 0.5);
+    const start = Math.floor(at);
+    if (start < 0) return [0, 0, 2048, 0];
+    if (start >= from - 1) return [from - 1, from - 1, 2048, 0];
+    const far = Math.fround(at - start);
+    const [nearness, farness] = [1 - far, far].map((s) => roundHalfEven(Math.fround(s) * 2048));
+    return [start, start + 1, nearness, farness];
+  });
+}

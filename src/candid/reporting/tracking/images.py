@@ -1,0 +1,182 @@
+"""The confusion matrix as a picture, on TensorBoard's page "Images".
+
+Pictures, on TensorBoard's page "Images".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.core.text import escape_markdown, sanitize, table
+from candid.reporting.tracking.event_file import append, tag_text
+
+if TYPE_CHECKING:
+    from candid.evaluation.measures import Measures
+
+Pixels = NDArray[np.uint8]
+
+#: File suffix and options of OpenCV's encoder. A photo as PNG takes ten times the bytes, each of
+#: which TensorBoard's checksum goes through in Python.
+_PHOTO: Final = (".jpg", (cv2.IMWRITE_JPEG_QUALITY, 90))
+_DRAWING: Final = (".png", ())
+
+
+def write_images(folder: Path, tag: str, pictures: Sequence[tuple[str, Pixels]]) -> None:
+    """Write pictures with their captions, in the order given.
+
+    Each has a tag of its own, ``<tag>/<number> <caption>``: TensorBoard shows tags, in their order,
+    and keeps only ten pictures of each.
+
+    Args:
+        folder: Where the event file is made.
+        tag: What they have in common, such as ``mistakes``.
+        pictures: A caption, and uint8 ``(h, w, 3)``, RGB.
+    """
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    digits = len(str(len(pictures)))
+    values = [
+        image_value(
+            f"{tag}/{number:0{digits}} {tag_text(caption)}",
+            pixels,
+            escape_markdown(caption),
+            encoding=_PHOTO,
+        )
+        for number, (caption, pixels) in enumerate(pictures, 1)
+    ]
+    append(folder, [(0, Summary(value=values))] if values else [])
+
+
+def image_value(
+    tag: str,
+    pixels: Pixels,
+    description: str,
+    *,
+    encoding: tuple[str, Sequence[int]] = _DRAWING,
+) -> object:
+    """A picture as the plugin ``images`` reads it: width, height and an encoded file.
+
+    Args:
+        tag: Its tag.
+        pixels: uint8 ``(h, w, 3)``, RGB.
+        description: Markdown.
+        encoding: How it is encoded; by default without loss, as suits drawings.
+
+    Returns:
+        A ``Summary.Value``.
+    """
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+    from tensorboard.compat.proto.types_pb2 import DT_STRING
+    from tensorboard.plugins.image.metadata import create_summary_metadata
+
+    height, width = pixels.shape[:2]
+    suffix, options = encoding
+    encoded = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)[1].tobytes()
+    tensor = TensorProto(
+        dtype=DT_STRING,
+        tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=3)]),
+        string_val=[str(width).encode(), str(height).encode(), encoded],
+    )
+    metadata = create_summary_metadata(display_name="", description=description)
+    return Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
+
+
+_FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
+_MARGIN: Final = 16  # pixels
+_LINE: Final = 32  # pixels
+_LEAST_CELL: Final = 56  # pixels, where there is a number in it
+_TITLE: Final = "rows: true, columns: answered"
+_LONGEST_NAME: Final = 20  # characters
+_MOST_WITH_TEXT: Final = 20  # classes; of more, only colours are drawn
+_SIDE_WITHOUT_TEXT: Final = 800  # pixels
+_BLACK: Final = (0, 0, 0)
+_WHITE: Final = (255, 255, 255)
+_FULL: Final = (8, 64, 129)  # RGB of a cell that holds all images of its class
+
+
+def write_confusion(folder: Path, measures: Measures, tag: str) -> None:
+    """Write a picture of the confusion matrix, with the counts as a table in its description.
+
+    Args:
+        folder: Where the event file is made.
+        measures: Of an estimate.
+        tag: Such as ``test/confusion``.
+    """
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    value = image_value(tag, draw_confusion(measures), _describe(measures))
+    append(folder, [(0, Summary(value=[value]))])
+
+
+def draw_confusion(measures: Measures) -> Pixels:
+    """Draw it: a row a true class, a column an answered one, darker for a larger share of the row.
+
+    Rows and columns are numbered alike, as names of columns would not fit.
+
+    Returns:
+        uint8 ``(h, w, 3)``, RGB.
+    """
+    shares = measures.confusion / np.maximum(measures.confusion.sum(axis=1, keepdims=True), 1)
+    shades = np.array(_WHITE) + shares[..., np.newaxis] * np.subtract(_FULL, _WHITE)
+    cells = shades.round().astype(np.uint8)
+    if len(measures.classes) > _MOST_WITH_TEXT:
+        return _enlarge(cells, max(1, _SIDE_WITHOUT_TEXT // len(cells)))
+    return _with_text(measures, cells, is_dark=shares > 0.5)
+
+
+def _with_text(measures: Measures, cells: Pixels, *, is_dark: np.ndarray) -> Pixels:
+    labels = [_label(number, name) for number, name in enumerate(measures.classes, 1)]
+    widest = max(_width(str(count)) for count in measures.confusion.flat)
+    size = max(_LEAST_CELL, widest + _MARGIN)
+    left = 2 * _MARGIN + max(map(_width, labels))
+    top = _MARGIN + 2 * _LINE
+    width = max(left + size * len(labels), _MARGIN + _width(_TITLE)) + _MARGIN
+    canvas = np.full((top + size * len(labels) + _MARGIN, width, 3), 255, np.uint8)
+    canvas[top:-_MARGIN, left : left + size * len(labels)] = _enlarge(cells, size)
+    _put(canvas, _TITLE, (_MARGIN, _LINE))
+    for row, label in enumerate(labels):
+        bottom = top + size * row + size // 2 + _MARGIN // 2
+        _put(canvas, label, (_MARGIN, bottom))
+        _put(canvas, str(row + 1), (left + size * row + _MARGIN // 2, top - _MARGIN // 2))
+        for column, count in enumerate(measures.confusion[row]):
+            at = (left + size * column + _MARGIN // 2, bottom)
+            _put(canvas, str(count), at, _WHITE if is_dark[row, column] else _BLACK)
+    return canvas
+
+
+def _enlarge(cells: Pixels, size: int) -> Pixels:
+    return np.repeat(np.repeat(cells, size, axis=0), size, axis=1)
+
+
+def _label(number: int, name: str) -> str:
+    """The font has ASCII only; the number stands for other names."""
+    shown = sanitize(name)
+    if not shown.isascii():
+        return str(number)
+    return f"{number} {shown if len(shown) <= _LONGEST_NAME else shown[:_LONGEST_NAME] + '...'}"
+
+
+def _width(text: str) -> int:
+    return int(cv2.getTextSize(text, _FONT, 1, 2)[0][0])
+
+
+def _put(
+    canvas: Pixels, text: str, at: tuple[int, int], colour: tuple[int, int, int] = _BLACK
+) -> None:
+    cv2.putText(canvas, text, at, _FONT, 1, colour, 2, cv2.LINE_AA)
+
+
+def _describe(measures: Measures) -> str:
+    names = [escape_markdown(name) for name in measures.classes]
+    if len(names) > _MOST_WITH_TEXT:
+        return f"Rows are true classes, columns answered ones: {', '.join(names)}."
+    counts = zip(names, measures.confusion, strict=True)
+    return table(["true, then answered", *names], ([name, *map(str, row)] for name, row in counts))

@@ -1,0 +1,28 @@
+"""What an answer rests on: the places of the picture, and the most similar training photos.
+
+    heat map ──────── contrast ─┐
+    or the network ── occlude ──┴─▶ heat (h, w) ─▶ where, draw_overlay ─┐
+    embedding ─ Neighbours.search ─▶ similar photos ────────────────────┴─▶ picture_of
+
+`contrast` is exact and free, for a network whose head is linear; `occlude` asks any network some 80
+times.
+"""
+
+from candid.runs.explaining.explain import Explanation, Similar
+from candid.runs.explaining.heat_map import Heat, contrast, occlude, where
+from candid.runs.explaining.picture import draw_overlay, picture_of
+from candid.runs.explaining.similar import Neighbour, Neighbours, fit_neighbours
+
+__all__ = [
+    "Explanation",
+    "Heat",
+    "Neighbour",
+    "Neighbours",
+    "Similar",
+    "contrast",
+    "draw_overlay",
+    "fit_neighbours",
+    "occlude",
+    "picture_of",
+    "where",
+]

@@ -1,0 +1,223 @@
+"""One picture of what an answer rests on: photo, heat and the most similar training photos.
+
+Draws the heat over a photo.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.core.text import sanitize
+from candid.data.images.contract import resize
+from candid.errors import DependencyError
+from candid.runs.explaining.heat_map import Heat, where
+
+Pixels = NDArray[np.uint8]
+
+# Vermilion and blue of Okabe and Ito's palette, which all kinds of colour vision tell apart
+# ("Color Universal Design", 2008).
+_FOR: Final = (213, 94, 0)
+_AGAINST: Final = (0, 114, 178)
+# The grey that a photo is drawn in: neither black nor white, so that the colours, which lie between
+# them, stand out from each of its tones.
+_DARK: Final = 40.0
+_LIGHT: Final = 235.0
+_STRONGEST: Final = 0.8  # of the colour; what it lies on shows through
+_EDGE: Final = 0.5  # of the hottest place's heat: what is hotter has a line around it
+
+
+def draw_overlay(pixels: Pixels, heat: Heat, *, against: bool = False) -> Pixels:
+    """Colour the places of a photo that speak for the answer.
+
+    The photo is drawn in grey, so that no colour of its own is taken for heat; the heat is
+    vermilion, stronger the hotter, with a line around what is at least half as hot as the hottest
+    place. The scale is the photo's own: it says where, not how much.
+
+    Args:
+        pixels: uint8 ``(h, w, 3)`` RGB, all of what the network saw, of any size.
+        heat: float32 ``(gh, gw)``, positive where a place speaks for the answer.
+        against: Whether what speaks against it is drawn too, in blue, on the same scale.
+
+    Returns:
+        uint8 ``(h, w, 3)`` RGB; without colour if no place has anything to say.
+    """
+    height, width = pixels.shape[:2]
+    smooth = _enlarge(heat, height, width)
+    if not against:
+        smooth = np.maximum(smooth, 0)
+    hottest = float(np.abs(smooth).max()) or 1.0
+    mixed = _grey(pixels)
+    strengths = ((_FOR, smooth / hottest), (_AGAINST, -smooth / hottest))
+    for colour, strength in strengths:
+        opacity = (_STRONGEST * np.clip(strength, 0, 1))[..., None]
+        mixed += opacity * (np.array(colour, np.float32) - mixed)
+    drawn = mixed.round().astype(np.uint8)
+    for _, strength in strengths:
+        _outline(drawn, strength >= _EDGE)
+    return drawn
+
+
+def _enlarge(heat: Heat, height: int, width: int) -> NDArray[np.float32]:
+    import cv2
+
+    wide = np.ascontiguousarray(heat, np.float32)
+    return np.asarray(cv2.resize(wide, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def _grey(pixels: Pixels) -> NDArray[np.float32]:
+    """The picture in greys between `_DARK` and `_LIGHT`, float32 ``(h, w, 3)``."""
+    import cv2
+
+    grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return np.repeat((_DARK + grey * ((_LIGHT - _DARK) / 255))[..., None], 3, axis=2)
+
+
+def _outline(drawn: Pixels, inside: NDArray[np.bool_]) -> None:
+    """Draw a white line with dark rims around some places, in place; not along the edges."""
+    import cv2
+
+    thickness = max(1, round(min(inside.shape) / 250))
+    beyond = 4 * thickness
+    mask = cv2.copyMakeBorder(inside.astype(np.uint8), *(beyond,) * 4, cv2.BORDER_REPLICATE)
+    lines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    offset = (-beyond, -beyond)
+    for grey, more in ((30, 2), (255, 0)):
+        cv2.drawContours(
+            drawn, lines, -1, (grey,) * 3, thickness + more, cv2.LINE_AA, offset=offset
+        )
+
+
+Captioned = tuple[Pixels, str]
+
+_MOST_SIMILAR: Final = 3
+_MOST_CHARACTERS, _FEWEST_CHARACTERS = 60, 8  # of a line
+_MOST_PX: Final = 640  # of a photo's longer side: about what it is shown with
+_DPI: Final = 130
+_INK: Final = "#1a1c1f"
+_MUTED: Final = "#5b6067"
+
+# In inches. Rows are from the top downwards.
+_WIDTH: Final = 9.0
+_MARGIN: Final = 0.25
+_GAP: Final = 0.2
+_LINE: Final = 0.24
+_HEADING: Final = 0.35
+_LOWEST, _HIGHEST = 2.0, 5.0
+_SIMILAR_HEIGHT: Final = 2.0
+
+
+def picture_of(pixels: Pixels, heat: Heat, title: str, similar: Sequence[Captioned]) -> bytes:
+    """Draw a photo, what in it spoke for the answer, and the most similar training photos.
+
+    Args:
+        pixels: uint8 ``(h, w, 3)`` RGB, all of what the network saw, of any size.
+        heat: float32 ``(gh, gw)``, positive where a place speaks for the answer.
+        title: The answer, in one or more lines; the middle of those that are too long for the
+            photo's column is left out. What can't be shown is written as codes, and nothing is
+            taken for mathematics.
+        similar: Up to three photos, uint8 ``(h, w, 3)`` of any shape, each with a caption, such as
+            its class and similarity. Without any, the picture ends after the heat.
+
+    Returns:
+        The bytes of a PNG file, 1170 pixels wide.
+
+    Raises:
+        DependencyError: Matplotlib is not installed.
+    """
+    shown = _shrink(pixels)
+    heated = draw_overlay(shown, heat), f"What spoke for it: {where(heat)}"
+    upper: list[Captioned] = [(shown, title), heated]
+    lower = [(_shrink(photo), caption) for photo, caption in similar[:_MOST_SIMILAR]]
+    with warnings.catch_warnings():
+        # A name in a script that Matplotlib's font lacks is drawn as boxes, without a word.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        return _draw(upper, lower)
+
+
+def _draw(upper: Sequence[Captioned], lower: Sequence[Captioned]) -> bytes:
+    height, width = upper[0][0].shape[:2]
+    photo_height = float(np.clip(_column_width(2) * height / width, _LOWEST, _HIGHEST))
+    top = 2 * _MARGIN / 3 + _LINE * _num_lines(upper)
+    bottom = top + photo_height + _MARGIN / 2
+    below = _HEADING + _LINE * _num_lines(lower) + _SIMILAR_HEIGHT if lower else 0.0
+    figure = _new_figure(bottom + below + _MARGIN / 2)
+    _draw_row(figure, upper, 2, top=top, height=photo_height, size=11)
+    if lower:
+        _draw_heading(figure, "The most similar training photos", bottom + _HEADING / 2)
+        top = bottom + _HEADING + _LINE * _num_lines(lower)
+        _draw_row(figure, lower, _MOST_SIMILAR, top=top, height=_SIMILAR_HEIGHT, size=9)
+    image = io.BytesIO()
+    figure.savefig(image, format="png")
+    return image.getvalue()
+
+
+def _new_figure(height: float) -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise DependencyError(
+            "an explanation is drawn with Matplotlib, which is not installed. "
+            'Run: pip install "candid-image[transfer]"'
+        ) from error
+    return Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
+
+
+def _draw_row(
+    figure: Any,
+    row: Sequence[Captioned],
+    num_columns: int,
+    *,
+    top: float,
+    height: float,
+    size: float,
+) -> None:
+    """Draw photos side by side, each with its caption above it."""
+    whole = figure.get_figheight()
+    width = _column_width(num_columns)
+    for column, (pixels, caption) in enumerate(row):
+        left = _MARGIN + column * (width + _GAP)
+        box = (left / _WIDTH, 1 - (top + height) / whole, width / _WIDTH, height / whole)
+        axes = figure.add_axes(box, anchor="N")
+        axes.imshow(pixels)
+        axes.set_axis_off()
+        # No mathtext: a class may be named $x$.
+        title = axes.set_title("", fontsize=size, color=_INK, parse_math=False, pad=5)
+        _set_fitting(title, caption, width * figure.dpi)
+
+
+def _draw_heading(figure: Any, text: str, top: float) -> None:
+    whole = figure.get_figheight()
+    figure.text(0.5, 1 - top / whole, text, fontsize=11, color=_MUTED, ha="center", va="center")
+
+
+def _column_width(num_columns: int) -> float:
+    return (_WIDTH - 2 * _MARGIN - (num_columns - 1) * _GAP) / num_columns
+
+
+def _num_lines(row: Sequence[Captioned]) -> int:
+    return max((caption.count("\n") + 1 for _, caption in row), default=0)
+
+
+def _set_fitting(title: Any, caption: str, width_px: float) -> None:
+    """Set a title to as much of each line as is no wider than its column."""
+    for most in range(_MOST_CHARACTERS, _FEWEST_CHARACTERS, -2):
+        title.set_text("\n".join(_elide(line, most) for line in caption.split("\n")))
+        if title.get_window_extent().width <= width_px:
+            return
+
+
+def _elide(line: str, most: int) -> str:
+    visible, half = sanitize(line), (most - 1) // 2
+    return visible if len(visible) <= most else f"{visible[:half]}…{visible[-half:]}"
+
+
+def _shrink(pixels: Pixels) -> Pixels:
+    height, width = pixels.shape[:2]
+    scale = min(1.0, _MOST_PX / max(height, width))
+    return resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))

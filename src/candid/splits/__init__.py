@@ -1,0 +1,1 @@
+"""Features → groups of copies → train, validation and test parts."""

@@ -1,0 +1,343 @@
+"""A split as a CSV file, and the user's own groups from one.
+
+Train, validation and test parts in which no picture, nor any copy of it, sits twice.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.core.text import plural, sanitize
+from candid.data.catalog import NOT_IMAGES, Catalog, Photo
+from candid.errors import SplitError, UsageError
+from candid.splits.duplicates import Groups, connect
+from candid.splits.grouped_split import count_by_group, split_groups
+
+PARTS: Final = ("train", "val", "test")
+SHARES: Final = (0.7, 0.2, 0.1)
+#: Of the smallest content of a group, how many characters name it; folds are dealt by them.
+KEY_CHARACTERS: Final = 16
+#: The part of what is in none.
+NO_PART: Final = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Where one file of the folder went.
+
+    Attributes:
+        path: Relative to the folder, with forward slashes.
+        label: Its class.
+        part: ``train``, ``val``, ``test``, or empty for what is in none.
+        group: Files of one group are in one part; empty for a file that is left out.
+        content: SHA-256 of the file; empty for an unreadable one. One that was dropped has it.
+    """
+
+    path: str
+    label: str
+    part: str
+    group: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """A deal of a folder.
+
+    Attributes:
+        rows: A row a photo, in the order of the catalog, then a row for each one that is left
+            out, unreadable or dropped.
+        notes: What a person should know: conflicts, classes too small for a part.
+    """
+
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+    def places(self, *parts: str) -> NDArray[np.int64]:
+        """The places of the rows that are in one of some parts, in order."""
+        return np.array([i for i, row in enumerate(self.rows) if row.part in parts], np.int64)
+
+
+def split(
+    catalog: Catalog,
+    groups: Groups,
+    *,
+    seed: int = 0,
+    previous: Split | None = None,
+    group_by: Mapping[str, str] | None = None,
+) -> Split:
+    """Deal a catalog's photos 70 / 20 / 10, stratified, whole groups only.
+
+    The deal depends on the contents and the seed, not on names or order. A picture that sits in two
+    classes has no right answer: it is in no part.
+
+    Args:
+        catalog: The photos that can be read.
+        groups: Which of them show the same picture.
+        seed: Another seed, another deal.
+        previous: An earlier split: its photos keep their part, only new ones are dealt.
+        group_by: Groups of the user's own by path (a patient, a session); they stay whole too.
+
+    Returns:
+        The split.
+
+    Raises:
+        UsageError: The user's groups name other paths than the catalog's.
+    """
+    photos = catalog.photos
+    numbers = {name: i for i, name in enumerate(catalog.classes)}
+    labels = np.array([numbers[photo.label] for photo in photos], np.int64)
+    conflict = in_two_classes(labels, groups.of_photo)
+    units = _merge(photos, groups.of_photo, group_by or {})
+    keys = keys_of([photo.content for photo in photos], units)
+    fixed, torn = _kept(photos, units, conflict, previous)
+    counts = count_by_group(labels[~conflict], units[~conflict]) if (~conflict).any() else None
+    parts = np.full(len(keys), -1, np.int64)
+    if counts is not None:
+        padded = np.zeros((len(keys), len(catalog.classes)), np.int64)
+        padded[: len(counts), : counts.shape[1]] = counts
+        parts = split_groups(padded, keys, SHARES, seed=seed, fixed=fixed)
+    rows = [
+        Row(
+            photo.path,
+            photo.label,
+            _part(i, parts[unit], conflict, torn),
+            keys[unit][:KEY_CHARACTERS],
+            c,
+        )
+        for i, (photo, unit) in enumerate(zip(photos, units, strict=True))
+        for c in [photo.content]
+    ]
+    notes = (*_conflict_notes(photos, groups, conflict), *_torn_notes(photos, torn))
+    notes = (*notes, *_small_notes(catalog.classes, rows))
+    return Split((*rows, *_left_out_rows(catalog)), notes)
+
+
+def group_by_pattern(catalog: Catalog, pattern: str) -> dict[str, str]:
+    """The user's groups by a regular expression on the path.
+
+    Args:
+        catalog: The photos.
+        pattern: Photos whose match (its first bracket, if it has one) is the same are one group;
+            photos without a match stay on their own.
+
+    Raises:
+        UsageError: The expression is not one, or matches no path.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UsageError(f"--group-by {pattern!r} is no regular expression: {error}.") from error
+    matches = {photo.path: expression.search(photo.path) for photo in catalog.photos}
+    found = {p: m.group(1 if expression.groups else 0) for p, m in matches.items() if m is not None}
+    if not found:
+        example = catalog.photos[0].path if catalog.photos else "none"
+        raise UsageError(f"--group-by {pattern!r} matches no path. Paths look like {example}.")
+    return {path: group for path, group in found.items() if group is not None}
+
+
+def in_two_classes(labels: NDArray[np.int64], pictures: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which photos show a picture that sits in more than one class.
+
+    Args:
+        labels: int64 ``(n,)``.
+        pictures: int64 ``(n,)``, the number of the picture that each shows.
+
+    Returns:
+        bool ``(n,)``.
+    """
+    plural = int(pictures.max(initial=-1)) + 1
+    low, high = np.full(plural, np.iinfo(np.int64).max), np.full(plural, -1)
+    np.minimum.at(low, pictures, labels)
+    np.maximum.at(high, pictures, labels)
+    return np.asarray((low < high)[pictures], np.bool_)
+
+
+def _merge(
+    photos: tuple[Photo, ...], pictures: NDArray[np.int64], group_by: Mapping[str, str]
+) -> NDArray[np.int64]:
+    """Units: photos that share a picture or a group of the user's, however indirectly."""
+    if photos and group_by and not any(photo.path in group_by for photo in photos):
+        raise UsageError(
+            f"the groups name no photo of the folder. Expected paths like {photos[0].path}, "
+            f"received {next(iter(group_by))}."
+        )
+    members: dict[tuple[str, str | int], list[int]] = {}
+    for place, photo in enumerate(photos):
+        members.setdefault(("picture", int(pictures[place])), []).append(place)
+        if photo.path in group_by:
+            members.setdefault(("user", group_by[photo.path]), []).append(place)
+    pairs = [pair for places in members.values() for pair in pairwise(places)]
+    return connect(len(photos), pairs)
+
+
+def keys_of(contents: Sequence[str], units: NDArray[np.int64]) -> list[str]:
+    """The smallest content of each unit.
+
+    Args:
+        contents: SHA-256 of n photos.
+        units: int64 ``(n,)``, numbered without gaps.
+    """
+    keys: dict[int, str] = {}
+    for content, unit in zip(contents, units, strict=True):
+        keys[int(unit)] = min(content, keys.get(int(unit), content))
+    return [keys[unit] for unit in range(len(keys))]
+
+
+def _kept(
+    photos: tuple[Photo, ...],
+    units: NDArray[np.int64],
+    conflict: NDArray[np.bool_],
+    previous: Split | None,
+) -> tuple[dict[int, int], dict[int, str]]:
+    """Parts of units that an earlier split knows, and photos of units that it has in two parts.
+
+    Of a unit that a new copy ties together across parts, old photos keep their part (moving one
+    would put what was trained on into the test part) and new ones get none.
+    """
+    if previous is None:
+        return {}, {}
+    # of two files with one content, one may be in no part: it was dropped, say
+    by_content = {row.content: row.part for row in previous.rows if row.content and row.part}
+    by_path = {row.path: row.part for row in previous.rows if not row.content}
+    old: dict[int, dict[int, str]] = {}
+    for place, (photo, unit) in enumerate(zip(photos, units, strict=True)):
+        part = by_content.get(photo.content) or by_path.get(photo.path)
+        if part and not conflict[place]:
+            old.setdefault(int(unit), {})[place] = part
+    fixed = {unit: PARTS.index(next(iter(parts.values()))) for unit, parts in old.items()}
+    torn: dict[int, str] = {}
+    for place, unit in enumerate(units):
+        parts = old.get(int(unit), {})
+        if len(set(parts.values())) > 1:
+            torn[place] = parts.get(place, NO_PART)
+    return fixed, torn
+
+
+def _part(place: int, part: int, conflict: NDArray[np.bool_], torn: dict[int, str]) -> str:
+    if conflict[place]:
+        return NO_PART
+    return torn.get(place, PARTS[part])
+
+
+def _left_out_rows(catalog: Catalog) -> list[Row]:
+    """Images below a class's folder that are unreadable or dropped: listed, in no part."""
+    found = []
+    for skipped in catalog.skipped:
+        name, _, rest = skipped.path.partition("/")
+        if rest and name in catalog.classes and skipped.reason not in NOT_IMAGES:
+            found.append(Row(skipped.path, name, NO_PART, "", skipped.content))
+    return found
+
+
+def _conflict_notes(
+    photos: tuple[Photo, ...], groups: Groups, conflict: NDArray[np.bool_]
+) -> list[str]:
+    by_picture: dict[int, list[str]] = {}
+    for place in np.flatnonzero(conflict):
+        by_picture.setdefault(int(groups.of_photo[place]), []).append(photos[place].path)
+    return [
+        f"the same picture is in two classes, so it is in no part: {', '.join(paths)}. "
+        "Keep the right one."
+        for paths in by_picture.values()
+    ]
+
+
+def _torn_notes(photos: tuple[Photo, ...], torn: dict[int, str]) -> list[str]:
+    if not torn:
+        return []
+    paths = ", ".join(photos[place].path for place in torn)
+    return [
+        f"these photos belong together but the earlier split has them in two parts: {paths}. "
+        "Old ones kept their part, new ones are in none; split anew to mend it."
+    ]
+
+
+def _small_notes(classes: tuple[str, ...], rows: list[Row]) -> list[str]:
+    notes = []
+    for name in classes:
+        mine = [row for row in rows if row.label == name and row.part]
+        missing = [part for part in PARTS if not any(row.part == part for row in mine)]
+        if missing:
+            pictures = len({row.group for row in mine})
+            notes.append(
+                f"class {name!r} has {plural(pictures, 'different picture')}, too few for a "
+                f"{' and a '.join(missing)} part; 10 would suffice to have one in each."
+            )
+    return notes
+
+
+_COLUMNS: Final = ("path", "class", "part", "group")
+
+
+def to_csv(split: Split, *, with_content: bool = False) -> str:
+    """Write a split as CSV: ``path,class,part,group``, and ``content`` in a run's own file."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((*_COLUMNS, "content") if with_content else _COLUMNS)
+    for row in split.rows:
+        values = (row.path, row.label, row.part, row.group)
+        writer.writerow((*values, row.content) if with_content else values)
+    return text.getvalue()
+
+
+def read_csv(file: Path) -> Split:
+    """Read a split that was written by `to_csv`.
+
+    Raises:
+        SplitError: The file can't be read, lacks a column or names an unknown part.
+    """
+    rows = _read_rows(file, set(_COLUMNS), SplitError)
+    for row in rows:
+        if row["part"] not in (*PARTS, NO_PART):
+            raise SplitError(
+                f"{file}: {sanitize(row['path'])} is in part {sanitize(row['part'])!r}; "
+                f"expected one of {', '.join(PARTS)}, or nothing for no part."
+            )
+    return Split(
+        tuple(
+            Row(r["path"], r["class"], r["part"], r["group"], r.get("content", "")) for r in rows
+        ),
+        (),
+    )
+
+
+def group_by_file(file: Path) -> dict[str, str]:
+    """The user's groups from a CSV file with the columns ``path`` and ``group``.
+
+    Raises:
+        UsageError: The file can't be read or lacks a column.
+    """
+    rows = _read_rows(file, {"path", "group"}, UsageError)
+    return {row["path"]: row["group"] for row in rows if row["group"]}
+
+
+def _read_rows(
+    file: Path, columns: set[str], error: type[UsageError] | type[SplitError]
+) -> list[dict[str, str]]:
+    try:
+        # A path need not be UTF-8; the header does, or the file is of another encoding.
+        with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
+            reader = csv.DictReader(lines)
+            found = set(reader.fieldnames or ())
+            "".join(found).encode()
+            rows = [{key: value or "" for key, value in row.items() if key} for row in reader]
+    except (OSError, UnicodeError, csv.Error) as problem:
+        raise error(f"{file} can't be read as CSV: {problem}.") from problem
+    if not columns <= found:
+        received = sanitize(", ".join(sorted(found))) or "none"
+        raise error(
+            f"{file} lacks the columns {', '.join(sorted(columns - found))}; "
+            f"expected {', '.join(sorted(columns))}, received {received}."
+        )
+    return rows

@@ -1,0 +1,136 @@
+"""The tour takes the sample set through everything, and finds what was planted."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import candid.cli.demo.tour
+from candid.cli.demo import SampleSet
+from candid.cli.demo.tour import take_tour
+from candid.core.progress import Silent
+from candid.errors import DependencyError
+from candid.runs.artifact import read_manifest
+from candid.training import Run
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory, faces: SampleSet) -> tuple[Path, list[str]]:
+    """What the tour says, and where it was taken; the folder holds this very set already."""
+    home = tmp_path_factory.mktemp("tour")
+    shutil.copytree(faces.folder, home / "demo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        said = list(take_tour(Path("demo"), seed=0, num_images=60, progress=Silent()))
+    return home, said
+
+
+def finding(lines: list[str], path: object) -> str:
+    [line] = [line for line in lines if line.split("  ")[1:2] == [str(path)]]
+    return line
+
+
+def test_everything_that_was_planted_is_found(
+    lines: tuple[Path, list[str]], faces: SampleSet
+) -> None:
+    said = lines[1]
+    assert not [line for line in said if "MISSED" in line]
+    for plant in faces.plants:
+        line = finding(said, plant.path)
+        if plant.original is not None:
+            assert f"the same picture as {plant.original}" in line
+        elif plant.kind in ("truncated", "text_as_image", "hidden_file", "not_an_image"):
+            assert "left out: " in line
+        elif plant.kind == "wrong_label":
+            assert "filed as sad; a model that never saw it says happy" in line
+        else:
+            assert "the model says" in line
+
+
+def test_a_picture_in_two_classes_is_told_apart_from_a_copy(
+    lines: tuple[Path, list[str]], faces: SampleSet
+) -> None:
+    for plant in faces.plants:
+        if plant.original is not None:
+            line = finding(lines[1], plant.path)
+            assert ("in no part" in line) == (plant.kind == "both_classes")
+
+
+def test_what_it_points_at_is_there(lines: tuple[Path, list[str]]) -> None:
+    home, said = lines
+    start = said.index("Where to look next")
+    for line in said[start + 1 :]:
+        for word in line.split():
+            if "/" in word:
+                assert (home / word).exists(), word
+    assert read_manifest(home / "runs" / "demo")
+
+
+def test_the_audit_is_a_part_of_it(lines: tuple[Path, list[str]]) -> None:
+    home, said = lines
+    begin = said.index("What an audit says") + 1
+    audit = said[begin : said.index("What was planted, and what Candid made of it")]
+    assert any(line.startswith("  error    Same picture in two classes: ") for line in audit)
+    assert (home / "runs" / "demo-audit-1" / "audit.html").is_file()
+
+
+def test_it_goes_on_without_what_only_an_audit_needs(
+    faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: object
+) -> None:
+    def lacking(*_: object, **__: object) -> object:
+        raise DependencyError("an audit needs cleanlab")
+
+    del lines
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(candid.cli.demo.tour, "run_audit", lacking)
+    tour = take_tour(faces.folder, seed=0, num_images=60, progress=Silent())
+    said = [next(tour) for _ in range(4)]
+    assert said[-1] == "  skipped: an audit needs cleanlab"
+    assert next(line for line in tour if line.startswith("What was planted"))
+
+
+def test_the_figures_and_two_predictions_are_shown(lines: tuple[Path, list[str]]) -> None:
+    text = "\n".join(lines[1])
+    assert "Binary accuracy" in text
+    assert "Grouped cross-validation" in text
+    assert "Two predictions" in text
+
+
+def test_a_copy_that_is_not_found_is_called_missed(
+    faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: object
+) -> None:
+    import numpy as np
+
+    from candid.splits.duplicates import Groups
+
+    del lines  # its embeddings are in the cache by then
+    monkeypatch.chdir(tmp_path)
+    prepare = candid.cli.demo.tour.prepare
+
+    def blind(*arguments: object, **options: object) -> object:
+        prepared = prepare(*arguments, **options)  # type: ignore[arg-type]
+        alone = np.arange(len(prepared.catalog.photos))
+        return type(prepared)(prepared.features, Groups(alone, ()))
+
+    monkeypatch.setattr(candid.cli.demo.tour, "prepare", blind)
+    said = list(take_tour(faces.folder, seed=0, num_images=60, progress=Silent()))
+    assert sum("MISSED" in line for line in said) == 4
+
+
+def test_a_wrong_label_that_is_not_found_is_called_missed(
+    faces: SampleSet, trained: Run, copied_run: Path
+) -> None:
+    [plant] = [plant for plant in faces.plants if plant.kind == "wrong_label"]
+    head, *rows = (copied_run / "predictions.csv").read_text().splitlines()
+    fooled = [f"kfold,{plant.path.as_posix()},sad,train,sad,sad,0.5,0.25,0.75"]
+    others = [row for row in rows if plant.path.as_posix() not in row]
+    run = replace(trained, folder=copied_run)
+    for written, says in (
+        (fooled, "MISSED: filed as sad; a model that never saw it says sad (0.75)"),
+        ([], "filed as sad; too few photos to ask a model that never saw it"),
+    ):
+        (copied_run / "predictions.csv").write_text("\n".join([head, *others, *written]) + "\n")
+        assert candid.cli.demo.tour._say_of_label(plant, run) == says

@@ -1,0 +1,99 @@
+"""A flag that BLAS leaves behind is no warning; a result that is not finite is refused."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import candid
+from candid.core.linalg import matmul
+from candid.errors import ComputationError
+from candid.models.recipes.logistic import Space, fit, minimise, scores_of
+
+SOURCE = Path(candid.__file__).parent
+#: Where there is one context around many products.
+AT_ONCE = {"core/linalg.py", "models/recipes/logistic.py", "splits/grouped_split.py"}
+
+
+class Flagging(np.ndarray):
+    """Multiplies rightly, and leaves the flags of an invalid operation and an overflow behind."""
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if ufunc is np.matmul:
+            _ = np.array([np.inf]) - np.inf
+            _ = np.array([1e300]) * 1e300
+        plain = [np.asarray(each) if isinstance(each, Flagging) else each for each in inputs]
+        return getattr(ufunc, method)(*plain, **options)
+
+
+def drawn(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def fitted(rows: np.ndarray) -> np.ndarray:
+    space = Space(drawn(12, 5))
+    space.rows = rows
+    return fit(
+        space,
+        np.arange(12) % 3,
+        np.ones(12, np.float32),
+        10.0,
+        num_classes=3,
+        start=None,
+        tolerance=1e-4,
+    )
+
+
+def test_a_flag_without_a_cause_is_no_warning() -> None:
+    left, right = drawn(3, 4), drawn(4, 2, seed=1)
+    with pytest.warns(RuntimeWarning, match="invalid value|overflow"):
+        _ = left.view(Flagging) @ right
+    np.testing.assert_array_equal(matmul(left.view(Flagging), right), left @ right)
+
+
+def test_a_head_is_fitted_and_applied_without_a_warning_whatever_the_flags() -> None:
+    rows = Space(drawn(12, 5)).rows
+    np.testing.assert_array_equal(fitted(rows.view(Flagging)), fitted(rows))
+    kernel = fitted(rows)
+    np.testing.assert_array_equal(scores_of(rows.view(Flagging), kernel), scores_of(rows, kernel))
+
+
+def test_several_matrices_are_multiplied_from_left_to_right_to_the_bit() -> None:
+    first, second, third = drawn(6, 7), drawn(7, 8, seed=1), drawn(8, 9, seed=2)
+    expected = first @ second @ third
+    assert matmul(first, second, third).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("number", [1e30, -1e30])
+def test_finite_numbers_with_a_product_that_is_not_are_refused(number: float) -> None:
+    large = np.full((2, 3), number, np.float32)
+    with pytest.raises(ComputationError, match=r"\(2, 3\) and \(3, 2\)"):
+        matmul(large, large.T)
+
+
+def test_what_was_not_finite_before_is_handed_on() -> None:
+    """It has its own reason, and whoever made it handles it."""
+    assert np.isnan(matmul(np.array([[np.nan, 1.0]]), np.eye(2))).any()
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_fit_that_ends_on_no_number_is_refused(number: float) -> None:
+    start = np.zeros(2)
+    for loss in (lambda point: (number, point + 1), lambda point: (1.0, point + number)):
+        with pytest.raises(ComputationError, match="a fit ended on"):
+            minimise(loss, start, scale=np.ones(2), tolerance=1e-3)
+
+
+def test_no_product_of_matrices_goes_past_the_shared_function() -> None:
+    stray = [
+        f"{path.relative_to(SOURCE)}:{node.lineno}"
+        for path in sorted(SOURCE.rglob("*.py"))
+        if path.relative_to(SOURCE).as_posix() not in AT_ONCE
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.MatMult)
+    ]
+    assert not stray, "multiply by candid.core.linalg.matmul"

@@ -1,0 +1,219 @@
+"""What was learnt of a file holds while its size and times do; what may have changed is read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from candid.core.cache import Cache
+from candid.data import file_reader
+from candid.data.catalog import Catalog, scan
+from candid.data.file_reader import FileReader
+from candid.data.images import PixelContract, read_file
+from candid.errors import ImageError
+from candid.features.extract import extract_features
+from candid.splits.prepare import prepare
+
+CONTRACT = PixelContract(32)
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Every file that was read, in the order in which it was."""
+    paths: list[Path] = []
+    monkeypatch.setattr(
+        file_reader, "read_file", lambda path: paths.append(path) or read_file(path)
+    )
+    return paths
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour later: what the test has written was written long ago."""
+    monkeypatch.setattr(file_reader, "time_ns", lambda: time.time_ns() + 3600 * 10**9)
+
+
+def scan_again(folder: Path, cache: Cache, *, rehash: bool = False) -> Catalog:
+    return scan(folder, reader=FileReader(cache, rehash=rehash))
+
+
+def rewrite(path: Path) -> None:
+    """Change a byte of the file, and set the time of its last change back."""
+    status, data = path.stat(), path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def content_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.usefixtures("settled")
+class TestSettled:
+    def test_a_second_scan_opens_no_file_and_finds_the_same(
+        self, folder: Path, tmp_path: Path, reads: list[Path]
+    ) -> None:
+        (folder / "cat" / "notes.txt").write_text("no image")
+        with Cache(tmp_path / "cache") as cache:
+            first = scan_again(folder, cache)
+        assert len(reads) == 5
+        reads.clear()
+        with Cache(tmp_path / "cache") as cache:
+            assert scan_again(folder, cache) == first
+        assert reads == []
+
+    def test_without_a_reader_every_file_is_read(
+        self, folder: Path, memory: Cache, reads: list[Path]
+    ) -> None:
+        first = scan_again(folder, memory)
+        assert scan(folder) == first
+        assert len(reads) == 8
+
+    def test_a_file_of_another_size_is_read(
+        self, folder: Path, memory: Cache, reads: list[Path]
+    ) -> None:
+        scan_again(folder, memory)
+        reads.clear()
+        changed = folder / "cat" / "a.png"
+        with changed.open("ab") as file:
+            file.write(b"x")
+        assert scan_again(folder, memory).photos[0].content == content_of(changed)
+        assert reads == [changed]
+
+    def test_a_file_of_another_time_is_read(
+        self, folder: Path, memory: Cache, reads: list[Path]
+    ) -> None:
+        first = scan_again(folder, memory)
+        reads.clear()
+        os.utime(folder / "cat" / "a.png", ns=(10**18, 10**18))
+        assert scan_again(folder, memory) == first
+        assert reads == [folder / "cat" / "a.png"]
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no time of the last change of status")
+    def test_a_time_that_was_set_back_hides_no_change(self, folder: Path, memory: Cache) -> None:
+        scan_again(folder, memory)
+        rewrite(folder / "cat" / "a.png")
+        assert scan_again(folder, memory).photos[0].content == content_of(folder / "cat" / "a.png")
+
+    def test_a_change_that_no_time_tells_is_found_by_rehashing_and_remembered(
+        self, folder: Path, memory: Cache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As on a file system that does not say when the entry of a file was changed."""
+        monkeypatch.setattr(file_reader, "_stamp", lambda _: file_reader.Stamp(1, 2, 3))
+        changed = folder / "cat" / "a.png"
+        before = scan_again(folder, memory).photos[0].content
+        rewrite(changed)
+        assert scan_again(folder, memory).photos[0].content == before
+        assert scan_again(folder, memory, rehash=True).photos[0].content == content_of(changed)
+        assert scan_again(folder, memory).photos[0].content == content_of(changed)
+
+    def test_rehashing_reads_every_file(
+        self, folder: Path, memory: Cache, reads: list[Path]
+    ) -> None:
+        scan_again(folder, memory)
+        scan_again(folder, memory, rehash=True)
+        assert len(reads) == 8
+
+    @pytest.mark.parametrize("row", [b"", b"1 2 3", b"1 2 3 1 abc", b"\xff" * 90])
+    def test_a_row_that_makes_no_sense_is_as_good_as_none(
+        self, folder: Path, memory: Cache, reads: list[Path], row: bytes
+    ) -> None:
+        first = scan_again(folder, memory)
+        reads.clear()
+        keys = [file_reader._key(first.file(photo)) for photo in first.photos]
+        memory.put("file:v1", [(key, row) for key in keys])
+        assert scan_again(folder, memory) == first
+        assert len(reads) == 4
+
+    def test_a_folder_that_was_moved_is_read_again(
+        self, folder: Path, memory: Cache, reads: list[Path], tmp_path: Path
+    ) -> None:
+        first = scan_again(folder, memory)
+        moved = folder.rename(tmp_path / "moved")
+        assert scan_again(moved, memory).photos == first.photos
+        assert len(reads) == 8
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+    def test_a_name_that_is_no_text_is_remembered_too(
+        self, folder: Path, memory: Cache, reads: list[Path], write_picture: Write
+    ) -> None:
+        path = os.fsencode(write_picture(folder / "cat" / "c.png", seed=9))
+        try:
+            os.rename(path, path.replace(b"c.png", b"\xff.png"))  # noqa: PTH104
+        except OSError:
+            pytest.skip("this file system refuses such names")
+        first = scan_again(folder, memory)
+        assert len(first.photos) == 5
+        reads.clear()
+        assert scan_again(folder, memory) == first
+        assert reads == []
+
+    def test_a_second_training_opens_no_photo(
+        self, folder: Path, memory: Cache, reads: list[Path]
+    ) -> None:
+        prepare(folder, cache=memory, backbone="efficientnet-lite0")
+        assert sorted(reads) == sorted(folder.glob("*/*"))  # each once: to hash it and to look
+        reads.clear()
+        prepare(folder, cache=memory, backbone="efficientnet-lite0")
+        assert reads == []
+        prepare(folder, cache=memory, backbone="efficientnet-lite0", rehash=True)
+        assert sorted(reads) == sorted(folder.glob("*/*"))
+
+
+def test_what_was_changed_a_moment_ago_is_read_again(
+    folder: Path, memory: Cache, reads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may change once more within the same tick of the clock."""
+    changed_ns = max((folder / "cat" / "a.png").stat().st_ctime_ns, time.time_ns())
+    monkeypatch.setattr(file_reader, "time_ns", lambda: changed_ns + 10**9)
+    scan_again(folder, memory)
+    scan_again(folder, memory)
+    assert len(reads) == 8
+    monkeypatch.setattr(file_reader, "time_ns", lambda: changed_ns + 3 * 10**9)
+    scan_again(folder, memory)
+    assert len(reads) == 12
+    scan_again(folder, memory)
+    assert len(reads) == 12
+
+
+class TestBytesThatAreHeld:
+    def look_at(self, folder: Path, cache: Cache, embedder: Any) -> Any:
+        reader = FileReader()
+        catalog = scan(folder, reader=reader)
+        return reader, extract_features(catalog, embedder, CONTRACT, cache=cache, reader=reader)
+
+    def test_a_photo_that_was_just_hashed_is_not_read_again(
+        self, folder: Path, memory: Cache, fake_embedder: Any, reads: list[Path]
+    ) -> None:
+        reader, seen = self.look_at(folder, memory, fake_embedder)
+        assert len(reads) == len(seen.catalog.photos) == 4
+        assert not reader._held
+
+    def test_beyond_a_bound_they_are_read_again_and_the_same(
+        self,
+        folder: Path,
+        memory: Cache,
+        fake_embedder: Any,
+        reads: list[Path],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(file_reader, "_MOST_HELD", 0)
+        _, seen = self.look_at(folder, memory, fake_embedder)
+        assert len(reads) == 8
+        assert len(seen.catalog.photos) == 4
+
+    def test_they_are_let_go_of(self, folder: Path) -> None:
+        path = folder / "cat" / "a.png"
+        reader = FileReader()
+        content = reader.learn(path).content
+        reader.release()
+        path.write_bytes(b"another")
+        with pytest.raises(ImageError, match="changed while"):
+            reader.read(path, content)

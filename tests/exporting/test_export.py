@@ -1,0 +1,273 @@
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from candid.cli.commands.export import FormatName, export
+from candid.errors import ArtifactError, DependencyError, UsageError
+from candid.exporting import FORMATS, ExportRequest, ParityError, export_run
+from candid.exporting.onnx import ONNX, write_onnx
+from candid.splits.split import read_csv
+from tests.exporting.leaking import leaks
+
+NUM_GOLDEN = 3
+
+
+def request(run, tmp_path, to="onnx", **options):
+    return ExportRequest(run, to, tmp_path / "exported", **options)
+
+
+def use(monkeypatch, form):
+    monkeypatch.setitem(FORMATS, form.name, form)
+
+
+def change_manifest(run, **values):
+    file = run / "candid.json"
+    manifest = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps(manifest | values), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    """The drawn faces as ONNX. Not to be written to."""
+    folder = tmp_path_factory.mktemp("exported") / "onnx"
+    return export_run(ExportRequest(trained.folder, "onnx", folder))
+
+
+def test_an_export_to_onnx_answers_to_the_last_bit_as_its_run(exported, trained):
+    parity = exported.parity
+    num_test = sum(row.part == "test" for row in read_csv(trained.folder / "split.csv").rows)
+    assert parity.holds
+    assert parity.num_same_label == parity.num_images == num_test + NUM_GOLDEN
+    assert parity.probability == 0
+    assert parity.novelty == 0
+    assert exported.notes == ()
+
+
+def test_the_folder_has_the_model_the_manifest_and_a_page_to_read(exported):
+    names = {file.name for file in exported.folder.iterdir()}
+    assert names == {"model.onnx", "candid-export.json", "README.md"}
+    page = (exported.folder / "README.md").read_text("utf-8")
+    assert "happy, sad" in page
+    assert exported.parity.to_text() in page
+    assert 'folder = Path("onnx")' in page
+    printed = exported.snippets[0].code
+    assert printed.replace(exported.folder.as_posix(), "onnx") in page
+
+
+def test_the_manifest_has_the_parity_and_the_hashes(exported):
+    from candid.core.hashing import hash_file
+
+    told = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
+    assert told["format"] == "onnx"
+    assert told["parity"] == exported.parity.to_json()
+    assert told["parity"]["label_agreement"] == 1
+    assert told["files"]["model.onnx"] == hash_file(exported.folder / "model.onnx")
+    assert set(told["files"]) == {"model.onnx", "README.md"}
+
+
+def test_no_folder_of_this_machine_goes_along(exported, trained):
+    data = trained.classifier.require_manifest().data.folder
+    assert leaks(exported.folder, exported.folder.parent, trained.folder.parent, data) == []
+
+
+def test_nor_does_one_with_eight_bits_or_a_run_by_a_relative_path(trained, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for output, int8 in ((Path("../up"), False), (tmp_path / "int8", True)):
+        made = export_run(ExportRequest(trained.folder, "onnx", output, int8=int8))
+        data = trained.classifier.require_manifest().data.folder
+        assert leaks(made.folder, tmp_path, trained.folder.parent, data) == []
+        page = (made.folder / "README.md").read_text("utf-8")
+        assert f'folder = Path("{made.folder.name}")' in page
+
+
+def test_the_run_is_not_touched(trained, tmp_path, state_of):
+    before = state_of(trained.folder)
+    export_run(request(trained.folder, tmp_path))
+    assert state_of(trained.folder) == before
+
+
+def test_by_default_it_is_written_below_exports_by_the_name_of_the_run(
+    trained, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latest").symlink_to(trained.folder, target_is_directory=True)
+    made = export_run(ExportRequest(Path("latest"), "onnx"))
+    assert made.folder == tmp_path / "exports" / f"{trained.folder.name}-onnx"
+
+
+def shift_scores(folder, source):
+    """As an export that lost its calibration would be."""
+    import onnx
+    from onnx import numpy_helper
+
+    write_onnx(folder, source)
+    model = onnx.load(folder / "model.onnx")
+    for value in model.graph.initializer:
+        if value.name == "scores.kernel":
+            halved = numpy_helper.to_array(value) / np.float32(2)
+            value.CopyFrom(numpy_helper.from_array(halved, value.name))
+    onnx.save(model, folder / "model.onnx")
+
+
+def drop_novelty(folder, source):
+    import onnx
+
+    write_onnx(folder, source)
+    model = onnx.load(folder / "model.onnx")
+    outputs = [output for output in model.graph.output if output.name != "novelty"]
+    del model.graph.output[:]
+    model.graph.output.extend(outputs)
+    onnx.save(model, folder / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (shift_scores, r"a probability differs by .* \(1e-03\)"),
+        (drop_novelty, "expected novelty of shape .*, received no such output"),
+    ],
+)
+def test_an_export_that_answers_otherwise_is_refused_and_removed(
+    write, said, trained, tmp_path, monkeypatch
+):
+    use(monkeypatch, replace(ONNX, write=write))
+    with pytest.raises(ParityError, match=said):
+        export_run(request(trained.folder, tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_earlier_export_outlives_a_refused_one(trained, tmp_path, monkeypatch, state_of):
+    made = export_run(request(trained.folder, tmp_path))
+    before = state_of(made.folder)
+    use(monkeypatch, replace(ONNX, write=shift_scores))
+    with pytest.raises(ParityError, match="It was removed"):
+        export_run(request(trained.folder, tmp_path, overwrite=True))
+    assert state_of(made.folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["exported"]
+
+
+def test_what_is_there_is_replaced_only_if_that_is_asked_for(trained, tmp_path):
+    first = export_run(request(trained.folder, tmp_path))
+    with pytest.raises(UsageError, match=r"exists already\. .*--overwrite"):
+        export_run(request(trained.folder, tmp_path))
+    (first.folder / "model.onnx").write_bytes(b"old")
+    (first.folder / ".DS_Store").touch()  # only looked into
+    made = export_run(request(trained.folder, tmp_path, overwrite=True))
+    assert (made.folder / "model.onnx").read_bytes() != b"old"
+    assert not (made.folder / ".DS_Store").exists()
+
+
+@pytest.mark.parametrize("name", ["mine.html", "app/mine.js", ".hidden", "link"])
+def test_an_export_with_a_file_of_somebody_elses_is_not_replaced(name, trained, tmp_path, state_of):
+    made = export_run(request(trained.folder, tmp_path))
+    mine = made.folder / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.symlink_to(tmp_path) if name == "link" else mine.write_text("dear", encoding="utf-8")
+    before = state_of(made.folder)
+    with pytest.raises(UsageError, match=f"does not name {re.escape(name)}, which --overwrite"):
+        export_run(request(trained.folder, tmp_path, overwrite=True))
+    assert state_of(made.folder) == before
+
+
+@pytest.mark.parametrize("told", ["{}", "no JSON", '{"files": 7}'])
+def test_where_nothing_tells_what_is_the_exports_nothing_is_replaced(told, trained, tmp_path):
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    (folder / "candid-export.json").write_text(told, encoding="utf-8")
+    for number in range(7):
+        (folder / f"{number}.txt").touch()
+    shown = r"0\.txt, 1\.txt, 2\.txt, 3\.txt, 4\.txt and 2 more"
+    with pytest.raises(UsageError, match=shown):
+        export_run(request(trained.folder, tmp_path, overwrite=True))
+    assert len(list(folder.iterdir())) == 8
+
+
+def test_a_folder_that_is_no_export_is_never_replaced(trained, tmp_path):
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "thesis.txt").touch()
+    with pytest.raises(UsageError, match="It is no export"):
+        export_run(request(trained.folder, tmp_path, overwrite=True))
+    assert (tmp_path / "exported" / "thesis.txt").is_file()
+
+
+def test_photos_that_are_gone_leave_the_golden_ones_to_compare(copied_run, tmp_path):
+    data = json.loads((copied_run / "candid.json").read_text("utf-8"))["data"]
+    change_manifest(copied_run, data=data | {"folder": str(tmp_path / "gone")})
+    made = export_run(request(copied_run, tmp_path))
+    assert made.parity.num_images == NUM_GOLDEN
+    assert len(made.notes) == 1
+    assert "not at" in made.notes[0]
+
+
+def test_an_unknown_format_is_answered_with_those_that_there_are(trained, tmp_path):
+    with pytest.raises(UsageError, match="expected one of onnx, keras, saved_model, litert"):
+        export_run(request(trained.folder, tmp_path, to="caffe"))
+
+
+def test_a_missing_package_is_named_before_anything_is_written(trained, tmp_path, monkeypatch):
+    use(monkeypatch, replace(FORMATS["litert"], packages=("onnx", "no_such_runtime")))
+    with pytest.raises(
+        DependencyError, match=r'LiteRT needs no_such_runtime.*pip install "candid-image\[export\]"'
+    ):
+        export_run(request(trained.folder, tmp_path, to="litert"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("to", ["keras", "saved_model", "litert"])
+def test_a_backbone_from_an_onnx_file_can_only_become_onnx(to, copied_run, tmp_path):
+    settings = json.loads((copied_run / "candid.json").read_text("utf-8"))["settings"]
+    change_manifest(copied_run, settings=settings | {"backbone": "mine.onnx"})
+    with pytest.raises(UsageError, match=r"'mine\.onnx'.*Export this run with --to onnx"):
+        export_run(request(copied_run, tmp_path, to=to))
+    assert not (tmp_path / "exported").exists()
+    assert export_run(request(copied_run, tmp_path)).parity.holds
+
+
+def test_a_manifest_without_what_travels_along_is_refused(copied_run, tmp_path):
+    change_manifest(copied_run, calibration=None)
+    with pytest.raises(ArtifactError, match=r"candid\.json is incomplete"):
+        export_run(request(copied_run, tmp_path))
+
+
+def test_importing_the_room_imports_no_runtime():
+    code = (
+        "import sys, candid.exporting; "
+        "print({'tensorflow', 'keras', 'onnx', 'ai_edge_litert'} & set(sys.modules))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "set()"
+
+
+def invoke(*arguments):
+    app = typer.Typer()
+    app.command()(export)
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def test_the_command_offers_every_format():
+    assert [name.value for name in FormatName] == list(FORMATS)
+
+
+def test_the_command_prints_the_parity_the_place_and_a_snippet(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = invoke(trained.folder, "--to", "onnx", "--output", "out")
+    assert done.exit_code == 0, done.output
+    assert "labels that agree" in done.stdout
+    assert "Written to out: model.onnx, candid-export.json, README.md" in done.stdout
+    assert 'folder = Path("out")' in done.stdout
+
+
+def test_the_command_prints_json_where_that_is_asked_for(trained, tmp_path):
+    done = invoke(trained.folder, "--to", "onnx", "--output", tmp_path / "out", "--json")
+    told = json.loads(done.stdout)
+    assert told["folder"] == str(tmp_path / "out")
+    assert told["parity"]["label_agreement"] == 1

@@ -1,0 +1,81 @@
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+
+from candid.errors import UsageError
+from candid.features.backbones import build, get
+from candid.features.backbones.registry import BATCH_SIZE, Embedder
+
+
+@pytest.fixture(scope="module")
+def embedder():
+    return Embedder(get("efficientnet-lite0"), num_threads=2)
+
+
+def noise(num_images):
+    shape = (num_images, 224, 224, 3)
+    return np.random.default_rng(2).integers(0, 256, shape, dtype=np.uint8)
+
+
+def test_an_image_has_the_same_embedding_alone_and_among_others(embedder):
+    pixels = noise(BATCH_SIZE + 1)
+    together = embedder.embed(pixels)
+    assert together.shape == (BATCH_SIZE + 1, 1280)
+    assert together.dtype == np.float32
+    for row in (0, BATCH_SIZE - 1, BATCH_SIZE):
+        np.testing.assert_allclose(embedder.embed(pixels[row : row + 1])[0], together[row], 1e-5)
+
+
+def test_no_images_give_no_embeddings(embedder):
+    assert embedder.embed(noise(0)).shape == (0, 1280)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((2, 224, 224, 3), np.float32),
+        np.zeros((2, 260, 260, 3), np.uint8),
+        np.zeros((224, 224, 3), np.uint8),
+    ],
+)
+def test_other_pixels_than_those_of_the_contract_are_refused(embedder, pixels):
+    with pytest.raises(UsageError, match=r"expected uint8 \(n, 224, 224, 3\), received"):
+        embedder.embed(pixels)
+
+
+def test_the_fingerprint_is_the_same_for_the_same_backbone_only(embedder):
+    again = Embedder(get("efficientnet-lite0"))
+    other = Embedder(get("efficientnet-lite2"))
+    assert embedder.fingerprint == again.fingerprint
+    assert embedder.fingerprint != other.fingerprint
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones():
+    with pytest.raises(UsageError, match="efficientnet-lite0, efficientnet-lite2"):
+        get("resnet50")
+
+
+def test_the_graph_has_the_features_as_a_tensor_for_a_head():
+    model = build(get("efficientnet-lite0"))
+    assert [output.name for output in model.graph.output] == ["embedding"]
+    assert "features" in {name for node in model.graph.node for name in node.output}
+
+
+def test_a_bundled_backbone_saved_as_a_file_embeds_as_it_did(embedder, tmp_path):
+    path = tmp_path / "mine.onnx"
+    onnx.save(build(get("efficientnet-lite0")), path)
+    mine = get(str(path))
+    assert (mine.name, mine.size_px, mine.num_features) == ("mine.onnx", 224, 1280)
+    np.testing.assert_array_equal(Embedder(mine).embed(noise(2)), embedder.embed(noise(2)))
+
+
+def test_describing_a_backbone_imports_neither_onnx_nor_a_framework():
+    code = (
+        "import sys; from candid.features.backbones import get; get('efficientnet-lite0'); "
+        "print([m for m in ('onnx', 'tensorflow', 'keras', 'sklearn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

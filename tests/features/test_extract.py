@@ -1,0 +1,289 @@
+"""Every photo is decoded and embedded once, and what can't be is a row with a reason."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from candid.cli.demo import SampleSet
+from candid.core import threads
+from candid.core.cache import Cache
+from candid.core.progress import Advance, Silent
+from candid.data.catalog import scan
+from candid.data.images import PixelContract, decode, read_file
+from candid.errors import CandidError
+from candid.features import extract as features
+from candid.features.extract import THUMBNAIL_PX, extract_features, shrink
+
+CONTRACT = PixelContract(size_px=96)
+
+
+class CountedDecoder:
+    """Decodes, and remembers how often."""
+
+    def __init__(self) -> None:
+        self.num_calls = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, data: bytes, contract: PixelContract) -> np.ndarray:
+        with self._lock:
+            self.num_calls += 1
+        return decode(data, contract)
+
+
+@pytest.fixture
+def decoder(monkeypatch: pytest.MonkeyPatch) -> CountedDecoder:
+    counted = CountedDecoder()
+    monkeypatch.setattr(features, "decode", counted)
+    return counted
+
+
+class TestWhatIsSeen:
+    def test_rows_are_in_the_order_of_the_catalog(
+        self, sample: SampleSet, fake_embedder: Any, memory: Cache
+    ) -> None:
+        seen = extract_features(scan(sample.folder), fake_embedder, CONTRACT, cache=memory)
+        photos = seen.catalog.photos
+        assert seen.embeddings.dtype == np.float32
+        assert len(seen.embeddings) == len(photos)
+        for row, photo in list(zip(seen.embeddings, photos, strict=True))[::5]:
+            pixels = decode(read_file(seen.catalog.file(photo)), CONTRACT)
+            np.testing.assert_array_equal(row, fake_embedder.embed(pixels[None])[0])
+            thumbnail = seen.thumbnails.get([photo.content])[0]
+            np.testing.assert_array_equal(thumbnail, shrink(pixels))
+
+    def test_thumbnails_come_in_the_order_asked_for_and_as_often(
+        self, folder: Path, fake_embedder: Any, memory: Cache
+    ) -> None:
+        seen = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        a, b = (photo.content for photo in seen.catalog.photos[:2])
+        first, second, third = seen.thumbnails.get([b, a, b])
+        assert first.shape == (THUMBNAIL_PX, THUMBNAIL_PX)
+        assert (first == third).all()
+        assert (first != second).any()
+
+    def test_a_thumbnail_is_grey_and_keeps_the_mean(self) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+        assert shrink(pixels).shape == (64, 64)
+        assert shrink(pixels).mean() == pytest.approx(127.5, abs=1)
+
+    def test_the_real_embedder_sees_what_the_fake_one_sees(
+        self, folder: Path, embedder: Any, memory: Cache
+    ) -> None:
+        seen = extract_features(scan(folder), embedder, PixelContract(), cache=memory)
+        assert seen.embeddings.shape == (4, embedder.backbone.num_features)
+        assert np.isfinite(seen.embeddings).all()
+
+    def test_progress_reaches_the_number_of_photos(
+        self, sample: SampleSet, fake_embedder: Any, memory: Cache
+    ) -> None:
+        totals: list[int] = []
+        steps: list[int] = []
+
+        class Counting(Silent):
+            @contextmanager
+            def step(self, title: str, total: int) -> Iterator[Advance]:  # noqa: ARG002
+                totals.append(total)
+                yield steps.append
+
+        extract_features(
+            scan(sample.folder), fake_embedder, CONTRACT, cache=memory, progress=Counting()
+        )
+        assert totals == [sum(steps)]
+
+
+class TestOnce:
+    def test_a_second_run_decodes_and_embeds_nothing(
+        self, folder: Path, tmp_path: Path, fake_embedder: Any, decoder: CountedDecoder
+    ) -> None:
+        with Cache(tmp_path / "cache") as cache:
+            first = extract_features(scan(folder), fake_embedder, CONTRACT, cache=cache)
+        assert (decoder.num_calls, fake_embedder.num_seen) == (4, 4)
+        with Cache(tmp_path / "cache") as cache:
+            second = extract_features(scan(folder), fake_embedder, CONTRACT, cache=cache)
+            contents = [photo.content for photo in second.catalog.photos]
+            assert second.thumbnails.get(contents).shape == (4, 64, 64)
+        assert (decoder.num_calls, fake_embedder.num_seen) == (4, 4)
+        np.testing.assert_array_equal(first.embeddings, second.embeddings)
+
+    def test_identical_files_are_decoded_once(
+        self, folder: Path, fake_embedder: Any, memory: Cache, decoder: CountedDecoder
+    ) -> None:
+        for name in "xyz":
+            (folder / "cat" / f"{name}.png").write_bytes((folder / "cat" / "a.png").read_bytes())
+        seen = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        assert decoder.num_calls == 4
+        assert (seen.embeddings[[2, 3, 4]] == seen.embeddings[0]).all()
+
+    def test_a_renamed_photo_is_known_and_a_new_one_is_looked_at(
+        self, folder: Path, write_picture: Any, fake_embedder: Any, memory: Cache
+    ) -> None:
+        extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        (folder / "cat" / "a.png").rename(folder / "dog" / "moved.png")
+        write_picture(folder / "cat" / "new.png", seed=99)
+        extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        assert fake_embedder.num_seen == 5
+
+    def test_another_backbone_or_contract_looks_again(
+        self, folder: Path, fake_embedder: Any, memory: Cache
+    ) -> None:
+        squashed = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        padded_contract = PixelContract(size_px=96, fit="pad")
+        padded = extract_features(scan(folder), fake_embedder, padded_contract, cache=memory)
+        fake_embedder.fingerprint = "another"
+        extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        assert fake_embedder.num_seen == 12
+        content = [squashed.catalog.photos[0].content]
+        assert (squashed.thumbnails.get(content) != padded.thumbnails.get(content)).any()
+
+    def test_a_damaged_cache_is_built_again(
+        self, folder: Path, tmp_path: Path, fake_embedder: Any
+    ) -> None:
+        with Cache(tmp_path / "cache") as cache:
+            first = extract_features(scan(folder), fake_embedder, CONTRACT, cache=cache)
+        (tmp_path / "cache" / "cache.sqlite3").write_bytes(b"damaged" * 1000)
+        with Cache(tmp_path / "cache") as cache:
+            second = extract_features(scan(folder), fake_embedder, CONTRACT, cache=cache)
+            second.thumbnails.get([photo.content for photo in second.catalog.photos])
+        assert fake_embedder.num_seen == 8
+        np.testing.assert_array_equal(first.embeddings, second.embeddings)
+
+    def test_a_lost_thumbnail_is_made_again(
+        self, folder: Path, fake_embedder: Any, memory: Cache
+    ) -> None:
+        seen = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        memory.put(seen.thumbnails.kind, [(seen.catalog.photos[0].content, b"short")])
+        again = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        assert fake_embedder.num_seen == 5
+        assert again.thumbnails.get([again.catalog.photos[0].content]).shape == (1, 64, 64)
+
+    def test_rows_lost_while_in_use_are_a_known_error(
+        self, folder: Path, fake_embedder: Any, memory: Cache
+    ) -> None:
+        seen = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        with pytest.raises(CandidError, match="Free some disk space"):
+            seen.thumbnails.get(["0" * 64])
+
+
+class TestUnreadable:
+    def test_planted_files_that_give_no_pixels_are_skipped_with_a_reason(
+        self, sample: SampleSet, fake_embedder: Any, memory: Cache
+    ) -> None:
+        catalog = scan(sample.folder)
+        seen = extract_features(catalog, fake_embedder, CONTRACT, cache=memory)
+        reasons = {row.path: row.reason for row in seen.catalog.skipped}
+        broken = [p.path.as_posix() for p in sample.plants if p.kind == "text_as_image"]
+        assert all(reasons[path].startswith("not an image: it starts with") for path in broken)
+        assert len(seen.catalog.photos) == len(catalog.photos) - len(seen.catalog.skipped) + len(
+            catalog.skipped
+        )
+
+    def test_all_files_of_the_same_broken_content_are_named(
+        self, folder: Path, fake_embedder: Any, memory: Cache
+    ) -> None:
+        for path in ("cat/x.jpg", "dog/y.jpg"):
+            (folder / path).write_text("<html>")
+        seen = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        assert [row.path for row in seen.catalog.skipped] == ["cat/x.jpg", "dog/y.jpg"]
+
+    def test_a_photo_deleted_after_the_scan_is_skipped(
+        self, folder: Path, fake_embedder: Any, memory: Cache
+    ) -> None:
+        catalog = scan(folder)
+        (folder / "cat" / "a.png").unlink()
+        seen = extract_features(catalog, fake_embedder, CONTRACT, cache=memory)
+        assert [(row.path, row.reason) for row in seen.catalog.skipped] == [
+            ("cat/a.png", "no such file")
+        ]
+
+    def test_a_photo_changed_after_the_scan_is_not_kept_under_its_old_content(
+        self, folder: Path, write_picture: Any, fake_embedder: Any, memory: Cache
+    ) -> None:
+        original = (folder / "cat" / "a.png").read_bytes()
+        catalog = scan(folder)
+        write_picture(folder / "cat" / "a.png", seed=99)
+        seen = extract_features(catalog, fake_embedder, CONTRACT, cache=memory)
+        assert seen.catalog.skipped[0].reason == "changed while Candid was at work"
+        (folder / "cat" / "a.png").write_bytes(original)
+        again = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        expected = fake_embedder.embed(decode(original, CONTRACT)[None])[0]
+        np.testing.assert_array_equal(again.embeddings[0], expected)
+
+    def test_a_folder_in_which_nothing_gives_pixels_is_an_empty_catalog(
+        self, tmp_path: Path, fake_embedder: Any, memory: Cache
+    ) -> None:
+        for name in ("cat", "dog"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "a.jpg").write_text(name)
+        seen = extract_features(scan(tmp_path), fake_embedder, CONTRACT, cache=memory)
+        assert seen.catalog.photos == ()
+        assert len(seen.embeddings) == 0
+
+
+class TestMemoryAndFailure:
+    def test_the_pixels_of_few_photos_are_in_memory_at_once(
+        self,
+        tmp_path: Path,
+        write_picture: Any,
+        fake_embedder: Any,
+        memory: Cache,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        for number in range(120):
+            write_picture(tmp_path / f"class{number % 2}" / f"{number}.png", seed=number)
+        monkeypatch.setattr(threads, "num_cores", lambda: 2)
+        alive = _AlivePixels()
+        monkeypatch.setattr(features, "decode", alive.decode)
+        extract_features(scan(tmp_path), fake_embedder, CONTRACT, cache=memory)
+        assert alive.total == 120
+        assert alive.most <= 20
+
+    def test_an_error_of_the_embedder_is_raised_and_what_was_seen_before_is_kept(
+        self, tmp_path: Path, write_picture: Any, fake_embedder: Any
+    ) -> None:
+        for number in range(120):
+            write_picture(tmp_path / "data" / f"{number % 2}" / f"{number}.png", seed=number)
+        embed = fake_embedder.embed
+
+        def fail_late(pixels: np.ndarray) -> np.ndarray:
+            if fake_embedder.num_seen >= 60:
+                raise KeyboardInterrupt
+            return embed(pixels)
+
+        fake_embedder.embed = fail_late
+        with Cache(tmp_path / "cache") as cache, pytest.raises(KeyboardInterrupt):
+            extract_features(scan(tmp_path / "data"), fake_embedder, CONTRACT, cache=cache)
+        before = fake_embedder.num_seen
+        fake_embedder.embed = embed
+        with Cache(tmp_path / "cache") as cache:
+            extract_features(scan(tmp_path / "data"), fake_embedder, CONTRACT, cache=cache)
+        assert 60 <= before < 80
+        assert fake_embedder.num_seen - before < 120 - before + 40
+
+
+class _AlivePixels:
+    """Counts the decoded pictures that nobody has let go of yet."""
+
+    def __init__(self) -> None:
+        self.total = self.most = self._now = 0
+        self._lock = threading.Lock()
+
+    def decode(self, data: bytes, contract: PixelContract) -> np.ndarray:
+        pixels = decode(data, contract)
+        with self._lock:
+            self.total += 1
+            self._now += 1
+            self.most = max(self.most, self._now)
+        weakref.finalize(pixels, self._gone)
+        return pixels
+
+    def _gone(self) -> None:
+        with self._lock:
+            self._now -= 1

@@ -1,0 +1,75 @@
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def shell_lines(text):
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def test_the_command_line_reference_is_what_the_command_line_says():
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        from make_cli import make
+    finally:
+        sys.path.pop(0)
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == make()
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in shell_lines(README) if line.startswith("candid ")]
+)
+def test_every_command_of_the_readme_is_one_that_the_command_line_accepts(line):
+    import typer
+
+    from candid.cli.main import app
+
+    words = shlex.split(line.split(">")[0], comments=True)[1:]
+    group = typer.main.get_command(app)
+    command = group.commands[words[0]]
+    command.make_context(words[0], words[1:])
+
+
+def test_every_option_stands_in_the_reference():
+    import typer
+
+    from candid.cli.main import app
+
+    reference = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    options = {
+        option
+        for command in typer.main.get_command(app).commands.values()
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    assert len(options) > 10
+    assert not [option for option in options if option not in reference]
+
+
+def test_every_make_target_of_the_readme_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = {line.split()[1] for line in shell_lines(README) if line.startswith("make ")}
+    assert targets == {"demo", "test"}
+    assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)
+
+
+# tutorial.py imports TensorFlow before it parses arguments, as the tutorial would.
+BENCHMARKS = sorted(set((ROOT / "benchmarks").glob("*.py")) - {ROOT / "benchmarks" / "tutorial.py"})
+
+
+@pytest.mark.parametrize("file", BENCHMARKS, ids=lambda file: file.name)
+def test_every_benchmark_starts_and_is_described(file):
+    done = subprocess.run(
+        [sys.executable, file, "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"`{file.name}`" in (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")

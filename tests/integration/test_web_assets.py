@@ -1,0 +1,80 @@
+"""What `make web` brings is what was pinned, or nothing."""
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+from scripts import load_script
+
+PINS = Path(__file__).parents[2] / "vendoring" / "pins.json"
+CONTENTS = {"ort.mjs": b"export default 1;", "ort.wasm": b"\0asm"}
+
+
+@pytest.fixture
+def assets():
+    return load_script("vendoring/web_assets.py")
+
+
+@pytest.fixture
+def npm(tmp_path, monkeypatch):
+    """A stand-in that packs CONTENTS, and notes what it was called with."""
+    package = tmp_path / "package.tgz"
+    with tarfile.open(package, "w:gz") as packed:
+        for name, data in CONTENTS.items():
+            member = tarfile.TarInfo(f"package/dist/{name}")
+            member.size = len(data)
+            packed.addfile(member, io.BytesIO(data))
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "npm"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\nfor last; do :; done\ncp {package} "$last"\n',
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    return tmp_path / "calls"
+
+
+def hashes():
+    return {name: hashlib.sha256(data).hexdigest() for name, data in CONTENTS.items()}
+
+
+def test_files_are_taken_out_of_the_package_beside_the_licence(assets, npm, tmp_path):
+    assets.bring(tmp_path / "vendor", "runtime@1.2.3", hashes())
+    kept = {file.name: file.read_bytes() for file in (tmp_path / "vendor").iterdir()}
+    assert "Copyright (c) Microsoft" in kept.pop("LICENSE-onnxruntime-web").decode()
+    assert kept == CONTENTS
+    assert assets.is_complete(tmp_path / "vendor", hashes())
+    assert npm.read_text("utf-8").startswith("pack runtime@1.2.3 --ignore-scripts ")
+
+
+def test_what_is_not_as_it_was_pinned_is_not_kept(assets, npm, tmp_path):
+    del npm
+    with pytest.raises(assets.AssetError, match=r"ort\.wasm .* is not what was pinned"):
+        assets.bring(tmp_path / "vendor", "runtime@1.2.3", hashes() | {"ort.wasm": "0" * 64})
+    assert not (tmp_path / "vendor").exists()
+
+
+def test_a_file_that_the_package_lacks_is_named(assets, npm, tmp_path):
+    del npm
+    with pytest.raises(assets.AssetError, match=r"no package/dist/other\.mjs"):
+        assets.bring(tmp_path / "vendor", "runtime@1.2.3", {"other.mjs": ""})
+
+
+def test_what_was_changed_since_is_noticed(assets, npm, tmp_path):
+    del npm
+    assets.bring(tmp_path / "vendor", "runtime@1.2.3", hashes())
+    (tmp_path / "vendor" / "ort.mjs").write_bytes(b"export default 2;")
+    assert not assets.is_complete(tmp_path / "vendor", hashes())
+
+
+def test_the_pins_name_what_an_export_takes_along():
+    from candid.exporting.web import _ASSETS
+
+    pins = json.loads(PINS.read_text("utf-8"))
+    assert set(_ASSETS) == {*pins["files"], "LICENSE-onnxruntime-web"}
+    assert all(len(digest) == 64 for digest in pins["files"].values())

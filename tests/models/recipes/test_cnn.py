@@ -1,0 +1,314 @@
+"""The tutorial's network, on few small pictures: each TensorFlow test costs seconds."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from candid.core.progress import Silent
+from candid.data.catalog import scan
+from candid.errors import DependencyError, SplitError, UsageError
+from candid.models.recipes import cnn
+from candid.splits.split import PARTS, Row, Split
+from candid.splits.split_export import write_links
+
+# TensorFlow 2.21 does not know NumPy 2's `copy` yet.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+# Like 70 / 20 / 10 %, but written out: the split has tests of its own.
+DEAL = ("train",) * 4 + ("val",) + ("test",)
+
+
+def make(folder, *classes):
+    """Draw six photos a class, its own colour with noise, and deal them."""
+    random = np.random.default_rng(0)
+    for number, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for photo in range(len(DEAL)):
+            pixels = random.integers(0, 120, (40, 50, 3), dtype=np.uint8)
+            pixels[..., number % 3] += np.uint8(100)
+            cv2.imwrite(str(folder / name / f"{photo}.png"), pixels)
+    catalog = scan(folder)
+    rows = [
+        Row(photo.path, photo.label, DEAL[i % len(DEAL)], photo.content[:16], photo.content)
+        for i, photo in enumerate(catalog.photos)
+    ]
+    return catalog, Split(tuple(rows), ())
+
+
+def without(split, part):
+    rows = [Row(r.path, r.label, "" if r.part == part else r.part, "", "") for r in split.rows]
+    return Split(tuple(rows), ())
+
+
+class Watcher(Silent):
+    """Hears what is said, and may press Ctrl-C at the n-th line."""
+
+    def __init__(self, press_at=None):
+        self.lines = []
+        self.press_at = press_at
+
+    def say(self, line):
+        self.lines.append(line)
+        if len(self.lines) == self.press_at:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def keras():
+    return pytest.importorskip("tensorflow").keras
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("data"), "blue", "green")
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    """Train once for all tests that only look: two classes, two epochs."""
+    folder = tmp_path_factory.mktemp("run")
+    watcher = Watcher()
+    return cnn.train(*data, folder=folder, epochs=2, seed=1, progress=watcher), folder, watcher
+
+
+@pytest.fixture(scope="module")
+def other_process(tmp_path_factory):
+    """The training of `trained` again, by a process of its own: its folder, and what it said."""
+    code = (
+        "import json, sys; from pathlib import Path; from candid.models.recipes import cnn\n"
+        "from tests.models.recipes.test_cnn import make\n"
+        "folder = Path(sys.argv[1])\n"
+        "data = make(folder / 'data', 'blue', 'green')\n"
+        "made = cnn.train(*data, folder=folder, epochs=2, seed=1)\n"
+        "(folder / 'model.onnx').write_bytes(made.model)\n"
+        "(folder / 'history.json').write_text(json.dumps(made.history))\n"
+    )
+    folder = tmp_path_factory.mktemp("other")
+    command = [sys.executable, "-c", code, str(folder)]
+    root = Path(__file__).parents[3]
+    return folder, subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+
+
+def noise(num_images=3):
+    return np.random.default_rng(0).integers(0, 256, (num_images, 256, 256, 3), dtype=np.uint8)
+
+
+def run(model, image):
+    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return session.run(["probabilities", "embedding"], {"image": image})
+
+
+def test_importing_the_recipe_does_not_import_tensorflow():
+    code = "import sys, candid.models.recipes.cnn; print('tensorflow' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "False"
+
+
+def test_the_network_is_the_tutorials_to_the_letter(trained, keras):
+    result, folder, _ = trained
+    model = keras.models.load_model(folder / "model.keras")
+    assert model.count_params() == result.settings["num_parameters"] == 3_696_625
+    assert model.input_shape == (None, 256, 256, 3)
+    layers = [(type(layer).__name__, layer.get_config()) for layer in model.layers]
+    conv, pool = "Conv2D", "MaxPooling2D"
+    names = ["Rescaling", conv, pool, conv, pool, conv, pool, "Flatten", "Dense", "Dense"]
+    assert [name for name, _ in layers] == names
+    convs = [config for name, config in layers if name == conv]
+    assert [config["filters"] for config in convs] == [16, 32, 16]
+    assert all(tuple(config["kernel_size"]) == (3, 3) for config in convs)
+    activations = [config["activation"] for _, config in layers if "activation" in config]
+    assert activations == ["relu"] * 4 + ["sigmoid"]
+    assert layers[0][1]["scale"] == pytest.approx(1 / 255)
+    assert type(model.optimizer).__name__ == "Adam"
+    assert int(model.optimizer.iterations) == 2  # a step an epoch: training can go on from here
+    assert isinstance(model.loss, keras.losses.BinaryCrossentropy)
+
+
+def test_keras_and_onnx_agree_for_two_classes(trained, keras):
+    result, folder, _ = trained
+    model = keras.models.load_model(folder / "model.keras")
+    embed = keras.Model(model.inputs, model.layers[-2].output)
+    probabilities, embedding = run(result.model, noise())
+    second = model.predict(noise(), verbose=0)
+    expected = np.concatenate([1 - second, second], axis=1)
+    np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(embedding, embed.predict(noise(), verbose=0), rtol=1e-5, atol=1e-5)
+    assert embedding.shape == (3, 256)
+
+
+def test_four_classes_have_a_softmax_on_which_keras_and_onnx_agree(tmp_path, keras):
+    data = make(tmp_path / "data", "a", "b", "c", "d")
+    result = cnn.train(*data, folder=tmp_path, epochs=1)
+    model = keras.models.load_model(tmp_path / "model.keras")
+    probabilities, _ = run(result.model, noise())
+    np.testing.assert_allclose(probabilities, model.predict(noise(), verbose=0), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+    assert isinstance(model.loss, keras.losses.SparseCategoricalCrossentropy)
+
+
+def test_relu_after_pooling_has_the_same_outputs_and_gradients_to_the_last_bit(keras):
+    import tensorflow as tf
+
+    from candid.models.recipes.cnn_keras import build_network
+
+    labels = tf.constant([[0.0], [1.0], [1.0]])
+    results = []
+    for pool_first in (False, True):
+        network = build_network(2, seed=3, pool_first=pool_first)
+        # Biases that are not 0, as after training.
+        network.set_weights([w + 0.01 * (w.ndim == 1) for w in network.get_weights()])
+        with tf.GradientTape() as tape:
+            outputs = network(noise())
+            loss = tf.reduce_mean(keras.losses.binary_crossentropy(labels, outputs))
+        results.append([outputs, *tape.gradient(loss, network.trainable_variables)])
+    for letter, pool_first in zip(*results, strict=True):
+        assert float(tf.reduce_max(tf.abs(letter))) > 0
+        np.testing.assert_array_equal(letter, pool_first)
+
+
+def test_an_epoch_is_a_row_and_a_line(trained):
+    result, _, watcher = trained
+    assert [row["epoch"] for row in result.history] == [1, 2]
+    assert list(result.history[0]) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    assert len(watcher.lines) == 2
+    assert watcher.lines[0].startswith("epoch 1 of 2: loss ")
+    assert result.complete
+    json.dumps(result.settings)
+
+
+def test_tensorboard_has_scalars_the_graph_and_samples(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, folder, _ = trained
+    tags = {}
+    for part in ("train", "validation", "samples"):
+        events = EventAccumulator(str(folder / "tensorboard" / part)).Reload()
+        tags[part] = events.Tags()
+    assert "epoch_loss" in tags["train"]["tensors"]
+    assert "epoch_accuracy" in tags["validation"]["tensors"]
+    assert tags["samples"]["graph"]
+    assert set(tags["samples"]["tensors"]) == {"samples/blue", "samples/green"}
+
+
+def test_the_same_seed_gives_the_same_weights_in_another_process(trained, other_process):
+    folder, _ = other_process
+    assert (folder / "model.onnx").read_bytes() == trained[0].model
+    assert json.loads((folder / "history.json").read_text()) == list(trained[0].history)
+
+
+def test_ctrl_c_keeps_the_epochs_that_ended(trained, data, tmp_path, keras):
+    result = cnn.train(*data, folder=tmp_path, epochs=9, seed=1, progress=Watcher(press_at=2))
+    assert not result.complete
+    assert result.history == trained[0].history
+    assert result.model == trained[0].model
+    assert keras.models.load_model(tmp_path / "model.keras").count_params() == 3_696_625
+
+
+def test_ctrl_c_before_the_first_epoch_ends_goes_through(data, tmp_path, monkeypatch):
+    from candid.models.recipes.cnn_fit import Keeper
+
+    def press_ctrl_c(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Keeper, "on_train_batch_end", press_ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        cnn.train(*data, folder=tmp_path, epochs=2)
+
+
+def test_without_validation_photos_nothing_is_validated(data, tmp_path):
+    catalog, split = data
+    result = cnn.train(catalog, without(split, "val"), folder=tmp_path, epochs=1)
+    assert list(result.history[0]) == ["epoch", "loss", "accuracy"]
+
+
+def test_bfloat16_trains_and_hands_over_float32(tmp_path, data, monkeypatch, keras):
+    from candid.models.recipes import cnn_keras
+
+    monkeypatch.setattr(cnn_keras, "choose_dtype", lambda: "mixed_bfloat16")
+    result = cnn.train(*data, folder=tmp_path, epochs=1)
+    model = keras.models.load_model(tmp_path / "model.keras")
+    second = model.predict(noise(), verbose=0)
+    probabilities, _ = run(result.model, noise())
+    np.testing.assert_allclose(probabilities[:, 1:], second, rtol=0, atol=1e-5)
+    assert result.settings["dtype"] == "mixed_bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("flags : fpu avx512f avx512_vnni", False),
+        ("flags : fpu avx512_bf16 avx512f", True),
+        ("flags\t\t: amx_bf16 amx_tile", True),
+        ("Features : fp asimd bf16", False),
+        ("", False),
+    ],
+)
+def test_bfloat16_is_used_where_the_cpu_multiplies_it(flags, expected):
+    from candid.models.recipes.cnn_keras import has_bfloat16
+
+    assert has_bfloat16(flags) is expected
+
+
+def test_pictures_too_many_for_memory_are_read_again_in_another_order(data, tmp_path, monkeypatch):
+    from candid.models.recipes import cnn_keras
+    from candid.splits.split_export import write_pixels
+
+    monkeypatch.setattr(cnn_keras, "_memory_bytes", lambda: 1)
+    catalog, split = data
+    write_pixels(catalog, split, cnn.CONTRACT, tmp_path / "tree")
+    photos = cnn_keras.load(
+        tmp_path / "tree" / "train", catalog.classes, batch_size=3, shuffle_seed=0
+    )
+    passes = [
+        [label for _, labels in photos.batches for label in labels[:, 0].numpy()] for _ in range(4)
+    ]
+    assert all(sorted(labels) == [0] * 4 + [1] * 4 for labels in passes)
+    assert len({tuple(labels) for labels in passes}) > 1
+
+
+def test_keras_loader_reads_the_links_and_finds_no_picture_in_two_parts(data, tmp_path, keras):
+    catalog, split = data
+    written = write_links(catalog, split, tmp_path / "links")
+    pictures = {}
+    for part in PARTS:
+        photos = keras.utils.image_dataset_from_directory(
+            tmp_path / "links" / part, image_size=(64, 64), batch_size=None, verbose=False
+        )
+        assert tuple(photos.class_names) == catalog.classes
+        pictures[part] = {pixels.numpy().tobytes() for pixels, _ in photos}
+        assert len(pictures[part]) == written.counts[part]
+    assert not pictures["train"] & pictures["val"]
+    assert not (pictures["train"] | pictures["val"]) & pictures["test"]
+
+
+def test_training_prints_nothing_of_its_own(other_process):
+    _, out = other_process
+    assert (out.stdout, out.stderr) == ("", "")
+
+
+def test_a_missing_package_is_named_at_once(data, tmp_path, monkeypatch):
+    find_spec = cnn.importlib.util.find_spec
+    monkeypatch.setattr(
+        cnn.importlib.util, "find_spec", lambda n: None if n == "tensorflow" else find_spec(n)
+    )
+    with pytest.raises(DependencyError, match=r'pip install "candid-image\[train\]"'):
+        cnn.train(*data, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 0}])
+def test_what_trains_nothing_is_refused(wrong, data, tmp_path):
+    with pytest.raises(UsageError, match=r"must be at least 1\. Received: epochs="):
+        cnn.train(*data, folder=tmp_path, **wrong)
+
+
+def test_an_empty_training_part_is_refused(data, tmp_path):
+    catalog, split = data
+    with pytest.raises(SplitError, match="no photo to train on"):
+        cnn.train(catalog, without(split, "train"), folder=tmp_path)

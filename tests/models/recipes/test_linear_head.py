@@ -1,0 +1,231 @@
+"""The head is scikit-learn's logistic regression, and no image has a say in its own prediction."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from candid.errors import DependencyError
+from candid.models.recipes import linear_head
+from candid.models.recipes.linear_head import STRENGTHS, cross_validate, fit_head, grouped_folds
+from candid.splits.grouped_split import Labelled
+
+
+def photos(
+    *, num_classes: int, per_class: int, num_features: int = 24, apart: float = 0.9, copies: int = 1
+) -> Labelled:
+    """Embeddings around a centre a class; features of very different scales, as real ones are."""
+    random = np.random.default_rng(num_classes)
+    labels = np.repeat(np.arange(num_classes), per_class)
+    centres = random.normal(size=(num_classes, num_features)) * apart
+    rows = centres[labels] + random.normal(size=(len(labels), num_features))
+    rows = rows * random.uniform(0.1, 3, num_features) + random.uniform(-2, 2, num_features)
+    labels, rows = np.repeat(labels, copies), np.repeat(rows, copies, axis=0)
+    units = np.repeat(np.arange(num_classes * per_class), copies)
+    keys = [f"photo{unit}" for unit in range(num_classes * per_class)]
+    return Labelled(rows.astype(np.float32), labels, units, keys, num_classes)
+
+
+def noise(*, num_units: int, copies: int, num_features: int = 60) -> Labelled:
+    """Embeddings that say nothing of the label; the copies of a unit are alike in both."""
+    random = np.random.default_rng(1)
+    rows = np.repeat(random.normal(size=(num_units, num_features)), copies, axis=0)
+    labels = np.repeat(np.arange(num_units) % 2, copies)
+    units = np.repeat(np.arange(num_units), copies)
+    return Labelled(rows.astype(np.float32), labels, units, [f"u{u}" for u in range(num_units)], 2)
+
+
+def standardised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of mean 0, nearly one scale and the length 1, and by what they were divided."""
+    rows = rows.astype(np.float64)
+    std = rows.std(axis=0)
+    scale = std + 0.02 * std.mean()
+    centred = (rows - rows.mean(axis=0)) / scale
+    length = np.sqrt((centred**2).sum(axis=1).mean())
+    return centred / length, scale * length
+
+
+def reference(data: Labelled, strength: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities, coefficients and scale by scikit-learn."""
+    rows, scale = standardised(data.embeddings)
+    fitted = LogisticRegression(C=strength, tol=1e-10, max_iter=10_000).fit(rows, data.labels)
+    return fitted.predict_proba(rows), fitted.coef_, scale
+
+
+@pytest.mark.parametrize("num_classes", [2, 4])
+@pytest.mark.parametrize(("per_class", "num_features"), [(30, 24), (8, 80)])
+class TestTheSolutionIsScikitLearns:
+    def test_in_its_probabilities(
+        self, num_classes: int, per_class: int, num_features: int
+    ) -> None:
+        data = photos(num_classes=num_classes, per_class=per_class, num_features=num_features)
+        head = fit_head(data).head
+        expected, _, _ = reference(data, head.strength)
+        np.testing.assert_allclose(head.probabilities(data.embeddings), expected, atol=2e-3)
+
+    def test_in_its_coefficients(
+        self, num_classes: int, per_class: int, num_features: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # As it comes, the fit ends where the probabilities no longer move.
+        monkeypatch.setattr(linear_head, "_FINAL_TOLERANCE", 1e-6)
+        data = photos(num_classes=num_classes, per_class=per_class, num_features=num_features)
+        head = fit_head(data).head
+        _, expected, scale = reference(data, head.strength)
+        ours = head.kernel * scale
+        ours = ours[1:] - ours[:1] if num_classes == 2 else ours - ours.mean(axis=0)
+        np.testing.assert_allclose(ours, expected, atol=1e-2 * np.abs(expected).max())
+
+
+def test_each_tried_strength_is_measured_on_images_that_its_heads_did_not_see() -> None:
+    data = noise(num_units=80, copies=2)
+    trials = fit_head(data).trials
+    assert [trial.strength for trial in trials] == list(STRENGTHS[: len(trials)])
+    # heads that had seen them would know every one, for there are 60 features for 64 units
+    assert all(trial.accuracy < 0.7 for trial in trials)
+    assert min(trial.log_loss for trial in trials) > 0.6
+
+
+def test_noise_is_regularised_more_strongly_than_signal() -> None:
+    of_noise = fit_head(noise(num_units=80, copies=1)).head
+    of_signal = fit_head(photos(num_classes=2, per_class=60, apart=0.6)).head
+    assert of_noise.strength == min(STRENGTHS)
+    assert of_signal.strength > of_noise.strength
+
+
+def test_the_strength_of_the_least_held_out_loss_is_taken() -> None:
+    fitted = fit_head(photos(num_classes=4, per_class=30))
+    head, trials = fitted.head, fitted.trials
+    best = min(trials, key=lambda trial: trial.log_loss)
+    assert head.strength == best.strength
+
+
+def test_probabilities_sum_to_one_however_far_the_embedding_is() -> None:
+    data = photos(num_classes=4, per_class=10)
+    head = fit_head(data).head
+    answers = head.probabilities(data.embeddings * np.float32(1e4))
+    assert answers.dtype == np.float32
+    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
+
+
+def test_rows_of_two_classes_are_opposite() -> None:
+    head = fit_head(photos(num_classes=2, per_class=20)).head
+    np.testing.assert_allclose(head.kernel[0], -head.kernel[1], atol=1e-6)
+
+
+def test_features_that_never_vary_have_no_say() -> None:
+    data = photos(num_classes=2, per_class=20)
+    constant = np.full((len(data.labels), 1), 7.0, np.float32)
+    head = fit_head(replace(data, embeddings=np.hstack([data.embeddings, constant]))).head
+    assert np.isfinite(head.kernel).all()
+    plain = fit_head(data).head
+    np.testing.assert_allclose(head.kernel[:, :-1], plain.kernel, rtol=0.1, atol=0.05)
+
+
+def test_embeddings_that_are_all_alike_give_the_share_of_each_class() -> None:
+    labels = np.array([0] * 30 + [1] * 10)
+    data = Labelled(np.ones((40, 5), np.float32), labels, np.arange(40), list(map(str, labels)), 2)
+    head = fit_head(replace(data, keys=[f"k{i}" for i in range(40)])).head
+    np.testing.assert_allclose(head.probabilities(data.embeddings)[:, 1], 0.25, atol=0.01)
+
+
+def test_copies_never_help_their_own_prediction() -> None:
+    data = noise(num_units=100, copies=2)
+    kept_together = cross_validate(data)
+    torn = cross_validate(
+        replace(data, units=np.arange(200), keys=[f"photo{i}" for i in range(200)])
+    )
+    assert kept_together is not None
+    assert torn is not None
+    assert (kept_together.argmax(axis=1) == data.labels).mean() < 0.65
+    # the check has teeth: with torn copies the same noise looks like knowledge
+    assert (torn.argmax(axis=1) == data.labels).mean() > 0.75
+
+
+def test_a_held_out_image_does_not_influence_its_own_prediction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = photos(num_classes=2, per_class=30, copies=2)
+    count = len(data.labels)
+    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=5, seed=0)
+
+    def same_folds(labels: np.ndarray, *others: object, **options: object) -> np.ndarray:
+        if len(labels) == count:  # stratified: they would be others for another label
+            return folds
+        return grouped_folds(labels, *others, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(linear_head, "grouped_folds", same_folds)
+    before = cross_validate(data)
+    assert before is not None
+    for unit in (0, 31, 59):
+        labels = np.where(data.units == unit, 1 - data.labels, data.labels)
+        after = cross_validate(replace(data, labels=labels))
+        assert after is not None
+        fold = folds[data.units == unit][0]
+        np.testing.assert_array_equal(after[folds == fold], before[folds == fold])
+        assert not np.array_equal(after[folds != fold], before[folds != fold])
+
+
+def test_the_pixels_of_a_held_out_image_change_its_own_prediction_alone() -> None:
+    data = photos(num_classes=2, per_class=30)
+    before = cross_validate(data)
+    rows = data.embeddings.copy()
+    rows[7] += 5
+    after = cross_validate(replace(data, embeddings=rows))
+    assert before is not None
+    assert after is not None
+    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=5, seed=0)
+    others = (folds == folds[7]) & (np.arange(len(folds)) != 7)
+    np.testing.assert_array_equal(after[others], before[others])
+    assert not np.array_equal(after[7], before[7])
+
+
+def test_the_same_seed_gives_the_same_head_and_another_seed_other_folds() -> None:
+    data = photos(num_classes=2, per_class=40, apart=0.2)
+    first, again, other = (cross_validate(data, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_the_order_of_the_images_changes_nothing() -> None:
+    data = photos(num_classes=2, per_class=30)
+    order = np.random.default_rng(0).permutation(len(data.labels))
+    straight, shuffled = cross_validate(data), cross_validate(data.take(order))
+    assert straight is not None
+    np.testing.assert_allclose(shuffled, straight[order], atol=1e-3)
+
+
+class TestTooFewImages:
+    def test_a_class_of_one_unit_has_no_cross_validation(self) -> None:
+        data = photos(num_classes=2, per_class=6)
+        one = data.take(np.array([0, 6, 7, 8, 9, 10]))
+        assert cross_validate(one) is None
+
+    def test_copies_of_one_picture_are_one_unit(self) -> None:
+        data = photos(num_classes=2, per_class=6, copies=3)
+        assert data.take(np.flatnonzero((data.units == 0) | (data.units > 5))).num_folds() == 1
+
+    def test_there_are_no_more_folds_than_units_of_the_smallest_class(self) -> None:
+        data = photos(num_classes=2, per_class=20)
+        assert data.num_folds() == 5
+        assert data.take(np.array([0, 1, 2, *range(20, 40)])).num_folds() == 3
+
+    def test_a_head_is_fitted_all_the_same(self) -> None:
+        data = photos(num_classes=2, per_class=6).take(np.array([0, 6]))
+        fitted = fit_head(data)
+        head, trials = fitted.head, fitted.trials
+        assert trials == ()
+        assert head.probabilities(data.embeddings).argmax(axis=1).tolist() == [0, 1]
+
+    def test_a_class_that_is_absent_allows_no_fold(self) -> None:
+        data = photos(num_classes=4, per_class=6)
+        assert data.take(np.flatnonzero(data.labels < 3)).num_folds() == 0
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    with pytest.raises(DependencyError, match=r"threadpoolctl.*pip install"):
+        fit_head(photos(num_classes=2, per_class=5))

@@ -1,0 +1,124 @@
+"""What is unlike the training photos scores higher, in NumPy as in the graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from candid.core.onnx_builder import GraphBuilder
+from candid.models.ood import Novelty, fit_novelty, fit_novelty_held_out
+
+NUM_FEATURES = 40
+
+
+def embeddings(
+    labels: np.ndarray, *, seed: int = 0, num_features: int = NUM_FEATURES
+) -> np.ndarray:
+    """Non-negative embeddings whose classes lie in different directions."""
+    centres = np.random.default_rng(7).gamma(1.0, size=(10, num_features))
+    rows = centres[labels] + 0.5 * np.random.default_rng(seed).gamma(
+        1.0, size=(len(labels), num_features)
+    )
+    return rows.astype(np.float32)
+
+
+def fitted(num_classes: int = 3, per_class: int = 60) -> tuple[Novelty, np.ndarray]:
+    labels = np.repeat(np.arange(num_classes), per_class)
+    return fit_novelty(embeddings(labels), labels, np.arange(len(labels)) % 5)
+
+
+def test_a_class_that_was_left_out_scores_higher() -> None:
+    novelty, _ = fitted()
+    known, strange = (np.repeat(c, 40) for c in ([0, 1, 2], [5]))
+    scores = np.concatenate([novelty.scores(embeddings(rows, seed=1)) for rows in (known, strange)])
+    assert roc_auc_score(np.arange(len(scores)) >= len(known), scores) > 0.95
+
+
+def test_pictures_of_another_kind_score_higher_still() -> None:
+    novelty, usual = fitted()
+    noise = np.random.default_rng(2).gamma(0.2, size=(50, NUM_FEATURES)).astype(np.float32)
+    assert np.median(novelty.scores(noise)) > usual.max()
+
+
+def test_held_out_photos_score_as_new_ones_of_their_kind_do() -> None:
+    _, usual = fitted(per_class=200)
+    novelty, _ = fitted(per_class=200)
+    new = novelty.scores(embeddings(np.repeat([0, 1, 2], 200), seed=9))
+    allowed = np.quantile(usual, 0.95)
+    assert (new > allowed).mean() == pytest.approx(0.05, abs=0.03)
+
+
+def test_held_out_photos_are_scored_by_a_fold_that_did_not_see_them() -> None:
+    labels = np.repeat(np.arange(2), 30)
+    rows = embeddings(labels)
+    folds = np.arange(60) % 5
+    _, before = fit_novelty(rows, labels, folds)
+    rows[7] = np.random.default_rng(3).gamma(0.2, size=NUM_FEATURES)
+    _, after = fit_novelty(rows, labels, folds)
+    assert after[7] > before[7] + 3
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("num_classes", [2, 5])
+def test_the_graph_says_what_numpy_says(num_classes: int, signed: bool) -> None:
+    labels = np.repeat(np.arange(num_classes), 40)
+    rows = embeddings(labels) - np.float32(1.0 if signed else 0.0)
+    novelty, _ = fit_novelty(rows, labels, np.arange(len(labels)) % 5)
+    graph = GraphBuilder("novelty")
+    embedding = graph.input("embedding", np.float32, ("n", NUM_FEATURES))
+    graph.output(novelty.add_to(graph, embedding), np.float32, ("n",))
+    session = ort.InferenceSession(graph.finish().SerializeToString())
+    asked = np.concatenate([rows[:20], np.zeros((1, NUM_FEATURES), np.float32)])
+    [said] = session.run(None, {"embedding": asked})
+    assert said.shape == (21,)
+    assert said == pytest.approx(novelty.scores(asked), abs=2e-4)
+
+
+def test_the_order_of_the_photos_does_not_matter() -> None:
+    labels = np.repeat(np.arange(3), 40)
+    rows, folds = embeddings(labels), np.arange(120) % 5
+    order = np.random.default_rng(0).permutation(120)
+    one, _ = fit_novelty(rows, labels, folds)
+    other, _ = fit_novelty(rows[order], labels[order], folds[order])
+    asked = embeddings(np.array([0, 1, 2, 5, 6]), seed=4)
+    assert one.scores(asked) == pytest.approx(other.scores(asked), abs=1e-3)
+
+
+def test_few_and_many_photos_are_measured_alike() -> None:
+    """Both ways to find the principal axes find the same ones."""
+    labels = np.repeat(np.arange(3), 260)
+    rows = embeddings(labels, num_features=300)
+    many, _ = fit_novelty(rows, labels, np.arange(780) % 5)
+    few, _ = fit_novelty(rows[::2], labels[::2], np.arange(390) % 5)
+    asked = embeddings(np.repeat([0, 1, 2, 5], 20), seed=4, num_features=300)
+    assert np.corrcoef(many.scores(asked), few.scores(asked))[0, 1] > 0.95
+
+
+def test_what_is_usual_may_come_from_a_part_held_out() -> None:
+    labels = np.repeat(np.arange(3), 60)
+    held_out = embeddings(np.repeat([0, 1, 2], 20), seed=5)
+    novelty, usual = fit_novelty_held_out(embeddings(labels), labels, held_out)
+    assert usual.mean() == pytest.approx(0, abs=1e-4)
+    assert novelty.scores(held_out) == pytest.approx(usual, abs=1e-4)
+
+
+def test_constant_embeddings_are_no_error() -> None:
+    labels = np.repeat(np.arange(2), 20)
+    novelty, usual = fit_novelty(np.ones((40, 8), np.float32), labels, np.arange(40) % 5)
+    assert np.isfinite(usual).all()
+    assert np.isfinite(novelty.scores(np.random.default_rng(0).random((5, 8), np.float32))).all()
+
+
+def test_folds_of_few_photos_measure_as_a_geometry_of_their_own_would() -> None:
+    """They are measured without its axes, for speed."""
+    labels = np.repeat(np.arange(3), 40)
+    rows, folds = embeddings(labels, num_features=300), np.arange(120) % 4
+    novelty, usual = fit_novelty(rows, labels, folds)
+    measures = np.zeros((120, 3), np.float32)
+    for fold in range(4):
+        here = folds == fold
+        of_fold, _ = fit_novelty_held_out(rows[~here], labels[~here], rows[here])
+        measures[here] = of_fold.geometry.measures(rows[here])
+    assert usual == pytest.approx(novelty.of_measures(measures), abs=1e-2)
