@@ -15,9 +15,10 @@ import httpx
 import pytest
 
 from candid.cli.demo import SampleSet
+from candid.server.addresses import address_of, listen
 from candid.server.app import App
 from candid.server.models import Models
-from candid.server.running import Server, address_of, listen
+from candid.server.running import Server
 from candid.server.settings import Settings
 from candid.training import Run
 

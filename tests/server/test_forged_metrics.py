@@ -117,7 +117,7 @@ def test_figures_as_written_and_those_that_do_not_apply_are_served(
     model = load_model("run", forge(change), MAX_PIXELS)
     described = describe(model, is_default=True)
     MeasuredOut.model_validate(described, strict=True)
-    metrics = to_json(model.manifest.metrics) or {}
+    metrics = to_json(model.classifier.require_manifest().metrics) or {}
     assert described["figures"].get("test", {}).get("accuracy") == metrics.get("accuracy")
     assert ("kfold" in described["figures"]) == bool(metrics.get("kfold"))
 

@@ -18,9 +18,10 @@ import pytest
 
 from candid.cli.commands import serve as command
 from candid.errors import UsageError
+from candid.server.addresses import address_of, listen
 from candid.server.app import App
 from candid.server.models import Models
-from candid.server.running import address_of, listen, serve
+from candid.server.running import serve
 from candid.server.settings import Settings
 from candid.training import Run
 from tests.server import conftest
@@ -82,7 +83,7 @@ def test_sighup_loads_again(start: Start, trained: Run, metric: Callable) -> Non
         assert metric(client, line) == 1
     code, errors = process.end(signal.SIGINT)
     assert code == 0
-    assert "run was loaded again" in errors
+    assert "run was reloaded" in errors
 
 
 def test_signals_are_heard_where_the_loop_knows_none_and_there_is_no_sighup(
@@ -108,13 +109,13 @@ def test_it_answers_without_what_only_training_needs(trained: Run, photos: list[
 import sys, threading
 import typer
 from candid.cli.commands.serve import serve
-from candid.server import running
+from candid.server import addresses, running
 assert "fastapi" in sys.modules
 def stop(app, settings, bound, *, started):
     import httpx
     def ask():
         data = open({str(photos[0])!r}, "rb").read()
-        url = running.address_of(bound)
+        url = addresses.address_of(bound)
         answer = httpx.post(url + "/v1/predict?explain=1", content=data,
                             headers={{"Content-Type": "image/png"}}, timeout=60)
         assert answer.status_code == 200, answer.text

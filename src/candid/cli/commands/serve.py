@@ -77,8 +77,8 @@ def serve(
     # Runs are loaded while FastAPI is imported: each takes a good part of the time to start.
     with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(Models, runs or [Path("runs/latest")], settings.max_pixels)
+        from candid.server.addresses import address_of, listen
         from candid.server.app import App
-        from candid.server.running import address_of, listen
         from candid.server.running import serve as run_server
 
         bound = listen(host, port)
@@ -115,7 +115,7 @@ def _serve_static(folder: Path, host: str, port: int, *, opens: bool) -> None:
     import webbrowser
     from urllib.parse import urlsplit
 
-    from candid.server.security import is_loopback
+    from candid.server.addresses import is_loopback
     from candid.server.static import find_served, serve_static
 
     def started(address: str) -> None:

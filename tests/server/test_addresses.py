@@ -1,6 +1,6 @@
 import pytest
 
-from candid.server.security import is_loopback, is_named_as_it_is
+from candid.server.addresses import is_loopback, is_named_as_it_is
 
 
 @pytest.mark.parametrize("asked", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
