@@ -283,9 +283,9 @@ class TestSplit:
         parts = {row["path"]: row["part"] for row in rows(done)}
         in_none = [
             str(path)
-            for plant in faces.plants
-            if plant.kind in ("both_classes", "truncated", "text_as_image")
-            for path in (plant.path, plant.original)
+            for defect in faces.defects
+            if defect.kind in ("both_classes", "truncated", "text_as_image")
+            for path in (defect.path, defect.original)
             if path is not None
         ]
         assert [path for path, part in parts.items() if not part] == sorted(
@@ -531,7 +531,7 @@ class TestDemo:
         done = candid("demo", "faces", "--images", 60)
         assert done.returncode == 0, done.stderr
         assert "MISSED" not in done.stdout
-        assert "What was planted, and what Candid made of it" in done.stdout
+        assert "Injected defects, and how each was handled" in done.stdout
         assert sorted(path.name for path in work.iterdir()) == ["faces", "runs"]
 
     def test_leaves_the_files_of_the_user_alone(self, candid: Command, work: Path) -> None:
