@@ -1,4 +1,4 @@
-"""What waits is asked together where it fits, and nobody waits for ever."""
+"""Waiting images are batched where they fit, and every job gets an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run whose figures are none is refused when it is loaded, and no client ever sees them."""
+"""A run with invalid figures is refused on loading, so no client sees them."""
 
 from __future__ import annotations
 

@@ -33,9 +33,7 @@ def finding(lines: list[str], path: object) -> str:
     return line
 
 
-def test_every_injected_defect_is_found(
-    lines: tuple[Path, list[str]], faces: SampleSet
-) -> None:
+def test_every_injected_defect_is_found(lines: tuple[Path, list[str]], faces: SampleSet) -> None:
     said = lines[1]
     assert not [line for line in said if "MISSED" in line]
     for defect in faces.defects:

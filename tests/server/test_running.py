@@ -1,11 +1,10 @@
-"""``candid serve`` as a process: what it imports, its port, its signals."""
+"""``candid serve`` as a process: imports, output, signals."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,8 +16,7 @@ import httpx
 import pytest
 
 from candid.cli.commands import serve as command
-from candid.errors import UsageError
-from candid.server.addresses import address_of, listen
+from candid.server.addresses import listen
 from candid.server.app import App
 from candid.server.models import Models
 from candid.server.running import serve
@@ -143,24 +141,3 @@ def test_the_command_is_known_without_importing_the_server() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
     assert callable(command.serve)
-
-
-def test_a_port_that_is_taken_is_said_to_be() -> None:
-    with listen("127.0.0.1", 0) as taken:
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(UsageError, match=f"port {port}: .*in use"):
-            listen("127.0.0.1", port)
-    with pytest.raises(UsageError, match="can't listen on nowhere"):
-        listen("nowhere.invalid", 0)
-
-
-def test_an_address_of_six_bytes_groups_is_put_in_brackets() -> None:
-    if not socket.has_ipv6:
-        pytest.skip("there is no IPv6 here")
-    try:
-        bound = listen("::1", 0)
-    except UsageError:
-        pytest.skip("there is no IPv6 here")
-    with bound:
-        assert address_of(bound).startswith("http://[::1]:")
