@@ -39,14 +39,19 @@ Coverage = Annotated[
 
 def add_routes(app: FastAPI, state: State) -> frozenset[str]:
     """Add all routes to an app; returns their paths."""
-    routers = (_model_routes(state), _operation_routes(state), _page_routes(app))
+    routers = (
+        _predict_routes(state),
+        _model_routes(state),
+        _operation_routes(state),
+        _page_routes(app),
+    )
     for router in routers:
         app.include_router(router)
     routes = (route for router in routers for route in router.routes)
     return frozenset(route.path for route in routes if isinstance(route, APIRoute))
 
 
-def _model_routes(state: State) -> APIRouter:
+def _predict_routes(state: State) -> APIRouter:
     router = APIRouter(responses=ERRORS)
     body = request_body(state.settings.max_images)
 
@@ -72,6 +77,12 @@ def _model_routes(state: State) -> APIRouter:
             outcome = "unreadable" if item["label"] is None else item["verdict"] or "answered"
             state.metrics.images.labels(chosen.name, outcome).inc()
         return _json({"model": chosen.name, "predictions": items})
+
+    return router
+
+
+def _model_routes(state: State) -> APIRouter:
+    router = APIRouter(responses=ERRORS)
 
     @router.get("/v1/models", response_model=ModelsOut)
     async def models() -> Response:

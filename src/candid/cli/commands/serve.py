@@ -85,10 +85,9 @@ def serve(
         models = loading.result()
     if settings.token is None and not bound.getsockname()[0].startswith(("127.", "::1")):
         print_error("note: anybody who reaches this port can use it; --token-file sets a token.")
-    names = ", ".join(models.names)
 
     def started() -> None:
-        typer.echo(f"Serving {names} on {address_of(bound)}")
+        typer.echo(f"Serving {', '.join(models.names)} on {address_of(bound)}")
 
     run_server(App(models, settings), settings, bound, started=started)
 
