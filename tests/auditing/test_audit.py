@@ -74,7 +74,7 @@ def test_what_was_planted_is_found(audited: candid.Audit, faces: SampleSet) -> N
 
 def planted(faces: SampleSet) -> list[str]:
     """A wrong label is found or not as luck has it in sixty faces; all else has to be."""
-    return [plant.path.as_posix() for plant in faces.plants if plant.kind != "wrong_label"]
+    return [plant.path.as_posix() for plant in faces.defects if plant.kind != "wrong_label"]
 
 
 def test_no_file_is_touched(

@@ -1,4 +1,4 @@
-"""The command as it is installed: its forms, its exit codes, its two streams, its start-up."""
+"""The installed command: options, exit codes, stdout and stderr, start-up."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def fails_with(done: Done, code: int, *words: str) -> None:
 
 
 def decide(file: Path, faces: SampleSet, decided: dict[str, str]) -> None:
-    """Write what a person decided about some files."""
+    """Write decisions about some files."""
     contents = {path: (faces.folder / path).read_bytes() for path in decided}
     rows = [
         Decision(path, hashlib.sha256(contents[path]).hexdigest(), "found", "", decision)
@@ -240,7 +240,7 @@ main()
 
 
 def stopped(how: signal.Signals, data: Path, work: Path, cache: Path) -> tuple[int, str]:
-    """Train, send a signal while the run is being written, and return what came of it."""
+    """Train, send a signal while the run is being written; return the exit code and stderr."""
     command = [sys.executable, "-c", SLOW_TRAINING, "train", str(data), "--run", "runs/one"]
     with subprocess.Popen(
         [*command, *BACKBONE],
@@ -283,9 +283,9 @@ class TestSplit:
         parts = {row["path"]: row["part"] for row in rows(done)}
         in_none = [
             str(path)
-            for plant in faces.plants
-            if plant.kind in ("both_classes", "truncated", "text_as_image")
-            for path in (plant.path, plant.original)
+            for defect in faces.defects
+            if defect.kind in ("both_classes", "truncated", "text_as_image")
+            for path in (defect.path, defect.original)
             if path is not None
         ]
         assert [path for path, part in parts.items() if not part] == sorted(
@@ -531,7 +531,7 @@ class TestDemo:
         done = candid("demo", "faces", "--images", 60)
         assert done.returncode == 0, done.stderr
         assert "MISSED" not in done.stdout
-        assert "What was planted, and what Candid made of it" in done.stdout
+        assert "Injected defects, and how each was handled" in done.stdout
         assert sorted(path.name for path in work.iterdir()) == ["faces", "runs"]
 
     def test_leaves_the_files_of_the_user_alone(self, candid: Command, work: Path) -> None:
@@ -575,7 +575,7 @@ class TestTheProgram:
 
 
 def modules_after(*arguments: object) -> set[str]:
-    """Run a command in a process of its own; the modules that it had imported at its end."""
+    """Run a command in a process; return the modules that it imported."""
     code = (
         "import sys\n"
         "from candid.cli.main import main\n"
@@ -595,7 +595,7 @@ def modules_after(*arguments: object) -> set[str]:
 
 
 class TestStartUp:
-    """What makes a command slow to start is not imported by those that don't need it."""
+    """Slow imports are made only by the commands that need them."""
 
     NEVER = frozenset(
         {"tensorflow", "keras", "sklearn", "scipy", "matplotlib", "tensorboard", "onnx", "rich"}

@@ -1,4 +1,4 @@
-"""Explanations are drawn beside where one works, and said in words."""
+"""Explanations are drawn into the working directory, and described in words."""
 
 from __future__ import annotations
 

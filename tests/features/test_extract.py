@@ -179,7 +179,7 @@ class TestUnreadable:
         catalog = scan(sample.folder)
         seen = extract_features(catalog, fake_embedder, CONTRACT, cache=memory)
         reasons = {row.path: row.reason for row in seen.catalog.skipped}
-        broken = [p.path.as_posix() for p in sample.plants if p.kind == "text_as_image"]
+        broken = [p.path.as_posix() for p in sample.defects if p.kind == "text_as_image"]
         assert all(reasons[path].startswith("not an image: it starts with") for path in broken)
         assert len(seen.catalog.photos) == len(catalog.photos) - len(seen.catalog.skipped) + len(
             catalog.skipped

@@ -1,4 +1,4 @@
-"""The server holds to its document; what `test_openapi` asks briefly is asked here for long."""
+"""The server holds to its document; what `test_schemas` asks briefly is asked here for long."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class TestFull:
                 command, stdout=full, stderr=subprocess.PIPE, text=True, check=False
             )
         assert done.returncode == 2
-        assert done.stderr == "candid: the disk is full; what was printed is not whole.\n"
+        assert done.stderr == "candid: the disk is full; the output is incomplete.\n"
 
     def test_a_cache_is_done_without(
         self, small_disk: Path, sample: SampleSet, candid: Candid, work: Path

@@ -1,4 +1,4 @@
-"""Servers on real ports, in a thread or as a process of their own."""
+"""Servers on real ports, in a thread or in a process."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import httpx
 import pytest
 
 from candid.cli.demo import SampleSet
+from candid.server.addresses import address_of, listen
 from candid.server.app import App
 from candid.server.models import Models
-from candid.server.running import Server, address_of, listen
+from candid.server.running import Server
 from candid.server.settings import Settings
 from candid.training import Run
 
@@ -46,13 +47,13 @@ def running(models: Models, settings: Settings | None = None) -> Iterator[httpx.
 
 @pytest.fixture(scope="session")
 def models(trained: Run) -> Models:
-    """The run on the drawn faces, loaded. Not to be changed."""
+    """The loaded run on the drawn faces. Read-only."""
     return Models([trained.folder], Settings().max_pixels)
 
 
 @pytest.fixture(scope="session")
 def client(models: Models) -> Iterator[httpx.Client]:
-    """A client of a server with the limits that it has by default."""
+    """A client of a server with the default limits."""
     with running(models) as client:
         yield client
 
@@ -68,7 +69,7 @@ def photos(faces: SampleSet) -> list[Path]:
 
 
 class Process:
-    """``candid serve`` as a process of its own."""
+    """``candid serve`` in a process."""
 
     def __init__(self, *arguments: object) -> None:
         self.popen = subprocess.Popen(
@@ -84,7 +85,7 @@ class Process:
         self.address = found[0]
 
     def end(self, number: int) -> tuple[int, str]:
-        """Send a signal; gives the exit code and what stands on stderr."""
+        """Send a signal; return the exit code and stderr."""
         self.popen.send_signal(number)
         errors = self.popen.communicate(timeout=60)[1]
         return self.popen.returncode, errors
@@ -92,7 +93,7 @@ class Process:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Process]]:
-    """Starts servers as processes, and ends what is left of them."""
+    """Start server processes; kill those left at the end."""
     started: list[Process] = []
 
     def begin(*arguments: object) -> Process:
@@ -107,7 +108,7 @@ def start() -> Iterator[Callable[..., Process]]:
 
 
 def metric(client: httpx.Client, line: str) -> float:
-    """The value of a line at /metrics; 0 where it is not there."""
+    """The value of a line at /metrics; 0 if it is missing."""
     for row in client.get("/metrics").text.splitlines():
         name, _, value = row.rpartition(" ")
         if name == line:
@@ -121,7 +122,7 @@ def _metric() -> object:
 
 
 def error_of(response: httpx.Response) -> Any:
-    """The code of an answer that is an error, which has the one shape."""
+    """The error code of a response; checks the common error format."""
     values = response.json()
     assert values.keys() == {"error"}
     assert values["error"].keys() == {"code", "message"}

@@ -1,4 +1,4 @@
-"""What waits is asked together where it fits, and nobody waits for ever."""
+"""Waiting images are batched where they fit, and every job gets an answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from candid.runs.prediction import Prediction
-from candid.server.batching import MOST_AT_ONCE, Batcher, Job
+from candid.server.batching import MAX_BATCH, Batcher, Job
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)
 
@@ -40,10 +40,10 @@ def test_what_waits_is_asked_together() -> None:
     batcher = Batcher(1)
     answers = [batcher.submit(job(classifier))]
     assert classifier.has_begun.wait(20)
-    answers += [batcher.submit(job(classifier)) for _ in range(2 * MOST_AT_ONCE)]
+    answers += [batcher.submit(job(classifier)) for _ in range(2 * MAX_BATCH)]
     classifier.go_on.set()
-    assert [answer.result(20).label for answer in answers] == ["1", *["2"] * (2 * MOST_AT_ONCE)]
-    assert classifier.batches == [1, MOST_AT_ONCE, MOST_AT_ONCE]
+    assert [answer.result(20).label for answer in answers] == ["1", *["2"] * (2 * MAX_BATCH)]
+    assert classifier.batches == [1, MAX_BATCH, MAX_BATCH]
     batcher.stop()
 
 

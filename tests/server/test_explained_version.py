@@ -1,4 +1,4 @@
-"""An explanation is of the version of a run that gave the answer, whatever its folder holds now."""
+"""An explanation belongs to the version that answered, whatever the folder holds now."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ JPEG = {"Content-Type": "image/jpeg"}
 
 
 def opposite(run: Path) -> None:
-    """Turn a run into one that answers the other class, and knows other photos by other names."""
+    """Change a run so that it predicts the other class, and its split names other photos."""
     model = onnx.load(run / MODEL)
     for values in model.graph.initializer:
         if values.name.startswith("head."):

@@ -1,4 +1,4 @@
-"""A run whose figures are none is refused when it is loaded, and no client ever sees them."""
+"""A run with invalid figures is refused on loading, so no client sees them."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_figures_as_written_and_those_that_do_not_apply_are_served(
     model = load_model("run", forge(change), MAX_PIXELS)
     described = describe(model, is_default=True)
     MeasuredOut.model_validate(described, strict=True)
-    metrics = to_json(model.manifest.metrics) or {}
+    metrics = to_json(model.classifier.require_manifest().metrics) or {}
     assert described["figures"].get("test", {}).get("accuracy") == metrics.get("accuracy")
     assert ("kfold" in described["figures"]) == bool(metrics.get("kfold"))
 

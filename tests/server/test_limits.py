@@ -1,4 +1,4 @@
-"""What is too much, broken or too slow is refused, in one shape, and the server goes on."""
+"""Bodies that are too large, malformed or too slow are refused, in one error format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Beyond its bounds the server says so, and is as before once it is through."""
+"""Overload is refused with 503, and the server recovers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JPEG = {"Content-Type": "image/jpeg"}
 
 
 class Held:
-    """A model whose answers are held back until they are let go."""
+    """A model that answers only once `go_on` is set."""
 
     def __init__(self, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
         self.go_on = threading.Event()

@@ -1,4 +1,4 @@
-"""Who may ask, and what every answer carries."""
+"""Access control, and the headers of every response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ErrorOf = Callable[[httpx.Response], str]
 
 @pytest.fixture(scope="module")
 def closed(models: Models, running: Callable) -> Iterator[httpx.Client]:
-    """A server that asks for a token."""
+    """A client of a server with a token."""
     with running(models, Settings(token=TOKEN)) as client:
         yield client
 

@@ -242,3 +242,12 @@ def test_runs_and_a_folder_exclude_each_other(candid, export):
     done = candid("serve", "runs/latest", "--static", export)
     assert done.returncode == 2
     assert "leave out the runs" in done.stderr
+
+
+def test_it_needs_no_fastapi():
+    code = (
+        "import sys, candid.server.static; "
+        "print({'fastapi', 'starlette', 'uvicorn'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -46,7 +46,7 @@ class TestTheSampleSet:
         self, sample: SampleSet, seen: Features
     ) -> None:
         of = groups_by_path(seen.catalog, find_duplicates(seen))
-        copies = [plant for plant in sample.plants if plant.original]
+        copies = [plant for plant in sample.defects if plant.original]
         assert len(copies) == 4
         for plant in copies:
             assert of[plant.path.as_posix()] == of[str(plant.original.as_posix())], plant.kind
@@ -60,7 +60,7 @@ class TestTheSampleSet:
             frozenset((p.path.as_posix(), p.original.as_posix())): (
                 "exact" if p.kind == "identical_copy" else "near"
             )
-            for p in sample.plants
+            for p in sample.defects
             if p.original
         }
         assert kinds == expected
@@ -76,7 +76,7 @@ class TestTheSampleSet:
             scan(sample.folder), fake_embedder, PixelContract(), cache=memory
         )
         of = groups_by_path(features.catalog, find_duplicates(features))
-        for plant in sample.plants:
+        for plant in sample.defects:
             if plant.original:
                 assert of[plant.path.as_posix()] == of[plant.original.as_posix()], plant.kind
 

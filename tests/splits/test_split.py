@@ -326,7 +326,7 @@ def test_the_sample_set_from_folder_to_split(
     features = extract_features(scan(sample.folder), embedder, PixelContract(), cache=memory)
     result = split(features.catalog, find_duplicates(features))
     parts = part_of_path(result)
-    for plant in sample.plants:
+    for plant in sample.defects:
         path = plant.path.as_posix()
         if plant.kind in {"hidden_file", "not_an_image"}:
             assert path not in parts

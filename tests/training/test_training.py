@@ -118,7 +118,7 @@ class TestTheRun:
         assert not [group for group, its in parts.items() if group and len(its) > 1]
 
     def test_no_two_classes_share_a_trained_picture(self, trained: Run, faces: SampleSet) -> None:
-        [plant] = [plant for plant in faces.plants if plant.kind == "both_classes"]
+        [plant] = [plant for plant in faces.defects if plant.kind == "both_classes"]
         rows = {row.path: row for row in read_csv(trained.folder / "split.csv").rows}
         assert plant.original is not None
         assert rows[plant.path.as_posix()].part == rows[plant.original.as_posix()].part == ""

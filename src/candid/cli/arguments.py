@@ -1,7 +1,4 @@
-"""From what was typed to the values that rooms take.
-
-Arguments that several commands take, and the choices of some.
-"""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -15,25 +12,24 @@ from candid.errors import UsageError
 
 if TYPE_CHECKING:
     from candid.models.decision_rule import DecisionRule
-    from candid.splits.prepare import SplitOptions
 
 
 class RecipeName(StrEnum):
-    """A recipe to choose."""
+    """Training recipe."""
 
     transfer = "transfer"
     cnn = "cnn"
 
 
 class FailOn(StrEnum):
-    """From which severity on a finding makes the exit code 1."""
+    """Lowest severity of a finding that makes the exit code 1."""
 
     error = "error"
     warning = "warning"
 
 
 class FitName(StrEnum):
-    """How a photo is brought to a square."""
+    """How a photo is made square."""
 
     squash = "squash"
     crop = "crop"
@@ -41,49 +37,53 @@ class FitName(StrEnum):
 
 
 Data = Annotated[Path, typer.Argument(help="A folder with one sub-folder of photos per class.")]
-Seed = Annotated[int, typer.Option(help="Another seed, another deal of the photos.")]
+RunFolder = Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")]
+Seed = Annotated[int, typer.Option(help="Random seed; change it to draw another split.")]
 GroupBy = Annotated[
     str | None,
     typer.Option(
-        help="Photos that belong together (a patient, a session): a regular expression on the "
-        "path, or a CSV file with the columns path and group."
+        help="Groups of photos to keep together (a patient, a session): a regular expression on "
+        "the path, or a CSV file with the columns path and group."
     ),
 ]
 Decisions = Annotated[
     Path | None,
-    typer.Option(
-        help="A filled-in decisions.csv of candid audit: photos to drop, right labels of others."
-    ),
+    typer.Option(help="A completed decisions.csv of candid audit: photos to drop or relabel."),
 ]
 Rehash = Annotated[
     bool,
     typer.Option(
         "--rehash",
-        help="Read every photo again, those too whose size and times of change are as they were.",
+        help="Read every photo again, including those with unchanged size and timestamps.",
     ),
 ]
 Backbone = Annotated[
     str | None,
     typer.Option(help="efficientnet-lite2 (the default), efficientnet-lite0, or an ONNX file."),
 ]
+Fit = Annotated[FitName, typer.Option(help="How photos are made square.")]
 Cost = Annotated[
     list[str] | None,
     typer.Option(
-        help="What a mistake costs, such as 'sad→happy=5' (or ->): sad ones called happy. Others "
-        "cost 1; may be repeated."
+        help="Cost of a mistake, such as 'sad→happy=5' (or ->): sad photos classified as happy. "
+        "Others cost 1; may be repeated."
     ),
 ]
 Threshold = Annotated[
     float | None,
-    typer.Option(help="Two classes: above it the alphabetically second one is predicted. [0.5]"),
+    typer.Option(
+        help="With two classes: predict the alphabetically second class above this probability. "
+        "[0.5]"
+    ),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def decision_rule(threshold: float | None, cost: list[str] | None) -> DecisionRule:
-    """How a class is chosen, by ``--threshold`` or ``--cost``.
+    """Decision rule from ``--threshold`` and ``--cost``.
 
     Raises:
-        UsageError: A cost can't be read.
+        UsageError: A cost can't be parsed, or is given twice.
     """
     from candid.models.decision_rule import DEFAULT_THRESHOLD, DecisionRule, parse_cost
 
@@ -94,10 +94,3 @@ def decision_rule(threshold: float | None, cost: list[str] | None) -> DecisionRu
             raise UsageError(f"the cost of {'→'.join(mistake)} is given twice; choose one.")
         costs[mistake] = value
     return DecisionRule(DEFAULT_THRESHOLD if threshold is None else threshold, costs)
-
-
-def split_options(seed: int, previous: Path | None, group_by: str | None) -> SplitOptions:
-    """How photos are dealt."""
-    from candid.splits.prepare import SplitOptions
-
-    return SplitOptions(seed=seed, previous=previous, group_by=group_by)

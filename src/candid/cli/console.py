@@ -1,75 +1,83 @@
-"""What commands print: results on stdout, all else on stderr."""
+"""What commands print: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import typer
 
 from candid.errors import UsageError
 
-#: Exit code: it ran, and there is something to look at, such as a bad file.
-FOUND_SOMETHING: Final = 1
+#: Exit code of a command that succeeded and found something, such as an unreadable file.
+EXIT_FINDINGS: Final = 1
 
 
-def write_text(file: Path, text: str) -> None:
-    """Write a file that the user asked for.
+class Result(Protocol):
+    """Result of a command."""
 
-    Raises:
-        UsageError: It can't be written.
-    """
-    try:
-        file.write_text(text, encoding="utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise UsageError(f"{file} can't be written: {error.strerror}.") from error
+    def to_json(self) -> object:
+        """As JSON values."""
+
+    def to_text(self) -> str:
+        """As text for a terminal."""
 
 
-def echo_json(value: object) -> None:
-    """Print a value as JSON, in UTF-8 whatever is in it, on stdout."""
+def print_result(result: Result, *, json: bool) -> None:
+    """Print a result on stdout, as text or as JSON."""
+    if json:
+        print_json(result.to_json())
+    else:
+        typer.echo(result.to_text())
+
+
+def print_json(value: object) -> None:
+    """Print JSON in UTF-8 on stdout; bytes of file names that are not UTF-8 are escaped."""
     from json import dumps
 
     text = dumps(value, indent=2, ensure_ascii=False)
-    # What of a file name is not UTF-8 becomes an escape, which JSON reads as what it was.
     typer.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
-def refuse_typed(
-    context: typer.Context, is_meant: Callable[[str], bool], *, why: str, instead: str
+def print_notes(notes: Iterable[str]) -> None:
+    """Print notes on stderr, one per line."""
+    for note in notes:
+        print_error(f"note: {note}")
+
+
+def print_error(line: str) -> None:
+    """Print a line on stderr, which is not piped with the results."""
+    typer.echo(line, err=True)
+
+
+def reject_options(
+    context: typer.Context, is_rejected: Callable[[str], bool], *, why: str, instead: str
 ) -> None:
-    """Refuse options that would be read past: who types one expects it to matter.
+    """Reject options that would have no effect.
 
     Args:
         context: The command's.
-        is_meant: Whether a parameter of this name, such as ``leak_tax``, is read past.
-        why: Goes on after the options' names.
-        instead: What to do other than to leave them out.
+        is_rejected: Whether a parameter name such as ``leak_tax`` is rejected.
+        why: Continues the message after the options' names.
+        instead: Alternative to leaving them out.
 
     Raises:
-        UsageError: Such options were typed.
+        UsageError: Such options were given.
     """
-    given = [
-        parameter.opts[0]
-        for parameter in context.command.params
-        if is_meant(parameter.name or "") and _is_typed(context, parameter.name or "")
-    ]
+    given = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source and source.name == "COMMANDLINE" and is_rejected(parameter.name or ""):
+            given.append(parameter.opts[0])
     if given:
         them = "it" if len(given) == 1 else "them"
         raise UsageError(f"{', '.join(given)}: {why}. Leave {them} out, or {instead}.")
 
 
-def _is_typed(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def warn(lines: Iterable[str]) -> None:
-    """Print notes, a line each, on stderr."""
-    for line in lines:
-        say(f"note: {line}")
-
-
-def say(line: str) -> None:
-    """Print a line on stderr: whoever pipes the results does not get it."""
-    typer.echo(line, err=True)
+def has_screen() -> bool:
+    """Whether a window can be opened."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,4 +1,4 @@
-"""The command line. Only what parses arguments is imported here; each command imports its own."""
+"""Entry point of the command line. Each command imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from candid.cli.commands.serve import serve
 from candid.cli.commands.split import split
 from candid.cli.commands.train import train
 from candid.cli.commands.verify import verify
-from candid.cli.console import say
+from candid.cli.console import print_error
 from candid.core.text import sanitize_line
 from candid.errors import CandidError
 
 app = typer.Typer(
     name="candid",
-    help="From a folder of photos to a classifier, and an honest figure of how good it is.",
+    help="Train a photo classifier from a folder, with an honest measure of how good it is.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -48,39 +48,30 @@ def _candid(
         raise typer.Exit
 
 
-for _command in (
-    audit,
-    train,
-    split,
-    evaluate,
-    predict,
-    compare,
-    verify,
-    export,
-    serve,
-    demo,
-):
+for _command in (audit, train, split, evaluate, predict, compare, verify, export, serve, demo):
     app.command()(_command)
 
 
 def main() -> None:
     """Run the command line: a known error is one line on stderr and exit code 2."""
-    # A file name need not be UTF-8; it is printed as the bytes that it is.
+    # A file name that is not UTF-8 is printed as its original bytes.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")
     try:
         app()
     except CandidError as error:
-        say(f"candid: {sanitize_line(str(error))}")  # names in it may be other people's
+        print_error(f"candid: {sanitize_line(str(error))}")  # may hold untrusted file names
         sys.exit(_KNOWN_ERROR)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        # Nor may the interpreter try again, at its end, to write what is left to be written.
+        # Keeps the interpreter from flushing the rest at exit, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        say(f"candid: the disk is full; {error.filename or 'what was printed'} is not whole.")
+        print_error(f"candid: the disk is full; {error.filename or 'the output'} is incomplete.")
         sys.exit(_KNOWN_ERROR)
     except SystemExit as end:
         if end.code == _INTERRUPTED:
-            say("candid: interrupted. What was looked at is kept; the same command goes on there.")
+            print_error(
+                "candid: interrupted. Completed work is cached; run the same command to continue."
+            )
         raise

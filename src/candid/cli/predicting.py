@@ -1,88 +1,40 @@
-"""Prints predictions as a table, as CSV or as JSON.
-
-Which images a command line means, and what a classifier says of each.
-"""
+"""Input photos of a command line, and their predictions as a table, CSV or JSON."""
 
 from __future__ import annotations
 
 import csv
 import glob
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from candid.cli.console import print_json
 from candid.data.catalog import find_images
 from candid.data.images import read_file
 from candid.errors import UsageError
-from candid.runs.classifier import Classifier, Source
+from candid.runs.classifier import Classifier
 from candid.runs.prediction import Prediction
 
 STDIN = "-"
 
+Form = Literal["table", "csv", "json"]
+
 
 def expand(paths: Sequence[str]) -> list[str]:
-    """Turn what was typed into files: a folder into its images, a pattern into what it matches.
+    """Expand folders to their images, and glob patterns to their matches.
 
     Args:
         paths: Files, folders, glob patterns (``**`` too), or ``-`` for standard input.
 
     Returns:
-        Paths in the order given; a file that does not exist stays, and gets a reason later.
+        Paths in the order given; missing files stay, and get a reason later.
 
     Raises:
-        UsageError: A folder has no image in it, or a pattern matches nothing.
+        UsageError: A folder has no image, or a pattern matches nothing.
     """
-    found: list[str] = []
-    for path in paths:
-        found += _expand_one(path)
-    return found
-
-
-def read_piped(paths: Sequence[str]) -> bytes:
-    """Read standard input, once, where ``-`` is among some paths; else it is left alone."""
-    return sys.stdin.buffer.read() if STDIN in paths else b""
-
-
-def read_input(path: str, piped: bytes) -> bytes:
-    """Read a photo's file; of ``-``, what was piped.
-
-    Raises:
-        ImageError: It can't be read.
-    """
-    return piped if path == STDIN else read_file(Path(path))
-
-
-def stem_of(path: str) -> str:
-    """How the names of pictures begin that are made of a photo."""
-    return "stdin" if path == STDIN else Path(path).stem
-
-
-def predict_all(
-    classifier: Classifier, paths: Iterable[str], *, piped: bytes = b"", explain: bool = False
-) -> Iterator[Prediction]:
-    """Predict files one after the other.
-
-    Args:
-        classifier: What predicts.
-        paths: From `expand`.
-        piped: What ``-`` stands for, from `read_piped`.
-        explain: Whether to say what each answer rests on.
-
-    Yields:
-        A prediction a path, in order.
-    """
-    names: list[str] = []
-
-    def sources() -> Iterator[Source]:
-        for path in paths:
-            names.append(path)
-            yield piped if path == STDIN else path
-
-    for place, prediction in enumerate(classifier.stream(sources(), explain=explain)):
-        yield replace(prediction, source=names[place])
+    return [file for path in paths for file in _expand_one(path)]
 
 
 def _expand_one(path: str) -> list[str]:
@@ -103,16 +55,51 @@ def _expand_one(path: str) -> list[str]:
     return [path]
 
 
-Form = Literal["table", "csv", "json"]
+def read_piped(paths: Sequence[str]) -> bytes:
+    """Read standard input if ``-`` is among the paths."""
+    return sys.stdin.buffer.read() if STDIN in paths else b""
 
 
-@dataclass(frozen=True)
-class Printed:
-    """What was printed.
+def read_input(path: str, piped: bytes) -> bytes:
+    """Read a photo's file; for ``-``, return what was piped.
+
+    Raises:
+        ImageError: It can't be read.
+    """
+    return piped if path == STDIN else read_file(Path(path))
+
+
+def stem_of(path: str) -> str:
+    """Stem of the names of files written for a photo."""
+    return "stdin" if path == STDIN else Path(path).stem
+
+
+def predict_all(
+    classifier: Classifier, paths: Sequence[str], *, piped: bytes = b"", explain: bool = False
+) -> Iterator[Prediction]:
+    """Predict files.
+
+    Args:
+        classifier: The classifier.
+        paths: From `expand`.
+        piped: From `read_piped`.
+        explain: Whether to explain each prediction.
+
+    Yields:
+        One prediction per path, in order.
+    """
+    sources = (piped if path == STDIN else path for path in paths)
+    predictions = classifier.stream(sources, explain=explain)
+    for path, prediction in zip(paths, predictions, strict=True):
+        yield replace(prediction, source=path)
+
+
+class Printed(NamedTuple):
+    """Result of `print_predictions`.
 
     Attributes:
-        num_failed: How many images could not be read.
-        predictions: All of them, where they were to be kept.
+        num_failed: Number of unreadable images.
+        predictions: All predictions if they were to be kept, otherwise empty.
     """
 
     num_failed: int
@@ -122,7 +109,7 @@ class Printed:
 def print_predictions(
     predictions: Iterable[Prediction], classes: Sequence[str], *, form: Form, keep: bool = False
 ) -> Printed:
-    """Print predictions on stdout as they come; JSON as one array.
+    """Print predictions on stdout as they arrive; JSON as one array at the end.
 
     Args:
         predictions: Consumed one by one.
@@ -130,52 +117,36 @@ def print_predictions(
         form: ``table`` for a terminal; ``csv`` with the columns path, label, probability, reason,
             answer, possible (separated by ``|``) and familiarity;
             ``json`` with the probability of each class too.
-        keep: Whether they are returned as well.
+        keep: Whether to return them as well.
     """
-    write = {"table": _print_table, "csv": _print_csv, "json": _print_json}[form]
-    counter = _Counter(predictions, keep=keep)
-    write(counter, classes)
-    return Printed(counter.num_failed, tuple(counter.kept))
+    num_failed = 0
+    kept: list[Prediction] = []
+
+    def counted() -> Iterator[Prediction]:
+        nonlocal num_failed
+        for prediction in predictions:
+            num_failed += prediction.label is None
+            if keep:
+                kept.append(prediction)
+            yield prediction
+
+    if form == "csv":
+        _print_csv(counted())
+    elif form == "json":
+        print_json([prediction.to_json() for prediction in counted()])
+    else:
+        _print_table(counted(), classes)
+    return Printed(num_failed, tuple(kept))
 
 
-class _Counter:
-    """Passes predictions on and remembers what `Printed` needs."""
-
-    def __init__(self, predictions: Iterable[Prediction], *, keep: bool) -> None:
-        self.num_failed = 0
-        self.kept: list[Prediction] = []
-        self._predictions = predictions
-        self._keep = keep
-
-    def __iter__(self) -> _Counter:
-        self._iterator = iter(self._predictions)
-        return self
-
-    def __next__(self) -> Prediction:
-        prediction = next(self._iterator)
-        self.num_failed += prediction.label is None
-        if self._keep:
-            self.kept.append(prediction)
-        return prediction
-
-
-def _print_csv(predictions: Iterable[Prediction], classes: Sequence[str]) -> None:
-    del classes
+def _print_csv(predictions: Iterable[Prediction]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("path", "label", "probability", "reason", "answer", "possible", "familiarity"))
     for p in predictions:
         probability = "" if p.probability is None else f"{p.probability:.6f}"
         familiarity = "" if p.familiarity is None else f"{p.familiarity:.6f}"
-        told = (p.source, p.label or "", probability, p.reason or "", p.answer)
-        writer.writerow((*told, "|".join(p.possible), familiarity))
-
-
-def _print_json(predictions: Iterable[Prediction], classes: Sequence[str]) -> None:
-    del classes
-    rows = [p.to_json() for p in predictions]
-    text = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
-    # What of a file name is not UTF-8 becomes an escape, which JSON reads as what it was.
-    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+        row = (p.source, p.label or "", probability, p.reason or "", p.answer)
+        writer.writerow((*row, "|".join(p.possible), familiarity))
 
 
 def _print_table(predictions: Iterable[Prediction], classes: Sequence[str]) -> None:

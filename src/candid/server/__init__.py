@@ -1,11 +1,11 @@
 """`candid serve`: trained runs behind HTTP.
 
     connection ─▶ Guard ─▶ route ─ read_body ─▶ bytes ─ read_uploads ─▶ images
-    (time limits) (token,          (size limits)       (any of 3 forms)   │ decode, in threads
+    (time limits) (token,          (size limits)       (any of 3 forms)   │ decode, thread pool
                    headers)                                               ▼
-    JSON ◀─ answers ◀─ Prediction ◀─ Batcher (one-thread workers, what waits together) ◀─ pixels
+    JSON ◀─ Answerer ◀─ Prediction ◀─ Batcher (one-thread workers, 2 images a call) ◀─ pixels
 
-What is accepted is counted in `Admission`: beyond its bounds a request is refused with 503, so that
-memory does not grow with the number of clients. Nothing here is imported by any other room, and
-FastAPI only once `candid serve` runs.
+`Admission` counts accepted work: requests beyond its limits get 503, so memory does not grow with
+the number of clients. Only `candid.cli` imports this package, and FastAPI is imported only once
+`candid serve` runs.
 """

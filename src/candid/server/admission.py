@@ -1,12 +1,9 @@
-"""A request → the bytes of its body, or a refusal as soon as it is known to be too large.
-
-How much is accepted at the same time, so that memory has a bound whoever asks.
-"""
+"""Admission control: limits on the work accepted at a time, and reading bodies within them."""
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -16,121 +13,101 @@ from candid.server.settings import Settings
 
 
 class Admission:
-    """Counts what was accepted and is not yet answered. For one thread: the event loop's.
+    """Counts accepted and unanswered work. Not thread-safe: used in the event loop alone.
 
     Attributes:
-        num_requests: Requests that are being read or worked on.
+        num_requests: Requests that are being read or answered.
         num_images: Their images.
         num_bytes: Bytes of their bodies.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Begin with nothing."""
-        self._settings = settings
-        self.num_requests = 0
-        self.num_images = 0
-        self.num_bytes = 0
+        """Start at zero."""
+        self.settings = settings
+        self.num_requests = self.num_images = self.num_bytes = 0
 
-    def enter(self) -> Ticket:
-        """Begin a request; what its ticket takes is given back when the ticket is closed."""
-        return Ticket(self, self._settings)
+    @contextmanager
+    def enter(self) -> Iterator[Ticket]:
+        """Count a request, and release at its end what its ticket took."""
+        ticket = Ticket(self)
+        self.num_requests += 1
+        try:
+            yield ticket
+        finally:
+            self.num_requests -= 1
+            self.num_images -= ticket.num_images
+            self.num_bytes -= ticket.num_bytes
 
 
 class Ticket:
-    """What one request takes."""
+    """One request's share of the limits.
 
-    def __init__(self, admission: Admission, settings: Settings) -> None:
-        """Take nothing yet."""
+    Attributes:
+        num_images: Images counted so far.
+        num_bytes: Bytes counted so far.
+    """
+
+    def __init__(self, admission: Admission) -> None:
+        """Start at zero."""
         self._admission = admission
-        self._settings = settings
-        self._num_images = 0
-        self._num_bytes = 0
-
-    def __enter__(self) -> Self:
-        self._admission.num_requests += 1
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._admission.num_requests -= 1
-        self._admission.num_images -= self._num_images
-        self._admission.num_bytes -= self._num_bytes
+        self.num_images = self.num_bytes = 0
 
     def take_bytes(self, count: int) -> None:
-        """Take room for bytes that have come.
+        """Count received bytes.
 
         Raises:
-            Problem: 503, there is none left.
+            Problem: 503, the limit for all bodies is reached.
         """
-        if self._admission.num_bytes + count > self._settings.max_waiting_bytes:
-            raise busy("the bodies of other requests fill the memory that is set aside for them.")
+        if self._admission.num_bytes + count > self._admission.settings.max_waiting_bytes:
+            raise busy("the memory limit for the bodies of all requests is reached.")
         self._admission.num_bytes += count
-        self._num_bytes += count
+        self.num_bytes += count
 
     def take_images(self, count: int) -> None:
-        """Take places in the queue.
+        """Count images.
 
         Raises:
-            Problem: 503, there are not as many left.
+            Problem: 503, the queue is full.
         """
         waiting = self._admission.num_images
-        # A request that is larger than the whole queue is taken when nothing else waits.
-        if waiting and waiting + count > self._settings.max_waiting_images:
+        # A request larger than the whole queue is accepted when nothing else waits.
+        if waiting and waiting + count > self._admission.settings.max_waiting_images:
             raise busy(f"{waiting} images are waiting already.")
         self._admission.num_images += count
-        self._num_images += count
+        self.num_images += count
 
 
 async def read_body(request: Request, ticket: Ticket, max_bytes: int) -> bytes:
-    """Read a body piece by piece.
+    """Read a body, and stop as soon as it is known to be too large.
 
     Args:
         request: The request.
-        ticket: Takes room for each piece that has come.
-        max_bytes: What is larger is refused: by its header before anything is read, and otherwise
-            with the first piece that goes beyond.
-
-    Returns:
-        The whole body.
+        ticket: Counts the bytes.
+        max_bytes: Limit, checked by the header before reading and again while reading.
 
     Raises:
-        Problem: 411 or 415 where its form is refused, 413 where it is too large, 503 where there is
-            no room, 400 where the client went away.
+        Problem: 415 if it is compressed, 413 if it is too large, 503 if the memory limit is
+            reached, 400 if the client disconnected.
     """
-    _require_plain(request)
+    # Compressed bodies are refused: a kilobyte can expand to a gigabyte.
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        message = "expected a body without Content-Encoding; images are compressed already."
+        raise Problem(415, "unsupported_encoding", message)
     declared = request.headers.get("content-length")
-    if declared is not None and int(declared) > max_bytes:  # the HTTP parser let digits through
+    if declared is not None and int(declared) > max_bytes:  # the HTTP parser allows only digits
         raise _too_large(max_bytes)
-    body = bytearray()  # grows in place, where a list of pieces would scatter over the heap
+    body = bytearray()  # grows in place, whereas a list of chunks fragments the heap
     try:
-        async for piece in request.stream():
-            if len(body) + len(piece) > max_bytes:
+        async for chunk in request.stream():
+            if len(body) + len(chunk) > max_bytes:
                 raise _too_large(max_bytes)
-            ticket.take_bytes(len(piece))
-            body += piece
+            ticket.take_bytes(len(chunk))
+            body += chunk
     except ClientDisconnect:
         raise Problem(400, "disconnected", "the connection ended before the body did.") from None
     return bytes(body)
 
 
-def _require_plain(request: Request) -> None:
-    """Refuse compressed bodies: a kilobyte may stand for a gigabyte."""
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding.lower() != "identity":
-        raise Problem(
-            415,
-            "unsupported_encoding",
-            "a body is expected without Content-Encoding; images are compressed already.",
-        )
-
-
 def _too_large(max_bytes: int) -> Problem:
-    return Problem(
-        413,
-        "body_too_large",
-        f"a request has at most {max_bytes} bytes; send fewer images at once.",
-    )
+    message = f"a request has at most {max_bytes} bytes; send fewer images at once."
+    return Problem(413, "body_too_large", message)

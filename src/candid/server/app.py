@@ -1,4 +1,4 @@
-"""The ASGI app: routes, their errors, and the guard around them."""
+"""The ASGI app: routes, error handlers, and the guard around them."""
 
 from __future__ import annotations
 
@@ -22,46 +22,46 @@ class App(Guard):
     """A server's app.
 
     Attributes:
-        reloader: Loads runs again, when asked and when they were replaced.
+        reloader: Reloads runs, on request and when they are replaced.
     """
 
     def __init__(self, models: Models, settings: Settings) -> None:
         """Build it and start its threads.
 
         Args:
-            models: The runs, loaded.
+            models: The loaded runs.
             settings: Its limits and its token.
         """
         state = State.begin(models, settings)
         self.reloader = Reloader(state)
+
+        @asynccontextmanager
+        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+            watching = asyncio.create_task(self.reloader.watch())
+            try:
+                yield
+            finally:
+                watching.cancel()
+                with suppress(asyncio.CancelledError):
+                    await watching
+                await asyncio.to_thread(state.answerer.close)
+
         api = FastAPI(
             title="Candid",
             version=__version__,
-            description="A classifier of photos that says how sure it is.",
+            description="A photo classifier that reports its confidence.",
             docs_url=None,  # FastAPI's own pages load scripts from another site
             redoc_url=None,
-            lifespan=lambda _: _running(state, self.reloader),
+            lifespan=lifespan,
         )
         add_handlers(api)
         routes = add_routes(api, state) | {api.openapi_url}
 
         def count(scope: Scope, status: int, seconds: float) -> None:
-            # What is not ours has one name: anybody may ask for any path.
+            # Unknown paths share one label, as clients may request any path.
             path = getattr(scope.get("route"), "path", scope["path"])
             route = path if path in routes else "other"
             state.metrics.requests.labels(route, status).inc()
             state.metrics.seconds.labels(route).observe(seconds)
 
         super().__init__(api, settings.token, count)
-
-
-@asynccontextmanager
-async def _running(state: State, reloader: Reloader) -> AsyncIterator[None]:
-    watching = asyncio.create_task(reloader.watch())
-    try:
-        yield
-    finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
-        await asyncio.to_thread(state.answerer.close)

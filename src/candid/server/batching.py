@@ -1,10 +1,8 @@
-"""Images → answers: decoded in threads, asked in batches, put into words for a client.
+"""Images → answers: decoded in a thread pool, classified in batches by worker threads.
 
-Pixels that wait → answers: a few threads, each of which takes what waits together.
-
-Each worker runs the graph with one thread, on up to `MOST_AT_ONCE` images: on two cores two such
-workers give more images a second than one whose layers are shared by both (docs/serving.md has the
-figures). Who may wait is decided before, by `candid.server.admission`.
+Each worker runs the graph with one thread, on up to `MAX_BATCH` images: on two cores, two such
+workers classify more images a second than one with two threads (figures in docs/serving.md). How
+much may wait is decided before, by `candid.server.admission`.
 """
 
 from __future__ import annotations
@@ -29,18 +27,20 @@ from candid.server.models import ServedModel
 from candid.server.uploads import Upload
 
 #: Images in one call of a worker.
-MOST_AT_ONCE: Final = 2
+MAX_BATCH: Final = 2
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """An image that waits.
+    """One image in the queue.
 
     Attributes:
-        classifier: Who is asked.
+        classifier: The classifier to run.
         pixels: uint8 ``(s, s, 3)`` by the classifier's contract.
-        explain: Whether the answer is to be explained.
-        answer: Will be the prediction.
+        explain: Whether to explain the prediction.
+        answer: Will hold the prediction.
     """
 
     classifier: Classifier
@@ -48,20 +48,20 @@ class Job:
     explain: bool
     answer: Future[Prediction] = field(default_factory=Future)
 
-    def goes_with(self, other: Job) -> bool:
-        """Whether both can be asked in one call."""
+    def batches_with(self, other: Job) -> bool:
+        """Whether both can go into one batch."""
         return self.classifier is other.classifier and self.explain == other.explain
 
 
 class Batcher:
-    """Workers and what waits for them. Its methods may be called from any thread."""
+    """A queue and its worker threads. All methods are thread-safe."""
 
     def __init__(self, num_workers: int, *, on_batch: Callable[[int], None] | None = None) -> None:
         """Start the workers.
 
         Args:
-            num_workers: As many as there are cores.
-            on_batch: Told how many images were asked together.
+            num_workers: One for each core is best.
+            on_batch: Called with the size of each batch.
         """
         self._waiting: deque[Job] = deque()
         self._changed = Condition()
@@ -76,18 +76,18 @@ class Batcher:
 
     @property
     def is_alive(self) -> bool:
-        """Whether every worker is at work."""
+        """Whether every worker is running."""
         return not self._stopped and all(worker.is_alive() for worker in self._workers)
 
     def submit(self, job: Job) -> Future[Prediction]:
-        """Let an image wait for its answer."""
+        """Enqueue an image."""
         with self._changed:
             self._waiting.append(job)
             self._changed.notify()
         return job.answer
 
     def stop(self) -> None:
-        """Answer what waits, and end the workers."""
+        """Finish the queue, then end the workers."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -99,26 +99,26 @@ class Batcher:
             wanted = [job for job in batch if job.answer.set_running_or_notify_cancel()]
             if wanted:
                 self._on_batch(len(wanted))
-                _answer(wanted)
+                _classify(wanted)
 
     def _take(self) -> list[Job]:
-        """The oldest image and what goes with it; empty once there is nothing more to do."""
+        """The oldest job and those that batch with it; empty once stopped and drained."""
         with self._changed:
             while not self._waiting and not self._stopped:
                 self._changed.wait()
             batch = [self._waiting.popleft()] if self._waiting else []
             while (
-                self._waiting and len(batch) < MOST_AT_ONCE and self._waiting[0].goes_with(batch[0])
+                self._waiting and len(batch) < MAX_BATCH and self._waiting[0].batches_with(batch[0])
             ):
                 batch.append(self._waiting.popleft())
             return batch
 
 
-def _answer(batch: list[Job]) -> None:
+def _classify(batch: list[Job]) -> None:
     try:
         pixels = np.stack([job.pixels for job in batch])
         answers = batch[0].classifier.predict_pixels(pixels, explain=batch[0].explain)
-    # Whatever it is, those who wait must learn of it, and the worker must live on.
+    # Any error must reach the waiting requests, and must not end the worker.
     except Exception as error:
         for job in batch:
             job.answer.set_exception(error)
@@ -127,14 +127,11 @@ def _answer(batch: list[Job]) -> None:
         job.answer.set_result(answer)
 
 
-_Result = TypeVar("_Result")
-
-
 class Answerer:
-    """The threads of a server. Its methods are called in the event loop."""
+    """The decoding threads and the batcher of a server. Methods are called in the event loop."""
 
     def __init__(self, *, on_batch: Callable[[int], None] | None = None) -> None:
-        """Start as many threads that decode, and as many that ask, as there are cores."""
+        """Start one decoding thread and one worker for each core."""
         num_cores = os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(num_cores, thread_name_prefix="candid-decode")
         self._batcher = Batcher(num_cores, on_batch=on_batch)
@@ -144,8 +141,8 @@ class Answerer:
         """Whether it can answer."""
         return self._batcher.is_alive
 
-    async def do(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
-        """Let a thread do what would keep the event loop from others."""
+    async def run(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
+        """Run a blocking function in the thread pool."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
     async def answer(
@@ -156,54 +153,42 @@ class Answerer:
         *,
         explain: bool,
     ) -> list[dict[str, Any]]:
-        """Answer for some images.
+        """Classify images.
 
         Args:
             uploads: The images.
-            model: Who is asked, and has photos to show.
-            classifier: The model's, at the coverage that is wanted.
-            explain: Whether to say what each answer rests on.
+            model: Gives the thumbnails of similar photos.
+            classifier: The model's, at the requested coverage.
+            explain: Whether to explain each prediction.
 
         Returns:
-            JSON values, an item an image; of one that can't be read the reason.
+            One JSON object per image; if an image can't be read, with the reason.
         """
-        work = [self._predict(upload, classifier, explain) for upload in uploads]
-        predictions = await asyncio.gather(*work)
+        predictions = await asyncio.gather(
+            *(self._predict(upload, classifier, explain) for upload in uploads)
+        )
         if explain:
-            return [await self.do(to_json, prediction, model) for prediction in predictions]
+            return [await self.run(_to_json, prediction, model) for prediction in predictions]
         return [prediction.to_json() for prediction in predictions]
 
     def close(self) -> None:
-        """Answer what waits, and end the threads."""
+        """Finish the queue, then end the threads."""
         self._pool.shutdown()
         self._batcher.stop()
 
     async def _predict(self, upload: Upload, classifier: Classifier, explain: bool) -> Prediction:
-        pixels = await self.do(_decode, upload.data, classifier)
-        if isinstance(pixels, str):
-            return Prediction(upload.name, None, None, {}, pixels)
-        job = Job(classifier, pixels, explain)
-        answer = await asyncio.wrap_future(self._batcher.submit(job))
-        return replace(answer, source=upload.name)
+        try:
+            pixels = await self.run(decode, upload.data, classifier.contract)
+        except ImageError as error:
+            return Prediction(upload.name, None, None, {}, str(error))
+        answer = self._batcher.submit(Job(classifier, pixels, explain))
+        return replace(await asyncio.wrap_future(answer), source=upload.name)
 
 
-def _decode(data: bytes, classifier: Classifier) -> NDArray[np.uint8] | str:
-    try:
-        return decode(data, classifier.contract)
-    except ImageError as error:
-        return str(error)
-
-
-def to_json(prediction: Prediction, model: ServedModel) -> dict[str, Any]:
-    """As `Prediction.to_json`, but similar photos have a thumbnail where they had a path."""
+def _to_json(prediction: Prediction, model: ServedModel) -> dict[str, Any]:
+    """`Prediction.to_json`, with a thumbnail instead of a path for each similar photo."""
     values = prediction.to_json()
     if prediction.explanation is not None:
-        values["explanation"]["similar"] = [
-            {
-                "label": photo["label"],
-                "similarity": photo["similarity"],
-                "thumbnail": model.photos.thumbnail(photo["path"]),
-            }
-            for photo in values["explanation"]["similar"]
-        ]
+        for photo in values["explanation"]["similar"]:
+            photo["thumbnail"] = model.photos.thumbnail(photo.pop("path"))
     return values

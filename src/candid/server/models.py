@@ -1,9 +1,4 @@
-"""Runs → what answers: loaded once, and replaced as a whole when a run was.
-
-Thumbnails of the training photos that an explanation names, where they are still there.
-
-A run → what ``/v1/models`` says of it: names and figures, no path.
-"""
+"""Served runs: loading, reloading, the JSON of ``/v1/models``, and training thumbnails."""
 
 from __future__ import annotations
 
@@ -11,10 +6,10 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -26,44 +21,42 @@ from candid.reporting.app import read_samples, sentence_of, title_of
 from candid.reporting.pages import file_previews
 from candid.runs.artifact import GOLDEN, MANIFEST, SPLIT, find_run
 from candid.runs.classifier import Classifier, load
-from candid.runs.manifest import Figures, Manifest
+from candid.runs.manifest import Figures
 from candid.runs.onnx_session import first_line
 from candid.server.schemas import MeasuredOut, to_json_bytes
 
-_SIZE_PX: Final = 96
-_MOST_KEPT: Final = 512  # thumbnails of about 3 kB
+_THUMBNAIL_PX: Final = 96
+_MAX_THUMBNAILS: Final = 512  # of about 3 kB
+_MAX_COVERAGES: Final = 8
+# A run may be read while its files are still being copied.
+_RETRY_S: Final = 30.0
+
+#: Path, modification time, inode and size of a run's manifest: equal unless it was replaced.
+Stamp = tuple[str, int, int, int]
+_NO_STAMP: Final[Stamp] = ("", 0, 0, 0)
 
 
 class TrainingPhotos:
-    """Photos of the folder that a run was trained on.
+    """Thumbnails of the photos that a run was trained on.
 
-    Only what was trained on is shown: a file whose bytes are others than those in the run's split,
-    or that lies outside the folder, gives nothing.
+    A file outside the folder, or with other content than the run's split records, gives none.
     """
 
-    def __init__(self, run: Path, folder: Path | None) -> None:
-        """Remember where they are; nothing is read before the first question.
+    def __init__(self, run: Path, folder: str) -> None:
+        """Read the run's split.
 
         Args:
             run: The run's folder.
-            folder: What it was trained on; None where that is not known.
+            folder: The training folder; empty if it is not known.
         """
-        self._run = run
-        self._folder = folder
-        self.thumbnail = lru_cache(_MOST_KEPT)(self._thumbnail)
+        from candid.splits.split import read_csv
 
-    @classmethod
-    def of(cls, run: Path, manifest: Manifest) -> TrainingPhotos:
-        """Those of a run, by its manifest."""
-        folder = manifest.data.folder
-        return cls(run, Path(folder) if folder else None)
-
-    def prepare(self) -> None:
-        """Read which photos they are."""
-        _ = self._contents
+        self._folder = Path(folder) if folder else None
+        self._contents = {row.path: row.content for row in read_csv(run / SPLIT).rows}
+        self.thumbnail = lru_cache(_MAX_THUMBNAILS)(self._thumbnail)
 
     def _thumbnail(self, path: str) -> str | None:
-        """A ``data:`` address of a JPEG, 96 pixels at its longest side, or None."""
+        """A ``data:`` URL of a JPEG, 96 pixels at its longest side, or None."""
         if self._folder is None or path not in self._contents:
             return None
         try:
@@ -74,19 +67,47 @@ class TrainingPhotos:
                 return None
         except (ImageError, OSError, ValueError):  # ValueError: a NUL in the path
             return None
-        data = file_previews(file.parent, size_px=_SIZE_PX)(file.name)
+        data = file_previews(file.parent, size_px=_THUMBNAIL_PX)(file.name)
         return f"data:image/jpeg;base64,{b64encode(data).decode('ascii')}" if data else None
 
-    @cached_property
-    def _contents(self) -> dict[str, str]:
-        from candid.splits.split import read_csv
 
-        return {row.path: row.content for row in read_csv(self._run / SPLIT).rows}
+class ServedModel:
+    """One loaded version of a run.
+
+    Attributes:
+        name: The name by which clients choose it.
+        classifier: The run.
+        photos: Thumbnails of its training photos.
+        samples: PNG files to try it on.
+    """
+
+    def __init__(
+        self, name: str, classifier: Classifier, photos: TrainingPhotos, samples: tuple[bytes, ...]
+    ) -> None:
+        """Hold a loaded run."""
+        self.name = name
+        self.classifier = classifier
+        self.photos = photos
+        self.samples = samples
+        # Bounded, as clients may request any coverage.
+        self._at = lru_cache(_MAX_COVERAGES)(classifier.with_coverage)
+
+    def at(self, coverage: float | None) -> Classifier:
+        """The classifier at a coverage; by default its own.
+
+        Raises:
+            UsageError: It can't abstain.
+        """
+        if coverage is None:
+            return self.classifier
+        self.classifier.prepare_to_explain()
+        return self._at(coverage)
 
 
 def describe(model: ServedModel, *, is_default: bool) -> dict[str, Any]:
-    """JSON values of a run, as `candid.server.schemas.ModelOut` has them."""
-    classifier, manifest = model.classifier, model.manifest
+    """JSON values of a run in the shape of `candid.server.schemas.ModelOut`; they hold no path."""
+    classifier = model.classifier
+    manifest = classifier.require_manifest()
     metrics = manifest.metrics
     abstention = classifier.abstention
     run = classifier.run_folder
@@ -112,101 +133,48 @@ def describe(model: ServedModel, *, is_default: bool) -> dict[str, Any]:
 
 
 def _figures(measured: Figures) -> dict[str, dict[str, float]]:
-    found = {name: getattr(measured, name) for name in FIGURES}
-    return {name: vars(figure) for name, figure in found.items() if figure is not None}
-
-
-_MOST_COVERAGES: Final = 8
-# A run may be looked at while its files are still being copied there.
-_RETRY_S: Final = 30.0
-
-#: Which run a path means, and which version of it: equal as long as nothing was replaced.
-Stamp = tuple[str, int, int, int]
-
-
-class ServedModel:
-    """One version of a run, ready to answer.
-
-    Attributes:
-        name: By which clients choose it.
-        classifier: The run.
-        photos: Gives thumbnails of its training photos.
-        samples: PNG files to try it on.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        classifier: Classifier,
-        photos: TrainingPhotos,
-        samples: tuple[bytes, ...] = (),
-    ) -> None:
-        """Keep a loaded run."""
-        self.name = name
-        self.classifier = classifier
-        self.photos = photos
-        self.samples = samples
-        # Few at a time: anybody may ask for any coverage.
-        self._at = lru_cache(_MOST_COVERAGES)(classifier.with_coverage)
-
-    def at(self, coverage: float | None) -> Classifier:
-        """The classifier at a coverage; by default its own.
-
-        Raises:
-            UsageError: It can't abstain.
-        """
-        if coverage is None:
-            return self.classifier
-        self.classifier.prepare_to_explain()
-        return self._at(coverage)
-
-    @property
-    def manifest(self) -> Manifest:
-        """What ``candid.json`` says."""
-        return self.classifier.require_manifest()
+    figures = {name: getattr(measured, name) for name in FIGURES}
+    return {name: vars(figure) for name, figure in figures.items() if figure is not None}
 
 
 def load_model(name: str, run: Path, max_pixels: int) -> ServedModel:
-    """Load a run and hold it against the answers that it gave when it was written.
+    """Load a run and check it against its golden answers.
 
     Raises:
         ArtifactError: It is no run, or not as it was written.
     """
-    # In the thread that asks: as many at once as there are cores.
+    # One thread per call; the workers make calls in parallel.
     classifier = load(run, num_threads=1)
     classifier.check_golden(run / GOLDEN)
     classifier.contract = replace(classifier.contract, max_pixels=max_pixels)
-    photos = TrainingPhotos.of(run, classifier.require_manifest())
-    # Now, while they are this version's: the folder may be replaced before anybody asks for them.
+    folder = classifier.require_manifest().data.folder
+    # Read everything of this version now: the folder may be replaced before it is needed.
     classifier.prepare_to_explain()
-    photos.prepare()
+    photos = TrainingPhotos(run, folder)
     model = ServedModel(name, classifier, photos, read_samples(run / GOLDEN))
     _require_measured(model, run)
     return model
 
 
 def _require_measured(model: ServedModel, run: Path) -> None:
-    """Refuse figures that ``/v1/models`` can't say in the shape that it promises."""
+    """Refuse figures that don't have the shape that ``/v1/models`` promises."""
     try:
         described = describe(model, is_default=False)
         MeasuredOut.model_validate(described, strict=True)
         to_json_bytes(described)
     except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:
+        why = first_line(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise ArtifactError(
-            f"{run}/candid.json does not say how good it is ({_why(error)}); train again."
+            f"{run}/candid.json does not say how good it is ({why}); train again."
         ) from error
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return first_line(error)
 
 
 @dataclass
 class _Slot:
-    """A name, the path that it stands for, and who answers for it now."""
+    """A served name: its path, and the model that answers for it now."""
 
     name: str
     path: Path
@@ -216,52 +184,64 @@ class _Slot:
     retry_at: float = 0.0
 
     def is_settled(self, stamp: Stamp) -> bool:
-        """Whether there is nothing new to load, or what there is has failed a moment ago."""
+        """Whether nothing changed, or what changed failed to load less than `_RETRY_S` ago."""
         return stamp == self.stamp or (stamp == self.failed and monotonic() < self.retry_at)
 
 
+class Reloaded(NamedTuple):
+    """Result of reloading one run.
+
+    Attributes:
+        name: Its name.
+        problem: Why the old version stays; None if the new one is used.
+    """
+
+    name: str
+    problem: str | None
+
+
 class Models:
-    """All runs of a server, by name; the first is asked by default."""
+    """All runs of a server, by name; the first is the default."""
 
     def __init__(self, paths: Sequence[Path], max_pixels: int) -> None:
         """Load them.
 
         Args:
             paths: Folders of runs, or links to them such as ``runs/latest``.
-            max_pixels: What images may have at most.
+            max_pixels: Limit of pixels per image.
 
         Raises:
             ArtifactError: One is no run, or not as it was written.
         """
         self._max_pixels = max_pixels
         with ThreadPoolExecutor(max(1, len(paths))) as pool:
-            self._slots = list(pool.map(self._load, _names(paths), paths))
+            self._slots = list(pool.map(self._load, _unique_names(paths), paths))
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter([slot.model for slot in self._slots])
 
     @property
     def names(self) -> list[str]:
-        """Their names, the default one first."""
+        """Their names, the default first."""
         return [slot.name for slot in self._slots]
 
     def get(self, name: str | None) -> ServedModel | None:
-        """Who answers to a name now; None where nobody does."""
+        """The current model of a name; None if there is none."""
         if name is None:
             return self._slots[0].model
         return next((slot.model for slot in self._slots if slot.name == name), None)
 
     def reload(self, *, always: bool = False) -> list[Reloaded]:
-        """Load what was replaced; who answers is exchanged once the new one is ready.
+        """Load the runs that were replaced, and exchange each once the new version is ready.
 
-        A version that does not load is told of once and tried again after 30 seconds; until it
-        loads, the old one goes on.
+        A version that does not load is reported once and retried after 30 seconds; until it loads,
+        the old one stays.
 
         Args:
-            always: Whether to load again what is as it was, and what failed before.
+            always: Whether to reload unchanged runs too, and retry failed ones at once.
 
         Returns:
-            What was exchanged, and what could not be.
+            The exchanged runs, and those that failed.
         """
         results = [self._reload(slot, always=always) for slot in self._slots]
         return [result for result in results if result is not None]
@@ -277,30 +257,14 @@ class Models:
             if not always and slot.is_settled(stamp):
                 return None
             model = load_model(slot.name, Path(stamp[0]), self._max_pixels)
-        except Exception as error:  # files that are still being copied have errors of any kind
+        except Exception as error:  # half-copied files raise errors of any kind
             is_new = always or stamp is None or stamp != slot.failed
-            told = slot.failed is not None and stamp is None
+            is_known = slot.failed is not None and stamp is None
             slot.failed = stamp or _NO_STAMP
             slot.retry_at = monotonic() + _RETRY_S
-            return Reloaded(slot.name, first_line(error)) if is_new and not told else None
+            return Reloaded(slot.name, first_line(error)) if is_new and not is_known else None
         slot.model, slot.stamp, slot.failed = model, stamp, None
         return Reloaded(slot.name, None)
-
-
-@dataclass(frozen=True)
-class Reloaded:
-    """What came of loading a run again.
-
-    Attributes:
-        name: Its name.
-        problem: Why the old one goes on; None where the new one answers.
-    """
-
-    name: str
-    problem: str | None
-
-
-_NO_STAMP: Final[Stamp] = ("", 0, 0, 0)
 
 
 def _stamp(path: Path) -> Stamp:
@@ -312,8 +276,8 @@ def _stamp(path: Path) -> Stamp:
     return str(run), status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """The names of the folders; those that are alike get a number."""
+def _unique_names(paths: Sequence[Path]) -> list[str]:
+    """The folders' names; equal ones get a number."""
     names: list[str] = []
     for path in paths:
         base = path.name or path.resolve().name

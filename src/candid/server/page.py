@@ -1,4 +1,4 @@
-"""The page at ``/`` with its files, and the list of what there is to ask at ``/docs``."""
+"""The page at ``/`` with its files, and the API reference at ``/docs``."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MEDIA_TYPES: Final = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
-#: The page's files by the path at which they are served.
+#: The page's files by URL path.
 FILES: Final = {
     f"/app/{name}": "engine_http.js" if name == "engine.js" else name
     for name in (*PAGE_FILES, "engine.js")
 }
-# Photos are shown from memory (blob:), and thumbnails as the API gives them (data:).
+# blob: for photos in memory, data: for thumbnails in API responses.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'"
@@ -37,13 +37,7 @@ _STYLE = (
 
 @dataclass(frozen=True)
 class Page:
-    """A page and the security policy that it needs.
-
-    Attributes:
-        html: All of it.
-        policy: The value of its Content-Security-Policy, without ``frame-ancestors`` and the like,
-            which `candid.server.security` adds.
-    """
+    """A page and its Content-Security-Policy; `candid.server.security` adds common directives."""
 
     html: str
     policy: str
@@ -51,30 +45,19 @@ class Page:
 
 @cache
 def home() -> Page:
-    """The page at ``/``, on which people try a model."""
+    """The page at ``/`` for trying a model."""
     return Page(index_html().decode(), _POLICY)
 
 
 @cache
 def file_at(path: str) -> tuple[bytes, str]:
-    """A file of the page.
-
-    Args:
-        path: One of `FILES`.
-
-    Returns:
-        Its bytes and its media type.
-    """
+    """Bytes and media type of one of `FILES`."""
     name = FILES[path]
     return read_file(name), _MEDIA_TYPES[name.rpartition(".")[2]]
 
 
 def reference(openapi: Mapping[str, Any]) -> Page:
-    """The list of what there is to ask.
-
-    Args:
-        openapi: The app's own OpenAPI document.
-    """
+    """The API reference of an OpenAPI document."""
     items = "".join(
         f"<dt><code>{escape(method.upper())} {escape(path)}</code></dt>"
         f"<dd>{_describe(operation)}</dd>"
@@ -85,9 +68,9 @@ def reference(openapi: Mapping[str, Any]) -> Page:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>Candid</title><style>{_STYLE}</style></head><body><main><h1>Candid</h1>"
-        "<p>A classifier of photos. Send one: <code>curl -F image=@photo.jpg "
+        "<p>A photo classifier. Send a photo: <code>curl -F image=@photo.jpg "
         "…/v1/predict</code></p>"
-        f'<dl>{items}</dl><p>All of it for programs: <a href="/openapi.json">openapi.json</a></p>'
+        f'<dl>{items}</dl><p>Machine-readable: <a href="/openapi.json">openapi.json</a></p>'
         "</main></body></html>"
     )
     digest = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()

@@ -1,9 +1,11 @@
-"""What there is to ask."""
+"""The routes of the API and of the page."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request
@@ -11,7 +13,6 @@ from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse, Response
 
 from candid.errors import UsageError
-from candid.runs.classifier import Classifier
 from candid.server.admission import Ticket, read_body
 from candid.server.models import ServedModel, describe
 from candid.server.page import FILES, Page, file_at, home, reference
@@ -28,28 +29,29 @@ from candid.server.schemas import (
 from candid.server.state import CONTENT_TYPE, State
 from candid.server.uploads import Upload, read_uploads
 
-Explain = Annotated[bool, Query(description="Say what each answer rests on.")]
-ModelName = Annotated[str | None, Query(description="Which model; by default the first.")]
+Explain = Annotated[bool, Query(description="Explain each prediction.")]
+ModelName = Annotated[str | None, Query(description="Name of the model; by default the first.")]
 Coverage = Annotated[
     float | None,
-    Query(gt=0, lt=1, description="How often the possible classes hold the true one."),
+    Query(gt=0, lt=1, description="Share of photos whose possible classes include the true one."),
 ]
 
 
 def add_routes(app: FastAPI, state: State) -> frozenset[str]:
-    """Let an app answer.
-
-    Returns:
-        The paths that it answers.
-    """
-    routers = (_predicting(state), _operating(state), _pages(app))
+    """Add all routes to an app; returns their paths."""
+    routers = (
+        _predict_routes(state),
+        _model_routes(state),
+        _operation_routes(state),
+        _page_routes(app),
+    )
     for router in routers:
         app.include_router(router)
-    known = (route for router in routers for route in router.routes)
-    return frozenset(route.path for route in known if isinstance(route, APIRoute))
+    routes = (route for router in routers for route in router.routes)
+    return frozenset(route.path for route in routes if isinstance(route, APIRoute))
 
 
-def _predicting(state: State) -> APIRouter:
+def _predict_routes(state: State) -> APIRouter:
     router = APIRouter(responses=ERRORS)
     body = request_body(state.settings.max_images)
 
@@ -60,24 +62,33 @@ def _predicting(state: State) -> APIRouter:
         model: ModelName = None,
         coverage: Coverage = None,
     ) -> Response:
-        """Say what is in images: multipart files, one image's bytes, or base64 in JSON."""
-        chosen = _choose(state, model)
+        """Classify images, sent as multipart files, as one image's bytes, or as base64 in JSON."""
+        chosen = _get_model(state, model)
         with state.admission.enter() as ticket:
-            async with _Deadline(state.settings.request_s) as deadline:
+            async with _deadline(state.settings.request_s) as progress:
                 uploads = await _receive(request, state, ticket)
-                deadline.is_read = True
-                classifier = _at(chosen, coverage)
+                progress.is_read = True
+                try:
+                    classifier = chosen.at(coverage)
+                except UsageError as error:
+                    raise Problem(422, "no_coverage", str(error)) from None
                 items = await state.answerer.answer(uploads, chosen, classifier, explain=explain)
         for item in items:
-            found = "unreadable" if item["label"] is None else item["verdict"] or "answered"
-            state.metrics.images.labels(chosen.name, found).inc()
+            outcome = "unreadable" if item["label"] is None else item["verdict"] or "answered"
+            state.metrics.images.labels(chosen.name, outcome).inc()
         return _json({"model": chosen.name, "predictions": items})
+
+    return router
+
+
+def _model_routes(state: State) -> APIRouter:
+    router = APIRouter(responses=ERRORS)
 
     @router.get("/v1/models", response_model=ModelsOut)
     async def models() -> Response:
-        """Say which models there are, what they tell apart and how good they are."""
+        """List the models, their classes and their measured performance."""
         described = [
-            describe(model, is_default=place == 0) for place, model in enumerate(state.models)
+            describe(model, is_default=index == 0) for index, model in enumerate(state.models)
         ]
         return _json({"models": described})
 
@@ -87,26 +98,27 @@ def _predicting(state: State) -> APIRouter:
         "/v1/models/{name}/samples/{number}", response_class=Response, responses=png | ERRORS
     )
     async def sample(name: str, number: int) -> Response:
-        """Give an image to try a model on, in the shape that it sees."""
-        samples = _choose(state, name).samples
+        """Return an image to try a model on, in the size of the model's input."""
+        samples = _get_model(state, name).samples
         if not 0 <= number < len(samples):
-            raise Problem(404, "unknown_sample", f"{name} has {len(samples)} samples, from 0.")
+            message = f"{name} has {len(samples)} samples, numbered from 0."
+            raise Problem(404, "unknown_sample", message)
         return Response(samples[number], media_type="image/png")
 
     return router
 
 
-def _operating(state: State) -> APIRouter:
+def _operation_routes(state: State) -> APIRouter:
     router = APIRouter()
 
     @router.get("/healthz", response_model=StateOut)
     async def healthz() -> Response:
-        """Say that the process is alive."""
+        """Check that the process is alive."""
         return _json({"status": "alive"})
 
     @router.get("/readyz", response_model=StateOut, responses={401: ERRORS[401], 503: ERRORS[503]})
     async def readyz() -> Response:
-        """Say whether images would be answered."""
+        """Check that images can be classified."""
         if not state.answerer.is_alive:
             raise busy("the server is stopping.")
         return _json({"status": "ready"})
@@ -115,13 +127,13 @@ def _operating(state: State) -> APIRouter:
 
     @router.get("/metrics", response_class=Response, responses=text)  # type: ignore[arg-type]
     async def metrics() -> Response:
-        """Give counters to Prometheus."""
+        """Return metrics in the format of Prometheus."""
         return Response(state.metrics.render(), media_type=CONTENT_TYPE)
 
     return router
 
 
-def _pages(app: FastAPI) -> APIRouter:
+def _page_routes(app: FastAPI) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
@@ -129,7 +141,7 @@ def _pages(app: FastAPI) -> APIRouter:
         return _html(home())
 
     for path in FILES:
-        router.add_api_route(path, _file_at(path))
+        router.add_api_route(path, _file_route(path))
 
     @router.get("/docs")
     async def docs() -> Response:
@@ -138,41 +150,40 @@ def _pages(app: FastAPI) -> APIRouter:
     return router
 
 
-class _Deadline:
-    """A time limit for reading and answering; which of them was late decides what is said.
+@dataclass
+class _Progress:
+    """Whether the body of a request has been read."""
 
-    Attributes:
-        is_read: Whether the body has come.
-    """
+    is_read: bool = False
 
-    def __init__(self, seconds: float) -> None:
-        self._timeout = asyncio.timeout(seconds)
-        self.is_read = False
 
-    async def __aenter__(self) -> _Deadline:
-        await self._timeout.__aenter__()
-        return self
-
-    async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
-        try:
-            await self._timeout.__aexit__(kind, error, traceback)  # type: ignore[arg-type]
-        except TimeoutError:
-            if self.is_read:
-                raise busy("the answer took too long.") from None
-            message = "the body came too slowly."
-            raise Problem(408, "too_slow", message, {"Connection": "close"}) from None
+@asynccontextmanager
+async def _deadline(seconds: float) -> AsyncIterator[_Progress]:
+    """A time limit for reading and answering; the error names the one that was late."""
+    progress = _Progress()
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            yield progress
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        if progress.is_read:
+            raise busy("the answer took too long.") from None
+        message = "the body arrived too slowly."
+        raise Problem(408, "too_slow", message, {"Connection": "close"}) from None
 
 
 async def _receive(request: Request, state: State, ticket: Ticket) -> list[Upload]:
     body = await read_body(request, ticket, state.settings.max_body_bytes)
     content_type = request.headers.get("content-type", "")
-    # In a thread, as it may be megabytes of JSON.
-    uploads = await state.answerer.do(read_uploads, content_type, body, state.settings.max_images)
+    # In a thread, as it may parse megabytes of JSON.
+    uploads = await state.answerer.run(read_uploads, content_type, body, state.settings.max_images)
     ticket.take_images(len(uploads))
     return uploads
 
 
-def _choose(state: State, name: str | None) -> ServedModel:
+def _get_model(state: State, name: str | None) -> ServedModel:
     model = state.models.get(name)
     if model is None:
         names = ", ".join(state.models.names)
@@ -180,14 +191,7 @@ def _choose(state: State, name: str | None) -> ServedModel:
     return model
 
 
-def _at(model: ServedModel, coverage: float | None) -> Classifier:
-    try:
-        return model.at(coverage)
-    except UsageError as error:
-        raise Problem(422, "no_coverage", str(error)) from None
-
-
-def _file_at(path: str) -> Callable[[], Awaitable[Response]]:
+def _file_route(path: str) -> Callable[[], Awaitable[Response]]:
     async def file() -> Response:
         data, media_type = file_at(path)
         return Response(data, media_type=media_type)

@@ -1,4 +1,4 @@
-"""How a server is set up: its limits, and the token it asks for."""
+"""A server's limits and its token."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Final
 
 from candid.errors import UsageError
 
-#: Where the token is looked for if no file is named.
+#: Environment variable of the token, read if no file is given.
 TOKEN_VARIABLE: Final = "CANDID_TOKEN"
-_LEAST_TOKEN: Final = 16
+_MIN_TOKEN: Final = 16
 _MIB: Final = 2**20
 
 
@@ -24,14 +24,14 @@ class Settings:
         max_images: Of one request.
         max_pixels: Of one image, by its header; see `candid.data.images.PixelContract`.
         max_waiting_images: Accepted and not yet answered, of all requests; beyond it, 503.
-        max_waiting_bytes: Of bodies that are being read or worked on, of all requests.
-        max_connections: Open at the same time; what comes beyond them is closed.
-        request_s: Within this many seconds a request is read and answered.
-        headers_s: Within this many seconds its headers have come.
+        max_waiting_bytes: Of bodies being read or answered, of all requests.
+        max_connections: Open at a time; further ones are closed.
+        request_s: Time limit for reading and answering a request.
+        headers_s: Time limit for its headers.
         idle_s: How long a connection is kept open for the next request.
-        stop_s: How long a stop waits for what was accepted.
-        poll_s: How often it is looked whether a run was replaced.
-        token: What clients have to send, or None where anybody may ask.
+        stop_s: How long a shutdown waits for accepted requests.
+        poll_s: How often to check whether a run was replaced.
+        token: What clients must send; None for no authentication.
     """
 
     max_body_bytes: int = 32 * _MIB
@@ -51,42 +51,41 @@ class Settings:
         for name in ("max_body_bytes", "max_images", "max_pixels", "max_waiting_images"):
             if getattr(self, name) < 1:
                 raise UsageError(
-                    f"a limit of the server is at least 1. Received: {name}={getattr(self, name)}."
+                    f"a server limit must be at least 1. Received: {name}={getattr(self, name)}."
                 )
         if not self.request_s > 0:
             raise UsageError(
-                f"the time for a request is more than 0 seconds. Received: {self.request_s}."
+                f"the time for a request must be more than 0 s. Received: {self.request_s}."
             )
 
 
 def read_token(file: Path | None) -> str | None:
-    """The token that clients have to send.
+    """Read the token that clients must send.
 
     Args:
-        file: The file it stands in; by default the environment variable ``CANDID_TOKEN`` is asked.
+        file: Its file; by default the environment variable ``CANDID_TOKEN`` is read.
 
     Returns:
-        At least 16 visible ASCII characters, or None where no token is set.
+        At least 16 visible ASCII characters, or None if no token is set.
 
     Raises:
-        UsageError: The file can't be read, or what stands there is no such token.
+        UsageError: The file can't be read, or its content is not a valid token.
     """
     if file is None:
         if TOKEN_VARIABLE not in os.environ:
             return None
-        return _checked(os.environ[TOKEN_VARIABLE], TOKEN_VARIABLE)
-    try:
-        return _checked(file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise UsageError(f"the token can't be read from {file}: {why}.") from error
-
-
-def _checked(text: str, where: str) -> str:
+        text = os.environ[TOKEN_VARIABLE]
+    else:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise UsageError(f"the token can't be read from {file}: {why}.") from error
     token = text.strip()
-    if len(token) < _LEAST_TOKEN or not all("!" <= character <= "~" for character in token):
+    if len(token) < _MIN_TOKEN or not all("!" <= character <= "~" for character in token):
         raise UsageError(
-            f"the token in {where} is not one: expected {_LEAST_TOKEN} visible ASCII characters "
-            f"or more, received {len(token)} characters. Make one with `openssl rand -hex 32`."
+            f"the token in {file or TOKEN_VARIABLE} is invalid: expected at least {_MIN_TOKEN} "
+            f"visible ASCII characters, received {len(token)} characters. Make one with "
+            "`openssl rand -hex 32`."
         )
     return token

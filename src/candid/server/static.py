@@ -1,8 +1,8 @@
-"""`candid serve --static`: an export to the web on a port of this machine, without FastAPI.
+"""`candid serve --static`: serves an export to the web, without FastAPI.
 
-Only what the export's manifest names is served, each file as it was written; no folder is listed,
-and no path is looked up on the disk. There is no token; who asks on this machine has to call it by
-its own name, as the full server wants it.
+Only the files named in the export's manifest are served, unchanged; folders are not listed, and
+request paths are never looked up on the disk. There is no token; on a loopback address the request
+must name this machine, as with the full server.
 """
 
 from __future__ import annotations
@@ -13,35 +13,39 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
-from socketserver import TCPServer
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from candid.core.hashing import hash_file
-from candid.errors import ArtifactError, UsageError
+from candid.errors import ArtifactError
 from candid.exporting.source import MANIFEST, read_manifest
 from candid.exporting.web_files import HEADERS, type_of
-from candid.server.security import OTHER_HOST, OTHER_HOST_REMEDY, is_named_as_it_is
+from candid.server.addresses import (
+    OTHER_HOST,
+    OTHER_HOST_REMEDY,
+    address_of,
+    is_named_as_it_is,
+    listen,
+)
 
 _INDEX: Final = "index.html"
-_IDLE_S: Final = 30.0
 _TEXT: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json"
-#: In the one shape that errors have, see candid.server.schemas.
+#: In the form of all errors, see candid.server.schemas.
 _REFUSAL: Final = json.dumps(
     {"error": {"code": OTHER_HOST, "message": f"{OTHER_HOST_REMEDY}."}}
 ).encode()
 _REMEDY: Final = "Export again with `candid export RUN --to web`."
 
-#: Where each file lies, by its path below the address.
+#: Files by URL path without its leading slash.
 Served = dict[str, Path]
 
 
 def find_served(folder: Path) -> Served:
-    """List what is to be served of an export.
+    """List the files of an export.
 
     Args:
-        folder: What ``candid export --to web`` wrote.
+        folder: Written by ``candid export --to web``.
 
     Raises:
         ArtifactError: It is no such export, or a file is missing or not as it was written.
@@ -60,40 +64,37 @@ def _checked(folder: Path, name: str, expected: object) -> Path:
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
         raise ArtifactError(f"the manifest of {folder} names {name!r}, outside of it. {_REMEDY}")
     file = folder / path
-    if not _is_file(file) or _hash(file) != expected:
+    try:
+        is_unchanged = _is_file(file) and hash_file(file) == expected
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise ArtifactError(
+            f"{file} can't be read: {why}. Make it readable, or export again."
+        ) from error
+    if not is_unchanged:
         raise ArtifactError(f"{file} is missing or not as it was written. {_REMEDY}")
     return file
 
 
 def _is_file(path: Path) -> bool:
-    """Whether it is one; what can't be any file's name is none."""
+    """`Path.is_file`, but False for impossible names."""
     try:
         return path.is_file()
     except (OSError, ValueError):  # too long, a null character, half a surrogate pair
         return False
 
 
-def _hash(file: Path) -> str:
-    try:
-        return hash_file(file)
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise ArtifactError(
-            f"{file} can't be read: {why}. Let yourself read it, or export again."
-        ) from error
-
-
 def serve_static(served: Served, host: str, port: int, *, started: Callable[[str], None]) -> None:
-    """Serve files until a signal comes.
+    """Serve files until SIGINT or SIGTERM.
 
     Args:
         served: From `find_served`.
-        host: A name or an IPv4 address.
-        port: 0 for any that is free.
-        started: Called with the address once it listens.
+        host: A name or an address.
+        port: 0 for any free port.
+        started: Called with the URL once it listens.
 
     Raises:
-        UsageError: The port can't be had.
+        UsageError: The address can't be bound.
     """
     with StaticServer(served, host, port) as server, _stopped_by_signals():
         started(server.address)
@@ -104,7 +105,7 @@ class StaticServer(ThreadingHTTPServer):
     """Serves the files of one export.
 
     Attributes:
-        address: Where the page is: ``http://127.0.0.1:8000/``.
+        address: URL of the page: ``http://127.0.0.1:8000/``.
     """
 
     daemon_threads = True
@@ -113,24 +114,16 @@ class StaticServer(ThreadingHTTPServer):
         """Listen.
 
         Raises:
-            UsageError: The port can't be had.
+            UsageError: The address can't be bound.
         """
-        try:
-            super().__init__((host, port), _handler(served))
-        except (OSError, OverflowError, UnicodeError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise UsageError(
-                f"can't listen on {host}, port {port}: {why}. Choose another --port, or 0 for any."
-            ) from error
-        bound_host, bound_port = self.socket.getsockname()[:2]
-        self.address = f"http://{bound_host}:{bound_port}/"
-
-    def server_bind(self) -> None:
-        """Bind, without asking the network what this machine is called."""
-        TCPServer.server_bind(self)
+        super().__init__((host, port), _handler(served), bind_and_activate=False)
+        self.socket.close()  # HTTPServer's own binding would look up this machine's name
+        self.socket = listen(host, port)
+        self.server_activate()
+        self.address = f"{address_of(self.socket)}/"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of a browser that went away in the middle of an answer."""
+        """Ignore clients that disconnect during a response."""
 
 
 @contextmanager
@@ -151,7 +144,7 @@ def _stopped_by_signals() -> Iterator[None]:
 def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        timeout = _IDLE_S
+        timeout = 30.0
 
         def do_GET(self) -> None:
             self._answer(with_body=True)
@@ -160,7 +153,7 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
             self._answer(with_body=False)
 
         def version_string(self) -> str:
-            """Not which Python this is."""
+            """The header ``Server``, without the version of Python."""
             return "candid"
 
         def _answer(self, *, with_body: bool) -> None:
@@ -168,14 +161,13 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
             if not is_named_as_it_is(asked, self.headers.get("Host", "")):
                 self._send(403, _JSON, _REFUSAL, with_body=with_body)
                 return
-            name = _name_of(self.path)
-            file = None if name is None else served.get(name)
             try:
-                body = b"" if file is None else file.read_bytes()
-            except OSError:  # gone since it was looked at
-                file, body = None, b""
-            kind = type_of(name or _INDEX) if file else _TEXT
-            self._send(404 if file is None else 200, kind, body, with_body=with_body)
+                name = unquote(urlsplit(self.path).path).removeprefix("/")
+                body = served[name].read_bytes()
+            except (KeyError, OSError, ValueError):  # unknown, deleted since, or such as http://[
+                self._send(404, _TEXT, b"", with_body=with_body)
+                return
+            self._send(200, type_of(name or _INDEX), body, with_body=with_body)
 
         def _send(self, status: int, kind: str, body: bytes, *, with_body: bool) -> None:
             self.send_response(status)
@@ -187,14 +179,6 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's)
-            """Say nothing."""
+            """Log nothing."""
 
     return Handler
-
-
-def _name_of(target: str) -> str | None:
-    """What a request asks for, below the address; None where that is no address at all."""
-    try:
-        return unquote(urlsplit(target).path).removeprefix("/")
-    except ValueError:  # such as http://[
-        return None

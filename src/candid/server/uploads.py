@@ -1,4 +1,4 @@
-"""A body → the images in it: multipart, raw bytes, or JSON with base64."""
+"""A request body → images, from multipart, raw bytes, or JSON with base64."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from candid.core.text import sanitize
 from candid.server.schemas import Problem
 
-_MOST_HEADER_BYTES: Final = 4096  # of one part
-_MOST_NAME: Final = 255
+_MAX_HEADER_BYTES: Final = 4096  # of one part
+_MAX_NAME: Final = 255
 _FORMS: Final = (
     "an image as multipart/form-data (curl -F image=@photo.jpg), as the body itself with "
     "Content-Type: image/jpeg or the like (application/octet-stream for any), or as "
@@ -26,10 +26,10 @@ _FORMS: Final = (
 
 @dataclass(frozen=True)
 class Upload:
-    """An image as it came.
+    """An uploaded file.
 
     Attributes:
-        name: The client's name of the file, without folders; empty where there is none.
+        name: The file name sent by the client, without folders; empty if there is none.
         data: Its bytes.
     """
 
@@ -38,19 +38,19 @@ class Upload:
 
 
 def read_uploads(content_type: str, body: bytes, max_images: int) -> list[Upload]:
-    """Find the images in a body.
+    """Extract the images of a body.
 
     Args:
         content_type: The header of the request.
         body: The whole body.
-        max_images: More are refused.
+        max_images: Limit of images.
 
     Returns:
-        At least one image, in the order in which they came.
+        At least one image, in their order.
 
     Raises:
-        Problem: 415 for another type, 400 where the form is broken, 422 without an image or with
-            too many.
+        Problem: 415 for other types, 400 if the body is malformed, 422 without an image or with too
+            many.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -66,11 +66,6 @@ def read_uploads(content_type: str, body: bytes, max_images: int) -> list[Upload
     return uploads
 
 
-def base_name(name: str) -> str:
-    """A client's file name without its folders, fit to be shown, of 255 characters at most."""
-    return sanitize(re.split(r"[/\\]", name)[-1])[:_MOST_NAME]
-
-
 def _too_many(max_images: int) -> Problem:
     return Problem(422, "too_many_images", f"a request has at most {max_images} images.")
 
@@ -80,7 +75,7 @@ def _invalid_images() -> Problem:
 
 
 def _read_json(body: bytes, max_images: int) -> list[Upload]:
-    # Before it is read, as a list of empty lists takes twenty times its bytes.
+    # Checked before parsing, as a list of empty lists takes twenty times its bytes.
     if body.count(b"[") > 1 or body.count(b"{") > 1:
         raise _invalid_images()
     if body.count(b",") >= max_images:
@@ -106,7 +101,7 @@ def _read_multipart(content_type: str, body: bytes, max_images: int) -> list[Upl
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise Problem(400, "invalid_multipart", "the Content-Type names no boundary.")
-    # One each, and the last. What only looks like one makes the parser go back, byte by byte.
+    # One per part, and the last. Near matches make the parser go back, byte by byte.
     if body.count(b"--" + boundary) > max_images + 1:
         raise _too_many(max_images)
     parts = _Parts(max_images)
@@ -115,9 +110,9 @@ def _read_multipart(content_type: str, body: bytes, max_images: int) -> list[Upl
         parser.write(body)
         parser.finalize()
     except (FormParserError, ValueError):
-        parts.is_whole = False
-    if not parts.is_whole:
-        raise Problem(400, "invalid_multipart", "the multipart body is broken or not whole.")
+        parts.is_complete = False
+    if not parts.is_complete:
+        raise Problem(400, "invalid_multipart", "the multipart body is malformed or incomplete.")
     return parts.uploads
 
 
@@ -126,7 +121,7 @@ class _Parts:
 
     def __init__(self, max_images: int) -> None:
         self.uploads: list[Upload] = []
-        self.is_whole = False
+        self.is_complete = False
         self._max_images = max_images
         self._begin()
 
@@ -146,7 +141,7 @@ class _Parts:
         self._value = bytearray()
         self._num_header_bytes = 0
         self._name = ""
-        self._pieces: list[bytes] = []
+        self._chunks: list[bytes] = []
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:
         self._count_header(end - start)
@@ -158,24 +153,25 @@ class _Parts:
 
     def _count_header(self, count: int) -> None:
         self._num_header_bytes += count
-        if self._num_header_bytes > _MOST_HEADER_BYTES:
+        if self._num_header_bytes > _MAX_HEADER_BYTES:
             raise Problem(400, "invalid_multipart", "the headers of a part are too long.")
 
     def _on_header_end(self) -> None:
         if self._field.lower() == b"content-disposition":
             name = parse_options_header(bytes(self._value))[1].get(b"filename", b"")
-            self._name = base_name(name.decode("utf-8", "replace"))
+            base_name = re.split(r"[/\\]", name.decode("utf-8", "replace"))[-1]
+            self._name = sanitize(base_name)[:_MAX_NAME]
         self._field.clear()
         self._value.clear()
 
     def _on_data(self, data: bytes, start: int, end: int) -> None:
-        self._pieces.append(data[start:end])
+        self._chunks.append(data[start:end])
 
     def _end(self) -> None:
         if len(self.uploads) == self._max_images:
             raise _too_many(self._max_images)
-        self.uploads.append(Upload(self._name, b"".join(self._pieces)))
-        self._pieces = []
+        self.uploads.append(Upload(self._name, b"".join(self._chunks)))
+        self._chunks = []
 
     def _on_end(self) -> None:
-        self.is_whole = True
+        self.is_complete = True

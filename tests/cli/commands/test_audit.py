@@ -1,4 +1,4 @@
-"""`candid audit`, as a person runs it."""
+"""`candid audit` on the command line."""
 
 from __future__ import annotations
 

@@ -56,8 +56,8 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def plant(sample: SampleSet, kind: str) -> InjectedDefect:
-    (found,) = (plant for plant in sample.plants if plant.kind == kind)
+def defect_of(sample: SampleSet, kind: str) -> InjectedDefect:
+    (found,) = (defect for defect in sample.defects if defect.kind == kind)
     return found
 
 
@@ -73,8 +73,8 @@ def distance(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def drawn_files(sample: SampleSet, class_name: str) -> list[Path]:
-    planted = {sample.folder / plant.path for plant in sample.plants}
-    return sorted(set((sample.folder / class_name).iterdir()) - planted)
+    injected = {sample.folder / defect.path for defect in sample.defects}
+    return sorted(set((sample.folder / class_name).iterdir()) - injected)
 
 
 class TestTheSet:
@@ -83,7 +83,7 @@ class TestTheSet:
     ) -> None:
         again = draw_sample(tmp_path / "again", num_images=NUM_IMAGES)
         assert contents(again.folder) == contents(sample.folder)
-        assert again.plants == sample.plants
+        assert again.defects == sample.defects
 
     def test_another_seed_gives_other_files(self, sample: SampleSet, tmp_path: Path) -> None:
         other = draw_sample(tmp_path, seed=1, num_images=NUM_IMAGES)
@@ -175,25 +175,25 @@ class TestTheClassIsInTheExpressionAlone:
             assert len({getattr(look, field) for look in looks}) == fewest
 
 
-class TestThePlants:
+class TestInjectedDefects:
     def test_one_of_every_kind_and_all_are_there(self, sample: SampleSet) -> None:
-        assert sorted(plant.kind for plant in sample.plants) == sorted(ALL_KINDS)
-        for each in sample.plants:
+        assert sorted(defect.kind for defect in sample.defects) == sorted(ALL_KINDS)
+        for each in sample.defects:
             assert (sample.folder / each.path).is_file()
             assert each.note
             assert each.original is None or (sample.folder / each.original).is_file()
 
     def test_paths_are_relative(self, sample: SampleSet) -> None:
-        assert not any(plant.path.is_absolute() for plant in sample.plants)
+        assert not any(defect.path.is_absolute() for defect in sample.defects)
 
     def test_copies_are_made_of_different_originals(self, sample: SampleSet) -> None:
-        originals = [plant.original for plant in sample.plants if plant.original]
+        originals = [defect.original for defect in sample.defects if defect.original]
         assert len(originals) == len(set(originals)) == 4
 
     def test_the_reencoded_copy_is_a_third_as_large_and_looks_the_same(
         self, sample: SampleSet
     ) -> None:
-        copy = plant(sample, "reencoded_copy")
+        copy = defect_of(sample, "reencoded_copy")
         assert copy.original is not None
         assert copy.path.parts[0] == copy.original.parts[0]
         small, large = pixels(sample.folder / copy.path), pixels(sample.folder / copy.original)
@@ -201,20 +201,20 @@ class TestThePlants:
         assert distance(small, large) < 8
 
     def test_the_mirrored_copy_is_near_once_turned_back(self, sample: SampleSet) -> None:
-        copy = plant(sample, "mirrored_copy")
+        copy = defect_of(sample, "mirrored_copy")
         assert copy.original is not None
         mirrored, original = (pixels(sample.folder / p) for p in (copy.path, copy.original))
         assert distance(np.ascontiguousarray(mirrored[:, ::-1]), original) < 4
         assert distance(mirrored, original) > 8
 
     def test_the_identical_copy_is_identical(self, sample: SampleSet) -> None:
-        copy = plant(sample, "identical_copy")
+        copy = defect_of(sample, "identical_copy")
         assert copy.original is not None
         first, second = ((sample.folder / p).read_bytes() for p in (copy.path, copy.original))
         assert first == second
 
     def test_one_picture_is_in_both_classes_with_other_bytes(self, sample: SampleSet) -> None:
-        copy = plant(sample, "both_classes")
+        copy = defect_of(sample, "both_classes")
         assert copy.original is not None
         assert {copy.path.parts[0], copy.original.parts[0]} == set(CLASS_NAMES)
         first, second = (sample.folder / path for path in (copy.path, copy.original))
@@ -222,19 +222,19 @@ class TestThePlants:
         assert distance(pixels(first), pixels(second)) < 4
 
     def test_the_truncated_jpeg_begins_well_and_does_not_load(self, sample: SampleSet) -> None:
-        path = sample.folder / plant(sample, "truncated").path
+        path = sample.folder / defect_of(sample, "truncated").path
         with Image.open(path) as image, pytest.raises(OSError, match="truncated"):
             image.load()
 
     def test_the_text_is_text_whatever_its_suffix(self, sample: SampleSet) -> None:
-        path = sample.folder / plant(sample, "text_as_image").path
+        path = sample.folder / defect_of(sample, "text_as_image").path
         assert path.suffix == ".jpg"
         assert "404 Not Found" in path.read_text(encoding="utf-8")
 
     def test_the_exif_rotated_photo_is_upright_once_its_tag_is_obeyed(
         self, sample: SampleSet
     ) -> None:
-        path = sample.folder / plant(sample, "exif_rotated").path
+        path = sample.folder / defect_of(sample, "exif_rotated").path
         with Image.open(path) as image:
             assert image.getexif()[0x0112] == 6
         drawing = draw_picture((1, 2), "sad")
@@ -245,7 +245,7 @@ class TestThePlants:
         assert distance(upright, drawing) < 3
 
     def test_the_sixteen_bit_png_has_sixteen_bits_and_uses_them(self, sample: SampleSet) -> None:
-        path = sample.folder / plant(sample, "sixteen_bit").path
+        path = sample.folder / defect_of(sample, "sixteen_bit").path
         with Image.open(path) as image:
             assert image.mode.startswith("I;16")
             assert np.asarray(image).max() > 255
@@ -255,7 +255,7 @@ class TestThePlants:
         assert np.abs(levels - cv2.cvtColor(drawing, cv2.COLOR_RGB2GRAY)).max() <= 1
 
     def test_the_wrong_label_is_a_happy_face_under_sad(self, sample: SampleSet) -> None:
-        path = plant(sample, "wrong_label").path
+        path = defect_of(sample, "wrong_label").path
         assert path.parts[0] == "sad"
         tries = ((0, 2, 3, attempt) for attempt in range(1000))
         seed = next(candidate for candidate in tries if is_plain_to_see(candidate))
@@ -263,8 +263,8 @@ class TestThePlants:
         assert distance(drawn, draw_picture(seed, "happy")) < 3
 
     def test_the_hidden_file_is_hidden_and_the_note_is_no_image(self, sample: SampleSet) -> None:
-        assert plant(sample, "hidden_file").path.name == ".DS_Store"
-        assert plant(sample, "not_an_image").path.suffix == ".txt"
+        assert defect_of(sample, "hidden_file").path.name == ".DS_Store"
+        assert defect_of(sample, "not_an_image").path.suffix == ".txt"
 
 
 class TestTheFolder:
@@ -307,8 +307,8 @@ class TestTheFolder:
     def test_a_damaged_manifest_is_a_data_error(self, tmp_path: Path) -> None:
         draw_sample(tmp_path, num_images=10)
         manifest = tmp_path / ".candid-demo.json"
-        for plants in ([{"kind": "truncated"}], None, [3]):
-            damaged = {**json.loads(manifest.read_text()), "plants": plants}
+        for entries in ([{"kind": "truncated"}], None, [3]):
+            damaged = {**json.loads(manifest.read_text()), "plants": entries}
             manifest.write_text(json.dumps(damaged))
             with pytest.raises(DataError, match="draw it again"):
                 draw_sample(tmp_path, num_images=10)

@@ -1,4 +1,4 @@
-"""The tour takes the sample set through everything, and finds what was planted."""
+"""The tour runs every command on the sample set, and finds every injected defect."""
 
 from __future__ import annotations
 
@@ -33,30 +33,28 @@ def finding(lines: list[str], path: object) -> str:
     return line
 
 
-def test_everything_that_was_planted_is_found(
-    lines: tuple[Path, list[str]], faces: SampleSet
-) -> None:
+def test_every_injected_defect_is_found(lines: tuple[Path, list[str]], faces: SampleSet) -> None:
     said = lines[1]
     assert not [line for line in said if "MISSED" in line]
-    for plant in faces.plants:
-        line = finding(said, plant.path)
-        if plant.original is not None:
-            assert f"the same picture as {plant.original}" in line
-        elif plant.kind in ("truncated", "text_as_image", "hidden_file", "not_an_image"):
+    for defect in faces.defects:
+        line = finding(said, defect.path)
+        if defect.original is not None:
+            assert f"the same picture as {defect.original}" in line
+        elif defect.kind in ("truncated", "text_as_image", "hidden_file", "not_an_image"):
             assert "left out: " in line
-        elif plant.kind == "wrong_label":
-            assert "filed as sad; a model that never saw it says happy" in line
+        elif defect.kind == "wrong_label":
+            assert "filed as sad; cross-validation predicts happy" in line
         else:
-            assert "the model says" in line
+            assert "predicted as" in line
 
 
 def test_a_picture_in_two_classes_is_told_apart_from_a_copy(
     lines: tuple[Path, list[str]], faces: SampleSet
 ) -> None:
-    for plant in faces.plants:
-        if plant.original is not None:
-            line = finding(lines[1], plant.path)
-            assert ("in no part" in line) == (plant.kind == "both_classes")
+    for defect in faces.defects:
+        if defect.original is not None:
+            line = finding(lines[1], defect.path)
+            assert ("in no part" in line) == (defect.kind == "both_classes")
 
 
 def test_what_it_points_at_is_there(lines: tuple[Path, list[str]]) -> None:
@@ -71,8 +69,8 @@ def test_what_it_points_at_is_there(lines: tuple[Path, list[str]]) -> None:
 
 def test_the_audit_is_a_part_of_it(lines: tuple[Path, list[str]]) -> None:
     home, said = lines
-    begin = said.index("What an audit says") + 1
-    audit = said[begin : said.index("What was planted, and what Candid made of it")]
+    begin = said.index("Audit findings") + 1
+    audit = said[begin : said.index("Injected defects, and how each was handled")]
     assert any(line.startswith("  error    Same picture in two classes: ") for line in audit)
     assert (home / "runs" / "demo-audit-1" / "audit.html").is_file()
 
@@ -89,7 +87,7 @@ def test_it_goes_on_without_what_only_an_audit_needs(
     tour = take_tour(faces.folder, seed=0, num_images=60, progress=Silent())
     said = [next(tour) for _ in range(4)]
     assert said[-1] == "  skipped: an audit needs cleanlab"
-    assert next(line for line in tour if line.startswith("What was planted"))
+    assert next(line for line in tour if line.startswith("Injected defects"))
 
 
 def test_the_figures_and_two_predictions_are_shown(lines: tuple[Path, list[str]]) -> None:
@@ -123,14 +121,14 @@ def test_a_copy_that_is_not_found_is_called_missed(
 def test_a_wrong_label_that_is_not_found_is_called_missed(
     faces: SampleSet, trained: Run, copied_run: Path
 ) -> None:
-    [plant] = [plant for plant in faces.plants if plant.kind == "wrong_label"]
+    [defect] = [defect for defect in faces.defects if defect.kind == "wrong_label"]
     head, *rows = (copied_run / "predictions.csv").read_text().splitlines()
-    fooled = [f"kfold,{plant.path.as_posix()},sad,train,sad,sad,0.5,0.25,0.75"]
-    others = [row for row in rows if plant.path.as_posix() not in row]
+    fooled = [f"kfold,{defect.path.as_posix()},sad,train,sad,sad,0.5,0.25,0.75"]
+    others = [row for row in rows if defect.path.as_posix() not in row]
     run = replace(trained, folder=copied_run)
     for written, says in (
-        (fooled, "MISSED: filed as sad; a model that never saw it says sad (0.75)"),
-        ([], "filed as sad; too few photos to ask a model that never saw it"),
+        (fooled, "MISSED: filed as sad; cross-validation predicts sad (0.75)"),
+        ([], "filed as sad; too few photos for cross-validation"),
     ):
         (copied_run / "predictions.csv").write_text("\n".join([head, *others, *written]) + "\n")
-        assert candid.cli.demo.tour._say_of_label(plant, run) == says
+        assert candid.cli.demo.tour._wrong_label_outcome(defect, run) == says

@@ -32,7 +32,7 @@ MOVED = "sad/IMG_2044.jpg"  # the happy face among the sad ones
 
 
 def plant(faces: SampleSet, kind: str) -> str:
-    return next(plant.path.as_posix() for plant in faces.plants if plant.kind == kind)
+    return next(plant.path.as_posix() for plant in faces.defects if plant.kind == kind)
 
 
 def decision(folder: Path, path: str, word: str, finding: str = "found") -> Decision:
@@ -107,7 +107,7 @@ class TestTheRun:
     ) -> None:
         [path] = [
             plant.original.as_posix()
-            for plant in faces.plants
+            for plant in faces.defects
             if plant.kind == "both_classes" and plant.original
         ]
         assert rows_of(trained.folder)[path].part == ""
@@ -293,7 +293,7 @@ class TestMeasuringAgain:
     ) -> None:
         parts = rows_of(decided.folder)
         [original] = [
-            p.original.as_posix() for p in faces.plants if p.kind == "both_classes" and p.original
+            p.original.as_posix() for p in faces.defects if p.kind == "both_classes" and p.original
         ]
         for path in (plant(faces, "both_classes"), *classes_tested(decided.folder)):
             target = tmp_path / "other" / path

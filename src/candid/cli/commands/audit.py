@@ -1,4 +1,4 @@
-"""``candid audit``: what is wrong with a folder."""
+"""``candid audit``: problems of a folder."""
 
 from __future__ import annotations
 
@@ -7,37 +7,38 @@ from typing import Annotated
 
 import typer
 
-from candid.cli.arguments import Backbone, Decisions, FailOn, FitName, Rehash, Seed
-from candid.cli.console import FOUND_SOMETHING, echo_json, warn
+from candid.cli.arguments import Backbone, Decisions, FailOn, Fit, FitName, Json, Rehash, Seed
+from candid.cli.console import EXIT_FINDINGS, print_notes, print_result
 
 
 def audit(
     data: Annotated[
         Path,
         typer.Argument(
-            help="A folder with one sub-folder of photos per class, or train/ val/ test/ of such."
+            help="A folder with one sub-folder of photos per class, or with train/ val/ test/ "
+            "folders of such."
         ),
     ],
     run: Annotated[
-        Path | None, typer.Option(help="Where it is written. [runs/<folder>-audit-<n>]")
+        Path | None, typer.Option(help="Output folder. [runs/<folder>-audit-<n>]")
     ] = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Show what changed since the last audit of DATA.")
     ] = False,
     decisions: Decisions = None,
     skip: Annotated[
-        list[str] | None, typer.Option(help="Code of a check not to run; may be repeated.")
+        list[str] | None, typer.Option(help="Code of a check to skip; may be repeated.")
     ] = None,
     fail_on: Annotated[
-        FailOn | None, typer.Option(help="Exit with 1 on findings as bad as this or worse.")
+        FailOn | None, typer.Option(help="Exit with 1 on findings of at least this severity.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    json: Json = False,
     seed: Seed = 0,
     backbone: Backbone = None,
-    fit: Annotated[FitName, typer.Option(help="How photos are made square.")] = FitName.squash,
+    fit: Fit = FitName.squash,
     rehash: Rehash = False,
 ) -> None:
-    """Say what is wrong with DATA, before anything is trained on it."""
+    """Check DATA for problems before training on it."""
     from candid.auditing.audit import AuditOptions
     from candid.auditing.files import AuditRequest, run_audit
     from candid.core.progress import for_terminal
@@ -56,11 +57,8 @@ def audit(
         run=run,
         compare=compare,
     )
-    made = run_audit(request, progress=for_terminal())
-    warn(made.audit.notes)
-    if json:
-        echo_json(made.to_json())
-    else:
-        typer.echo(made.to_text())
-    if fail_on is not None and made.audit.fails_on(fail_on.value):
-        raise typer.Exit(FOUND_SOMETHING)
+    written = run_audit(request, progress=for_terminal())
+    print_notes(written.audit.notes)
+    print_result(written, json=json)
+    if fail_on is not None and written.audit.fails_on(fail_on.value):
+        raise typer.Exit(EXIT_FINDINGS)

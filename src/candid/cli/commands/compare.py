@@ -7,19 +7,17 @@ from typing import Annotated
 
 import typer
 
-from candid.cli.console import echo_json, warn
+from candid.cli.arguments import Json
+from candid.cli.console import print_notes, print_result
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two runs or more.")],
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
-    """Say whether the difference between RUNS is real."""
+    """Test whether the difference between RUNS is real."""
     from candid.evaluation.comparing import compare_runs
 
     comparison = compare_runs(runs)
-    warn(comparison.notes)
-    if json:
-        echo_json(comparison.to_json())
-    else:
-        typer.echo(comparison.to_text())
+    print_notes(comparison.notes)
+    print_result(comparison, json=json)

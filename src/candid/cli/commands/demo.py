@@ -1,4 +1,4 @@
-"""``candid demo``: a sample set, taken through everything."""
+"""``candid demo``: a tour of the commands on a drawn data set."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import typer
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Where the sample set is drawn.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Another seed, other faces.")] = 0,
-    images: Annotated[int, typer.Option(help="How many faces are drawn.")] = 300,
+    folder: Annotated[Path, typer.Argument(help="Folder for the sample data set.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Random seed; change it to draw other faces.")] = 0,
+    images: Annotated[int, typer.Option(help="Number of faces to draw.")] = 300,
 ) -> None:
-    """Draw a sample set and take it through everything."""
+    """Draw a sample data set, audit it, train on it and predict."""
     from candid.cli.demo.tour import take_tour
     from candid.core.progress import for_terminal
 

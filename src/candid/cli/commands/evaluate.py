@@ -1,4 +1,4 @@
-"""``candid evaluate``: a run measured again, or elsewhere."""
+"""``candid evaluate``: measure a run again, or on other photos."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Annotated
 
 import typer
 
-from candid.cli.arguments import Rehash, Threshold
-from candid.cli.console import echo_json, warn
+from candid.cli.arguments import Json, Rehash, RunFolder, Threshold
+from candid.cli.console import print_json, print_notes
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")],
+    run: RunFolder,
     data: Annotated[
-        Path | None, typer.Argument(help="Another folder of the same classes to measure on.")
+        Path | None, typer.Argument(help="Another folder of the same classes to evaluate on.")
     ] = None,
     threshold: Threshold = None,
     rehash: Rehash = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    json: Json = False,
 ) -> None:
-    """Measure RUN again, or on other photos."""
+    """Evaluate RUN again, or on other photos."""
     from candid.core.progress import for_terminal
     from candid.evaluation.evaluate import evaluate_run
 
     measured = evaluate_run(run, data, threshold=threshold, rehash=rehash, progress=for_terminal())
-    warn(measured.notes)
+    print_notes(measured.notes)
     if json:
-        echo_json(measured.evaluation.to_json())
+        print_json(measured.evaluation.to_json())
     else:
         typer.echo(measured.to_text())

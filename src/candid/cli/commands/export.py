@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from candid.cli.console import echo_json, warn
+from candid.cli.arguments import Json, RunFolder
+from candid.cli.console import print_notes, print_result
 
 
 class FormatName(StrEnum):
-    """A format to export to."""
+    """Export format."""
 
     onnx = "onnx"
     keras = "keras"
@@ -22,27 +23,27 @@ class FormatName(StrEnum):
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")],
-    to: Annotated[FormatName, typer.Option(help="The format.")],
+    run: RunFolder,
+    to: Annotated[FormatName, typer.Option(help="Export format.")],
     output: Annotated[
-        Path | None, typer.Option(help="Where it is written. [exports/<run>-<format>]")
+        Path | None, typer.Option(help="Output folder. [exports/<run>-<format>]")
     ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Round it to eight bits: a third of the size.")
+        bool, typer.Option("--int8", help="Quantise to 8 bits: a third of the size.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an earlier export there.")
+        bool, typer.Option("--overwrite", help="Replace an existing export.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
-    """Write RUN for another runtime, once it answers there as it does here."""
+    """Export RUN for another runtime.
+
+    The export is kept only if it gives the same predictions there.
+    """
     from candid.core.progress import for_terminal
     from candid.exporting import ExportRequest, export_run
 
     request = ExportRequest(run, to.value, output, overwrite, int8)
     exported = export_run(request, progress=for_terminal())
-    warn(exported.notes)
-    if json:
-        echo_json(exported.to_json())
-    else:
-        typer.echo(exported.to_text())
+    print_notes(exported.notes)
+    print_result(exported, json=json)

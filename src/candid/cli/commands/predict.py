@@ -1,4 +1,4 @@
-"""``candid predict``: what is in photos."""
+"""``candid predict``: classify photos."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candid.cli.arguments import Cost, Threshold, decision_rule
-from candid.cli.console import FOUND_SOMETHING, say
+from candid.cli.arguments import Cost, Json, Threshold, decision_rule
+from candid.cli.console import EXIT_FINDINGS, print_error
 from candid.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,22 +20,24 @@ def predict(
     paths: Annotated[
         list[str], typer.Argument(help="Photos, folders, glob patterns, or - for a photo on stdin.")
     ],
-    run: Annotated[Path, typer.Option(help="The run that predicts.")] = Path("runs/latest"),
+    run: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/latest"),
     threshold: Threshold = None,
     cost: Cost = None,
     coverage: Annotated[
         float | None,
-        typer.Option(help="How often the possible classes hold the true one. [the run's: 0.9]"),
+        typer.Option(
+            help="Share of photos whose possible classes include the true one. [the run's: 0.9]"
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, a line a photo.")] = False,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row per photo.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Show each photo with its label.")] = False,
     explain: Annotated[
         bool,
-        typer.Option("--explain", help="Draw what in each photo spoke for its label."),
+        typer.Option("--explain", help="Draw the evidence for the label over each photo."),
     ] = False,
 ) -> None:
-    """Say what is in photos."""
+    """Classify photos."""
     from candid.cli.predicting import expand, predict_all, print_predictions, read_piped
     from candid.runs.classifier import load
     from candid.runs.onnx_session import AT_ONCE
@@ -43,7 +45,7 @@ def predict(
     if json and csv:
         raise UsageError("--json and --csv exclude each other; choose one.")
     inputs = expand(paths)
-    # Of many photos each core takes some: threads that share a photo's layers would lie idle.
+    # Many photos are predicted in parallel, with one thread each; a single one uses all threads.
     classifier = load(run, num_threads=1 if len(inputs) > AT_ONCE else None)
     if threshold is not None or cost:
         classifier = classifier.with_rule(decision_rule(threshold, cost))
@@ -57,11 +59,11 @@ def predict(
         from candid.cli.pictures import show_predictions
 
         for picture in show_predictions(inputs, shown.predictions, piped):
-            say(f"written to {picture}")
+            print_error(f"written to {picture}")
     if explain:
         from candid.cli.pictures import draw_explanations
 
         for line in draw_explanations(inputs, shown.predictions, classifier, piped):
-            say(line)
+            print_error(line)
     if shown.num_failed:
-        raise typer.Exit(FOUND_SOMETHING)
+        raise typer.Exit(EXIT_FINDINGS)

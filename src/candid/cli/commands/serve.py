@@ -2,58 +2,58 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from candid.cli.console import refuse_typed, say
+from candid.cli.console import has_screen, print_error, reject_options
+from candid.errors import UsageError
 
-#: Of the options, those that a folder is served by too.
-_OF_STATIC: Final = frozenset({"runs", "host", "port", "static", "no_open"})
+#: Options that --static uses too.
+_STATIC_OPTIONS: Final = frozenset({"runs", "host", "port", "static", "no_open"})
 
 
 def serve(
     context: typer.Context,
     runs: Annotated[
-        list[Path] | None, typer.Argument(help="Runs; the first is asked by default. [runs/latest]")
+        list[Path] | None, typer.Argument(help="Runs; the first is the default. [runs/latest]")
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Where to listen; 0.0.0.0 for all networks.")
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all networks.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 for any that is free.", min=0, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(help="Port; 0 for any free one.", min=0, max=65535)] = 8000,
     token_file: Annotated[
         Path | None,
-        typer.Option(help="Holds the token that clients have to send. [CANDID_TOKEN, or none]"),
+        typer.Option(help="File of the token that clients must send. [CANDID_TOKEN, or none]"),
     ] = None,
     max_mb: Annotated[
-        int, typer.Option("--max-mb", help="Megabytes of one request.", min=1, max=512)
+        int, typer.Option("--max-mb", help="Limit of megabytes per request.", min=1, max=512)
     ] = 32,
-    max_images: Annotated[int, typer.Option(help="Images in one request.", min=1)] = 64,
+    max_images: Annotated[int, typer.Option(help="Limit of images per request.", min=1)] = 64,
     max_megapixels: Annotated[
-        int, typer.Option(help="Megapixels of one image.", min=1, max=178)
+        int, typer.Option(help="Limit of megapixels per image.", min=1, max=178)
     ] = 50,
-    queue: Annotated[int, typer.Option(help="Images that may wait; beyond them 503.", min=1)] = 256,
-    timeout: Annotated[
-        float, typer.Option(help="Seconds for one request.", min=0.1, max=3600)
-    ] = 30,
+    queue: Annotated[
+        int, typer.Option(help="Limit of waiting images; beyond it, 503.", min=1)
+    ] = 256,
+    timeout: Annotated[float, typer.Option(help="Seconds per request.", min=0.1, max=3600)] = 30,
     static: Annotated[
         Path | None,
-        typer.Option(help="Instead of RUNS: a folder of candid export --to web, as it is."),
+        typer.Option(help="Serve a folder written by candid export --to web, instead of RUNS."),
     ] = None,
     no_open: Annotated[
-        bool, typer.Option("--no-open", help="With --static: do not open the browser.")
+        bool, typer.Option("--no-open", help="With --static: don't open the browser.")
     ] = False,
 ) -> None:
-    """Answer requests with RUNS, until it is stopped.
+    """Serve RUNS over HTTP until stopped.
 
-    A run that is replaced, or to which latest points anew, is loaded while the old one answers.
+    A replaced run, or a new target of latest, is loaded while the old one answers.
     """
     if static is not None:
-        _require_static_alone(context, runs)
-        _serve_static(static, host, port, opens=not no_open)
+        if runs:
+            raise UsageError("--static serves one exported folder; leave out the runs.")
+        _serve_static(context, static, host, port, opens=not no_open)
         return
     from concurrent.futures import ThreadPoolExecutor
 
@@ -74,62 +74,44 @@ def serve(
         stop_s=timeout + 5,
         token=read_token(token_file),
     )
-    # Runs are loaded while FastAPI is imported: each takes a good part of the time to start.
+    # Runs are loaded while FastAPI is imported: each takes much of the start-up time.
     with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(Models, runs or [Path("runs/latest")], settings.max_pixels)
+        from candid.server.addresses import address_of, listen
         from candid.server.app import App
-        from candid.server.running import address_of, listen
         from candid.server.running import serve as run_server
 
         bound = listen(host, port)
         models = loading.result()
     if settings.token is None and not bound.getsockname()[0].startswith(("127.", "::1")):
-        say("note: anybody who reaches this port may ask; --token-file asks them for a token.")
-    names = ", ".join(models.names)
+        print_error("note: anybody who reaches this port can use it; --token-file sets a token.")
 
     def started() -> None:
-        typer.echo(f"Serving {names} on {address_of(bound)}")
+        typer.echo(f"Serving {', '.join(models.names)} on {address_of(bound)}")
 
     run_server(App(models, settings), settings, bound, started=started)
 
 
-def _require_static_alone(context: typer.Context, runs: list[Path] | None) -> None:
-    """Refuse, beside --static, what would be read past: a token that is not asked for, above all.
-
-    Raises:
-        UsageError: There are runs, or options that are not `_OF_STATIC`.
-    """
-    from candid.errors import UsageError
-
-    if runs:
-        raise UsageError("--static serves one exported folder; leave out the runs.")
-    refuse_typed(
+def _serve_static(
+    context: typer.Context, folder: Path, host: str, port: int, *, opens: bool
+) -> None:
+    reject_options(
         context,
-        lambda name: name not in _OF_STATIC,
-        why="not for --static, which serves the files of a folder to whoever asks",
+        lambda name: name not in _STATIC_OPTIONS,
+        why="not for --static, which serves files without authentication",
         instead="serve the run itself: candid serve RUN",
     )
-
-
-def _serve_static(folder: Path, host: str, port: int, *, opens: bool) -> None:
     import webbrowser
     from urllib.parse import urlsplit
 
-    from candid.server.security import is_loopback
+    from candid.server.addresses import is_loopback
     from candid.server.static import find_served, serve_static
 
     def started(address: str) -> None:
         if not is_loopback(urlsplit(address).hostname or ""):
-            say("note: anybody who reaches this port may ask for the page, and so for the model.")
+            print_error("note: anybody who reaches this port can download the page and the model.")
         typer.echo(f"Serving {folder} on {address}")
-        if opens and _has_screen():
+        if opens and has_screen():  # without one, a text browser would take over the terminal
             webbrowser.open(address)
 
     serve_static(find_served(folder), host, port, started=started)
-
-
-def _has_screen() -> bool:
-    """Whether a browser has somewhere to appear; a text browser would take the terminal."""
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

@@ -1,18 +1,15 @@
-"""``candid split``: a split for any trainer."""
+"""``candid split``: a train, val and test split for any trainer."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from candid.cli.arguments import Data, Decisions, GroupBy, Rehash, Seed, split_options
-from candid.cli.console import say, warn, write_text
+from candid.cli.arguments import Data, Decisions, GroupBy, Rehash, Seed
+from candid.cli.console import print_error, print_notes
 from candid.errors import UsageError
-
-if TYPE_CHECKING:
-    from candid.splits.split import Split
 
 
 def split(
@@ -25,49 +22,42 @@ def split(
     ] = None,
     seed: Seed = 0,
     previous: Annotated[
-        Path | None, typer.Option(help="An earlier split file: its photos keep their part.")
+        Path | None, typer.Option(help="An earlier split file; its photos keep their part.")
     ] = None,
     group_by: GroupBy = None,
     decisions: Decisions = None,
     rehash: Rehash = False,
 ) -> None:
-    """Split DATA, copies of a photo kept together."""
-    from candid.core.progress import for_terminal
-    from candid.splits.prepare import prepare, split_prepared
-    from candid.splits.split import to_csv
+    """Split DATA into train, val and test.
 
-    options = split_options(seed, previous, group_by)
-    progress = for_terminal()
-    if to is not None:
-        _require_absent(to)
-    prepared = prepare(data, decisions=decisions, rehash=rehash, progress=progress)
-    dealt = split_prepared(prepared, options)
-    warn((*prepared.notes, *dealt.notes))
+    Copies of a photo stay in one part.
+    """
+    from candid.core.progress import for_terminal
+    from candid.splits.prepare import SplitOptions, prepare, split_prepared
+    from candid.splits.split import PARTS, to_csv
+
+    if to is not None and to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise UsageError(f"{to} exists already and is not empty; choose another --to.")
+    prepared = prepare(data, decisions=decisions, rehash=rehash, progress=for_terminal())
+    options = SplitOptions(seed=seed, previous=previous, group_by=group_by)
+    parts = split_prepared(prepared, options)
+    print_notes((*prepared.notes, *parts.notes))
     if csv is not None and str(csv) != "-":
-        write_text(csv, to_csv(dealt))
+        try:
+            csv.write_text(to_csv(parts), encoding="utf-8", errors="surrogateescape")
+        except OSError as error:
+            raise UsageError(f"{csv} can't be written: {error.strerror}.") from error
     if to is not None:
         from candid.splits.split_export import write_links
 
-        layout = write_links(prepared.catalog, dealt, to)
-        if layout.num_unread_by_keras:
-            warn(
-                [
-                    f"Keras' loader passes over {layout.num_unread_by_keras} files: it reads "
-                    "JPEG, PNG, BMP and GIF only"
-                ]
+        if num_unread := write_links(prepared.catalog, parts, to).num_unread_by_keras:
+            print_notes(
+                [f"Keras' loader skips {num_unread} files: it reads JPEG, PNG, BMP and GIF only"]
             )
     if str(csv) == "-" or (csv is None and to is None):
-        typer.echo(to_csv(dealt), nl=False)
-    _say_parts(dealt, prepared.groups.num_pictures)
-
-
-def _say_parts(dealt: Split, num_pictures: int) -> None:
-    from candid.splits.split import PARTS
-
-    counts = ", ".join(f"{len(dealt.places(part))} {part}" for part in PARTS)
-    say(f"{num_pictures} different pictures; {counts}, {len(dealt.places(''))} in no part")
-
-
-def _require_absent(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} exists already and is not empty; choose another --to.")
+        typer.echo(to_csv(parts), nl=False)
+    counts = ", ".join(f"{len(parts.places(part))} {part}" for part in PARTS)
+    print_error(
+        f"{prepared.groups.num_pictures} different pictures; {counts}, "
+        f"{len(parts.places(''))} in no part"
+    )

@@ -1,4 +1,4 @@
-"""``candid train``: from a folder to a run."""
+"""``candid train``: train on a folder, and write a run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from candid.cli.arguments import (
     Cost,
     Data,
     Decisions,
+    Fit,
     FitName,
     GroupBy,
     RecipeName,
@@ -20,58 +21,59 @@ from candid.cli.arguments import (
     Seed,
     Threshold,
     decision_rule,
-    split_options,
 )
-from candid.cli.console import refuse_typed, warn
+from candid.cli.console import print_notes, reject_options
 
-#: Of the options, those that only the recipe cnn has a use for.
-_OF_CNN: Final = frozenset({"epochs", "leak_tax"})
+#: Options of the recipe cnn only.
+_CNN_OPTIONS: Final = frozenset({"epochs", "leak_tax"})
 
 
 def train(
     context: typer.Context,
     data: Data,
     run: Annotated[
-        Path | None, typer.Option(help="Where the run is written. [runs/<folder>-<recipe>-<n>]")
+        Path | None, typer.Option(help="Folder of the run. [runs/<folder>-<recipe>-<n>]")
     ] = None,
-    recipe: Annotated[RecipeName, typer.Option(help="How it is trained.")] = RecipeName.transfer,
+    recipe: Annotated[RecipeName, typer.Option(help="Training recipe.")] = RecipeName.transfer,
     seed: Seed = 0,
     split: Annotated[
-        Path | None, typer.Option(help="An earlier split.csv: its photos keep their part.")
+        Path | None, typer.Option(help="An earlier split.csv; its photos keep their part.")
     ] = None,
     group_by: GroupBy = None,
     decisions: Decisions = None,
     backbone: Backbone = None,
-    fit: Annotated[FitName, typer.Option(help="How photos are made square.")] = FitName.squash,
-    epochs: Annotated[int, typer.Option(help="Passes over the photos; cnn only.")] = 20,
+    fit: Fit = FitName.squash,
+    epochs: Annotated[int, typer.Option(help="cnn only: passes over the photos.")] = 20,
     threshold: Threshold = None,
     cost: Cost = None,
     leak_tax: Annotated[
         bool,
         typer.Option(
-            "--leak-tax", help="cnn only: train again on a random split, to say what it claims."
+            "--leak-tax",
+            help="cnn only: train again on a random split, to measure how much it overestimates.",
         ),
     ] = False,
     rehash: Rehash = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace an earlier run there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing run.")] = False,
 ) -> None:
-    """Train a classifier on DATA and say how good it is."""
+    """Train a classifier on DATA and measure how good it is."""
     from candid.core.progress import for_terminal
     from candid.features.backbones import DEFAULT
     from candid.runs.paths import shorten
+    from candid.splits.prepare import SplitOptions
     from candid.training import TrainOptions
     from candid.training import train as train_run
 
     if recipe is not RecipeName.cnn:
-        refuse_typed(
+        reject_options(
             context,
-            _OF_CNN.__contains__,
-            why=f"for --recipe cnn alone; {recipe.value} has no use for it",
+            _CNN_OPTIONS.__contains__,
+            why=f"for --recipe cnn only; {recipe.value} has no such option",
             instead="add --recipe cnn",
         )
     options = TrainOptions(
         recipe=recipe.value,
-        split=split_options(seed, split, group_by),
+        split=SplitOptions(seed=seed, previous=split, group_by=group_by),
         backbone=backbone or DEFAULT,
         fit=fit.value,
         epochs=epochs,
@@ -80,11 +82,13 @@ def train(
         leak_tax=leak_tax,
         rehash=rehash,
     )
-    made = train_run(data, run=run, options=options, overwrite=overwrite, progress=for_terminal())
-    warn(made.notes)
-    if not made.complete:
-        warn(["training was interrupted; the run holds the epochs that had ended"])
-    typer.echo(made.to_text())
-    shown = shorten(made.folder)
+    trained = train_run(
+        data, run=run, options=options, overwrite=overwrite, progress=for_terminal()
+    )
+    print_notes(trained.notes)
+    if not trained.complete:
+        print_notes(["training was interrupted; the run has the epochs completed before"])
+    typer.echo(trained.to_text())
+    shown = shorten(trained.folder)
     typer.echo(f"\nWritten to {shown}; open {shown}/report.html, or try")
     typer.echo(f"  candid predict PHOTO --run {quote(str(shown))}")

@@ -1,28 +1,20 @@
-"""``candid verify``: do the figures of a run still hold."""
+"""``candid verify``: recompute the figures of a run."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from candid.cli.console import FOUND_SOMETHING, echo_json, warn
+from candid.cli.arguments import Json, RunFolder
+from candid.cli.console import EXIT_FINDINGS, print_notes, print_result
 
 
-def verify(
-    run: Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")],
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Recompute every figure of RUN, and name any that differs."""
+def verify(run: RunFolder, json: Json = False) -> None:
+    """Recompute every figure of RUN, and list those that differ."""
     from candid.core.progress import for_terminal
     from candid.evaluation.verify import verify_run
 
     verified = verify_run(run, progress=for_terminal())
-    warn(verified.notes)
-    if json:
-        echo_json(verified.to_json())
-    else:
-        typer.echo(verified.to_text())
+    print_notes(verified.notes)
+    print_result(verified, json=json)
     if verified.differences:
-        raise typer.Exit(FOUND_SOMETHING)
+        raise typer.Exit(EXIT_FINDINGS)

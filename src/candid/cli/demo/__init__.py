@@ -1,7 +1,6 @@
-"""A sample data set, drawn: happy and sad faces, and what is wrong with real folders among them.
+"""A drawn sample data set of happy and sad faces, with the defects of real folders.
 
-pen ─ looks ─ faces (wear, covers) ─┐
-scenes ───┴─ pictures ─ camera ─ plants ─ sample
+pen ─ faces ─ scenes (background, face, cover, camera) ─ injected_defects ─ sample ─ tour
 """
 
 from candid.cli.demo.injected_defects import DefectKind, InjectedDefect

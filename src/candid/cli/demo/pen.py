@@ -1,15 +1,12 @@
-"""What a face looks like and what it expresses, dealt from a generator.
+"""A pen that draws in head units, and the random appearance and expression of a face.
 
-The class of a picture may show in the expression alone. Hence everything else is one deal from the
-same distribution for both classes, and an expression is a *size*, dealt like the rest, to which the
-class gives the *sign*: a frown has the ink, the place and the width of a smile, upside down.
-
-A pen that draws in the units of a head, whatever its size, place and tilt in the picture.
+The class must show in the expression only. So the appearance has the same distribution for both
+classes, and the class gives an expression its sign, not its size: a frown has the ink, the position
+and the width of a smile, upside down.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
@@ -23,7 +20,7 @@ Pixels = NDArray[np.uint8]
 Points = NDArray[np.float64]
 Colour = tuple[int, int, int]
 
-# OpenCV draws at 1/16 of a pixel, so that a curve stays a curve on a small face.
+# OpenCV draws at 1/16 of a pixel, which keeps curves smooth on small faces.
 _SUBPIXEL_BITS = 4
 
 
@@ -53,8 +50,8 @@ def mix(first: Colour, second: Colour, share: float) -> Colour:
 class Pen:
     """Draws on ``canvas``, RGB uint8 ``(h, w, 3)``, in place.
 
-    A point (0, 0) is the middle of the head, x grows to the right, y downwards, and 1.0 is the
-    radius of the head. ``wobble`` is how far a hand-drawn line strays, in the same unit.
+    Coordinates are in head units: (0, 0) is the middle of the head, x grows to the right, y
+    downwards, and 1.0 is the radius of the head. ``wobble`` is how far hand-drawn lines deviate.
     """
 
     canvas: Pixels
@@ -71,13 +68,13 @@ class Pen:
     def to_pixels(self, points: ArrayLike) -> Points:
         """Head units ``(n, 2)`` → pixels ``(n, 2)``."""
         angle = np.deg2rad(self.tilt_deg)
-        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         shape = np.asarray(points, dtype=np.float64)
-        pixels: Points = matmul(shape, turn) * self.radius_px + np.asarray(self.centre_px)
+        pixels: Points = matmul(shape, rotation) * self.radius_px + np.asarray(self.centre_px)
         return pixels
 
     def fill(self, points: ArrayLike, colour: Colour, *, opacity: float = 1.0) -> None:
-        """Fill the polygon ``points``; less ``opacity`` lets what is below shine through."""
+        """Fill a polygon."""
         outline = self._fixed_point(points)
         below = self.canvas.copy() if opacity < 1.0 else None
         cv2.fillPoly(self.canvas, [outline], colour, cv2.LINE_AA, _SUBPIXEL_BITS)
@@ -88,22 +85,21 @@ class Pen:
         self, points: ArrayLike, colour: Colour, *, width: float, closed: bool = False
     ) -> None:
         """Draw a line through ``points``, ``width`` head units thick, with round ends."""
-        line = self._fixed_point(self._strayed(points))
+        shape = np.asarray(points, dtype=np.float64)
+        if self.wobble:
+            # A sine along the line looks hand-drawn and needs no random numbers.
+            phase = np.linspace(0.0, 9.0, len(shape))[:, None] + np.array([[0.0, 1.3]])
+            shape = shape + self.wobble * np.sin(phase * 1.7 + shape)
+        line = self._fixed_point(shape)
         thickness = max(1, round(width * self.radius_px))
         cv2.polylines(self.canvas, [line], closed, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def disc(self, centre: tuple[float, float], radii: tuple[float, float], colour: Colour) -> None:
-        """Fill an ellipse whose axes follow the head."""
+        """Fill an ellipse whose axes are tilted with the head."""
         self.fill(arc(centre, radii), colour)
 
-    def discs(self, centres: Iterable[ArrayLike], radius: float, colour: Colour) -> None:
-        """Fill circles of one size."""
-        for centre in centres:
-            x, y = np.asarray(centre, dtype=np.float64).tolist()
-            self.disc((x, y), (radius, radius), colour)
-
     def shade(self, points: ArrayLike, *, light: tuple[float, float], strength: float) -> None:
-        """Darken what lies in the polygon away from ``light``, a point in head units."""
+        """Darken a polygon with the distance from the point ``light``."""
         outline = self.to_pixels(points)
         height, width = self.canvas.shape[:2]
         left, top = np.clip(np.floor(outline.min(axis=0)), 0, (width, height)).astype(int)
@@ -119,15 +115,6 @@ class Pen:
         dark *= mask[top:bottom, left:right] / np.float32(255)
         patch = self.canvas[top:bottom, left:right]
         patch[...] = patch * (1.0 - dark)[..., None]
-
-    def _strayed(self, points: ArrayLike) -> Points:
-        shape = np.asarray(points, dtype=np.float64)
-        if not self.wobble:
-            return shape
-        # A sine along the line strays as a hand does and needs no random numbers.
-        walk = np.linspace(0.0, 9.0, len(shape))[:, None] + np.array([[0.0, 1.3]])
-        strayed: Points = shape + self.wobble * np.sin(walk * 1.7 + shape)
-        return strayed
 
     def _fixed_point(self, points: ArrayLike) -> NDArray[np.int32]:
         return np.rint(self.to_pixels(points) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
@@ -162,18 +149,22 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True)
 class Expression:
-    """What the face says; every field with a sign is positive for happy and negative for sad."""
+    """Expression of a face. Lengths are in head radii; signs are + for happy and − for sad.
+
+    Attributes:
+        mouth_curve: Height of the corners of the mouth above (+) or below (−) its middle.
+        brow_tilt: Height of the inner ends of the brows below (+) or above (−) the outer ends;
+            a few contradict the mouth.
+        eye_curve: Arch of closed eyes, upwards (+) or downwards (−).
+        open_mouth: Height of the open mouth; 0 is closed.
+        tear: Whether there is a tear, beside a happy eye or below a sad one.
+    """
 
     mouth_curve: float
-    """How far the corners of the mouth are above (+) or below (−) its middle, in head radii."""
     brow_tilt: float
-    """How far the inner ends of the brows are below (+) or above (−) the outer ends."""
     eye_curve: float
-    """How far closed eyes are arched, upwards (+) or downwards (−)."""
     open_mouth: float
-    """How far the mouth is open, in head radii; 0 is closed."""
     tear: bool
-    """A tear: of joy beside the eye, of sorrow below it."""
 
     @property
     def is_happy(self) -> bool:
@@ -183,7 +174,7 @@ class Expression:
 
 @dataclass(frozen=True)
 class Look:
-    """Everything about a face but its expression. Lengths are in head radii."""
+    """Appearance of a face without its expression. Lengths are in head radii."""
 
     style: Style
     skin: Colour
@@ -220,16 +211,16 @@ def choose(
 
 
 def any_colour(rng: np.random.Generator, *, low: int = 25, high: int = 240) -> Colour:
-    """A colour from the whole cube between ``low`` and ``high``."""
+    """A random colour, each channel from ``low`` to ``high`` (exclusive)."""
     red, green, blue = rng.integers(low, high, size=3).tolist()
     return red, green, blue
 
 
 def choose_expression(rng: np.random.Generator, class_name: ClassName) -> Expression:
-    """Deal an expression; only its sign depends on ``class_name``.
+    """Draw a random expression; only its sign depends on ``class_name``.
 
-    One in five is subtle. The brows go along with the mouth in eight faces of ten, are level in one
-    and contradict it in one, so that no feature tells everything.
+    One in five is subtle. The brows agree with the mouth in eight faces of ten, are level in one
+    and contradict it in one, so that no single feature decides the class.
     """
     sign = 1.0 if class_name == "happy" else -1.0
     strength = float(rng.uniform(0.3, 0.5) if rng.random() < 0.2 else rng.uniform(0.6, 1.0))
@@ -245,14 +236,14 @@ def choose_expression(rng: np.random.Generator, class_name: ClassName) -> Expres
 
 
 def choose_look(rng: np.random.Generator) -> Look:
-    """Deal a face without its expression."""
+    """Draw a random appearance."""
     style: Style = choose(rng, ("emoji", "line", "shaded"), (4.0, 2.0, 4.0))
     hat: Hat = choose(rng, get_args(Hat), (14.0, 2.0, 2.0, 1.0, 1.0, 2.0))
     bald_odds = 5.0 if style == "emoji" else 1.0
     ink = choose(rng, _INKS)
     return Look(
         style=style,
-        skin=_deal_skin(rng, style),
+        skin=_choose_skin(rng, style),
         ink=ink,
         hair_colour=_jitter(rng, choose(rng, _HAIRS)),
         cloth=any_colour(rng),
@@ -276,9 +267,9 @@ def choose_look(rng: np.random.Generator) -> Look:
     )
 
 
-def _deal_skin(rng: np.random.Generator, style: Style) -> Colour:
+def _choose_skin(rng: np.random.Generator, style: Style) -> Colour:
     palette = {"emoji": _CARTOON, "line": _PAPERS, "shaded": _SKINS}[style]
-    # One face in eight has the colours of another style: no colour stands for a style either.
+    # One face in eight has the colours of any style, so that colour does not reveal the style.
     if rng.random() < 0.125:
         palette = _SKINS + _CARTOON
     return _jitter(rng, choose(rng, palette))

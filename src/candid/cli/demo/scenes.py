@@ -1,35 +1,82 @@
-"""Takes the picture: light, colour cast, focus, noise, and the file that comes out.
-
-Draws what is behind a face.
-
-Draws what hangs or reaches in front of a face: a hand, a bar, leaves.
-"""
+"""Draws a whole picture: background, face, cover, camera effects and the encoded file."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from candid.cli.demo.pen import Colour, Look, Pen, Pixels, Points, any_colour, choose, mix
+from candid.cli.demo.faces import draw_face
+from candid.cli.demo.pen import (
+    ClassName,
+    Look,
+    Pen,
+    Pixels,
+    any_colour,
+    choose,
+    choose_expression,
+    choose_look,
+    mix,
+)
 
 Size = tuple[int, int]
+Format = Literal["jpeg", "png", "webp"]
+
+SUFFIXES: dict[Format, str] = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+# Each part of a picture has a generator of its own.
+_SCENE, _FACE, _MOOD, _CAMERA = range(4)
 
 
-def draw_scene(rng: np.random.Generator, size_px: Size) -> Pixels:
-    """Draw a background, RGB uint8 ``(h, w, 3)``, of one of eight kinds.
+class Film(NamedTuple):
+    """File format and quality."""
 
-    Args:
-        rng: What the kind and everything in it are dealt from.
-        size_px: Width and height.
+    format: Format
+    quality: int
+
+
+def is_plain_to_see(seed: tuple[int, ...]) -> bool:
+    """Whether the picture of ``seed`` shows a strong expression and nothing in front of it."""
+    look = choose_look(np.random.default_rng((*seed, _FACE)))
+    expression = choose_expression(np.random.default_rng((*seed, _MOOD)), "happy")
+    covered = look.cover != "none" or look.glasses == "sun" or look.beard
+    return not covered and expression.mouth_curve > 0.36 and expression.brow_tilt >= 0
+
+
+def draw_picture(seed: tuple[int, ...], class_name: ClassName) -> Pixels:
+    """Draw one face, RGB uint8 ``(h, w, 3)``, sides of 120 to 420 pixels.
+
+    Two pictures of one ``seed`` and different ``class_name`` differ in the expression only: it has
+    a generator of its own, so the numbers that it draws change nothing else.
     """
-    odds = (2.0, 3.0, 3.0, 2.0, 3.0, 3.0, 2.0, 2.0)
-    return choose(rng, _SCENES, odds)(rng, size_px)
+    scene_rng, face_rng, mood_rng, camera_rng = (
+        np.random.default_rng((*seed, part)) for part in (_SCENE, _FACE, _MOOD, _CAMERA)
+    )
+    area_px = float(scene_rng.uniform(180, 340)) ** 2
+    aspect = choose(scene_rng, (1.0, 4 / 3, 3 / 4, 3 / 2, 2 / 3), (5.0, 3.0, 3.0, 1.0, 1.0))
+    size_px = round((area_px * aspect) ** 0.5), round((area_px / aspect) ** 0.5)
+    canvas = choose(scene_rng, _SCENES, _SCENE_ODDS)(scene_rng, size_px)
+    look = choose_look(face_rng)
+    pen = _place_head(face_rng, canvas, wobble=0.012 if look.style == "line" else 0.0)
+    draw_face(pen, look, choose_expression(mood_rng, class_name))
+    _draw_cover(pen, look, face_rng)
+    return _expose(canvas, camera_rng)
+
+
+def _place_head(rng: np.random.Generator, canvas: Pixels, *, wobble: float) -> Pen:
+    """Choose size, position and tilt of a head that is mostly inside the picture."""
+    height, width = canvas.shape[:2]
+    radius_px = float(rng.uniform(0.36, 0.5)) * min(height, width)
+    margin_x, margin_y = (max(0.0, side / 2 - 0.95 * radius_px) for side in (width, height))
+    centre_px = (
+        width / 2 + float(rng.uniform(-margin_x, margin_x)),
+        height / 2 + float(rng.uniform(-0.6, 0.9)) * margin_y,
+    )
+    tilt_deg = float(np.clip(rng.normal(0.0, 8.0), -30.0, 30.0))
+    return Pen(canvas, centre_px, radius_px, tilt_deg, wobble)
 
 
 def _plain(rng: np.random.Generator, size_px: Size) -> Pixels:
@@ -41,13 +88,11 @@ def _gradient(rng: np.random.Generator, size_px: Size) -> Pixels:
     corners = rng.integers(20, 256, size=(2, 2, 3)).astype(np.uint8)
     if rng.random() < 0.5:
         corners[:, 1] = corners[:, 0]
-    # Four pixels whose centres are the corners of the picture: enlarge, then drop the flat rim.
+    # Four pixels whose centres become the corners of the picture: enlarge, then crop the flat rim.
     width, height = size_px
     large = cv2.resize(corners, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
-    inner: Pixels = np.ascontiguousarray(
-        large[height // 2 : height // 2 + height, width // 2 : width // 2 + width]
-    )
-    return inner
+    y, x = height // 2, width // 2
+    return np.ascontiguousarray(large[y : y + height, x : x + width])
 
 
 def _texture(rng: np.random.Generator, size_px: Size) -> Pixels:
@@ -94,7 +139,9 @@ def _hills(rng: np.random.Generator, size_px: Size) -> Pixels:
     width, height = size_px
     high = mix((90, 150, 220), any_colour(rng), 0.35)
     low = mix((230, 235, 240), any_colour(rng), 0.25)
-    canvas = np.repeat(_ramp(high, low, height)[:, None], width, axis=1)
+    share = np.linspace(0.0, 1.0, height)[:, None]
+    ramp = np.rint(np.asarray(high) * (1 - share) + np.asarray(low) * share).astype(np.uint8)
+    canvas = np.repeat(ramp[:, None], width, axis=1)
     sun = (int(rng.integers(width)), int(rng.uniform(0.05, 0.35) * height))
     cv2.circle(canvas, sun, max(3, min(size_px) // 12), (255, 235, 160), -1, cv2.LINE_AA)
     across = np.linspace(0.0, width, 30)
@@ -141,36 +188,27 @@ def _town(rng: np.random.Generator, size_px: Size) -> Pixels:
     return canvas
 
 
-def _ramp(first: Colour, second: Colour, num: int) -> Pixels:
-    share = np.linspace(0.0, 1.0, num)[:, None]
-    return np.rint(np.asarray(first) * (1 - share) + np.asarray(second) * share).astype(np.uint8)
-
-
 _SCENES: tuple[Callable[[np.random.Generator, Size], Pixels], ...] = (
     _plain, _gradient, _texture, _wallpaper, _lights, _hills, _room, _town,
 )  # fmt: skip
+_SCENE_ODDS = (2.0, 3.0, 3.0, 2.0, 3.0, 3.0, 2.0, 2.0)
 
 
-def draw_cover(pen: Pen, look: Look, rng: np.random.Generator) -> None:
-    """Cover a part of the face, wherever it comes to lie."""
+def _draw_cover(pen: Pen, look: Look, rng: np.random.Generator) -> None:
+    """Cover a random part of the face with a hand, a bar or leaves."""
     direction = float(rng.uniform(0.0, 360.0))
     distance = float(rng.uniform(0.5, 1.0))
     x = distance * float(np.cos(np.deg2rad(direction)))
     y = distance * float(np.sin(np.deg2rad(direction)))
     if look.cover == "hand":
-        turned = Pen(pen.canvas, _at(pen, (x, abs(y))), pen.radius_px * 0.8, direction / 4.0 - 45.0)
-        _draw_hand(turned, look)
+        place = pen.moved((x, abs(y))).centre_px
+        _draw_hand(Pen(pen.canvas, place, pen.radius_px * 0.8, direction / 4.0 - 45.0), look)
     elif look.cover == "bar":
         _draw_bar(pen, (x, y), direction, look)
     elif look.cover == "leaf":
         for turn_deg in (-35.0, 10.0, 50.0):
-            turned = Pen(pen.canvas, _at(pen, (x, y)), pen.radius_px, direction + turn_deg)
-            _draw_leaf(turned, rng)
-
-
-def _at(pen: Pen, point: tuple[float, float]) -> tuple[float, float]:
-    x, y = pen.to_pixels([point])[0].tolist()
-    return x, y
+            place = pen.moved((x, y)).centre_px
+            _draw_leaf(Pen(pen.canvas, place, pen.radius_px, direction + turn_deg), rng)
 
 
 def _draw_hand(pen: Pen, look: Look) -> None:
@@ -186,7 +224,7 @@ def _draw_hand(pen: Pen, look: Look) -> None:
 
 def _draw_bar(pen: Pen, middle: tuple[float, float], angle_deg: float, look: Look) -> None:
     along = np.array([[np.cos(np.deg2rad(angle_deg + 90)), np.sin(np.deg2rad(angle_deg + 90))]])
-    ends: Points = np.asarray(middle) + along * np.array([[-9.0], [9.0]])
+    ends = np.asarray(middle) + along * np.array([[-9.0], [9.0]])
     colour = mix(look.cloth, (128, 128, 128), 0.4)
     pen.stroke(ends, mix(colour, (0, 0, 0), 0.4), width=0.34)
     pen.stroke(ends, colour, width=0.26)
@@ -196,38 +234,24 @@ def _draw_leaf(pen: Pen, rng: np.random.Generator) -> None:
     length = float(rng.uniform(0.7, 1.0))
     along = np.linspace(0.0, 1.0, 14)
     half = 0.2 * np.sin(np.pi * along**0.8)
-    rim = np.concatenate(
-        [np.stack([along * length, half], axis=1), np.stack([along * length, -half], axis=1)[::-1]]
-    )
+    x, y = along * length, np.concatenate([half, -half[::-1]])
+    rim = np.stack([np.concatenate([x, x[::-1]]), y], axis=1)
     green = mix((70, 140, 60), (150, 170, 50), float(rng.random()))
     pen.fill(rim, green)
     pen.stroke(rim, mix(green, (10, 50, 20), 0.5), width=0.03, closed=True)
     pen.stroke([(-0.4, 0.0), (length * 0.9, 0.0)], mix(green, (10, 50, 20), 0.5), width=0.035)
 
 
-Format = Literal["jpeg", "png", "webp"]
-
-SUFFIXES: dict[Format, str] = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
-
-
-@dataclass(frozen=True)
-class Film:
-    """How a picture is stored."""
-
-    format: Format
-    quality: int
-
-
 def choose_film(rng: np.random.Generator) -> Film:
-    """Deal a format, JPEG for most, and a quality."""
+    """Choose a format, mostly JPEG, and a quality."""
     return Film(
         format=choose(rng, ("jpeg", "png", "webp"), (84.0, 10.0, 6.0)),
         quality=int(rng.integers(50, 96)),
     )
 
 
-def expose(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Give a clean drawing the light, the focus and the noise of a photo."""
+def _expose(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Add the brightness, colour cast, blur and noise of a photo."""
     height, width = pixels.shape[:2]
     if rng.random() < 0.08:
         pixels = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
@@ -239,26 +263,20 @@ def expose(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     curve = np.clip(level ** rng.uniform(0.75, 1.3) * cast * 255.0, 0.0, 255.0)
     pixels = cv2.LUT(pixels, np.rint(curve).astype(np.uint8)[:, None])
     if rng.random() < 0.5:
-        pixels = _add_grain(pixels, rng, sigma=float(rng.uniform(2.0, 11.0)))
+        sigma = np.float32(rng.uniform(2.0, 11.0))
+        grain = rng.standard_normal((height, width), dtype=np.float32) * sigma
+        pixels = cv2.add(pixels, cv2.merge([grain] * 3), dtype=cv2.CV_8U)
     return pixels
-
-
-def _add_grain(pixels: Pixels, rng: np.random.Generator, *, sigma: float) -> Pixels:
-    height, width = pixels.shape[:2]
-    grain = rng.standard_normal((height, width), dtype=np.float32) * np.float32(sigma)
-    noisy: Pixels = cv2.add(pixels, cv2.merge([grain] * 3), dtype=cv2.CV_8U)
-    return noisy
 
 
 def develop(pixels: Pixels, film: Film) -> bytes:
     """Encode RGB uint8 ``(h, w, 3)`` to the bytes of a file."""
+    options = {
+        "jpeg": {"quality": film.quality},
+        "png": {"compress_level": 3},
+        # Slower methods of WebP take ten times as long and save a tenth of the bytes.
+        "webp": {"quality": film.quality, "method": 1},
+    }[film.format]
     stream = io.BytesIO()
-    image = Image.fromarray(pixels)
-    if film.format == "png":
-        image.save(stream, "PNG", compress_level=3)
-    elif film.format == "webp":
-        # The slower methods take ten times as long and save a tenth of the bytes.
-        image.save(stream, "WEBP", quality=film.quality, method=1)
-    else:
-        image.save(stream, "JPEG", quality=film.quality)
+    Image.fromarray(pixels).save(stream, film.format.upper(), **options)
     return stream.getvalue()

@@ -1,11 +1,10 @@
-"""``candid serve`` as a process: what it imports, its port, its signals."""
+"""``candid serve`` as a process: imports, output, signals."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,10 +16,10 @@ import httpx
 import pytest
 
 from candid.cli.commands import serve as command
-from candid.errors import UsageError
+from candid.server.addresses import listen
 from candid.server.app import App
 from candid.server.models import Models
-from candid.server.running import address_of, listen, serve
+from candid.server.running import serve
 from candid.server.settings import Settings
 from candid.training import Run
 from tests.server import conftest
@@ -82,7 +81,7 @@ def test_sighup_loads_again(start: Start, trained: Run, metric: Callable) -> Non
         assert metric(client, line) == 1
     code, errors = process.end(signal.SIGINT)
     assert code == 0
-    assert "run was loaded again" in errors
+    assert "run was reloaded" in errors
 
 
 def test_signals_are_heard_where_the_loop_knows_none_and_there_is_no_sighup(
@@ -108,13 +107,13 @@ def test_it_answers_without_what_only_training_needs(trained: Run, photos: list[
 import sys, threading
 import typer
 from candid.cli.commands.serve import serve
-from candid.server import running
+from candid.server import addresses, running
 assert "fastapi" in sys.modules
 def stop(app, settings, bound, *, started):
     import httpx
     def ask():
         data = open({str(photos[0])!r}, "rb").read()
-        url = running.address_of(bound)
+        url = addresses.address_of(bound)
         answer = httpx.post(url + "/v1/predict?explain=1", content=data,
                             headers={{"Content-Type": "image/png"}}, timeout=60)
         assert answer.status_code == 200, answer.text
@@ -142,24 +141,3 @@ def test_the_command_is_known_without_importing_the_server() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
     assert callable(command.serve)
-
-
-def test_a_port_that_is_taken_is_said_to_be() -> None:
-    with listen("127.0.0.1", 0) as taken:
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(UsageError, match=f"port {port}: .*in use"):
-            listen("127.0.0.1", port)
-    with pytest.raises(UsageError, match="can't listen on nowhere"):
-        listen("nowhere.invalid", 0)
-
-
-def test_an_address_of_six_bytes_groups_is_put_in_brackets() -> None:
-    if not socket.has_ipv6:
-        pytest.skip("there is no IPv6 here")
-    try:
-        bound = listen("::1", 0)
-    except UsageError:
-        pytest.skip("there is no IPv6 here")
-    with bound:
-        assert address_of(bound).startswith("http://[::1]:")

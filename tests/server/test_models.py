@@ -1,4 +1,4 @@
-"""A run that is replaced answers soon, and no request notices how."""
+"""A replaced run is used soon, and no request fails meanwhile."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 @contextmanager
 def asking(client: httpx.Client, data: bytes) -> Iterator[list[tuple[int, str]]]:
-    """Two clients that ask all the time; what they were answered."""
+    """Two clients that send requests in a loop; yields their responses."""
     answers: list[tuple[int, str]] = []
     stop = threading.Event()
 
