@@ -112,7 +112,7 @@ def test_what_another_process_has_set_aside_is_left_to_it(
     def look_between(path: Path, target: Path) -> Path:
         if path.name.startswith(".run.partial-"):
             assert not (tmp_path / "run").exists()
-            atomic_dir._bring_back(tmp_path / "run")
+            atomic_dir._restore_backup(tmp_path / "run")
             assert not (tmp_path / "run").exists()
         return replace(path, target)
 
@@ -130,5 +130,5 @@ def test_what_was_set_aside_comes_back_where_nothing_can_be_locked(
     monkeypatch.setattr("candid.core.temp_dir.hold", refuse)
     (tmp_path / ".run.old-1" / "run").mkdir(parents=True)
     (tmp_path / ".run.old-1" / "run" / "old.txt").write_text("old")
-    atomic_dir._bring_back(tmp_path / "run")
+    atomic_dir._restore_backup(tmp_path / "run")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["old.txt", "run"]
