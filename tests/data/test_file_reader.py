@@ -194,7 +194,7 @@ class TestBytesThatAreHeld:
     ) -> None:
         reader, seen = self.look_at(folder, memory, fake_embedder)
         assert len(reads) == len(seen.catalog.photos) == 4
-        assert not reader._held
+        assert not reader._buffered
 
     def test_beyond_a_bound_they_are_read_again_and_the_same(
         self,
@@ -204,7 +204,7 @@ class TestBytesThatAreHeld:
         reads: list[Path],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(file_reader, "_MOST_HELD", 0)
+        monkeypatch.setattr(file_reader, "_MAX_BUFFERED_BYTES", 0)
         _, seen = self.look_at(folder, memory, fake_embedder)
         assert len(reads) == 8
         assert len(seen.catalog.photos) == 4

@@ -187,8 +187,8 @@ class TestSeveralRowsAboutAFile:
             row("cat/a.jpg", 1, "keep", "grey"),
         ]
         words = (
-            r"^the decisions about 1 file exclude each other: cat/a\.jpg: 'DOG' \(blurred, "
-            r"near-copy\) and 'eel' \(label-suspect\)\. Leave one of them for each file\.$"
+            r"^the decisions about 1 file contradict each other: cat/a\.jpg: 'DOG' \(blurred, "
+            r"near-copy\) and 'eel' \(label-suspect\)\. Keep one of them for each file\.$"
         )
         for given_rows in itertools.permutations(rows):
             with pytest.raises(UsageError, match=words):
@@ -208,8 +208,8 @@ class TestSeveralRowsAboutAFile:
             for number in range(min(num_files, 5))
         )
         assert str(caught.value) == (
-            f"the decisions about {num_files} files exclude each other: {named}{rest}. "
-            "Leave one of them for each file."
+            f"the decisions about {num_files} files contradict each other: {named}{rest}. "
+            "Keep one of them for each file."
         )
 
     def test_that_say_the_same_are_one(self) -> None:
@@ -285,7 +285,8 @@ class TestAFile:
 class TestAClass:
     def test_that_is_unknown_is_refused_with_those_that_are_known(self) -> None:
         words = (
-            r"'dgo' about cat/a\.jpg is no class\. Expected keep, drop or one of cat, dog, eel\.$"
+            r"'dgo' about cat/a\.jpg is not a class\. "
+            r"Expected keep, drop or one of cat, dog, eel\.$"
         )
         with pytest.raises(UsageError, match=words):
             apply_decisions(SMALL, [row("cat/a.jpg", 1, "dgo")])
@@ -302,7 +303,9 @@ class TestAClass:
                 catalog, [row("cat/a.jpg", 1, exact), row("dog/a.jpg", 3, "")]
             )
             assert labels(changed)["cat/a.jpg"] == exact
-        with pytest.raises(UsageError, match=r"'DOG' about cat/a\.jpg is no class\. .* Dog, cat"):
+        with pytest.raises(
+            UsageError, match=r"'DOG' about cat/a\.jpg is not a class\. .* Dog, cat"
+        ):
             apply_decisions(catalog, [row("cat/a.jpg", 1, "DOG")])
 
     def test_in_another_encoding_is_refused_with_what_to_do(self) -> None:
@@ -321,7 +324,7 @@ class TestAClass:
         applied = apply_decisions(catalog, [row("Keep/a.jpg", 1, "drop")])
         assert applied.num_dropped == 1
         assert applied.notes == (
-            "drop in the decisions was not taken for the class drop; write drop/ for that",
+            "drop in the decisions was not read as the class drop; write drop/ for the class",
         )
         with pytest.raises(UsageError, match="Expected keep, drop or one of Keep/, drop/"):
             apply_decisions(catalog, [row("Keep/a.jpg", 1, "dorp")])
@@ -411,7 +414,7 @@ class TestALine:
         assert title.startswith(r"mine\n.csv: 1 photo dropped")
         assert lost.endswith(f": {SHOWN}")
         assert rf"{SHOWN} (was cat/old\n.jpg)" in dropped
-        assert r"the class Keep\n; write Keep\n/ for that" in word
+        assert r"the class Keep\n; write Keep\n/ for the class" in word
         assert all(note.isprintable() for note in decided.notes)
 
 

@@ -140,7 +140,7 @@ class TestRefused:
             (b"sep=;\n", "lacks the columns path"),
             (b"sep=;\n" + HEADER.encode(), "lacks the columns path"),
             (b"sep=;\n" + HEADER.encode().replace(b",", b";") + b"a;b;c;f;;drop\n",
-             "line 3, has 6 cells; expected 5. Put a cell that has a semicolon"),
+             "line 3, has 6 cells; expected 5. Put a cell that contains a semicolon"),
             (HEADER.encode() + b'"' + b"x" * 200_000 + b'",c,f,,drop\n', "field larger than"),
             (b"x" * 1_000_000, "field larger than"),
             (b"\x89PNG\r\n\x1a\n" + bytes(100), "Save it as CSV in UTF-8"),
