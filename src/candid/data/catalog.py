@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from candid.core.progress import Advance
 from candid.core.text import plural, plural_have
 from candid.core.threads import map_ahead
 from candid.data.file_reader import FileReader
@@ -41,8 +42,6 @@ DROPPED: Final = "dropped by decision"
 
 _NUM_NAMED = 5
 _FILES_AHEAD = 256
-
-Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)

@@ -167,10 +167,7 @@ def _lost(rows: Sequence[Decision], catalog: Catalog) -> list[Decision]:
 
 
 def _relabel(catalog: Catalog, labels: Mapping[str, str]) -> Catalog:
-    photos = [
-        replace(photo, label=labels[photo.path]) if photo.path in labels else photo
-        for photo in catalog.photos
-    ]
+    photos = (replace(photo, label=labels.get(photo.path, photo.label)) for photo in catalog.photos)
     return replace(catalog, photos=tuple(photos))
 
 

@@ -58,11 +58,8 @@ def fit_square(pixels: NDArray[np.uint8], size_px: int, fit: ResizeMode) -> NDAr
 
     Args:
         pixels: ``(h, w, 3)``.
-        size_px: Both sides of the result.
+        size_px: Both sides of the result ``(size_px, size_px, 3)``, C-contiguous.
         fit: See `PixelContract`.
-
-    Returns:
-        ``(size_px, size_px, 3)``, C-contiguous.
     """
     height, width = pixels.shape[:2]
     if fit == "crop":
@@ -70,17 +67,13 @@ def fit_square(pixels: NDArray[np.uint8], size_px: int, fit: ResizeMode) -> NDAr
         top, left = (height - side) // 2, (width - side) // 2
         pixels = pixels[top : top + side, left : left + side]
     elif fit == "pad":
-        return _pad(pixels, size_px)
+        inner = resize_longest(pixels, size_px)
+        height, width = inner.shape[:2]
+        top, left = (size_px - height) // 2, (size_px - width) // 2
+        square = np.full((size_px, size_px, 3), 255, np.uint8)
+        square[top : top + height, left : left + width] = inner
+        return square
     return resize(pixels, size_px, size_px)
-
-
-def _pad(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    inner = resize_longest(pixels, size_px)
-    height, width = inner.shape[:2]
-    top, left = (size_px - height) // 2, (size_px - width) // 2
-    square = np.full((size_px, size_px, 3), 255, np.uint8)
-    square[top : top + height, left : left + width] = inner
-    return square
 
 
 def resize_longest(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:

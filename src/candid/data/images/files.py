@@ -59,16 +59,12 @@ _COMMON = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", "
 _RARER = (".tif", ".tiff", ".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif")
 SUFFIXES = frozenset((*_COMMON, *_RARER))
 
-_MAGIC = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-)
+_MAGIC = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+}
 
 # Possible sizes of the header after a BMP's 14 bytes; text may begin with "BM" too.
 _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
@@ -80,28 +76,24 @@ _HEIF_BRANDS |= {b"mif1", b"msf1", b"mif2"}
 _TGA_TYPES = {1, 2, 3, 9, 10, 11}
 _TGA_DEPTHS = {8, 15, 16, 24, 32}
 
-_ICONS = ((1, "ICO"), (2, "CUR"))
-
 # Unsupported formats, to be named in the error.
-_FOREIGN = (
+_FOREIGN = {
     # Icons and cursors, with the number of pictures: a TGA may begin with the same four bytes.
-    *((bytes((0, 0, kind, 0, count, 0)), name) for kind, name in _ICONS for count in range(1, 32)),
-    (b"#?RADIANCE", "HDR"),
-    (b"#?RGBE", "HDR"),
-    (b"qoif", "QOI"),
-    (b"8BPS", "PSD"),
-    (b"v/1\x01", "OpenEXR"),
-    (b"DDS ", "DDS"),
-    (b"farbfeld", "Farbfeld"),
-    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
-    (b"\xffO\xffQ", "JPEG 2000"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
-    (b"%PDF", "PDF"),
-    (b"PK\x03\x04", "ZIP"),
-    (b"<svg", "SVG"),
-    *((b"P%d" % digit + space, "PBM/PGM/PPM") for digit in range(1, 8) for space in (b"\n", b" ")),
-)
+    "ICO": tuple(bytes((0, 0, 1, 0, count, 0)) for count in range(1, 32)),
+    "CUR": tuple(bytes((0, 0, 2, 0, count, 0)) for count in range(1, 32)),
+    "HDR": (b"#?RADIANCE", b"#?RGBE"),
+    "QOI": (b"qoif",),
+    "PSD": (b"8BPS",),
+    "OpenEXR": (b"v/1\x01",),
+    "DDS": (b"DDS ",),
+    "Farbfeld": (b"farbfeld",),
+    "JPEG 2000": (b"\x00\x00\x00\x0cjP  ", b"\xffO\xffQ"),
+    "JPEG XL": (b"\xff\x0a", b"\x00\x00\x00\x0cJXL "),
+    "PDF": (b"%PDF",),
+    "ZIP": (b"PK\x03\x04",),
+    "SVG": (b"<svg",),
+    "PBM/PGM/PPM": tuple(b"P%d%c" % (digit, space) for digit in range(1, 8) for space in b"\n "),
+}
 
 
 def identify(data: bytes) -> str | None:
@@ -116,7 +108,7 @@ def identify(data: bytes) -> str | None:
     >>> identify(b"\x89PNG\r\n\x1a\n")
     'PNG'
     """
-    for magic, name in _MAGIC:
+    for name, magic in _MAGIC.items():
         if data.startswith(magic):
             return name
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -151,7 +143,7 @@ def _identify_iso_media(data: bytes) -> str | None:
 
 
 def _identify_foreign(data: bytes) -> str | None:
-    for magic, name in _FOREIGN:
+    for name, magic in _FOREIGN.items():
         if data.startswith(magic):
             return name
     if data[4:8] == b"ftyp":

@@ -46,7 +46,9 @@ def build_keras(spec: BackboneSpec, weights: Weights, *, include_top: bool = Fal
     keras = _import_keras()
     layers = keras.layers
     image = layers.Input((spec.size_px, spec.size_px, 3), name="image")
-    x = _normalisation(layers, spec)(image)
+    scale = [1 / std for std in spec.std]
+    offset = [-mean / std for mean, std in zip(spec.mean, spec.std, strict=True)]
+    x = layers.Rescaling(scale, offset, name="normalisation")(image)
     x = _conv(layers, x, "stem", STEM_FILTERS, kernel=STEM_KERNEL, stride=STEM_STRIDE)
     x = layers.ReLU(6.0, name="stem.relu6")(x)
     for block in spec.blocks:
@@ -70,12 +72,6 @@ def _import_keras() -> Any:
             "Run: pip install 'candid-image[train]'"
         ) from error
     return keras
-
-
-def _normalisation(layers: Any, spec: BackboneSpec) -> Any:
-    scale = [1 / std for std in spec.std]
-    offset = [-mean / std for mean, std in zip(spec.mean, spec.std, strict=True)]
-    return layers.Rescaling(scale, offset, name="normalisation")
 
 
 def _block(layers: Any, x: Any, block: Block) -> Any:

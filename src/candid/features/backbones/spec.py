@@ -28,20 +28,19 @@ class Stage:
 
     kernel: int
     repeats: int
-    filters_in: int
     filters_out: int
     expand: int
     stride: int
 
 
 STAGES: Final = (
-    Stage(kernel=3, repeats=1, filters_in=32, filters_out=16, expand=1, stride=1),
-    Stage(kernel=3, repeats=2, filters_in=16, filters_out=24, expand=6, stride=2),
-    Stage(kernel=5, repeats=2, filters_in=24, filters_out=40, expand=6, stride=2),
-    Stage(kernel=3, repeats=3, filters_in=40, filters_out=80, expand=6, stride=2),
-    Stage(kernel=5, repeats=3, filters_in=80, filters_out=112, expand=6, stride=1),
-    Stage(kernel=5, repeats=4, filters_in=112, filters_out=192, expand=6, stride=2),
-    Stage(kernel=3, repeats=1, filters_in=192, filters_out=320, expand=6, stride=1),
+    Stage(kernel=3, repeats=1, filters_out=16, expand=1, stride=1),
+    Stage(kernel=3, repeats=2, filters_out=24, expand=6, stride=2),
+    Stage(kernel=5, repeats=2, filters_out=40, expand=6, stride=2),
+    Stage(kernel=3, repeats=3, filters_out=80, expand=6, stride=2),
+    Stage(kernel=5, repeats=3, filters_out=112, expand=6, stride=1),
+    Stage(kernel=5, repeats=4, filters_out=192, expand=6, stride=2),
+    Stage(kernel=3, repeats=1, filters_out=320, expand=6, stride=1),
 )
 
 

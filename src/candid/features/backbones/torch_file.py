@@ -179,13 +179,11 @@ def _check_memo(stream: io.BytesIO) -> None:
 
 
 def _read_header(stream: io.BytesIO, path: Path) -> None:
-    magic, _ = _load(stream, path)
-    if magic != _MAGIC:
+    if _load(stream, path)[0] != _MAGIC:
         _refuse(path, "another magic number")
-    protocol, _ = _load(stream, path)
-    if protocol != _PROTOCOL:
+    if (protocol := _load(stream, path)[0]) != _PROTOCOL:
         _refuse(path, f"protocol {protocol!r} instead of {_PROTOCOL}")
-    system, _ = _load(stream, path)
+    system = _load(stream, path)[0]
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         _refuse(path, "numbers that are not little-endian")
 

@@ -20,11 +20,11 @@ from candid.features.backbones.spec import (
     STEM_FILTERS,
     STEM_KERNEL,
     BackboneSpec,
-    Block,
 )
 from candid.features.backbones.torch_file import read_tensors
 
 FloatArray = NDArray[np.float32]
+_Shape = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,16 +70,6 @@ class Weights:
     fingerprint: str
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Names of a convolution's tensors in the file."""
-
-    layer: str
-    conv: str
-    norm: str
-    shape: tuple[int, int, int, int]
-
-
 def find_weights(spec: BackboneSpec) -> Path:
     """Path of the file with a backbone's weights.
 
@@ -105,7 +95,9 @@ def load_weights(spec: BackboneSpec) -> Weights:
     """
     path = find_weights(spec)
     tensors = _Tensors(read_tensors(path), path.name)
-    convs = {source.layer: _take_conv(tensors, source) for source in _sources(spec)}
+    convs = {
+        layer: _take_conv(tensors, conv, norm, shape) for layer, conv, norm, shape in _sources(spec)
+    }
     weights = Weights(
         convs=convs,
         classifier_kernel=tensors.take("_fc.weight", (NUM_CLASSES, NUM_FEATURES)),
@@ -144,35 +136,29 @@ class _Tensors:
             )
 
 
-def _take_conv(tensors: _Tensors, source: _Source) -> ConvWeights:
-    filters = (source.shape[0],)
+def _take_conv(tensors: _Tensors, conv: str, norm: str, shape: _Shape) -> ConvWeights:
+    filters = shape[:1]
     # PyTorch's counter of training steps, not needed for inference.
-    tensors.take(f"{source.norm}.num_batches_tracked", (), "int64")
+    tensors.take(f"{norm}.num_batches_tracked", (), "int64")
     return ConvWeights(
-        kernel=tensors.take(f"{source.conv}.weight", source.shape),
-        gamma=tensors.take(f"{source.norm}.weight", filters),
-        beta=tensors.take(f"{source.norm}.bias", filters),
-        mean=tensors.take(f"{source.norm}.running_mean", filters),
-        variance=tensors.take(f"{source.norm}.running_var", filters),
+        kernel=tensors.take(f"{conv}.weight", shape),
+        gamma=tensors.take(f"{norm}.weight", filters),
+        beta=tensors.take(f"{norm}.bias", filters),
+        mean=tensors.take(f"{norm}.running_mean", filters),
+        variance=tensors.take(f"{norm}.running_var", filters),
     )
 
 
-def _sources(spec: BackboneSpec) -> Iterator[_Source]:
-    stem_shape = (STEM_FILTERS, 3, STEM_KERNEL, STEM_KERNEL)
-    yield _Source("stem", "_conv_stem", "_bn0", stem_shape)
+def _sources(spec: BackboneSpec) -> Iterator[tuple[str, str, str, _Shape]]:
+    """Layer, names of its convolution and normalisation in the file, and shape of its kernel."""
+    yield "stem", "_conv_stem", "_bn0", (STEM_FILTERS, 3, STEM_KERNEL, STEM_KERNEL)
     for block in spec.blocks:
-        yield from _block_sources(block)
-    head_shape = (NUM_FEATURES, spec.blocks[-1].filters_out, 1, 1)
-    yield _Source("head", "_conv_head", "_bn1", head_shape)
-
-
-def _block_sources(block: Block) -> Iterator[_Source]:
-    prefix = f"_blocks.{block.index}"
-    hidden, kernel = block.filters_hidden, block.kernel
-    if block.has_expansion:
-        shape = (hidden, block.filters_in, 1, 1)
-        yield _Source(f"{block.name}.expand", f"{prefix}._expand_conv", f"{prefix}._bn0", shape)
-    shape = (hidden, 1, kernel, kernel)
-    yield _Source(f"{block.name}.depthwise", f"{prefix}._depthwise_conv", f"{prefix}._bn1", shape)
-    shape = (block.filters_out, hidden, 1, 1)
-    yield _Source(f"{block.name}.project", f"{prefix}._project_conv", f"{prefix}._bn2", shape)
+        own, theirs, hidden = block.name, f"_blocks.{block.index}", block.filters_hidden
+        if block.has_expansion:
+            shape = (hidden, block.filters_in, 1, 1)
+            yield f"{own}.expand", f"{theirs}._expand_conv", f"{theirs}._bn0", shape
+        shape = (hidden, 1, block.kernel, block.kernel)
+        yield f"{own}.depthwise", f"{theirs}._depthwise_conv", f"{theirs}._bn1", shape
+        shape = (block.filters_out, hidden, 1, 1)
+        yield f"{own}.project", f"{theirs}._project_conv", f"{theirs}._bn2", shape
+    yield "head", "_conv_head", "_bn1", (NUM_FEATURES, spec.blocks[-1].filters_out, 1, 1)
