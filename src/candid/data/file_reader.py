@@ -37,12 +37,7 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True)
 class KnownFile:
-    """What is cached of a file.
-
-    Attributes:
-        content: SHA-256 of its bytes, hexadecimal.
-        is_image: Whether it begins as an image does.
-    """
+    """Hexadecimal SHA-256 of a file, and whether it begins as an image does."""
 
     content: str
     is_image: bool
@@ -122,12 +117,10 @@ class FileReader:
     def _buffer(self, content: str, data: bytes) -> None:
         """Keep bytes for `read`, up to a limit of memory."""
         with self._lock:
-            if (
-                content not in self._buffered
-                and self._num_buffered_bytes + len(data) <= _MAX_BUFFERED_BYTES
-            ):
+            num_bytes = self._num_buffered_bytes + len(data)
+            if content not in self._buffered and num_bytes <= _MAX_BUFFERED_BYTES:
                 self._buffered[content] = data
-                self._num_buffered_bytes += len(data)
+                self._num_buffered_bytes = num_bytes
 
 
 def _key(path: Path) -> str:

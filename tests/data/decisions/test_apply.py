@@ -1,4 +1,4 @@
-"""Decisions drop and relabel photos, whatever their order, and without a trace if taken back."""
+"""Decisions drop and relabel photos, in any order, and can be undone."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def catalog_of(*files: tuple[str, int], classes: tuple[str, ...] = CLASSES) -> C
     return Catalog(Path("/data"), classes, tuple(sorted(photos, key=lambda p: p.path)), ())
 
 
-# what is here stays whatever is decided, so that no class is emptied
-STAYS = (("cat/z.jpg", 101), ("dog/z.jpg", 102), ("eel/z.jpg", 103))
-SMALL = catalog_of(("cat/a.jpg", 1), ("cat/b.jpg", 2), ("dog/a.jpg", 3), *STAYS)
+# never dropped, so that no class is emptied
+UNTOUCHED = (("cat/z.jpg", 101), ("dog/z.jpg", 102), ("eel/z.jpg", 103))
+SMALL = catalog_of(("cat/a.jpg", 1), ("cat/b.jpg", 2), ("dog/a.jpg", 3), *UNTOUCHED)
 
 
 def row(path: str, number: int, decision: str, code: str = "near-copy") -> Decision:
@@ -49,7 +49,7 @@ def labels(applied: Applied) -> dict[str, str]:
 
 places = [f"{name}/{letter}.jpg" for name in CLASSES for letter in "abcd"]
 catalogs = st.dictionaries(st.sampled_from(places), st.integers(0, 8), max_size=10).map(
-    lambda files: catalog_of(*files.items(), *STAYS)
+    lambda files: catalog_of(*files.items(), *UNTOUCHED)
 )
 decisions = st.builds(
     row,
@@ -106,7 +106,7 @@ class TestAlways:
     def test_a_row_taken_back_is_as_if_it_had_never_been(
         self, catalog: Catalog, rows: list[Decision], data: st.DataObject
     ) -> None:
-        """Deleted or emptied, the photo is again what the other rows make of it."""
+        """After a row is deleted or emptied, the other rows decide."""
         if not rows:
             return
         place = data.draw(st.integers(0, len(rows) - 1))
@@ -153,7 +153,7 @@ class TestARow:
         assert apply_decisions(SMALL, [row("cat/a.jpg", 1, "")]).catalog == SMALL
 
     def test_about_one_of_two_copies_leaves_the_other(self) -> None:
-        catalog = catalog_of(("cat/a.jpg", 1), ("cat/b.jpg", 1), *STAYS)
+        catalog = catalog_of(("cat/a.jpg", 1), ("cat/b.jpg", 1), *UNTOUCHED)
         applied = apply_decisions(catalog, [row("cat/a.jpg", 1, "drop")])
         assert "cat/b.jpg" in labels(applied)
 
@@ -173,7 +173,7 @@ class TestSeveralRowsAboutAFile:
 
     @pytest.mark.parametrize("others", [["keep"], ["dog"], ["dog", "eel", "keep"]])
     def test_drop_wins_over_all_else(self, others: list[str]) -> None:
-        """To accept every suggestion is no contradiction: a dropped file needs no label."""
+        """``drop`` and a class do not conflict: a dropped file needs no label."""
         weaker = [row("cat/a.jpg", 1, word, f"of {word}") for word in others]
         rows = [row("cat/a.jpg", 1, "DROP"), *weaker]
         for given_rows in itertools.permutations(rows):
@@ -226,7 +226,7 @@ class TestAFile:
         assert apply_decisions(applied.catalog, [row("cat/old.jpg", 1, "drop")]).notes == ()
 
     def test_that_took_the_place_of_another_is_known_by_its_content(self) -> None:
-        """All were numbered anew."""
+        """All files were renumbered."""
         rows = [row("cat/a.jpg", 2, "drop"), row("cat/b.jpg", 1, "dog")]
         found = labels(apply_decisions(SMALL, rows))
         assert found["cat/a.jpg"] == "dog"
@@ -262,14 +262,14 @@ class TestAFile:
 
     @pytest.mark.parametrize("other", ["keep", ""])
     def test_is_not_dropped_in_the_stead_of_a_copy_that_was_deleted(self, other: str) -> None:
-        """The person removed b by hand, as decided: a must not go too."""
+        """The user deleted b, as decided; a must not be dropped too."""
         rows = [row("cat/a.jpg", 1, other), row("cat/b-copy.jpg", 1, "drop")]
         applied = apply_decisions(SMALL, rows)
         assert "cat/a.jpg" in labels(applied)
         assert "cat/b-copy.jpg" in applied.notes[0]
 
     def test_that_has_copies_is_not_guessed_at_when_it_was_renamed(self) -> None:
-        catalog = catalog_of(("cat/a.jpg", 1), ("dog/b.jpg", 1), *STAYS)
+        catalog = catalog_of(("cat/a.jpg", 1), ("dog/b.jpg", 1), *UNTOUCHED)
         applied = apply_decisions(catalog, [row("cat/old.jpg", 1, "drop")])
         assert applied.catalog == catalog
         assert len(applied.notes) == 1
@@ -345,10 +345,10 @@ class TestAClass:
 
 
 class TestWhatIsKept:
-    """What was said of one file is not said of another, which only has the same content."""
+    """A decision about one file does not apply to another with the same content."""
 
     def test_is_a_file_and_not_its_copy(self) -> None:
-        catalog = catalog_of(("cat/a.jpg", 1), ("cat/b.jpg", 1), *STAYS)
+        catalog = catalog_of(("cat/a.jpg", 1), ("cat/b.jpg", 1), *UNTOUCHED)
         rows = [row("cat/a.jpg", 1, "keep"), row("cat/b.jpg", 1, "")]
         assert apply_decisions(catalog, rows).kept == {("cat/a.jpg", content_of(1), "near-copy")}
 
@@ -357,7 +357,7 @@ class TestWhatIsKept:
         assert applied.kept == {("cat/a.jpg", content_of(1), "near-copy")}
 
     def test_is_such_a_file_though_another_one_was_dropped_under_its_old_name(self) -> None:
-        catalog = catalog_of(("cat/a.jpg", 1), ("cat/old.jpg", 2), *STAYS)
+        catalog = catalog_of(("cat/a.jpg", 1), ("cat/old.jpg", 2), *UNTOUCHED)
         rows = [row("cat/old.jpg", 1, "keep"), row("cat/old.jpg", 2, "drop")]
         once = apply_decisions(catalog, rows)
         assert once.kept == {("cat/a.jpg", content_of(1), "near-copy")}
@@ -384,7 +384,7 @@ SHOWN = r"cat/a\n\x1b[2J\xff.jpg"
 
 
 class TestALine:
-    """Whatever a file or a class is called, a message is one line that can be printed."""
+    """Messages are one printable line, whatever the names of files and classes."""
 
     @pytest.mark.parametrize(
         ("rows", "shown"),
@@ -397,7 +397,7 @@ class TestALine:
         ids=["no class", "two classes", "an emptied class", "an emptied class of an odd name"],
     )
     def test_of_an_error(self, rows: list[Decision], shown: str) -> None:
-        catalog = catalog_of((NASTY, 1), *STAYS, ("c\r/z.jpg", 104), classes=(*CLASSES, "c\r"))
+        catalog = catalog_of((NASTY, 1), *UNTOUCHED, ("c\r/z.jpg", 104), classes=(*CLASSES, "c\r"))
         catalog = replace(catalog, folder=Path("/da\nta"))
         with pytest.raises((UsageError, DataError)) as caught:
             apply_decisions(catalog, rows)
@@ -405,7 +405,9 @@ class TestALine:
         assert str(caught.value).isprintable()
 
     def test_of_a_note(self) -> None:
-        catalog = catalog_of((NASTY, 1), *STAYS, ("Keep /z.jpg", 104), classes=(*CLASSES, "Keep\n"))
+        catalog = catalog_of(
+            (NASTY, 1), *UNTOUCHED, ("Keep /z.jpg", 104), classes=(*CLASSES, "Keep\n")
+        )
         gone, renamed = row(NASTY, 77, "keep"), row("cat/old\n.jpg", 1, "drop")
         decided = Decided(
             DecisionsFile("mine\n.csv", b"", ()), apply_decisions(catalog, [gone, renamed])

@@ -1,4 +1,4 @@
-"""A file of decisions is read as people and spreadsheets leave it, or refused in one line."""
+"""Files of decisions are read as users and spreadsheets save them, or refused in one line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read(file: Path, text: str | bytes) -> tuple[Decision, ...]:
 
 
 def test_the_header_is_pinned() -> None:
-    """People's files have it: its columns are a promise."""
+    """Users' files have these columns, so they must not change."""
     assert to_csv([]) == HEADER
 
 

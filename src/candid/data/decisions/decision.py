@@ -49,12 +49,7 @@ def class_as_decision(name: str) -> str:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What to do with a file.
-
-    Attributes:
-        word: ``keep``, ``drop``, or empty for a label.
-        label: A class.
-    """
+    """What to do with a file: the word is ``keep`` or ``drop``, or empty with a label."""
 
     word: str
     label: str = ""

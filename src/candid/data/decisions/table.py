@@ -33,13 +33,7 @@ _SEPARATOR: Final = re.compile(r"sep=([^\w\s\"]|\t)(\r\n|\r|\n|\Z)", re.IGNORECA
 
 @dataclass(frozen=True)
 class DecisionsFile:
-    """A file as read; on disk it may change during training.
-
-    Attributes:
-        name: File name without folder.
-        data: Its bytes.
-        rows: The parsed rows.
-    """
+    """Name, bytes and parsed rows of a file as read; on disk it may change during training."""
 
     name: str
     data: bytes

@@ -42,13 +42,7 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class Header:
-    """Format and size of an image, known before decoding.
-
-    Attributes:
-        format: One of `candid.data.images.FORMATS`.
-        width_px: Width as stored, before EXIF orientation (TIFF and HEIF: upright).
-        height_px: Height, likewise.
-    """
+    """Format (one of `FORMATS`) and size as stored, before EXIF orientation; TIFF, HEIF upright."""
 
     format: str
     width_px: int
@@ -56,11 +50,7 @@ class Header:
 
 
 def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
-    """Read format and size without decoding.
-
-    Args:
-        data: The whole file.
-        max_pixels: Larger images are refused.
+    """Read format and size of a file's bytes without decoding.
 
     Raises:
         ImageError: The format is unknown, the header damaged, the image larger than ``max_pixels``,
@@ -79,10 +69,6 @@ def decode(data: bytes, contract: PixelContract = _DEFAULT) -> NDArray[np.uint8]
     EXIF orientation is applied, alpha is composed over white, 16 bits become 8, every colour model
     becomes RGB, an animation gives its first frame. ICC profiles are not applied. Truncated files
     are refused.
-
-    Args:
-        data: The whole file.
-        contract: Size and fit.
 
     Returns:
         ``uint8 (size_px, size_px, 3)``, RGB, 0 to 255, C-contiguous.

@@ -45,11 +45,7 @@ class Details:
 
 
 def inspect(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Details:
-    """Read the header, without decoding.
-
-    Args:
-        data: The whole file.
-        max_pixels: Larger images are refused.
+    """Read the header of a file's bytes, without decoding.
 
     Raises:
         ImageError: As `candid.data.images.read_header`.

@@ -28,11 +28,7 @@ _MID_GREY = (127, 128)
 
 
 def load_without_end(data: bytes, size: tuple[int, int]) -> ImageFile:
-    """Load a JPEG that Pillow refuses, if only its end marker is missing.
-
-    Args:
-        data: The whole file.
-        size: Argument of ``draft``.
+    """Load a JPEG that Pillow refuses, if only its end marker is missing; ``size`` is for draft.
 
     Raises:
         ImageError: More than the end marker is missing, or may be.
@@ -57,11 +53,7 @@ def is_whole(data: bytes, size: tuple[int, int]) -> bool:
 
 
 def load_part(data: bytes, size: tuple[int, int]) -> tuple[ImageFile, float]:
-    """Load a truncated JPEG; the missing part is mid-grey.
-
-    Args:
-        data: The whole file.
-        size: Argument of ``draft``.
+    """Load a truncated JPEG; the missing part is mid-grey, ``size`` is for ``draft``.
 
     Returns:
         The picture, and the share of its rows with data, from the top as stored. It is 1 for a

@@ -47,9 +47,6 @@ def preview(data: bytes, size_px: int) -> NDArray[np.uint8] | None:
 def decodable_share(data: bytes) -> float:
     """How much of a picture that `decode` refuses can be decoded. Never raises or prints.
 
-    Args:
-        data: The file, perhaps truncated.
-
     Returns:
         The share of rows of a truncated JPEG, from the top as stored; 1 of a progressive one that
         has all rows, if coarse. 0 for other formats.

@@ -116,13 +116,9 @@ class Embedder:
         return ort.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed pictures.
+        """Embed uint8 ``(n, size_px, size_px, 3)`` RGB as float32 ``(n, num_features)``.
 
-        Args:
-            pixels: uint8 ``(n, size_px, size_px, 3)`` RGB.
-
-        Returns:
-            float32 ``(n, num_features)``. Rows do not depend on one another.
+        Rows do not depend on one another.
 
         Raises:
             UsageError: The array has another shape or type.
