@@ -331,7 +331,8 @@ class TestSplit:
     ) -> None:
         decide(work / "mine.csv", faces, {"sad/IMG_2044.jpg": "hapy"})
         done = candid("split", faces.folder, "--decisions", "mine.csv")
-        fails_with(done, 2, "'hapy' about sad/IMG_2044.jpg is no class", "keep, drop", "happy, sad")
+        reason = "'hapy' about sad/IMG_2044.jpg is not a class"
+        fails_with(done, 2, reason, "keep, drop", "happy, sad")
 
     def test_refuses_a_folder_with_files_before_any_work(
         self, candid: Command, work: Path, faces: SampleSet

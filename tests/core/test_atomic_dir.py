@@ -1,4 +1,4 @@
-"""A folder is whole or absent, whatever happens on the way."""
+"""A folder is complete or absent, whatever interrupts the writing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def fill(folder: Path) -> None:
     (folder / "a.txt").write_text("new")
 
 
-def test_it_is_written_with_its_parents(tmp_path: Path) -> None:
+def test_missing_parents_are_created(tmp_path: Path) -> None:
     written = write_atomic_dir(tmp_path / "deep" / "run", fill, require_free=anything)
     assert written == tmp_path / "deep" / "run"
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["run"]
@@ -30,14 +30,14 @@ def test_it_is_written_with_its_parents(tmp_path: Path) -> None:
     assert written.stat().st_mode & 0o777 == 0o755
 
 
-def test_an_earlier_one_is_replaced_as_a_whole(tmp_path: Path) -> None:
+def test_an_existing_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "old.txt").write_text("old")
     write_atomic_dir(tmp_path / "run", fill, require_free=anything)
     assert [path.name for path in tmp_path.rglob("*")] == ["run", "a.txt"]
 
 
-def test_an_error_on_the_way_leaves_what_was_there(tmp_path: Path) -> None:
+def test_an_error_leaves_the_existing_folder(tmp_path: Path) -> None:
     def break_off(folder: Path) -> None:
         fill(folder)
         raise RuntimeError
@@ -49,7 +49,7 @@ def test_an_error_on_the_way_leaves_what_was_there(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["old.txt", "run"]
 
 
-def test_it_is_asked_again_whether_the_place_is_free(tmp_path: Path) -> None:
+def test_whether_the_target_is_free_is_checked_again_after_filling(tmp_path: Path) -> None:
     def require_absent(folder: Path) -> None:
         if folder.exists():
             raise UsageError("taken")
@@ -63,13 +63,13 @@ def test_it_is_asked_again_whether_the_place_is_free(tmp_path: Path) -> None:
     assert not any((tmp_path / "run").iterdir())
 
 
-def test_a_place_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
+def test_a_target_that_can_not_be_written_is_a_known_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"can't be written.*Choose another --run"):
         write_atomic_dir(tmp_path / "file" / "run", fill, require_free=anything)
 
 
-def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_a_known_error(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         fill(folder)
         raise OSError(28, "No space left on device")
@@ -79,7 +79,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
-def test_a_killed_process_leaves_nothing_under_the_name(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_no_incomplete_folder(tmp_path: Path) -> None:
     code = f"""
 import time
 from pathlib import Path
@@ -100,7 +100,7 @@ write_atomic_dir(Path({str(tmp_path)!r}, "run"), fill, require_free=lambda folde
     assert not (tmp_path / "run").exists()
 
 
-def test_what_another_process_has_set_aside_is_left_to_it(
+def test_the_backup_of_a_running_process_is_not_restored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without an exchange a second writer must not undo the first one's first step."""
@@ -109,19 +109,19 @@ def test_what_another_process_has_set_aside_is_left_to_it(
     (tmp_path / "run" / "old.txt").write_text("old")
     replace = Path.replace
 
-    def look_between(path: Path, target: Path) -> Path:
+    def check_between(path: Path, target: Path) -> Path:
         if path.name.startswith(".run.partial-"):
             assert not (tmp_path / "run").exists()
-            atomic_dir._bring_back(tmp_path / "run")
+            atomic_dir._restore_backup(tmp_path / "run")
             assert not (tmp_path / "run").exists()
         return replace(path, target)
 
-    monkeypatch.setattr(Path, "replace", look_between)
+    monkeypatch.setattr(Path, "replace", check_between)
     write_atomic_dir(tmp_path / "run", fill, require_free=anything)
     assert [path.name for path in tmp_path.rglob("*")] == ["run", "a.txt"]
 
 
-def test_what_was_set_aside_comes_back_where_nothing_can_be_locked(
+def test_a_backup_is_restored_where_folders_can_not_be_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: Path) -> int:
@@ -130,5 +130,5 @@ def test_what_was_set_aside_comes_back_where_nothing_can_be_locked(
     monkeypatch.setattr("candid.core.temp_dir.hold", refuse)
     (tmp_path / ".run.old-1" / "run").mkdir(parents=True)
     (tmp_path / ".run.old-1" / "run" / "old.txt").write_text("old")
-    atomic_dir._bring_back(tmp_path / "run")
+    atomic_dir._restore_backup(tmp_path / "run")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["old.txt", "run"]

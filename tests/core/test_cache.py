@@ -1,4 +1,4 @@
-"""Rows on disk survive kills, damage and company; what they don't survive is absent, not wrong."""
+"""Cached rows survive kills, damage and concurrent writers; lost rows are absent, never wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from candid.core.cache import Cache, default_folder
 
-# Writes until it is killed, and says so after each row, so that what was promised can be asked for.
+# Writes until it is killed, and prints the number of each row that is stored.
 WRITE_FOR_EVER = """
 import itertools, pathlib, sys
 from candid.core.cache import Cache
@@ -23,7 +23,7 @@ for number in itertools.count():
     cache.put("kind", [(str(number), b"%d" % number * 1000)])
     print(number, flush=True)
 """
-# Says that it begins, so that the kill falls into the writing.
+# Prints before each batch, so that the kill interrupts the writing.
 WRITE_IN_BATCHES = """
 import itertools, pathlib, sys
 from candid.core.cache import Cache
@@ -60,7 +60,7 @@ def fill(folder: Path, num_rows: int = 200) -> list[str]:
 
 
 class TestRows:
-    def test_what_was_put_is_got_and_the_rest_is_absent(self, memory: Cache) -> None:
+    def test_stored_rows_are_found_and_others_absent(self, memory: Cache) -> None:
         memory.put("kind", [("a", b"1"), ("b", b"2"), ("empty", b"")])
         assert rows(memory, "a", "empty", "c") == {"a": b"1", "empty": b""}
 
@@ -83,22 +83,20 @@ class TestRows:
 
 
 class TestKilled:
-    def test_all_rows_that_were_put_before_the_kill_are_there_afterwards(
-        self, tmp_path: Path
-    ) -> None:
+    def test_rows_stored_before_the_kill_survive_it(self, tmp_path: Path) -> None:
         command = [sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            promised = [process.stdout.readline() for _ in range(50)]
+            stored = [process.stdout.readline() for _ in range(50)]
             time.sleep(0.05)
             process.send_signal(signal.SIGKILL)
-            promised += [line for line in process.stdout if line.endswith("\n")]
-        contents = [line.strip() for line in promised]
+            stored += [line for line in process.stdout if line.endswith("\n")]
+        contents = [line.strip() for line in stored]
         found = read(tmp_path, *contents)
         assert found == {content: content.encode() * 1000 for content in contents}
         assert not list(tmp_path.glob("*.damaged"))
 
-    def test_rows_put_together_are_there_together_or_not_at_all(self, tmp_path: Path) -> None:
+    def test_a_batch_of_rows_is_atomic(self, tmp_path: Path) -> None:
         for attempt in range(6):
             folder = tmp_path / str(attempt)
             command = [sys.executable, "-c", WRITE_IN_BATCHES, str(folder)]
@@ -115,7 +113,7 @@ class TestKilled:
                 assert set(found.values()) <= {b"%d" % batch * 9000}
             assert not list(folder.glob("*.damaged"))
 
-    def test_the_file_can_be_written_again(self, tmp_path: Path) -> None:
+    def test_the_file_is_writable_after_a_kill(self, tmp_path: Path) -> None:
         command = [sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
@@ -127,16 +125,14 @@ class TestKilled:
 
 class TestDamaged:
     @pytest.mark.parametrize("damage", [b"", b"not a database at all" * 500])
-    def test_a_file_that_is_no_database_is_begun_anew(self, tmp_path: Path, damage: bytes) -> None:
+    def test_a_file_that_is_no_database_is_replaced(self, tmp_path: Path, damage: bytes) -> None:
         (tmp_path / "cache.sqlite3").write_bytes(damage)
         contents = fill(tmp_path)
         assert len(read(tmp_path, *contents)) == len(contents)
         aside = list(tmp_path.glob("*.damaged"))
         assert [path.read_bytes() for path in aside] == ([damage] if damage else [])
 
-    def test_a_file_overwritten_in_the_middle_is_put_aside_when_it_is_noticed(
-        self, tmp_path: Path
-    ) -> None:
+    def test_a_partly_overwritten_file_is_moved_aside(self, tmp_path: Path) -> None:
         contents = fill(tmp_path)
         file = tmp_path / "cache.sqlite3"
         data = bytearray(file.read_bytes())
@@ -178,7 +174,7 @@ class TestDamaged:
         assert read(tmp_path, "content0", "content1").keys() == {"content1"}
 
 
-class TestCompany:
+class TestConcurrency:
     def test_two_processes_write_into_one_file_at_once(self, tmp_path: Path) -> None:
         processes = [
             subprocess.Popen([sys.executable, "-c", WRITE_SOME, str(tmp_path), name])
@@ -188,7 +184,7 @@ class TestCompany:
         contents = [f"{name}{number}" for name in "ab" for number in range(100)]
         assert read(tmp_path, *contents).keys() == set(contents)
 
-    def test_what_one_puts_the_other_gets(self, tmp_path: Path) -> None:
+    def test_one_process_reads_rows_of_another(self, tmp_path: Path) -> None:
         with Cache(tmp_path) as one, Cache(tmp_path) as other:
             one.put("kind", [("a", b"1")])
             assert rows(other, "a") == {"a": b"1"}
@@ -208,7 +204,7 @@ class TestNoDisk:
             cache.put("kind", [("a", b"1")])
             assert rows(cache, "a") == {"a": b"1"}
 
-    def test_a_full_disk_keeps_the_row_in_memory_and_says_so_once(
+    def test_a_full_disk_keeps_rows_in_memory_and_warns_once(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         contents = fill(tmp_path)
@@ -220,10 +216,10 @@ class TestNoDisk:
             assert rows(cache, "large", "larger", "large", *contents).keys() == expected
             assert rows(cache, "large", kind="other") == {}
         assert read(tmp_path, "large", *contents).keys() == set(contents)
-        (told,) = caplog.messages
-        assert "can't be written (database or disk is full)" in told
+        (warning,) = caplog.messages
+        assert "can't be written (database or disk is full)" in warning
 
-    def test_no_folder_leaves_nothing_behind(
+    def test_without_a_folder_nothing_is_written(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
@@ -232,7 +228,7 @@ class TestNoDisk:
         assert list(tmp_path.iterdir()) == []
 
 
-def test_asking_a_closed_cache_is_a_mistake_and_no_damage(tmp_path: Path) -> None:
+def test_using_a_closed_cache_raises_and_damages_nothing(tmp_path: Path) -> None:
     fill(tmp_path, 3)
     cache = Cache(tmp_path)
     cache.close()

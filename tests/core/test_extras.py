@@ -1,12 +1,14 @@
-"""Packages are asked for before the work begins."""
+"""Optional packages are required before the work begins; TensorFlow's log is filtered."""
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 
 import pytest
 
-from candid.core.extras import require_packages
+from candid.core.extras import quiet, require_packages
 from candid.errors import DependencyError
 
 
@@ -24,3 +26,27 @@ def test_nothing_is_imported() -> None:
     before = set(sys.modules)
     require_packages(["numpy", "tensorboard"], needed_by="it", extra="train")
     assert "tensorboard" not in set(sys.modules) - before
+
+
+def test_harmless_log_lines_are_suppressed(capfd: pytest.CaptureFixture[str]) -> None:
+    with quiet():
+        os.write(2, b"I0000 00:00 1 port.cc:153] noise\nW0000 noise\nINFO: a delegate\n")
+        os.write(2, b"E0000 real trouble\n")
+    assert capfd.readouterr().err == "E0000 real trouble\n"
+
+
+def test_all_log_lines_are_printed_after_an_exception(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        os.write(2, b"W0000 the reason\n")
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"), quiet():
+        fail()
+    assert capfd.readouterr().err == "W0000 the reason\n"
+
+
+def test_warnings_are_only_ignored_within() -> None:
+    with quiet():
+        warnings.warn("of TensorFlow's own code", DeprecationWarning, stacklevel=1)
+    with pytest.warns(DeprecationWarning, match="ours"):
+        warnings.warn("ours", DeprecationWarning, stacklevel=1)

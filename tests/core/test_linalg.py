@@ -1,4 +1,4 @@
-"""A flag that BLAS leaves behind is no warning; a result that is not finite is refused."""
+"""Spurious flags of BLAS give no warning; results that are not finite are refused."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def fitted(rows: np.ndarray) -> np.ndarray:
     )
 
 
-def test_a_flag_without_a_cause_is_no_warning() -> None:
+def test_a_spurious_flag_gives_no_warning() -> None:
     left, right = drawn(3, 4), drawn(4, 2, seed=1)
     with pytest.warns(RuntimeWarning, match="invalid value|overflow"):
         _ = left.view(Flagging) @ right
@@ -69,14 +69,14 @@ def test_several_matrices_are_multiplied_from_left_to_right_to_the_bit() -> None
 
 
 @pytest.mark.parametrize("number", [1e30, -1e30])
-def test_finite_numbers_with_a_product_that_is_not_are_refused(number: float) -> None:
+def test_an_infinite_product_of_finite_matrices_is_refused(number: float) -> None:
     large = np.full((2, 3), number, np.float32)
     with pytest.raises(ComputationError, match=r"\(2, 3\) and \(3, 2\)"):
         matmul(large, large.T)
 
 
-def test_what_was_not_finite_before_is_handed_on() -> None:
-    """It has its own reason, and whoever made it handles it."""
+def test_inputs_that_are_not_finite_are_passed_on() -> None:
+    """The caller that made them handles them."""
     assert np.isnan(matmul(np.array([[np.nan, 1.0]]), np.eye(2))).any()
 
 
@@ -88,7 +88,7 @@ def test_a_fit_that_ends_on_no_number_is_refused(number: float) -> None:
             minimise(loss, start, scale=np.ones(2), tolerance=1e-3)
 
 
-def test_no_product_of_matrices_goes_past_the_shared_function() -> None:
+def test_all_products_of_the_package_use_the_shared_function() -> None:
     stray = [
         f"{path.relative_to(SOURCE)}:{node.lineno}"
         for path in sorted(SOURCE.rglob("*.py"))

@@ -48,14 +48,14 @@ def test_a_finished_model_can_be_continued_and_stays_as_it_was():
     assert model.SerializeToString() == before
 
 
-def test_a_name_is_given_once():
+def test_a_duplicate_name_is_refused():
     graph = GraphBuilder("g")
     graph.input("x", np.float32, (1,))
     with pytest.raises(ValueError, match="a tensor named x already"):
         graph.node("Neg", "x", output="x")
 
 
-def test_made_up_names_do_not_collide():
+def test_generated_names_do_not_collide():
     graph = GraphBuilder("g")
     x = graph.input("x", np.float32, (1,))
     names = [graph.node("Neg", x) for _ in range(3)]
@@ -63,7 +63,7 @@ def test_made_up_names_do_not_collide():
     assert len(set(names)) == 5
 
 
-def test_a_node_that_reads_what_nobody_wrote_does_not_pass():
+def test_a_node_with_an_unknown_input_is_refused():
     graph = GraphBuilder("g")
     graph.input("x", np.float32, (1,))
     graph.output(graph.node("Neg", "nothing", output="y"), np.float32, (1,))
@@ -71,7 +71,7 @@ def test_a_node_that_reads_what_nobody_wrote_does_not_pass():
         graph.finish()
 
 
-def test_the_model_says_the_versions_that_older_runtimes_load():
+def test_the_versions_are_those_that_older_runtimes_load():
     graph = GraphBuilder("g")
     x = graph.input("x", np.float32, (1,))
     graph.output(graph.node("Neg", x, output="y"), np.float32, (1,))

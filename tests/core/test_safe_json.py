@@ -9,7 +9,7 @@ def file(tmp_path):
 
 
 @pytest.mark.parametrize("number", [2**63 - 1, -(2**63) + 1, 0, 1.5, 1e300])
-def test_numbers_that_libraries_hold_are_read(number, file):
+def test_numbers_below_64_bits_are_read(number, file):
     file.write_text(f'{{"ä": [{number}]}}', encoding="utf-8")
     assert read_object(file) == {"ä": [number]}
 
@@ -32,12 +32,12 @@ def test_larger_ones_are_refused(number, file):
         (b'{"a": 1}   ', "it is too large"),
     ],
 )
-def test_what_else_is_none_says_why(text, why, file):
+def test_other_invalid_files_give_a_reason(text, why, file):
     file.write_bytes(text)
     with pytest.raises(ValueError, match=why):
         read_object(file, most_bytes=10 if why == "it is too large" else 2**20)
 
 
-def test_a_file_that_is_not_there_is_the_systems_error(file):
+def test_a_missing_file_raises_the_systems_error(file):
     with pytest.raises(FileNotFoundError):
         read_object(file)

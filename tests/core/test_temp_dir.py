@@ -1,4 +1,4 @@
-"""A folder lives as long as the process that made it, and no longer than until the next sweep."""
+"""A temporary folder is removed with its process, or by the next sweep."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ with locked_dir(pathlib.Path(sys.argv[1]), ".x-") as folder:
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
-def test_it_is_gone_at_the_end(tmp_path: Path, error: type[BaseException] | None) -> None:
+def test_it_is_removed_at_the_end(tmp_path: Path, error: type[BaseException] | None) -> None:
     def use() -> None:
         with locked_dir(tmp_path, ".x-") as folder:
             (folder / "file").touch()
@@ -37,7 +37,7 @@ def test_it_is_gone_at_the_end(tmp_path: Path, error: type[BaseException] | None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_process_left_is_swept_and_not_before(tmp_path: Path) -> None:
+def test_the_folder_of_a_process_is_swept_only_after_its_death(tmp_path: Path) -> None:
     command = [sys.executable, "-c", MAKE_AND_WAIT, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -50,7 +50,7 @@ def test_what_a_killed_process_left_is_swept_and_not_before(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_next_one_of_that_name_sweeps(tmp_path: Path) -> None:
+def test_the_next_folder_with_the_prefix_sweeps(tmp_path: Path) -> None:
     (tmp_path / ".x-left").mkdir()
     (tmp_path / ".y-left").mkdir()
     with locked_dir(tmp_path, ".x-") as first, locked_dir(tmp_path, ".x-") as second:
@@ -58,7 +58,7 @@ def test_the_next_one_of_that_name_sweeps(tmp_path: Path) -> None:
         assert names == {first.name, second.name, ".y-left"}
 
 
-def test_only_folders_of_that_name_are_swept(tmp_path: Path) -> None:
+def test_only_folders_with_the_prefix_are_swept(tmp_path: Path) -> None:
     (tmp_path / ".x-1").mkdir()
     (tmp_path / ".x-file").touch()
     (tmp_path / ".y-1").mkdir()
@@ -75,11 +75,11 @@ def test_only_folders_of_that_name_are_swept(tmp_path: Path) -> None:
     assert (tmp_path / "dear" / "photo").exists()
 
 
-def test_a_folder_that_is_not_there_has_nothing_to_sweep(tmp_path: Path) -> None:
+def test_sweeping_a_missing_folder_does_nothing(tmp_path: Path) -> None:
     sweep(tmp_path / "absent", ".x-")
 
 
-def test_a_folder_is_held_once(tmp_path: Path) -> None:
+def test_a_folder_is_locked_once(tmp_path: Path) -> None:
     held = hold(tmp_path)
     with pytest.raises(BlockingIOError):
         hold(tmp_path)
@@ -87,13 +87,13 @@ def test_a_folder_is_held_once(tmp_path: Path) -> None:
     release(hold(tmp_path))
 
 
-def test_a_folder_may_be_moved_away_while_it_is_held(tmp_path: Path) -> None:
+def test_a_locked_folder_may_be_moved_away(tmp_path: Path) -> None:
     with locked_dir(tmp_path, ".x-") as folder:
         folder.replace(tmp_path / "moved")
     assert [path.name for path in tmp_path.iterdir()] == ["moved"]
 
 
-def test_scratch_of_a_killed_process_goes_with_the_next_of_its_kind(
+def test_temporary_folders_are_swept_by_the_next_with_the_prefix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

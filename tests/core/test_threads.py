@@ -18,7 +18,7 @@ def test_results_are_in_the_order_of_the_items() -> None:
     assert list(map_ahead(work, [], num_ahead=5)) == []
 
 
-def test_no_more_items_are_taken_than_asked() -> None:
+def test_no_more_items_are_read_ahead_than_allowed() -> None:
     taken: list[int] = []
     results = map_ahead(str, (taken.append(item) or item for item in range(100)), num_ahead=4)
     assert next(results) == "0"
@@ -27,7 +27,7 @@ def test_no_more_items_are_taken_than_asked() -> None:
     assert taken == [0, 1, 2, 3, 4]
 
 
-def test_an_error_is_raised_in_its_place_and_what_waits_is_not_begun() -> None:
+def test_an_error_is_raised_in_order_and_cancels_queued_items() -> None:
     begun: list[int] = []
 
     def work(item: int) -> int:

@@ -1,4 +1,4 @@
-"""A folder of photos becomes a catalog, whatever lies in it."""
+"""Scanning a folder of photos into a catalog, whatever it contains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was learnt of a file holds while its size and times do; what may have changed is read."""
+"""Cached hashes are used while size and times of a file are unchanged; other files are read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Every file that was read, in the order in which it was."""
+    """All files read, in order."""
     paths: list[Path] = []
     monkeypatch.setattr(
         file_reader, "read_file", lambda path: paths.append(path) or read_file(path)
@@ -36,7 +36,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An hour later: what the test has written was written long ago."""
+    """Moves the clock on by an hour, so that files of the test are old."""
     monkeypatch.setattr(file_reader, "time_ns", lambda: time.time_ns() + 3600 * 10**9)
 
 
@@ -45,7 +45,7 @@ def scan_again(folder: Path, cache: Cache, *, rehash: bool = False) -> Catalog:
 
 
 def rewrite(path: Path) -> None:
-    """Change a byte of the file, and set the time of its last change back."""
+    """Change a byte of a file, and reset its mtime."""
     status, data = path.stat(), path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -97,15 +97,17 @@ class TestSettled:
         assert reads == [folder / "cat" / "a.png"]
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows has no time of the last change of status")
-    def test_a_time_that_was_set_back_hides_no_change(self, folder: Path, memory: Cache) -> None:
+    def test_a_change_is_found_though_its_time_was_set_back(
+        self, folder: Path, memory: Cache
+    ) -> None:
         scan_again(folder, memory)
         rewrite(folder / "cat" / "a.png")
         assert scan_again(folder, memory).photos[0].content == content_of(folder / "cat" / "a.png")
 
-    def test_a_change_that_no_time_tells_is_found_by_rehashing_and_remembered(
+    def test_a_change_without_new_times_is_found_by_rehashing_and_cached(
         self, folder: Path, memory: Cache, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """As on a file system that does not say when the entry of a file was changed."""
+        """As on a file system without ctime."""
         monkeypatch.setattr(file_reader, "_stamp", lambda _: file_reader.Stamp(1, 2, 3))
         changed = folder / "cat" / "a.png"
         before = scan_again(folder, memory).photos[0].content
@@ -122,7 +124,7 @@ class TestSettled:
         assert len(reads) == 8
 
     @pytest.mark.parametrize("row", [b"", b"1 2 3", b"1 2 3 1 abc", b"\xff" * 90])
-    def test_a_row_that_makes_no_sense_is_as_good_as_none(
+    def test_a_malformed_row_is_ignored(
         self, folder: Path, memory: Cache, reads: list[Path], row: bytes
     ) -> None:
         first = scan_again(folder, memory)
@@ -141,7 +143,7 @@ class TestSettled:
         assert len(reads) == 8
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
-    def test_a_name_that_is_no_text_is_remembered_too(
+    def test_a_file_whose_name_is_not_utf8_is_cached_too(
         self, folder: Path, memory: Cache, reads: list[Path], write_picture: Write
     ) -> None:
         path = os.fsencode(write_picture(folder / "cat" / "c.png", seed=9))
@@ -167,10 +169,10 @@ class TestSettled:
         assert sorted(reads) == sorted(folder.glob("*/*"))
 
 
-def test_what_was_changed_a_moment_ago_is_read_again(
+def test_a_file_changed_just_before_is_read_again(
     folder: Path, memory: Cache, reads: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may change once more within the same tick of the clock."""
+    """It might change again within the same tick of the clock."""
     changed_ns = max((folder / "cat" / "a.png").stat().st_ctime_ns, time.time_ns())
     monkeypatch.setattr(file_reader, "time_ns", lambda: changed_ns + 10**9)
     scan_again(folder, memory)
@@ -183,8 +185,8 @@ def test_what_was_changed_a_moment_ago_is_read_again(
     assert len(reads) == 12
 
 
-class TestBytesThatAreHeld:
-    def look_at(self, folder: Path, cache: Cache, embedder: Any) -> Any:
+class TestBuffer:
+    def scan_and_extract(self, folder: Path, cache: Cache, embedder: Any) -> Any:
         reader = FileReader()
         catalog = scan(folder, reader=reader)
         return reader, extract_features(catalog, embedder, CONTRACT, cache=cache, reader=reader)
@@ -192,11 +194,11 @@ class TestBytesThatAreHeld:
     def test_a_photo_that_was_just_hashed_is_not_read_again(
         self, folder: Path, memory: Cache, fake_embedder: Any, reads: list[Path]
     ) -> None:
-        reader, seen = self.look_at(folder, memory, fake_embedder)
-        assert len(reads) == len(seen.catalog.photos) == 4
-        assert not reader._held
+        reader, features = self.scan_and_extract(folder, memory, fake_embedder)
+        assert len(reads) == len(features.catalog.photos) == 4
+        assert not reader._buffered
 
-    def test_beyond_a_bound_they_are_read_again_and_the_same(
+    def test_beyond_the_limit_they_are_read_again(
         self,
         folder: Path,
         memory: Cache,
@@ -204,12 +206,12 @@ class TestBytesThatAreHeld:
         reads: list[Path],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(file_reader, "_MOST_HELD", 0)
-        _, seen = self.look_at(folder, memory, fake_embedder)
+        monkeypatch.setattr(file_reader, "_MAX_BUFFERED_BYTES", 0)
+        _, features = self.scan_and_extract(folder, memory, fake_embedder)
         assert len(reads) == 8
-        assert len(seen.catalog.photos) == 4
+        assert len(features.catalog.photos) == 4
 
-    def test_they_are_let_go_of(self, folder: Path) -> None:
+    def test_they_are_freed(self, folder: Path) -> None:
         path = folder / "cat" / "a.png"
         reader = FileReader()
         content = reader.learn(path).content

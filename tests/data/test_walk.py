@@ -1,4 +1,4 @@
-"""What lies in a folder: links without loops, hidden things without their content."""
+"""Walking a folder: links end without loops, hidden folders are not entered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def names(paths: list[Path], folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
-def test_hidden_folders_are_given_and_not_entered(tmp_path: Path) -> None:
+def test_hidden_folders_are_listed_but_not_entered(tmp_path: Path) -> None:
     for name in ("a/x", "a/.git/x", "__MACOSX/x"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -37,13 +37,13 @@ def test_nesting_ends_at_a_link_to_a_folder_above(tmp_path: Path) -> None:
     assert nested(tmp_path / "a", lambda _: True) == [tmp_path / "a"]
 
 
-def test_a_link_that_leads_nowhere_is_no_folder(tmp_path: Path) -> None:
+def test_a_dead_link_is_not_a_folder(tmp_path: Path) -> None:
     (tmp_path / "dead").symlink_to("nowhere", target_is_directory=True)
     (tmp_path / "loop").symlink_to("loop")
     assert not is_folder(tmp_path / "dead")
     assert not is_folder(tmp_path / "loop")
 
 
-def test_what_is_no_folder_can_not_be_opened(tmp_path: Path) -> None:
+def test_a_file_can_not_be_opened_as_a_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere can't be opened: No such file"):
         visible_folders(tmp_path / "nowhere")

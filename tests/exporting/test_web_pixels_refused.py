@@ -10,7 +10,7 @@ from browser import browser
 from PIL import Image
 
 from candid.data.images import PixelContract, decode
-from candid.data.images.jpeg import _filler
+from candid.data.images.jpeg import _noise
 from candid.errors import ImageError
 from tests.exporting.test_web_pixels import SIZE, ask, difference, file_of, page, picture
 
@@ -66,7 +66,7 @@ def test_the_noise_that_tells_whether_a_jpeg_is_whole_begins_as_pythons(page):
     noise = "".join(
         part.split('"')[1] for part in code.split("const NOISE =")[1].split(";")[0].split("+")
     )
-    assert bytes.fromhex(noise) == _filler()[:48]
+    assert bytes.fromhex(noise) == _noise()[:48]
 
 
 def claiming(form, width, height):

@@ -1,7 +1,8 @@
-"""Every photo is decoded and embedded once, and what can't be is a row with a reason."""
+"""Photos are decoded and embedded once per content; failures are rows with a reason."""
 
 from __future__ import annotations
 
+import colorsys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -19,14 +20,28 @@ from candid.core.progress import Advance, Silent
 from candid.data.catalog import scan
 from candid.data.images import PixelContract, decode, read_file
 from candid.errors import CandidError
-from candid.features import extract as features
-from candid.features.extract import THUMBNAIL_PX, extract_features, shrink
+from candid.features import extract
+from candid.features.extract import (
+    NUM_COLOURS,
+    THUMBNAIL_PX,
+    colours_of,
+    extract_features,
+    shrink,
+)
 
 CONTRACT = PixelContract(size_px=96)
 
 
+def noise(*, seed: int = 0, size: int = 64) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+
+
+def flat(red: int, green: int, blue: int, *, size: int = 32) -> np.ndarray:
+    return np.full((size, size, 3), (red, green, blue), np.uint8)
+
+
 class CountedDecoder:
-    """Decodes, and remembers how often."""
+    """Decodes and counts the calls."""
 
     def __init__(self) -> None:
         self.num_calls = 0
@@ -41,7 +56,7 @@ class CountedDecoder:
 @pytest.fixture
 def decoder(monkeypatch: pytest.MonkeyPatch) -> CountedDecoder:
     counted = CountedDecoder()
-    monkeypatch.setattr(features, "decode", counted)
+    monkeypatch.setattr(extract, "decode", counted)
     return counted
 
 
@@ -49,22 +64,22 @@ class TestWhatIsSeen:
     def test_rows_are_in_the_order_of_the_catalog(
         self, sample: SampleSet, fake_embedder: Any, memory: Cache
     ) -> None:
-        seen = extract_features(scan(sample.folder), fake_embedder, CONTRACT, cache=memory)
-        photos = seen.catalog.photos
-        assert seen.embeddings.dtype == np.float32
-        assert len(seen.embeddings) == len(photos)
-        for row, photo in list(zip(seen.embeddings, photos, strict=True))[::5]:
-            pixels = decode(read_file(seen.catalog.file(photo)), CONTRACT)
+        features = extract_features(scan(sample.folder), fake_embedder, CONTRACT, cache=memory)
+        photos = features.catalog.photos
+        assert features.embeddings.dtype == np.float32
+        assert len(features.embeddings) == len(photos)
+        for row, photo in list(zip(features.embeddings, photos, strict=True))[::5]:
+            pixels = decode(read_file(features.catalog.file(photo)), CONTRACT)
             np.testing.assert_array_equal(row, fake_embedder.embed(pixels[None])[0])
-            thumbnail = seen.thumbnails.get([photo.content])[0]
+            thumbnail = features.thumbnails.get([photo.content])[0]
             np.testing.assert_array_equal(thumbnail, shrink(pixels))
 
     def test_thumbnails_come_in_the_order_asked_for_and_as_often(
         self, folder: Path, fake_embedder: Any, memory: Cache
     ) -> None:
-        seen = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
-        a, b = (photo.content for photo in seen.catalog.photos[:2])
-        first, second, third = seen.thumbnails.get([b, a, b])
+        features = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        a, b = (photo.content for photo in features.catalog.photos[:2])
+        first, second, third = features.thumbnails.get([b, a, b])
         assert first.shape == (THUMBNAIL_PX, THUMBNAIL_PX)
         assert (first == third).all()
         assert (first != second).any()
@@ -77,9 +92,9 @@ class TestWhatIsSeen:
     def test_the_real_embedder_sees_what_the_fake_one_sees(
         self, folder: Path, embedder: Any, memory: Cache
     ) -> None:
-        seen = extract_features(scan(folder), embedder, PixelContract(), cache=memory)
-        assert seen.embeddings.shape == (4, embedder.backbone.num_features)
-        assert np.isfinite(seen.embeddings).all()
+        features = extract_features(scan(folder), embedder, PixelContract(), cache=memory)
+        assert features.embeddings.shape == (4, embedder.backbone.num_features)
+        assert np.isfinite(features.embeddings).all()
 
     def test_progress_reaches_the_number_of_photos(
         self, sample: SampleSet, fake_embedder: Any, memory: Cache
@@ -118,9 +133,9 @@ class TestOnce:
     ) -> None:
         for name in "xyz":
             (folder / "cat" / f"{name}.png").write_bytes((folder / "cat" / "a.png").read_bytes())
-        seen = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        features = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
         assert decoder.num_calls == 4
-        assert (seen.embeddings[[2, 3, 4]] == seen.embeddings[0]).all()
+        assert (features.embeddings[[2, 3, 4]] == features.embeddings[0]).all()
 
     def test_a_renamed_photo_is_known_and_a_new_one_is_looked_at(
         self, folder: Path, write_picture: Any, fake_embedder: Any, memory: Cache
@@ -158,8 +173,8 @@ class TestOnce:
     def test_a_lost_thumbnail_is_made_again(
         self, folder: Path, fake_embedder: Any, memory: Cache
     ) -> None:
-        seen = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
-        memory.put(seen.thumbnails.kind, [(seen.catalog.photos[0].content, b"short")])
+        features = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        memory.put(features.thumbnails.kind, [(features.catalog.photos[0].content, b"short")])
         again = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
         assert fake_embedder.num_seen == 5
         assert again.thumbnails.get([again.catalog.photos[0].content]).shape == (1, 64, 64)
@@ -167,9 +182,47 @@ class TestOnce:
     def test_rows_lost_while_in_use_are_a_known_error(
         self, folder: Path, fake_embedder: Any, memory: Cache
     ) -> None:
-        seen = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        features = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
         with pytest.raises(CandidError, match="Free some disk space"):
-            seen.thumbnails.get(["0" * 64])
+            features.thumbnails.get(["0" * 64])
+
+
+class TestColours:
+    @pytest.mark.parametrize("size", [1, 7, 64, 100, 260])
+    def test_are_so_many_finite_shares(self, size: int) -> None:
+        colours = colours_of(noise(size=size))
+        assert colours.shape == (NUM_COLOURS,)
+        assert colours.dtype == np.float32
+        assert ((colours >= 0) & (colours <= 1)).all()
+        assert colours[10:].sum() == pytest.approx(1)
+
+    def test_do_not_change_when_pixels_change_places(self) -> None:
+        pixels = noise()
+        shuffled = np.random.default_rng(1).permutation(pixels.reshape(-1, 3)).reshape(pixels.shape)
+        np.testing.assert_allclose(colours_of(shuffled), colours_of(pixels), atol=1e-5)
+
+    @pytest.mark.parametrize("rgb", [(200, 100, 50), (0, 0, 0), (255, 255, 255), (10, 240, 240)])
+    def test_of_one_colour_are_that_colour_without_spread(self, rgb: tuple[int, int, int]) -> None:
+        colours = colours_of(flat(*rgb))
+        shares = np.array(rgb) / 255
+        np.testing.assert_allclose(colours[1:4], shares, atol=1e-5)
+        assert colours[0] == pytest.approx(shares @ [0.299, 0.587, 0.114], abs=1e-5)
+        assert colours[4] == pytest.approx(colorsys.rgb_to_hsv(*shares)[1], abs=1e-5)
+        np.testing.assert_allclose(colours[5:10], 0, atol=1e-5)
+        assert colours[10:].max() == 1
+
+    def test_have_the_means_and_spreads_of_all_pixels_where_these_are_few(self) -> None:
+        pixels = noise(size=40)
+        colours = colours_of(pixels)
+        shares = pixels.reshape(-1, 3) / 255
+        np.testing.assert_allclose(colours[1:4], shares.mean(axis=0), atol=1e-5)
+        np.testing.assert_allclose(colours[6:9], shares.std(axis=0), atol=1e-5)
+
+    def test_of_a_large_picture_come_from_an_even_grid(self) -> None:
+        pixels = np.concatenate([flat(0, 0, 0, size=260), flat(255, 255, 255, size=260)])
+        colours = colours_of(pixels)
+        assert colours[0] == pytest.approx(0.5, abs=0.02)
+        np.testing.assert_allclose(colours[[10, 17]], 0.5, atol=0.02)
 
 
 class TestUnreadable:
@@ -177,29 +230,29 @@ class TestUnreadable:
         self, sample: SampleSet, fake_embedder: Any, memory: Cache
     ) -> None:
         catalog = scan(sample.folder)
-        seen = extract_features(catalog, fake_embedder, CONTRACT, cache=memory)
-        reasons = {row.path: row.reason for row in seen.catalog.skipped}
+        features = extract_features(catalog, fake_embedder, CONTRACT, cache=memory)
+        reasons = {row.path: row.reason for row in features.catalog.skipped}
         broken = [p.path.as_posix() for p in sample.defects if p.kind == "text_as_image"]
         assert all(reasons[path].startswith("not an image: it starts with") for path in broken)
-        assert len(seen.catalog.photos) == len(catalog.photos) - len(seen.catalog.skipped) + len(
-            catalog.skipped
-        )
+        assert len(features.catalog.photos) == len(catalog.photos) - len(
+            features.catalog.skipped
+        ) + len(catalog.skipped)
 
     def test_all_files_of_the_same_broken_content_are_named(
         self, folder: Path, fake_embedder: Any, memory: Cache
     ) -> None:
         for path in ("cat/x.jpg", "dog/y.jpg"):
             (folder / path).write_text("<html>")
-        seen = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
-        assert [row.path for row in seen.catalog.skipped] == ["cat/x.jpg", "dog/y.jpg"]
+        features = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        assert [row.path for row in features.catalog.skipped] == ["cat/x.jpg", "dog/y.jpg"]
 
     def test_a_photo_deleted_after_the_scan_is_skipped(
         self, folder: Path, fake_embedder: Any, memory: Cache
     ) -> None:
         catalog = scan(folder)
         (folder / "cat" / "a.png").unlink()
-        seen = extract_features(catalog, fake_embedder, CONTRACT, cache=memory)
-        assert [(row.path, row.reason) for row in seen.catalog.skipped] == [
+        features = extract_features(catalog, fake_embedder, CONTRACT, cache=memory)
+        assert [(row.path, row.reason) for row in features.catalog.skipped] == [
             ("cat/a.png", "no such file")
         ]
 
@@ -209,8 +262,8 @@ class TestUnreadable:
         original = (folder / "cat" / "a.png").read_bytes()
         catalog = scan(folder)
         write_picture(folder / "cat" / "a.png", seed=99)
-        seen = extract_features(catalog, fake_embedder, CONTRACT, cache=memory)
-        assert seen.catalog.skipped[0].reason == "changed while Candid was at work"
+        features = extract_features(catalog, fake_embedder, CONTRACT, cache=memory)
+        assert features.catalog.skipped[0].reason == "changed while Candid was at work"
         (folder / "cat" / "a.png").write_bytes(original)
         again = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
         expected = fake_embedder.embed(decode(original, CONTRACT)[None])[0]
@@ -222,9 +275,9 @@ class TestUnreadable:
         for name in ("cat", "dog"):
             (tmp_path / name).mkdir()
             (tmp_path / name / "a.jpg").write_text(name)
-        seen = extract_features(scan(tmp_path), fake_embedder, CONTRACT, cache=memory)
-        assert seen.catalog.photos == ()
-        assert len(seen.embeddings) == 0
+        features = extract_features(scan(tmp_path), fake_embedder, CONTRACT, cache=memory)
+        assert features.catalog.photos == ()
+        assert len(features.embeddings) == 0
 
 
 class TestMemoryAndFailure:
@@ -240,7 +293,7 @@ class TestMemoryAndFailure:
             write_picture(tmp_path / f"class{number % 2}" / f"{number}.png", seed=number)
         monkeypatch.setattr(threads, "num_cores", lambda: 2)
         alive = _AlivePixels()
-        monkeypatch.setattr(features, "decode", alive.decode)
+        monkeypatch.setattr(extract, "decode", alive.decode)
         extract_features(scan(tmp_path), fake_embedder, CONTRACT, cache=memory)
         assert alive.total == 120
         assert alive.most <= 20
@@ -269,7 +322,7 @@ class TestMemoryAndFailure:
 
 
 class _AlivePixels:
-    """Counts the decoded pictures that nobody has let go of yet."""
+    """Counts the decoded pictures in memory."""
 
     def __init__(self) -> None:
         self.total = self.most = self._now = 0

@@ -102,7 +102,7 @@ class TestFull:
         assert done.returncode == 0, done.stderr
         told = [line for line in done.stderr.splitlines() if line.startswith("the cache")]
         assert len(told) == 1
-        assert told[0].endswith("so what is looked at now is not kept")
+        assert told[0].endswith("so results are not stored for the next run")
         load(work / "one").check_golden(work / "one" / GOLDEN)
 
 
@@ -149,7 +149,7 @@ class TestReadOnly:
         told = [line for line in done.stderr.splitlines() if line.startswith("the cache")]
         assert told == [
             f"the cache {cache}/cache.sqlite3 can't be written (Read-only file system), "
-            "so what is looked at now is not kept"
+            "so results are not stored for the next run"
         ]
         load(work / "one").check_golden(work / "one" / GOLDEN)
 

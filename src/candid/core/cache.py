@@ -1,9 +1,8 @@
-"""What was computed from a file's content, kept on disk, so that no photo is decoded twice.
+"""A cache on disk of values computed from a file's content, so that no photo is decoded twice.
 
-One SQLite file holds every row; a row is found by its kind (which computation) and the content's
-SHA-256. SQLite gives what a cache needs: whole or absent rows when the process is killed, and
-several processes at once. Each row carries a checksum; a damaged row is as good as absent, a
-damaged file is put aside and begun anew.
+One SQLite file holds all rows, keyed by kind (which computation) and SHA-256 of the content. SQLite
+makes writes atomic, also when the process is killed, and allows several processes at once. Each row
+has a checksum: a damaged row counts as absent; a damaged file is moved aside and started anew.
 """
 
 from __future__ import annotations
@@ -24,35 +23,37 @@ CREATE TABLE IF NOT EXISTS rows (
     PRIMARY KEY (kind, content)
 ) WITHOUT ROWID
 """
-_PATIENCE_S = 5.0
-_PAUSE_S = 0.05
+_MAX_WAIT_S = 5.0
+_RETRY_EVERY_S = 0.05
 _MAX_VARIABLES = 500  # SQLite's oldest limit on `?` in one statement is 999
 
 
 def default_folder() -> Path:
-    """``$CANDID_CACHE``, or ``candid`` in the user's cache folder (XDG)."""
+    """``$CANDID_CACHE``, or ``candid`` in the system's folder for the user's caches."""
     named = os.environ.get("CANDID_CACHE")
     if named:
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "candid"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("candid", appauthor=False)
 
 
 class Cache:
     """Rows of bytes by kind and content.
 
     Args:
-        folder: Where ``cache.sqlite3`` lies; made where it is missing. None keeps the rows in
-            memory, as does a folder that can't be written, of which the log has a line.
+        folder: Where ``cache.sqlite3`` lies; created if missing. With None, rows are kept in
+            memory; so they are, with a warning in the log, if the folder can't be written.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.path = None if folder is None else folder / "cache.sqlite3"
-        self._has_told = False
+        self._has_warned = False
         self._unwritten: dict[tuple[str, str], bytes] = {}
         self._connection = self._open()
 
     def get(self, kind: str, contents: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        """The rows that are there and whole, as (content, value), in no order."""
+        """The undamaged rows found, as (content, value), in no order."""
         unwritten = [name for name in dict.fromkeys(contents) if (kind, name) in self._unwritten]
         yield from ((name, self._unwritten[kind, name]) for name in unwritten)
         rest = list(set(contents) - set(unwritten)) if unwritten else contents
@@ -60,20 +61,20 @@ class Cache:
             some = rest[start : start + _MAX_VARIABLES]
             marks = ",".join("?" * len(some))
             query = f"SELECT content, value, crc FROM rows WHERE kind = ? AND content IN ({marks})"
-            for content, value, crc in self._rows(query, (kind, *some)):
+            for content, value, crc in self._select(query, (kind, *some)):
                 if isinstance(value, bytes) and zlib.crc32(value) == crc:
                     yield content, value
 
     def put(self, kind: str, rows: Iterable[tuple[str, bytes]]) -> None:
-        """Write rows of (content, value), replacing what was there.
+        """Write rows of (content, value), replacing existing ones.
 
-        Where the disk is full, read-only or locked, they are in memory until the cache is closed.
+        If the disk is full, read-only or locked, they stay in memory until the cache is closed.
         """
         filled = [(kind, content, value, zlib.crc32(value)) for content, value in rows]
         try:
-            self._write_or_mend(filled)
+            self._insert(filled)
         except sqlite3.OperationalError as error:
-            self._tell_once(error)
+            self._warn_once(error)
             self._unwritten |= {(kind, content): value for _, content, value, _ in filled}
 
     def close(self) -> None:
@@ -86,7 +87,7 @@ class Cache:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _rows(self, query: str, values: tuple[str, ...]) -> list[tuple[str, bytes, int]]:
+    def _select(self, query: str, values: tuple[str, ...]) -> list[tuple[str, bytes, int]]:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.OperationalError:
@@ -94,30 +95,29 @@ class Cache:
         except sqlite3.ProgrammingError:
             raise
         except sqlite3.DatabaseError:
-            self._begin_anew()
+            self._start_anew()
             return []
 
-    def _write_or_mend(self, rows: list[tuple[str, str, bytes, int]]) -> None:
+    def _insert(self, rows: list[tuple[str, str, bytes, int]]) -> None:
+        statement = "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)"
         try:
-            self._write(rows)
-        # Full or locked is no damage; closed, or another thread's, is our mistake.
+            with self._connection:
+                self._connection.executemany(statement, rows)
+        # Full or locked is no damage; closed, or in another thread, is a bug of the caller.
         except (sqlite3.OperationalError, sqlite3.ProgrammingError):
             raise
         except sqlite3.DatabaseError:
-            self._begin_anew()
-            self._write(rows)
+            self._start_anew()
+            with self._connection:
+                self._connection.executemany(statement, rows)
 
-    def _write(self, rows: list[tuple[str, str, bytes, int]]) -> None:
-        with self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)", rows)
-
-    def _tell_once(self, error: Exception) -> None:
-        """Say that nothing is kept, by the log, which goes to stderr unless somebody takes it."""
-        if not self._has_told:
-            self._has_told = True
+    def _warn_once(self, error: Exception) -> None:
+        """Log that nothing is stored; without a handler, the log goes to stderr."""
+        if not self._has_warned:
+            self._has_warned = True
             reason = getattr(error, "strerror", None) or error
             _LOG.warning(
-                "the cache %s can't be written (%s), so what is looked at now is not kept",
+                "the cache %s can't be written (%s), so results are not stored for the next run",
                 self.path,
                 reason,
             )
@@ -128,18 +128,21 @@ class Cache:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             return _connect(str(self.path))
-        except (OSError, sqlite3.OperationalError) as error:  # read-only or full: go on without
-            self._tell_once(error)
-            self.path = None
-            return _connect(":memory:")
+        except (OSError, sqlite3.OperationalError) as error:  # read-only or full
+            return self._use_memory(error)
         except sqlite3.DatabaseError:
-            return self._put_aside()
+            return self._replace_damaged()
 
-    def _begin_anew(self) -> None:
+    def _use_memory(self, error: Exception) -> sqlite3.Connection:
+        self._warn_once(error)
+        self.path = None
+        return _connect(":memory:")
+
+    def _start_anew(self) -> None:
         self._connection.close()
-        self._connection = self._put_aside()
+        self._connection = self._replace_damaged()
 
-    def _put_aside(self) -> sqlite3.Connection:
+    def _replace_damaged(self) -> sqlite3.Connection:
         if self.path is not None:
             for suffix in ("", "-wal", "-shm"):
                 damaged = self.path.with_name(self.path.name + suffix)
@@ -148,22 +151,20 @@ class Cache:
         try:
             return _connect(str(self.path or ":memory:"))
         except sqlite3.DatabaseError as error:
-            self._tell_once(error)
-            self.path = None
-            return _connect(":memory:")
+            return self._use_memory(error)
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    until = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _MAX_WAIT_S
     while True:
         try:
             return _open_database(path)
         except sqlite3.OperationalError as error:
-            # Who switches to WAL while another process does is refused at once, without the timeout
+            # Two processes that switch to WAL at once: one is refused, whatever the timeout
             # (https://www.sqlite.org/wal.html, section 8).
-            if "locked" not in str(error) or time.monotonic() > until:
+            if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
-            time.sleep(_PAUSE_S)
+            time.sleep(_RETRY_EVERY_S)
 
 
 def _open_database(path: str) -> sqlite3.Connection:

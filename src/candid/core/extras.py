@@ -1,20 +1,35 @@
-"""Packages that only some of the work needs, asked for before it begins."""
+"""Optional packages: require them before the work begins, import TensorFlow without its log."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import IO, Any, Final
 
 from candid.errors import DependencyError
 
+# Harmless log lines of TensorFlow and LiteRT begin so. TF_CPP_MIN_LOG_LEVEL does not suppress them
+# all: https://github.com/tensorflow/tensorflow/issues/79029
+_NOISE: Final = (
+    b"I0000",
+    b"W0000",
+    b"INFO:",
+    b"WARNING: All log messages before absl",
+    b"fully_quantize: ",
+)
+
 
 def require_packages(names: Iterable[str], *, needed_by: str, extra: str) -> None:
-    """Ask for packages, without importing them.
+    """Check that packages are installed, without importing them.
 
     Args:
-        names: What they are imported as.
-        needed_by: Who needs them: ``an audit``.
-        extra: The extra of ours that brings them.
+        names: Import names.
+        needed_by: What needs them, for the message: ``an audit``.
+        extra: The extra of ``candid-image`` that installs them.
 
     Raises:
         DependencyError: One is not installed.
@@ -25,3 +40,55 @@ def require_packages(names: Iterable[str], *, needed_by: str, extra: str) -> Non
             f"{needed_by} needs {', '.join(missing)}, which is not installed. "
             f'Run: pip install "candid-image[{extra}]"'
         )
+
+
+def import_tensorflow() -> Any:
+    """Import the module ``tensorflow``, with Keras on top of it.
+
+    Raises:
+        DependencyError: It can't be imported.
+    """
+    # Both are read when TensorFlow and Keras are imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    try:
+        with quiet():
+            import tensorflow as tf
+    except ImportError as error:
+        raise DependencyError(
+            f'TensorFlow can\'t be imported: {error}. Run: pip install "candid-image[export]"'
+        ) from error
+    return tf
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Suppress harmless log lines, and warnings about TensorFlow's own code.
+
+    Other lines on file descriptor 2 are printed at the end; all lines are, after an exception.
+    """
+    with warnings.catch_warnings():
+        # TensorFlow 2.21 does not know NumPy 2's `copy` yet, and calls deprecated code of its own.
+        warnings.simplefilter("ignore")
+        try:
+            stderr = os.dup(2)
+        except OSError:  # closed, as in a daemon
+            yield
+            return
+        with tempfile.TemporaryFile() as captured:
+            os.dup2(captured.fileno(), 2)
+            failed = True
+            try:
+                yield
+                failed = False
+            finally:
+                os.dup2(stderr, 2)
+                os.close(stderr)
+                _print_captured(captured, everything=failed)
+
+
+def _print_captured(captured: IO[bytes], *, everything: bool) -> None:
+    captured.seek(0)
+    for line in captured:
+        if everything or not line.startswith(_NOISE):
+            os.write(2, line)

@@ -1,4 +1,4 @@
-"""SHA-256 of files and bytes, hexadecimal."""
+"""Hexadecimal SHA-256 of files and bytes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 def hash_file(file: Path) -> str:
-    """SHA-256 of a file, hexadecimal; it is not held in memory as a whole.
+    """SHA-256 of a file, read in blocks.
 
     Raises:
         OSError: It can't be read.
     """
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def hash_bytes(data: bytes) -> str:
-    """SHA-256 of bytes, hexadecimal."""
+    """SHA-256 of bytes."""
     return hashlib.sha256(data).hexdigest()

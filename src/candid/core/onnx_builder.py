@@ -1,11 +1,9 @@
-"""Writes ONNX graphs node by node.
-
-What is built here loads in ONNX Runtime 1.20 and later (IR version 10, operator set 17).
-"""
+"""Builds ONNX graphs node by node, for ONNX Runtime 1.20 and later (IR version 10, opset 17)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, count
 from typing import Any, Final, Self
 
 import numpy as np
@@ -18,7 +16,7 @@ try:
     from onnx import helper, numpy_helper
 except ImportError as error:
     raise DependencyError(
-        "a model is written with the package onnx, which is not installed. "
+        "writing a model needs the package onnx, which is not installed. "
         "Run: pip install 'candid-image[transfer]'"
     ) from error
 
@@ -29,7 +27,7 @@ Shape = Sequence[int | str]
 
 
 class GraphBuilder:
-    """A graph that grows by a node at a time; tensors are known by their names.
+    """An ONNX graph under construction; tensors are identified by name.
 
     Example:
         >>> graph = GraphBuilder("double")
@@ -50,7 +48,7 @@ class GraphBuilder:
 
     @classmethod
     def continue_from(cls, model: onnx.ModelProto) -> Self:
-        """Go on with a copy of a finished model, to append a head to it for instance."""
+        """Start from a copy of a finished model, to append a head for instance."""
         builder = cls(model.graph.name)
         builder._model.CopyFrom(model)
         graph = builder._model.graph
@@ -61,24 +59,24 @@ class GraphBuilder:
         return builder
 
     def input(self, name: str, dtype: type[np.generic], shape: Shape) -> str:
-        """Declare an input; a string in the shape is a size that may vary."""
+        """Declare an input; a string in the shape is a variable size."""
         self._claim(name)
         self._model.graph.input.append(_value_info(name, dtype, shape))
         return name
 
     def output(self, tensor: str, dtype: type[np.generic], shape: Shape) -> None:
-        """Declare a tensor to be an output of the graph."""
+        """Declare a tensor an output of the graph."""
         self._model.graph.output.append(_value_info(tensor, dtype, shape))
 
     def drop_outputs(self, *names: str) -> None:
-        """Withdraw outputs; what only they needed is skipped by the runtime."""
+        """Remove outputs; the runtime skips nodes that only they needed."""
         outputs = self._model.graph.output
         kept = [value for value in outputs if value.name not in names]
         del outputs[:]
         outputs.extend(kept)
 
     def constant(self, name: str, value: NDArray[Any]) -> str:
-        """Add an initialiser and return its name, numbered if the name is taken."""
+        """Add an initialiser; returns its name, numbered if the name is taken."""
         name = self._unused(name)
         self._claim(name)
         initializer = numpy_helper.from_array(np.asarray(value, order="C"), name)
@@ -89,13 +87,13 @@ class GraphBuilder:
         """Add an operator with one output.
 
         Args:
-            op: An operator of ONNX, ``Conv``.
-            *inputs: Names of tensors; an empty one stands for an optional input left out.
-            output: The name of its result; one is made up from ``op`` when it is None.
+            op: An ONNX operator, ``Conv``.
+            *inputs: Names of tensors; an empty one omits an optional input.
+            output: Name of its output; by default derived from ``op``.
             **attributes: The operator's attributes.
 
         Returns:
-            The name of its result.
+            Name of its output.
         """
         output = output or self._unused(op.lower())
         self._claim(output)
@@ -120,13 +118,10 @@ class GraphBuilder:
             x: A float32 tensor ``(n, c, h, w)``.
             kernel: float32 ``(filters, c / groups, k, k)``.
             bias: float32 ``(filters,)``.
-            name: The layer's name.
+            name: Name of the layer and of its output, which is returned.
             stride: Step in both directions.
             pads: Zeros before (above, left) and after (below, right).
             groups: ``c`` for a depthwise convolution.
-
-        Returns:
-            The name of its result.
         """
         weights = self.constant(f"{name}.kernel", kernel), self.constant(f"{name}.bias", bias)
         before, after = pads
@@ -151,19 +146,16 @@ class GraphBuilder:
             x: A float32 tensor ``(n, c)``.
             kernel: float32 ``(units, c)``.
             bias: float32 ``(units,)``.
-            name: The layer's name.
-
-        Returns:
-            The name of its result, ``(n, units)``.
+            name: Name of the layer and of its output ``(n, units)``, which is returned.
         """
         weights = self.constant(f"{name}.kernel", kernel), self.constant(f"{name}.bias", bias)
         return self.node("Gemm", x, *weights, output=name, transB=1)
 
     def finish(self) -> onnx.ModelProto:
-        """Hand the model over, after ONNX's own check of it.
+        """Return the model, checked by ONNX.
 
         Raises:
-            onnx.checker.ValidationError: If a node or a name does not fit; a fault of the caller.
+            onnx.checker.ValidationError: A node or a name does not fit; a bug of the caller.
         """
         onnx.checker.check_model(self._model)
         return self._model
@@ -174,12 +166,8 @@ class GraphBuilder:
         self._names.add(name)
 
     def _unused(self, name: str) -> str:
-        if name not in self._names:
-            return name
-        number = 1
-        while f"{name}_{number}" in self._names:
-            number += 1
-        return f"{name}_{number}"
+        numbered = (f"{name}_{number}" for number in count(1))
+        return next(each for each in chain([name], numbered) if each not in self._names)
 
 
 def _value_info(name: str, dtype: type[np.generic], shape: Shape) -> onnx.ValueInfoProto:

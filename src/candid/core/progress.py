@@ -1,4 +1,4 @@
-"""Shows how far a long step is: a bar on a terminal, plain lines elsewhere. Always on stderr."""
+"""Progress of long steps, on stderr: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _LINE_EVERY_S = 10.0
 
 
 class Progress(Protocol):
-    """What a long step reports to."""
+    """Progress callback."""
 
     @contextmanager
     def step(self, title: str, total: int) -> Iterator[Advance]:
-        """Begin a step of ``total`` units; call what it gives with the units just done."""
+        """Begin a step of ``total`` units; call the yielded function with the units just done."""
         ...
 
     def say(self, line: str) -> None:
-        """Tell something once."""
+        """Print a line."""
         ...
 
 
@@ -31,15 +31,15 @@ class Silent:
 
     @contextmanager
     def step(self, title: str, total: int) -> Iterator[Advance]:  # noqa: ARG002
-        """Begin a step that nobody watches."""
+        """Begin a step that is not reported."""
         yield lambda _: None
 
     def say(self, line: str) -> None:
-        """Tell nobody."""
+        """Ignore a line."""
 
 
 class Lines:
-    """Plain lines for a log: one when a step ends, and one every ten seconds of a long one."""
+    """Plain lines for a log: one at the end of a step, and one every ten seconds."""
 
     @contextmanager
     def step(self, title: str, total: int) -> Iterator[Advance]:
@@ -59,12 +59,12 @@ class Lines:
         self.say(f"{title}: {done} in {time.monotonic() - started:.1f} s")
 
     def say(self, line: str) -> None:
-        """Write a line to stderr."""
+        """Print a line to stderr."""
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-class Bars:
-    """Bars on a terminal, by Rich."""
+class Bars(Lines):
+    """Bars on a terminal, drawn by Rich."""
 
     @contextmanager
     def step(self, title: str, total: int) -> Iterator[Advance]:
@@ -78,10 +78,6 @@ class Bars:
         with RichProgress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(title, total=total)
             yield lambda count: bar.advance(task, count)
-
-    def say(self, line: str) -> None:
-        """Write a line to stderr."""
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def for_terminal() -> Progress:

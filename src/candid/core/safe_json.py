@@ -1,4 +1,4 @@
-"""JSON that anybody may have written, as dictionaries or as frozen dataclasses."""
+"""Read untrusted JSON into dictionaries or frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-#: No amount of ours comes near, and every smaller number fits a float and a library's int64.
+#: Smaller numbers fit a float and an int64; no quantity of ours comes near.
 _TOO_LARGE: Final = 2**63
 _MOST_BYTES: Final = 16 * 2**20
 _NAMES: Final[Mapping[type, str]] = {
@@ -27,7 +27,7 @@ _NAMES: Final[Mapping[type, str]] = {
 
 @dataclass(frozen=True)
 class Range:
-    """Annotates a number: it is from ``low`` to ``high``, or between them without the ends."""
+    """Annotates a number: from ``low`` to ``high``, or strictly between them."""
 
     low: float
     high: float = math.inf
@@ -41,19 +41,16 @@ class Range:
     def __str__(self) -> str:
         if self.high == math.inf:
             return f"{self.low} or more" if self.with_ends else f"more than {self.low}"
-        return f"{'from' if self.with_ends else 'strictly between'} {self.low} {self._joined}"
-
-    @property
-    def _joined(self) -> str:
-        return f"{'to' if self.with_ends else 'and'} {self.high}"
+        start, joint = ("from", "to") if self.with_ends else ("strictly between", "and")
+        return f"{start} {self.low} {joint} {self.high}"
 
 
 def read_object(file: Path, *, most_bytes: int = _MOST_BYTES) -> dict[str, Any]:
-    """Read a file of JSON that holds an object.
+    """Read a JSON file in UTF-8 that holds an object.
 
     Args:
-        file: The file, in UTF-8.
-        most_bytes: A larger one is not read.
+        file: The file.
+        most_bytes: Larger files are refused.
 
     Raises:
         OSError: It can't be read.
@@ -72,24 +69,20 @@ def read_object(file: Path, *, most_bytes: int = _MOST_BYTES) -> dict[str, Any]:
 
 
 def read_as(kind: Any, value: object, at: str) -> Any:
-    """Read a JSON value as a type, strictly: no number for text, no 1 for true, no NaN.
+    """Convert a JSON value to a type, strictly: no number for text, no 1 for true, no NaN.
 
-    Keys that the type does not have are left out; of those that it has, only fields with a default
-    may be missing.
+    Unknown keys are ignored; only fields with a default may be missing.
 
     Args:
         kind: A dataclass of such types; ``str``, ``int``, ``float`` or ``bool``; a ``Literal``;
             ``tuple[T, ...]`` for a list, ``Mapping[str, T]``, a union, or a number ``Annotated``
             with a `Range`.
-        value: JSON values, from anybody.
-        at: What the value is called, for the message.
-
-    Returns:
-        A value of that type.
+        value: Untrusted JSON.
+        at: Name of the value, for the message.
 
     Raises:
-        ValueError: It is not; the one line says where, what is expected and what is there. No text
-            from the value is in it.
+        ValueError: The value does not fit; one line says where, what was expected and what was
+            received. It repeats no text of the value.
     """
     origin = get_origin(kind)
     if is_dataclass(kind):
@@ -104,7 +97,7 @@ def read_as(kind: Any, value: object, at: str) -> Any:
 
 
 def to_json(value: Any) -> Any:
-    """JSON values of what `read_as` reads: the fields' names are the keys, in their order."""
+    """The inverse of `read_as`: field names are keys, in the order of the fields."""
     if is_dataclass(value):
         return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
@@ -114,7 +107,7 @@ def to_json(value: Any) -> Any:
 
 @cache
 def typed_fields(kind: type) -> Mapping[str, tuple[Any, bool]]:
-    """Type of each field of a dataclass, and whether it may be missing in JSON."""
+    """Type of each field of a dataclass, and whether it may be missing."""
     hints = get_type_hints(kind, include_extras=True)
     return {field.name: (hints[field.name], field.default is not MISSING) for field in fields(kind)}
 
@@ -148,7 +141,7 @@ def _read_mapping(kinds: tuple[Any, ...], value: object, at: str) -> dict[str, A
 
 
 def _read_union(kinds: tuple[Any, ...], value: object, at: str) -> Any:
-    """Read as the only kind that may fit: of several objects, the one with most of the keys."""
+    """Read as the type that fits: of several dataclasses, the one with most of the keys."""
     if value is None and NoneType in kinds:
         return None
     others = [kind for kind in kinds if kind is not NoneType]

@@ -1,8 +1,8 @@
-"""Folders that are removed with the process that made them, or after it.
+"""Temporary folders that are removed even if the process that made them is killed.
 
-A process holds a lock (flock) on each. The system lets go of it when the process ends, however it
-ends, and knows it across containers that share a disk, where process numbers mean nothing. So what
-is not locked was left behind, and what is locked is never touched.
+A process holds a lock (flock) on each of its folders. The system releases it when the process ends,
+across containers that share a disk too, where process numbers mean nothing. An unlocked folder was
+left behind and may be removed; a locked one is in use.
 """
 
 from __future__ import annotations
@@ -21,41 +21,37 @@ _TRIES: Final = 100
 
 @contextmanager
 def temp_dir(prefix: str) -> Iterator[Path]:
-    """Make an `locked_dir` among the system's temporary files."""
+    """Make a `locked_dir` in the system's temporary folder."""
     with locked_dir(Path(tempfile.gettempdir()), prefix) as folder:
         yield folder
 
 
 @contextmanager
 def locked_dir(parent: Path, prefix: str) -> Iterator[Path]:
-    """Make a folder that is removed at the end; if this process is killed before, by the next one.
+    """Make a folder that is removed at the end, or by the next call if this process is killed.
 
-    What killed processes left under such names is removed first, see `sweep`.
-
-    Args:
-        parent: Where it is made.
-        prefix: How its name begins.
+    Folders with this prefix that killed processes left behind are removed first, see `sweep`.
 
     Yields:
-        The folder; nobody else may look into it. It may be moved away.
+        The folder, accessible to this user only. It may be moved away.
 
     Raises:
         OSError: It can't be made.
     """
     sweep(parent, prefix)
-    folder, held = make_held(parent, prefix)
+    folder, lock = make_held(parent, prefix)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        release(held)
+        release(lock)
 
 
 def make_held(parent: Path, prefix: str) -> tuple[Path, int | None]:
-    """Make a folder that this process holds, and that is removed by nobody but a `sweep`.
+    """Make and lock a folder; only `sweep` removes it, once the lock is released.
 
     Returns:
-        The folder, and what `release` takes; None where no folder can be locked.
+        The folder, and the lock for `release`; None where folders can't be locked.
 
     Raises:
         OSError: It can't be made.
@@ -64,52 +60,55 @@ def make_held(parent: Path, prefix: str) -> tuple[Path, int | None]:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         with suppress(BlockingIOError, FileNotFoundError):  # swept before it was locked
             return folder, hold_if_possible(folder)
-    raise FileExistsError(f"no folder {prefix}… could be kept in {parent}")
+    raise FileExistsError(f"no folder {prefix}… could be locked in {parent}")
 
 
 def sweep(parent: Path, prefix: str) -> None:
-    """Remove this user's folders that begin so and of which no living process holds the lock."""
-    for folder in _named(parent, prefix):
-        with suppress(OSError, AttributeError):  # Windows has neither users nor locks
-            if folder.lstat().st_uid != os.geteuid():
-                continue
-            held = hold(folder)
-            shutil.rmtree(folder, ignore_errors=True)
-            release(held)
+    """Remove this user's folders with the prefix that no running process has locked."""
+    try:
+        folders = [path for path in parent.iterdir() if path.name.startswith(prefix)]
+    except OSError:
+        return
+    for folder in folders:
+        with suppress(OSError, AttributeError):  # Windows has neither user ids nor locks
+            if folder.lstat().st_uid == os.geteuid():
+                lock = hold(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                release(lock)
 
 
 def hold(folder: Path) -> int:
     """Lock a folder until `release`, or until this process ends.
 
     Returns:
-        What `release` takes.
+        The lock, for `release`.
 
     Raises:
-        BlockingIOError: Somebody holds it already, be it this process.
-        OSError: It is no folder, or there are no locks here.
+        BlockingIOError: It is locked already, perhaps by this process.
+        OSError: It is no folder, or folders can't be locked here.
     """
     if sys.platform == "win32":
         raise OSError("no folder can be locked on Windows")
     import fcntl
 
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Who held it before may have removed or moved it between the two steps.
-        if not os.path.samestat(os.fstat(held), folder.stat()):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The previous holder may have removed or moved it between the two steps.
+        if not os.path.samestat(os.fstat(lock), folder.stat()):
             raise BlockingIOError(f"{folder} has become another folder")
     except BaseException:
-        os.close(held)
+        os.close(lock)
         raise
-    return held
+    return lock
 
 
 def hold_if_possible(folder: Path) -> int | None:
-    """`hold` a folder; None where folders have no locks, and so nobody sweeps.
+    """`hold` a folder; None where folders can't be locked, and so are never swept.
 
     Raises:
-        BlockingIOError: Somebody holds it already.
-        FileNotFoundError: It is gone.
+        BlockingIOError: It is locked already.
+        FileNotFoundError: It does not exist any more.
     """
     try:
         return hold(folder)
@@ -119,14 +118,7 @@ def hold_if_possible(folder: Path) -> int | None:
         return None
 
 
-def release(held: int | None) -> None:
-    """Let go of what `hold` gave; None is nothing."""
-    if held is not None:
-        os.close(held)
-
-
-def _named(parent: Path, prefix: str) -> list[Path]:
-    try:
-        return [path for path in parent.iterdir() if path.name.startswith(prefix)]
-    except OSError:
-        return []
+def release(lock: int | None) -> None:
+    """Release a lock of `hold`; None is ignored."""
+    if lock is not None:
+        os.close(lock)

@@ -1,9 +1,4 @@
-"""Numbers and names in lines of text, as a sentence says them.
-
-Other people's text, fit for a page and for a terminal.
-
-Other people's text, fit for a Markdown document.
-"""
+"""Text in messages: counts and lists, and untrusted text made safe for terminals and Markdown."""
 
 from __future__ import annotations
 
@@ -13,11 +8,11 @@ from typing import Final
 
 
 def join_names(paths: Sequence[str], most: int = 3) -> str:
-    """Name the first few and say how many there are besides.
+    """Join the first few names, and count the others.
 
     Args:
         paths: Names, the most important first.
-        most: How many are named. One too many is named as well, as "and 1 more" saves nothing.
+        most: How many to name; one more is named too, as "and 1 more" saves nothing.
 
     Returns:
         ``a``, ``a and b``, ``a, b and c``, ``a, b, c and 12 more``; empty without names.
@@ -46,21 +41,21 @@ def plural_have(number: int, one: str, many: str | None = None) -> str:
 # A path may have 4096 bytes, and a line of text may name several.
 _MOST_CHARACTERS: Final = 400
 
-# Control characters, line and paragraph separators, halves of surrogate pairs (bytes of a name that
-# are no UTF-8), and what turns the direction of writing: "gpj.exe" must not look like "exe.jpg".
+# Control characters, line and paragraph separators, lone surrogates (bytes of a name that are not
+# UTF-8) and direction marks: "gpj.exe" must not look like "exe.jpg".
 _UNSHOWABLE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
 )
 
 
 def sanitize(text: str) -> str:
-    r"""Make other people's text fit to be shown: what can't be seen is written as its code.
+    r"""Make untrusted text safe to show: invisible characters are written as escape codes.
 
     Args:
-        text: A name or a line; bytes that are no UTF-8 may be in it as lone surrogates.
+        text: A name or a line; may hold bytes that are not UTF-8 as lone surrogates.
 
     Returns:
-        At most 400 characters that UTF-8 can encode, the middle of longer text left out.
+        At most 400 characters that UTF-8 can encode; the middle of longer text is left out.
 
     >>> sanitize("a\nb\udcff")
     'a\\nb\\xff'
@@ -73,32 +68,31 @@ def sanitize(text: str) -> str:
 
 
 def sanitize_line(text: str) -> str:
-    """The same, however long it is."""
-    return _UNSHOWABLE.sub(_code, text)
+    """`sanitize` without the limit on length."""
+    return _UNSHOWABLE.sub(_escape_code, text)
 
 
-def _code(match: re.Match[str]) -> str:
+def _escape_code(match: re.Match[str]) -> str:
     character = match[0]
-    # Python's way of keeping a byte of a file name that is no UTF-8 (PEP 383).
+    # A byte of a file name that is not UTF-8 (PEP 383).
     if "\udc80" <= character <= "\udcff":
         return f"\\x{ord(character) - 0xDC00:02x}"
     return ascii(character)[1:-1]
 
 
-# What is markup in CommonMark, GitHub's dialect or Python-Markdown. A backslash is understood by
-# all of them before the first group only; the second is written as a character reference: HTML, a
-# line through, mathematics, and addresses that become links by themselves.
+# Markup in CommonMark, GitHub's dialect or Python-Markdown. All of them accept a backslash before
+# the first group; the rest (HTML, strikethrough, mathematics, autolinks) becomes a character
+# reference.
 _MARKUP: Final = re.compile(r"([\\`*_\[\]#|])|[&<>~$@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 def escape_markdown(text: str) -> str:
-    r"""Make other people's text stand in Markdown as itself.
+    r"""Escape untrusted text for Markdown, within a line or a table cell.
 
-    It may stand within a line or a cell of a table; at the beginning of a paragraph, text such as
-    ``1. x`` would still be a list.
+    At the beginning of a paragraph, text such as ``1. x`` would still be a list.
 
     Args:
-        text: A name or a line; bytes that are no UTF-8 may be in it as lone surrogates.
+        text: As for `sanitize`.
 
     Returns:
         One line, without control characters.
@@ -112,13 +106,12 @@ def escape_markdown(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, num_text_columns: int = 1) -> str:
-    """A table in the form that GitHub, Hugging Face and TensorBoard read.
+    """A Markdown table that GitHub, Hugging Face and TensorBoard render.
 
     Args:
         head: Titles of the columns, escaped.
         rows: Their cells, escaped.
-        num_text_columns: How many columns from the left hold words; the others hold numbers and
-            are aligned to the right.
+        num_text_columns: How many columns from the left hold text; the others are right-aligned.
     """
     rules = ["---" if number < num_text_columns else "---:" for number, _ in enumerate(head)]
     lines = [head, rules, *rows]
@@ -126,7 +119,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, num_text_column
 
 
 def fence(text: str, language: str = "") -> str:
-    """A block of code, whatever the text holds."""
+    """A fenced code block, whatever the text holds."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     marks = "`" * max(3, longest + 1)
     return f"{marks}{language}\n{text}\n{marks}"

@@ -1,4 +1,4 @@
-"""Work shared by threads, a bounded number of items ahead, with results in order."""
+"""Map a function over items in threads: bounded look-ahead, results in order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Result = TypeVar("_Result")
 
 
 def num_cores() -> int:
-    """As many threads as are worth having."""
+    """Number of processor cores, and so of useful threads."""
     return os.cpu_count() or 1
 
 
@@ -25,13 +25,12 @@ def map_ahead(
 
     Args:
         work: Called in the threads.
-        items: Taken in the thread of the caller, as results are taken.
-        num_ahead: Items that are begun, or wait to be, before the first result is taken; bounds
-            what is in memory.
+        items: Read lazily, in the caller's thread.
+        num_ahead: Most items queued or running before the first result is read; bounds the memory.
 
     Yields:
-        The results, in the order of the items. Who stops taking them, or is interrupted, ends the
-        threads: what has not begun by then is not begun.
+        The results, in the order of the items. If the caller stops early, queued items are
+        cancelled.
     """
     rest = iter(items)
     with ThreadPoolExecutor(max_workers=num_cores()) as pool:

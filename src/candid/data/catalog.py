@@ -1,15 +1,16 @@
-"""A folder of photos, one sub-folder a class → a `Catalog`. Files are read, never changed."""
+"""Scan a folder with one sub-folder per class into a `Catalog`. Files are read, never changed."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from candid.core.progress import Advance
 from candid.core.text import plural, plural_have
 from candid.core.threads import map_ahead
 from candid.data.file_reader import FileReader
@@ -17,7 +18,7 @@ from candid.data.images import SUFFIXES, identify
 from candid.data.walk import is_folder, is_hidden, nested, visible_folders, walk
 from candid.errors import DataError, ImageError
 
-#: Words by which a folder is one that holds a part, not a class: ``train``, ``Val``, ``test_set``.
+#: Words in the names of split folders: ``train``, ``Val``, ``test_set``.
 PART_NAMES = frozenset(
     {"train", "training", "trn", "val", "valid", "validation", "dev", "test", "testing", "tst"}
     | {"eval", "evaluation", "holdout"}
@@ -27,22 +28,20 @@ _PART_FILLERS = frozenset({"set", "data", "dataset", "images", "image", "img", "
 _PART_FILLERS |= {"split", "seg", "part"}
 
 _HIDDEN = "hidden file"
-#: The reason of a folder that is passed over with all that is in it, such as ``.git``.
+#: Reason of a folder that is skipped with everything in it, such as ``.git``.
 HIDDEN_FOLDER: Final = "hidden folder"
 _NO_IMAGE = "not an image"
 _CLOSED = "a folder that can't be opened"
 _DEAD_LINK = "a link that can't be followed"
-#: The reason of what lies beside the folders of the classes.
+#: Reason of files beside the class folders.
 OUTSIDE: Final = "outside the class folders"
-#: Reasons of files that nobody would expect to be classified.
+#: Reasons of files that are no photos.
 NOT_IMAGES = frozenset({_HIDDEN, HIDDEN_FOLDER, _NO_IMAGE})
-#: The reason of photos that the person decided to leave out.
+#: Reason of photos dropped by ``decisions.csv``.
 DROPPED: Final = "dropped by decision"
 
 _NUM_NAMED = 5
 _FILES_AHEAD = 256
-
-Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,8 @@ class Photo:
 
     Attributes:
         path: Relative to the catalog's folder, with forward slashes.
-        label: The name of its class.
-        content: SHA-256 of its bytes, hexadecimal; the photo's identity everywhere.
+        label: Name of its class.
+        content: SHA-256 of its bytes, hexadecimal; identifies the photo everywhere.
     """
 
     path: str
@@ -62,12 +61,12 @@ class Photo:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that is in no class, or a folder that was not looked into, and why.
+    """A file or folder that was skipped, and why.
 
     Attributes:
         path: Relative to the catalog's folder, with forward slashes.
         reason: Why, as a clause.
-        content: SHA-256 of its bytes where it was a photo that somebody dropped; else empty.
+        content: SHA-256 of its bytes for a photo dropped by decision; else empty.
     """
 
     path: str
@@ -77,15 +76,14 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Catalog:
-    """What a folder holds.
+    """The photos of a folder.
 
     Attributes:
         folder: The folder, absolute.
-        classes: Names of the classes in alphabetical order; a label's number is its place here.
-        photos: The photos in the order of their path.
-        skipped: What was passed over (hidden, not an image, unreadable), each with a reason.
-        parts: Where the folder comes with its own parts, the names of their folders, above those of
-            the classes; else none.
+        classes: Class names in alphabetical order; the index here is the class number.
+        photos: The photos, sorted by path.
+        skipped: Skipped files and folders (hidden, not an image, unreadable) with reasons.
+        parts: Names of the split folders above the class folders, if the folder has its own split.
     """
 
     folder: Path
@@ -95,28 +93,24 @@ class Catalog:
     parts: tuple[str, ...] = ()
 
     def file(self, photo: Photo) -> Path:
-        """Where the photo lies."""
+        """Absolute path of a photo."""
         return self.folder / photo.path
 
     def part(self, photo: Photo) -> str:
-        """The name of the part folder that the photo lies in; empty where there are none."""
+        """Name of the split folder that holds the photo; empty without split folders."""
         return photo.path.partition("/")[0] if self.parts else ""
 
     def below_part(self, path: str) -> tuple[str, ...]:
-        """The steps of a path of this catalog, from the folder of its class to its own name.
-
-        Returns:
-            The name of that folder first; nothing where the path is in no class.
-        """
+        """Path components from the class folder to the file; empty for a path in no class."""
         steps = path.split("/")[1 if self.parts else 0 :]
         while self.parts and len(steps) > 1 and steps[0] not in self.classes and is_part(steps[0]):
-            del steps[0]  # the part once more: seg_train/seg_train/cat
+            del steps[0]  # repeated: seg_train/seg_train/cat
         return tuple(steps) if len(steps) > 1 and steps[0] in self.classes else ()
 
     def notes(self) -> tuple[str, ...]:
-        """A line for each image that is left out, and one for all files that are none.
+        """One line per skipped image, and one for all other skipped files.
 
-        What a person dropped gets no line: they know, and it may be hundreds.
+        Photos dropped by decision are not listed: the user knows, and it may be hundreds.
         """
         others = [row.path for row in self.skipped if row.reason in NOT_IMAGES]
         images = [row for row in self.skipped if row.reason not in NOT_IMAGES | {DROPPED}]
@@ -143,36 +137,40 @@ def scan(
     reader: FileReader | None = None,
     advance: Advance = lambda _: None,
 ) -> Catalog:
-    """Find the photos of a folder that has one sub-folder a class.
+    """Find the photos of a folder with one sub-folder per class.
 
-    Files are found at any depth below a class's folder; links are followed, without loops. What a
-    file is, is told by its content, not by its name.
+    Class folders are searched at any depth; links are followed, without loops. Images are
+    recognised by content, not by suffix.
 
     Args:
-        folder: The folder of the data set.
-        to_train: Whether two classes are needed, each with a photo, and not just any photo.
-        with_parts: Whether the folder may come with its own ``train/ val/ test/`` (by any of the
-            usual names), each with one sub-folder a class. Such a folder may be there twice, one
-            in the other: ``seg_train/seg_train/cat``.
-        reader: Reads the files; by default one that reads them all and remembers nothing.
-        advance: Called with the number of files just looked at, for a progress bar.
+        folder: Root folder of the data set.
+        to_train: Require two or more classes, all with photos, instead of any photo.
+        with_parts: Allow the folder to have its own ``train/ val/ test/`` (or other usual names),
+            each with one sub-folder per class; such a folder may be nested in another of its kind:
+            ``seg_train/seg_train/cat``.
+        reader: Reads the files; by default one without a cache.
+        advance: Progress callback, called with the number of files just read.
 
     Returns:
-        The catalog. Photos are not decoded yet, so a damaged one is still among them.
+        The catalog. Photos are not decoded yet, so damaged ones are included.
 
     Raises:
-        DataError: The folder is missing, or has no class with a photo in it.
+        DataError: The folder is missing, or has too few classes with photos.
     """
     root = Path(folder).expanduser().resolve()
     _require_folder(root, given=folder)
     parts = _find_parts(root)
     if parts and not with_parts:
-        raise _split_already(root, parts)
+        raise DataError(
+            f"{root} is split already: its sub-folders are {', '.join(parts)}. Expected one "
+            "sub-folder per class; put the classes of all parts into one folder, and Candid splits "
+            "them so that no copy of a photo sits in two parts."
+        )
     chains = [nested(root / part, is_part) for part in parts] or [[root]]
     class_folders = [child for chain in chains for child in visible_folders(chain[-1])]
     skipped = _beside({root, *(parent for chain in chains for parent in chain)}, root)
     photos: list[Photo] = []
-    for row in _look_at_all(class_folders, root, reader or FileReader()):
+    for row in _read_classes(class_folders, root, reader or FileReader()):
         (photos if isinstance(row, Photo) else skipped).append(row)  # type: ignore[arg-type]
         advance(1)
     classes = tuple(sorted({entry.name for entry in class_folders}))
@@ -181,22 +179,22 @@ def scan(
     return Catalog(root, classes, tuple(photos), tuple(skipped), parts)
 
 
-def _look_at_all(
+def _read_classes(
     class_folders: Iterable[Path], root: Path, reader: FileReader
 ) -> Iterator[Photo | Skipped]:
-    """Look at the files of each class, in threads; what was learnt of them is kept."""
+    """Read the files of each class in threads, and cache their hashes."""
     for class_folder in class_folders:
         paths = sorted(walk(class_folder))
         reader.recall(paths)
-        look = partial(_look, root=root, label=class_folder.name, reader=reader)
+        read = partial(_read, root=root, label=class_folder.name, reader=reader)
         try:
-            yield from map_ahead(look, paths, num_ahead=_FILES_AHEAD)
-        finally:  # Ctrl-C or an error: what was learnt by then is kept
+            yield from map_ahead(read, paths, num_ahead=_FILES_AHEAD)
+        finally:  # after Ctrl-C or an error too
             reader.keep()
 
 
 def _beside(parents: Iterable[Path], root: Path) -> list[Skipped]:
-    """Rows for all that lies beside folders of classes: files, hidden things, dead links."""
+    """Rows for files, hidden files and folders, and dead links beside the class folders."""
     found = [path for parent in parents for path in parent.iterdir()]
     return [
         Skipped(path.relative_to(root).as_posix(), _outside_reason(path))
@@ -208,23 +206,23 @@ def _beside(parents: Iterable[Path], root: Path) -> list[Skipped]:
 def _outside_reason(path: Path) -> str:
     if is_hidden(path.name):
         return HIDDEN_FOLDER if is_folder(path) else _HIDDEN
-    # What such a link led to may have been a class.
+    # The target of a dead link may have been a class.
     return _DEAD_LINK if path.is_symlink() and not os.path.exists(path) else OUTSIDE  # noqa: PTH110
 
 
 def _find_parts(root: Path) -> tuple[str, ...]:
-    """Names of the part folders, where a folder has such sub-folders and no other ones."""
+    """Names of the sub-folders if all of them are split folders."""
     names = [folder.name for folder in visible_folders(root)]
     return tuple(names) if names and all(map(is_part, names)) else ()
 
 
 def is_train(name: str) -> bool:
-    """Whether a part folder is by its name one to train on."""
+    """Whether a split folder is a training set, by its name."""
     return _part_words(name) <= _TRAIN_NAMES
 
 
 def is_part(name: str) -> bool:
-    """Whether a folder is by its name one that holds a part of a set: ``train``, ``Test_set``."""
+    """Whether a folder is a split folder, by its name: ``train``, ``Test_set``."""
     words = _part_words(name)
     return len(words) == 1 and words <= PART_NAMES
 
@@ -234,7 +232,7 @@ def _part_words(name: str) -> set[str]:
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Image files of a folder at any depth, in order of path; others and hidden ones left out."""
+    """Image files of a folder at any depth, sorted by path, without hidden ones."""
     return [
         path
         for path in sorted(walk(folder))
@@ -242,17 +240,17 @@ def find_images(folder: Path) -> list[Path]:
     ]
 
 
-def _look(path: Path, *, root: Path, label: str, reader: FileReader) -> Photo | Skipped:
+def _read(path: Path, *, root: Path, label: str, reader: FileReader) -> Photo | Skipped:
     name = path.relative_to(root).as_posix()
     if is_hidden(path.name):
         return Skipped(name, HIDDEN_FOLDER if is_folder(path) else _HIDDEN)
     try:
-        learnt = reader.learn(path)
+        file = reader.learn(path)
     except ImageError as error:
         return Skipped(name, _CLOSED if path.is_dir() else str(error))
-    if not learnt.is_image and path.suffix.lower() not in SUFFIXES:
+    if not file.is_image and path.suffix.lower() not in SUFFIXES:
         return Skipped(name, _NO_IMAGE)
-    return Photo(name, label, learnt.content)
+    return Photo(name, label, file.content)
 
 
 def _is_image(path: Path) -> bool:
@@ -274,16 +272,8 @@ def _require_folder(root: Path, *, given: str | Path) -> None:
     )
 
 
-def _split_already(root: Path, parts: tuple[str, ...]) -> DataError:
-    return DataError(
-        f"{root} is split already: its sub-folders are {', '.join(parts)}. Expected one "
-        "sub-folder per class; put the classes of all parts into one folder, and Candid splits "
-        "them so that no copy of a photo sits in two parts."
-    )
-
-
 def _explain_flat(root: Path, skipped: list[Skipped]) -> str:
-    """What to do where photos lie beside the sub-folders; they are of no class."""
+    """Advice if photos lie beside the class folders."""
     beside = [row.path for row in skipped if row.reason == OUTSIDE]
     num_photos = sum(Path(path).suffix.lower() in SUFFIXES for path in beside)
     if not num_photos:

@@ -1,7 +1,7 @@
-"""Reads the files of a folder once: what was learnt of one holds while its size and times do.
+"""Read files once: hash and format are cached while size and times of the file are unchanged.
 
-As Git does, a file that was changed just before it was read is read again the next time: it might
-change once more within the same tick of the file system's clock, and nothing would tell.
+As in Git, a file modified shortly before it is read is not cached: it might change again within the
+same tick of the file system's clock, unnoticed.
 """
 
 from __future__ import annotations
@@ -22,16 +22,13 @@ from candid.errors import ImageError
 
 _KIND: Final = "file:v1"
 _ROW: Final = re.compile(rb"(-?\d+) (-?\d+) (-?\d+) ([01]) ([0-9a-f]{64})")
-#: Files changed less than this before they are read are not remembered: FAT has ticks of 2 s.
+#: Files modified less than this before they are read are not cached: FAT has ticks of 2 s.
 RACY_NS: Final = 2_000_000_000
-_MOST_HELD: Final = 64 * 1024**2
+_MAX_BUFFERED_BYTES: Final = 64 * 1024**2
 
 
 class Stamp(NamedTuple):
-    """What of a file changes with its content: bytes, and nanoseconds of its last changes.
-
-    The time of the last change of its entry (ctime) can't be set back, as that of its content can.
-    """
+    """Size in bytes and times in ns; unlike mtime, ctime can't be set back."""
 
     num_bytes: int
     mtime_ns: int
@@ -40,72 +37,65 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True)
 class KnownFile:
-    """What was learnt of a file by reading it.
-
-    Attributes:
-        content: SHA-256 of its bytes, hexadecimal.
-        is_image: Whether it begins as an image does.
-    """
+    """Hexadecimal SHA-256 of a file, and whether it begins as an image does."""
 
     content: str
     is_image: bool
 
 
 class FileReader:
-    """Reads files, and remembers in a cache what they were.
+    """Reads files and caches their hashes.
 
     `learn` and `read` may be called from any thread; the others, from that of the cache.
+
+    Args:
+        cache: Where hashes are stored; by default nowhere.
+        rehash: Read every file, even if its size and times are unchanged.
     """
 
     def __init__(self, cache: Cache | None = None, *, rehash: bool = False) -> None:
-        """Remember nothing yet.
-
-        Args:
-            cache: Where it is remembered; by default nowhere.
-            rehash: Whether to read all files, those too that are as they were.
-        """
         self._cache = cache
         self._rehash = rehash
-        self._recalled: dict[str, bytes] = {}
+        self._cached: dict[str, bytes] = {}
         self._fresh: dict[str, bytes] = {}
-        self._held: dict[str, bytes] = {}
-        self._num_held = 0
+        self._buffered: dict[str, bytes] = {}
+        self._num_buffered_bytes = 0
         self._lock = Lock()
 
     def recall(self, paths: Iterable[Path]) -> None:
-        """Fetch what is remembered of files that will be asked for."""
+        """Load the cached rows of files that `learn` will be called with."""
         if self._cache is not None and not self._rehash:
-            self._recalled = dict(self._cache.get(_KIND, [_key(path) for path in paths]))
+            self._cached = dict(self._cache.get(_KIND, [_key(path) for path in paths]))
 
     def learn(self, path: Path) -> KnownFile:
-        """Say what a file is; it is read unless its size and times are those remembered.
+        """Hash and identify a file; it is read unless its size and times are the cached ones.
 
         Raises:
             ImageError: It can't be read.
         """
         now_ns, stamp = time_ns(), _stamp(path)  # both before it is read
         key = _key(path)
-        remembered = _parse(self._recalled.get(key, b""))
-        if remembered is not None and remembered[0] == stamp:
-            return remembered[1]
+        cached = _parse(self._cached.get(key, b""))
+        if cached is not None and cached[0] == stamp:
+            return cached[1]
         data = read_file(path)
-        learnt = KnownFile(hash_bytes(data), identify(data) is not None)
-        if learnt.is_image:
-            self._hold(learnt.content, data)
+        file = KnownFile(hash_bytes(data), identify(data) is not None)
+        if file.is_image:
+            self._buffer(file.content, data)
         if stamp is not None and now_ns - max(stamp.mtime_ns, stamp.ctime_ns) > RACY_NS:
-            row = f"{' '.join(map(str, stamp))} {learnt.is_image:d} {learnt.content}"
+            row = f"{' '.join(map(str, stamp))} {file.is_image:d} {file.content}"
             self._fresh[key] = row.encode()
-        return learnt
+        return file
 
     def read(self, path: Path, content: str) -> bytes:
-        """Give the bytes of a content; those just read are not read again.
+        """The bytes of a file, from the buffer of `learn` where they are there.
 
         Raises:
-            ImageError: The file can't be read, or has another content by now.
+            ImageError: It can't be read, or its content has changed.
         """
         with self._lock:
-            data = self._held.pop(content, None)
-            self._num_held -= len(data or b"")
+            data = self._buffered.pop(content, None)
+            self._num_buffered_bytes -= len(data or b"")
         if data is not None:
             return data
         data = read_file(path)
@@ -114,39 +104,40 @@ class FileReader:
         return data
 
     def keep(self) -> None:
-        """Write what was learnt into the cache."""
+        """Write new rows to the cache."""
         if self._cache is not None:
             self._cache.put(_KIND, self._fresh.items())
         self._fresh = {}
 
     def release(self) -> None:
-        """Let go of the bytes that are held for `read`."""
+        """Free the buffer."""
         with self._lock:
-            self._held, self._num_held = {}, 0
+            self._buffered, self._num_buffered_bytes = {}, 0
 
-    def _hold(self, content: str, data: bytes) -> None:
-        """Hold bytes until they are asked for, as long as all are few."""
+    def _buffer(self, content: str, data: bytes) -> None:
+        """Keep bytes for `read`, up to a limit of memory."""
         with self._lock:
-            if content not in self._held and self._num_held + len(data) <= _MOST_HELD:
-                self._held[content] = data
-                self._num_held += len(data)
+            num_bytes = self._num_buffered_bytes + len(data)
+            if content not in self._buffered and num_bytes <= _MAX_BUFFERED_BYTES:
+                self._buffered[content] = data
+                self._num_buffered_bytes = num_bytes
 
 
 def _key(path: Path) -> str:
-    # A name need not be UTF-8, which a text in SQLite is.
+    # Hashed, as a file name need not be UTF-8, which SQLite's text is.
     return hash_bytes(os.fsencode(path))
 
 
 def _stamp(path: Path) -> Stamp | None:
     try:
         status = path.stat()
-    except (OSError, ValueError):  # reading it will say why
+    except (OSError, ValueError):  # reading it gives the reason
         return None
     return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _parse(row: bytes) -> tuple[Stamp, KnownFile] | None:
-    """A row of the cache; None where it is not what was written."""
+    """Parse a row of the cache; None if it is malformed."""
     match = _ROW.fullmatch(row)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""What lies in a folder, at any depth: links are followed without loops, hidden things named."""
+"""List folders: links are followed without loops, hidden files and folders are recognised."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _HIDDEN_NAMES = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is by its name one that programs keep for themselves."""
+    """Whether a file or folder is hidden, or a system file, by its name."""
     return name.startswith(".") or name in _HIDDEN_NAMES
 
 
 def is_folder(path: Path) -> bool:
-    """Whether it is a folder or a link to one; not where a link can't be followed."""
+    """Whether it is a folder or a link to one; False if a link can't be followed."""
     try:
         return path.is_dir()
     except OSError:
@@ -25,10 +25,10 @@ def is_folder(path: Path) -> bool:
 
 
 def visible_folders(parent: Path) -> list[Path]:
-    """The folders right below one that are not hidden, in order of name.
+    """The direct sub-folders that are not hidden, sorted.
 
     Raises:
-        DataError: It can't be opened.
+        DataError: The folder can't be opened.
     """
     try:
         paths = list(parent.iterdir())
@@ -38,23 +38,23 @@ def visible_folders(parent: Path) -> list[Path]:
 
 
 def nested(folder: Path, fits: Callable[[str], bool]) -> list[Path]:
-    """A folder, and what lies in it as its only one, as long as that has a fitting name.
+    """Descend from a folder while its only sub-folder has a fitting name.
 
     Args:
-        folder: Where to begin, ``seg_train`` of ``seg_train/seg_train/cat``.
-        fits: Whether a folder of this name is one to go into.
+        folder: The first folder, such as ``seg_train`` of ``seg_train/seg_train/cat``.
+        fits: Whether to descend into a folder of this name.
 
     Returns:
-        The folders from above; one at least.
+        The folders, outermost first; at least one.
 
     Raises:
         DataError: One of them can't be opened.
     """
     chain = [folder]
-    visited = {identity(folder)}
+    visited = {_identity(folder)}
     while len(below := visible_folders(chain[-1])) == 1 and fits(below[0].name):
-        here = identity(below[0])
-        if here in visited:  # a link to a folder above, which would never end
+        here = _identity(below[0])
+        if here in visited:  # a link to a folder above would never end
             break
         visited.add(here)
         chain.append(below[0])
@@ -62,32 +62,27 @@ def nested(folder: Path, fits: Callable[[str], bool]) -> list[Path]:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder, and the folders there that are hidden or can't be opened.
+    """All files below a folder, and its sub-folders that are hidden or can't be opened.
 
-    What is in a hidden folder is not looked at. A folder that was visited already, by whatever
-    link, is not again; nor is one that holds this folder, for it would bring the photos of the
-    other classes in.
+    Hidden folders are not entered. No folder is entered twice, whatever links lead to it, nor one
+    that contains this folder, which would add the photos of other classes.
     """
     parent = Path(os.path.abspath(folder)).parent  # noqa: PTH100  (that of "." is not ".")
-    visited = {identity(above) for above in (parent, *folder.resolve().parents)}
-    closed: list[Path] = []
-    steps = os.walk(folder, followlinks=True, onerror=lambda error: closed.append(_culprit(error)))
+    visited = {_identity(above) for above in (parent, *folder.resolve().parents)}
+    closed: list[str] = []
+    steps = os.walk(folder, followlinks=True, onerror=lambda error: closed.append(error.filename))
     for current, folders, files in steps:
-        here = identity(Path(current))
+        here = _identity(Path(current))
         if here in visited:
             folders.clear()
             continue
         visited.add(here)
         yield from (Path(current) / name for name in (*files, *filter(is_hidden, folders)))
         folders[:] = sorted(name for name in folders if not is_hidden(name))
-    yield from closed
+    yield from map(Path, closed)
 
 
-def identity(folder: Path) -> tuple[int, int]:
-    """What tells a folder from all others, whatever link leads to it."""
+def _identity(folder: Path) -> tuple[int, int]:
+    """Device and inode, the same through whatever link."""
     status = folder.stat()
     return status.st_dev, status.st_ino
-
-
-def _culprit(error: OSError) -> Path:
-    return Path(error.filename)

@@ -13,10 +13,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from candid.core.atomic_dir import write_atomic_dir
+from candid.core.atomic_dir import require_overwritable, write_atomic_dir
 from candid.core.extras import require_packages
 from candid.core.hashing import hash_file
-from candid.core.overwrite import require_overwritable
 from candid.core.progress import Progress, Silent
 from candid.core.text import escape_markdown, fence
 from candid.errors import UsageError

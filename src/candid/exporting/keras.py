@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.quiet_tensorflow import import_tensorflow, quiet
+from candid.core.extras import import_tensorflow, quiet
 from candid.exporting.format import Answers, Format, Runner
 from candid.exporting.snippets import Pasted, Snippet, python_snippet
 from candid.exporting.source import Source

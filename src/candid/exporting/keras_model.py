@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.quiet_tensorflow import import_tensorflow, quiet
+from candid.core.extras import import_tensorflow, quiet
 from candid.errors import ArtifactError, UsageError
 from candid.exporting.source import Source
 from candid.features.backbones import BUNDLED

@@ -22,8 +22,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.extras import import_tensorflow, quiet
 from candid.core.progress import Advance
-from candid.core.quiet_tensorflow import import_tensorflow, quiet
 from candid.core.temp_dir import temp_dir
 from candid.errors import ArtifactError
 from candid.exporting.format import Answers, Format, Runner

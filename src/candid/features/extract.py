@@ -1,24 +1,20 @@
-"""What Candid sees in each photo: an embedding and a thumbnail, computed once a content.
+"""Compute embedding, colour statistics and thumbnail of each photo, once per content.
 
     bytes ─ decode ─▶ pixels ─┬─ backbone ──▶ embedding   (n, d) float32, in memory
                               ├─ colours_of ▶ colours     (n, c) float32, in memory
-                              └─ shrink ────▶ thumbnail   64×64 grey, in the cache until asked for
+                              └─ shrink ────▶ thumbnail   64×64 grey, in the cache until read
 
-All go into the cache under the photo's content, so a second run reads no photo again.
-
-How bright and how colourful a picture is, in a few numbers, and nothing of what is where in it.
-
-What a class can be told apart by, when a camera, a light or a background gives it away.
+All three are cached by content, so a second run decodes no photo again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,19 +28,126 @@ from candid.data.file_reader import FileReader
 from candid.data.images import PixelContract, decode
 from candid.errors import CandidError, ImageError
 
-_NUM_BINS: Final = 8  # of the histogram of brightness
+_NUM_BINS: Final = 8  # of the brightness histogram
 #: Mean and standard deviation of brightness, red, green, blue and saturation, and the histogram.
 NUM_COLOURS: Final = 2 * 5 + _NUM_BINS
+#: Height and width of a thumbnail.
+THUMBNAIL_PX = 64
 
-_MOST_PIXELS = 64  # of a row or column that are looked at
+_MOST_PIXELS = 64  # per side, of the grid that colours are measured on
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as OpenCV and Pillow use it
+_CHUNK = 2  # photos that one thread decodes and embeds at a time; bounds the pixels in memory
+_CHUNKS_AHEAD = 16
+_STORE_EVERY = 64  # photos whose features are lost at most if the process is killed
+
+Rows = NDArray[np.float32]
 
 
-def colours_of(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+class Embeds(Protocol):
+    """An embedder: see `candid.features.backbones.registry.Embedder`."""
+
+    fingerprint: str
+
+    def embed(self, pixels: NDArray[np.uint8]) -> Rows:
+        """Embed uint8 ``(n, s, s, 3)`` pictures as float32 ``(n, d)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """Grey thumbnails by content, read from the cache on demand."""
+
+    cache: Cache
+    kind: str
+
+    def get(self, contents: Sequence[str]) -> NDArray[np.uint8]:
+        """Thumbnails, uint8 ``(n, 64, 64)``, in the order of the contents.
+
+        Raises:
+            CandidError: The cache has lost one, on a full disk or because it was emptied.
+        """
+        found = dict(self.cache.get(self.kind, list(dict.fromkeys(contents))))
+        if not found.keys() >= set(contents):
+            raise CandidError(
+                "the cache lost rows while it was in use. Free some disk space, or point "
+                "CANDID_CACHE at another folder, and run the command again."
+            )
+        shape = (THUMBNAIL_PX, THUMBNAIL_PX)
+        return np.stack([np.frombuffer(found[c], np.uint8).reshape(shape) for c in contents])
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of a catalog's photos.
+
+    Attributes:
+        catalog: The photos that could be decoded; the others are in its ``skipped``.
+        embeddings: float32 ``(n, d)``, one row per photo, in the catalog's order.
+        thumbnails: Thumbnails by content.
+        colours: float32 ``(n, c)``, see `colours_of`.
+    """
+
+    catalog: Catalog
+    embeddings: Rows
+    thumbnails: Thumbnails
+    colours: Rows
+
+
+def extract_features(
+    catalog: Catalog,
+    embedder: Embeds,
+    contract: PixelContract,
+    *,
+    cache: Cache,
+    reader: FileReader | None = None,
+    progress: Progress | None = None,
+) -> Features:
+    """Decode and embed every photo that is not in the cache.
+
+    Args:
+        catalog: The photos.
+        embedder: Turns pixels into embeddings.
+        contract: How photos become pixels; its size is the embedder's.
+        cache: Where features are stored.
+        reader: The reader of the scan, whose buffer is used and freed.
+        progress: Progress callback.
+
+    Returns:
+        The features of the photos that could be decoded.
+    """
+    kinds = _CacheKinds(
+        f"embedding:{contract.key}:{embedder.fingerprint[:24]}",
+        f"thumbnail:{contract.key}",
+        f"colours:{contract.key}",
+    )
+    files = {photo.content: catalog.file(photo) for photo in catalog.photos}
+    known = _load_cached(cache, kinds, list(files))
+    missing = {content: file for content, file in files.items() if content not in known}
+    reader = reader or FileReader()
+    reasons: dict[str, str] = {}
+    fresh: dict[str, _Computed] = {}
+    if missing:
+        with (progress or Silent()).step("Reading the photos", len(missing)) as advance:
+            try:
+                for computed, unreadable in _compute(missing, embedder, contract, reader):
+                    fresh |= computed
+                    known |= {content: row[:2] for content, row in computed.items()}
+                    reasons |= unreadable
+                    advance(len(computed) + len(unreadable))
+                    if len(fresh) >= _STORE_EVERY:
+                        _store(cache, kinds, fresh)
+            finally:  # after Ctrl-C or an error too
+                _store(cache, kinds, fresh)
+    reader.release()
+    return _gather(catalog, known, reasons, Thumbnails(cache, kinds.thumbnail))
+
+
+def colours_of(pixels: NDArray[np.uint8]) -> Rows:
     """Measure brightness, colour and saturation of a picture.
 
-    Every pixel counts alike, wherever it is: shuffled pixels have the same colours. Of a picture
-    with more than 64 pixels a side, an even grid of pixels is looked at.
+    They tell classes apart that differ in camera, light or background. Positions do not matter:
+    shuffled pixels have the same colours. Of a picture with more than 64 pixels a side, an even
+    grid of pixels is measured.
 
     Args:
         pixels: uint8 ``(h, w, 3)``, RGB.
@@ -67,150 +170,42 @@ def colours_of(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.concatenate(parts).astype(np.float32)
 
 
-#: Height and width of a thumbnail.
-THUMBNAIL_PX = 64
-_CHUNK = 2  # photos that one thread decodes and embeds at a time; bounds the pixels in memory
-_CHUNKS_AHEAD = 16
-_KEEP_EVERY = 64  # photos that are lost to the cache at most when the process is killed
+def shrink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Thumbnail, uint8 ``(64, 64)`` grey, of a picture, uint8 ``(s, s, 3)`` RGB."""
+    import cv2
+
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    size = (THUMBNAIL_PX, THUMBNAIL_PX)
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-class Embeds(Protocol):
-    """An embedder: see `candid.features.backbones.registry.Embedder`."""
-
-    fingerprint: str
-
-    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed uint8 ``(n, s, s, 3)`` pictures as float32 ``(n, d)``."""
-        ...
-
-
-@dataclass(frozen=True)
-class Features:
-    """What was seen in a catalog's photos.
-
-    Attributes:
-        catalog: The photos that could be read; the others are among its ``skipped``.
-        embeddings: float32 ``(n, d)``, a row a photo, in the catalog's order.
-        thumbnails: Gives the thumbnails of some contents.
-        colours: float32 ``(n, c)``, brightness and colour of each; see `candid.features.extract`.
-    """
-
-    catalog: Catalog
-    embeddings: NDArray[np.float32]
-    thumbnails: Thumbnails
-    colours: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Thumbnails:
-    """Grey thumbnails by content, read from the cache when they are asked for."""
-
-    cache: Cache
-    kind: str
-
-    def get(self, contents: Sequence[str]) -> NDArray[np.uint8]:
-        """Thumbnails, uint8 ``(n, 64, 64)``, in the order asked for."""
-        found = dict(self.cache.get(self.kind, list(dict.fromkeys(contents))))
-        if not found.keys() >= set(contents):  # a full disk, or somebody emptied it meanwhile
-            raise CandidError(
-                "the cache lost rows while it was in use. Free some disk space, or point "
-                "CANDID_CACHE at another folder, and run the command again."
-            )
-        shape = (THUMBNAIL_PX, THUMBNAIL_PX)
-        return np.stack([np.frombuffer(found[c], np.uint8).reshape(shape) for c in contents])
-
-
-def extract_features(
-    catalog: Catalog,
-    embedder: Embeds,
-    contract: PixelContract,
-    *,
-    cache: Cache,
-    reader: FileReader | None = None,
-    progress: Progress | None = None,
-) -> Features:
-    """Decode and embed every photo that the cache does not know yet.
-
-    Args:
-        catalog: The photos.
-        embedder: Turns pixels into embeddings.
-        contract: How photos become pixels; its size is the embedder's.
-        cache: Where embeddings and thumbnails are kept.
-        reader: That of the scan, which may hold what it has read, and lets go of it here.
-        progress: Told how far it is.
-
-    Returns:
-        The features of the photos that gave pixels.
-    """
-    kinds = _Kinds.of(contract, embedder)
-    files = {photo.content: catalog.file(photo) for photo in catalog.photos}
-    contents = list(files)
-    known = _known(cache, kinds, contents)
-    missing = {content: file for content, file in files.items() if content not in known}
-    reader = reader or FileReader()
-    reasons: dict[str, str] = {}
-    fresh: dict[str, _Seen] = {}
-    if missing:
-        with (progress or Silent()).step("Looking at the photos", len(missing)) as advance:
-            try:
-                for batch in _look_at(missing, embedder, contract, reader):
-                    fresh |= batch.seen
-                    known |= {c: (seen.embedding, seen.colours) for c, seen in batch.seen.items()}
-                    reasons |= batch.reasons
-                    advance(len(batch.seen) + len(batch.reasons))
-                    if len(fresh) >= _KEEP_EVERY:
-                        _keep(cache, kinds, fresh)
-            finally:  # Ctrl-C or an error: what was seen by then is kept
-                _keep(cache, kinds, fresh)
-    reader.release()
-    return _gather(catalog, known, reasons, Thumbnails(cache, kinds.thumbnail))
-
-
-@dataclass(frozen=True)
-class _Kinds:
-    """Under which names the cache keeps what was seen."""
-
+class _CacheKinds(NamedTuple):
     embedding: str
     thumbnail: str
     colours: str
 
-    @classmethod
-    def of(cls, contract: PixelContract, embedder: Embeds) -> _Kinds:
-        return cls(
-            f"embedding:{contract.key}:{embedder.fingerprint[:24]}",
-            f"thumbnail:{contract.key}",
-            f"colours:{contract.key}",
-        )
 
-
-@dataclass(frozen=True)
-class _Seen:
-    embedding: NDArray[np.float32]
-    colours: NDArray[np.float32]
+class _Computed(NamedTuple):
+    embedding: Rows
+    colours: Rows
     thumbnail: bytes
 
 
-@dataclass(frozen=True)
-class _Batch:
-    seen: dict[str, _Seen]
-    reasons: dict[str, str]
+_Known = dict[str, tuple[Rows, Rows]]  # embedding and colours
 
 
-_Known = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
-
-
-def _keep(cache: Cache, kinds: _Kinds, fresh: dict[str, _Seen]) -> None:
-    """Write what is new into the cache; the embedding last, as it says that all are there."""
-    cache.put(kinds.thumbnail, [(content, seen.thumbnail) for content, seen in fresh.items()])
-    cache.put(kinds.colours, [(content, seen.colours.tobytes()) for content, seen in fresh.items()])
+def _store(cache: Cache, kinds: _CacheKinds, fresh: dict[str, _Computed]) -> None:
+    """Write new features to the cache; the embedding last, as it marks the others complete."""
+    cache.put(kinds.thumbnail, [(content, row.thumbnail) for content, row in fresh.items()])
+    cache.put(kinds.colours, [(content, row.colours.tobytes()) for content, row in fresh.items()])
     cache.put(
-        kinds.embedding, [(content, seen.embedding.tobytes()) for content, seen in fresh.items()]
+        kinds.embedding, [(content, row.embedding.tobytes()) for content, row in fresh.items()]
     )
     fresh.clear()
 
 
-def _known(cache: Cache, kinds: _Kinds, contents: list[str]) -> _Known:
-    """Embeddings and colours of the contents whose thumbnail is there too."""
+def _load_cached(cache: Cache, kinds: _CacheKinds, contents: list[str]) -> _Known:
+    """Embeddings and colours of the contents whose thumbnail is cached too."""
     embeddings = {c: np.frombuffer(v, np.float32) for c, v in cache.get(kinds.embedding, contents)}
     colours = {
         content: np.frombuffer(value, np.float32)
@@ -228,32 +223,23 @@ def _known(cache: Cache, kinds: _Kinds, contents: list[str]) -> _Known:
     }
 
 
-def shrink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Make the thumbnail, uint8 ``(64, 64)`` grey, of a picture, uint8 ``(s, s, 3)`` RGB."""
-    import cv2
-
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    size = (THUMBNAIL_PX, THUMBNAIL_PX)
-    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _look_at(
+def _compute(
     files: dict[str, Path], embedder: Embeds, contract: PixelContract, reader: FileReader
-) -> Iterator[_Batch]:
-    """Decode and embed in threads.
+) -> Iterator[tuple[dict[str, _Computed], dict[str, str]]]:
+    """Decode and embed in threads; yields features and reasons of failures, by content.
 
-    Each thread takes a few photos all the way, with one thread in the embedder: on two cores that
-    is 1.6 times faster than decoding in some threads while others share one picture's layers.
+    Each thread takes a few photos through all steps, with one thread in the embedder: on two cores
+    that is 1.6 times faster than decoding in some threads while others share one picture's layers.
     """
     items = iter(files.items())
     chunks = iter(lambda: dict(islice(items, _CHUNK)), {})
-    work = partial(_look_at_some, embedder=embedder, contract=contract, reader=reader)
+    work = partial(_compute_chunk, embedder=embedder, contract=contract, reader=reader)
     return map_ahead(work, chunks, num_ahead=_CHUNKS_AHEAD)
 
 
-def _look_at_some(
+def _compute_chunk(
     files: dict[str, Path], embedder: Embeds, contract: PixelContract, reader: FileReader
-) -> _Batch:
+) -> tuple[dict[str, _Computed], dict[str, str]]:
     pixels: dict[str, NDArray[np.uint8]] = {}
     reasons: dict[str, str] = {}
     for content, file in files.items():
@@ -262,24 +248,23 @@ def _look_at_some(
         except ImageError as error:
             reasons[content] = str(error)
     if not pixels:
-        return _Batch({}, reasons)
+        return {}, reasons
     rows = embedder.embed(np.stack(list(pixels.values())))
-    seen = {
-        content: _Seen(row, colours_of(picture), shrink(picture).tobytes())
+    computed = {
+        content: _Computed(row, colours_of(picture), shrink(picture).tobytes())
         for (content, picture), row in zip(pixels.items(), rows, strict=True)
     }
-    return _Batch(seen, reasons)
+    return computed, reasons
 
 
 def _gather(
-    catalog: Catalog, known: _Known, reasons: dict[str, str], thumbnails: Thumbnails
+    catalog: Catalog, known: _Known, reasons: Mapping[str, str], thumbnails: Thumbnails
 ) -> Features:
-    unreadable = [
+    readable = catalog.without(
         Skipped(photo.path, reasons[photo.content])
         for photo in catalog.photos
         if photo.content in reasons
-    ]
-    readable = catalog.without(unreadable)
+    )
     rows = [known[photo.content] for photo in readable.photos]
     embeddings = np.stack([row for row, _ in rows]) if rows else np.empty((0, 0), np.float32)
     colours = np.stack([row for _, row in rows]) if rows else np.empty((0, NUM_COLOURS), np.float32)

@@ -18,9 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from candid.core.atomic_dir import write_atomic_dir
+from candid.core.atomic_dir import require_overwritable, write_atomic_dir
 from candid.core.hashing import hash_file
-from candid.core.overwrite import require_overwritable
 from candid.core.safe_json import read_object
 from candid.core.temp_dir import locked_dir
 from candid.core.text import sanitize
@@ -87,7 +86,7 @@ def require_free(folder: Path, *, overwrite: bool) -> None:
     """Refuse a folder that holds something, but for a run that may be replaced.
 
     Raises:
-        UsageError: It does; see `candid.core.overwrite.require_overwritable`.
+        UsageError: It does; see `candid.core.atomic_dir.require_overwritable`.
     """
     require_overwritable(
         folder,

@@ -18,8 +18,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from candid.core.progress import Advance
 from candid.core.temp_dir import locked_dir
-from candid.data.catalog import Advance, Catalog, Photo, Skipped
+from candid.data.catalog import Catalog, Photo, Skipped
 from candid.data.images import SUFFIXES, PixelContract, decode, identify, read_file
 from candid.errors import DataError, ImageError, SplitError
 from candid.splits.split import PARTS, Split

@@ -133,7 +133,7 @@ def test_auditing_then_training_embeds_once(
 ) -> None:
     cache = {"CANDID_CACHE": str(tmp_path / "own-cache")}
     first = candid("audit", clean_folder, *SMALL, **cache)
-    assert "Looking at the photos: 24" in first.stderr
+    assert "Reading the photos: 24" in first.stderr
     second = candid("train", clean_folder, *SMALL, **cache)
     assert second.returncode == 0, second.stderr
-    assert "Looking at the photos" not in second.stderr
+    assert "Reading the photos" not in second.stderr

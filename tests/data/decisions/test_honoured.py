@@ -1,4 +1,4 @@
-"""What a person decided is what a run is trained on and measured by, from folder to artifact."""
+"""A run is trained and evaluated by the user's decisions, from folder to artifact."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def decision(folder: Path, path: str, word: str, finding: str = "found") -> Deci
 
 @pytest.fixture(scope="module")
 def sheet(faces: SampleSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a person may have filled in, as a spreadsheet saves it."""
+    """Decisions as filled in and saved by a spreadsheet."""
     rows = [
         decision(faces.folder, plant(faces, "identical_copy"), "drop"),
         decision(faces.folder, plant(faces, "identical_copy").replace(" (1)", ""), ""),
@@ -59,7 +59,7 @@ def sheet(faces: SampleSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def decided(faces: SampleSet, sheet: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that was trained with them. Not to be written to."""
+    """A run trained with them, read-only."""
     folder = tmp_path_factory.mktemp("decided") / "run"
     return train(faces.folder, run=folder, options=replace(OPTIONS, decisions=sheet))
 
@@ -76,7 +76,7 @@ def classes_tested(run: Path) -> dict[str, str]:
 
 @pytest.fixture
 def moved(decided: Run, faces: SampleSet, tmp_path: Path) -> tuple[Path, Path]:
-    """Copies of the run and of its folder that belong together; both may be written to."""
+    """Writable copies of the run and of its folder."""
     data = Path(shutil.copytree(faces.folder, tmp_path / "faces"))
     run = Path(shutil.copytree(decided.folder, tmp_path / "run"))
     manifest = json.loads((run / "candid.json").read_text())
@@ -222,7 +222,7 @@ class TestMeasuringAgain:
     def test_sees_test_images_with_the_labels_that_were_decided(
         self, trained: Run, faces: SampleSet, tmp_path: Path
     ) -> None:
-        """The other way round: decided to be of the wrong class, they are measured as such."""
+        """Relabelled to a wrong class, they are evaluated with it."""
         paths = [path for path in classes_tested(trained.folder) if "face-" in path][:3]
         other = {"happy": "sad", "sad": "happy"}
         rows = [decision(faces.folder, path, other[path.split("/")[0]]) for path in paths]
@@ -255,7 +255,7 @@ class TestMeasuringAgain:
     def test_gives_the_same_figures_once_the_person_has_done_as_decided(
         self, moved: tuple[Path, Path], decided: Run, faces: SampleSet
     ) -> None:
-        """The dropped files are deleted, the mislabelled one is moved: nothing else may go."""
+        """The dropped files are deleted, the mislabelled one moved; nothing else may change."""
         run, data = moved
         for kind in ("identical_copy", "both_classes", "text_as_image"):
             (data / plant(faces, kind)).unlink()
@@ -275,7 +275,7 @@ class TestMeasuringAgain:
         tmp_path: Path,
         write_picture: Callable[..., Path],
     ) -> None:
-        """A photo that was dropped was not trained on, so it is measured, as it is filed there."""
+        """A dropped photo was not trained on, so it is evaluated, with its folder's label."""
         shared = plant(faces, "both_classes")
         other = tmp_path / "other"
         for path in (plant(faces, "text_as_image"), "sad/face-0002.png", shared, MOVED):

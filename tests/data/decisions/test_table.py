@@ -1,4 +1,4 @@
-"""A file of decisions is read as people and spreadsheets leave it, or refused in one line."""
+"""Files of decisions are read as users and spreadsheets save them, or refused in one line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read(file: Path, text: str | bytes) -> tuple[Decision, ...]:
 
 
 def test_the_header_is_pinned() -> None:
-    """People's files have it: its columns are a promise."""
+    """Users' files have these columns, so they must not change."""
     assert to_csv([]) == HEADER
 
 
@@ -140,7 +140,7 @@ class TestRefused:
             (b"sep=;\n", "lacks the columns path"),
             (b"sep=;\n" + HEADER.encode(), "lacks the columns path"),
             (b"sep=;\n" + HEADER.encode().replace(b",", b";") + b"a;b;c;f;;drop\n",
-             "line 3, has 6 cells; expected 5. Put a cell that has a semicolon"),
+             "line 3, has 6 cells; expected 5. Put a cell that contains a semicolon"),
             (HEADER.encode() + b'"' + b"x" * 200_000 + b'",c,f,,drop\n', "field larger than"),
             (b"x" * 1_000_000, "field larger than"),
             (b"\x89PNG\r\n\x1a\n" + bytes(100), "Save it as CSV in UTF-8"),

@@ -1,4 +1,4 @@
-"""The pixel contract, on small pictures drawn on the spot and on other people's odd files."""
+"""The pixel contract, on small generated pictures and on unusual files."""
 
 from __future__ import annotations
 

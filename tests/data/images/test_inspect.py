@@ -1,4 +1,4 @@
-"""What a header says, and what is shown of a broken file, on pictures drawn on the spot."""
+"""Header facts, and previews of damaged files, on generated pictures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ORIENTATION, MAKE, MODEL = 0x0112, 0x010F, 0x0110
 
 
 def draw(width: int = 96, height: int = 64, seed: int = 0) -> Image.Image:
-    """Draw smooth random colours, none of them the grey that libjpeg fills in."""
+    """Draw smooth random colours, without libjpeg's filling grey."""
     coarse = np.random.default_rng(seed).integers(140, 256, (4, 6, 3), dtype=np.uint8)
     return Image.fromarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
 
@@ -324,7 +324,7 @@ def test_damaged_bytes_raise_nothing_but_an_image_error(data: st.DataObject) -> 
     assert {details.width_px, details.height_px} == {header.width_px, header.height_px}
 
 
-LOOK_AT_FOLDER = """
+INSPECT_FOLDER = """
 import pathlib, sys
 from candid.errors import ImageError
 from candid.data.images import decodable_share, inspect, preview
@@ -340,7 +340,7 @@ for path in sorted(pathlib.Path(sys.argv[1]).rglob("*")):
 
 
 def look_at_quietly(folder: Path) -> None:
-    command = [sys.executable, "-W", "always", "-c", LOOK_AT_FOLDER, str(folder)]
+    command = [sys.executable, "-W", "always", "-c", INSPECT_FOLDER, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

@@ -1,4 +1,4 @@
-"""Writes PyTorch's old checkpoint format byte by byte, so that it can be written wrongly too."""
+"""Write PyTorch's legacy checkpoint format byte by byte, valid or damaged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EMPTY_DICT = b"ccollections\nOrderedDict\n)R"
 
 @dataclass(frozen=True)
 class Entry:
-    """One tensor of the state dict, and the storage that it says it is a window on."""
+    """A tensor of the state dict, and the storage that it declares."""
 
     name: str
     key: str

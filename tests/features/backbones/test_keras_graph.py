@@ -54,12 +54,12 @@ def test_the_keras_model_can_be_trained_on(pair):
     assert model.trainable_weights
 
 
-def test_without_the_top_the_embedding_comes_out():
+def test_without_the_top_the_output_is_the_embedding():
     model = build_keras(LITE0, load_weights(LITE0))
     assert model.output_shape == (None, 1280)
 
 
-def test_without_tensorflow_the_remedy_is_named(monkeypatch):
+def test_without_tensorflow_the_error_names_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", None)
     module = importlib.import_module("candid.features.backbones.keras_graph")
     with pytest.raises(DependencyError, match=r"pip install 'candid-image\[train\]'"):

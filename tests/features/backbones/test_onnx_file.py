@@ -57,7 +57,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
     path.write_bytes(b"not a model")
     with pytest.raises(UsageError, match="does not load"):
         get(str(path))
-    with pytest.raises(UsageError, match="is no file"):
+    with pytest.raises(UsageError, match="is not a file"):
         get(str(tmp_path / "missing.onnx"))
 
 

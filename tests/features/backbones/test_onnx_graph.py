@@ -42,18 +42,18 @@ def best_classes(spec, index):
 
 
 @BOTH
-def test_a_palace_is_taken_for_one(spec):
+def test_a_palace_is_classified_as_a_palace(spec):
     best = best_classes(spec, 0)
     assert best[0] == PALACE
     assert best[1] == BELL_COTE
     assert MONASTERY in best
 
 
-def test_the_smaller_network_takes_a_dahlia_for_a_daisy():
+def test_the_smaller_network_classifies_a_dahlia_as_a_daisy():
     assert best_classes(LITE0, 1)[0] == DAISY
 
 
-def test_the_larger_network_takes_the_rows_of_petals_for_a_honeycomb():
+def test_the_larger_network_classifies_the_rows_of_petals_as_a_honeycomb():
     assert best_classes(LITE2, 1)[0] == HONEYCOMB
 
 
@@ -76,7 +76,7 @@ def test_the_embedding_is_the_mean_of_the_features(spec):
 
 
 @BOTH
-def test_any_number_of_images_goes_in_at_once(spec):
+def test_the_batch_size_is_variable(spec):
     image = session(spec).get_inputs()[0]
     assert image.shape == ["n", spec.size_px, spec.size_px, 3]
     assert image.type == "tensor(uint8)"
@@ -87,7 +87,7 @@ def test_any_number_of_images_goes_in_at_once(spec):
         )
 
 
-def test_outputs_are_there_only_on_request():
+def test_outputs_are_optional():
     model = build_onnx(LITE0, load_weights(LITE0), with_features=False)
     assert [output.name for output in model.graph.output] == ["embedding"]
 

@@ -15,7 +15,7 @@ def test_width_rounds_filters_to_multiples_of_eight():
 
 
 @pytest.mark.parametrize("spec", [LITE0, LITE2])
-def test_each_block_takes_what_the_one_before_it_gives(spec):
+def test_the_filters_of_consecutive_blocks_match(spec):
     for before, after in zip(spec.blocks, spec.blocks[1:], strict=False):
         assert after.filters_in == before.filters_out
 

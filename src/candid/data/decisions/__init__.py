@@ -1,14 +1,14 @@
-"""What a person decided about single photos: ``decisions.csv`` and a `Catalog` → a `Catalog`.
+"""Apply the user's decisions about single photos, ``decisions.csv``, to a `Catalog`.
 
     path,content,finding,suggestion,decision
-    sad/b.jpg,9f86…,label-suspect,happy,happy       it gets that label
-    sad/a.jpg,60f1…,near-copy,drop,DROP             it is left out
-    sad/c.jpg,fcde…,label-suspect,happy,keep        it stays as it is
-    sad/d.jpg,18ac…,label-suspect,happy,            nothing was decided
+    sad/b.jpg,9f86…,label-suspect,happy,happy       relabelled
+    sad/a.jpg,60f1…,near-copy,drop,DROP             dropped
+    sad/c.jpg,fcde…,label-suspect,happy,keep        kept as it is
+    sad/d.jpg,18ac…,label-suspect,happy,            undecided
 
-``keep`` and ``drop`` are words, in upper or lower case; all else is the exact name of a class. A
-class that is itself called so is written as the folder that it is: ``keep/``. No file is touched,
-so a row that is deleted is undone.
+``keep`` and ``drop`` are keywords, in upper or lower case; anything else is the name of a class. A
+class with such a name is written with a slash: ``keep/``. No photo is changed, so deleting a row
+undoes it.
 """
 
 from candid.data.decisions.apply import Applied, Decided, apply_decisions, decide

@@ -1,7 +1,4 @@
-"""What people wrote about a file → what is to be done with it.
-
-One row: a file in a finding, and what the person decided about it.
-"""
+"""A row of ``decisions.csv``, and what all rows about a file mean together."""
 
 from __future__ import annotations
 
@@ -9,23 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from candid.core.text import sanitize
+from candid.core.text import plural, sanitize
 from candid.errors import UsageError
 
 KEEP: Final = "keep"
 DROP: Final = "drop"
 
+_NUM_NAMED = 5
+
+#: Path and content, which identify a file.
+File = tuple[str, str]
+
 
 @dataclass(frozen=True)
 class Decision:
-    """A row: a file in a finding, and what the person decided about it.
+    """A row: a file with a finding, and the user's decision.
 
     Attributes:
         path: Relative to the folder, with forward slashes.
-        content: SHA-256 of the file; empty where it could not be read.
-        finding: The code of the check that named the file.
-        suggestion: What the check suggests: ``keep``, ``drop``, a class, or nothing.
-        decision: What the person says: ``keep``, ``drop``, a class, or nothing yet.
+        content: SHA-256 of the file; empty if it could not be read.
+        finding: Code of the check that reported the file.
+        suggestion: The check's suggestion: ``keep``, ``drop``, a class, or empty.
+        decision: The user's decision: ``keep``, ``drop``, a class, or empty.
     """
 
     path: str
@@ -45,20 +47,9 @@ def class_as_decision(name: str) -> str:
     return f"{name}/" if name.strip().lower() in (KEEP, DROP) else name
 
 
-_NUM_NAMED = 5
-
-#: A file of rows: its path and its content.
-File = tuple[str, str]
-
-
 @dataclass(frozen=True)
 class Meaning:
-    """What is to be done with a file.
-
-    Attributes:
-        word: ``keep``, ``drop``, or empty where it gets a label.
-        label: A class.
-    """
+    """What to do with a file: the word is ``keep`` or ``drop``, or empty with a label."""
 
     word: str
     label: str = ""
@@ -69,33 +60,31 @@ DROPS: Final = Meaning(DROP)
 
 
 def file_of(row: Decision) -> File:
-    """Which file a row is about."""
+    """The file that a row is about."""
     return row.path, row.content
 
 
 def read_meanings(decided: Sequence[Decision], classes: Sequence[str]) -> dict[File, Meaning]:
-    """Read what all rows about a file mean together.
-
-    ``drop`` wins, for a dropped file needs no label; a class wins over ``keep``.
+    """Combine all rows about a file: ``drop`` wins over a class, a class over ``keep``.
 
     Args:
         decided: Rows that have a decision.
-        classes: Names of the classes.
+        classes: Class names.
 
     Raises:
-        UsageError: A decision is neither word nor class, or a file gets two classes.
+        UsageError: A decision is neither keyword nor class, or a file gets two classes.
     """
     names = _Names(classes)
     by_file: dict[File, dict[Meaning, list[Decision]]] = {}
     for row in decided:
         by_file.setdefault(file_of(row), {}).setdefault(names.read(row), []).append(row)
-    torn = [
+    conflicts = [
         [rows for meaning, rows in written.items() if meaning.label]
         for written in by_file.values()
         if DROPS not in written and sum(meaning.label != "" for meaning in written) > 1
     ]
-    if torn:
-        raise _exclusion(torn)
+    if conflicts:
+        raise _conflict_error(conflicts)
     return {file: _strongest(written) for file, written in by_file.items()}
 
 
@@ -105,39 +94,32 @@ def _strongest(written: Mapping[Meaning, object]) -> Meaning:
     return next((meaning for meaning in written if meaning.label), KEEPS)
 
 
-def _exclusion(torn: Sequence[Sequence[Sequence[Decision]]]) -> UsageError:
-    """Say of which rows one has to go.
-
-    Args:
-        torn: By file, and by class, the rows that say so.
-    """
-    named = "; ".join(_describe(written) for written in torn[:_NUM_NAMED])
-    more = len(torn) - _NUM_NAMED
+def _conflict_error(conflicts: Sequence[Sequence[Sequence[Decision]]]) -> UsageError:
+    """The error for files with two classes; the rows are given by file and by class."""
+    named = "; ".join(_describe(written) for written in conflicts[:_NUM_NAMED])
+    more = len(conflicts) - _NUM_NAMED
     rest = f"; and {more} more" if more > 0 else ""
-    files = "1 file exclude" if len(torn) == 1 else f"{len(torn)} files exclude"
     return UsageError(
-        f"the decisions about {files} each other: {named}{rest}. Leave one of them for each file."
+        f"the decisions about {plural(len(conflicts), 'file')} contradict each other: "
+        f"{named}{rest}. Keep one of them for each file."
     )
 
 
 def _describe(written: Sequence[Sequence[Decision]]) -> str:
     """``sad/a.jpg: 'happy' (label-suspect) and 'angry' (near-copy)``."""
-    both = sorted(
-        f"'{sanitize(rows[0].decision)}' ({sanitize(', '.join(_codes(rows)))})" for rows in written
-    )
-    return f"{sanitize(written[0][0].path)}: {' and '.join(both)}"
-
-
-def _codes(rows: Sequence[Decision]) -> list[str]:
-    return sorted({row.finding or "no finding" for row in rows})
+    both = []
+    for rows in written:
+        codes = ", ".join(sorted({row.finding or "no finding" for row in rows}))
+        both.append(f"'{sanitize(rows[0].decision)}' ({sanitize(codes)})")
+    return f"{sanitize(written[0][0].path)}: {' and '.join(sorted(both))}"
 
 
 class _Names:
-    """The classes, by the ways in which people and spreadsheets write them."""
+    """Class names, as users and spreadsheets may write them."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         self._classes = classes
-        # spreadsheets cut the spaces off that a folder's name may end with
+        # spreadsheets strip spaces that a folder's name may end with
         self._exact = {name.strip(): name for name in classes} | {name: name for name in classes}
         self._folded: dict[str, list[str]] = {}
         for name in classes:
@@ -153,12 +135,9 @@ class _Names:
         alike = self._folded.get(written.casefold(), [])
         if len(alike) == 1:
             return Meaning("", alike[0])
-        raise self._unknown(row)
-
-    def _unknown(self, row: Decision) -> UsageError:
         names = ", ".join(sorted(sanitize(class_as_decision(name)) for name in self._classes))
         hint = "" if row.decision.isprintable() else " Save the file as CSV in UTF-8."
-        return UsageError(
-            f"the decision '{sanitize(row.decision)}' about {sanitize(row.path)} is no class. "
+        raise UsageError(
+            f"the decision '{sanitize(row.decision)}' about {sanitize(row.path)} is not a class. "
             f"Expected keep, drop or one of {names}.{hint}"
         )

@@ -1,9 +1,8 @@
-"""Decisions as a CSV file, which a person fills in, most likely in a spreadsheet.
+"""Read and write decisions as CSV, which users edit in spreadsheets.
 
-What spreadsheets do to such a file is tolerated: a mark at its beginning, semicolons or tabs
-between cells, a first line ``sep=;`` that says so, other ends of lines, further columns, empty
-rows. What would lose a decision in
-silence, such as a quote that is never closed, is an error.
+What spreadsheets do to a CSV file is accepted: a byte order mark, semicolons or tabs, a first line
+``sep=;``, other line ends, additional columns, empty rows. What could lose a decision unnoticed,
+such as an unclosed quote, is an error.
 """
 
 from __future__ import annotations
@@ -25,22 +24,16 @@ _REQUIRED: Final = ("path", "content", "finding", "decision")
 _DELIMITERS: Final = ",;\t"
 _MAX_BYTES: Final = 256 * 2**20
 _MAX_HEADER: Final = 4096
-# A spreadsheet computes cells that begin so (https://owasp.org/www-community/attacks/CSV_Injection).
+# Spreadsheets evaluate cells that begin so (https://owasp.org/www-community/attacks/CSV_Injection).
 _FORMULA: Final = ("=", "+", "-", "@")
 _HERE: Final = "./"
-# Excel's first line that says what is between cells.
+# Excel's first line that declares the delimiter.
 _SEPARATOR: Final = re.compile(r"sep=([^\w\s\"]|\t)(\r\n|\r|\n|\Z)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class DecisionsFile:
-    """A file as it was read, for its bytes may change while a model is trained.
-
-    Attributes:
-        name: Without its folder.
-        data: Its bytes.
-        rows: What they say.
-    """
+    """Name, bytes and parsed rows of a file as read; on disk it may change during training."""
 
     name: str
     data: bytes
@@ -50,12 +43,12 @@ class DecisionsFile:
 def to_csv(rows: Iterable[Decision]) -> str:
     """Write decisions as CSV.
 
-    A path or class that a spreadsheet would compute, such as ``+1/a.jpg``, has ``./`` before it,
-    which changes no path. File names that are not UTF-8 are kept where the text is written with
-    ``errors="surrogateescape"``.
+    A path or class that a spreadsheet would evaluate, such as ``+1/a.jpg``, is prefixed with
+    ``./``, which changes no path. Write the text with ``errors="surrogateescape"``, as file names
+    need not be UTF-8.
     """
     table = [tuple(map(_as_cell, astuple(row))) for row in rows]
-    # Python 3.11 quotes a cell for the end of line that it writes itself, and for no other one
+    # Python 3.11 quotes cells for its own line end only
     has_returns = any("\r" in cell for cells in table for cell in cells)
     text = io.StringIO()
     writer = csv.writer(
@@ -75,34 +68,33 @@ def load_decisions(file: str | Path) -> DecisionsFile:
     """Read a file that `candid audit` wrote and a person filled in.
 
     Raises:
-        UsageError: It can't be read, is another file, or has a row of which nobody can say what it
-            means.
+        UsageError: It can't be read, is another kind of file, or has an ambiguous row.
     """
     path = Path(file).expanduser()
     shown = sanitize(str(path))
     try:
-        with path.open("rb") as opened:
-            data = opened.read(_MAX_BYTES + 1)
+        with path.open("rb") as stream:
+            data = stream.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{shown} can't be read: {reason}. Name a decisions.csv.") from error
     if len(data) > _MAX_BYTES:
         raise UsageError(f"{shown} is larger than {_MAX_BYTES >> 20} MiB. Name a decisions.csv.")
     if b"\0" in data:  # UTF-16 is full of them
-        raise UsageError(f"{shown} is no plain text. Save it as CSV in UTF-8.")
-    # A path need not be UTF-8; as bytes that it is, it is found again.
+        raise UsageError(f"{shown} is not plain text. Save it as CSV in UTF-8.")
+    # A path need not be UTF-8; surrogates preserve its bytes.
     text = data.decode("utf-8-sig", "surrogateescape")
     try:
         rows = _rows(shown, text)
     except csv.Error as error:
-        raise UsageError(f"{shown} can't be read as CSV: {error}. Mend or restore it.") from error
+        raise UsageError(f"{shown} can't be read as CSV: {error}. Repair or restore it.") from error
     return DecisionsFile(path.name, data, rows)
 
 
 def _rows(file: str, text: str) -> tuple[Decision, ...]:
-    said = _SEPARATOR.match(text)
-    table = text[said.end() :] if said else text
-    delimiter = said[1] if said else _delimiter(text)
+    declared = _SEPARATOR.match(text)
+    table = text[declared.end() :] if declared else text
+    delimiter = declared[1] if declared else _guess_delimiter(text)
     reader = csv.reader(io.StringIO(table, newline=""), delimiter=delimiter, strict=True)
     names = [name.strip().lower() for name in next(reader, [])]
     _require_columns(file, names)
@@ -110,8 +102,8 @@ def _rows(file: str, text: str) -> tuple[Decision, ...]:
     for cells in reader:
         if any(cells[len(names) :]):
             raise UsageError(
-                f"{file}, line {reader.line_num + (said is not None)}, has {len(cells)} cells; "
-                f"expected {len(names)}. Put a cell that has {_in_words(delimiter)} in it into "
+                f"{file}, line {reader.line_num + (declared is not None)}, has {len(cells)} cells; "
+                f"expected {len(names)}. Put a cell that contains {_in_words(delimiter)} into "
                 "double quotes."
             )
         if any(cell.strip() for cell in cells):
@@ -119,8 +111,8 @@ def _rows(file: str, text: str) -> tuple[Decision, ...]:
     return tuple(rows)
 
 
-def _delimiter(text: str) -> str:
-    """The one by which most columns are found in the first line."""
+def _guess_delimiter(text: str) -> str:
+    """The one that gives most columns in the first line."""
     header = text[:_MAX_HEADER].splitlines()[:1]
     return max(_DELIMITERS, key=lambda d: len(next(csv.reader(header, delimiter=d), [])))
 
@@ -133,11 +125,11 @@ def _in_words(delimiter: str) -> str:
 def _require_columns(file: str, names: list[str]) -> None:
     missing = [name for name in _REQUIRED if name not in names]
     repeated = [name for name in _REQUIRED if names.count(name) > 1]
-    wrong = [f"lacks {_columns(missing)}"] if missing else []
-    wrong += [f"has {_columns(repeated)} more than once"] if repeated else []
-    if wrong:
+    problems = [f"lacks {_columns(missing)}"] if missing else []
+    problems += [f"has {_columns(repeated)} more than once"] if repeated else []
+    if problems:
         raise UsageError(
-            f"{file} {' and '.join(wrong)}. Expected the header {','.join(_COLUMNS)}; use the "
+            f"{file} {' and '.join(problems)}. Expected the header {','.join(_COLUMNS)}; use the "
             "decisions.csv of `candid audit`."
         )
 

@@ -1,15 +1,14 @@
-"""Bytes → pixels: the one function that training, evaluation, prediction and the server all call.
+"""Decode images: the one function that training, evaluation, prediction and the server all call.
 
     bytes ─ identify ─▶ format ─ read_header ─▶ Header ─ decode ─▶ uint8 (S, S, 3) RGB
 
-What gives no pixels raises `ImageError`, whose text is a reason in one line; nothing else is
-raised, and nothing is printed, whatever the bytes are. Which library decodes what, and the figures
-behind it, is in ``docs/adr/0003-pixels-which-decoder.md``. `inspect` says what stands in the
-header; `preview` shows a person what there is, of broken files too.
+Files that can't be decoded raise `ImageError`, whose text is a reason in one line; nothing else is
+raised or printed, whatever the bytes are. ``docs/adr/0003-pixels-which-decoder.md`` says which
+library decodes what. `inspect` reads the header; `preview` shows what is left of broken files too.
 
-Pillow and OpenCV are imported by the first `decode`, so that importing this package stays cheap.
-All functions may be called from several threads at once. OpenCV's global number of threads is left
-as it is: a resize is too short to gain from it, and a library should not decide for its process.
+Pillow and OpenCV are imported by the first `decode`, which keeps the import of this package cheap.
+All functions are thread-safe. OpenCV's global number of threads is not changed: a resize is too
+short to gain from it.
 """
 
 from candid.data.images.contract import MAX_PIXELS, PixelContract, ResizeMode

@@ -1,4 +1,4 @@
-"""Any of Pillow's modes to 8-bit RGB."""
+"""Convert any of Pillow's modes to 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-# The modes that Pillow can average over blocks; alpha is weighed as it should be.
+# The modes that Pillow can average over blocks, weighted by alpha.
 _AVERAGED = ("L", "LA", "RGB", "RGBA", "CMYK")
 
 
@@ -20,15 +20,15 @@ def to_rgb(image: Image, least_px: int) -> NDArray[np.uint8]:
     """Convert a loaded image to RGB, alpha over white.
 
     Args:
-        image: Of any mode that a decoder gives.
-        least_px: A large image may be averaged over whole blocks first, as long as no side becomes
-            shorter than this: copies of the full size would take gigabytes.
+        image: In any mode.
+        least_px: A large image may be averaged over whole blocks first, to save memory, as long as
+            no side becomes shorter than this.
 
     Returns:
         ``uint8 (h, w, 3)``, perhaps read-only.
 
     Raises:
-        ImageError: Samples whose range nothing tells.
+        ImageError: The range of the samples is unknown.
     """
     transparency = image.info.get("transparency")
     block = min(image.size) // least_px
@@ -45,7 +45,7 @@ def _over_white(image: Image, transparency: Any) -> Image:
     import PIL.Image
 
     if isinstance(transparency, tuple) and max(transparency) > 255:
-        # A colour of a 16-bit PNG, whose samples Pillow has already cut to their high bytes.
+        # A colour of a 16-bit PNG, whose samples Pillow has reduced to their high bytes.
         image.info["transparency"] = tuple(sample >> 8 for sample in transparency)
     if image.mode == "La":
         image = image.convert("LA")
@@ -59,10 +59,8 @@ def _over_white(image: Image, transparency: Any) -> Image:
 
 
 def _deep_grey_to_rgb(samples: NDArray[Any], transparency: Any) -> NDArray[np.uint8]:
-    if samples.dtype.kind == "f":
-        grey = _unit_floats_to_8_bits(samples)
-    else:
-        grey = _integers_to_8_bits(samples)
+    is_float = samples.dtype.kind == "f"
+    grey = _unit_floats_to_8_bits(samples) if is_float else _integers_to_8_bits(samples)
     if isinstance(transparency, int):
         grey = np.where(samples == transparency, np.uint8(255), grey)
     return np.repeat(grey[:, :, None], 3, axis=2)
@@ -72,7 +70,7 @@ def _integers_to_8_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
     """Keep the high byte of 16 bits, as Pillow does for 16-bit colour."""
     if samples.dtype.itemsize == 2:
         return cast("NDArray[np.uint8]", (samples >> 8).astype(np.uint8))
-    # 32-bit files say nothing of their range; in practice they hold 8 or 16 bits.
+    # 32-bit files do not declare their range; in practice they hold 8 or 16 bits.
     low, high = int(samples.min()), int(samples.max())
     if low < 0 or high > 65535:
         raise ImageError(f"32-bit samples from {low} to {high}: expected 0 to 65535")
@@ -81,7 +79,7 @@ def _integers_to_8_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _unit_floats_to_8_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
     low, high = float(samples.min()), float(samples.max())
-    # Written so that a NaN is refused too.
+    # Not `low < 0 or high > 1`, which would accept a NaN.
     if not (low >= 0 and high <= 1):
         raise ImageError(f"float samples from {low:.4g} to {high:.4g}: expected 0 to 1")
     return cast("NDArray[np.uint8]", np.rint(samples * 255).astype(np.uint8))

@@ -1,7 +1,4 @@
-"""From a picture of any shape to a square: squash, crop or pad.
-
-The pixel contract: what every image is turned into before a model sees it.
-"""
+"""The pixel contract: every image becomes a square, by squashing, cropping or padding."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ ResizeMode = Literal["squash", "crop", "pad"]
 # Pillow's own threshold for a decompression bomb: 0.5 GiB of RGB. A 108-megapixel photo passes.
 MAX_PIXELS = 178_956_970
 
-# Raised whenever `decode` gives other pixels for the same bytes, so that caches notice.
+# Incremented whenever `decode` gives other pixels for the same bytes, to invalidate caches.
 _VERSION = 1
 
 
@@ -31,9 +28,8 @@ class PixelContract:
     Attributes:
         size_px: Both sides of the result, in pixels.
         fit: ``squash`` resizes both sides to ``size_px``, as the tutorial does; ``crop`` takes the
-            centred square; ``pad`` keeps everything and fills the rest with white, the colour that
-            alpha is composed over.
-        max_pixels: An image whose header says more than this many pixels is refused undecoded.
+            centred square; ``pad`` keeps everything and fills the rest with white.
+        max_pixels: Images with more pixels, by their header, are refused undecoded.
 
     Raises:
         UsageError: A size or limit below 1, or an unknown fit.
@@ -53,20 +49,17 @@ class PixelContract:
 
     @property
     def key(self) -> str:
-        """An id for caches, ``v1:224:squash``: equal keys, equal pixels for equal bytes."""
+        """Cache key, ``v1:224:squash``: with equal keys, equal bytes give equal pixels."""
         return f"v{_VERSION}:{self.size_px}:{self.fit}"
 
 
 def fit_square(pixels: NDArray[np.uint8], size_px: int, fit: ResizeMode) -> NDArray[np.uint8]:
-    """Bring an image to a square.
+    """Resize an image to a square.
 
     Args:
         pixels: ``(h, w, 3)``.
-        size_px: Both sides of the result.
+        size_px: Both sides of the result ``(size_px, size_px, 3)``, C-contiguous.
         fit: See `PixelContract`.
-
-    Returns:
-        ``(size_px, size_px, 3)``, C-contiguous.
     """
     height, width = pixels.shape[:2]
     if fit == "crop":
@@ -74,28 +67,28 @@ def fit_square(pixels: NDArray[np.uint8], size_px: int, fit: ResizeMode) -> NDAr
         top, left = (height - side) // 2, (width - side) // 2
         pixels = pixels[top : top + side, left : left + side]
     elif fit == "pad":
-        return _pad(pixels, size_px)
+        inner = resize_longest(pixels, size_px)
+        height, width = inner.shape[:2]
+        top, left = (size_px - height) // 2, (size_px - width) // 2
+        square = np.full((size_px, size_px, 3), 255, np.uint8)
+        square[top : top + height, left : left + width] = inner
+        return square
     return resize(pixels, size_px, size_px)
 
 
-def _pad(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+def resize_longest(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """Resize the longest side to ``size_px``, keeping the aspect ratio."""
     height, width = pixels.shape[:2]
     scale = size_px / max(height, width)
-    inner_height = max(1, round(height * scale))
-    inner_width = max(1, round(width * scale))
-    top, left = (size_px - inner_height) // 2, (size_px - inner_width) // 2
-    square = np.full((size_px, size_px, 3), 255, np.uint8)
-    inner = resize(pixels, inner_width, inner_height)
-    square[top : top + inner_height, left : left + inner_width] = inner
-    return square
+    return resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
 
 
 def resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Resize, by area where a side shrinks and linearly where it grows. Contiguous."""
+    """Resize, by area where a side shrinks, linearly where it grows. The result is contiguous."""
     import cv2
 
-    # INTER_AREA silently becomes bilinear, and so aliases, as soon as one side grows: hence first
-    # only what shrinks, then only what grows. Linear rather than cubic: no overshoot at edges.
+    # INTER_AREA silently becomes bilinear, and aliases, if either side grows: hence two steps.
+    # Linear rather than cubic: no overshoot at edges.
     narrow = min(width, pixels.shape[1])
     low = min(height, pixels.shape[0])
     resized = np.ascontiguousarray(pixels)

@@ -1,9 +1,8 @@
-"""Decode: Pillow opens and decodes, NumPy converts what Pillow can't, OpenCV resizes.
+"""Decode images: Pillow decodes, NumPy converts what Pillow can't, OpenCV resizes.
 
-Pillow because it is nearly as fast where libjpeg scales, tells colour models apart, and says why it
-refuses, where OpenCV says nothing while libjpeg and libpng print. Its plugin classes are called
-directly instead of ``Image.open``: that imports one plugin instead of forty, and goes by our
-identification.
+Unlike OpenCV, Pillow distinguishes colour models and gives a reason for a failure; it is nearly as
+fast where libjpeg scales. Its plugin classes are called directly instead of ``Image.open``, which
+would import forty plugins and identify the format itself.
 """
 
 from __future__ import annotations
@@ -28,15 +27,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.ImageFile import ImageFile
 
-# libjpeg scales while decoding, by 1/2, 1/4 or 1/8, and what is large is averaged over blocks: to
-# no less than this many times the target, so that the antialiasing resize still has the last word.
-# ADR 3 has what it costs and what it gains.
+# libjpeg scales while decoding, by 1/2, 1/4 or 1/8, and large images are averaged over blocks, to
+# at least this many times the target, so that the final resize can antialias. Figures: ADR 3.
 _OVERSAMPLING = 2
 
 _DEFAULT = PixelContract()
 
-# What Pillow says, where its words would not help anybody.
-_SAID = {
+# Replaces Pillow's less helpful messages.
+_REASONS = {
     "not identified by this driver": "damaged header",
     "unknown pixel mode": "samples of an unsupported kind, such as 32-bit float colour",
 }
@@ -44,13 +42,7 @@ _SAID = {
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of an image before it is decoded.
-
-    Attributes:
-        format: One of `candid.data.images.FORMATS`.
-        width_px: Width as stored, before EXIF orientation (TIFF and HEIF: already upright).
-        height_px: Height, likewise.
-    """
+    """Format (one of `FORMATS`) and size as stored, before EXIF orientation; TIFF, HEIF upright."""
 
     format: str
     width_px: int
@@ -58,15 +50,11 @@ class Header:
 
 
 def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
-    """Read format and size, decoding nothing.
-
-    Args:
-        data: The whole file.
-        max_pixels: What has more is refused.
+    """Read format and size of a file's bytes without decoding.
 
     Raises:
-        ImageError: It is no image of a known format, its header makes no sense, it is larger than
-            ``max_pixels``, or `pillow-heif` is needed and not installed.
+        ImageError: The format is unknown, the header damaged, the image larger than ``max_pixels``,
+            or `pillow-heif` is needed and not installed.
     """
     try:
         image = open_checked(data, max_pixels)
@@ -76,21 +64,17 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
 
 
 def decode(data: bytes, contract: PixelContract = _DEFAULT) -> NDArray[np.uint8]:
-    """Turn a file's bytes into pixels.
+    """Decode a file's bytes.
 
     EXIF orientation is applied, alpha is composed over white, 16 bits become 8, every colour model
-    becomes RGB, an animation gives its first frame. ICC profiles are not applied. A file that can
-    be decoded only in part is refused.
-
-    Args:
-        data: The whole file.
-        contract: The size and how to fit it.
+    becomes RGB, an animation gives its first frame. ICC profiles are not applied. Truncated files
+    are refused.
 
     Returns:
         ``uint8 (size_px, size_px, 3)``, RGB, 0 to 255, C-contiguous.
 
     Raises:
-        ImageError: The file gives no pixels; the text is the reason, in one line.
+        ImageError: It can't be decoded; the text is the reason, in one line.
 
     >>> import cv2
     >>> photo = cv2.imencode(".png", np.zeros((4, 6, 3), np.uint8))[1].tobytes()
@@ -106,10 +90,10 @@ def decode(data: bytes, contract: PixelContract = _DEFAULT) -> NDArray[np.uint8]
 
 
 def open_checked(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFile:
-    """Open an image whose header makes sense, decoding nothing.
+    """Open an image and check its header, without decoding.
 
     Raises:
-        ImageError: What `identify` or the limit on pixels says.
+        ImageError: The format is unknown, or the size is zero or above the limit.
         Exception: One of `decoder_errors`.
     """
     name = identify(data)
@@ -127,15 +111,15 @@ def open_checked(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFile:
 def decode_stored(
     data: bytes, least_px: int, max_pixels: int = MAX_PIXELS
 ) -> tuple[NDArray[np.uint8], int]:
-    """Decode at some size.
+    """Decode, perhaps at a reduced size, without applying the orientation.
 
     Args:
         data: The whole file.
-        least_px: The picture may come smaller than stored, as long as no side becomes shorter.
-        max_pixels: What has more is refused.
+        least_px: The size may be reduced as long as no side becomes shorter than this.
+        max_pixels: Larger images are refused.
 
     Returns:
-        ``uint8 (h, w, 3)`` as stored, and the orientation that is still to be applied.
+        ``uint8 (h, w, 3)`` as stored, and the orientation to apply.
 
     Raises:
         ImageError: As `decode`.
@@ -145,10 +129,10 @@ def decode_stored(
     if image.format == "JPEG":
         return _decode_jpeg(data, image, least_px)
     image.load()
-    # Pillow turns TIFF while loading; libheif turns HEIF, by its container, which overrules EXIF.
-    turned = image.format in ("TIFF", "HEIF")
+    # Pillow rotates TIFF while loading; libheif HEIF, by its container, which overrules EXIF.
+    is_upright = image.format in ("TIFF", "HEIF")
     exif = pillow.read_exif(data) if image.format == "PNG" else image.info.get("exif", b"")
-    return to_rgb(image, least_px), 1 if turned else read_orientation(exif)
+    return to_rgb(image, least_px), 1 if is_upright else read_orientation(exif)
 
 
 def _decode_jpeg(data: bytes, image: ImageFile, least_px: int) -> tuple[NDArray[np.uint8], int]:
@@ -167,11 +151,10 @@ def _decode_jpeg(data: bytes, image: ImageFile, least_px: int) -> tuple[NDArray[
 
 
 def decoder_errors() -> tuple[type[Exception], ...]:
-    """List what decoders raise on bytes that they can't read.
+    """The exceptions that decoders raise on damaged files; only this package catches them.
 
-    Only this package catches them, by this list. Besides the documented OSError and SyntaxError,
-    other people's broken files make Pillow's parsers run into nearly everything else on this list,
-    and OpenCV and the bomb check bring errors of their own.
+    Only OSError and SyntaxError are documented, but damaged files make Pillow's parsers raise
+    nearly all others too; OpenCV and the bomb check have errors of their own.
     """
     import cv2
     from PIL.Image import DecompressionBombError
@@ -182,12 +165,12 @@ def decoder_errors() -> tuple[type[Exception], ...]:
 
 
 def reason_of(error: Exception) -> str:
-    """Say in one line what a decoder said, and what it means where that is known."""
+    """Summarise a decoder's error in one line."""
     if isinstance(error, MemoryError):
         return "too large: not enough memory to decode it"
-    said = " ".join(str(error).split())[:200]
-    if said in _SAID:
-        return _SAID[said]
-    if "truncated" in said.lower():
-        return f"truncated ({said})"
-    return f"damaged or unsupported ({said or type(error).__name__})"
+    message = " ".join(str(error).split())[:200]
+    if message in _REASONS:
+        return _REASONS[message]
+    if "truncated" in message.lower():
+        return f"truncated ({message})"
+    return f"damaged or unsupported ({message or type(error).__name__})"

@@ -1,8 +1,6 @@
-"""EXIF orientation: read from a block, applied to an array.
+"""Read orientation and camera from EXIF, and apply the orientation.
 
-EXIF: the few entries that are needed, read without a metadata library.
-
-Our own reader because Pillow's warns, raises and looks into XMP.
+Not by Pillow, whose reader warns, raises, and reads XMP too.
 """
 
 from __future__ import annotations
@@ -17,19 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAKE_TAG, _MODEL_TAG, _TEXT_TYPE = 0x010F, 0x0110, 2
+_ORIENTATION_TAG = 0x0112
+_SIZES = {1: 1, 3: 2, 4: 4}  # bytes, by type of the value
 _MOST_CHARACTERS = 60
 
 
 class Entry(NamedTuple):
-    """An entry of the first directory.
-
-    Attributes:
-        tag: What it says.
-        kind: The type of its values.
-        num_values: How many values it has.
-        field: Four bytes: the values themselves, or where they are.
-        order: The byte order of the block.
-    """
+    """An entry of the first directory; ``field`` is four bytes: the values, or their offset."""
 
     tag: int
     kind: int
@@ -42,10 +34,10 @@ def read_entries(exif: bytes) -> Iterator[Entry]:
     r"""Read the first directory of an EXIF block (TIFF 6.0, section 2).
 
     Args:
-        exif: The block, with or without the ``Exif\0\0`` before it. A classic TIFF file is one too.
+        exif: The block, with or without the prefix ``Exif\0\0``. A classic TIFF file is one too.
 
     Yields:
-        The entries, as far as they make sense.
+        The entries, up to the first malformed one.
     """
     tiff = exif.removeprefix(b"Exif\0\0")
     if tiff[:2] not in (b"II", b"MM"):
@@ -62,14 +54,7 @@ def read_entries(exif: bytes) -> Iterator[Entry]:
 
 
 def read_camera(exif: bytes) -> str:
-    """Read make and model from an EXIF block.
-
-    Args:
-        exif: As of `read_entries`.
-
-    Returns:
-        See `name_camera`.
-    """
+    """Make and model from an EXIF block; see `read_entries` and `name_camera`."""
     texts = {
         entry.tag: _text(exif, entry)
         for entry in read_entries(exif)
@@ -79,11 +64,11 @@ def read_camera(exif: bytes) -> str:
 
 
 def name_camera(make: str, model: str) -> str:
-    """Say make and model in a line that is fit to be shown, whatever stands in the file.
+    """Combine make and model into printable text.
 
     Returns:
-        At most 60 characters; empty where both are. The make is left out where the model begins
-        with it, or with its first word.
+        At most 60 characters; empty if both are. The make is omitted if the model begins with it,
+        or with its first word.
 
     >>> name_camera("NIKON CORPORATION", "NIKON D70")
     'NIKON D70'
@@ -104,24 +89,13 @@ def _text(exif: bytes, entry: Entry) -> str:
 
 
 def _clean(text: str) -> str:
-    """Keep what can be shown: no control characters, no unpaired surrogates, no runs of spaces."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in text.partition("\0")[0])
-    return " ".join(shown.replace("\N{REPLACEMENT CHARACTER}", " ").split())
-
-
-_ORIENTATION_TAG = 0x0112
-_SIZES = {1: 1, 3: 2, 4: 4}  # bytes, by the type of the value
+    """Remove control characters, unpaired surrogates and runs of spaces."""
+    printable = "".join(c if c.isprintable() else " " for c in text.partition("\0")[0])
+    return " ".join(printable.replace("\N{REPLACEMENT CHARACTER}", " ").split())
 
 
 def read_orientation(exif: bytes) -> int:
-    r"""Read the orientation from an EXIF block.
-
-    Args:
-        exif: The block, with or without the ``Exif\0\0`` before it.
-
-    Returns:
-        1 to 8; 1, upright, where the block says nothing that makes sense.
-    """
+    """Orientation from an EXIF block, 1 to 8; 1 (upright) if it is missing or invalid."""
     for entry in read_entries(exif):
         if entry.tag == _ORIENTATION_TAG:
             value = int.from_bytes(entry.field[: _SIZES.get(entry.kind, 2)], entry.order)
@@ -130,7 +104,7 @@ def read_orientation(exif: bytes) -> int:
 
 
 def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Turn an image the way its EXIF orientation asks for.
+    """Apply an EXIF orientation.
 
     Args:
         pixels: ``(h, w, c)``.

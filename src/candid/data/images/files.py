@@ -1,7 +1,4 @@
-"""What a file is, by its first bytes and never by its suffix.
-
-The edge: a file's bytes, or a reason in one line.
-"""
+"""Read image files, and identify their format by their first bytes, never by the suffix."""
 
 from __future__ import annotations
 
@@ -26,12 +23,12 @@ def read_file(path: Path) -> bytes:
         Its bytes, at least one.
 
     Raises:
-        ImageError: It is missing, not a regular file, not readable, empty or too large. The reason
-            does not repeat the path, which the caller knows.
+        ImageError: It is missing, not a regular file, not readable, empty or too large. The
+            message does not repeat the path.
     """
     try:
         status = path.stat()
-        # Asked before opening: reading a pipe would wait for ever.
+        # Checked before opening: reading a pipe would block.
         if stat.S_ISDIR(status.st_mode):
             raise ImageError("is a folder; expected an image file")
         if not stat.S_ISREG(status.st_mode):
@@ -39,15 +36,14 @@ def read_file(path: Path) -> bytes:
         if status.st_size > MAX_BYTES:
             limit = f"{MAX_BYTES / 1024**2:.0f} MiB"
             raise ImageError(f"too large: {status.st_size / 1024**2:.0f} MiB, limit {limit}")
-        # One byte past the limit at most, should the file grow between the two calls.
+        # At most one byte past the limit, should the file grow between the two calls.
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise ImageError("no such file") from None
     except PermissionError:
         raise ImageError("permission denied") from None
-    except (OSError, ValueError, MemoryError) as error:
-        # ValueError: a NUL in the path.
+    except (OSError, ValueError, MemoryError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise ImageError(f"can't be read: {reason}") from None
     if not data:
@@ -63,18 +59,14 @@ _COMMON = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", "
 _RARER = (".tif", ".tiff", ".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif")
 SUFFIXES = frozenset((*_COMMON, *_RARER))
 
-_MAGIC = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-)
+_MAGIC = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+}
 
-# Sizes of the headers that may follow a BMP's 14 bytes: "BM" alone also begins many a text.
+# Possible sizes of the header after a BMP's 14 bytes; text may begin with "BM" too.
 _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 
 _AVIF_BRANDS = {b"avif", b"avis"}
@@ -84,28 +76,24 @@ _HEIF_BRANDS |= {b"mif1", b"msf1", b"mif2"}
 _TGA_TYPES = {1, 2, 3, 9, 10, 11}
 _TGA_DEPTHS = {8, 15, 16, 24, 32}
 
-_ICONS = ((1, "ICO"), (2, "CUR"))
-
-# Only so that the reason for a refusal can name them.
-_FOREIGN = (
-    # An icon or cursor file, with the number of its pictures: a TGA may begin with the same four.
-    *((bytes((0, 0, kind, 0, count, 0)), name) for kind, name in _ICONS for count in range(1, 32)),
-    (b"#?RADIANCE", "HDR"),
-    (b"#?RGBE", "HDR"),
-    (b"qoif", "QOI"),
-    (b"8BPS", "PSD"),
-    (b"v/1\x01", "OpenEXR"),
-    (b"DDS ", "DDS"),
-    (b"farbfeld", "Farbfeld"),
-    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
-    (b"\xffO\xffQ", "JPEG 2000"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
-    (b"%PDF", "PDF"),
-    (b"PK\x03\x04", "ZIP"),
-    (b"<svg", "SVG"),
-    *((b"P%d" % digit + space, "PBM/PGM/PPM") for digit in range(1, 8) for space in (b"\n", b" ")),
-)
+# Unsupported formats, to be named in the error.
+_FOREIGN = {
+    # Icons and cursors, with the number of pictures: a TGA may begin with the same four bytes.
+    "ICO": tuple(bytes((0, 0, 1, 0, count, 0)) for count in range(1, 32)),
+    "CUR": tuple(bytes((0, 0, 2, 0, count, 0)) for count in range(1, 32)),
+    "HDR": (b"#?RADIANCE", b"#?RGBE"),
+    "QOI": (b"qoif",),
+    "PSD": (b"8BPS",),
+    "OpenEXR": (b"v/1\x01",),
+    "DDS": (b"DDS ",),
+    "Farbfeld": (b"farbfeld",),
+    "JPEG 2000": (b"\x00\x00\x00\x0cjP  ", b"\xffO\xffQ"),
+    "JPEG XL": (b"\xff\x0a", b"\x00\x00\x00\x0cJXL "),
+    "PDF": (b"%PDF",),
+    "ZIP": (b"PK\x03\x04",),
+    "SVG": (b"<svg",),
+    "PBM/PGM/PPM": tuple(b"P%d%c" % (digit, space) for digit in range(1, 8) for space in b"\n "),
+}
 
 
 def identify(data: bytes) -> str | None:
@@ -115,12 +103,12 @@ def identify(data: bytes) -> str | None:
         data: The file's bytes; the first 64 are enough.
 
     Returns:
-        One of `FORMATS`, or None where it is none of them.
+        One of `FORMATS`, or None.
 
     >>> identify(b"\x89PNG\r\n\x1a\n")
     'PNG'
     """
-    for magic, name in _MAGIC:
+    for name, magic in _MAGIC.items():
         if data.startswith(magic):
             return name
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -131,7 +119,7 @@ def identify(data: bytes) -> str | None:
 
 
 def refusal(data: bytes) -> str:
-    """Say in one line why bytes that `identify` does not know are refused."""
+    """One line on why bytes that `identify` does not know are refused."""
     expected = f"expected one of {', '.join(FORMATS)}"
     if not data:
         return "empty file"
@@ -146,22 +134,22 @@ def _identify_iso_media(data: bytes) -> str | None:
     if data[4:8] != b"ftyp":
         return None
     end = min(int.from_bytes(data[:4], "big"), 256)
-    # At 12 stands a version, not a brand.
+    # At offset 12 is a version, not a brand.
     brands = {data[at : at + 4] for at in (8, *range(16, end, 4))}
-    # First AVIF: its files list mif1 too, which only says "some HEIF".
+    # AVIF first: its files list mif1 too, which stands for any HEIF.
     if brands & _AVIF_BRANDS:
         return "AVIF"
     return "HEIF" if brands & _HEIF_BRANDS else None
 
 
 def _identify_foreign(data: bytes) -> str | None:
-    for magic, name in _FOREIGN:
+    for name, magic in _FOREIGN.items():
         if data.startswith(magic):
             return name
     if data[4:8] == b"ftyp":
         return "video (ISO media)"
-    # A TGA has no magic at its start: newer ones have a footer, older ones a plausible header
-    # (colour map or none, a known picture type, a known depth).
+    # TGA has no magic number: newer files have a footer, older ones a plausible header (colour map
+    # or none, a known picture type, a known depth).
     if data[-18:-2] == b"TRUEVISION-XFILE":
         return "TGA"
     is_tga = len(data) > 18 and data[1] < 2 and data[2] in _TGA_TYPES and data[16] in _TGA_DEPTHS

@@ -1,4 +1,4 @@
-"""What a file says of itself: facts from its header, no pixels."""
+"""Read facts from an image's header, without decoding."""
 
 from __future__ import annotations
 
@@ -20,20 +20,18 @@ _ORIENTATION_TAG, _MAKE_TAG, _MODEL_TAG = 274, 271, 272
 
 @dataclass(frozen=True)
 class Details:
-    """What the header of an image says.
+    """Facts from the header of an image.
 
     Attributes:
         format: One of `candid.data.images.FORMATS`.
-        width_px: Width as seen, orientation applied.
+        width_px: Width with the orientation applied.
         height_px: Height, likewise.
         mode: Pillow's name for the colour mode as stored: ``RGB``, ``L``, ``P``, ``RGBA`` …; with
             16 bits a sample ``I;16`` (grey), ``RGB;16``, ``LA;16``, ``RGBA;16``, ``CMYK;16``.
-        num_frames: Frames of an animation or pages of a TIFF; 1 where there is only one, or nothing
-            sensible is said.
-        orientation: By EXIF, 1 (upright) to 8; 1 for HEIF, which is turned by its container.
-        camera: Make and model by EXIF, at most 60 characters fit to be shown; empty without.
-        jpeg_quality: 1 to 100 on the scale of libjpeg, that whose luminance table is nearest; None
-            where it is no JPEG.
+        num_frames: Frames of an animation or pages of a TIFF; 1 if unknown.
+        orientation: By EXIF, 1 (upright) to 8; 1 for HEIF, which its container rotates.
+        camera: Make and model by EXIF, at most 60 printable characters; may be empty.
+        jpeg_quality: 1 to 100 on libjpeg's scale, by the nearest luminance table; None unless JPEG.
     """
 
     format: str
@@ -47,11 +45,7 @@ class Details:
 
 
 def inspect(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Details:
-    """Read what the header says, decoding nothing.
-
-    Args:
-        data: The whole file.
-        max_pixels: What has more is refused.
+    """Read the header of a file's bytes, without decoding.
 
     Raises:
         ImageError: As `candid.data.images.read_header`.
@@ -71,18 +65,17 @@ def _read_details(data: bytes, image: ImageFile) -> Details:
     name = image.format or ""
     width, height = image.size
     orientation, camera = _read_exif(data, image)
-    # Pillow gives the size of a TIFF as it is seen.
+    # Pillow gives the size of a TIFF upright.
     if orientation >= 5 and name != "TIFF":
         width, height = height, width
     quality = _read_quality(image) if name == "JPEG" else None
     mode = _read_mode(image)
-    # Last, as Pillow walks through the frames to count them.
+    # Last, as counting moves Pillow through the frames.
     num_frames = pillow.read_num_frames(data) if name == "PNG" else _count_frames(image)
     return Details(name, width, height, mode, num_frames, orientation, camera, quality)
 
 
 def _read_exif(data: bytes, image: ImageFile) -> tuple[int, str]:
-    """Give orientation and camera."""
     if image.format == "TIFF":
         tags = image.tag_v2  # type: ignore[attr-defined]
         orientation = tags.get(_ORIENTATION_TAG)
@@ -90,12 +83,12 @@ def _read_exif(data: bytes, image: ImageFile) -> tuple[int, str]:
         camera = name_camera(*(name if isinstance(name, str) else "" for name in names))
         return orientation if orientation in range(1, 9) else 1, camera
     exif = pillow.read_exif(data) if image.format == "PNG" else image.info.get("exif") or b""
-    # pillow-heif sets the orientation to 1, as the container has turned the picture already.
+    # pillow-heif sets the orientation to 1, as the container has rotated the picture.
     return read_orientation(exif), read_camera(exif)
 
 
 def _read_quality(image: ImageFile) -> int | None:
-    """Find the quality by the table of the first component: luminance, where there is one."""
+    """Quality by the table of the first component, which is luminance if there is one."""
     tables = image.quantization  # type: ignore[attr-defined]
     number = image.layer[0][3]  # type: ignore[attr-defined]
     return nearest_quality(tables[number]) if number in tables else None
@@ -106,14 +99,14 @@ def _read_mode(image: ImageFile) -> str:
         return "I;16"
     parameters = image.tile[0].args if image.tile else ""
     stored = parameters[0] if isinstance(parameters, tuple) and parameters else parameters
-    # A BMP's ";16" is 16 bits a pixel. "X" is a sample that says nothing.
+    # In a BMP, ";16" is 16 bits a pixel. "X" is an unused sample.
     if image.format in ("PNG", "TIFF") and isinstance(stored, str) and ";16" in stored:
         return f"{stored.partition(';')[0].rstrip('X')};16"
     return image.mode
 
 
 def _count_frames(image: ImageFile) -> int:
-    """Count them; a later frame may be damaged, which does not spoil the first one."""
+    """Number of frames; 1 if a later frame is damaged, which does not affect the first."""
     try:
         return max(1, int(getattr(image, "n_frames", 1)))
     except decoder_errors():

@@ -1,9 +1,8 @@
-"""Which quality a JPEG was saved at, by its quantisation table.
+"""Detect truncated JPEGs, decode what is there of them, and estimate the quality of a JPEG.
 
-Is a JPEG whole, and what is there of it? libjpeg fills up with mid-grey, and reports no error.
-
-The test is to decode twice: the end marker once right after the data, once after filler that would
-decode to something. A whole picture never reads the filler; one that lacks data shows it.
+libjpeg fills missing data with mid-grey, without an error. The test is to decode twice: with the
+end marker right after the data, and after additional noise. A complete picture never reads the
+noise; a truncated one shows it.
 """
 
 from __future__ import annotations
@@ -24,78 +23,69 @@ if TYPE_CHECKING:
 
 _END = b"\xff\xd9"
 
-#: What libjpeg fills in; 127 in the inverted planes of CMYK.
+#: libjpeg's filling; 127 in the inverted planes of CMYK.
 _MID_GREY = (127, 128)
 
 
 def load_without_end(data: bytes, size: tuple[int, int]) -> ImageFile:
-    """Load a JPEG of which only the end marker is missing.
-
-    Args:
-        data: The whole file, on which Pillow has given up.
-        size: What to pass to ``draft``.
+    """Load a JPEG that Pillow refuses, if only its end marker is missing; ``size`` is for draft.
 
     Raises:
-        ImageError: More than the end marker is missing, or it can't be told.
+        ImageError: More than the end marker is missing, or may be.
     """
     body = data.removesuffix(b"\xff")
-    # A progressive file that ends after one of its passes lacks detail, not area: can't be told.
-    if is_progressive(data) or not _same_with_filler(body, size):
+    # A progressive file that ends after a pass lacks detail, not area, which the test can't detect.
+    if is_progressive(data) or not _same_with_noise(body, size):
         raise ImageError("truncated: the data end before the picture does")
     return _load(body + _END, size)
 
 
 def ends_in_mid_grey(image: ImageFile) -> bool:
-    """Tell whether the last pixel is what libjpeg fills in."""
+    """Whether the last pixel has libjpeg's filling."""
     last = np.asarray(image.getpixel((image.width - 1, image.height - 1)))
     return bool(np.isin(last, _MID_GREY).all())
 
 
 def is_whole(data: bytes, size: tuple[int, int]) -> bool:
-    """Tell a picture that ends in mid-grey from one that libjpeg has filled up with it."""
+    """Whether a picture that ends in mid-grey is complete."""
     end = data.rfind(_END)
-    return _same_with_filler(data[: end if end >= 0 else len(data)], size)
+    return _same_with_noise(data[: end if end >= 0 else len(data)], size)
 
 
 def load_part(data: bytes, size: tuple[int, int]) -> tuple[ImageFile, float]:
-    """Load what there is of a JPEG whose data end early; the rest is mid-grey.
-
-    Args:
-        data: The whole file.
-        size: What to pass to ``draft``.
+    """Load a truncated JPEG; the missing part is mid-grey, ``size`` is for ``draft``.
 
     Returns:
-        The picture, and the share of its rows that the data reach, from the top as stored. It is 1
-        for a whole one, and for a progressive one that has at least its first, coarse pass.
+        The picture, and the share of its rows with data, from the top as stored. It is 1 for a
+        complete one, and for a progressive one with at least its first, coarse pass.
     """
-    # Not `rfind`: a preview in the metadata has an end marker of its own.
+    # Not `rfind`: a preview in the metadata has an end marker too.
     body = data.removesuffix(_END).removesuffix(b"\xff")
     image = _load(body + _END, size)
     rows = np.asarray(image).reshape(image.height, -1)
     if is_progressive(data):
-        # A later pass changes what is there already, so filler would tell about that pass only.
+        # A later pass refines existing rows, so noise would test that pass only.
         reached = ~np.isin(rows, _MID_GREY).all(axis=1)
         return image, float(np.flatnonzero(reached).max(initial=-1) + 1) / len(rows)
-    filled = np.asarray(_load(body + _filler() + _END, size)).reshape(rows.shape)
+    filled = np.asarray(_load(body + _noise() + _END, size)).reshape(rows.shape)
     same = (rows == filled).all(axis=1)
     return image, 1.0 if same.all() else float(same.argmin()) / len(rows)
 
 
 def is_progressive(data: bytes) -> bool:
-    """Tell whether the frame is progressive (ITU T.81, marker SOF2 or SOF10)."""
+    """Whether the frame is progressive (ITU T.81, marker SOF2 or SOF10); True if unknown."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             return marker in (0xC2, 0xCA)
         at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    # Not understood: the cautious answer.
     return True
 
 
-def _same_with_filler(body: bytes, size: tuple[int, int]) -> bool:
+def _same_with_noise(body: bytes, size: tuple[int, int]) -> bool:
     plain = np.asarray(_load(body + _END, size))
-    filled = np.asarray(_load(body + _filler() + _END, size))
+    filled = np.asarray(_load(body + _noise() + _END, size))
     return np.array_equal(plain, filled)
 
 
@@ -107,8 +97,8 @@ def _load(data: bytes, size: tuple[int, int]) -> ImageFile:
 
 
 @functools.cache
-def _filler() -> bytes:
-    """Give entropy-coded noise with every restart marker, so that restart intervals read it too."""
+def _noise() -> bytes:
+    """Entropy-coded noise with every restart marker, so that restart intervals read it too."""
     noise = np.random.default_rng(0).integers(0, 255, (8, 4096), dtype=np.uint8)
     return b"".join(row.tobytes() + b"\xff" + bytes([0xD0 + n]) for n, row in enumerate(noise))
 
@@ -127,25 +117,24 @@ _BASE = (
 
 
 def nearest_quality(table: Sequence[int]) -> int | None:
-    """Find the quality of the Independent JPEG Group's scale whose table is nearest.
+    """Quality on the scale of the Independent JPEG Group whose table is nearest.
 
     Args:
         table: The 64 steps of the luminance table, row by row.
 
     Returns:
-        1 to 100, exact for files of libjpeg and all that use its scale, the nearest for tables of
-        other makers; None where it is no table.
+        1 to 100, exact for files by libjpeg and others with its scale; None for an invalid table.
     """
     if len(table) != _tables().shape[1]:
         return None
-    # The ratio of the steps counts, not their difference: the coarse ones would drown the others.
+    # Ratios, not differences, which the coarse steps would dominate.
     distances = np.abs(np.log(_tables()) - np.log(np.maximum(table, 1))).sum(axis=1)
     return int(distances.argmin()) + 1
 
 
 @functools.cache
 def _tables() -> NDArray[np.int64]:
-    """Scale the base table as libjpeg's ``jpeg_quality_scaling`` does, ``(100, 64)``."""
+    """The base table scaled as by libjpeg's ``jpeg_quality_scaling``, ``(100, 64)``."""
     quality = np.arange(1, 101)
     percent = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
     scaled = (np.ravel(_BASE) * percent[:, None] + 50) // 100

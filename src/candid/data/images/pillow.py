@@ -1,10 +1,8 @@
-"""Pillow's plugin classes, by format, quiet.
+"""Open images with Pillow's plugin classes, without warnings.
 
-PNG chunks: keep what makes the picture, drop the rest before Pillow sees it.
-
-Metadata are the usual cause of refusals: a wrong checksum in a colour profile, a compressed text
-that is a bomb, animation chunks out of order. Browsers show such files, so they are shown here too.
-Without its animation chunks an APNG is its default image.
+PNG metadata are removed before Pillow reads the file, as they are the usual cause of failures that
+browsers ignore: a wrong checksum in a colour profile, a decompression bomb in a text, animation
+chunks out of order. Without its animation chunks, an APNG is its default image.
 """
 
 from __future__ import annotations
@@ -30,11 +28,11 @@ _CHUNK_OVERHEAD_BYTES = 12
 
 
 def without_metadata(data: bytes) -> bytes:
-    """Keep the critical chunks and transparency; what is no chunk stays for Pillow to judge."""
+    """Keep critical chunks, transparency, and data that are no chunk, for Pillow to check."""
     kept = [data[:_SIGNATURE_BYTES]]
     end = _SIGNATURE_BYTES
     for kind, start, end in _chunks(data):
-        # An upper-case first letter marks a chunk that no decoder may ignore.
+        # An upper-case first letter marks a critical chunk.
         if kind == b"tRNS" or kind[:1].isupper():
             kept.append(data[start:end])
         if kind == b"IEND":
@@ -43,12 +41,12 @@ def without_metadata(data: bytes) -> bytes:
 
 
 def read_exif(data: bytes) -> bytes:
-    """Give the EXIF block (PNG 3rd edition, chunk eXIf), or nothing."""
+    """The EXIF block (PNG 3rd edition, chunk eXIf); may be empty."""
     return _read_chunk(data, b"eXIf")
 
 
 def read_num_frames(data: bytes) -> int:
-    """Read how many frames an animation has (PNG 3rd edition, chunk acTL); 1 where it is none."""
+    """Number of frames of an animation (PNG 3rd edition, chunk acTL); else 1."""
     return max(1, int.from_bytes(_read_chunk(data, b"acTL")[:4], "big"))
 
 
@@ -91,11 +89,11 @@ def open_image(data: bytes, name: str) -> ImageFile:
 
     Args:
         data: The whole file.
-        name: What `candid.data.images.files` says it is.
+        name: Its format, one of `candid.data.images.FORMATS`.
 
     Raises:
-        ImageError: The format needs a package that is not installed.
-        Exception: Whatever Pillow raises; `candid.data.images.decode` knows the list.
+        ImageError: A package is missing, or a WebP is truncated.
+        Exception: One of `candid.data.images.decode.decoder_errors`.
     """
     _hush()
     module, cls = _CLASSES[name]
@@ -107,40 +105,37 @@ def open_image(data: bytes, name: str) -> ImageFile:
         raise ImageError('HEIF needs a package: pip install "candid-image[heic]"') from None
     if name == "PNG":
         data = without_metadata(data)
-    elif name == "WEBP" and len(data) + 1 < 8 + int.from_bytes(data[4:8], "little"):
-        # libwebp would only say that it could not create a decoder.
-        raise ImageError(
-            f"truncated: {len(data)} bytes of {8 + int.from_bytes(data[4:8], 'little')}"
-        )
+    elif name == "WEBP" and len(data) + 1 < (size := 8 + int.from_bytes(data[4:8], "little")):
+        # libwebp would only report that it could not create a decoder.
+        raise ImageError(f"truncated: {len(data)} bytes of {size}")
     elif name == "TIFF":
         _hush_libtiff()
     return cast("ImageFile", plugin(io.BytesIO(data)))
 
 
 def _hush() -> None:
-    """Keep Pillow's warnings about other people's metadata from the user.
+    """Suppress Pillow's warnings about metadata.
 
-    One filter for one package, added where it is absent. Not ``warnings.catch_warnings``: before
-    Python 3.14's context-aware warnings that swaps the process's filters, which threads share.
+    One filter for one package. Not ``warnings.catch_warnings``, which before Python 3.14 swaps the
+    process's filters, which threads share.
     """
     if _FILTER not in warnings.filters:
         warnings.filterwarnings("ignore", module=_QUIET_MODULES)
-        # Without a handler of its own, logging's last resort would print Pillow's errors.
+        # Without a handler, logging's last resort would print Pillow's errors.
         logging.getLogger("PIL").addHandler(_NO_OUTPUT)
 
 
 @functools.cache
 def _hush_libtiff() -> None:
-    """Switch off what libtiff prints to file descriptor 2, by its own switch.
+    """Switch off libtiff's messages on file descriptor 2, for the whole process.
 
-    That holds for the whole process and for every thread, and a child inherits it, unlike a
-    redirected descriptor, which would swallow what other threads print. Nothing is lost: errors
-    still reach Pillow as return codes. OpenCV carries a libtiff of its own, which is not touched.
+    A redirected descriptor would swallow the output of other threads. Errors still reach Pillow as
+    return codes. OpenCV has a libtiff of its own, which is not affected.
     """
     import PIL._imaging
 
-    # Looking a symbol up in Pillow's extension also searches the libraries that it is linked with.
-    # Where it does not, as on Windows, libtiff is heard.
+    # A lookup in Pillow's extension also searches the libraries that it is linked with, except on
+    # Windows, where libtiff keeps printing.
     library = ctypes.CDLL(PIL._imaging.__file__)
     for switch in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
         if hasattr(library, switch):

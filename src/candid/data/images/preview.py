@@ -1,4 +1,4 @@
-"""Bytes → a small picture for people to look at: lenient where `decode` is strict."""
+"""Small pictures for display, of damaged files too, which `decode` refuses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from candid.data.images.colour import to_rgb
-from candid.data.images.contract import resize
+from candid.data.images.contract import resize_longest
 from candid.data.images.decode import decode_stored, decoder_errors, open_checked
 from candid.data.images.exif import read_orientation, upright
 from candid.data.images.files import identify
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.ImageFile import ImageFile
 
-# As in `decode`: what the resize may still average over.
+# As in `decode`, for an antialiased resize.
 _OVERSAMPLING = 2
 
-# For the share of rows; in rows as thick as those of a small picture it would be rough.
+# Decoded size for the share of rows, which a smaller one would give only roughly.
 _PART_PX = 512
 
 
 def preview(data: bytes, size_px: int) -> NDArray[np.uint8] | None:
-    """Show what there is of a picture. Never raises, and prints nothing.
+    """Decode a picture, or the existing part of it. Never raises, and prints nothing.
 
     Args:
-        data: The whole file, or what is left of it.
+        data: The file, perhaps truncated.
         size_px: The longest side of the result.
 
     Returns:
-        ``uint8 (h, w, 3)`` RGB, upright, with the shape of the picture; the missing part of a JPEG
-        that breaks off is grey. None where nothing can be shown.
+        ``uint8 (h, w, 3)`` RGB, upright, with the aspect ratio of the picture; the missing part of
+        a truncated JPEG is grey. None if nothing can be decoded.
     """
     for show in (_show_whole, _show_part):
         try:
@@ -45,15 +45,11 @@ def preview(data: bytes, size_px: int) -> NDArray[np.uint8] | None:
 
 
 def decodable_share(data: bytes) -> float:
-    """Tell how much there is of a picture that `decode` refuses. Never raises, and prints nothing.
-
-    Args:
-        data: The whole file, or what is left of it.
+    """How much of a picture that `decode` refuses can be decoded. Never raises or prints.
 
     Returns:
-        The share of rows of a JPEG that breaks off, from the top as stored; 1 of a progressive one
-        that has all of them, if coarse. 0 where there is nothing, and for all other formats, of
-        which no part is decoded.
+        The share of rows of a truncated JPEG, from the top as stored; 1 of a progressive one that
+        has all rows, if coarse. 0 for other formats.
     """
     try:
         return _load_part(data, (_PART_PX, _PART_PX))[1]
@@ -68,7 +64,7 @@ def _errors() -> tuple[type[Exception], ...]:
 def _show_whole(data: bytes, size_px: int) -> NDArray[np.uint8]:
     least_px = _least_px(open_checked(data), size_px)
     pixels, orientation = decode_stored(data, least_px)
-    return _fit(upright(pixels, orientation), size_px)
+    return resize_longest(upright(pixels, orientation), size_px)
 
 
 def _show_part(data: bytes, size_px: int) -> NDArray[np.uint8] | None:
@@ -77,22 +73,16 @@ def _show_part(data: bytes, size_px: int) -> NDArray[np.uint8] | None:
     if not share:
         return None
     orientation = read_orientation(image.info.get("exif", b""))
-    return _fit(upright(to_rgb(image, least_px), orientation), size_px)
+    return resize_longest(upright(to_rgb(image, least_px), orientation), size_px)
 
 
 def _load_part(data: bytes, size: tuple[int, int]) -> tuple[ImageFile, float]:
     if identify(data) != "JPEG":
-        raise ImageError("only of a JPEG can a part be decoded")
+        raise ImageError("only JPEG can be decoded in part")
     open_checked(data)
     return load_part(data, size)
 
 
 def _least_px(image: ImageFile, size_px: int) -> int:
-    """Tell how long the shorter side has to be decoded."""
+    """Least length of the shorter side when decoding."""
     return max(1, math.ceil(_OVERSAMPLING * size_px * min(image.size) / max(image.size)))
-
-
-def _fit(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    height, width = pixels.shape[:2]
-    scale = size_px / max(height, width)
-    return resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))

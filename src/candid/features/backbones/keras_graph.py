@@ -1,4 +1,4 @@
-"""A backbone as a Keras model for fine-tuning: pixels in, embedding out."""
+"""Build a backbone as a Keras model for fine-tuning, from pixels to embedding."""
 
 from __future__ import annotations
 
@@ -30,26 +30,25 @@ def build_keras(spec: BackboneSpec, weights: Weights, *, include_top: bool = Fal
     """Build a backbone in Keras.
 
     Its input is ``image``, ``(n, size_px, size_px, 3)`` RGB from 0 to 255, uint8 or float; the
-    normalisation is a layer of it. Batch normalisation is not folded, so that the model can be
-    trained on; the layer ``features`` gives the ``(n, h, w, 1280)`` map before pooling. It sees the
-    picture once, whatever ``spec.mirror`` says.
+    normalisation is a layer. Batch normalisation is not folded, so that the model can be
+    fine-tuned. The layer ``features`` gives the ``(n, h, w, 1280)`` map before pooling.
+    ``spec.mirror`` is ignored.
 
     Args:
         spec: The backbone.
         weights: Its weights.
-        include_top: Whether the output is the logits of ImageNet's classes, ``(n, 1000)``, instead
-            of the embedding, ``(n, 1280)``, both float32.
-
-    Returns:
-        A model with the weights in it.
+        include_top: Output the logits of ImageNet's classes, ``(n, 1000)``, instead of the
+            embedding, ``(n, 1280)``, both float32.
 
     Raises:
-        DependencyError: If TensorFlow is not installed.
+        DependencyError: TensorFlow is not installed.
     """
     keras = _import_keras()
     layers = keras.layers
     image = layers.Input((spec.size_px, spec.size_px, 3), name="image")
-    x = _normalisation(layers, spec)(image)
+    scale = [1 / std for std in spec.std]
+    offset = [-mean / std for mean, std in zip(spec.mean, spec.std, strict=True)]
+    x = layers.Rescaling(scale, offset, name="normalisation")(image)
     x = _conv(layers, x, "stem", STEM_FILTERS, kernel=STEM_KERNEL, stride=STEM_STRIDE)
     x = layers.ReLU(6.0, name="stem.relu6")(x)
     for block in spec.blocks:
@@ -73,12 +72,6 @@ def _import_keras() -> Any:
             "Run: pip install 'candid-image[train]'"
         ) from error
     return keras
-
-
-def _normalisation(layers: Any, spec: BackboneSpec) -> Any:
-    scale = [1 / std for std in spec.std]
-    offset = [-mean / std for mean, std in zip(spec.mean, spec.std, strict=True)]
-    return layers.Rescaling(scale, offset, name="normalisation")
 
 
 def _block(layers: Any, x: Any, block: Block) -> Any:
@@ -107,7 +100,7 @@ def _norm(layers: Any, x: Any, name: str) -> Any:
 
 
 def _fill(model: keras.Model, weights: Weights, *, include_top: bool) -> None:
-    """Put the weights into the layers, from PyTorch's order of axes into Keras'."""
+    """Set the layers' weights, converted from PyTorch's axis order to Keras'."""
     for name, conv in weights.convs.items():
         is_depthwise = name.endswith(".depthwise")
         axes = (2, 3, 0, 1) if is_depthwise else (2, 3, 1, 0)

@@ -1,4 +1,4 @@
-"""A backbone as an ONNX graph for inference: pixels in, embedding out."""
+"""Build a backbone as an ONNX graph for inference, from pixels to embedding."""
 
 from __future__ import annotations
 
@@ -21,24 +21,15 @@ def build_onnx(
     with_features: bool = True,
     with_classifier: bool = False,
 ) -> onnx.ModelProto:
-    """Write a backbone as an ONNX model.
+    """Build a backbone as an ONNX model.
 
-    Its input is ``image``, uint8 ``(n, size_px, size_px, 3)`` RGB; the normalisation is a part of
-    the graph, batch normalisation is folded into the convolutions. Its outputs are
+    Its input is ``image``, uint8 ``(n, size_px, size_px, 3)`` RGB; the normalisation is part of the
+    graph, batch normalisation is folded into the convolutions. Its outputs are
 
     - ``embedding``, float32 ``(n, 1280)``: the mean of the features over the picture,
-    - ``features``, float32 ``(n, 1280, h, w)``: the head's activations before that mean; with
-      ``spec.mirror`` themselves the mean of the picture's and, flipped back, its mirror image's,
-    - ``logits``, float32 ``(n, 1000)``: the scores of ImageNet's classes.
-
-    Args:
-        spec: The backbone.
-        weights: Its weights.
-        with_features: Whether ``features`` is an output.
-        with_classifier: Whether ``logits`` is one.
-
-    Returns:
-        A model that ONNX Runtime 1.20 and later load.
+    - ``features``, float32 ``(n, 1280, h, w)``, if ``with_features``: the head's activations before
+      that mean; with ``spec.mirror``, averaged with those of the mirror image, flipped back,
+    - ``logits``, float32 ``(n, 1000)``, if ``with_classifier``: the scores of ImageNet's classes.
     """
     network = _Network(spec, weights)
     features = network.features()
@@ -56,7 +47,7 @@ def build_onnx(
 
 
 class _Network:
-    """The layers up to the features; remembers how large the picture is by now."""
+    """The layers up to the features; ``side_px`` is the current height and width."""
 
     def __init__(self, spec: BackboneSpec, weights: Weights) -> None:
         self.graph = GraphBuilder(spec.name)
@@ -67,8 +58,7 @@ class _Network:
         self._six = self.graph.constant("relu6.max", np.array(6, np.float32))
 
     def features(self) -> str:
-        x = self._conv(self._centred(), "stem", self._stem(), stride=STEM_STRIDE)
-        x = self._relu6(x)
+        x = self._relu6(self._conv(self._centred(), "stem", self._stem(), stride=STEM_STRIDE))
         for block in self._spec.blocks:
             x = self._block(x, block)
         x = self._conv(x, "head", self._weights.convs["head"])
@@ -79,7 +69,7 @@ class _Network:
     def _centred(self) -> str:
         size = self.side_px
         image = self.graph.input("image", np.uint8, ("n", size, size, 3))
-        # Moved while a pixel is still one byte, which is a quarter of the memory traffic.
+        # Transposed while a value is still one byte: a quarter of the memory traffic.
         planes = self.graph.node("Transpose", image, perm=[0, 3, 1, 2])
         if self._spec.mirror:
             planes = self.graph.node("Concat", planes, self._flip(planes), axis=0)
@@ -101,7 +91,7 @@ class _Network:
         return self.graph.node("Slice", x, first, last, axis, step)
 
     def _unmirrored(self, x: str) -> str:
-        """The mean of the pictures' features and, flipped back, of their mirror images'."""
+        """Mean of the pictures' features and those of their mirror images, flipped back."""
         shape = (2, -1, self._spec.num_features, self.side_px, self.side_px)
         pairs = self.graph.node("Reshape", x, self.graph.constant("pairs", np.array(shape)))
         plain, mirrored = (
@@ -113,10 +103,10 @@ class _Network:
         return self.graph.node("Mul", total, half, output="features")
 
     def _stem(self) -> ConvWeights:
-        """The stem with the division by `std` in its kernel.
+        """The stem with the division by `std` folded into its kernel.
 
-        The mean has to stay a node: the stem pads with zeros, and these are grey after the
-        subtraction but black before it.
+        The subtraction of the mean can't be folded, as the stem pads with zeros: grey after it,
+        black before it.
         """
         stem = self._weights.convs["stem"]
         std = np.array(self._spec.std, np.float32).reshape(1, 3, 1, 1)
@@ -147,18 +137,13 @@ class _Network:
 
 
 def same_padding(side_px: int, kernel: int, stride: int) -> tuple[tuple[int, int], int]:
-    """Compute the padding that TensorFlow calls "SAME", with which the weights were trained.
+    """Compute TensorFlow's padding "SAME", with which the weights were trained.
 
-    An odd number of zeros puts the extra one below and to the right, where PyTorch's
-    ``padding=k // 2`` puts as many on each side and so shifts the picture by a pixel.
-
-    Args:
-        side_px: Height and width before the convolution.
-        kernel: Its height and width.
-        stride: Its step.
+    If the number of zeros is odd, the extra one is below and to the right. PyTorch's
+    ``padding=k // 2`` is symmetric, and so shifts the picture by a pixel.
 
     Returns:
-        The zeros before and after, and the height and width behind it.
+        The zeros before and after, and the height and width of the output.
     """
     out_px = -(-side_px // stride)
     total = max((out_px - 1) * stride + kernel - side_px, 0)

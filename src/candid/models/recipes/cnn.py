@@ -30,10 +30,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid._version import __version__
+from candid.core.extras import quiet
 from candid.core.hashing import hash_file
 from candid.core.onnx_builder import GraphBuilder
 from candid.core.progress import Progress, Silent
-from candid.core.quiet_tensorflow import quiet
 from candid.core.temp_dir import temp_dir
 from candid.data.catalog import Catalog
 from candid.data.images import PixelContract, decode, read_file

@@ -53,7 +53,7 @@ def test_the_fingerprint_is_the_same_for_the_same_backbone_only(embedder):
     assert embedder.fingerprint != other.fingerprint
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones():
+def test_the_error_for_an_unknown_name_lists_the_known_ones():
     with pytest.raises(UsageError, match="efficientnet-lite0, efficientnet-lite2"):
         get("resnet50")
 
@@ -64,7 +64,7 @@ def test_the_graph_has_the_features_as_a_tensor_for_a_head():
     assert "features" in {name for node in model.graph.node for name in node.output}
 
 
-def test_a_bundled_backbone_saved_as_a_file_embeds_as_it_did(embedder, tmp_path):
+def test_a_bundled_backbone_saved_as_a_file_gives_the_same_embeddings(embedder, tmp_path):
     path = tmp_path / "mine.onnx"
     onnx.save(build(get("efficientnet-lite0")), path)
     mine = get(str(path))

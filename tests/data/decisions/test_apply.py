@@ -1,4 +1,4 @@
-"""Decisions drop and relabel photos, whatever their order, and without a trace if taken back."""
+"""Decisions drop and relabel photos, in any order, and can be undone."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def catalog_of(*files: tuple[str, int], classes: tuple[str, ...] = CLASSES) -> C
     return Catalog(Path("/data"), classes, tuple(sorted(photos, key=lambda p: p.path)), ())
 
 
-# what is here stays whatever is decided, so that no class is emptied
-STAYS = (("cat/z.jpg", 101), ("dog/z.jpg", 102), ("eel/z.jpg", 103))
-SMALL = catalog_of(("cat/a.jpg", 1), ("cat/b.jpg", 2), ("dog/a.jpg", 3), *STAYS)
+# never dropped, so that no class is emptied
+UNTOUCHED = (("cat/z.jpg", 101), ("dog/z.jpg", 102), ("eel/z.jpg", 103))
+SMALL = catalog_of(("cat/a.jpg", 1), ("cat/b.jpg", 2), ("dog/a.jpg", 3), *UNTOUCHED)
 
 
 def row(path: str, number: int, decision: str, code: str = "near-copy") -> Decision:
@@ -49,7 +49,7 @@ def labels(applied: Applied) -> dict[str, str]:
 
 places = [f"{name}/{letter}.jpg" for name in CLASSES for letter in "abcd"]
 catalogs = st.dictionaries(st.sampled_from(places), st.integers(0, 8), max_size=10).map(
-    lambda files: catalog_of(*files.items(), *STAYS)
+    lambda files: catalog_of(*files.items(), *UNTOUCHED)
 )
 decisions = st.builds(
     row,
@@ -106,7 +106,7 @@ class TestAlways:
     def test_a_row_taken_back_is_as_if_it_had_never_been(
         self, catalog: Catalog, rows: list[Decision], data: st.DataObject
     ) -> None:
-        """Deleted or emptied, the photo is again what the other rows make of it."""
+        """After a row is deleted or emptied, the other rows decide."""
         if not rows:
             return
         place = data.draw(st.integers(0, len(rows) - 1))
@@ -153,7 +153,7 @@ class TestARow:
         assert apply_decisions(SMALL, [row("cat/a.jpg", 1, "")]).catalog == SMALL
 
     def test_about_one_of_two_copies_leaves_the_other(self) -> None:
-        catalog = catalog_of(("cat/a.jpg", 1), ("cat/b.jpg", 1), *STAYS)
+        catalog = catalog_of(("cat/a.jpg", 1), ("cat/b.jpg", 1), *UNTOUCHED)
         applied = apply_decisions(catalog, [row("cat/a.jpg", 1, "drop")])
         assert "cat/b.jpg" in labels(applied)
 
@@ -173,7 +173,7 @@ class TestSeveralRowsAboutAFile:
 
     @pytest.mark.parametrize("others", [["keep"], ["dog"], ["dog", "eel", "keep"]])
     def test_drop_wins_over_all_else(self, others: list[str]) -> None:
-        """To accept every suggestion is no contradiction: a dropped file needs no label."""
+        """``drop`` and a class do not conflict: a dropped file needs no label."""
         weaker = [row("cat/a.jpg", 1, word, f"of {word}") for word in others]
         rows = [row("cat/a.jpg", 1, "DROP"), *weaker]
         for given_rows in itertools.permutations(rows):
@@ -187,8 +187,8 @@ class TestSeveralRowsAboutAFile:
             row("cat/a.jpg", 1, "keep", "grey"),
         ]
         words = (
-            r"^the decisions about 1 file exclude each other: cat/a\.jpg: 'DOG' \(blurred, "
-            r"near-copy\) and 'eel' \(label-suspect\)\. Leave one of them for each file\.$"
+            r"^the decisions about 1 file contradict each other: cat/a\.jpg: 'DOG' \(blurred, "
+            r"near-copy\) and 'eel' \(label-suspect\)\. Keep one of them for each file\.$"
         )
         for given_rows in itertools.permutations(rows):
             with pytest.raises(UsageError, match=words):
@@ -208,8 +208,8 @@ class TestSeveralRowsAboutAFile:
             for number in range(min(num_files, 5))
         )
         assert str(caught.value) == (
-            f"the decisions about {num_files} files exclude each other: {named}{rest}. "
-            "Leave one of them for each file."
+            f"the decisions about {num_files} files contradict each other: {named}{rest}. "
+            "Keep one of them for each file."
         )
 
     def test_that_say_the_same_are_one(self) -> None:
@@ -226,7 +226,7 @@ class TestAFile:
         assert apply_decisions(applied.catalog, [row("cat/old.jpg", 1, "drop")]).notes == ()
 
     def test_that_took_the_place_of_another_is_known_by_its_content(self) -> None:
-        """All were numbered anew."""
+        """All files were renumbered."""
         rows = [row("cat/a.jpg", 2, "drop"), row("cat/b.jpg", 1, "dog")]
         found = labels(apply_decisions(SMALL, rows))
         assert found["cat/a.jpg"] == "dog"
@@ -262,14 +262,14 @@ class TestAFile:
 
     @pytest.mark.parametrize("other", ["keep", ""])
     def test_is_not_dropped_in_the_stead_of_a_copy_that_was_deleted(self, other: str) -> None:
-        """The person removed b by hand, as decided: a must not go too."""
+        """The user deleted b, as decided; a must not be dropped too."""
         rows = [row("cat/a.jpg", 1, other), row("cat/b-copy.jpg", 1, "drop")]
         applied = apply_decisions(SMALL, rows)
         assert "cat/a.jpg" in labels(applied)
         assert "cat/b-copy.jpg" in applied.notes[0]
 
     def test_that_has_copies_is_not_guessed_at_when_it_was_renamed(self) -> None:
-        catalog = catalog_of(("cat/a.jpg", 1), ("dog/b.jpg", 1), *STAYS)
+        catalog = catalog_of(("cat/a.jpg", 1), ("dog/b.jpg", 1), *UNTOUCHED)
         applied = apply_decisions(catalog, [row("cat/old.jpg", 1, "drop")])
         assert applied.catalog == catalog
         assert len(applied.notes) == 1
@@ -285,7 +285,8 @@ class TestAFile:
 class TestAClass:
     def test_that_is_unknown_is_refused_with_those_that_are_known(self) -> None:
         words = (
-            r"'dgo' about cat/a\.jpg is no class\. Expected keep, drop or one of cat, dog, eel\.$"
+            r"'dgo' about cat/a\.jpg is not a class\. "
+            r"Expected keep, drop or one of cat, dog, eel\.$"
         )
         with pytest.raises(UsageError, match=words):
             apply_decisions(SMALL, [row("cat/a.jpg", 1, "dgo")])
@@ -302,7 +303,9 @@ class TestAClass:
                 catalog, [row("cat/a.jpg", 1, exact), row("dog/a.jpg", 3, "")]
             )
             assert labels(changed)["cat/a.jpg"] == exact
-        with pytest.raises(UsageError, match=r"'DOG' about cat/a\.jpg is no class\. .* Dog, cat"):
+        with pytest.raises(
+            UsageError, match=r"'DOG' about cat/a\.jpg is not a class\. .* Dog, cat"
+        ):
             apply_decisions(catalog, [row("cat/a.jpg", 1, "DOG")])
 
     def test_in_another_encoding_is_refused_with_what_to_do(self) -> None:
@@ -321,7 +324,7 @@ class TestAClass:
         applied = apply_decisions(catalog, [row("Keep/a.jpg", 1, "drop")])
         assert applied.num_dropped == 1
         assert applied.notes == (
-            "drop in the decisions was not taken for the class drop; write drop/ for that",
+            "drop in the decisions was not read as the class drop; write drop/ for the class",
         )
         with pytest.raises(UsageError, match="Expected keep, drop or one of Keep/, drop/"):
             apply_decisions(catalog, [row("Keep/a.jpg", 1, "dorp")])
@@ -342,10 +345,10 @@ class TestAClass:
 
 
 class TestWhatIsKept:
-    """What was said of one file is not said of another, which only has the same content."""
+    """A decision about one file does not apply to another with the same content."""
 
     def test_is_a_file_and_not_its_copy(self) -> None:
-        catalog = catalog_of(("cat/a.jpg", 1), ("cat/b.jpg", 1), *STAYS)
+        catalog = catalog_of(("cat/a.jpg", 1), ("cat/b.jpg", 1), *UNTOUCHED)
         rows = [row("cat/a.jpg", 1, "keep"), row("cat/b.jpg", 1, "")]
         assert apply_decisions(catalog, rows).kept == {("cat/a.jpg", content_of(1), "near-copy")}
 
@@ -354,7 +357,7 @@ class TestWhatIsKept:
         assert applied.kept == {("cat/a.jpg", content_of(1), "near-copy")}
 
     def test_is_such_a_file_though_another_one_was_dropped_under_its_old_name(self) -> None:
-        catalog = catalog_of(("cat/a.jpg", 1), ("cat/old.jpg", 2), *STAYS)
+        catalog = catalog_of(("cat/a.jpg", 1), ("cat/old.jpg", 2), *UNTOUCHED)
         rows = [row("cat/old.jpg", 1, "keep"), row("cat/old.jpg", 2, "drop")]
         once = apply_decisions(catalog, rows)
         assert once.kept == {("cat/a.jpg", content_of(1), "near-copy")}
@@ -381,7 +384,7 @@ SHOWN = r"cat/a\n\x1b[2J\xff.jpg"
 
 
 class TestALine:
-    """Whatever a file or a class is called, a message is one line that can be printed."""
+    """Messages are one printable line, whatever the names of files and classes."""
 
     @pytest.mark.parametrize(
         ("rows", "shown"),
@@ -394,7 +397,7 @@ class TestALine:
         ids=["no class", "two classes", "an emptied class", "an emptied class of an odd name"],
     )
     def test_of_an_error(self, rows: list[Decision], shown: str) -> None:
-        catalog = catalog_of((NASTY, 1), *STAYS, ("c\r/z.jpg", 104), classes=(*CLASSES, "c\r"))
+        catalog = catalog_of((NASTY, 1), *UNTOUCHED, ("c\r/z.jpg", 104), classes=(*CLASSES, "c\r"))
         catalog = replace(catalog, folder=Path("/da\nta"))
         with pytest.raises((UsageError, DataError)) as caught:
             apply_decisions(catalog, rows)
@@ -402,7 +405,9 @@ class TestALine:
         assert str(caught.value).isprintable()
 
     def test_of_a_note(self) -> None:
-        catalog = catalog_of((NASTY, 1), *STAYS, ("Keep /z.jpg", 104), classes=(*CLASSES, "Keep\n"))
+        catalog = catalog_of(
+            (NASTY, 1), *UNTOUCHED, ("Keep /z.jpg", 104), classes=(*CLASSES, "Keep\n")
+        )
         gone, renamed = row(NASTY, 77, "keep"), row("cat/old\n.jpg", 1, "drop")
         decided = Decided(
             DecisionsFile("mine\n.csv", b"", ()), apply_decisions(catalog, [gone, renamed])
@@ -411,7 +416,7 @@ class TestALine:
         assert title.startswith(r"mine\n.csv: 1 photo dropped")
         assert lost.endswith(f": {SHOWN}")
         assert rf"{SHOWN} (was cat/old\n.jpg)" in dropped
-        assert r"the class Keep\n; write Keep\n/ for that" in word
+        assert r"the class Keep\n; write Keep\n/ for the class" in word
         assert all(note.isprintable() for note in decided.notes)
 
 
