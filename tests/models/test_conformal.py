@@ -1,4 +1,4 @@
-"""Sets of possible classes hold the true one as often as they should, and what is strange shows."""
+"""Prediction sets have the configured coverage, and OOD photos are flagged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from candid.models.conformal import Abstention, fit_abstention
 def predictions(
     num: int, *, num_classes: int = 3, seed: int = 0, sharpness: float = 1.5
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of a decent classifier, and the truth."""
+    """Probabilities of a good classifier, and the labels."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(num_classes, size=num)
     scores = rng.normal(size=(num, num_classes)) + sharpness * 2 * np.eye(num_classes)[labels]

@@ -1,4 +1,4 @@
-"""The training loop of the tutorial's network: from a snapshot on, if there is one."""
+"""The training loop of the tutorial's network, resumed from a snapshot if there is one."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ from candid.core.progress import Advance, Progress
 from candid.models.checkpoint import Checkpoint, Snapshot
 from candid.models.recipes.cnn_keras import Photos, restore
 
-_SAID = {
+_METRICS = {
     "loss": "loss",
     "accuracy": "accuracy",
     "val_loss": "validation loss",
     "val_accuracy": "validation accuracy",
 }
-_VALIDATED: Final = "val_"
-# Keras used to make two iterators an epoch, each of which drew an order; the weights of a seed have
-# stayed what they were.
+# Earlier versions made two iterators per epoch, each of which drew an order. Drawing two keeps the
+# weights of a seed the same.
 _ORDERS_AN_EPOCH: Final = 2
 
 
 @dataclass(frozen=True)
 class Loop:
-    """What a training needs beside the network and the photos.
+    """The settings of a training.
 
     Attributes:
-        epochs: Passes over the training part, in all.
-        log_folder: TensorBoard's.
+        epochs: Total number of passes over the training part.
+        log_folder: TensorBoard's folder.
         checkpoint: Where each epoch's snapshot is kept.
-        progress: Told how far it is.
+        progress: Progress callback.
     """
 
     epochs: int
@@ -45,10 +44,10 @@ class Loop:
 def fit(
     network: Any, training: Photos, validation: Photos | None, loop: Loop
 ) -> tuple[Snapshot, bool]:
-    """Train, from the epoch on that the checkpoint has.
+    """Train, or resume from the checkpoint.
 
     Returns:
-        What there is after the last epoch that ended, and whether that was the last of all.
+        The snapshot after the last complete epoch, and whether all epochs are complete.
 
     Raises:
         KeyboardInterrupt: Ctrl-C before the first epoch ended.
@@ -62,8 +61,8 @@ def fit(
         training.skip(done * _ORDERS_AN_EPOCH)
     with loop.progress.step("Training", loop.epochs * steps) as advance:
         advance(done * steps)
-        keeper = Keeper(advance, loop, training, start)
-        board = Board(loop.log_folder, keeper.history, steps)
+        keeper = SnapshotCallback(advance, loop, training, start)
+        board = ResumedTensorBoard(loop.log_folder, keeper.history, steps)
         try:
             network.fit(
                 training.batches,
@@ -82,11 +81,11 @@ def fit(
     return keeper.snapshot, len(keeper.history) == loop.epochs
 
 
-class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps what there is after each epoch, for a Ctrl-C or a kill, and says how far it is.
+class SnapshotCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """Writes a checkpoint after each epoch and reports progress.
 
     Attributes:
-        snapshot: After the last epoch that ended; None before the first.
+        snapshot: The state after the last complete epoch; None before the first.
     """
 
     def __init__(
@@ -100,7 +99,7 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
 
     @property
     def history(self) -> tuple[dict[str, float], ...]:
-        """A row for each epoch that ended."""
+        """One row per complete epoch."""
         return self.snapshot.history if self.snapshot else ()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
@@ -108,25 +107,25 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._advance(1)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Keep weights and figures together, then tell the figures."""
+        """Write a snapshot, then report the metrics."""
         logs = logs or {}
-        figures = {name: float(logs[name]) for name in _SAID if name in logs}
-        row = {"epoch": epoch + 1, **figures}
+        metrics = {name: float(logs[name]) for name in _METRICS if name in logs}
+        row = {"epoch": epoch + 1, **metrics}
         adam = [variable.numpy() for variable in self.model.optimizer.variables]
         self.snapshot = Snapshot(self.model.get_weights(), adam, (*self.history, row))
         self._loop.checkpoint.write(self.snapshot)
         self._training.skip(_ORDERS_AN_EPOCH - 1)  # the epoch itself drew one
-        told = ", ".join(f"{_SAID[name]} {value:.3f}" for name, value in figures.items())
-        self._loop.progress.say(f"epoch {epoch + 1} of {self.params['epochs']}: {told}")
+        text = ", ".join(f"{_METRICS[name]} {value:.3f}" for name, value in metrics.items())
+        self._loop.progress.say(f"epoch {epoch + 1} of {self.params['epochs']}: {text}")
 
 
-class Board(keras.callbacks.TensorBoard):  # type: ignore[misc]
-    """TensorBoard, which also tells of the epochs that an earlier process ended.
+class ResumedTensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
+    """TensorBoard that also logs the epochs of an earlier process.
 
     Args:
-        log_folder: TensorBoard's.
-        earlier: Their rows of the history.
-        steps_per_epoch: Batches an epoch.
+        log_folder: TensorBoard's folder.
+        earlier: History rows of those epochs.
+        steps_per_epoch: Batches per epoch.
     """
 
     def __init__(
@@ -137,32 +136,25 @@ class Board(keras.callbacks.TensorBoard):  # type: ignore[misc]
         self._steps_per_epoch = steps_per_epoch
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Begin, with what has been."""
+        """Log the earlier epochs."""
         super().on_train_begin(logs)
         if not self._earlier:
             return
         iterations = self.model.optimizer.iterations
         now = iterations.numpy()
         for epoch, row in enumerate(self._earlier):
-            figures = {name: value for name, value in row.items() if name != "epoch"}
+            metrics = {name: value for name, value in row.items() if name != "epoch"}
+            validation = {n[4:]: value for n, value in metrics.items() if n.startswith("val_")}
             iterations.assign((epoch + 1) * self._steps_per_epoch)
-            self._tell(epoch, figures)
+            if validation:
+                self.on_test_begin()
+                self.on_test_end(validation)
+            self.on_epoch_end(epoch, metrics)
         iterations.assign(now)
-
-    def _tell(self, epoch: int, figures: dict[str, float]) -> None:
-        validated = {
-            name.removeprefix(_VALIDATED): value
-            for name, value in figures.items()
-            if name.startswith(_VALIDATED)
-        }
-        if validated:
-            self.on_test_begin()
-            self.on_test_end(validated)
-        self.on_epoch_end(epoch, figures)
 
 
 def _fits(network: Any, found: Snapshot, epochs: int) -> bool:
     network.optimizer.build(network.trainable_variables)
-    own = [tuple(values.shape) for values in (*network.weights, *network.optimizer.variables)]
-    theirs = [values.shape for values in (*found.weights, *found.optimizer)]
-    return own == theirs and len(found.history) <= epochs
+    expected = [tuple(values.shape) for values in (*network.weights, *network.optimizer.variables)]
+    received = [values.shape for values in (*found.weights, *found.optimizer)]
+    return expected == received and len(found.history) <= epochs
