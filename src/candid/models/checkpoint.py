@@ -37,17 +37,11 @@ _CANNOT_WRITE: Final = "{} can't be written ({}); training continues without che
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of a training after an epoch.
+    """The state of a training after an epoch."""
 
-    Attributes:
-        weights: A kernel and a bias per layer.
-        optimizer: The optimizer's variables.
-        history: One row per epoch so far.
-    """
-
-    weights: Arrays
-    optimizer: Arrays
-    history: tuple[dict[str, float], ...]
+    weights: Arrays  # a kernel and a bias per layer
+    optimizer: Arrays  # its variables
+    history: tuple[dict[str, float], ...]  # one row per epoch so far
 
 
 class Checkpoint:

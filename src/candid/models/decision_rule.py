@@ -77,7 +77,10 @@ class DecisionRule:
         """
         exact = probabilities.astype(np.float64)
         if self.costs:
-            return np.asarray((matmul(exact, self._matrix(classes))).argmin(axis=1), np.int64)
+            matrix = 1 - np.eye(len(classes))  # by true and predicted class
+            for (true, predicted), cost in self.costs.items():
+                matrix[classes.index(true), classes.index(predicted)] = cost
+            return np.asarray(matmul(exact, matrix).argmin(axis=1), np.int64)
         if len(classes) == 2:
             # In float64, as NumPy would round the threshold to compare it with float32.
             return (exact[:, 1] > self.threshold).astype(np.int64)
@@ -102,13 +105,6 @@ class DecisionRule:
             (str(row["true"]), str(row["predicted"])): float(row["cost"]) for row in values["costs"]
         }
         return cls(float(values["threshold"]), costs)
-
-    def _matrix(self, classes: Sequence[str]) -> NDArray[np.float64]:
-        """Costs ``(k, k)`` by true and predicted class."""
-        matrix = 1 - np.eye(len(classes))
-        for (true, predicted), cost in self.costs.items():
-            matrix[classes.index(true), classes.index(predicted)] = cost
-        return matrix
 
 
 def parse_cost(text: str) -> tuple[tuple[str, str], float]:

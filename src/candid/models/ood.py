@@ -69,17 +69,11 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Novelty:
-    """A fitted OOD score.
-
-    Attributes:
-        geometry: The geometry of the classes.
-        middle: float32 ``(3,)``, mean measures of held-out photos.
-        spread: float32 ``(3,)``, their standard deviations.
-    """
+    """A fitted OOD score."""
 
     geometry: Geometry
-    middle: Rows
-    spread: Rows
+    middle: Rows  # (3,), mean measures of held-out photos
+    spread: Rows  # (3,), their standard deviations
 
     def scores(self, embeddings: Rows) -> Rows:
         """Scores ``(n,)`` of embeddings ``(n, d)``, float32; about 0 for known kinds."""
@@ -195,11 +189,7 @@ def _measure_few(
 ) -> Rows:
     """The same as `Geometry.measures`, without computing axes: in a tenth of the time.
 
-    Args:
-        mapped: float64 ``(n, r)``, photos to fit on, rotated by `_rotate`.
-        labels: int64 ``(n,)``, theirs.
-        held_out: float64 ``(m, r)``, photos to measure, rotated with them.
-        num_features: The length of embeddings.
+    Photos to fit on, ``(n, r)``, and to measure, ``(m, r)``, are rotated together by `_rotate`.
     """
     rows, centres, freedom = _centre(mapped, labels)
     ridge = 1 / _rest(rows, freedom, num_features)
@@ -243,10 +233,8 @@ def _measure(
 ) -> Rows:
     """Angle, distance and residual, float32 ``(n, 3)``.
 
-    Args:
-        total: ``(n,)``, squared whitened lengths.
-        projected: ``(n, m)``, rows in the discriminant subspace.
-        centres: ``(k, m)``, class means in it.
+    From the rows' squared whitened lengths ``(n,)``, and rows ``(n, m)`` and class means ``(k, m)``
+    projected onto the discriminant subspace.
     """
     total = np.maximum(total, _TINY)
     lengths = np.square(centres).sum(axis=1)

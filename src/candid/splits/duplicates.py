@@ -45,19 +45,12 @@ _HASH_SIDE = 8
 
 @dataclass(frozen=True)
 class Copy:
-    """Two photos that show the same picture.
+    """Two photos that show the same picture; exact copies have the same bytes."""
 
-    Attributes:
-        first: Index of one in the catalog's photos.
-        second: Index of the other, larger than ``first``.
-        kind: ``exact`` (the same bytes) or ``near``.
-        correlation: Correlation of their details; 1 for the same bytes.
-    """
-
-    first: int
+    first: int  # index in the catalog's photos, less than the second
     second: int
     kind: Literal["exact", "near"]
-    correlation: float
+    correlation: float  # of their details; 1 for the same bytes
 
 
 @dataclass(frozen=True)

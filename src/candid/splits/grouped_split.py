@@ -112,14 +112,7 @@ def grouped_folds(
     num_folds: int,
     seed: int,
 ) -> NDArray[np.int64]:
-    """Assign images to folds, whole groups only, stratified by class.
-
-    Args:
-        labels: int64 ``(n,)``.
-        groups: int64 ``(n,)``, numbered from 0 without gaps.
-        group_keys: A key per group; see `split_groups`.
-        num_folds: The number of folds.
-        seed: Random seed.
+    """Assign images to folds, whole groups only, stratified by class; see `split_groups`.
 
     Returns:
         int64 ``(n,)``, the fold of each image.
@@ -129,11 +122,7 @@ def grouped_folds(
 
 
 def random_ranks(group_keys: Sequence[str], *, seed: int) -> NDArray[np.int64]:
-    """Rank groups in a random order that depends on their keys and the seed alone.
-
-    Returns:
-        int64 ``(g,)``, the rank of each group from 0.
-    """
+    """Rank groups at random by their keys and the seed alone, int64 ``(g,)``, from 0."""
     hashes = b"".join(digest[:8] for digest in _seeded_hashes(group_keys, seed))
     order = np.argsort(np.frombuffer(hashes, ">u8"), kind="stable")
     ranks = np.empty(len(order), np.int64)

@@ -43,15 +43,10 @@ Pairs = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a table, scaled to length 1 on demand, so that the table is the only copy in memory.
+    """Rows of a table, scaled to length 1 on demand, so that no second table is in memory."""
 
-    Attributes:
-        table: ``(m, d)``, any real type.
-        places: int64 ``(n,)``, the rows of it, in order.
-    """
-
-    table: NDArray[np.generic]
-    places: NDArray[np.int64]
+    table: NDArray[np.generic]  # (m, d), any real type
+    places: NDArray[np.int64]  # (n,), indices of its rows, in order
 
     def __len__(self) -> int:
         return len(self.places)

@@ -147,12 +147,7 @@ def split_prepared(prepared: Prepared, options: SplitOptions) -> Split:
 
 
 def labelled(features: Features, rows: Sequence[Row]) -> Labelled:
-    """Embeddings with their labels and the groups of a split.
-
-    Args:
-        features: Features of n photos.
-        rows: The split's rows of the same photos, in the same order; further ones are ignored.
-    """
+    """Embeddings with labels and the groups of a split's rows; further rows are ignored."""
     labels = label_numbers(features.catalog)
     groups = [row.group for row in rows[: len(labels)]]
     keys, units = np.unique(groups, return_inverse=True)

@@ -56,19 +56,12 @@ Take = Callable[[NDArray[np.int64]], Grey]
 
 
 class Match(NamedTuple):
-    """The best alignment of a pair of pictures.
+    """The best alignment of a pair of pictures, of which one is like a window of the other."""
 
-    Attributes:
-        correlation: Of one's whole with the other's window, -1 to 1.
-        window: The number of the window, 0 (the whole) to 48.
-        in_second: Whether the first picture is a window of the second, or the other way round.
-        mirrored: Whether the one that is the window is flipped left to right.
-    """
-
-    correlation: float
-    window: int
-    in_second: bool
-    mirrored: bool
+    correlation: float  # -1 to 1
+    window: int  # 0 (the whole) to 48
+    in_second: bool  # whether the first picture is the window of the second, or the other way round
+    mirrored: bool  # whether the one that is the window is flipped left to right
 
 
 @dataclass(frozen=True)
@@ -81,21 +74,12 @@ class Matches:
     mirrored: NDArray[np.bool_]
 
     def __getitem__(self, pair: int) -> Match:
-        return Match(
-            float(self.correlation[pair]),
-            int(self.window[pair]),
-            bool(self.in_second[pair]),
-            bool(self.mirrored[pair]),
-        )
+        fields = (self.correlation, self.window, self.in_second, self.mirrored)
+        return Match(*(values[pair].item() for values in fields))
 
 
 def match_pairs(pairs: NDArray[np.int64], take: Take) -> Matches:
-    """Find the best alignment of each pair.
-
-    Args:
-        pairs: int64 ``(k, 2)``, numbers of pictures.
-        take: Returns their thumbnails.
-    """
+    """Find the best alignment of each pair of pictures, int64 ``(k, 2)``."""
     pictures, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(pairs.shape)
     wholes = _describe_wholes(pictures, take)
@@ -192,17 +176,11 @@ def _samplers(size_px: int) -> NDArray[np.float32]:
 
 
 def detail_correlation(a: Grey, b: Grey, match: Match, *, everywhere: bool = False) -> float:
-    """Correlation of the details of two aligned thumbnails.
-
-    Args:
-        a: uint8 ``(s, s)``.
-        b: uint8 ``(s, s)``.
-        match: Their alignment, from `match_pairs`.
-        everywhere: Whether one place that differs (a mouth) makes them different.
+    """Correlation of the details of two aligned thumbnails, uint8 ``(s, s)``.
 
     Returns:
-        -1 to 1; 0 if they differ in a place and ``everywhere`` is set. They show the same picture
-        from `DETAIL_CORRELATION`.
+        -1 to 1; the same picture from `DETAIL_CORRELATION`. With ``everywhere`` it is 0 if they
+        differ in a single place, such as the mouth.
     """
     part, whole = (a, b) if match.in_second else (b, a)
     details, mapped = _register(

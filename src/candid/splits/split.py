@@ -148,15 +148,7 @@ def group_by_pattern(catalog: Catalog, pattern: str) -> dict[str, str]:
 
 
 def in_two_classes(labels: NDArray[np.int64], pictures: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Find photos that show a picture which is in more than one class.
-
-    Args:
-        labels: int64 ``(n,)``.
-        pictures: int64 ``(n,)``, the number of the picture that each photo shows.
-
-    Returns:
-        bool ``(n,)``.
-    """
+    """Whether each photo, by its picture's number, shows one in several classes, bool ``(n,)``."""
     num_pictures = int(pictures.max(initial=-1)) + 1
     low, high = np.full(num_pictures, np.iinfo(np.int64).max), np.full(num_pictures, -1)
     np.minimum.at(low, pictures, labels)
@@ -165,12 +157,7 @@ def in_two_classes(labels: NDArray[np.int64], pictures: NDArray[np.int64]) -> ND
 
 
 def keys_of(contents: Sequence[str], groups: NDArray[np.int64]) -> list[str]:
-    """The smallest content of each group.
-
-    Args:
-        contents: SHA-256 of n photos.
-        groups: int64 ``(n,)``, numbered without gaps.
-    """
+    """The smallest content (SHA-256) of each group, int64 ``(n,)``, numbered without gaps."""
     keys: dict[int, str] = {}
     for content, group in zip(contents, groups.tolist(), strict=True):
         keys[group] = min(content, keys.get(group, content))

@@ -40,19 +40,12 @@ _MAX_NAME_BYTES = 200  # file systems allow 255; leaves room for what tools appe
 
 @dataclass(frozen=True)
 class SplitTree:
-    """A written tree.
-
-    Attributes:
-        folder: Its folder.
-        counts: The number of files in each of `candid.splits.split.PARTS`.
-        num_unread_by_keras: Files that Keras' loader ignores: WebP, TIFF, AVIF, HEIF.
-        skipped: Photos that can't be decoded, each with a reason.
-    """
+    """A written tree."""
 
     folder: Path
-    counts: dict[str, int]
-    num_unread_by_keras: int
-    skipped: tuple[Skipped, ...] = ()
+    counts: dict[str, int]  # files in each part
+    num_unread_by_keras: int  # files that Keras' loader ignores: WebP, TIFF, AVIF, HEIF
+    skipped: tuple[Skipped, ...] = ()  # photos that can't be decoded, each with a reason
 
 
 def write_links(

@@ -217,7 +217,7 @@ def test_ctrl_c_keeps_the_epochs_that_ended(trained, data, tmp_path, keras):
 
 
 def test_ctrl_c_before_the_first_epoch_ends_is_raised(data, tmp_path, monkeypatch):
-    from candid.models.recipes.cnn_fit import SnapshotCallback
+    from candid.models.recipes.cnn_keras import SnapshotCallback
 
     def press_ctrl_c(*_, **__):
         raise KeyboardInterrupt

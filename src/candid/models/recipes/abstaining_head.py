@@ -82,26 +82,15 @@ class AbstainingHead:
 
 @dataclass(frozen=True)
 class CrossValidated:
-    """The held-out answers of a cross-validation to n images.
-
-    Attributes:
-        answers: The answers.
-        folds: int64 ``(n,)``, the fold of each image.
-        heads: The calibrated head of each fold.
-    """
+    """The held-out answers of a cross-validation to n images."""
 
     answers: Answers
-    folds: NDArray[np.int64]
-    heads: tuple[LinearHead, ...]
+    folds: NDArray[np.int64]  # (n,), the fold of each image
+    heads: tuple[LinearHead, ...]  # the calibrated head of each fold
 
 
 def fit_abstaining(data: Labelled, *, seed: int = 0) -> AbstainingHead:
-    """Fit a head, its temperature and abstention, all by grouped cross-validation.
-
-    Args:
-        data: The images to fit on.
-        seed: Random seed of the folds.
-    """
+    """Fit a head, its temperature and abstention, all by grouped cross-validation."""
     fitted = fit_head(data, seed=seed, with_held_out=True)
     held = fitted.held_out
     if held is None:
@@ -121,10 +110,6 @@ def fit_abstaining(data: Labelled, *, seed: int = 0) -> AbstainingHead:
 
 def predict_by_folds(data: Labelled, *, seed: int = 0) -> CrossValidated | None:
     """Answer every image by a head that was fitted neither on it nor on its group.
-
-    Args:
-        data: All the images.
-        seed: Random seed of the folds.
 
     Returns:
         None if a class is too small for two folds.

@@ -102,17 +102,11 @@ def _add_head(
 
 @dataclass(frozen=True)
 class Posthoc:
-    """A network's graph after calibration on the val part.
-
-    Attributes:
-        model: The serialised graph.
-        temperature: The divisor of its scores.
-        abstention: When it abstains; None if the val part is too small.
-    """
+    """A network's serialised graph after calibration on the val part."""
 
     model: bytes
-    temperature: float
-    abstention: Abstention | None
+    temperature: float  # the divisor of its scores
+    abstention: Abstention | None  # None if the val part is too small
 
 
 def fit_posthoc(
@@ -236,7 +230,7 @@ def _import_keras() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
         with quiet():
-            importlib.import_module("candid.models.recipes.cnn_fit")
+            importlib.import_module("candid.models.recipes.cnn_keras")
     except ImportError as error:
         raise DependencyError(
             f"the recipe cnn needs TensorFlow, which can't be imported: {error}. "
@@ -253,7 +247,6 @@ def _train(
     checkpoints: Checkpoints,
 ) -> Trained:
     from candid.models.recipes import cnn_keras
-    from candid.models.recipes.cnn_fit import Loop, fit
 
     def load(part: str, seed: int | None) -> cnn_keras.Photos:
         size = options.batch_size
@@ -268,8 +261,8 @@ def _train(
     validation = load("val", None) if cnn_keras.count_images(prepared / "val") else None
     fingerprint = _fingerprint(prepared, classes, options, dtype)
     with checkpoints.open(fingerprint, progress.say) as checkpoint:
-        loop = Loop(options.epochs, board, checkpoint, progress)
-        snapshot, complete = fit(network, training, validation, loop)
+        loop = cnn_keras.Loop(options.epochs, board, checkpoint, progress)
+        snapshot, complete = cnn_keras.fit(network, training, validation, loop)
         checkpoint.is_complete = complete
     cnn_keras.save(folder / "model.keras", original, snapshot)
     settings = {**asdict(options), "dtype": dtype, "num_parameters": original.count_params()}

@@ -70,56 +70,32 @@ class LinearHead:
 
 @dataclass(frozen=True)
 class Trial:
-    """Held-out figures of a strength.
+    """Held-out figures of a strength of the regularisation."""
 
-    Attributes:
-        strength: Inverse strength of the regularisation.
-        log_loss: Mean over the images, in nats.
-        accuracy: Share of the images.
-    """
-
-    strength: float
-    log_loss: float
+    strength: float  # the inverse
+    log_loss: float  # mean over the images, in nats
     accuracy: float
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Predictions of heads that were not fitted on the images.
+    """Predictions of heads that were not fitted on the images."""
 
-    Attributes:
-        places: int64 ``(m,)``, indices of the images.
-        probabilities: float32 ``(m, k)``, not calibrated.
-    """
-
-    places: NDArray[np.int64]
-    probabilities: Rows
+    places: NDArray[np.int64]  # (m,), indices of the images
+    probabilities: Rows  # (m, k), not calibrated
 
 
 @dataclass(frozen=True)
 class HeadFit:
-    """A fitted head with its trials.
-
-    Attributes:
-        head: The head.
-        trials: The strengths tried.
-        held_out: Predictions at the chosen strength; None if not requested, or if a class is too
-            small for folds.
-    """
+    """A fitted head with the strengths tried."""
 
     head: LinearHead
     trials: tuple[Trial, ...]
-    held_out: HeldOut | None
+    held_out: HeldOut | None  # None if not requested, or if a class is too small for folds
 
 
 def fit_head(data: Labelled, *, seed: int = 0, with_held_out: bool = False) -> HeadFit:
-    """Fit a head, its strength chosen by grouped cross-validation.
-
-    Args:
-        data: The images to fit on.
-        seed: Random seed of the folds.
-        with_held_out: Whether to predict held-out images, too.
-    """
+    """Fit a head, its strength chosen by grouped cross-validation; the seed draws the folds."""
     with matrix_threads(data.embeddings.size):
         space = Space(data.embeddings)
         trials = _try_strengths(space, data, seed=seed)
@@ -168,10 +144,6 @@ def cross_validate(data: Labelled, *, seed: int = 0) -> Rows | None:
 
     Each fold's head chooses its own strength within the other folds, so that nothing leaks from
     held-out images.
-
-    Args:
-        data: All the images.
-        seed: Random seed of the folds.
 
     Returns:
         float32 ``(n, k)`` probabilities, or None if a class is too small for two folds.

@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from candid.errors import ComputationError
 Rows = NDArray[np.float32]
 Vector = NDArray[np.float64]
 Loss = Callable[[Vector], tuple[float, Vector]]
+
+# Change of the point and of the gradient in a step, and their inner product.
+_Pair = tuple[Vector, Vector, float]
 
 _MEMORY: Final = 10
 _ARMIJO: Final = 1e-4
@@ -69,7 +72,7 @@ def minimise(
         step, change = next_point - point, next_gradient - gradient
         product = float(step @ change)
         if product > 1e-12 * (change @ change):
-            pairs.append(_Pair(step, change, product))
+            pairs.append((step, change, product))
         point, gradient = next_point, next_gradient
     if not is_finite(value, gradient):
         raise ComputationError(
@@ -77,14 +80,6 @@ def minimise(
             "Train again; if it recurs, reinstall NumPy."
         )
     return point
-
-
-class _Pair(NamedTuple):
-    """The change of the point and of the gradient in a step, and their inner product."""
-
-    step: Vector
-    change: Vector
-    product: float
 
 
 def _times_inverse_hessian(gradient: Vector, pairs: deque[_Pair], scale: Vector) -> Vector:
@@ -96,8 +91,8 @@ def _times_inverse_hessian(gradient: Vector, pairs: deque[_Pair], scale: Vector)
         result -= factor * change
     result *= scale
     if pairs:
-        change = pairs[-1].change
-        result *= pairs[-1].product / change.dot(scale * change)
+        _, change, product = pairs[-1]
+        result *= product / change.dot(scale * change)
     for (step, change, product), factor in zip(pairs, reversed(factors), strict=True):
         result += (factor - change.dot(result) / product) * step
     return result

@@ -24,11 +24,7 @@ _PACKAGES = ("jinja2", "onnx", "tensorboard", "threadpoolctl")
 
 
 def require() -> None:
-    """Check that the packages needed later are installed.
-
-    Raises:
-        DependencyError: One is not installed.
-    """
+    """Check that the packages needed later are installed, or raise `DependencyError`."""
     require_packages(_PACKAGES, needed_by="the recipe transfer", extra="transfer")
 
 
