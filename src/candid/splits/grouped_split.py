@@ -28,33 +28,35 @@ class Labelled:
     Attributes:
         embeddings: float32 ``(n, d)``.
         labels: int64 ``(n,)``, from 0 to ``num_classes - 1``.
-        units: int64 ``(n,)``, the group of each row, which no fold may split; without gaps.
-        keys: A key per group that depends on its content alone; folds are drawn by it.
+        groups: int64 ``(n,)``, the group of each row, which no fold may split; without gaps.
+        group_keys: A key per group that depends on its content alone; folds are drawn by it.
         num_classes: The number of classes.
     """
 
     embeddings: Rows
     labels: NDArray[np.int64]
-    units: NDArray[np.int64]
-    keys: Sequence[str]
+    groups: NDArray[np.int64]
+    group_keys: Sequence[str]
     num_classes: int
 
     def take(self, places: NDArray[np.int64]) -> Labelled:
         """A subset of the rows; not copied if it is all of them in order."""
         if len(places) == len(self.labels) and (places == np.arange(len(places))).all():
             return self
-        kept, units = np.unique(self.units[places], return_inverse=True)
-        keys = [self.keys[unit] for unit in kept]
+        kept, groups = np.unique(self.groups[places], return_inverse=True)
+        group_keys = [self.group_keys[group] for group in kept]
         rows = self.embeddings[places]
-        return Labelled(rows, self.labels[places], units.astype(np.int64), keys, self.num_classes)
+        return Labelled(
+            rows, self.labels[places], groups.astype(np.int64), group_keys, self.num_classes
+        )
 
     def num_folds(self) -> int:
         """The number of folds that the smallest class allows, 5 at most; below 2 there is none."""
-        return min(NUM_FOLDS, self.fewest_units())
+        return min(NUM_FOLDS, self.fewest_groups())
 
-    def fewest_units(self) -> int:
+    def fewest_groups(self) -> int:
         """The number of groups in the class that has the fewest."""
-        pairs = np.unique(np.stack([self.labels, self.units]), axis=1)
+        pairs = np.unique(np.stack([self.labels, self.groups]), axis=1)
         return int(np.bincount(pairs[0], minlength=self.num_classes).min())
 
 

@@ -76,7 +76,7 @@ def test_cross_validation_is_the_plain_heads_before_calibration() -> None:
 def test_an_image_is_answered_by_a_head_of_the_other_folds() -> None:
     data = photos(copies=2)
     answers = by_folds(data)
-    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=5, seed=0)
+    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=5, seed=0)
     held_out = folds == 2
     alone = fit_abstaining(data.take(np.flatnonzero(~held_out)), seed=1)
     expected = alone.answer(data.embeddings[held_out])
@@ -95,9 +95,9 @@ def test_no_answer_depends_on_the_images_own_label() -> None:
     before = by_folds(data)
     labels = data.labels.copy()
     labels[7] = 2
-    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=5, seed=0)
+    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=5, seed=0)
     after = by_folds(replace(data, labels=labels))
-    moved = grouped_folds(labels, data.units, data.keys, num_folds=5, seed=0)
+    moved = grouped_folds(labels, data.groups, data.group_keys, num_folds=5, seed=0)
     assert before is not None
     assert after is not None
     if np.array_equal(folds == folds[7], moved == moved[7]):

@@ -128,7 +128,7 @@ def test_constant_features_have_no_effect() -> None:
 def test_equal_embeddings_give_the_share_of_each_class() -> None:
     labels = np.array([0] * 30 + [1] * 10)
     data = Labelled(np.ones((40, 5), np.float32), labels, np.arange(40), list(map(str, labels)), 2)
-    head = fit_head(replace(data, keys=[f"k{i}" for i in range(40)])).head
+    head = fit_head(replace(data, group_keys=[f"k{i}" for i in range(40)])).head
     np.testing.assert_allclose(head.probabilities(data.embeddings)[:, 1], 0.25, atol=0.01)
 
 
@@ -136,7 +136,7 @@ def test_copies_never_help_their_own_prediction() -> None:
     data = noise(num_groups=100, copies=2)
     grouped = cross_validate(data)
     ungrouped = cross_validate(
-        replace(data, units=np.arange(200), keys=[f"photo{i}" for i in range(200)])
+        replace(data, groups=np.arange(200), group_keys=[f"photo{i}" for i in range(200)])
     )
     assert grouped is not None
     assert ungrouped is not None
@@ -150,7 +150,7 @@ def test_a_held_out_image_does_not_influence_its_own_prediction(
 ) -> None:
     data = photos(num_classes=2, per_class=30, copies=2)
     count = len(data.labels)
-    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=5, seed=0)
+    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=5, seed=0)
 
     def same_folds(labels: np.ndarray, *others: object, **options: object) -> np.ndarray:
         if len(labels) == count:  # stratified, so another label would give other folds
@@ -161,10 +161,10 @@ def test_a_held_out_image_does_not_influence_its_own_prediction(
     before = cross_validate(data)
     assert before is not None
     for unit in (0, 31, 59):
-        labels = np.where(data.units == unit, 1 - data.labels, data.labels)
+        labels = np.where(data.groups == unit, 1 - data.labels, data.labels)
         after = cross_validate(replace(data, labels=labels))
         assert after is not None
-        fold = folds[data.units == unit][0]
+        fold = folds[data.groups == unit][0]
         np.testing.assert_array_equal(after[folds == fold], before[folds == fold])
         assert not np.array_equal(after[folds != fold], before[folds != fold])
 
@@ -177,7 +177,7 @@ def test_a_held_out_embedding_changes_only_its_own_prediction() -> None:
     after = cross_validate(replace(data, embeddings=rows))
     assert before is not None
     assert after is not None
-    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=5, seed=0)
+    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=5, seed=0)
     others = (folds == folds[7]) & (np.arange(len(folds)) != 7)
     np.testing.assert_array_equal(after[others], before[others])
     assert not np.array_equal(after[7], before[7])
@@ -206,7 +206,7 @@ class TestTooFewImages:
 
     def test_copies_of_one_picture_are_one_group(self) -> None:
         data = photos(num_classes=2, per_class=6, copies=3)
-        assert data.take(np.flatnonzero((data.units == 0) | (data.units > 5))).num_folds() == 1
+        assert data.take(np.flatnonzero((data.groups == 0) | (data.groups > 5))).num_folds() == 1
 
     def test_there_are_no_more_folds_than_groups_of_the_smallest_class(self) -> None:
         data = photos(num_classes=2, per_class=20)

@@ -96,11 +96,11 @@ def fit_abstaining(data: Labelled, *, seed: int = 0) -> AbstainingHead:
     if held is None:
         return AbstainingHead(fitted.head, 1.0, fitted.trials, None, None)
     labels = data.labels[held.places]
-    temperature = fit_temperature(held.probabilities, labels, data.units[held.places])
+    temperature = fit_temperature(held.probabilities, labels, data.groups[held.places])
     num_folds = data.num_folds()
     if len(data.labels) <= _FEW_IMAGES:
-        num_folds = min(_MANY_FOLDS, data.fewest_units())
-    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=num_folds, seed=seed)
+        num_folds = min(_MANY_FOLDS, data.fewest_groups())
+    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=seed)
     with matrix_threads(data.embeddings.size):
         novelty, held_out_novelty = fit_novelty(data.embeddings, data.labels, folds)
     calibrated = with_temperature(held.probabilities, temperature)

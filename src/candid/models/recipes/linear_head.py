@@ -133,7 +133,7 @@ def run_folds(
     num_folds = data.num_folds()
     if num_folds < 2:
         return None
-    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=num_folds, seed=seed)
+    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=seed)
     at_once = fits_at_once(data.embeddings.size)
     with matrix_threads(0), ThreadPoolExecutor(at_once) as pool:
         return folds, list(pool.map(lambda fold: function(folds == fold), range(num_folds)))
@@ -188,7 +188,7 @@ def predict_held_out(
         folds == fold
         for seed in seeds
         for folds in [
-            grouped_folds(data.labels, data.units, data.keys, num_folds=num_folds, seed=seed)
+            grouped_folds(data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=seed)
         ]
         for fold in range(num_folds)
     ]
@@ -259,7 +259,7 @@ def _predict_for_calibration(
     They are fitted on nine tenths of the images and to the final tolerance: heads fitted on less,
     or stopped early, are less confident than the final one.
     """
-    num_folds = min(_CALIBRATION_FOLDS, data.fewest_units())
+    num_folds = min(_CALIBRATION_FOLDS, data.fewest_groups())
     if num_folds < 2:
         return None
     folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CALIBRATE, seed=seed)
@@ -277,7 +277,7 @@ def _enough_folds(
     data: Labelled, num_folds: int, enough: int, *, seed: int
 ) -> tuple[NDArray[np.int64], int]:
     """Folds, int64 ``(n,)``, and how many of them hold enough images."""
-    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=num_folds, seed=seed)
+    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=seed)
     return folds, min(num_folds, math.ceil(enough * num_folds / len(folds)))
 
 
