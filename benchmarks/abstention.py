@@ -60,7 +60,9 @@ def read(folder: Path) -> Labelled:
 
 def deal(data: Labelled, seed: int) -> tuple[Labelled, Labelled]:
     """Photos to learn from, and photos to ask; copies on one side."""
-    tenths = grouped_folds(data.labels, data.units, data.keys, num_folds=NUM_TENTHS, seed=seed)
+    tenths = grouped_folds(
+        data.labels, data.groups, data.group_keys, num_folds=NUM_TENTHS, seed=seed
+    )
     asked = tenths < NUM_HELD_OUT
     return data.take(np.flatnonzero(~asked)), data.take(np.flatnonzero(asked))
 
@@ -139,7 +141,7 @@ def left_out(data: Labelled, number: int, seed: int) -> Sequence[float]:
     learnt, asked = deal(data, seed)
     kept = learnt.take(np.flatnonzero(learnt.labels != number))
     names, labels = np.unique(kept.labels, return_inverse=True)
-    known = Labelled(kept.embeddings, labels, kept.units, kept.keys, len(names))
+    known = Labelled(kept.embeddings, labels, kept.groups, kept.group_keys, len(names))
     head = fit_abstaining(known, seed=seed)
     strange = data.embeddings[data.labels == number]
     usual = asked.embeddings[asked.labels != number]

@@ -116,10 +116,10 @@ def draw(
     drawn = np.zeros(len(data.labels), np.bool_)
     for label in range(data.num_classes):
         of_class = places[data.labels[places] == label]
-        units = rng.permutation(np.unique(data.units[of_class]))
-        sizes = np.cumsum(np.bincount(data.units[of_class])[units])
+        units = rng.permutation(np.unique(data.groups[of_class]))
+        sizes = np.cumsum(np.bincount(data.groups[of_class])[units])
         taken = units[: np.searchsorted(sizes, share * len(of_class)) + 1]
-        drawn[places[np.isin(data.units[places], taken)]] = True
+        drawn[places[np.isin(data.groups[places], taken)]] = True
     return drawn
 
 
@@ -197,7 +197,7 @@ def luck_once(data: Labelled, share: float, seed: int) -> tuple[float, float]:
     everything = np.arange(len(data.labels))
     half = draw(data, everything, 0.5, rng)
     asked = np.flatnonzero(~half)
-    _, units = np.unique(data.units[asked], return_inverse=True)
+    _, units = np.unique(data.groups[asked], return_inverse=True)
     wrong = np.array([wrong_of(data, half, 2 * share, asked, rng) for _ in range(NUM_DRAWS)])
     by_unit = np.zeros((NUM_DRAWS, units.max() + 1))
     np.add.at(by_unit.T, units, (wrong - wrong.mean(axis=0)).T)

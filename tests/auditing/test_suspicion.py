@@ -73,7 +73,7 @@ def test_the_same_photos_give_the_same_answer_in_any_order() -> None:
 def test_a_copy_that_is_labelled_otherwise_is_outvoted() -> None:
     data = draw(copies=3)
     wrong = mislabel(data, np.array([0]))
-    assert in_two_classes(wrong.labels, wrong.units)[:4].tolist() == [True, True, True, False]
+    assert in_two_classes(wrong.labels, wrong.groups)[:4].tolist() == [True, True, True, False]
     suspicion = find_label_errors(wrong)
     assert suspicion is not None
     assert suspicion.quality[0] < 0.01

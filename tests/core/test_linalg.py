@@ -84,7 +84,7 @@ def test_inputs_that_are_not_finite_are_passed_on() -> None:
 def test_a_fit_that_ends_on_no_number_is_refused(number: float) -> None:
     start = np.zeros(2)
     for loss in (lambda point: (number, point + 1), lambda point: (1.0, point + number)):
-        with pytest.raises(ComputationError, match="a fit ended on"):
+        with pytest.raises(ComputationError, match="a fit ended with"):
             minimise(loss, start, scale=np.ones(2), tolerance=1e-3)
 
 

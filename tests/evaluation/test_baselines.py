@@ -64,7 +64,7 @@ class TestPredictions:
         learnt, asked = np.arange(0, 100, 2), np.arange(1, 100, 2)
         labels = data.labels.copy()
         labels[asked] = (labels[asked] + 1) % 3
-        other = Labelled(data.embeddings, labels, data.units, data.keys, 3)
+        other = Labelled(data.embeddings, labels, data.groups, data.group_keys, 3)
         one = predict_baselines(data, colours, [(learnt, asked)])
         two = predict_baselines(other, colours, [(learnt, asked)])
         for name, predicted in one.items():
@@ -126,7 +126,7 @@ class TestNearestNeighbour:
         monkeypatch.setattr(baselines, "BLOCK", at_a_time)
         data = photos(apart=0.5)
         lengths = np.random.default_rng(5).uniform(0.1, 10, (100, 1)).astype(np.float32)
-        data = Labelled(data.embeddings * lengths, data.labels, data.units, data.keys, 3)
+        data = Labelled(data.embeddings * lengths, data.labels, data.groups, data.group_keys, 3)
         learnt, asked = np.arange(0, 100, 2), np.arange(1, 100, 2)
         predicted = predict_baselines(data, colours_without_meaning(100), [(learnt, asked)])
         rows = data.embeddings / np.linalg.norm(data.embeddings, axis=1, keepdims=True)

@@ -70,19 +70,21 @@ def deals_of(data: Labelled, *, seed: int = 0) -> list[Labelled]:
 
 def test_every_image_is_a_unit_of_its_own_with_a_key_of_its_own() -> None:
     for dealt in deals_of(noise()):
-        assert len(np.unique(dealt.units)) == len(set(dealt.keys)) == 180
+        assert len(np.unique(dealt.groups)) == len(set(dealt.group_keys)) == 180
 
 
 def test_a_deal_depends_on_what_the_images_show_and_not_on_their_order() -> None:
     data = noise(copies=2)
     order = np.random.default_rng(4).permutation(120)
-    shuffled = Labelled(data.embeddings[order], data.labels[order], data.units[order], data.keys, 2)
+    shuffled = Labelled(
+        data.embeddings[order], data.labels[order], data.groups[order], data.group_keys, 2
+    )
     for one, two in zip(deals_of(data), deals_of(shuffled), strict=True):
-        assert sorted(one.keys) == sorted(two.keys)
+        assert sorted(one.group_keys) == sorted(two.group_keys)
 
 
 def test_few_images_are_dealt_several_times_and_every_time_otherwise() -> None:
-    keys = [tuple(dealt.keys) for seed in (0, 1) for dealt in deals_of(noise(), seed=seed)]
+    keys = [tuple(dealt.group_keys) for seed in (0, 1) for dealt in deals_of(noise(), seed=seed)]
     assert len(set(keys)) == 2 * NUM_DEALS
     assert len(deals_of(noise(num_units=600, copies=2, num_features=2))) == 1
 

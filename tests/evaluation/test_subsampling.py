@@ -72,7 +72,7 @@ def test_parts_are_of_whole_units_and_lie_within_each_other() -> None:
         for larger, smaller in pairwise(kept):
             assert not (smaller & ~larger).any()
         for part in kept:
-            assert not set(data.units[part]) & set(data.units[~part])
+            assert not set(data.groups[part]) & set(data.groups[~part])
             assert not part[fold.held_out].any()
         seen.append(kept[2])
     assert (seen[0] != seen[1]).any()
@@ -118,7 +118,7 @@ class TestManyImages:
         found = heads.mistakes([Share(1)], enough=ALL)
         assert 90 <= len(heads.places) <= 92
         assert set(found.places) == set(heads.places)
-        assert np.isin(data.units, data.units[heads.places]).sum() == len(heads.places)
+        assert np.isin(data.groups, data.groups[heads.places]).sum() == len(heads.places)
 
 
 def test_what_is_known_is_not_fitted_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What a training keeps of its epochs: the last is found again, whatever happened to the file."""
+"""Checkpoints: the last usable snapshot is found again, whatever happened to the files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import candid.models.checkpoint
 from candid.models.checkpoint import Checkpoint, Checkpoints, Snapshot, discard, take_spent
 
 PRINT = "a" * 64
-PLACE = f".resume-{'a' * 16}"
+FOLDER = f".resume-{'a' * 16}"
 
 
 def made(epochs: int) -> Snapshot:
-    """A snapshot after some epochs, whose numbers tell which."""
+    """A snapshot after some epochs, with their number in its values."""
     weights = [np.full((3, 4), epochs, np.float32), np.array([0.1, -0.0, np.inf], np.float32)]
     optimizer = [np.array(epochs, np.int64), np.full((3, 4), 2.5, np.float32)]
     rows = tuple({"epoch": n + 1, "loss": 0.1 * n} for n in range(epochs))
@@ -34,142 +34,139 @@ def same(one: Snapshot | None, other: Snapshot) -> bool:
     )
 
 
-class Told(list[str]):
-    """What was said."""
-
-
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def messages() -> list[str]:
+    return []
 
 
-def keep(beside: Path, told: Told, *epochs: int) -> None:
-    with Checkpoints(beside).open(PRINT, told.append) as checkpoint:
+def keep(beside: Path, messages: list[str], *epochs: int) -> None:
+    with Checkpoints(beside).open(PRINT, messages.append) as checkpoint:
         for number in epochs:
             checkpoint.write(made(number))
 
 
-def read(beside: Path, told: Told) -> Snapshot | None:
-    with Checkpoints(beside).open(PRINT, told.append) as checkpoint:
+def read(beside: Path, messages: list[str]) -> Snapshot | None:
+    with Checkpoints(beside).open(PRINT, messages.append) as checkpoint:
         return checkpoint.read(lambda _: True)
 
 
 def files(beside: Path) -> list[str]:
-    return sorted(path.name for path in (beside / PLACE).iterdir())
+    return sorted(path.name for path in (beside / FOLDER).iterdir())
 
 
-def test_the_last_epoch_is_read_again_to_the_last_bit(tmp_path: Path, told: Told) -> None:
+def test_the_last_epoch_is_read_again_to_the_last_bit(tmp_path: Path, messages: list[str]) -> None:
     for epochs in range(1, 13):
-        keep(tmp_path, told, epochs)
-        assert same(read(tmp_path, told), made(epochs))
+        keep(tmp_path, messages, epochs)
+        assert same(read(tmp_path, messages), made(epochs))
     assert files(tmp_path) == ["epoch-0011.npy", "epoch-0012.npy"]
-    assert told == []
+    assert messages == []
 
 
-def test_another_training_has_another_place(tmp_path: Path, told: Told) -> None:
-    keep(tmp_path, told, 1)
-    with Checkpoints(tmp_path).open("b" * 64, told.append) as checkpoint:
+def test_another_training_has_another_folder(tmp_path: Path, messages: list[str]) -> None:
+    keep(tmp_path, messages, 1)
+    with Checkpoints(tmp_path).open("b" * 64, messages.append) as checkpoint:
         assert checkpoint.read(lambda _: True) is None
-    assert [path.name for path in tmp_path.iterdir()] == [PLACE]  # no empty folder stays
+    assert [path.name for path in tmp_path.iterdir()] == [FOLDER]  # no empty folder stays
 
 
-def test_every_flipped_bit_is_noticed_and_the_epoch_before_is_taken(
-    tmp_path: Path, told: Told
+def test_every_flipped_bit_is_detected_and_the_epoch_before_is_used(
+    tmp_path: Path, messages: list[str]
 ) -> None:
-    keep(tmp_path, told, 1, 2)
-    file = tmp_path / PLACE / "epoch-0002.npy"
+    keep(tmp_path, messages, 1, 2)
+    file = tmp_path / FOLDER / "epoch-0002.npy"
     content = file.read_bytes()
     for at in range(len(content)):
         changed = bytearray(content)
         changed[at] ^= 1 << at % 8
         file.write_bytes(changed)
-        told.clear()
-        found = read(tmp_path, told)
-        # A bit of the padding in a header says nothing.
-        assert same(found, made(1)) or (same(found, made(2)) and told == [])
+        messages.clear()
+        found = read(tmp_path, messages)
+        # A bit in the padding of a header has no meaning.
+        assert same(found, made(1)) or (same(found, made(2)) and messages == [])
         if same(found, made(1)):
-            assert len(told) == 1
-            assert "epoch-0002.npy can't be used" in told[0]
-            assert "\n" not in told[0]
+            assert len(messages) == 1
+            assert "epoch-0002.npy can't be used" in messages[0]
+            assert "\n" not in messages[0]
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, -1])
-def test_a_file_cut_short_is_not_taken(tmp_path: Path, told: Told, length: int) -> None:
-    keep(tmp_path, told, 1)
-    file = tmp_path / PLACE / "epoch-0001.npy"
+def test_a_file_cut_short_is_not_used(tmp_path: Path, messages: list[str], length: int) -> None:
+    keep(tmp_path, messages, 1)
+    file = tmp_path / FOLDER / "epoch-0001.npy"
     file.write_bytes(file.read_bytes()[:length])
-    assert read(tmp_path, told) is None
-    assert len(told) == 1
+    assert read(tmp_path, messages) is None
+    assert len(messages) == 1
 
 
-def test_a_snapshot_that_does_not_fit_is_not_taken(tmp_path: Path, told: Told) -> None:
-    keep(tmp_path, told, 1)
-    with Checkpoints(tmp_path).open(PRINT, told.append) as checkpoint:
+def test_a_snapshot_that_does_not_fit_is_not_used(tmp_path: Path, messages: list[str]) -> None:
+    keep(tmp_path, messages, 1)
+    with Checkpoints(tmp_path).open(PRINT, messages.append) as checkpoint:
         assert checkpoint.read(lambda found: len(found.weights) == 3) is None
-    assert "it is of another training" in told[0]
+    assert "it belongs to another training" in messages[0]
 
 
-def test_what_a_kill_left_half_written_is_passed_over(tmp_path: Path, told: Told) -> None:
-    keep(tmp_path, told, 1, 2)
-    (tmp_path / PLACE / "epoch-0001.npy").rename(tmp_path / PLACE / "next.npy")
-    assert same(read(tmp_path, told), made(2))
-    keep(tmp_path, told, 3)
+def test_a_file_that_a_kill_left_incomplete_is_ignored(tmp_path: Path, messages: list[str]) -> None:
+    keep(tmp_path, messages, 1, 2)
+    (tmp_path / FOLDER / "epoch-0001.npy").rename(tmp_path / FOLDER / "next.npy")
+    assert same(read(tmp_path, messages), made(2))
+    keep(tmp_path, messages, 3)
     assert files(tmp_path) == ["epoch-0002.npy", "epoch-0003.npy"]
-    assert told == []
+    assert messages == []
 
 
-def test_a_full_disk_is_a_line_and_training_goes_on(
-    tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+def test_a_full_disk_is_reported_and_training_continues(
+    tmp_path: Path, messages: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with Checkpoints(tmp_path).open(PRINT, told.append) as checkpoint:
+    with Checkpoints(tmp_path).open(PRINT, messages.append) as checkpoint:
         checkpoint.write(made(1))
         monkeypatch.setattr(candid.models.checkpoint.np, "save", fail)
         checkpoint.write(made(2))
         checkpoint.write(made(3))
-    assert len(told) == 1
-    assert "No space left on device" in told[0]
+    assert len(messages) == 1
+    assert "No space left on device" in messages[0]
     monkeypatch.undo()
-    assert same(read(tmp_path, told), made(1))
+    assert same(read(tmp_path, messages), made(1))
     assert files(tmp_path) == ["epoch-0001.npy"]
 
 
-def test_a_place_that_can_not_be_made_is_a_line(tmp_path: Path, told: Told) -> None:
+def test_a_folder_that_can_not_be_made_is_reported(tmp_path: Path, messages: list[str]) -> None:
     (tmp_path / "file").touch()
-    keep(tmp_path / "file", told, 1)
-    assert len(told) == 1
-    assert "training goes on without it" in told[0]
+    keep(tmp_path / "file", messages, 1)
+    assert len(messages) == 1
+    assert "training continues without checkpoints" in messages[0]
 
 
-def test_one_training_at_a_time_has_the_place(tmp_path: Path, told: Told) -> None:
-    with Checkpoints(tmp_path).open(PRINT, told.append) as first:
+def test_only_one_training_at_a_time_has_the_folder(tmp_path: Path, messages: list[str]) -> None:
+    with Checkpoints(tmp_path).open(PRINT, messages.append) as first:
         first.write(made(1))
-        with Checkpoints(tmp_path).open(PRINT, told.append) as second:
+        with Checkpoints(tmp_path).open(PRINT, messages.append) as second:
             assert second.folder is None
             second.write(made(2))
             assert second.read(lambda _: True) is None
         first.write(made(2))
-    assert told == ["another process trains the same, so this one can't be resumed if it is killed"]
-    assert same(read(tmp_path, told), made(2))
+    assert len(messages) == 1
+    assert messages[0].startswith("another process runs the same training")
+    assert same(read(tmp_path, messages), made(2))
 
 
-def test_without_a_folder_nothing_is_kept(told: Told) -> None:
-    with Checkpoints().open(PRINT, told.append) as checkpoint:
+def test_without_a_folder_nothing_is_kept(messages: list[str]) -> None:
+    with Checkpoints().open(PRINT, messages.append) as checkpoint:
         checkpoint.write(made(1))
         assert checkpoint.read(lambda _: True) is None
-    assert told == []
+    assert messages == []
 
 
-class TestSpent:
+class TestDeletion:
     def use(self, checkpoints: Checkpoints, *, complete: bool, print_: str = PRINT) -> Checkpoint:
         with checkpoints.open(print_, print) as checkpoint:
             checkpoint.write(made(1))
             checkpoint.is_complete = complete
         return checkpoint
 
-    def test_what_a_whole_run_was_made_of_goes(self, tmp_path: Path) -> None:
+    def test_the_checkpoints_of_a_complete_run_are_deleted(self, tmp_path: Path) -> None:
         (tmp_path / "partial").mkdir()
         checkpoints = Checkpoints(tmp_path)
         self.use(checkpoints, complete=True)
@@ -180,7 +177,7 @@ class TestSpent:
         discard(tmp_path, names)
         assert [path.name for path in tmp_path.iterdir()] == ["partial"]
 
-    def test_what_was_broken_off_stays(self, tmp_path: Path) -> None:
+    def test_those_of_an_interrupted_training_stay(self, tmp_path: Path) -> None:
         checkpoints = Checkpoints(tmp_path)
         self.use(checkpoints, complete=True)
         self.use(checkpoints, complete=False, print_="b" * 64)
@@ -192,17 +189,17 @@ class TestSpent:
         discard(tmp_path, ["photos", ".resume-x/../photos", "../photos", "photos/.resume-x", ""])
         assert (tmp_path / "photos" / ".resume-x").is_dir()
 
-    def test_what_another_process_uses_stays(self, tmp_path: Path) -> None:
+    def test_those_that_another_process_uses_stay(self, tmp_path: Path) -> None:
         with Checkpoints(tmp_path).open(PRINT, print) as checkpoint:
             checkpoint.write(made(1))
-            discard(tmp_path, [PLACE])
+            discard(tmp_path, [FOLDER])
             assert files(tmp_path) == ["epoch-0001.npy"]
-        discard(tmp_path, [PLACE])
+        discard(tmp_path, [FOLDER])
         assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_older_than_a_week_is_swept_by_the_next_training(
-    tmp_path: Path, told: Told
+def test_checkpoints_older_than_a_week_are_deleted_by_the_next_training(
+    tmp_path: Path, messages: list[str]
 ) -> None:
     ages = {"old": 8, "young": 6}
     for name, days in ages.items():
@@ -212,6 +209,6 @@ def test_what_is_older_than_a_week_is_swept_by_the_next_training(
         for path in (tmp_path / f".resume-{name}" / "epoch-0001.npy", tmp_path / f".resume-{name}"):
             os.utime(path, (at, at))
     (tmp_path / ".resume-recent").mkdir()
-    keep(tmp_path, told, 1)
+    keep(tmp_path, messages, 1)
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {PLACE, ".resume-young", ".resume-recent"}
+    assert names == {FOLDER, ".resume-young", ".resume-recent"}

@@ -1,4 +1,4 @@
-"""Sets of possible classes hold the true one as often as they should, and what is strange shows."""
+"""Prediction sets have the configured coverage, and OOD photos are flagged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from candid.models.conformal import Abstention, fit_abstention
 def predictions(
     num: int, *, num_classes: int = 3, seed: int = 0, sharpness: float = 1.5
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of a decent classifier, and the truth."""
+    """Probabilities of a good classifier, and the labels."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(num_classes, size=num)
     scores = rng.normal(size=(num, num_classes)) + sharpness * 2 * np.eye(num_classes)[labels]
@@ -34,7 +34,7 @@ def fitted(num: int = 600, **how: Any) -> Abstention:
 
 class TestPossibleClasses:
     @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
-    def test_hold_the_true_one_as_often_as_wanted(self, coverage: float) -> None:
+    def test_contain_the_true_one_at_the_rate_of_coverage(self, coverage: float) -> None:
         covered = []
         for seed in range(20):
             abstention = fitted(seed=seed).with_coverage(coverage)
@@ -43,7 +43,7 @@ class TestPossibleClasses:
             covered.append(possible[np.arange(2000), labels].mean())
         assert np.mean(covered) == pytest.approx(coverage, abs=0.01)
 
-    def test_hold_it_as_often_in_a_class_that_is_harder_than_the_others(self) -> None:
+    def test_cover_a_harder_class_at_the_same_rate(self) -> None:
         def harder(num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
             easy, labels = predictions(num, seed=seed)
             blurred = easy.copy()
@@ -60,7 +60,7 @@ class TestPossibleClasses:
             covered.append(abstention.possible(asked)[of_hard, 0].mean())
         assert np.mean(covered) == pytest.approx(0.9, abs=0.015)
 
-    def test_are_those_that_crepes_finds(self) -> None:
+    def test_are_those_of_crepes(self) -> None:
         known, labels = predictions(300)
         asked, _ = predictions(100, seed=1)
         abstention = fit_abstention(known, labels, known[:, 0])
@@ -76,7 +76,7 @@ class TestPossibleClasses:
                 abstention.possible(asked)[:, number].tolist() == sets[:, 0].astype(bool).tolist()
             )
 
-    def test_of_a_class_with_few_photos_are_held_against_all_photos(self) -> None:
+    def test_of_a_class_with_few_photos_are_calibrated_on_all_photos(self) -> None:
         probabilities, labels = predictions(300)
         kept = (labels != 2) | (np.cumsum(labels == 2) <= 10)
         abstention = fit_abstention(probabilities[kept], labels[kept], probabilities[:, 0])
@@ -94,19 +94,19 @@ class TestPossibleClasses:
         assert (sizes[1] <= sizes[2]).all()
         assert sizes[0].sum() < sizes[2].sum()
 
-    def test_are_hardly_others_where_a_long_list_is_thinned(self) -> None:
+    def test_hardly_change_when_a_long_list_is_subsampled(self) -> None:
         asked, labels = predictions(5000, seed=5)
         possible = fitted(20_000).possible(asked)
         assert possible[np.arange(5000), labels].mean() == pytest.approx(0.9, abs=0.012)
 
 
 class TestFamiliarity:
-    def test_is_the_share_of_what_is_at_least_as_unusual(self) -> None:
+    def test_is_the_share_of_scores_at_least_as_high(self) -> None:
         abstention = Abstention((np.zeros(1, np.float32),), np.arange(99, dtype=np.float32))
         found = abstention.familiarity(np.array([-1, 49, 98, 1000], np.float32))
         assert found.tolist() == pytest.approx([1.0, 0.51, 0.02, 0.01])
 
-    def test_raises_false_alarms_as_often_as_allowed(self) -> None:
+    def test_gives_false_alarms_at_the_allowed_rate(self) -> None:
         rng = np.random.default_rng(0)
         alarms = []
         for seed in range(40):
@@ -120,7 +120,7 @@ class TestFamiliarity:
 
 
 class TestVerdicts:
-    def test_say_unknown_before_all_and_sure_only_of_the_chosen_class_alone(self) -> None:
+    def test_are_unknown_first_and_sure_only_for_a_set_of_the_chosen_class(self) -> None:
         possible = np.array(
             [[True, False], [True, False], [True, True], [False, False], [False, True]]
         )
@@ -130,7 +130,7 @@ class TestVerdicts:
 
 
 class TestStored:
-    def test_it_says_the_same_after_json(self) -> None:
+    def test_json_round_trip_preserves_the_answers(self) -> None:
         abstention = fitted()
         again = Abstention.from_json(json.loads(json.dumps(abstention.to_json())), 3)
         asked, _ = predictions(400, seed=9)
@@ -151,16 +151,16 @@ class TestStored:
             {"coverage": None},
         ],
     )
-    def test_what_makes_no_sense_is_refused(self, damage: dict[str, object]) -> None:
+    def test_invalid_values_are_refused(self, damage: dict[str, object]) -> None:
         values = fitted().to_json() | damage
         with pytest.raises((ValueError, TypeError, KeyError)):
             Abstention.from_json(values, 3)
 
-    def test_few_photos_teach_nothing(self) -> None:
+    def test_few_photos_give_no_calibration(self) -> None:
         probabilities, labels = predictions(19)
         assert fit_abstention(probabilities, labels, probabilities[:, 0]) is None
 
     @pytest.mark.parametrize("coverage", [0.0, 1.0, -1.0, float("nan")])
-    def test_a_coverage_that_is_no_share_is_refused(self, coverage: float) -> None:
+    def test_a_coverage_outside_0_to_1_is_refused(self, coverage: float) -> None:
         with pytest.raises(UsageError, match="between 0 and 1"):
             fitted().with_coverage(coverage)

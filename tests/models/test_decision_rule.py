@@ -1,4 +1,4 @@
-"""A class is chosen by the likeliest, a threshold, or the cheapest mistake."""
+"""A class is chosen by probability, by a threshold, or by the least expected cost."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ def decide(rule: DecisionRule, *rows: list[float], classes: tuple[str, ...] = CL
 
 
 class TestAThreshold:
-    def test_is_a_half_at_first(self) -> None:
+    def test_is_a_half_by_default(self) -> None:
         assert decide(DecisionRule(), [0.5, 0.5], [0.49, 0.51]) == [0, 1]
 
     def test_decides_for_the_second_class_above_it(self) -> None:
         assert decide(DecisionRule(0.8), [0.25, 0.75], [0.1, 0.9]) == [0, 1]
 
-    def test_is_compared_as_python_compares(self) -> None:
+    def test_is_compared_in_float64(self) -> None:
         value = float(np.float32(0.3))
         assert decide(DecisionRule(0.3), [1 - value, value]) == [int(value > 0.3)]
 
 
 class TestCosts:
-    def test_make_the_dear_mistake_rarer(self) -> None:
-        dear = DecisionRule(costs={("sad", "happy"): 5.0})
-        assert decide(dear, [0.8, 0.2], [0.9, 0.1]) == [1, 0]
+    def test_make_the_expensive_mistake_rarer(self) -> None:
+        rule = DecisionRule(costs={("sad", "happy"): 5.0})
+        assert decide(rule, [0.8, 0.2], [0.9, 0.1]) == [1, 0]
 
     @given(st.floats(0.01, 0.99), st.floats(0.1, 20))
     def test_of_two_classes_are_a_threshold(self, probability: float, cost: float) -> None:
@@ -42,7 +42,7 @@ class TestCosts:
         if abs(row[0, 1] * cost - row[0, 0]) > 1e-9:
             assert decide(rule, [1 - probability, probability]) == [int(cheaper)]
 
-    def test_that_are_all_one_choose_the_likeliest(self) -> None:
+    def test_that_are_all_one_choose_the_most_probable(self) -> None:
         rows = np.random.default_rng(0).dirichlet(np.ones(3), 200).astype(np.float32)
         rule = DecisionRule(costs={("a", "b"): 1.0})
         assert rule.decide(rows, ("a", "b", "c")).tolist() == rows.argmax(axis=1).tolist()
@@ -66,12 +66,12 @@ class TestParsing:
         assert parse_cost(text) == expected
 
     @pytest.mark.parametrize("text", ["", "sad", "sad→happy", "sad→happy=x", "a->b=-1", "a->b=inf"])
-    def test_refuses_the_rest(self, text: str) -> None:
+    def test_refuses_anything_else(self, text: str) -> None:
         with pytest.raises(UsageError, match="TRUE→ANSWERED=NUMBER"):
             parse_cost(text)
 
 
-class TestWhatMakesNoSense:
+class TestInvalidRules:
     @pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan")])
     def test_a_threshold_outside_0_to_1_is_refused(self, threshold: float) -> None:
         with pytest.raises(UsageError, match="from 0 to 1"):
@@ -101,7 +101,7 @@ class TestWhatMakesNoSense:
             rule.require_fits(CLASSES)
 
 
-def test_it_is_the_same_after_json() -> None:
+def test_json_round_trip() -> None:
     rule = DecisionRule(costs={("sad", "happy"): 5.0})
     assert DecisionRule.from_json(rule.to_json()) == rule
     assert DecisionRule.from_json(DecisionRule(0.7).to_json()) == DecisionRule(0.7)

@@ -1,4 +1,4 @@
-"""What is unlike the training photos scores higher, in NumPy as in the graph."""
+"""Out-of-distribution photos score higher, in NumPy and in the graph."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def test_a_class_that_was_left_out_scores_higher() -> None:
 
 
 def test_pictures_of_another_kind_score_higher_still() -> None:
-    novelty, usual = fitted()
+    novelty, held_out_scores = fitted()
     noise = np.random.default_rng(2).gamma(0.2, size=(50, NUM_FEATURES)).astype(np.float32)
-    assert np.median(novelty.scores(noise)) > usual.max()
+    assert np.median(novelty.scores(noise)) > held_out_scores.max()
 
 
-def test_held_out_photos_score_as_new_ones_of_their_kind_do() -> None:
-    _, usual = fitted(per_class=200)
+def test_held_out_photos_score_like_new_ones_of_their_kind() -> None:
+    _, held_out_scores = fitted(per_class=200)
     novelty, _ = fitted(per_class=200)
     new = novelty.scores(embeddings(np.repeat([0, 1, 2], 200), seed=9))
-    allowed = np.quantile(usual, 0.95)
+    allowed = np.quantile(held_out_scores, 0.95)
     assert (new > allowed).mean() == pytest.approx(0.05, abs=0.03)
 
 
@@ -62,7 +62,7 @@ def test_held_out_photos_are_scored_by_a_fold_that_did_not_see_them() -> None:
 
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("num_classes", [2, 5])
-def test_the_graph_says_what_numpy_says(num_classes: int, signed: bool) -> None:
+def test_the_graph_computes_the_same_as_numpy(num_classes: int, signed: bool) -> None:
     labels = np.repeat(np.arange(num_classes), 40)
     rows = embeddings(labels) - np.float32(1.0 if signed else 0.0)
     novelty, _ = fit_novelty(rows, labels, np.arange(len(labels)) % 5)
@@ -71,9 +71,9 @@ def test_the_graph_says_what_numpy_says(num_classes: int, signed: bool) -> None:
     graph.output(novelty.add_to(graph, embedding), np.float32, ("n",))
     session = ort.InferenceSession(graph.finish().SerializeToString())
     asked = np.concatenate([rows[:20], np.zeros((1, NUM_FEATURES), np.float32)])
-    [said] = session.run(None, {"embedding": asked})
-    assert said.shape == (21,)
-    assert said == pytest.approx(novelty.scores(asked), abs=2e-4)
+    [scores] = session.run(None, {"embedding": asked})
+    assert scores.shape == (21,)
+    assert scores == pytest.approx(novelty.scores(asked), abs=2e-4)
 
 
 def test_the_order_of_the_photos_does_not_matter() -> None:
@@ -86,8 +86,8 @@ def test_the_order_of_the_photos_does_not_matter() -> None:
     assert one.scores(asked) == pytest.approx(other.scores(asked), abs=1e-3)
 
 
-def test_few_and_many_photos_are_measured_alike() -> None:
-    """Both ways to find the principal axes find the same ones."""
+def test_few_and_many_photos_give_similar_scores() -> None:
+    """Both ways to compute principal axes agree."""
     labels = np.repeat(np.arange(3), 260)
     rows = embeddings(labels, num_features=300)
     many, _ = fit_novelty(rows, labels, np.arange(780) % 5)
@@ -96,29 +96,29 @@ def test_few_and_many_photos_are_measured_alike() -> None:
     assert np.corrcoef(many.scores(asked), few.scores(asked))[0, 1] > 0.95
 
 
-def test_what_is_usual_may_come_from_a_part_held_out() -> None:
+def test_standardising_by_a_held_out_part() -> None:
     labels = np.repeat(np.arange(3), 60)
     held_out = embeddings(np.repeat([0, 1, 2], 20), seed=5)
-    novelty, usual = fit_novelty_held_out(embeddings(labels), labels, held_out)
-    assert usual.mean() == pytest.approx(0, abs=1e-4)
-    assert novelty.scores(held_out) == pytest.approx(usual, abs=1e-4)
+    novelty, held_out_scores = fit_novelty_held_out(embeddings(labels), labels, held_out)
+    assert held_out_scores.mean() == pytest.approx(0, abs=1e-4)
+    assert novelty.scores(held_out) == pytest.approx(held_out_scores, abs=1e-4)
 
 
 def test_constant_embeddings_are_no_error() -> None:
     labels = np.repeat(np.arange(2), 20)
-    novelty, usual = fit_novelty(np.ones((40, 8), np.float32), labels, np.arange(40) % 5)
-    assert np.isfinite(usual).all()
+    novelty, held_out_scores = fit_novelty(np.ones((40, 8), np.float32), labels, np.arange(40) % 5)
+    assert np.isfinite(held_out_scores).all()
     assert np.isfinite(novelty.scores(np.random.default_rng(0).random((5, 8), np.float32))).all()
 
 
-def test_folds_of_few_photos_measure_as_a_geometry_of_their_own_would() -> None:
-    """They are measured without its axes, for speed."""
+def test_folds_of_few_photos_give_the_measures_of_a_full_geometry() -> None:
+    """They are computed without axes, for speed."""
     labels = np.repeat(np.arange(3), 40)
     rows, folds = embeddings(labels, num_features=300), np.arange(120) % 4
-    novelty, usual = fit_novelty(rows, labels, folds)
+    novelty, held_out_scores = fit_novelty(rows, labels, folds)
     measures = np.zeros((120, 3), np.float32)
     for fold in range(4):
         here = folds == fold
         of_fold, _ = fit_novelty_held_out(rows[~here], labels[~here], rows[here])
         measures[here] = of_fold.geometry.measures(rows[here])
-    assert usual == pytest.approx(novelty.of_measures(measures), abs=1e-2)
+    assert held_out_scores == pytest.approx(novelty.of_measures(measures), abs=1e-2)

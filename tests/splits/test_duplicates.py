@@ -1,4 +1,4 @@
-"""Photos of one picture end in one group, and others do not."""
+"""Photos of the same picture are in one group, and others are not."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ def link(folder: Path, *files: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def seen(sample: SampleSet, embedder: Any) -> Features:
+def extracted(sample: SampleSet, embedder: Any) -> Features:
     return extract_features(scan(sample.folder), embedder, PixelContract(), cache=Cache(None))
 
 
 class TestTheSampleSet:
-    def test_planted_copies_are_with_their_originals_and_all_else_is_alone(
-        self, sample: SampleSet, seen: Features
+    def test_injected_copies_are_grouped_with_their_originals_and_nothing_else_is(
+        self, sample: SampleSet, extracted: Features
     ) -> None:
-        of = groups_by_path(seen.catalog, find_duplicates(seen))
+        of = groups_by_path(extracted.catalog, find_duplicates(extracted))
         copies = [plant for plant in sample.defects if plant.original]
         assert len(copies) == 4
         for plant in copies:
             assert of[plant.path.as_posix()] == of[str(plant.original.as_posix())], plant.kind
         assert len(set(of.values())) == len(of) - len(copies)
 
-    def test_pairs_say_of_what_kind_they_are(self, sample: SampleSet, seen: Features) -> None:
-        groups = find_duplicates(seen)
-        paths = [photo.path for photo in seen.catalog.photos]
+    def test_pairs_have_the_right_kind(self, sample: SampleSet, extracted: Features) -> None:
+        groups = find_duplicates(extracted)
+        paths = [photo.path for photo in extracted.catalog.photos]
         kinds = {frozenset((paths[c.first], paths[c.second])): c.kind for c in groups.copies}
         expected = {
             frozenset((p.path.as_posix(), p.original.as_posix())): (
@@ -82,14 +82,14 @@ class TestTheSampleSet:
 
 
 class TestTheIndex:
-    """What is used beyond 20,000 photos, here for a few dozen."""
+    """The index for more than 20,000 photos, here used for a few dozen."""
 
-    def test_finds_the_planted_copies_too(
-        self, seen: Features, monkeypatch: pytest.MonkeyPatch
+    def test_finds_the_injected_copies_too(
+        self, extracted: Features, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        exact = find_duplicates(seen)
+        exact = find_duplicates(extracted)
         monkeypatch.setattr("candid.splits.neighbours.MAX_EXACT", 0)
-        assert find_duplicates(seen).copies == exact.copies
+        assert find_duplicates(extracted).copies == exact.copies
 
     @pytest.mark.parametrize("max_exact", [0, 20_000])
     def test_neither_it_nor_all_pairs_know_names_or_order(
@@ -115,7 +115,7 @@ class TestTheIndex:
         assert found[0] == found[1]
         assert len(found[0]) == 4
 
-    def test_of_blank_pages_ends_without_a_word(
+    def test_of_blank_pages_prints_nothing(
         self, tmp_path: Path, fake_embedder: Any, memory: Cache,
         monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
     ) -> None:  # fmt: skip
@@ -131,7 +131,7 @@ class TestTheIndex:
 
 
 class TestWithinAndAcrossClasses:
-    """Of these seeds, the happy and the sad face correlate by 0.97 and more as a whole."""
+    """For these seeds, the happy and the sad face correlate by 0.97 or more as a whole."""
 
     SEEDS = (7, 68, 83, 276, 385)
 
@@ -215,13 +215,13 @@ class TestEdges:
         assert find_duplicates(features).num_pictures == 60
 
     def test_blocks_give_what_one_piece_gives(
-        self, seen: Features, monkeypatch: pytest.MonkeyPatch
+        self, extracted: Features, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        whole = find_duplicates(seen)
+        whole = find_duplicates(extracted)
         monkeypatch.setattr("candid.splits.duplicates._BLOCK", 5)
         monkeypatch.setattr("candid.splits.neighbours._BLOCK", 4)
         monkeypatch.setattr("candid.splits.registration._BLOCK", 6)
-        pieces = find_duplicates(seen)
+        pieces = find_duplicates(extracted)
         assert pieces.copies == whole.copies
         np.testing.assert_array_equal(pieces.of_photo, whole.of_photo)
 

@@ -1,4 +1,4 @@
-"""Units are dealt whole, by share, and the same every time."""
+"""Groups are assigned whole, by share, and reproducibly; subsamples depend on content alone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candid.splits.grouped_split import count_by_group, grouped_folds, split_groups
+from candid.splits.grouped_split import (
+    count_by_group,
+    grouped_folds,
+    random_ranks,
+    sample_groups,
+    split_groups,
+)
 
 SHARES = (0.7, 0.2, 0.1)
+KEYS = [f"key{number}" for number in range(300)]
 
 
 def keys(count: int) -> list[str]:
@@ -17,25 +24,25 @@ def keys(count: int) -> list[str]:
 
 
 def single(*class_sizes: int) -> np.ndarray:
-    """Counts of units that are single images."""
+    """Counts of groups of a single image."""
     return np.repeat(np.eye(len(class_sizes), dtype=np.int64), class_sizes, axis=0)
 
 
-def dealt(counts: np.ndarray, parts: np.ndarray, num_parts: int = 3) -> list[list[int]]:
-    """Images a part and class."""
+def images_by_part(counts: np.ndarray, parts: np.ndarray, num_parts: int = 3) -> list[list[int]]:
+    """Number of images by part and class."""
     return [counts[parts == part].sum(axis=0).tolist() for part in range(num_parts)]
 
 
 @st.composite
-def units(draw: st.DrawFn) -> np.ndarray:
+def group_counts(draw: st.DrawFn) -> np.ndarray:
     num_classes = draw(st.integers(1, 4))
     row = st.lists(st.integers(0, 6), min_size=num_classes, max_size=num_classes)
     return np.array(draw(st.lists(row, min_size=1, max_size=40)), np.int64)
 
 
-def test_images_are_counted_by_unit_and_class() -> None:
-    labels, of = np.array([0, 0, 1, 2]), np.array([1, 1, 1, 0])
-    np.testing.assert_array_equal(count_by_group(labels, of), [[0, 0, 1], [2, 1, 0]])
+def test_images_are_counted_by_group_and_class() -> None:
+    labels, groups = np.array([0, 0, 1, 2]), np.array([1, 1, 1, 0])
+    np.testing.assert_array_equal(count_by_group(labels, groups), [[0, 0, 1], [2, 1, 0]])
 
 
 @pytest.mark.parametrize(
@@ -53,7 +60,7 @@ def test_images_are_counted_by_unit_and_class() -> None:
 )
 def test_single_images_end_on_the_nearest_whole_targets(size: int, expected: list[int]) -> None:
     counts = single(size)
-    assert dealt(counts, split_groups(counts, keys(size), SHARES, seed=0)) == [
+    assert images_by_part(counts, split_groups(counts, keys(size), SHARES, seed=0)) == [
         [n] for n in expected
     ]
 
@@ -69,8 +76,8 @@ def test_single_images_are_exact_in_every_class_at_once(sizes: list[int], seed: 
             assert abs(counts[parts == part][:, label].sum() - share * size) < 1
 
 
-@given(units(), st.integers(0, 5))
-def test_every_unit_has_a_part_and_no_part_is_over_full_by_more_than_a_unit(
+@given(group_counts(), st.integers(0, 5))
+def test_every_group_has_a_part_and_no_part_is_over_full_by_more_than_a_group(
     counts: np.ndarray, seed: int
 ) -> None:
     parts = split_groups(counts, keys(len(counts)), SHARES, seed=seed)
@@ -79,12 +86,12 @@ def test_every_unit_has_a_part_and_no_part_is_over_full_by_more_than_a_unit(
     sizes = counts.sum(axis=1)
     for part, share in enumerate(SHARES):
         over = sizes[parts == part].sum() - share * sizes.sum()
-        # A unit of several classes may fill one class of a part up while another overflows.
+        # A group of several classes may fill up one class of a part while another overflows.
         assert over <= largest * counts.shape[1] + counts.shape[1]
 
 
-@given(units(), st.integers(0, 5), st.randoms(use_true_random=False))
-def test_the_order_of_the_units_changes_nothing(
+@given(group_counts(), st.integers(0, 5), st.randoms(use_true_random=False))
+def test_the_order_of_the_groups_changes_nothing(
     counts: np.ndarray, seed: int, random: object
 ) -> None:
     names = keys(len(counts))
@@ -95,34 +102,34 @@ def test_the_order_of_the_units_changes_nothing(
     np.testing.assert_array_equal(shuffled, parts[order])
 
 
-@given(units(), st.data())
-def test_fixed_units_stay_where_they_are(counts: np.ndarray, data: st.DataObject) -> None:
+@given(group_counts(), st.data())
+def test_fixed_groups_keep_their_part(counts: np.ndarray, data: st.DataObject) -> None:
     places = st.integers(0, len(counts) - 1)
     fixed = data.draw(st.dictionaries(places, st.integers(0, 2)))
     parts = split_groups(counts, keys(len(counts)), SHARES, seed=0, fixed=fixed)
-    assert {unit: parts[unit] for unit in fixed} == fixed
+    assert {group: parts[group] for group in fixed} == fixed
 
 
-def test_new_units_fill_up_what_the_fixed_ones_left() -> None:
+def test_new_groups_fill_up_what_the_fixed_ones_left() -> None:
     counts = single(100)
     parts = split_groups(counts, keys(100), SHARES, seed=0, fixed=dict.fromkeys(range(50), 0))
-    assert dealt(counts, parts) == [[70], [20], [10]]
+    assert images_by_part(counts, parts) == [[70], [20], [10]]
 
 
-def test_large_units_come_first_and_small_ones_even_it_out() -> None:
+def test_large_groups_are_assigned_first_and_small_ones_even_out_the_shares() -> None:
     counts = np.array([[1]] * 60 + [[20]] * 2)
     for seed in range(20):
-        assert dealt(counts, split_groups(counts, keys(62), SHARES, seed=seed)) == [
+        assert images_by_part(counts, split_groups(counts, keys(62), SHARES, seed=seed)) == [
             [70],
             [20],
             [10],
         ]
 
 
-def test_another_seed_is_another_deal() -> None:
+def test_another_seed_gives_another_split() -> None:
     counts = single(50, 50)
-    deals = {tuple(split_groups(counts, keys(100), SHARES, seed=seed)) for seed in range(10)}
-    assert len(deals) == 10
+    splits = {tuple(split_groups(counts, keys(100), SHARES, seed=seed)) for seed in range(10)}
+    assert len(splits) == 10
 
 
 def test_over_many_seeds_every_image_is_tested_equally_often() -> None:
@@ -136,13 +143,13 @@ def test_over_many_seeds_every_image_is_tested_equally_often() -> None:
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30)), min_size=5, max_size=80),
     st.integers(2, 5),
 )
-def test_folds_keep_units_whole(images: list[tuple[int, int]], num_folds: int) -> None:
+def test_folds_keep_groups_whole(images: list[tuple[int, int]], num_folds: int) -> None:
     labels = np.array([label for label, _ in images])
-    of = np.unique([unit for _, unit in images], return_inverse=True)[1]
-    folds = grouped_folds(labels, of, keys(of.max() + 1), num_folds=num_folds, seed=0)
+    groups = np.unique([group for _, group in images], return_inverse=True)[1]
+    folds = grouped_folds(labels, groups, keys(groups.max() + 1), num_folds=num_folds, seed=0)
     assert set(folds) <= set(range(num_folds))
-    for unit in set(of):
-        assert len(set(folds[of == unit])) == 1
+    for group in set(groups):
+        assert len(set(folds[groups == group])) == 1
 
 
 def test_folds_of_single_images_are_stratified() -> None:
@@ -150,3 +157,36 @@ def test_folds_of_single_images_are_stratified() -> None:
     folds = grouped_folds(labels, np.arange(75), keys(75), num_folds=5, seed=0)
     for fold in range(5):
         assert np.bincount(labels[folds == fold]).tolist() == [10, 5]
+
+
+def test_ranks_are_a_permutation() -> None:
+    assert sorted(random_ranks(KEYS, seed=0)) == list(range(300))
+
+
+def test_ranks_depend_on_the_keys_and_the_seed_alone() -> None:
+    ranks, reversed_ranks = random_ranks(KEYS, seed=0), random_ranks(KEYS[::-1], seed=0)
+    np.testing.assert_array_equal(ranks, reversed_ranks[::-1])
+    assert (ranks != random_ranks(KEYS, seed=1)).any()
+
+
+def test_ranks_do_not_correlate_with_the_order_of_the_groups() -> None:
+    ranks = random_ranks(KEYS, seed=0)
+    assert abs(np.corrcoef(ranks, np.arange(300))[0, 1]) < 0.2
+
+
+def test_whole_groups_are_sampled_until_there_are_enough() -> None:
+    groups = np.arange(300) // 3
+    places = np.arange(10, 290)
+    ranks = random_ranks(keys(100), seed=0)
+    sampled = sample_groups(places, groups, ranks, most=50)
+    assert 50 <= len(sampled) <= 52
+    assert (np.diff(sampled) > 0).all()
+    whole = np.isin(groups[places], groups[sampled])
+    np.testing.assert_array_equal(places[whole], sampled)
+
+
+def test_all_images_are_sampled_if_there_are_not_too_many() -> None:
+    places = np.arange(5, 9)
+    np.testing.assert_array_equal(
+        sample_groups(places, np.arange(10), random_ranks(keys(10), seed=0), most=4), places
+    )

@@ -1,4 +1,4 @@
-"""No picture sits in two parts, every one has its place, and keeps it."""
+"""Every photo is in one part, copies share it, and a later split keeps it; the CSV file."""
 
 from __future__ import annotations
 
@@ -16,17 +16,28 @@ from candid.cli.demo import SampleSet
 from candid.core.cache import Cache
 from candid.data.catalog import DROPPED, Catalog, Photo, Skipped, scan
 from candid.data.images import PixelContract
-from candid.errors import UsageError
+from candid.errors import SplitError, UsageError
 from candid.features.extract import extract_features
 from candid.splits.duplicates import Groups, find_duplicates
-from candid.splits.split import NO_PART, PARTS, SHARES, Row, Split, group_by_pattern, split
+from candid.splits.split import (
+    NO_PART,
+    PARTS,
+    SHARES,
+    Row,
+    Split,
+    group_by_file,
+    group_by_pattern,
+    read_csv,
+    split,
+    to_csv,
+)
 
 Pair = tuple[Catalog, Groups]
 PINNED = "araerrrrrraerrr"  # the second letter of each part, in order of path
 
 
 def made_up(images: list[tuple[str, int]], *, folder: str = "/data") -> Pair:
-    """A catalog of images of (class, picture); the n-th has the content of n."""
+    """A catalog of images given as (class, picture)."""
     rows = [
         (Photo(f"{label}/{n:04}.jpg", label, content_of(n)), picture)
         for n, (label, picture) in enumerate(images)
@@ -72,7 +83,7 @@ few_conflicts = st.lists(st.integers(0, 60), min_size=1, max_size=80).map(
 )
 
 
-class TestEveryDeal:
+class TestEverySplit:
     @given(images, st.integers(0, 3))
     def test_is_complete_and_names_every_photo_once(
         self, drawn: list[tuple[str, int]], seed: int
@@ -147,13 +158,13 @@ class TestEveryDeal:
                 count = sum(row.label == label and row.part == part for row in result.rows)
                 assert abs(count - share * total) <= max(sizes)
 
-    def test_another_seed_is_another_deal(self) -> None:
+    def test_differs_with_another_seed(self) -> None:
         pair = singles(cat=30, dog=30)
-        deals = {tuple(row.part for row in split(*pair, seed=seed).rows) for seed in range(5)}
-        assert len(deals) == 5
+        splits = {tuple(row.part for row in split(*pair, seed=seed).rows) for seed in range(5)}
+        assert len(splits) == 5
 
     def test_is_the_same_on_every_machine(self) -> None:
-        """Pinned: another deal of the same seed makes every saved run irreproducible."""
+        """Pinned: if the split of a seed changes, no saved run can be reproduced."""
         result = split(*singles(cat=10, dog=5), seed=0)
         assert "".join(row.part[1] for row in result.rows) == PINNED
 
@@ -180,7 +191,7 @@ class TestNewPhotos:
             parts = {later.rows[i].part for i in np.flatnonzero(pair[1].of_photo == picture)}
             assert len(parts) == 1
 
-    def test_are_dealt_to_where_they_are_lacking(self) -> None:
+    def test_fill_up_the_parts_that_lack_photos(self) -> None:
         pair = singles(cat=100, dog=100)
         some = [row for n, row in enumerate(rows_of(pair)) if n % 2]
         later = split(*pair, seed=5, previous=split(*in_order(some)))
@@ -188,7 +199,7 @@ class TestNewPhotos:
             counts = [sum(r.part == p and r.label == label for r in later.rows) for p in PARTS]
             assert counts == [70, 20, 10]
 
-    def test_old_photos_are_known_by_content_under_a_new_name(self) -> None:
+    def test_old_photos_are_recognised_by_content_under_a_new_name(self) -> None:
         pair = singles(cat=20, dog=20)
         earlier = split(*pair)
         renamed = [(replace(p, path=f"{p.label}/x{p.path[4:]}"), n) for p, n in rows_of(pair)]
@@ -203,7 +214,7 @@ class TestNewPhotos:
         later = split(*pair, seed=9, previous=previous)
         assert part_of_content(later) == part_of_content(earlier)
 
-    def test_a_copy_that_ties_two_parts_together_is_in_none_and_named(self) -> None:
+    def test_a_copy_that_joins_two_parts_is_in_none_and_named(self) -> None:
         pair = singles(cat=20, dog=20)
         earlier = split(*pair)
         cats = [row for row in earlier.rows if row.label == "cat"]
@@ -230,9 +241,9 @@ class TestNewPhotos:
         assert (parts[first.path], parts[twin.path]) == (NO_PART, NO_PART)
 
 
-class TestGroupsOfTheUsersOwn:
+class TestTheUsersGroups:
     @given(images, st.integers(1, 12), st.integers(0, 3))
-    def test_stay_whole_with_all_that_hangs_on_them(
+    def test_stay_whole_with_the_copies_of_their_photos(
         self, drawn: list[tuple[str, int]], num_groups: int, seed: int
     ) -> None:
         catalog, groups = made_up(drawn)
@@ -259,11 +270,11 @@ class TestGroupsOfTheUsersOwn:
             "cat/ann-0.jpg": "cat/a", "cat/ann-1.jpg": "cat/a", "dog/bob.jpg": "dog/b",
         }  # fmt: skip
 
-    def test_a_bracket_that_takes_no_part_in_the_match_leaves_the_photo_alone(self) -> None:
+    def test_a_bracket_outside_the_match_leaves_the_photo_on_its_own(self) -> None:
         catalog, _ = singles(cat=1, dog=1)
         assert group_by_pattern(catalog, r"cat/(\d+)|dog") == {"cat/0000.jpg": "0000"}
 
-    def test_a_pattern_that_is_none_or_matches_nothing_is_refused(self) -> None:
+    def test_an_invalid_pattern_or_one_without_a_match_is_refused(self) -> None:
         catalog, _ = singles(cat=1, dog=1)
         with pytest.raises(UsageError, match="is no regular expression"):
             group_by_pattern(catalog, "(")
@@ -286,7 +297,7 @@ class TestNotes:
         assert " and a " in note
 
     @given(st.integers(10, 40))
-    def test_ten_pictures_suffice(self, size: int) -> None:
+    def test_ten_pictures_are_enough(self, size: int) -> None:
         assert split(*singles(cat=size, dog=10)).notes == ()
 
     def test_all_in_two_classes_is_no_error(self) -> None:
@@ -310,6 +321,80 @@ class TestNotes:
             Row("cat/broken.jpg", "cat", NO_PART, "", ""),
             Row("dog/twice.jpg", "dog", NO_PART, "", content_of(0)),
         )
+
+
+class TestTheCsvFile:
+    def test_the_header_is_pinned(self) -> None:
+        """Other programs read this file."""
+        result = Split((Row("cat/a.jpg", "cat", "train", "g", content_of(0)),), ())
+        assert to_csv(result).splitlines()[0] == "path,class,part,group"
+        assert to_csv(result, with_content=True).splitlines()[0] == "path,class,part,group,content"
+
+    @given(
+        st.lists(
+            st.tuples(st.text(st.characters(codec="utf-8", exclude_characters="\0\r")),
+                      st.sampled_from((*PARTS, NO_PART))),
+            max_size=5,
+        ),
+        st.booleans(),
+    )  # fmt: skip
+    def test_a_written_split_is_read_back_with_any_names(
+        self,
+        tmp_path_factory: pytest.TempPathFactory,
+        rows: list[tuple[str, str]],
+        with_content: bool,
+    ) -> None:
+        written = Split(
+            tuple(
+                Row(f"cat/{name}", "cat", part, f"{n:016}", content_of(n) if with_content else "")
+                for n, (name, part) in enumerate(rows)
+            ),
+            (),
+        )
+        file = tmp_path_factory.mktemp("csv") / "split.csv"
+        file.write_text(to_csv(written, with_content=with_content), encoding="utf-8", newline="")
+        assert read_csv(file) == written
+
+    def test_an_unknown_part_is_refused(self, tmp_path: Path) -> None:
+        file = tmp_path / "split.csv"
+        file.write_text("path,class,part,group\ncat/a.jpg,cat,dev,g\n")
+        with pytest.raises(SplitError, match=r"cat/a\.jpg is in part 'dev'; expected one of train"):
+            read_csv(file)
+
+    @pytest.mark.parametrize(
+        ("data", "message"),
+        [
+            (b"", "lacks the columns class, group, part, path"),
+            (b"path,class,part\n", "lacks the columns group; expected class, group, part, path"),
+            (b"\xff\xfe\x00", "can't be read as CSV"),
+            (b'path,class,part,group\n"' + b"x" * 200_000 + b'",cat,train,g\n', "can't be read"),
+        ],
+    )
+    def test_another_file_is_refused(self, tmp_path: Path, data: bytes, message: str) -> None:
+        file = tmp_path / "split.csv"
+        file.write_bytes(data)
+        with pytest.raises(SplitError, match=message):
+            read_csv(file)
+
+    def test_a_missing_file_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(SplitError, match=r"can't be read as CSV: .*No such file"):
+            read_csv(tmp_path / "split.csv")
+
+
+class TestTheUsersGroupsFromAFile:
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+    def test_are_read_with_and_without_a_byte_order_mark(
+        self, tmp_path: Path, encoding: str
+    ) -> None:
+        file = tmp_path / "groups.csv"
+        file.write_text("path,group,age\ncat/ä.jpg,ann,3\ncat/b.jpg,,4\n", encoding=encoding)
+        assert group_by_file(file) == {"cat/ä.jpg": "ann"}
+
+    def test_a_file_without_the_columns_is_refused(self, tmp_path: Path) -> None:
+        file = tmp_path / "groups.csv"
+        file.write_text("file;group\n")
+        with pytest.raises(UsageError, match=r"lacks the columns group, path; expected group, p"):
+            group_by_file(file)
 
 
 def test_places_are_those_of_the_parts_asked_for() -> None:

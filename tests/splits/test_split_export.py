@@ -1,4 +1,4 @@
-"""Trees of links and of pixels for other tools."""
+"""Trees of links and of pixels for other trainers."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from candid.core.temp_dir import locked_dir
 from candid.data.catalog import scan
 from candid.data.images import PixelContract, decode
 from candid.errors import DataError, SplitError
-from candid.splits import split_export as layout
+from candid.splits import split_export
 from candid.splits.duplicates import Groups
 from candid.splits.split import PARTS, Row, Split, split
 from candid.splits.split_export import write_links, write_pixels
@@ -28,7 +28,7 @@ def draw(file: Path, seed: int, image_format: str = "JPEG") -> None:
 
 @pytest.fixture
 def data(tmp_path):
-    """Give a folder of two classes with 20 different photos each."""
+    """A folder of two classes with 20 different photos each."""
     folder = tmp_path / "data"
     for number in range(20):
         draw(folder / "cat" / f"{number}.jpg", number)
@@ -36,7 +36,7 @@ def data(tmp_path):
     return folder
 
 
-def deal(folder):
+def split_folder(folder):
     catalog = scan(folder)
     return catalog, split(catalog, Groups(np.arange(len(catalog.photos)), ()))
 
@@ -55,7 +55,7 @@ def names(folder):
 
 
 def test_every_photo_of_a_part_is_linked_there(data, tmp_path):
-    catalog, parts = deal(data)
+    catalog, parts = split_folder(data)
     to = tmp_path / "out" / "split"
     written = write_links(catalog, parts, to)
     for row in parts.rows:
@@ -92,7 +92,7 @@ def test_photos_of_one_name_in_two_folders_both_survive(tmp_path):
     assert targets == {data / photo.path for photo in catalog.photos}
 
 
-def test_names_that_differ_in_case_alone_are_told_apart(tmp_path):
+def test_names_that_differ_only_in_case_stay_apart(tmp_path):
     data = tmp_path / "data"
     for number, name in enumerate(["cat/a.jpg", "cat/A.jpg", "dog/b.jpg"]):
         draw(data / name, number)
@@ -114,7 +114,7 @@ def test_names_that_differ_in_case_alone_are_told_apart(tmp_path):
         ("a.tiff", "TIFF", "a.tiff"),
     ],
 )
-def test_the_suffix_is_the_one_of_the_content(name, image_format, expected, tmp_path):
+def test_the_suffix_fits_the_content(name, image_format, expected, tmp_path):
     data = tmp_path / "data"
     draw(data / "cat" / name, 0, image_format)
     draw(data / "dog" / "b.jpg", 1)
@@ -135,13 +135,15 @@ def test_a_name_too_long_for_the_file_system_becomes_its_content(tmp_path):
 
 
 @pytest.mark.parametrize("refused", [["symlink"], ["symlink", "link"]])
-def test_where_links_are_refused_there_is_another_way(refused, data, tmp_path, monkeypatch):
+def test_without_symbolic_links_there_are_hard_links_or_copies(
+    refused, data, tmp_path, monkeypatch
+):
     def refuse(*_):
         raise OSError("not on this file system")
 
     for name in refused:
-        monkeypatch.setattr(layout.os, name, refuse)
-    catalog, parts = deal(data)
+        monkeypatch.setattr(split_export.os, name, refuse)
+    catalog, parts = split_folder(data)
     write_links(catalog, parts, tmp_path / "out")
     for row in parts.rows:
         file = tmp_path / "out" / row.part / row.path
@@ -152,7 +154,7 @@ def test_where_links_are_refused_there_is_another_way(refused, data, tmp_path, m
 @pytest.mark.parametrize("write", [write_links, lambda c, s, to: write_pixels(c, s, SMALL, to)])
 def test_the_users_folder_is_not_touched(write, data, tmp_path):
     before = state(data)
-    write(*deal(data), tmp_path / "out")
+    write(*split_folder(data), tmp_path / "out")
     assert state(data) == before
 
 
@@ -160,13 +162,13 @@ def test_a_folder_with_files_is_refused_and_kept(data, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("do not lose me")
     with pytest.raises(DataError, match=r"not an empty folder.*remove it first"):
-        write_links(*deal(data), tmp_path / "out")
+        write_links(*split_folder(data), tmp_path / "out")
     assert (tmp_path / "out" / "thesis.txt").read_text() == "do not lose me"
 
 
 def test_an_empty_folder_is_used(data, tmp_path):
     (tmp_path / "out").mkdir()
-    write_links(*deal(data), tmp_path / "out")
+    write_links(*split_folder(data), tmp_path / "out")
     assert len(names(tmp_path / "out")) == 40
 
 
@@ -174,12 +176,12 @@ def test_an_empty_folder_is_used(data, tmp_path):
 def test_a_folder_inside_the_data_is_refused(inside, data):
     before = state(data)
     with pytest.raises(DataError, match="lies in the data folder"):
-        write_links(*deal(data), data / inside)
+        write_links(*split_folder(data), data / inside)
     assert state(data) == before
 
 
 def test_a_split_of_another_folder_is_refused_and_leaves_nothing(data, tmp_path):
-    catalog, parts = deal(data)
+    catalog, parts = split_folder(data)
     other = Split(parts.rows[1:], ())
     with pytest.raises(SplitError, match="not of this folder"):
         write_links(catalog, other, tmp_path / "out")
@@ -191,18 +193,18 @@ def test_an_interrupted_tree_is_absent(data, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_pixels(*deal(data), SMALL, tmp_path / "out", advance=press_ctrl_c)
+        write_pixels(*split_folder(data), SMALL, tmp_path / "out", advance=press_ctrl_c)
     assert {p.name for p in tmp_path.iterdir()} == {"data"}
 
 
 def test_a_folder_that_cannot_be_made_is_named(data, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="can't be written"):
-        write_links(*deal(data), tmp_path / "file" / "out")
+        write_links(*split_folder(data), tmp_path / "file" / "out")
 
 
 def test_pixels_are_those_of_the_contract(data, tmp_path):
-    catalog, parts = deal(data)
+    catalog, parts = split_folder(data)
     done = []
     written = write_pixels(catalog, parts, SMALL, tmp_path / "out", advance=done.append)
     for row in parts.rows:
@@ -214,7 +216,7 @@ def test_pixels_are_those_of_the_contract(data, tmp_path):
 
 
 def test_only_the_asked_for_parts_get_pixels(data, tmp_path):
-    written = write_pixels(*deal(data), SMALL, tmp_path / "out", parts=("val",))
+    written = write_pixels(*split_folder(data), SMALL, tmp_path / "out", parts=("val",))
     assert written.counts["val"] > 0
     assert names(tmp_path / "out" / "train") == names(tmp_path / "out" / "test") == []
 
@@ -228,8 +230,8 @@ def test_a_damaged_photo_is_skipped_with_a_reason(data, tmp_path):
     assert written.counts["train"] == 39
 
 
-def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(data, tmp_path):
-    catalog, parts = deal(data)
+def test_leftovers_of_a_killed_process_are_removed_and_those_of_a_running_one_kept(data, tmp_path):
+    catalog, parts = split_folder(data)
     (tmp_path / ".out.partial-left").mkdir()
     with locked_dir(tmp_path, ".out.partial-") as living:
         write_links(catalog, parts, tmp_path / "out")

@@ -71,7 +71,7 @@ def find_label_errors(data: Labelled, *, seed: int = 0) -> LabelErrors | None:
             "labels are checked with the package cleanlab, which is not installed. "
             'Run: pip install "candid-image[audit]"'
         ) from error
-    agreed = ~in_two_classes(data.labels, data.units)
+    agreed = ~in_two_classes(data.labels, data.groups)
     first = _first_round(data, agreed, seed=seed)
     if first is None:
         return None
@@ -108,12 +108,12 @@ def count_votes(probabilities: NDArray[np.float32], data: Labelled) -> Probabili
     vote = np.full((data.num_classes, data.num_classes), np.log(wrong))
     np.fill_diagonal(vote, np.log(1 - _WRONG_VOTES))
     logs = np.log(np.maximum(probabilities, _FLOOR)).astype(np.float64)
-    own = vote[data.labels] * in_two_classes(data.labels, data.units)[:, None]
-    sums, votes = np.zeros((2, len(data.keys), data.num_classes))
-    np.add.at(sums, data.units, logs)
-    np.add.at(votes, data.units, own)
-    mean = sums / np.bincount(data.units, minlength=len(data.keys))[:, None]
-    total = mean[data.units] + votes[data.units] - own
+    own = vote[data.labels] * in_two_classes(data.labels, data.groups)[:, None]
+    sums, votes = np.zeros((2, len(data.group_keys), data.num_classes))
+    np.add.at(sums, data.groups, logs)
+    np.add.at(votes, data.groups, own)
+    mean = sums / np.bincount(data.groups, minlength=len(data.group_keys))[:, None]
+    total = mean[data.groups] + votes[data.groups] - own
     odds = np.exp(total - total.max(axis=1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float64)
 

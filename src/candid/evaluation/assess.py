@@ -58,7 +58,7 @@ class EvalContext:
         data = self.data.take(placed)
         num_folds = data.num_folds()
         folds = grouped_folds(
-            data.labels, data.units, data.keys, num_folds=num_folds, seed=self.seed
+            data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=self.seed
         )
         return [(placed[folds != fold], placed[folds == fold]) for fold in range(num_folds)]
 
@@ -72,7 +72,7 @@ class EvalContext:
         return Predictions(
             tuple(self.dealt.rows[place].path for place in places),
             data.labels[places],
-            data.units[places],
+            data.groups[places],
             self.rule.decide(answers.probabilities, self.classes),
             answers.probabilities,
             answers.raw,

@@ -199,18 +199,18 @@ def predict_baselines(
     """
     names = LARGEST_CLASS, COLOUR_ALONE, NEAREST_NEIGHBOUR
     predictions = {name: np.full(len(data.labels), -1, np.int64) for name in names}
-    ranks = random_ranks(data.keys, seed=0)
+    ranks = random_ranks(data.group_keys, seed=0)
     usable = [(learnt, asked) for learnt, asked in rounds if len(learnt) and len(asked)]
     for learnt, asked in usable:
         counts = np.bincount(data.labels[learnt], minlength=data.num_classes)
         predictions[LARGEST_CLASS][asked] = counts.argmax()
 
     def by_colour(one: Round) -> NDArray[np.int64]:
-        learnt = sample_groups(one[0], data.units, ranks, most=MOST_ROWS)
+        learnt = sample_groups(one[0], data.groups, ranks, most=MOST_ROWS)
         return predict_by_colour(
             (colours[learnt], colours[one[1]]),
             data.labels[learnt],
-            ranks[data.units[learnt]],
+            ranks[data.groups[learnt]],
             num_classes=data.num_classes,
         )
 
@@ -231,7 +231,7 @@ def _blocks(rounds: Sequence[Round], data: Labelled, ranks: NDArray[np.int64]) -
     """Rounds in pieces for a thread each; no more to predict than there is time for."""
     for learnt, asked in rounds:
         most = max(1, _MOST_COMPARISONS // (len(rounds) * len(learnt)))
-        drawn = sample_groups(asked, data.units, ranks, most=most)
+        drawn = sample_groups(asked, data.groups, ranks, most=most)
         for start in range(0, len(drawn), BLOCK):
             yield learnt, drawn[start : start + BLOCK]
 

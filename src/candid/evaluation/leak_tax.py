@@ -115,10 +115,10 @@ def measure_leak_tax(
         The tax; None where the cross-validation gives nothing.
     """
     num_folds, size = data.num_folds(), len(data.labels)
-    true = proportion(honest, data.units)
+    true = proportion(honest, data.groups)
     if true is None or num_folds < 2:
         return None
-    estimate, num_copies = f"{num_folds}-fold", size - len(np.unique(data.units))
+    estimate, num_copies = f"{num_folds}-fold", size - len(np.unique(data.groups))
     if not num_copies:
         return LeakTax(true, true, Estimate(0.0, 0.0, 0.0, size), estimate)
     num_deals = NUM_DEALS if size <= _FEW_IMAGES else 1
@@ -128,8 +128,8 @@ def measure_leak_tax(
         if probabilities is None:
             return None
         claimed += (probabilities.argmax(axis=1) == data.labels) / num_deals
-    naive = wilson(float(claimed.sum()), size, effective_n=effective_size(data.units))
-    tax = paired_difference(claimed, honest, data.units)
+    naive = wilson(float(claimed.sum()), size, effective_n=effective_size(data.groups))
+    tax = paired_difference(claimed, honest, data.groups)
     if naive is None or tax is None:
         return None
     return LeakTax(naive, true, tax, estimate, num_copies)

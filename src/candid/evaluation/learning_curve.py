@@ -277,7 +277,7 @@ def learn(
     forecasts = [Forecast(None, num_more, figure)]
     forecasts += _forecast_classes(heads, found, law, data, names)
     line = _line(law, found.sizes[-1], size + num_more)
-    return LearningCurve(_points_of(found, data.units), line, tuple(forecasts))
+    return LearningCurve(_points_of(found, data.groups), line, tuple(forecasts))
 
 
 def round_number(number: float) -> int:
@@ -287,7 +287,7 @@ def round_number(number: float) -> int:
 
 
 def _fewest_units(data: Labelled) -> int:
-    pairs = np.unique(np.stack([data.labels, data.units]), axis=1)
+    pairs = np.unique(np.stack([data.labels, data.groups]), axis=1)
     return int(np.bincount(pairs[0], minlength=data.num_classes).min())
 
 
@@ -295,7 +295,7 @@ def _fit(found: Mistakes, data: Labelled) -> Law:
     shares = found.sizes / found.sizes[0]
     # Heads that learn from nearly all of the same photos are nearly the same head.
     independent = found.num_heads / np.maximum(1 - shares, 1e-3)
-    covariance = _covariance(found.wrong, data.units[found.places])
+    covariance = _covariance(found.wrong, data.groups[found.places])
     errors = found.wrong.mean(axis=0)
     return fit_law(found.sizes, errors, covariance, independent, luck=luck_of(data.num_classes))
 
@@ -340,7 +340,7 @@ def _forecast_classes(
     shares = [Share(1.0), *(Share(HALF, label) for label in labels)]
     found = heads.mistakes(shares, enough=_ENOUGH_FOR_A_CLASS)
     lost = found.wrong[:, 1:] - found.wrong[:, :1]
-    covariance = _covariance(lost, data.units[found.places])
+    covariance = _covariance(lost, data.groups[found.places])
     for i, label in enumerate(labels):
         rng = np.random.default_rng(2 + label)
         halved = rng.normal(lost[:, i].mean(), np.sqrt(covariance[i, i]), len(law.exponent))
@@ -387,7 +387,7 @@ def _figure(
 ) -> Estimate:
     """A gain with the interval of what will be measured: the law, one head's luck, and chance."""
     luck = law.scatter(step.num_photos, step.num_more)
-    spread = np.hypot(luck, step.spread(effective_size(data.units)))
+    spread = np.hypot(luck, step.spread(effective_size(data.groups)))
     measured = gain + spread * rng.normal(size=len(gain))
     low, high = np.quantile(measured, [0.025, 0.975])
     return Estimate(float(gain.mean()), float(low), float(high), step.num_photos)

@@ -118,8 +118,8 @@ class SubsampledHeads:
 
     def __init__(self, data: Labelled, *, seed: int, strength: float) -> None:
         everything = np.arange(len(data.labels))
-        ranks = random_ranks(data.keys, seed=seed)
-        self.places = sample_groups(everything, data.units, ranks, most=MOST_IMAGES)
+        ranks = random_ranks(data.group_keys, seed=seed)
+        self.places = sample_groups(everything, data.groups, ranks, most=MOST_IMAGES)
         self._data = data.take(self.places)
         self._strength = min(strength, _WEAKEST)
         with matrix_threads(self._data.embeddings.size):
@@ -200,9 +200,9 @@ def _turn(embeddings: Rows) -> Rows:
 
 def _deal(data: Labelled, seed: int) -> list[_Fold]:
     """Folds, each with an order of its own for the other units of each class."""
-    num_folds, units = data.num_folds(), data.units
-    folds = grouped_folds(data.labels, units, data.keys, num_folds=num_folds, seed=seed)
-    ranks = random_ranks(data.keys, seed=seed)
+    num_folds, units = data.num_folds(), data.groups
+    folds = grouped_folds(data.labels, units, data.group_keys, num_folds=num_folds, seed=seed)
+    ranks = random_ranks(data.group_keys, seed=seed)
     main_class = count_by_group(data.labels, units).argmax(axis=1)
     fold_of_unit = np.zeros(len(ranks), np.int64)
     fold_of_unit[units] = folds

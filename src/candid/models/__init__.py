@@ -1,1 +1,1 @@
-"""Recipes, and what is fitted beside the weights: temperature, conformal sets, novelty."""
+"""Training recipes, and what is fitted beside the weights: temperature, conformal sets, OOD."""

@@ -1,10 +1,10 @@
-"""What a long training keeps on disk after each epoch, to go on from there after it was killed.
+"""Checkpoints after each epoch, from which an interrupted training resumes.
 
     runs/.resume-<fingerprint>/epoch-0006.npy  epoch-0007.npy
 
-The fingerprint is of all that decides the weights, so another training never takes it for its own.
-A file gets its name when it is whole, and has a checksum. The one before the last is written over
-for the next epoch, which takes a third of the time that a new file takes.
+The fingerprint covers everything that determines the weights, so that no other training uses them.
+A file has a checksum and is renamed when complete. The older of two files is overwritten for the
+next epoch, which takes a third of the time of writing a new one.
 """
 
 from __future__ import annotations
@@ -30,31 +30,26 @@ _PREFIX: Final = ".resume-"
 _WHOLE: Final = "epoch-*.npy"
 _NEXT: Final = "next.npy"
 _KEPT_S: Final = 7 * 24 * 3600.0
-# In a run that is being written: the checkpoints that are worth nothing once it is whole.
+# A file in an unfinished run: the checkpoints to delete once the run is complete.
 _SPENT: Final = ".spent"
+_CANNOT_WRITE: Final = "{} can't be written ({}); training continues without checkpoints"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What there is after an epoch.
+    """The state of a training after an epoch."""
 
-    Attributes:
-        weights: A kernel and a bias a layer.
-        optimizer: The optimizer's variables, so that training can go on.
-        history: A row for each epoch so far.
-    """
-
-    weights: Arrays
-    optimizer: Arrays
-    history: tuple[dict[str, float], ...]
+    weights: Arrays  # a kernel and a bias per layer
+    optimizer: Arrays  # its variables
+    history: tuple[dict[str, float], ...]  # one row per epoch so far
 
 
 class Checkpoint:
-    """The place of one training.
+    """The checkpoint folder of one training.
 
     Attributes:
-        folder: Where the snapshot lies; None where none is kept.
-        is_complete: Whether the training came to its end.
+        folder: The folder; None if nothing is kept.
+        is_complete: Whether the training ended.
     """
 
     def __init__(self, folder: Path | None, say: Callable[[str], None]) -> None:
@@ -63,28 +58,30 @@ class Checkpoint:
         self._say = say
 
     def read(self, fits: Callable[[Snapshot], bool]) -> Snapshot | None:
-        """What an earlier process left; None where it left nothing, or nothing that can be used.
+        """The latest usable snapshot of an earlier process, or None.
 
         Args:
-            fits: Tells whether a snapshot is of this training.
+            fits: Whether a snapshot belongs to this training.
         """
         for file in reversed(self._files()):
             try:
                 snapshot = _read(file)
                 if not fits(snapshot):
-                    raise ValueError("it is of another training")
-            # NumPy, struct, zlib and json each have errors of their own for damaged bytes.
+                    raise ValueError("it belongs to another training")
+            # NumPy, struct, zlib and json each raise their own errors for damaged bytes.
             except Exception as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                self._say(f"{file} can't be used ({reason}); training begins before it")
+                self._say(
+                    f"{file} can't be used ({reason}); training resumes from an earlier epoch"
+                )
                 with suppress(OSError):
-                    file.unlink()  # else it would count as the newest, and push out a good one
+                    file.unlink()  # otherwise it would count as the newest and evict a good one
             else:
                 return snapshot
         return None
 
     def write(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot beside the one before; where the disk is full, keep none."""
+        """Write a snapshot and keep the one before; on a write error keep no more of them."""
         if self.folder is None:
             return
         fresh = self.folder / _NEXT
@@ -97,19 +94,18 @@ class Checkpoint:
             with suppress(OSError):
                 fresh.unlink(missing_ok=True)
             reason = error.strerror or error
-            self._say(f"{self.folder} can't be written ({reason}); training goes on without it")
+            self._say(_CANNOT_WRITE.format(self.folder, reason))
             self.folder = None
 
     def _files(self) -> list[Path]:
-        """The snapshots, by their epochs."""
         return [] if self.folder is None else sorted(self.folder.glob(_WHOLE))
 
 
 class Checkpoints:
-    """The places of the trainings that make one run.
+    """The checkpoint folders of the trainings of one run.
 
     Args:
-        beside: The folder in which they lie; None keeps nothing.
+        beside: The folder to create them in; None keeps nothing.
     """
 
     def __init__(self, beside: Path | None = None) -> None:
@@ -118,35 +114,35 @@ class Checkpoints:
 
     @contextmanager
     def open(self, fingerprint: str, say: Callable[[str], None]) -> Iterator[Checkpoint]:
-        """The place of one training, for this process alone.
+        """Lock and yield the checkpoint of one training.
 
         Args:
-            fingerprint: SHA-256 of all that decides the weights.
-            say: Told what a person should know.
+            fingerprint: SHA-256 of everything that determines the weights.
+            say: Callback for messages to the user.
         """
         folder = None if self._beside is None else self._beside / f"{_PREFIX}{fingerprint[:16]}"
         held = None
         if folder is not None:
             _sweep_old(folder.parent)
-            folder, held = _occupy(folder, say)
+            folder, held = _make_locked(folder, say)
         self._used.append(Checkpoint(folder, say))
         try:
             yield self._used[-1]
         finally:
             if folder is not None:
                 with suppress(OSError):
-                    folder.rmdir()  # where no epoch ended, there is nothing in it
+                    folder.rmdir()  # only if it is empty, as no epoch ended
             release(held)
 
     def mark_spent(self, partial: Path) -> None:
-        """Note in an unfinished run what can go once it is whole: all, if no training broke off."""
+        """Note in an unfinished run which checkpoints to delete, if all its trainings ended."""
         names = [used.folder.name for used in self._used if used.folder is not None]
         if names and all(used.is_complete for used in self._used):
             (partial / _SPENT).write_text("\n".join(names), encoding="utf-8")
 
 
 def take_spent(partial: Path) -> list[str]:
-    """Take the names that `Checkpoints.mark_spent` noted out of an unfinished run."""
+    """Read and remove the names that `Checkpoints.mark_spent` noted in an unfinished run."""
     file = partial / _SPENT
     if not file.is_file():
         return []
@@ -156,24 +152,27 @@ def take_spent(partial: Path) -> list[str]:
 
 
 def discard(beside: Path, names: Iterable[str]) -> None:
-    """Remove checkpoints, unless another process uses them."""
+    """Delete checkpoints that no other process uses."""
     for name in names:
         if name.startswith(_PREFIX) and Path(name).name == name:
             _remove(beside / name)
 
 
-def _occupy(folder: Path, say: Callable[[str], None]) -> tuple[Path | None, int | None]:
-    """Make and lock a folder; no folder where that can't be."""
+def _make_locked(folder: Path, say: Callable[[str], None]) -> tuple[Path | None, int | None]:
+    """Make and lock a folder; None if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return folder, hold(folder)
     except BlockingIOError:
-        say("another process trains the same, so this one can't be resumed if it is killed")
+        say(
+            "another process runs the same training and writes its checkpoints; "
+            "this one can't be resumed if it is interrupted"
+        )
         return None, None
     except OSError as error:
-        if folder.is_dir():  # there are no locks here
+        if folder.is_dir():  # no locks on this file system
             return folder, None
-        say(f"{folder} can't be written ({error.strerror}); training goes on without it")
+        say(_CANNOT_WRITE.format(folder, error.strerror))
         return None, None
 
 
@@ -191,34 +190,34 @@ def _remove(folder: Path) -> None:
         held = hold(folder)
     except (BlockingIOError, FileNotFoundError):
         return
-    except OSError:  # no locks here
+    except OSError:  # no locks on this file system
         pass
     shutil.rmtree(folder, ignore_errors=True)
     release(held)
 
 
 def _write(file: Path, snapshot: Snapshot) -> None:
-    told = {"weights": len(snapshot.weights), "history": snapshot.history}
-    head = np.frombuffer(json.dumps(told).encode(), np.uint8)
-    arrays = [*snapshot.weights, *snapshot.optimizer, head]
+    header = {"weights": len(snapshot.weights), "history": snapshot.history}
+    encoded = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    arrays = [*snapshot.weights, *snapshot.optimizer, encoded]
     counts = np.array([len(arrays), _checksum(arrays)], np.int64)
-    with file.open("r+b" if file.exists() else "wb") as opened:
+    with file.open("r+b" if file.exists() else "wb") as stream:
         for array in (counts, *arrays):
-            np.save(opened, array, allow_pickle=False)
-        opened.truncate()
+            np.save(stream, array, allow_pickle=False)
+        stream.truncate()
 
 
 def _read(file: Path) -> Snapshot:
-    with file.open("rb") as opened:
-        number, checksum = np.load(opened, allow_pickle=False).tolist()
-        arrays = [np.load(opened, allow_pickle=False) for _ in range(number)]
+    with file.open("rb") as stream:
+        number, checksum = np.load(stream, allow_pickle=False).tolist()
+        arrays = [np.load(stream, allow_pickle=False) for _ in range(number)]
     if _checksum(arrays) != checksum:
-        raise ValueError("its checksum is another")
-    told = json.loads(arrays.pop().tobytes())
-    history, split_at = told["history"], told["weights"]
+        raise ValueError("its checksum is wrong")
+    header = json.loads(arrays.pop().tobytes())
+    history, num_weights = header["history"], header["weights"]
     if not history or [row["epoch"] for row in history] != list(range(1, len(history) + 1)):
-        raise ValueError("its epochs are not one after the other")
-    return Snapshot(arrays[:split_at], arrays[split_at:], tuple(history))
+        raise ValueError("its epochs are not consecutive")
+    return Snapshot(arrays[:num_weights], arrays[num_weights:], tuple(history))
 
 
 def _checksum(arrays: Arrays) -> int:

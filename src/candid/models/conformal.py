@@ -1,10 +1,10 @@
-"""When a classifier says that it does not know: stored in the artifact, and the same everywhere.
+"""When a classifier abstains: conformal prediction sets and out-of-distribution detection.
 
 *Uncertain*: conformal prediction sets (Vovk, Gammerman and Shafer, 2005; Sadinle, Lei and
-Wasserman, 2019). A class is possible unless its probability is lower than that of all but a few of
-the held-out photos that truly were of it; so the possible classes hold the true one as often as
-``coverage`` says, whatever the model, on photos like those it was trained on. Each class is held
-against its own photos where there are enough of them, and against all others' where not.
+Wasserman, 2019). A class is ruled out if its probability is lower than for all but a few held-out
+photos of that class. So the set of possible classes contains the true one at a rate of
+``coverage``, for any model, on photos like the training photos. Each class is calibrated on its
+own photos, or on those of all classes if it has too few.
 
 *Unknown*: a photo whose novelty is higher than that of all but a few held-out photos.
 """
@@ -22,27 +22,27 @@ from candid.errors import UsageError
 
 Verdict = Literal["sure", "uncertain", "unknown"]
 
-#: How often the possible classes hold the true one.
+#: How often the possible classes contain the true one.
 COVERAGE: Final = 0.9
 #: How often a photo of a known kind may be called unknown.
 FALSE_ALARMS: Final = 0.05
-#: Fewer held-out photos than these tell nothing.
+#: Least number of held-out photos to calibrate on.
 LEAST_PHOTOS: Final = 20
 _LEAST_OF_CLASS: Final = 50
-_MOST_KEPT = 400  # order statistics that stand for a longer list
+_MOST_KEPT = 400  # order statistics kept of a longer list
 
 Sorted = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Abstention:
-    """What is held against a photo.
+    """Calibration scores of held-out photos, and the rates at which to abstain.
 
     Attributes:
-        nonconformity: For each class, ascending, 1 minus the probability that held-out photos of it
-            got for it.
+        nonconformity: For each class, ascending, 1 minus the probability of that class for held-out
+            photos of it.
         novelty: Ascending, the novelty of held-out photos.
-        coverage: How often the possible classes hold the true one, 0 to 1.
+        coverage: How often the possible classes contain the true one, 0 to 1.
         false_alarms: How often a photo of a known kind may be called unknown, 0 to 1.
     """
 
@@ -52,23 +52,25 @@ class Abstention:
     false_alarms: float = FALSE_ALARMS
 
     def with_coverage(self, coverage: float) -> Abstention:
-        """The same with another coverage.
+        """A copy with another coverage.
 
         Raises:
             UsageError: It is not between 0 and 1.
         """
         if not 0 < coverage < 1:
-            raise UsageError(f"the coverage is between 0 and 1, such as 0.9. Received: {coverage}.")
+            raise UsageError(
+                f"the coverage must be between 0 and 1, such as 0.9. Received: {coverage}."
+            )
         return replace(self, coverage=coverage)
 
     def possible(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Which classes can't be ruled out.
+        """The prediction set of each photo.
 
         Args:
             probabilities: float32 ``(n, k)``, calibrated.
 
         Returns:
-            bool ``(n, k)``; all False where every class can be ruled out.
+            bool ``(n, k)``; a row is all False if every class is ruled out.
         """
         columns = [
             _share_at_least(known, 1 - probabilities[:, number])
@@ -77,14 +79,7 @@ class Abstention:
         return np.stack(columns, axis=1) > 1 - self.coverage
 
     def familiarity(self, novelty: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The share of photos of a known kind that are at least as unusual, 0 to 1.
-
-        Args:
-            novelty: float32 ``(n,)``, an output of the graph.
-
-        Returns:
-            float32 ``(n,)``.
-        """
+        """Share of photos of a known kind with at least this novelty, float32 ``(n,)``, 0 to 1."""
         return _share_at_least(self.novelty, novelty).astype(np.float32)
 
     def verdicts(
@@ -93,7 +88,7 @@ class Abstention:
         familiarity: NDArray[np.float32],
         predicted: NDArray[np.int64],
     ) -> tuple[Verdict, ...]:
-        """What is to be said of each photo.
+        """The verdict on each photo.
 
         Args:
             possible: bool ``(n, k)``.
@@ -101,13 +96,13 @@ class Abstention:
             predicted: int64 ``(n,)``, the class that the decision rule chose.
 
         Returns:
-            ``unknown`` before all; ``sure`` where the chosen class is the only possible one.
+            ``unknown`` first; ``sure`` if the chosen class is the only possible one.
         """
-        alone = (possible.sum(axis=1) == 1) & possible[np.arange(len(predicted)), predicted]
-        strange = familiarity <= self.false_alarms
+        certain = (possible.sum(axis=1) == 1) & possible[np.arange(len(predicted)), predicted]
+        ood = familiarity <= self.false_alarms
         return tuple(
-            "unknown" if odd else "sure" if sure else "uncertain"
-            for odd, sure in zip(strange, alone, strict=True)
+            "unknown" if is_ood else "sure" if is_certain else "uncertain"
+            for is_ood, is_certain in zip(ood, certain, strict=True)
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -115,32 +110,30 @@ class Abstention:
         return {
             "coverage": self.coverage,
             "false_alarms": self.false_alarms,
-            "nonconformity": list(_once_each(self.nonconformity)),
-            "novelty": _listed(self.novelty),
+            "nonconformity": list(_without_repeats(self.nonconformity)),
+            "novelty": _to_list(self.novelty),
         }
 
     @classmethod
     def from_json(cls, values: Any, num_classes: int) -> Abstention:
-        """Read what `to_json` gave.
-
-        Args:
-            values: JSON values, from anybody.
-            num_classes: How many classes there are.
+        """Read the values of `to_json`, which are not trusted.
 
         Raises:
-            KeyError: It is not that; or TypeError, or ValueError.
+            KeyError: They are invalid; or IndexError, TypeError, or ValueError.
         """
         nonconformity: list[Sorted] = []
         for row in values["nonconformity"]:
-            nonconformity.append(nonconformity[_place(row)] if isinstance(row, int) else _read(row))
+            if isinstance(row, int) and row < 0:
+                raise ValueError(f"expected the index of an earlier class, received {row}")
+            nonconformity.append(nonconformity[row] if isinstance(row, int) else _from_list(row))
         if len(nonconformity) != num_classes:
-            raise ValueError(f"{len(nonconformity)} classes can be ruled out, not {num_classes}")
-        return cls(
-            tuple(nonconformity),
-            _read(values["novelty"]),
-            _between_0_and_1(values["coverage"]),
-            _between_0_and_1(values["false_alarms"]),
-        )
+            raise ValueError(f"expected {num_classes} classes, received {len(nonconformity)}")
+        coverage, false_alarms = float(values["coverage"]), float(values["false_alarms"])
+        if not (0 < coverage < 1 and 0 < false_alarms < 1):
+            raise ValueError(
+                f"expected shares between 0 and 1, received {coverage} and {false_alarms}"
+            )
+        return cls(tuple(nonconformity), _from_list(values["novelty"]), coverage, false_alarms)
 
 
 def fit_abstention(
@@ -148,26 +141,26 @@ def fit_abstention(
     labels: NDArray[np.int64],
     novelty: NDArray[np.float32],
 ) -> Abstention | None:
-    """Learn from held-out photos what is usual.
+    """Calibrate on held-out photos.
 
     Args:
-        probabilities: float32 ``(n, k)``, calibrated, of models that did not see these photos.
+        probabilities: float32 ``(n, k)``, calibrated, of models that were not fitted on them.
         labels: int64 ``(n,)``.
-        novelty: float32 ``(m,)``, by detectors that did not see the photos that these are of.
+        novelty: float32 ``(m,)``, of detectors that were not fitted on the photos scored.
 
     Returns:
-        What to hold against a photo, or None where there are too few.
+        None if there are too few photos.
     """
     if len(labels) < LEAST_PHOTOS or len(novelty) < LEAST_PHOTOS:
         return None
     scores = 1 - probabilities[np.arange(len(labels)), labels]
     of_class = [scores[labels == number] for number in range(probabilities.shape[1])]
     rows = [own if len(own) >= _LEAST_OF_CLASS else scores for own in of_class]
-    return Abstention(tuple(_thin(row) for row in rows), _thin(novelty))
+    return Abstention(tuple(_subsample(row) for row in rows), _subsample(novelty))
 
 
-def _thin(values: NDArray[np.float32]) -> Sorted:
-    """Sort, and let evenly spaced order statistics stand for a long list."""
+def _subsample(values: NDArray[np.float32]) -> Sorted:
+    """Sort, and keep evenly spaced order statistics of a long list."""
     ordered = np.sort(values).astype(np.float32)
     if len(ordered) <= _MOST_KEPT:
         return ordered
@@ -176,37 +169,25 @@ def _thin(values: NDArray[np.float32]) -> Sorted:
 
 
 def _share_at_least(known: Sorted, values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The conformal p-value: of what is known and the value itself, the share that is as high."""
+    """The conformal p-value: the share of known values and the value itself that is as high."""
     above = len(known) - np.searchsorted(known, values, side="left")
     return np.asarray((above + 1) / (len(known) + 1), np.float64)
 
 
-def _once_each(rows: Sequence[Sorted]) -> Iterator[list[float] | int]:
-    """Lists; of one that an earlier class has too, that class's number."""
+def _without_repeats(rows: Sequence[Sorted]) -> Iterator[list[float] | int]:
+    """Lists, or the index of an earlier class with the same list."""
     seen: dict[bytes, int] = {}
     for place, row in enumerate(rows):
         first = seen.setdefault(row.tobytes(), place)
-        yield first if first < place else _listed(row)
+        yield first if first < place else _to_list(row)
 
 
-def _place(number: int) -> int:
-    if number < 0:
-        raise ValueError(f"there is no class {number}")
-    return number
-
-
-def _listed(values: Sorted) -> list[float]:
+def _to_list(values: Sorted) -> list[float]:
     return [float(f"{value:.9g}") for value in values]
 
 
-def _read(values: Sequence[float]) -> Sorted:
+def _from_list(values: Sequence[float]) -> Sorted:
     row = np.array(values, np.float32)
     if row.ndim != 1 or not len(row) or not np.isfinite(row).all() or (np.diff(row) < 0).any():
-        raise ValueError("a list of what is usual is not one of ascending numbers")
+        raise ValueError("expected a list of finite, ascending calibration scores")
     return row
-
-
-def _between_0_and_1(value: Any) -> float:
-    if not 0 < float(value) < 1:
-        raise ValueError(f"a share is not between 0 and 1: {value}")
-    return float(value)

@@ -1,4 +1,4 @@
-"""From probabilities to a class: the likeliest, above a threshold, or the cheapest mistake."""
+"""From probabilities to a class: the most probable, by a threshold, or by least expected cost."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ class DecisionRule:
     """How a class is chosen.
 
     Attributes:
-        threshold: Two classes without costs: above it the alphabetically second one is chosen.
-        costs: What it costs to answer the second class where the first is true, by both names.
-            Every mistake that is not named costs 1, a right answer nothing. Without any, the
-            likeliest class is chosen.
+        threshold: For two classes without costs: above it the alphabetically second one is chosen.
+        costs: Cost of each (true class, predicted class). Mistakes not named cost 1, a correct
+            answer 0. Without costs, the most probable class is chosen.
 
     Raises:
         UsageError: The threshold is not between 0 and 1.
@@ -37,27 +36,27 @@ class DecisionRule:
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
             raise UsageError(
-                f"the threshold is a probability from 0 to 1. Received: {self.threshold}."
+                f"the threshold must be a probability from 0 to 1. Received: {self.threshold}."
             )
-        for (true, answered), cost in self.costs.items():
-            if not 0 <= cost < float("inf") or true == answered:
+        for (true, predicted), cost in self.costs.items():
+            if not 0 <= cost < float("inf") or true == predicted:
                 raise UsageError(
-                    "a cost is a number from 0, of answering one class where another is true. "
-                    f"Received: {true}→{answered}={cost}."
+                    "a cost is a number from 0, for predicting one class where another is true. "
+                    f"Received: {true}→{predicted}={cost}."
                 )
 
     def require_fits(self, classes: Sequence[str]) -> None:
-        """Refuse a rule that makes no sense for these classes.
+        """Check the rule for these classes.
 
         Raises:
-            UsageError: A cost names another class, or a threshold is asked for with more than two.
+            UsageError: A cost names another class, or there is a threshold for more than two.
         """
         if self.threshold != DEFAULT_THRESHOLD and len(classes) != 2:
             raise UsageError(
                 f"a threshold is for two classes; there are {len(classes)}: {', '.join(classes)}."
             )
         if self.threshold != DEFAULT_THRESHOLD and self.costs:
-            raise UsageError("a threshold and costs exclude each other; choose one.")
+            raise UsageError("a threshold and costs exclude each other; give one of them.")
         for name in (name for pair in self.costs for name in pair):
             if name not in classes:
                 raise UsageError(
@@ -78,14 +77,17 @@ class DecisionRule:
         """
         exact = probabilities.astype(np.float64)
         if self.costs:
-            return np.asarray((matmul(exact, self._matrix(classes))).argmin(axis=1), np.int64)
+            matrix = 1 - np.eye(len(classes))  # by true and predicted class
+            for (true, predicted), cost in self.costs.items():
+                matrix[classes.index(true), classes.index(predicted)] = cost
+            return np.asarray(matmul(exact, matrix).argmin(axis=1), np.int64)
         if len(classes) == 2:
-            # As Python compares: against float32, NumPy would round the threshold first.
+            # In float64, as NumPy would round the threshold to compare it with float32.
             return (exact[:, 1] > self.threshold).astype(np.int64)
         return np.asarray(exact.argmax(axis=1), np.int64)
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values: the threshold and a row a cost."""
+        """JSON values: the threshold and one row per cost."""
         rows = [
             {"true": true, "predicted": predicted, "cost": cost}
             for (true, predicted), cost in self.costs.items()
@@ -94,29 +96,22 @@ class DecisionRule:
 
     @classmethod
     def from_json(cls, values: Any) -> DecisionRule:
-        """Read what `to_json` gave.
+        """Read the values of `to_json`.
 
         Raises:
-            KeyError: It is not that; or TypeError, or ValueError.
+            KeyError: They are invalid; or TypeError, or ValueError.
         """
         costs = {
             (str(row["true"]), str(row["predicted"])): float(row["cost"]) for row in values["costs"]
         }
         return cls(float(values["threshold"]), costs)
 
-    def _matrix(self, classes: Sequence[str]) -> NDArray[np.float64]:
-        """Costs ``(k, k)``, a row a true class, a column an answered one."""
-        matrix = 1 - np.eye(len(classes))
-        for (true, predicted), cost in self.costs.items():
-            matrix[classes.index(true), classes.index(predicted)] = cost
-        return matrix
-
 
 def parse_cost(text: str) -> tuple[tuple[str, str], float]:
-    """Read what is typed on the command line, ``sad→happy=5`` or ``sad->happy=5``.
+    """Parse a cost from the command line, ``sad→happy=5`` or ``sad->happy=5``.
 
     Returns:
-        The true class and the answered one, and what that mistake costs.
+        The true and the predicted class, and the cost of that mistake.
 
     Raises:
         UsageError: It is not of that form, or the cost is not a finite number from 0.

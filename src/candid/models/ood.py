@@ -1,19 +1,17 @@
-"""The novelty of `candid.models.ood` as nodes of an ONNX graph.
-
-How unlike anything that it was trained on a photo is, from its embedding alone.
+"""Novelty: an out-of-distribution (OOD) score of embeddings, in NumPy and as ONNX nodes.
 
 Three distances from the classes of the training photos, summed as z-scores:
 
 - angle: minus the largest cosine between the photo and a class mean, both whitened by the
-  covariance within classes and seen from the mean of the class means. It is high for a photo whose
-  departure from the middle is not towards any class (compare Ben Ammar et al., 2024, "NECO").
-- distance: to the nearest class mean within the discriminant subspace (Fisher, 1936), which is
-  where a class that was left out differs.
-- residual: the whitened length outside that subspace (compare Wang et al., 2022, "ViM"), which is
-  where photos of another kind differ.
+  covariance within classes and relative to the mean of the class means. It is high for a photo
+  that deviates from that mean in the direction of no class (Ben Ammar et al., 2024, "NECO").
+- distance: to the nearest class mean in the discriminant subspace (Fisher, 1936), where an unknown
+  class differs.
+- residual: the whitened length outside that subspace (Wang et al., 2022, "ViM"), where photos of
+  another kind differ.
 
-Embeddings are taken by the Hellinger map first: the roots of their shares of their sum.
-docs/adr/0011-unknown.md says what else was tried.
+Embeddings are first mapped by the signed square root of their L1-normalised values (Hellinger).
+What else was tried is in docs/adr/0011-unknown.md.
 """
 
 from __future__ import annotations
@@ -33,23 +31,23 @@ Rows = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 _RIDGE: Final = 1.0  # of the mean variance within classes; 0.1 to 3 make little difference
-_RANK: Final = 128  # of many: directions whose variance is told apart; the others share the ridge's
-_EXTRA: Final = 16  # directions that are iterated on beside them
-_NUM_ROUNDS: Final = 4
-_MOST_ROWS: Final = 20_000  # more tell nothing new of a covariance
-_FEW_ROWS: Final = 600  # of which all directions are told apart
+_RANK: Final = 128  # principal axes fitted to many rows; other directions share one variance
+_OVERSAMPLING: Final = 16  # further axes of the subspace iteration
+_NUM_ITERATIONS: Final = 4
+_MOST_ROWS: Final = 20_000  # enough to estimate a covariance
+_FEW_ROWS: Final = 600  # up to which all principal axes are fitted
 _TINY: Final = 1e-12
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the classes of some photos lie.
+    """Means and covariance of the classes of some photos.
 
     Attributes:
         mean: float32 ``(d,)``, the mean of the class means, of mapped embeddings.
         axes: float32 ``(d, r)``, principal axes within classes.
         excess: float32 ``(r,)``, the precision along each less that of the rest, 0 at most.
-        rest: The precision of all other directions.
+        rest: The precision in all other directions.
         discriminant: float32 ``(d, m)``, axes of the discriminant subspace.
         centres: float32 ``(k, m)``, the class means in it.
     """
@@ -62,7 +60,7 @@ class Geometry:
     centres: Rows
 
     def measures(self, embeddings: Rows) -> Rows:
-        """Angle, distance and residual, float32 ``(n, 3)``; larger for what is less alike."""
+        """Angle, distance and residual, float32 ``(n, 3)``; larger for less similar photos."""
         rows = _map(embeddings) - self.mean
         within = matmul(np.square(matmul(rows, self.axes)), self.excess)
         total = within + self.rest * np.square(rows).sum(axis=1)
@@ -71,20 +69,14 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Novelty:
-    """How unlike the training photos an embedding is.
-
-    Attributes:
-        geometry: Where the classes lie.
-        middle: float32 ``(3,)``, the mean measures of held-out photos.
-        spread: float32 ``(3,)``, their standard deviations.
-    """
+    """A fitted OOD score."""
 
     geometry: Geometry
-    middle: Rows
-    spread: Rows
+    middle: Rows  # (3,), mean measures of held-out photos
+    spread: Rows  # (3,), their standard deviations
 
     def scores(self, embeddings: Rows) -> Rows:
-        """Scores ``(n,)`` of embeddings ``(n, d)``, float32: about 0 for what is known."""
+        """Scores ``(n,)`` of embeddings ``(n, d)``, float32; about 0 for known kinds."""
         return self.of_measures(self.geometry.measures(embeddings))
 
     def of_measures(self, measures: Rows) -> Rows:
@@ -92,34 +84,29 @@ class Novelty:
         return np.asarray(((measures - self.middle) / self.spread).sum(axis=1), np.float32)
 
     def add_to(self, graph: GraphBuilder, embedding: str) -> str:
-        """Append the nodes that compute it.
-
-        Args:
-            graph: To be appended to.
-            embedding: A tensor of it, float32 ``(n, d)``.
+        """Append the nodes that compute it from a tensor, float32 ``(n, d)``.
 
         Returns:
             The tensor ``novelty``, float32 ``(n,)``.
         """
-        return add_novelty(graph, self, embedding)
+        return _Nodes(graph, self).append(embedding)
 
 
 def fit_novelty(embeddings: Rows, labels: Labels, folds: Labels) -> tuple[Novelty, Rows]:
-    """Learn where the classes lie, and what is usual, by cross-validation.
+    """Fit the score, standardised by cross-validation.
 
     Args:
         embeddings: float32 ``(n, d)``.
         labels: int64 ``(n,)``.
-        folds: int64 ``(n,)``; photos of one picture are in one fold, each class in two at least.
+        folds: int64 ``(n,)``; copies of a picture are in one fold, each class in two at least.
 
     Returns:
-        The fitted value, and what photos score that it did not see, float32 ``(m,)``; all n, or
-        20,000 of more.
+        The score, and its values for held-out photos, float32 ``(m,)``: all n, or 20,000 of more.
     """
-    kept = _draw(embeddings)
+    kept = _subsample(embeddings)
     embeddings, labels, folds = embeddings[kept], labels[kept], folds[kept]
     measures = np.zeros((len(labels), 3), np.float32)
-    few = _turn(_map(embeddings)) if len(embeddings) <= _FEW_ROWS else None
+    few = _rotate(_map(embeddings)) if len(embeddings) <= _FEW_ROWS else None
     for fold in np.unique(folds):
         here = folds == fold
         if few is None:
@@ -133,17 +120,17 @@ def fit_novelty(embeddings: Rows, labels: Labels, folds: Labels) -> tuple[Novelt
 
 
 def fit_novelty_held_out(embeddings: Rows, labels: Labels, held_out: Rows) -> tuple[Novelty, Rows]:
-    """Learn where the classes lie from some photos, and what is usual from others.
+    """Fit the score to some photos, standardised by held-out ones.
 
     Args:
         embeddings: float32 ``(n, d)``, of photos that the network was trained on.
         labels: int64 ``(n,)``, theirs.
-        held_out: float32 ``(m, d)``, of photos that it was not.
+        held_out: float32 ``(m, d)``, of photos that it was not trained on.
 
     Returns:
-        The fitted value, and what the held-out photos score, float32 ``(m,)``.
+        The score, and its values for the held-out photos, float32 ``(m,)``.
     """
-    kept = _draw(embeddings)
+    kept = _subsample(embeddings)
     rank = _RANK if len(kept) > _FEW_ROWS else _FEW_ROWS
     geometry = _fit_geometry(embeddings[kept], labels[kept], rank)
     return _standardise(geometry, geometry.measures(held_out))
@@ -155,8 +142,8 @@ def _standardise(geometry: Geometry, measures: Rows) -> tuple[Novelty, Rows]:
     return novelty, novelty.of_measures(measures)
 
 
-def _draw(embeddings: Rows) -> NDArray[np.int64]:
-    """Places of at most 20,000 rows, which depend on what is in them and not on their order."""
+def _subsample(embeddings: Rows) -> NDArray[np.int64]:
+    """Indices of at most 20,000 rows, chosen by their values and not by their order."""
     if len(embeddings) <= _MOST_ROWS:
         return np.arange(len(embeddings))
     order = np.argsort(embeddings[:, 0], kind="stable")
@@ -164,7 +151,7 @@ def _draw(embeddings: Rows) -> NDArray[np.int64]:
 
 
 def _map(embeddings: Rows) -> Rows:
-    """Unit vectors, float32 ``(n, d)``: the signed roots of each embedding's shares of its sum."""
+    """The Hellinger map to unit vectors, float32 ``(n, d)``."""
     sizes = np.abs(embeddings)
     shares = sizes / (sizes.sum(axis=1, keepdims=True) + np.float32(_TINY))
     return np.asarray(np.sign(embeddings) * np.sqrt(shares), np.float32)
@@ -189,8 +176,8 @@ def _fit_geometry(embeddings: Rows, labels: Labels, rank: int) -> Geometry:
     )
 
 
-def _turn(mapped: Rows) -> NDArray[np.float64]:
-    """Rows ``(n, d)`` in the space that they span, ``(n, r)``: all their products are the same."""
+def _rotate(mapped: Rows) -> NDArray[np.float64]:
+    """Rows ``(n, d)`` in coordinates of their span, ``(n, r)``, with the same inner products."""
     wide = mapped.astype(np.float64)
     values, vectors = np.linalg.eigh(matmul(wide, wide.T))
     kept = values > values[-1] * 1e-12
@@ -198,20 +185,16 @@ def _turn(mapped: Rows) -> NDArray[np.float64]:
 
 
 def _measure_few(
-    mapped: NDArray[np.float64], labels: Labels, asked: NDArray[np.float64], num_features: int
+    mapped: NDArray[np.float64], labels: Labels, held_out: NDArray[np.float64], num_features: int
 ) -> Rows:
-    """What `Geometry.measures` gives, without the axes that it would have: in a tenth of the time.
+    """The same as `Geometry.measures`, without computing axes: in a tenth of the time.
 
-    Args:
-        mapped: float64 ``(n, r)``, of photos that are learnt from, turned by `_turn`.
-        labels: int64 ``(n,)``, theirs.
-        asked: float64 ``(m, r)``, of photos to measure, turned with them.
-        num_features: How long embeddings are.
+    Photos to fit on, ``(n, r)``, and to measure, ``(m, r)``, are rotated together by `_rotate`.
     """
     rows, centres, freedom = _centre(mapped, labels)
     ridge = 1 / _rest(rows, freedom, num_features)
     mean = centres.mean(axis=0)
-    apart, departing = centres - mean, asked - mean
+    apart, departing = centres - mean, held_out - mean
     covariance = matmul(rows.T, rows) / freedom
     covariance.flat[:: len(covariance) + 1] += ridge
     solved = np.linalg.solve(covariance, np.concatenate([apart, departing]).T).T
@@ -223,7 +206,7 @@ def _measure_few(
 def _centre(
     mapped: NDArray[np.floating], labels: Labels
 ) -> tuple[NDArray[np.floating], NDArray[np.float64], int]:
-    """Rows less the mean of their class, the class means, and the degrees of freedom left."""
+    """Rows minus the mean of their class, the class means, and the degrees of freedom."""
     present, place = np.unique(labels, return_inverse=True)
     centres = np.stack(
         [mapped[place == c].mean(axis=0, dtype=np.float64) for c in range(len(present))]
@@ -233,32 +216,30 @@ def _centre(
 
 
 def _rest(rows: NDArray[np.floating], freedom: int, num_features: int) -> float:
-    """The precision of directions along which nothing varies."""
+    """The precision of directions without variance."""
     mean_variance = float(np.square(rows).sum(dtype=np.float64)) / freedom / num_features
     return 1 / max(_RIDGE * mean_variance, _TINY)
 
 
 def _discriminant(apart: NDArray[np.float64], whitened: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Axes ``(d, m)`` of the space of class means ``(k, d)``, given these times the precision."""
+    """Axes ``(d, m)`` of the span of class means ``(k, d)``, given these and them whitened."""
     values, vectors = np.linalg.eigh(matmul(whitened, apart.T))
     kept = values > max(values[-1], _TINY) * 1e-6
     return np.asarray(matmul(whitened.T, vectors[:, kept]) / np.sqrt(values[kept]))
 
 
 def _measure(
-    total: NDArray[np.floating], placed: NDArray[np.floating], centres: NDArray[np.floating]
+    total: NDArray[np.floating], projected: NDArray[np.floating], centres: NDArray[np.floating]
 ) -> Rows:
     """Angle, distance and residual, float32 ``(n, 3)``.
 
-    Args:
-        total: ``(n,)``, squared whitened lengths.
-        placed: ``(n, m)``, rows in the discriminant subspace.
-        centres: ``(k, m)``, class means in it.
+    From the rows' squared whitened lengths ``(n,)``, and rows ``(n, m)`` and class means ``(k, m)``
+    projected onto the discriminant subspace.
     """
     total = np.maximum(total, _TINY)
     lengths = np.square(centres).sum(axis=1)
-    dots = matmul(placed, centres.T)
-    square = np.square(placed).sum(axis=1)
+    dots = matmul(projected, centres.T)
+    square = np.square(projected).sum(axis=1)
     angle = -(dots / np.sqrt(lengths + _TINY)).max(axis=1) / np.sqrt(total)
     distance = np.sqrt(np.maximum((square[:, None] - 2 * dots + lengths).min(axis=1), 0))
     residual = np.sqrt(np.maximum(total - square, 0))
@@ -270,13 +251,13 @@ def _principal_axes(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The largest variances ``(r,)`` of centred rows ``(n, d)`` and their axes ``(d, r)``.
 
-    Of many rows by subspace iteration from fixed random directions (Halko, Martinsson and Tropp,
-    2011), which takes a tenth of the time of all eigenvectors.
+    For many rows by subspace iteration from fixed random directions (Halko, Martinsson and Tropp,
+    2011), in a tenth of the time of a full eigendecomposition.
     """
     num_axes = min(rank, *rows.shape)
     if len(rows) <= _FEW_ROWS:
         return _axes_of_few(rows, num_axes, freedom)
-    wide = min(num_axes + _EXTRA, rows.shape[1])
+    wide = min(num_axes + _OVERSAMPLING, rows.shape[1])
     product = matmul(rows.T, rows) if len(rows) > rows.shape[1] else None
 
     def times(axes: Rows) -> Rows:
@@ -285,17 +266,17 @@ def _principal_axes(
         return np.asarray(matmul(product, axes), np.float32)
 
     axes = np.random.default_rng(0).standard_normal((rows.shape[1], wide), np.float32)
-    for _ in range(_NUM_ROUNDS):
+    for _ in range(_NUM_ITERATIONS):
         axes = np.linalg.qr(times(axes))[0]
-    values, turn = np.linalg.eigh(matmul(axes.T, times(axes)).astype(np.float64))
+    values, rotation = np.linalg.eigh(matmul(axes.T, times(axes)).astype(np.float64))
     kept = slice(-1, -num_axes - 1, -1)
-    return np.maximum(values[kept], 0) / freedom, matmul(axes, turn)[:, kept]
+    return np.maximum(values[kept], 0) / freedom, matmul(axes, rotation)[:, kept]
 
 
 def _axes_of_few(
     rows: Rows, num_axes: int, freedom: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The same from the products of the rows with one another."""
+    """The same from the Gram matrix of the rows."""
     wide = rows.astype(np.float64)
     values, vectors = np.linalg.eigh(matmul(wide, wide.T))
     kept = np.flatnonzero(values > values[-1] * 1e-9)[: -num_axes - 1 : -1]
@@ -303,21 +284,9 @@ def _axes_of_few(
     return values[kept] / freedom, axes
 
 
-def add_novelty(graph: GraphBuilder, novelty: Novelty, embedding: str) -> str:
-    """Append the nodes.
-
-    Args:
-        graph: To be appended to.
-        novelty: What they compute.
-        embedding: A tensor of it, float32 ``(n, d)``.
-
-    Returns:
-        The tensor ``novelty``, float32 ``(n,)``.
-    """
-    return _Nodes(graph, novelty).append(embedding)
-
-
 class _Nodes:
+    """Appends the nodes of a `Novelty` to a graph; the constants' names are read by exporters."""
+
     def __init__(self, graph: GraphBuilder, novelty: Novelty) -> None:
         self._graph = graph
         self._novelty = novelty
@@ -334,10 +303,10 @@ class _Nodes:
         scaled = node("Mul", self._square(rows), self._constant("rest", geometry.rest))
         whole = node("Add", node("MatMul", node("Mul", within, within), excess), scaled)
         total = node("Max", whole, self._tiny)
-        placed = node("MatMul", rows, self._constant("discriminant", geometry.discriminant))
-        dots = node("MatMul", placed, self._constant("centres", geometry.centres.T))
+        projected = node("MatMul", rows, self._constant("discriminant", geometry.discriminant))
+        dots = node("MatMul", projected, self._constant("centres", geometry.centres.T))
         lengths = np.square(geometry.centres).sum(axis=1, keepdims=True).T
-        square = self._square(placed)
+        square = self._square(projected)
         unit = self._constant("unit", 1 / np.sqrt(lengths + _TINY))
         nearest = self._largest(node("Mul", dots, unit))
         angle = node("Neg", node("Div", nearest, node("Sqrt", total)))

@@ -1,7 +1,4 @@
-"""What a model answers to images.
-
-What every recipe hands over.
-"""
+"""What every recipe returns, `Trained`, and what its model computes for images, `Outputs`."""
 
 from __future__ import annotations
 
@@ -16,18 +13,18 @@ from candid.data.images import PixelContract
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model and how it came about.
+    """A trained model with its training history.
 
     Attributes:
         model: A serialised ONNX graph. Its input is ``image``, uint8 ``(n, s, s, 3)`` RGB; its
-            outputs are ``probabilities``, float32 ``(n, k)``, a column a class, each row summing
-            to 1, calibrated; ``embedding``, float32 ``(n, d)``; ``novelty``, float32 ``(n,)``, if
-            it can be told; and, where the head is linear, ``heatmap``, float32 ``(n, k, h, w)``,
-            what each place adds to each class's score.
+            outputs are ``probabilities``, float32 ``(n, k)``, calibrated, each row summing to 1;
+            ``embedding``, float32 ``(n, d)``; ``novelty``, float32 ``(n,)``, unless there were too
+            few photos; and for a linear head ``heatmap``, float32 ``(n, k, h, w)``, the
+            contribution of each place to each class's score.
         contract: How bytes become its input.
-        history: A row an epoch, or a row a strength tried: what ``history.csv`` will hold.
-        settings: What was chosen, for ``candid.json``; JSON values only.
-        complete: False when training was interrupted and this is what there was by then.
+        history: One row per epoch, or per strength tried: the rows of ``history.csv``.
+        settings: The settings used, for ``candid.json``; JSON values only.
+        complete: False if training was interrupted.
     """
 
     model: bytes
@@ -39,15 +36,14 @@ class Trained:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the model answers to n images.
+    """The outputs of a model for n images.
 
     Attributes:
         probabilities: float32 ``(n, k)``, calibrated.
         embedding: float32 ``(n, d)``.
-        novelty: float32 ``(n,)``, how unlike the training photos each is; None where the graph does
-            not say.
-        heatmap: float32 ``(n, k, h, w)``, what each place adds to each score; None where the graph
-            has none, or where it was not asked for.
+        novelty: float32 ``(n,)``, OOD score; None if the graph has none.
+        heatmap: float32 ``(n, k, h, w)``, contribution of each place to each score; None if the
+            graph has none, or it was not requested.
     """
 
     probabilities: NDArray[np.float32]

@@ -1,8 +1,7 @@
-"""Temperature scaling: one number that makes probabilities keep their word.
+"""Temperature scaling (Guo et al., 2017, "On calibration of modern neural networks").
 
-C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On calibration of modern neural networks", ICML
-2017: scores are divided by the temperature under which held-out labels are likeliest. It never
-changes which class is the likeliest.
+Scores are divided by one number, fitted to minimise the log loss of held-out labels. The ranking
+of the classes does not change.
 """
 
 from __future__ import annotations
@@ -12,28 +11,28 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.models.recipes.logistic import minimise
+from candid.models.recipes.logistic import minimise, softmax
 
-#: Fewer held-out images than these tell nothing, and scores stay as they are.
+#: With fewer held-out images, scores are not changed.
 LEAST_IMAGES: Final = 20
 _FLOOR = 1e-7
 _MOST = 20.0  # of the temperature, and 1 / of it
-_ERRORS_TO_BELIEVE = 2.6  # standard errors by which the log loss must fall
+_MIN_STANDARD_ERRORS = 2.6  # by which the log loss must fall
 
 
 def fit_temperature(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64], groups: NDArray[np.int64]
 ) -> float:
-    """Find the temperature under which labels are likeliest.
+    """Fit the temperature that minimises the log loss.
 
     Args:
-        probabilities: float32 ``(n, k)``, of models that did not see these images.
+        probabilities: float32 ``(n, k)``, of models that were not fitted on these images.
         labels: int64 ``(n,)``.
         groups: int64 ``(n,)``, from 0; images of one group show the same picture.
 
     Returns:
-        What scores are to be divided by, 0.05 to 20; 1 where there are fewer than 20 images, or
-        where it does not lower the log loss by 2.6 standard errors (1 in 200 by chance).
+        The temperature, 0.05 to 20; 1 for fewer than 20 images, or if it does not lower the log
+        loss by 2.6 standard errors (1 in 200 by chance).
     """
     if len(labels) < LEAST_IMAGES:
         return 1.0
@@ -41,7 +40,7 @@ def fit_temperature(
     of_truth = scores[np.arange(len(labels)), labels]
 
     def loss(parameter: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        # Convex in the inverse temperature, which is what is fitted.
+        # The loss is convex in the inverse temperature, so that is fitted.
         inverse = parameter[0]
         scaled = scores * inverse
         top = scaled.max(axis=1, keepdims=True)
@@ -58,7 +57,7 @@ def fit_temperature(
     )
     by_group = np.bincount(groups, weights=gains)
     error = float(np.sqrt(np.square(by_group - by_group.mean()).sum()))
-    return temperature if gains.sum() > _ERRORS_TO_BELIEVE * error else 1.0
+    return temperature if gains.sum() > _MIN_STANDARD_ERRORS * error else 1.0
 
 
 def _log_losses(
@@ -69,7 +68,5 @@ def _log_losses(
 
 
 def with_temperature(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Probabilities, float32 ``(n, k)``, as they are when scores are divided by a temperature."""
-    scores = np.log(np.maximum(probabilities, np.float32(1e-30))) / np.float32(temperature)
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)
+    """Probabilities, float32 ``(n, k)``, with their scores divided by a temperature."""
+    return softmax(np.log(np.maximum(probabilities, np.float32(1e-30))) / np.float32(temperature))

@@ -1,16 +1,12 @@
-"""Which photos show the same picture: a `Catalog` → groups.
+"""Groups of photos that show the same picture: exact and near duplicates.
 
-Candidates come from three sides (`candid.splits.neighbours` finds them), and each pair of them has
-to pass `candid.splits.registration`:
+Photos with the same bytes are duplicates. Other candidates are pairs with a similar perceptual
+hash, plain or mirrored (re-encoded and shrunken copies), and nearest neighbours by embedding
+(cropped and mirrored copies); `candid.splits.registration` verifies them.
 
-- the same bytes (these need no proof),
-- a perceptual hash, alike as it is or mirrored (finds re-encoded and shrunken copies),
-- the nearest neighbours by embedding (finds cropped and mirrored ones too).
-
-Two photos of different classes have to be alike in every place: one face happy and the same face
-sad are what there is to tell apart. Within a class a wrong join costs nothing, a missed copy leaks.
-
-Pictures are taken in the order of their content, so that nothing depends on names.
+Two photos of different classes must be alike in every place: the same face happy and sad is what a
+classifier has to tell apart. Within a class a wrong join costs nothing, but a missed copy leaks.
+Pictures are processed in the order of their content, so that nothing depends on names.
 """
 
 from __future__ import annotations
@@ -36,44 +32,30 @@ from candid.splits.registration import (
     match_pairs,
 )
 
-#: How many nearest neighbours by embedding are looked at.
+#: Nearest neighbours by embedding that are candidates.
 NUM_NEIGHBOURS = 16
-#: The cosine of two embeddings from which on they may be neighbours.
+#: Least cosine of two embeddings that are neighbours.
 MIN_COSINE = 0.4
-#: Bits of 64 in which the perceptual hashes of candidates may differ.
+#: Most bits of 64 in which the perceptual hashes of candidates differ.
 MAX_HASH_BITS = 10
-_MAX_HASH_NEIGHBOURS = 16  # a folder of a thousand blank pages is not a million candidates
+_MAX_HASH_NEIGHBOURS = 16  # a thousand blank pages must not become a million candidates
 _BLOCK = 1024
 _HASH_SIDE = 8
 
 
 @dataclass(frozen=True)
 class Copy:
-    """Two photos that show the same picture.
+    """Two photos that show the same picture; exact copies have the same bytes."""
 
-    Attributes:
-        first: The place of one in the catalog's photos.
-        second: The place of the other.
-        kind: ``exact`` (the same bytes) or ``near``.
-        correlation: How alike their details are; 1 for the same bytes.
-    """
-
-    first: int
+    first: int  # index in the catalog's photos, less than the second
     second: int
     kind: Literal["exact", "near"]
-    correlation: float
+    correlation: float  # of their details; 1 for the same bytes
 
 
 @dataclass(frozen=True)
 class _Pictures:
-    """The m different contents, in alphabetical order.
-
-    Attributes:
-        contents: SHA-256 of each.
-        labels: The classes that each is in.
-        places: int64 ``(m,)``, the first photo of each.
-        thumbnails: Gives the thumbnails of some contents.
-    """
+    """The m different contents in order of their SHA-256, with their classes and first photos."""
 
     contents: Sequence[str]
     labels: Sequence[frozenset[str]]
@@ -81,21 +63,17 @@ class _Pictures:
     thumbnails: Thumbnails
 
     def take(self, which: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The thumbnails of some pictures, uint8 ``(k, s, s)``."""
+        """Thumbnails, uint8 ``(k, s, s)``."""
         return self.thumbnails.get([self.contents[number] for number in which])
-
-    def in_two_classes(self, a: int, b: int) -> bool:
-        """Whether no class has both pictures."""
-        return not self.labels[a] & self.labels[b]
 
 
 @dataclass(frozen=True)
 class Groups:
-    """The pictures of a catalog.
+    """The photos of a catalog, grouped by the picture they show.
 
     Attributes:
         of_photo: int64 ``(n,)``, the number of the picture that each photo shows, from 0.
-        copies: The pairs that made the groups.
+        copies: The pairs of duplicates.
     """
 
     of_photo: NDArray[np.int64]
@@ -103,20 +81,12 @@ class Groups:
 
     @property
     def num_pictures(self) -> int:
-        """How many different pictures there are."""
+        """The number of different pictures."""
         return int(self.of_photo.max()) + 1 if len(self.of_photo) else 0
 
 
 def find_duplicates(features: Features, *, progress: Progress | None = None) -> Groups:
-    """Group the photos that show the same picture.
-
-    Args:
-        features: What was seen in the photos.
-        progress: Told how far it is.
-
-    Returns:
-        The groups; a photo without copies is alone in its own.
-    """
+    """Group the photos that show the same picture; a photo without copies is its own group."""
     photos = features.catalog.photos
     if not photos:
         return Groups(np.empty(0, np.int64), ())
@@ -138,11 +108,7 @@ def find_duplicates(features: Features, *, progress: Progress | None = None) -> 
 
 
 def connect(count: int, pairs: list[tuple[int, int]]) -> NDArray[np.int64]:
-    """Number the connected components of a graph.
-
-    Args:
-        count: How many nodes there are.
-        pairs: Its edges.
+    """Number the connected components of a graph with ``count`` nodes and the edges ``pairs``.
 
     Returns:
         int64 ``(count,)``, the component of each node, numbered from 0 in order of first node.
@@ -165,37 +131,36 @@ def connect(count: int, pairs: list[tuple[int, int]]) -> NDArray[np.int64]:
 def _near_copies(
     pictures: _Pictures, embeddings: NDArray[np.float32], progress: Progress
 ) -> list[Copy]:
-    """Pairs of different contents that show the same."""
     by_embedding = Rows(embeddings, pictures.places)
     pairs = near_pairs(by_embedding, by_embedding, count=NUM_NEIGHBOURS, least=MIN_COSINE)
-    pairs = np.unique(np.concatenate([pairs, _by_hash(pictures)]), axis=0)
+    pairs = np.unique(np.concatenate([pairs, _pairs_by_hash(pictures)]), axis=0)
     matches = match_pairs(pairs, pictures.take)
-    worth = np.flatnonzero(matches.correlation >= WINDOW_CORRELATION)
+    candidates = np.flatnonzero(matches.correlation >= WINDOW_CORRELATION)
     found: list[Copy] = []
     with (
-        progress.step("Comparing look-alikes", len(worth)) as advance,
+        progress.step("Comparing similar photos", len(candidates)) as advance,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        for start in range(0, len(worth), _BLOCK):
-            block = worth[start : start + _BLOCK]
-            compare = _comparison(pairs[block], [matches[pair] for pair in block], pictures)
+        for start in range(0, len(candidates), _BLOCK):
+            block = candidates[start : start + _BLOCK]
+            compare = _make_compare(pairs[block], [matches[pair] for pair in block], pictures)
             compared = pool.map(compare, range(len(block)))
             found += [copy for copy in compared if copy.correlation >= DETAIL_CORRELATION]
             advance(len(block))
     return found
 
 
-def _comparison(
+def _make_compare(
     pairs: NDArray[np.int64], matches: Sequence[Match], pictures: _Pictures
 ) -> Callable[[int], Copy]:
-    """What compares the i-th of some pairs, in any thread: the cache is read beforehand."""
+    """A thread-safe function that compares the i-th pair; the cache is read before."""
     involved, rows = np.unique(pairs, return_inverse=True)
     grey = pictures.take(involved)
     rows = rows.reshape(pairs.shape)
 
     def compare(pair: int) -> Copy:
         (a, b), (i, j) = pairs[pair], rows[pair]
-        everywhere = pictures.in_two_classes(a, b)
+        everywhere = not pictures.labels[a] & pictures.labels[b]  # no class has both
         correlation = detail_correlation(grey[i], grey[j], matches[pair], everywhere=everywhere)
         first, second = sorted((int(pictures.places[a]), int(pictures.places[b])))
         return Copy(first, second, "near", correlation)
@@ -204,10 +169,9 @@ def _comparison(
 
 
 def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.int8]:
-    """Hash pictures by the signs of their low frequencies.
+    """Perceptual hash: the signs of low frequencies, after Zauner's pHash (2010).
 
-    The method is Zauner's pHash (2010): 8×8 coefficients of the cosine transform against their
-    median, without the constant one.
+    8×8 coefficients of the cosine transform, without the constant one, relative to their median.
 
     Args:
         thumbnails: uint8 ``(n, s, s)`` grey.
@@ -224,8 +188,8 @@ def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.int8]:
     return np.where(flat > median, 1, -1).astype(np.int8)
 
 
-def _by_hash(pictures: _Pictures) -> NDArray[np.int64]:
-    """Pairs whose hashes are alike, as they are or mirrored."""
+def _pairs_by_hash(pictures: _Pictures) -> NDArray[np.int64]:
+    """Pairs with similar hashes, plain or mirrored."""
     every = np.arange(len(pictures.contents))
     plain = np.empty((len(every), _HASH_SIDE**2), np.int8)
     mirrored = np.empty_like(plain)

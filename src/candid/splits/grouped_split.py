@@ -1,10 +1,6 @@
-"""Embeddings with their labels, and what must not be torn apart among them.
+"""Stratified splits of whole groups into parts or folds, and random subsamples of groups.
 
-Deals whole units into parts by share: stratified, random by content, and the same every time.
-
-Parts of a split and folds of a cross-validation are both dealt here.
-
-Draws some of many units by content and seed: the same ones whatever the files are called.
+Every draw depends on the groups' keys and the seed alone, not on their order or on file names.
 """
 
 from __future__ import annotations
@@ -19,80 +15,153 @@ from numpy.typing import NDArray
 
 from candid.core.linalg import without_flags
 
+Rows = NDArray[np.float32]
 
-def count_by_group(labels: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count the images of each class in each unit, int64 ``(num_units, num_classes)``."""
-    counts = np.zeros((int(units.max()) + 1, int(labels.max()) + 1), np.int64)
-    np.add.at(counts, (units, labels), 1)
+#: Folds of a cross-validation, where every class has that many groups.
+NUM_FOLDS: Final = 5
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Embeddings with their labels and groups.
+
+    Attributes:
+        embeddings: float32 ``(n, d)``.
+        labels: int64 ``(n,)``, from 0 to ``num_classes - 1``.
+        groups: int64 ``(n,)``, the group of each row, which no fold may split; without gaps.
+        group_keys: A key per group that depends on its content alone; folds are drawn by it.
+        num_classes: The number of classes.
+    """
+
+    embeddings: Rows
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    group_keys: Sequence[str]
+    num_classes: int
+
+    def take(self, places: NDArray[np.int64]) -> Labelled:
+        """A subset of the rows; not copied if it is all of them in order."""
+        if len(places) == len(self.labels) and (places == np.arange(len(places))).all():
+            return self
+        kept, groups = np.unique(self.groups[places], return_inverse=True)
+        group_keys = [self.group_keys[group] for group in kept]
+        rows = self.embeddings[places]
+        return Labelled(
+            rows, self.labels[places], groups.astype(np.int64), group_keys, self.num_classes
+        )
+
+    def num_folds(self) -> int:
+        """The number of folds that the smallest class allows, 5 at most; below 2 there is none."""
+        return min(NUM_FOLDS, self.fewest_groups())
+
+    def fewest_groups(self) -> int:
+        """The number of groups in the class that has the fewest."""
+        pairs = np.unique(np.stack([self.labels, self.groups]), axis=1)
+        return int(np.bincount(pairs[0], minlength=self.num_classes).min())
+
+
+def count_by_group(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count the images of each class in each group, int64 ``(num_groups, num_classes)``."""
+    counts = np.zeros((int(groups.max()) + 1, int(labels.max()) + 1), np.int64)
+    np.add.at(counts, (groups, labels), 1)
     return counts
 
 
-@without_flags()  # once for all units; products of whole numbers are finite
+@without_flags()  # once for all groups; products of whole numbers are finite
 def split_groups(
     counts: NDArray[np.int64],
-    keys: Sequence[str],
+    group_keys: Sequence[str],
     shares: Sequence[float],
     *,
     seed: int,
     fixed: Mapping[int, int] | None = None,
 ) -> NDArray[np.int64]:
-    """Deal units into parts so that every part gets its share of every class.
+    """Assign whole groups to parts so that every part gets its share of every class.
 
-    Each part has a whole-numbered target for each class. Units are dealt one by one, large ones
-    first, at random in proportion to what the parts still lack, among those that lack enough to
-    take the unit whole; so single images end exactly on the targets.
+    Each part has a whole-numbered target for each class. Groups are assigned one at a time, large
+    ones first, at random in proportion to what the parts still lack, among those that lack enough
+    to take the whole group. So groups of a single image meet the targets exactly.
 
     Args:
-        counts: int64 ``(u, k)``, images of each class in each unit; a unit stays whole.
-        keys: What identifies each unit by content. The result depends on nothing else: not on the
-            order of the units, nor on any name.
+        counts: int64 ``(g, k)``, images of each class in each group.
+        group_keys: Identifies each group by content. The result depends on nothing else.
         shares: The share of each part, summing to 1.
-        seed: Another seed, another deal.
-        fixed: Units that have their part already.
+        seed: Random seed; change it to draw another split.
+        fixed: The part of groups that are assigned already.
 
     Returns:
-        int64 ``(u,)``, the part of each unit.
+        int64 ``(g,)``, the part of each group.
     """
     parts = np.full(len(counts), -1, np.int64)
     lacking = _targets(counts.sum(axis=0), shares).astype(np.float64)
-    for unit, part in (fixed or {}).items():
-        parts[unit] = part
-        lacking[:, part] -= counts[unit]
-    drawn = [hashlib.sha256(f"{seed}:{key}".encode()).digest() for key in keys]
-    order = sorted(range(len(counts)), key=lambda unit: (-counts[unit].sum(), drawn[unit]))
-    for unit in order:
-        if parts[unit] < 0:
-            uniform = int.from_bytes(drawn[unit][:7], "big") / 2**56
-            parts[unit] = _choose(counts[unit], lacking, uniform)
-            lacking[:, parts[unit]] -= counts[unit]
+    for group, part in (fixed or {}).items():
+        parts[group] = part
+        lacking[:, part] -= counts[group]
+    hashes = _seeded_hashes(group_keys, seed)
+    for group in sorted(range(len(counts)), key=lambda g: (-counts[g].sum(), hashes[g])):
+        if parts[group] < 0:
+            uniform = int.from_bytes(hashes[group][:7], "big") / 2**56
+            parts[group] = _choose_part(counts[group], lacking, uniform)
+            lacking[:, parts[group]] -= counts[group]
     return parts
 
 
 def grouped_folds(
     labels: NDArray[np.int64],
-    units: NDArray[np.int64],
-    keys: Sequence[str],
+    groups: NDArray[np.int64],
+    group_keys: Sequence[str],
     *,
     num_folds: int,
     seed: int,
 ) -> NDArray[np.int64]:
-    """Deal images into folds, whole units only, stratified by class.
-
-    Args:
-        labels: int64 ``(n,)``.
-        units: int64 ``(n,)``, numbered from 0 without gaps.
-        keys: A key a unit; see `split_groups`.
-        num_folds: How many folds.
-        seed: Another seed, other folds.
+    """Assign images to folds, whole groups only, stratified by class; see `split_groups`.
 
     Returns:
         int64 ``(n,)``, the fold of each image.
     """
-    counts = count_by_group(labels, units)
-    return split_groups(counts, keys, [1 / num_folds] * num_folds, seed=seed)[units]
+    counts = count_by_group(labels, groups)
+    return split_groups(counts, group_keys, [1 / num_folds] * num_folds, seed=seed)[groups]
 
 
-def _choose(count: NDArray[np.int64], lacking: NDArray[np.float64], uniform: float) -> int:
+def random_ranks(group_keys: Sequence[str], *, seed: int) -> NDArray[np.int64]:
+    """Rank groups at random by their keys and the seed alone, int64 ``(g,)``, from 0."""
+    hashes = b"".join(digest[:8] for digest in _seeded_hashes(group_keys, seed))
+    order = np.argsort(np.frombuffer(hashes, ">u8"), kind="stable")
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    return ranks
+
+
+def sample_groups(
+    places: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    ranks: NDArray[np.int64],
+    *,
+    most: int,
+) -> NDArray[np.int64]:
+    """Draw whole groups until there are about ``most`` images, or all of them.
+
+    Args:
+        places: int64 ``(m,)``, the images to choose from.
+        groups: int64 ``(n,)``, the group of every image.
+        ranks: int64 ``(g,)``, the order in which groups are drawn.
+        most: The number of images wanted; the last group may exceed it.
+
+    Returns:
+        int64 ``(at least min(m, most),)``, in the order of ``places``.
+    """
+    if len(places) <= most:
+        return places
+    rank = ranks[groups[places]]
+    last = int(np.partition(rank, most - 1)[most - 1])
+    return np.asarray(places[rank <= last], np.int64)
+
+
+def _seeded_hashes(keys: Sequence[str], seed: int) -> list[bytes]:
+    return [hashlib.sha256(f"{seed}:{key}".encode()).digest() for key in keys]
+
+
+def _choose_part(count: NDArray[np.int64], lacking: NDArray[np.float64], uniform: float) -> int:
     has = count > 0
     room = np.where((lacking[has] >= count[has, None]).all(axis=0), count @ lacking, 0.0)
     if room.sum() <= 0:
@@ -101,7 +170,7 @@ def _choose(count: NDArray[np.int64], lacking: NDArray[np.float64], uniform: flo
 
 
 def _targets(totals: NDArray[np.int64], shares: Sequence[float]) -> NDArray[np.int64]:
-    """Whole targets ``(k, parts)`` by the largest remainder; of equal ones the last part's."""
+    """Whole targets ``(k, parts)`` by largest remainder; a tie goes to the last part."""
     exact = np.outer(totals, shares)
     targets = np.floor(exact + 1e-9).astype(np.int64)
     for row, wanted, total in zip(targets, exact, totals, strict=True):
@@ -110,90 +179,3 @@ def _targets(totals: NDArray[np.int64], shares: Sequence[float]) -> NDArray[np.i
         for part in ranked[: int(total - row.sum())]:
             row[part] += 1
     return targets
-
-
-_BYTES = 8  # of a hash
-
-
-def random_ranks(keys: Sequence[str], *, seed: int) -> NDArray[np.int64]:
-    """Put units into an order that depends on their keys and the seed alone.
-
-    Args:
-        keys: A key a unit.
-        seed: Another seed, another order.
-
-    Returns:
-        int64 ``(u,)``, the place of each unit in the order.
-    """
-    text = "".join(hashlib.sha256(f"{seed}:{key}".encode()).hexdigest()[:16] for key in keys)
-    drawn = np.frombuffer(bytes.fromhex(text), f">u{_BYTES}")
-    ranks = np.empty(len(drawn), np.int64)
-    ranks[np.argsort(drawn, kind="stable")] = np.arange(len(drawn))
-    return ranks
-
-
-def sample_groups(
-    places: NDArray[np.int64],
-    units: NDArray[np.int64],
-    ranks: NDArray[np.int64],
-    *,
-    most: int,
-) -> NDArray[np.int64]:
-    """Draw whole units until there are about ``most`` images, or all of them.
-
-    Args:
-        places: int64 ``(m,)``, the images to choose from.
-        units: int64 ``(n,)``, the unit of every image.
-        ranks: int64 ``(u,)``, the order in which units are drawn.
-        most: How many images are wanted; the last unit may exceed it.
-
-    Returns:
-        int64 ``(at least min(m, most),)``, in the order of ``places``.
-    """
-    if len(places) <= most:
-        return places
-    drawn = ranks[units[places]]
-    last = int(np.partition(drawn, most - 1)[most - 1])
-    return np.asarray(places[drawn <= last], np.int64)
-
-
-Rows = NDArray[np.float32]
-
-NUM_FOLDS: Final = 5
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Embeddings with their labels.
-
-    Attributes:
-        embeddings: float32 ``(n, d)``.
-        labels: int64 ``(n,)``, from 0 to ``num_classes - 1``.
-        units: int64 ``(n,)``, what must not be torn apart by a fold, numbered without gaps.
-        keys: A key a unit that depends on its content alone, as folds are dealt by it.
-        num_classes: How many classes there are.
-    """
-
-    embeddings: Rows
-    labels: NDArray[np.int64]
-    units: NDArray[np.int64]
-    keys: Sequence[str]
-    num_classes: int
-
-    def take(self, places: NDArray[np.int64]) -> Labelled:
-        """Some of the images; all of them in order are not copied."""
-        if len(places) == len(self.labels) and (places == np.arange(len(places))).all():
-            return self
-        kept, units = np.unique(self.units[places], return_inverse=True)
-        keys = [self.keys[unit] for unit in kept]
-        rows = self.embeddings[places]
-        return Labelled(rows, self.labels[places], units.astype(np.int64), keys, self.num_classes)
-
-    def num_folds(self) -> int:
-        """How many folds the smallest class allows, at most five; below 2 there is none."""
-        return min(NUM_FOLDS, self.fewest_units())
-
-    def fewest_units(self) -> int:
-        """How many units the class has that has the fewest."""
-        pairs = np.unique(np.stack([self.labels, self.units]), axis=1)
-        return int(np.bincount(pairs[0], minlength=self.num_classes).min())

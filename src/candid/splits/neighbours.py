@@ -1,9 +1,9 @@
-"""Which rows of a table point the same way: the pairs that may be copies, found without all pairs.
+"""Nearest neighbours by cosine: all pairs for few rows, an approximate index for many.
 
-Up to `MAX_EXACT` rows every row is compared with every other, which costs n². Beyond, an index
-compares a row with those of the nearest cells only (Sivic and Zisserman's inverted file, 2003, in
-FAISS), which costs n·√n. What it finds depends on the rows and their order alone: the seed is
-fixed, and every sum is made by one thread, however many of them are at work on different rows.
+Up to `MAX_EXACT` rows every row is compared with every other, which costs n². Beyond that, an index
+compares a row with those in the nearest cells only (Sivic and Zisserman's inverted file, 2003, in
+FAISS), which costs n·√n. The result depends on the rows and their order alone: the seed is fixed,
+and each sum is computed by one thread, whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.extras import require_packages
 from candid.core.linalg import matmul
-from candid.errors import DependencyError
 
-#: Rows up to which all pairs are compared; at 20,000 both ways take about as long.
+#: Up to this many rows all pairs are compared; at 20,000 both ways take equally long.
 MAX_EXACT = 20_000
 
 _BLOCK = 1024
 _MAX_PRODUCTS = 10_000_000  # in memory at a time
 _CELLS = 4  # times √n
-_NUM_PROBES = 96  # cells that are looked into
-_TRAINED_ON = 24  # rows a cell: its centre needs no more
-_NUM_ROUNDS = 6  # of k-means, for the same reason
-_NUM_KEPT = 256  # principal components by which cells are told apart and looked through
-_TURNED_ON = 4096  # rows
-_RANKED = 2  # times as many as wanted are ranked by whole rows
+_NUM_PROBES = 96  # cells searched per row
+_ROWS_PER_CELL = 24  # to train on: a centre needs no more
+_NUM_ITERATIONS = 6  # of k-means; more gain nothing
+_NUM_COMPONENTS = 256  # principal components used for cells and the search in them
+_PCA_ROWS = 4096  # to fit the components on
+_RERANK_FACTOR = 2  # times as many as wanted are re-ranked by whole rows
 _SEED = 1
 
 Pairs = NDArray[np.int64]
@@ -43,17 +43,10 @@ Pairs = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of a table, scaled to length 1 when they are asked for.
+    """Rows of a table, scaled to length 1 on demand, so that no second table is in memory."""
 
-    Scaling a block at a time leaves the table as the only copy in memory.
-
-    Attributes:
-        table: ``(m, d)``, any real type.
-        places: int64 ``(n,)``, which rows of it, in the order in which they count.
-    """
-
-    table: NDArray[np.generic]
-    places: NDArray[np.int64]
+    table: NDArray[np.generic]  # (m, d), any real type
+    places: NDArray[np.int64]  # (n,), indices of its rows, in order
 
     def __len__(self) -> int:
         return len(self.places)
@@ -66,29 +59,26 @@ class Rows:
 
 
 def near_pairs(rows: Rows, others: Rows, *, count: int, least: float) -> Pairs:
-    """Pair each row with the nearest of the others.
+    """Pair each row with its nearest neighbours among the others.
 
     Args:
         rows: n rows.
-        others: n rows, the i-th of the same thing as the i-th of ``rows``, which are no pair.
-        count: How many neighbours a row has at most.
-        least: The cosine from which on two rows are neighbours, above 0.
+        others: n rows; the i-th belongs to the same item as the i-th of ``rows`` and is no pair.
+        count: Most neighbours per row.
+        least: Least cosine of two neighbours, above 0.
 
     Returns:
-        int64 ``(k, 2)``, each pair once, the lower place first, in order.
+        int64 ``(k, 2)``, each pair once, the lower index first, sorted.
 
     Raises:
-        DependencyError: If there are more than `MAX_EXACT` rows and FAISS is not installed.
+        DependencyError: There are more than `MAX_EXACT` rows and FAISS is not installed.
     """
-    if len(others) <= MAX_EXACT:
-        blocks = _compare_all(rows, others, count, least)
-    else:
-        blocks = _compare_cells(rows, others, count, least)
-    pairs = np.concatenate([np.empty((0, 2), np.int64), *blocks])
+    find = _search_all if len(others) <= MAX_EXACT else _search_index
+    pairs = np.concatenate([np.empty((0, 2), np.int64), *find(rows, others, count, least)])
     return np.unique(np.sort(pairs, axis=1), axis=0)
 
 
-def _compare_all(rows: Rows, others: Rows, count: int, least: float) -> Iterator[Pairs]:
+def _search_all(rows: Rows, others: Rows, count: int, least: float) -> Iterator[Pairs]:
     right = others.take(slice(None)).T
     size = max(1, min(_BLOCK, _MAX_PRODUCTS // max(len(others), 1)))
     for start in range(0, len(rows), size):
@@ -102,9 +92,9 @@ def _compare_all(rows: Rows, others: Rows, count: int, least: float) -> Iterator
 def _largest(
     products: NDArray[np.float32], count: int, least: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of each row's ``count`` largest products that are ``least`` or more."""
+    """Rows and columns of each row's ``count`` largest products, of those from ``least``."""
     near = products >= least
-    crowded = np.flatnonzero(np.count_nonzero(near, axis=1) > count)  # few: sorting is what costs
+    crowded = np.flatnonzero(np.count_nonzero(near, axis=1) > count)  # few, as sorting is slow
     top = np.argpartition(-products[crowded], count - 1, axis=1)[:, :count]
     near[crowded] = False
     near[crowded[:, None], top] = True
@@ -112,11 +102,17 @@ def _largest(
     return row, column
 
 
-def _compare_cells(rows: Rows, others: Rows, count: int, least: float) -> Iterator[Pairs]:
-    indexed = _few_of_each(others, count)
-    faiss = _import_faiss()
-    alone = partial(faiss.omp_set_num_threads, 1)  # holds for the thread that calls it
-    with ThreadPoolExecutor(os.cpu_count(), initializer=alone) as pool:
+def _search_index(rows: Rows, others: Rows, count: int, least: float) -> Iterator[Pairs]:
+    require_packages(
+        ("faiss",),
+        needed_by=f"finding copies among more than {MAX_EXACT:,} photos",
+        extra="transfer",
+    )
+    import faiss
+
+    indexed = _drop_repeats(others, count)
+    one_thread = partial(faiss.omp_set_num_threads, 1)  # applies to the calling thread
+    with ThreadPoolExecutor(os.cpu_count(), initializer=one_thread) as pool:
         index = pool.submit(_build, faiss, others, indexed).result()
 
         def search(start: int) -> Pairs:
@@ -129,58 +125,47 @@ def _compare_cells(rows: Rows, others: Rows, count: int, least: float) -> Iterat
         yield from pool.map(search, range(0, len(rows), _BLOCK))
 
 
-def _few_of_each(rows: Rows, count: int) -> NDArray[np.int64]:
-    """The first ``count`` of all rows that are equal, int64 ``(k,)``.
+def _drop_repeats(rows: Rows, count: int) -> NDArray[np.int64]:
+    """Indices of the rows without those that ``count`` earlier rows equal, int64 ``(k,)``.
 
-    A thousand blank pages would share one cell, and each be compared with all the others in it. In
-    the index some stand for all, and the others find those.
+    A thousand blank pages would share one cell and be compared with each other. With only a few of
+    them in the index, the others still find those.
     """
     seen: Counter[bytes] = Counter()
-    few: list[int] = []
+    kept: list[int] = []
     for start in range(0, len(rows), _BLOCK):
         for place, row in enumerate(rows.take(slice(start, start + _BLOCK)), start):
             digest = hashlib.blake2b(row, digest_size=16).digest()
             seen[digest] += 1
             if seen[digest] <= count:
-                few.append(place)
-    return np.array(few, np.int64)
+                kept.append(place)
+    return np.array(kept, np.int64)
 
 
 def _build(faiss: Any, rows: Rows, indexed: NDArray[np.int64]) -> Any:
-    """An index of some rows: cells of turned and shortened rows, and whole ones to rank by."""
+    """An index of some rows: cells of their principal components, and whole rows to re-rank."""
     size = rows.table.shape[1]
     num_cells = min(len(indexed), math.ceil(_CELLS * math.sqrt(len(indexed))))
     cosine, half = faiss.METRIC_INNER_PRODUCT, faiss.ScalarQuantizer.QT_fp16  # two bytes a value
-    # The order has nothing to do with what the rows are like, so the first are as good as any.
-    sample = rows.take(indexed[: max(num_cells * _TRAINED_ON, _TURNED_ON)])
-    kept = min(size, _NUM_KEPT) if len(sample) >= size else size  # few rows say too little
+    # Rows are in the order of their hashes, so the first are a random sample.
+    sample = rows.take(indexed[: max(num_cells * _ROWS_PER_CELL, _PCA_ROWS)])
+    kept = min(size, _NUM_COMPONENTS) if len(sample) >= size else size
     cells = faiss.IndexIVFScalarQuantizer(
         faiss.IndexFlatIP(kept), kept, num_cells, half, cosine, False
     )
     cells.nprobe = _NUM_PROBES
     cells.cp.seed = _SEED
-    cells.cp.niter = _NUM_ROUNDS
-    cells.cp.max_points_per_centroid = _TRAINED_ON
-    cells.cp.min_points_per_centroid = 1  # else it prints a warning where rows are few
+    cells.cp.niter = _NUM_ITERATIONS
+    cells.cp.max_points_per_centroid = _ROWS_PER_CELL
+    cells.cp.min_points_per_centroid = 1  # avoids a printed warning
     index = cells
     if kept < size:
-        turn = faiss.PCAMatrix(size, kept)
-        turn.train(np.concatenate([sample[:_TURNED_ON], -sample[:_TURNED_ON]]))  # mean 0: no shift
+        pca = faiss.PCAMatrix(size, kept)
+        pca.train(np.concatenate([sample[:_PCA_ROWS], -sample[:_PCA_ROWS]]))  # mean 0: no shift
         whole = faiss.IndexScalarQuantizer(size, half, cosine)
-        index = faiss.IndexRefine(faiss.IndexPreTransform(turn, cells), whole)
-        index.k_factor = _RANKED
+        index = faiss.IndexRefine(faiss.IndexPreTransform(pca, cells), whole)
+        index.k_factor = _RERANK_FACTOR
     index.train(sample)
     for start in range(0, len(indexed), _BLOCK):
         index.add(rows.take(indexed[start : start + _BLOCK]))
     return index
-
-
-def _import_faiss() -> Any:
-    try:
-        import faiss
-    except ImportError as error:
-        raise DependencyError(
-            f"copies among more than {MAX_EXACT:,} photos are found with the package faiss-cpu, "
-            'which is not installed. Run: pip install "candid-image[transfer]"'
-        ) from error
-    return faiss

@@ -1,8 +1,8 @@
-"""Everything that happens to a folder before a recipe sees it: scan, look, group, deal."""
+"""From a folder to groups of copies: scan, apply decisions, extract features, find duplicates."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +20,23 @@ from candid.features.backbones.registry import Embedder
 from candid.features.extract import Features, extract_features
 from candid.splits.duplicates import Groups, find_duplicates
 from candid.splits.grouped_split import Labelled
-from candid.splits.split import Row, Split, group_by_file, group_by_pattern, read_csv, split
+from candid.splits.split import (
+    Row,
+    Split,
+    group_by_file,
+    group_by_pattern,
+    label_numbers,
+    read_csv,
+    split,
+)
 
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """How a folder is dealt.
+    """How to split a folder.
 
     Attributes:
-        seed: Another seed, another deal.
+        seed: Random seed; change it to draw another split.
         previous: A split file whose photos keep their part.
         group_by: The user's own groups: a regular expression on the path, or a CSV file with the
             columns ``path`` and ``group``.
@@ -41,12 +49,12 @@ class SplitOptions:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A folder, looked at and grouped.
+    """The features and duplicate groups of a folder.
 
     Attributes:
-        features: What was seen in the photos that could be read.
+        features: Features of the readable photos.
         groups: Which of them show the same picture.
-        decided: What a person decided about them; None where nobody did.
+        decided: The applied decisions; None without a file of decisions.
     """
 
     features: Features
@@ -55,14 +63,13 @@ class Prepared:
 
     @property
     def catalog(self) -> Catalog:
-        """The photos that could be read."""
+        """The readable photos."""
         return self.features.catalog
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is left out and why, and what became of the person's decisions."""
-        decided = self.decided.notes if self.decided else ()
-        return (*self.catalog.notes(), *decided)
+        """What is left out and why, and the effect of the decisions."""
+        return (*self.catalog.notes(), *(self.decided.notes if self.decided else ()))
 
 
 def extract_catalog(
@@ -74,12 +81,15 @@ def extract_catalog(
     reader: FileReader | None = None,
     progress: Progress | None = None,
 ) -> Features:
-    """Embed a catalog's photos; see `candid.features.extract.extract_features`."""
+    """Extract the features of a catalog's photos; see `candid.features.extract`."""
     embedder = Embedder(get(backbone), num_threads=1)
-    contract = PixelContract(embedder.backbone.size_px, fit)
-    opened = cache or Cache(default_folder())
     return extract_features(
-        catalog, embedder, contract, cache=opened, reader=reader, progress=progress
+        catalog,
+        embedder,
+        PixelContract(embedder.backbone.size_px, fit),
+        cache=cache or Cache(default_folder()),
+        reader=reader,
+        progress=progress,
     )
 
 
@@ -93,23 +103,20 @@ def prepare(
     cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
-    """Scan a folder, look at its photos and group those that show the same picture.
+    """Scan a folder, extract features and group the photos that show the same picture.
 
     Args:
         folder: The folder of classes.
-        backbone: What embeds the photos.
-        fit: How they are brought to a square.
-        decisions: A file of decisions; what it drops is not looked at.
-        rehash: Whether to read all photos, those too whose size and times are as they were.
-        cache: Where embeddings are kept; by default the user's own.
-        progress: Told how far it is.
-
-    Returns:
-        The folder as it is after the decisions.
+        backbone: Name of the backbone that embeds the photos.
+        fit: How photos are resized to a square.
+        decisions: A file of decisions, applied before features are extracted.
+        rehash: Read every photo, including those whose size and times have not changed.
+        cache: Where embeddings are kept; by default the user's own cache.
+        progress: Progress callback.
 
     Raises:
         DataError: The folder is not one of classes, or no photo of some class can be read.
-        UsageError: The file of decisions can't be read, or makes no sense.
+        UsageError: The file of decisions can't be read, or is invalid.
     """
     progress = progress or Silent()
     file = None if decisions is None else load_decisions(decisions)
@@ -127,39 +134,30 @@ def prepare(
 
 
 def split_prepared(prepared: Prepared, options: SplitOptions) -> Split:
-    """Deal a prepared folder; see `candid.splits.split.split`."""
-    return split(
-        prepared.catalog,
-        prepared.groups,
-        seed=options.seed,
-        previous=None if options.previous is None else read_csv(options.previous),
-        group_by=_user_groups(prepared.catalog, options.group_by),
-    )
+    """Split a prepared folder; see `candid.splits.split.split`."""
+    catalog, pattern = prepared.catalog, options.group_by
+    previous = None if options.previous is None else read_csv(options.previous)
+    if pattern is None:
+        group_by = {}
+    elif pattern.lower().endswith(".csv"):
+        group_by = group_by_file(Path(pattern))
+    else:
+        group_by = group_by_pattern(catalog, pattern)
+    return split(catalog, prepared.groups, seed=options.seed, previous=previous, group_by=group_by)
 
 
 def labelled(features: Features, rows: Sequence[Row]) -> Labelled:
-    """Photos with their labels and the groups that a split gave them.
-
-    Args:
-        features: What was seen in n photos.
-        rows: The split's rows of the same photos, in the same order; further ones are ignored.
-    """
-    catalog = features.catalog
-    numbers = {name: i for i, name in enumerate(catalog.classes)}
-    labels = np.array([numbers[photo.label] for photo in catalog.photos], np.int64)
-    groups = [row.group for row in rows[: len(catalog.photos)]]
+    """Embeddings with labels and the groups of a split's rows; further rows are ignored."""
+    labels = label_numbers(features.catalog)
+    groups = [row.group for row in rows[: len(labels)]]
     keys, units = np.unique(groups, return_inverse=True)
     return Labelled(
-        features.embeddings, labels, units.astype(np.int64), list(map(str, keys)), len(numbers)
+        features.embeddings,
+        labels,
+        units.astype(np.int64),
+        list(map(str, keys)),
+        len(features.catalog.classes),
     )
-
-
-def _user_groups(catalog: Catalog, group_by: str | None) -> Mapping[str, str]:
-    if group_by is None:
-        return {}
-    if group_by.lower().endswith(".csv"):
-        return group_by_file(Path(group_by))
-    return group_by_pattern(catalog, group_by)
 
 
 def _require_readable(found: Catalog, readable: Catalog) -> None:

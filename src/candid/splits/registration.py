@@ -1,22 +1,17 @@
-"""Do two thumbnails show the same picture, up to re-encoding, scale, mirroring and cropping?
+"""Whether two thumbnails show the same picture, up to re-encoding, scale, mirroring and cropping.
 
-From the window that was found, an affine map is fitted by enhanced correlation
-(Evangelidis and Psarakis, 2008, in OpenCV), and what counts is the correlation of the *details* (a
-band-pass) under that map. Copies keep their details wherever they came from; two photos of one
-scene share light and layout, but not the details.
+First `match_pairs` finds the window of one thumbnail that the whole of the other correlates with
+best. Windows are the whole and what a crop of 10 or 20 % leaves, 49 in all, each averaged to 16×16
+and normalised. These descriptors are large (50 kB), so each is computed once, used for all
+candidates of its picture in one matrix product, and dropped.
 
-One face, once happy and once sad before the same wall, correlates by up to 0.99. What has to be
-alike in every place, and not only as a whole, is compared place by place too (``everywhere``).
+From that window, `detail_correlation` fits an affine map by enhanced correlation (Evangelidis and
+Psarakis, 2008, in OpenCV) and correlates the details (a band-pass) under it. Copies share their
+details; two photos of one scene share light and layout only. As the same face happy and sad before
+one wall correlates by up to 0.99, photos of different classes are compared place by place too.
 
-The thresholds are measured by ``benchmarks/duplicates.py``: of 3,470 real photos, no two different
-ones reach them (0.957 is the most), and copies seldom stay below 0.97.
-
-Which window of one thumbnail is most like the whole of another: the cheap test of a candidate.
-
-Each thumbnail is described by 49 windows of it (the whole, and what a crop of 10 or 20 % would have
-left), each averaged to 16×16 and normalised. A picture may be a crop of another where its whole
-correlates with one of the other's windows, as it is or mirrored. A description is large (50 kB), so
-each is made once, used for all candidates of its picture in one matrix product, and forgotten.
+Thresholds are measured by ``benchmarks/duplicates.py``: no two different ones of 3,470 real photos
+reach them (the most is 0.957), and copies are seldom below 0.97.
 """
 
 from __future__ import annotations
@@ -32,8 +27,12 @@ from numpy.typing import NDArray
 
 from candid.core.linalg import matmul
 
-#: Correlation with the best window from which on a pair is worth a closer look.
+#: Least correlation with the best window of a candidate.
 WINDOW_CORRELATION = 0.75
+#: Least correlation of the details of the same picture.
+DETAIL_CORRELATION = 0.96
+#: Least agreement, at the place that agrees least, of the same picture.
+PLACE_AGREEMENT = 0.85
 
 _GRID = 16
 _SPANS = ((0.0, 1.0), *((start * 0.1, 0.9) for start in (0, 0.5, 1)))
@@ -42,26 +41,27 @@ _WINDOWS = tuple(product(_SPANS, _SPANS))
 _ROUNDING = 1e-5
 _BLOCK = 256  # pictures described at a time
 
+_BAND_PX = (1.0, 5.0)  # standard deviations of the two Gaussians whose difference is the band
+_MARGIN_PX = 4
+_PLACE_PX = 9
+_PLACE_FLOOR = 0.1  # of the mean energy: a place below it counts as flat
+_ECC_BLUR_PX = 3
+_MAX_SHEAR = 0.06
+_SCALES = (0.5, 1.2)
+
 Grey = NDArray[np.uint8]
 Values = NDArray[np.float32]
-#: Gives the thumbnails, uint8 ``(k, s, s)``, of some pictures, int64 ``(k,)``.
+#: Returns thumbnails, uint8 ``(k, s, s)``, for numbers of pictures, int64 ``(k,)``.
 Take = Callable[[NDArray[np.int64]], Grey]
 
 
 class Match(NamedTuple):
-    """How the two pictures of a pair lie upon each other.
+    """The best alignment of a pair of pictures, of which one is like a window of the other."""
 
-    Attributes:
-        correlation: Of the one's whole with the other's window, -1 to 1.
-        window: The number of the window, 0 (the whole) to 48.
-        in_second: Whether the first picture is a window of the second, and not the other way round.
-        mirrored: Whether the one that is the window has to be turned left to right.
-    """
-
-    correlation: float
-    window: int
-    in_second: bool
-    mirrored: bool
+    correlation: float  # -1 to 1
+    window: int  # 0 (the whole) to 48
+    in_second: bool  # whether the first picture is the window of the second, or the other way round
+    mirrored: bool  # whether the one that is the window is flipped left to right
 
 
 @dataclass(frozen=True)
@@ -74,28 +74,16 @@ class Matches:
     mirrored: NDArray[np.bool_]
 
     def __getitem__(self, pair: int) -> Match:
-        return Match(
-            float(self.correlation[pair]),
-            int(self.window[pair]),
-            bool(self.in_second[pair]),
-            bool(self.mirrored[pair]),
-        )
+        fields = (self.correlation, self.window, self.in_second, self.mirrored)
+        return Match(*(values[pair].item() for values in fields))
 
 
 def match_pairs(pairs: NDArray[np.int64], take: Take) -> Matches:
-    """Find how the pictures of each pair lie upon each other best.
-
-    Args:
-        pairs: int64 ``(k, 2)``, numbers of pictures.
-        take: Gives their thumbnails.
-
-    Returns:
-        The matches, in the order of the pairs.
-    """
+    """Find the best alignment of each pair of pictures, int64 ``(k, 2)``."""
     pictures, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(pairs.shape)
     wholes = _describe_wholes(pictures, take)
-    # As it is and mirrored, in the windows of the second and of the first.
+    # (pairs, plain or mirrored, in a window of the second or the first)
     correlation = np.zeros((len(pairs), 2, 2), np.float32)
     window = np.zeros(correlation.shape, np.int64)
     for number, side in enumerate((1, 0)):
@@ -106,48 +94,42 @@ def match_pairs(pairs: NDArray[np.int64], take: Take) -> Matches:
             for place, windows in enumerate(described, start):
                 here = order[ends[place] : ends[place + 1]]
                 others = wholes[places[here, 1 - side]]
-                correlation[here, :, number], window[here, :, number] = _match(others, windows)
-    return _best(correlation, window)
+                best = _best_windows(others, windows)
+                correlation[here, :, number], window[here, :, number] = best
+    count = len(pairs)
+    best_way = _first_of_largest(correlation.reshape(count, 4))
+    at = np.arange(count), best_way
+    return Matches(
+        correlation.reshape(count, 4)[at],
+        window.reshape(count, 4)[at],
+        in_second=best_way % 2 == 0,
+        mirrored=best_way >= 2,
+    )
 
 
-def _match(wholes: Values, windows: Values) -> tuple[Values, NDArray[np.int64]]:
-    """Correlation and number of the best window, as it is and mirrored, each ``(k, 2)``."""
+def _best_windows(wholes: Values, windows: Values) -> tuple[Values, NDArray[np.int64]]:
+    """Correlation and number of the best window, plain and mirrored, each ``(k, 2)``."""
     mirrored = wholes.reshape(-1, _GRID, _GRID)[:, :, ::-1].reshape(wholes.shape)
     products = matmul(np.stack([wholes, mirrored], axis=1), windows.T)
     return products.max(axis=2), _first_of_largest(products)
 
 
-def _best(correlation: Values, window: NDArray[np.int64]) -> Matches:
-    count = len(correlation)
-    best = _first_of_largest(correlation.reshape(count, 4))
-    here = np.arange(count), best
-    return Matches(
-        correlation.reshape(count, 4)[here],
-        window.reshape(count, 4)[here],
-        in_second=best % 2 == 0,
-        mirrored=best >= 2,
-    )
-
-
 def _first_of_largest(values: Values) -> NDArray[np.int64]:
-    """Where along the last axis the first value is that is as large as any.
+    """The first index along the last axis that is the maximum up to rounding.
 
-    Each of two copies is the other's window number 0, equally well: which of them is mapped onto
-    the other must not depend on how a sum was rounded.
+    Of two copies each is the other's window 0, equally well: which one is mapped onto the other
+    must not depend on how a sum was rounded.
     """
-    as_large = values >= values.max(axis=-1, keepdims=True) - _ROUNDING
-    return np.asarray(as_large.argmax(axis=-1), np.int64)
+    largest = values >= values.max(axis=-1, keepdims=True) - _ROUNDING
+    return np.asarray(largest.argmax(axis=-1), np.int64)
 
 
 def describe(thumbnails: Grey) -> Values:
-    """Describe thumbnails by their windows.
-
-    Args:
-        thumbnails: uint8 ``(n, s, s)``.
+    """Descriptors of the windows of thumbnails, uint8 ``(n, s, s)``.
 
     Returns:
-        float32 ``(n, 49, 256)``, each row of mean 0 and length 1 (0 where the window is flat). The
-        first row is of the whole.
+        float32 ``(n, 49, 256)``, each row of mean 0 and length 1 (0 for a flat window). The first
+        row is of the whole.
     """
     size = thumbnails.shape[1]
     sampler = _samplers(size).reshape(-1, size)
@@ -158,7 +140,7 @@ def describe(thumbnails: Grey) -> Values:
 
 
 def _describe_wholes(pictures: NDArray[np.int64], take: Take) -> Values:
-    """The first row of each description, float32 ``(n, 256)``."""
+    """The first row of each descriptor, float32 ``(n, 256)``."""
     wholes = np.empty((len(pictures), _GRID * _GRID), np.float32)
     for start in range(0, len(pictures), _BLOCK):
         thumbnails = take(pictures[start : start + _BLOCK])
@@ -175,21 +157,15 @@ def _normalise(rows: Values) -> Values:
 
 
 def window_map(window: int, size_px: int) -> NDArray[np.float32]:
-    """The affine map from a thumbnail's pixels to the window's, as OpenCV wants it, ``(2, 3)``."""
+    """OpenCV's affine map ``(2, 3)`` from a thumbnail's pixels to the window's."""
     (y, height), (x, width) = _WINDOWS[window]
-    half = 0.5
-    return np.array(
-        [
-            [width, 0, x * size_px + width * half - half],
-            [0, height, y * size_px + height * half - half],
-        ],
-        np.float32,
-    )
+    x_offset, y_offset = x * size_px + width * 0.5 - 0.5, y * size_px + height * 0.5 - 0.5
+    return np.array([[width, 0, x_offset], [0, height, y_offset]], np.float32)
 
 
 @cache
 def _samplers(size_px: int) -> NDArray[np.float32]:
-    """Matrices ``(7, 16, size_px)`` that average a span of a line into 16 cells, by area."""
+    """Matrices ``(7, 16, size_px)`` that average a span of a line into 16 cells by area."""
     matrices = np.zeros((len(_SPANS), _GRID, size_px), np.float32)
     pixels = np.arange(size_px)
     for matrix, (start, length) in zip(matrices, _SPANS, strict=True):
@@ -199,32 +175,12 @@ def _samplers(size_px: int) -> NDArray[np.float32]:
     return np.asarray(matrices / matrices.sum(axis=-1, keepdims=True), np.float32)
 
 
-#: Correlation of the details from which on two pictures are the same.
-DETAIL_CORRELATION = 0.96
-#: Agreement of the place that agrees least from which on two pictures are the same everywhere.
-PLACE_AGREEMENT = 0.85
-
-_BAND_PX = (1.0, 5.0)  # standard deviations of the two Gaussians whose difference is the band
-_MARGIN_PX = 4
-_PLACE_PX = 9
-_PLACE_FLOOR = 0.1  # of the mean energy: below it, a place is as good as flat
-_ECC_BLUR_PX = 3
-_MAX_SHEAR = 0.06
-_SCALES = (0.5, 1.2)
-
-
 def detail_correlation(a: Grey, b: Grey, match: Match, *, everywhere: bool = False) -> float:
-    """How sure it is that two thumbnails show one picture.
-
-    Args:
-        a: uint8 ``(s, s)``.
-        b: uint8 ``(s, s)``.
-        match: How they lie upon each other, from `candid.splits.registration.match_pairs`.
-        everywhere: Whether a single place that differs (a mouth) makes them different.
+    """Correlation of the details of two aligned thumbnails, uint8 ``(s, s)``.
 
     Returns:
-        The correlation of their details, -1 to 1; 0 where they have to be alike everywhere and are
-        not. They are the same from `DETAIL_CORRELATION` on.
+        -1 to 1; the same picture from `DETAIL_CORRELATION`. With ``everywhere`` it is 0 if they
+        differ in a single place, such as the mouth.
     """
     part, whole = (a, b) if match.in_second else (b, a)
     details, mapped = _register(
@@ -238,7 +194,7 @@ def detail_correlation(a: Grey, b: Grey, match: Match, *, everywhere: bool = Fal
 
 
 def _register(part: Values, whole: Values, start: Values) -> tuple[Values, Values]:
-    """The details of the part, and those of the whole mapped onto it."""
+    """The details of the part, and of the whole mapped onto it."""
     import cv2
 
     mapped = cv2.warpAffine(
@@ -252,7 +208,7 @@ def _register(part: Values, whole: Values, start: Values) -> tuple[Values, Value
 
 
 def _fit_map(part: Values, whole: Values, start: Values) -> Values:
-    """The affine map that lays the whole onto its part; ``start`` where none can be trusted."""
+    """Fit the affine map from the part to the whole; ``start`` if the fit is implausible."""
     import cv2
 
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 1e-3)
@@ -263,14 +219,14 @@ def _fit_map(part: Values, whole: Values, start: Values) -> Values:
     except cv2.error as error:
         if error.code != cv2.Error.StsNoConv:
             raise
-        return start  # as on a smooth sky: the window itself has to do
+        return start  # too smooth to register, such as a sky
     (x_scale, x_shear, _), (y_shear, y_scale, _) = fitted
     sheared = max(abs(x_shear), abs(y_shear)) > _MAX_SHEAR
     scaled = min(x_scale, y_scale) < _SCALES[0] or max(x_scale, y_scale) > _SCALES[1]
     return start if sheared or scaled else np.asarray(fitted, np.float32)
 
 
-def _details(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _details(values: Values) -> Values:
     import cv2
 
     fine, coarse = (cv2.GaussianBlur(values, (0, 0), sigma) for sigma in _BAND_PX)
@@ -278,13 +234,13 @@ def _details(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray((fine - coarse)[inner, inner], np.float32)
 
 
-def _correlate(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def _correlate(a: Values, b: Values) -> float:
     a, b = a - a.mean(), b - b.mean()
     return float((a * b).sum() / max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1e-6))
 
 
 def _least_agreement(a: Values, b: Values) -> float:
-    """How alike the places are that are least alike: 1 where they are the same, 0 for unrelated."""
+    """Agreement of the places that agree least: 1 for the same, 0 for unrelated ones."""
     import cv2
 
     a, b = ((v - v.mean()) / max(float(v.std()), 1e-6) for v in (a, b))

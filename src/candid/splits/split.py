@@ -1,6 +1,6 @@
-"""A split as a CSV file, and the user's own groups from one.
+"""Train, validation and test parts that share no picture, nor any copy of one; and their CSV file.
 
-Train, validation and test parts in which no picture, nor any copy of it, sits twice.
+The user's own groups (a patient, a session) come from a CSV file or a pattern on the path.
 """
 
 from __future__ import annotations
@@ -25,22 +25,24 @@ from candid.splits.grouped_split import count_by_group, split_groups
 
 PARTS: Final = ("train", "val", "test")
 SHARES: Final = (0.7, 0.2, 0.1)
-#: Of the smallest content of a group, how many characters name it; folds are dealt by them.
+#: Characters of a group's smallest content hash that name the group; folds are drawn by them.
 KEY_CHARACTERS: Final = 16
-#: The part of what is in none.
+#: The part of a photo that is in none.
 NO_PART: Final = ""
+
+_COLUMNS: Final = ("path", "class", "part", "group")
 
 
 @dataclass(frozen=True)
 class Row:
-    """Where one file of the folder went.
+    """The part of one file.
 
     Attributes:
         path: Relative to the folder, with forward slashes.
         label: Its class.
-        part: ``train``, ``val``, ``test``, or empty for what is in none.
+        part: ``train``, ``val``, ``test``, or empty for none.
         group: Files of one group are in one part; empty for a file that is left out.
-        content: SHA-256 of the file; empty for an unreadable one. One that was dropped has it.
+        content: SHA-256 of the file; empty for an unreadable one.
     """
 
     path: str
@@ -52,19 +54,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Split:
-    """A deal of a folder.
+    """A split of a folder.
 
     Attributes:
-        rows: A row a photo, in the order of the catalog, then a row for each one that is left
-            out, unreadable or dropped.
-        notes: What a person should know: conflicts, classes too small for a part.
+        rows: One row per photo in the order of the catalog, then one per photo that is left out,
+            unreadable or dropped.
+        notes: Warnings: conflicts, classes too small for a part.
     """
 
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
 
     def places(self, *parts: str) -> NDArray[np.int64]:
-        """The places of the rows that are in one of some parts, in order."""
+        """Indices of the rows in any of these parts, in order."""
         return np.array([i for i, row in enumerate(self.rows) if row.part in parts], np.int64)
 
 
@@ -76,51 +78,50 @@ def split(
     previous: Split | None = None,
     group_by: Mapping[str, str] | None = None,
 ) -> Split:
-    """Deal a catalog's photos 70 / 20 / 10, stratified, whole groups only.
+    """Split a catalog's photos 70 / 20 / 10, stratified, whole groups only.
 
-    The deal depends on the contents and the seed, not on names or order. A picture that sits in two
-    classes has no right answer: it is in no part.
+    The split depends on the contents and the seed, not on names or order. A picture in two classes
+    has no right answer: it is in no part.
 
     Args:
-        catalog: The photos that can be read.
+        catalog: The readable photos.
         groups: Which of them show the same picture.
-        seed: Another seed, another deal.
-        previous: An earlier split: its photos keep their part, only new ones are dealt.
-        group_by: Groups of the user's own by path (a patient, a session); they stay whole too.
-
-    Returns:
-        The split.
+        seed: Random seed; change it to draw another split.
+        previous: An earlier split: its photos keep their part, only new ones are assigned.
+        group_by: The user's own groups by path (a patient, a session); they stay whole too.
 
     Raises:
         UsageError: The user's groups name other paths than the catalog's.
     """
     photos = catalog.photos
-    numbers = {name: i for i, name in enumerate(catalog.classes)}
-    labels = np.array([numbers[photo.label] for photo in photos], np.int64)
+    labels = label_numbers(catalog)
     conflict = in_two_classes(labels, groups.of_photo)
-    units = _merge(photos, groups.of_photo, group_by or {})
-    keys = keys_of([photo.content for photo in photos], units)
-    fixed, torn = _kept(photos, units, conflict, previous)
-    counts = count_by_group(labels[~conflict], units[~conflict]) if (~conflict).any() else None
+    merged = _merge_groups(photos, groups.of_photo, group_by or {})
+    keys = keys_of([photo.content for photo in photos], merged)
+    fixed, torn = _keep_parts(photos, merged, conflict, previous)
+    counts = np.zeros((len(keys), len(catalog.classes)), np.int64)
     parts = np.full(len(keys), -1, np.int64)
-    if counts is not None:
-        padded = np.zeros((len(keys), len(catalog.classes)), np.int64)
-        padded[: len(counts), : counts.shape[1]] = counts
-        parts = split_groups(padded, keys, SHARES, seed=seed, fixed=fixed)
-    rows = [
-        Row(
-            photo.path,
-            photo.label,
-            _part(i, parts[unit], conflict, torn),
-            keys[unit][:KEY_CHARACTERS],
-            c,
-        )
-        for i, (photo, unit) in enumerate(zip(photos, units, strict=True))
-        for c in [photo.content]
-    ]
-    notes = (*_conflict_notes(photos, groups, conflict), *_torn_notes(photos, torn))
-    notes = (*notes, *_small_notes(catalog.classes, rows))
+    if not conflict.all():
+        counted = count_by_group(labels[~conflict], merged[~conflict])
+        counts[: len(counted), : counted.shape[1]] = counted
+        parts = split_groups(counts, keys, SHARES, seed=seed, fixed=fixed)
+    rows = []
+    for i, (photo, group) in enumerate(zip(photos, merged, strict=True)):
+        part = NO_PART if conflict[i] else torn.get(i, PARTS[parts[group]])
+        key = keys[group][:KEY_CHARACTERS]
+        rows.append(Row(photo.path, photo.label, part, key, photo.content))
+    notes = (
+        *_conflict_notes(photos, groups, conflict),
+        *_torn_notes(photos, torn),
+        *_small_class_notes(catalog.classes, rows),
+    )
     return Split((*rows, *_left_out_rows(catalog)), notes)
+
+
+def label_numbers(catalog: Catalog) -> NDArray[np.int64]:
+    """The index of each photo's class, int64 ``(n,)``."""
+    numbers = {name: i for i, name in enumerate(catalog.classes)}
+    return np.array([numbers[photo.label] for photo in catalog.photos], np.int64)
 
 
 def group_by_pattern(catalog: Catalog, pattern: str) -> dict[str, str]:
@@ -128,11 +129,11 @@ def group_by_pattern(catalog: Catalog, pattern: str) -> dict[str, str]:
 
     Args:
         catalog: The photos.
-        pattern: Photos whose match (its first bracket, if it has one) is the same are one group;
+        pattern: Photos with the same match (of its first bracket, if it has one) are one group;
             photos without a match stay on their own.
 
     Raises:
-        UsageError: The expression is not one, or matches no path.
+        UsageError: The expression is invalid, or matches no path.
     """
     try:
         expression = re.compile(pattern)
@@ -147,26 +148,26 @@ def group_by_pattern(catalog: Catalog, pattern: str) -> dict[str, str]:
 
 
 def in_two_classes(labels: NDArray[np.int64], pictures: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which photos show a picture that sits in more than one class.
-
-    Args:
-        labels: int64 ``(n,)``.
-        pictures: int64 ``(n,)``, the number of the picture that each shows.
-
-    Returns:
-        bool ``(n,)``.
-    """
-    plural = int(pictures.max(initial=-1)) + 1
-    low, high = np.full(plural, np.iinfo(np.int64).max), np.full(plural, -1)
+    """Whether each photo, by its picture's number, shows one in several classes, bool ``(n,)``."""
+    num_pictures = int(pictures.max(initial=-1)) + 1
+    low, high = np.full(num_pictures, np.iinfo(np.int64).max), np.full(num_pictures, -1)
     np.minimum.at(low, pictures, labels)
     np.maximum.at(high, pictures, labels)
     return np.asarray((low < high)[pictures], np.bool_)
 
 
-def _merge(
+def keys_of(contents: Sequence[str], groups: NDArray[np.int64]) -> list[str]:
+    """The smallest content (SHA-256) of each group, int64 ``(n,)``, numbered without gaps."""
+    keys: dict[int, str] = {}
+    for content, group in zip(contents, groups.tolist(), strict=True):
+        keys[group] = min(content, keys.get(group, content))
+    return [keys[group] for group in range(len(keys))]
+
+
+def _merge_groups(
     photos: tuple[Photo, ...], pictures: NDArray[np.int64], group_by: Mapping[str, str]
 ) -> NDArray[np.int64]:
-    """Units: photos that share a picture or a group of the user's, however indirectly."""
+    """Groups of photos that share a picture or a group of the user's, directly or indirectly."""
     if photos and group_by and not any(photo.path in group_by for photo in photos):
         raise UsageError(
             f"the groups name no photo of the folder. Expected paths like {photos[0].path}, "
@@ -177,61 +178,41 @@ def _merge(
         members.setdefault(("picture", int(pictures[place])), []).append(place)
         if photo.path in group_by:
             members.setdefault(("user", group_by[photo.path]), []).append(place)
-    pairs = [pair for places in members.values() for pair in pairwise(places)]
-    return connect(len(photos), pairs)
+    return connect(len(photos), [pair for places in members.values() for pair in pairwise(places)])
 
 
-def keys_of(contents: Sequence[str], units: NDArray[np.int64]) -> list[str]:
-    """The smallest content of each unit.
-
-    Args:
-        contents: SHA-256 of n photos.
-        units: int64 ``(n,)``, numbered without gaps.
-    """
-    keys: dict[int, str] = {}
-    for content, unit in zip(contents, units, strict=True):
-        keys[int(unit)] = min(content, keys.get(int(unit), content))
-    return [keys[unit] for unit in range(len(keys))]
-
-
-def _kept(
+def _keep_parts(
     photos: tuple[Photo, ...],
-    units: NDArray[np.int64],
+    groups: NDArray[np.int64],
     conflict: NDArray[np.bool_],
     previous: Split | None,
 ) -> tuple[dict[int, int], dict[int, str]]:
-    """Parts of units that an earlier split knows, and photos of units that it has in two parts.
+    """Parts of groups that an earlier split knows, and of photos whose group it has in two parts.
 
-    Of a unit that a new copy ties together across parts, old photos keep their part (moving one
-    would put what was trained on into the test part) and new ones get none.
+    Where a new copy joins photos of two parts, old photos keep their part (moving one would put
+    training photos into the test part) and new ones get none.
     """
     if previous is None:
         return {}, {}
-    # of two files with one content, one may be in no part: it was dropped, say
+    # Of two files with the same content, one may be in no part, such as a dropped one.
     by_content = {row.content: row.part for row in previous.rows if row.content and row.part}
     by_path = {row.path: row.part for row in previous.rows if not row.content}
     old: dict[int, dict[int, str]] = {}
-    for place, (photo, unit) in enumerate(zip(photos, units, strict=True)):
+    for place, (photo, group) in enumerate(zip(photos, groups.tolist(), strict=True)):
         part = by_content.get(photo.content) or by_path.get(photo.path)
         if part and not conflict[place]:
-            old.setdefault(int(unit), {})[place] = part
-    fixed = {unit: PARTS.index(next(iter(parts.values()))) for unit, parts in old.items()}
+            old.setdefault(group, {})[place] = part
+    fixed = {group: PARTS.index(next(iter(parts.values()))) for group, parts in old.items()}
     torn: dict[int, str] = {}
-    for place, unit in enumerate(units):
-        parts = old.get(int(unit), {})
+    for place, group in enumerate(groups.tolist()):
+        parts = old.get(group, {})
         if len(set(parts.values())) > 1:
             torn[place] = parts.get(place, NO_PART)
     return fixed, torn
 
 
-def _part(place: int, part: int, conflict: NDArray[np.bool_], torn: dict[int, str]) -> str:
-    if conflict[place]:
-        return NO_PART
-    return torn.get(place, PARTS[part])
-
-
 def _left_out_rows(catalog: Catalog) -> list[Row]:
-    """Images below a class's folder that are unreadable or dropped: listed, in no part."""
+    """Rows of unreadable or dropped images in a class's folder; they are in no part."""
     found = []
     for skipped in catalog.skipped:
         name, _, rest = skipped.path.partition("/")
@@ -248,7 +229,7 @@ def _conflict_notes(
         by_picture.setdefault(int(groups.of_photo[place]), []).append(photos[place].path)
     return [
         f"the same picture is in two classes, so it is in no part: {', '.join(paths)}. "
-        "Keep the right one."
+        "Keep the one in the right class and remove the others."
         for paths in by_picture.values()
     ]
 
@@ -258,26 +239,24 @@ def _torn_notes(photos: tuple[Photo, ...], torn: dict[int, str]) -> list[str]:
         return []
     paths = ", ".join(photos[place].path for place in torn)
     return [
-        f"these photos belong together but the earlier split has them in two parts: {paths}. "
-        "Old ones kept their part, new ones are in none; split anew to mend it."
+        f"these photos belong together, but the earlier split has them in two parts: {paths}. "
+        "Old ones kept their part and new ones are in none. To fix it, make a new split."
     ]
 
 
-def _small_notes(classes: tuple[str, ...], rows: list[Row]) -> list[str]:
+def _small_class_notes(classes: tuple[str, ...], rows: list[Row]) -> list[str]:
     notes = []
     for name in classes:
-        mine = [row for row in rows if row.label == name and row.part]
-        missing = [part for part in PARTS if not any(row.part == part for row in mine)]
+        assigned = [row for row in rows if row.label == name and row.part]
+        missing = [part for part in PARTS if not any(row.part == part for row in assigned)]
         if missing:
-            pictures = len({row.group for row in mine})
+            pictures = len({row.group for row in assigned})
             notes.append(
                 f"class {name!r} has {plural(pictures, 'different picture')}, too few for a "
-                f"{' and a '.join(missing)} part; 10 would suffice to have one in each."
+                f"{' and a '.join(missing)} part. Add photos: 10 different ones are enough for "
+                "all three parts."
             )
     return notes
-
-
-_COLUMNS: Final = ("path", "class", "part", "group")
 
 
 def to_csv(split: Split, *, with_content: bool = False) -> str:
@@ -304,12 +283,8 @@ def read_csv(file: Path) -> Split:
                 f"{file}: {sanitize(row['path'])} is in part {sanitize(row['part'])!r}; "
                 f"expected one of {', '.join(PARTS)}, or nothing for no part."
             )
-    return Split(
-        tuple(
-            Row(r["path"], r["class"], r["part"], r["group"], r.get("content", "")) for r in rows
-        ),
-        (),
-    )
+    found = (Row(r["path"], r["class"], r["part"], r["group"], r.get("content", "")) for r in rows)
+    return Split(tuple(found), ())
 
 
 def group_by_file(file: Path) -> dict[str, str]:
@@ -326,7 +301,7 @@ def _read_rows(
     file: Path, columns: set[str], error: type[UsageError] | type[SplitError]
 ) -> list[dict[str, str]]:
     try:
-        # A path need not be UTF-8; the header does, or the file is of another encoding.
+        # A path need not be UTF-8; the header has to be, or the file is in another encoding.
         with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
             reader = csv.DictReader(lines)
             found = set(reader.fieldnames or ())

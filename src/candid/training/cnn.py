@@ -74,7 +74,7 @@ def train_cnn(
     finished = fit_posthoc(
         trained.model,
         (seen, data.labels[learnt_from]),
-        (said.of(held_out), data.labels[held_out], data.units[held_out]),
+        (said.of(held_out), data.labels[held_out], data.groups[held_out]),
     )
     raw = said.of(dealt.places("test")).probabilities
     final = _Said(prepared, replace(trained, model=finished.model)).of(dealt.places("test"))
@@ -156,7 +156,7 @@ def _leak_tax(
 ) -> LeakTax | None:
     """Train a second time, on photos dealt one by one, and hold both test parts together."""
     data, placed = ground.data, ground.dealt.places(*PARTS)
-    num_copies = len(placed) - len(np.unique(data.units[placed]))
+    num_copies = len(placed) - len(np.unique(data.groups[placed]))
     if not num_copies:
         return None
     dealt = random_split(ground.dealt, seed=options.split.seed)
@@ -173,8 +173,8 @@ def _leak_tax(
         return np.asarray(probabilities.argmax(axis=1) == data.labels[places], np.bool_)
 
     return unpaired_tax(
-        proportion(hits(naive_tested, claimed), data.units[naive_tested]),
-        proportion(hits(tested, honest.probabilities), data.units[tested]),
+        proportion(hits(naive_tested, claimed), data.groups[naive_tested]),
+        proportion(hits(tested, honest.probabilities), data.groups[tested]),
         estimate="test part",
         num_copies=num_copies,
         num_images=len(placed),

@@ -1,4 +1,4 @@
-"""A head is calibrated, knows when to say nothing, and is cross-validated with all of that."""
+"""A head is calibrated, can abstain, and is cross-validated with both."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def head() -> AbstainingHead:
     return fit_abstaining(photos())
 
 
-def test_the_head_is_the_one_that_fit_head_finds_at_the_temperature(head: AbstainingHead) -> None:
+def test_the_head_is_the_one_of_fit_head_divided_by_the_temperature(head: AbstainingHead) -> None:
     plain = fit_head(photos()).head
     asked = photos(seed=1).embeddings
     assert np.array_equal(head.raw.kernel, plain.kernel)
@@ -53,7 +53,7 @@ def test_the_head_is_the_one_that_fit_head_finds_at_the_temperature(head: Abstai
     assert (answers.probabilities.argmax(axis=1) == answers.raw.argmax(axis=1)).all()
 
 
-def test_sets_cover_and_alarms_are_false_as_often_as_wanted() -> None:
+def test_coverage_and_false_alarms_are_as_configured() -> None:
     covered, alarms = [], []
     for seed in range(6):
         asked = photos(per_class=200, seed=100 + seed)
@@ -73,10 +73,10 @@ def test_cross_validation_is_the_plain_heads_before_calibration() -> None:
     assert answers.raw == pytest.approx(cross_validate(data, seed=3), abs=1e-6)
 
 
-def test_an_image_of_a_fold_is_answered_by_what_the_other_folds_taught() -> None:
+def test_an_image_is_answered_by_a_head_of_the_other_folds() -> None:
     data = photos(copies=2)
     answers = by_folds(data)
-    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=5, seed=0)
+    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=5, seed=0)
     held_out = folds == 2
     alone = fit_abstaining(data.take(np.flatnonzero(~held_out)), seed=1)
     expected = alone.answer(data.embeddings[held_out])
@@ -90,32 +90,32 @@ def test_an_image_of_a_fold_is_answered_by_what_the_other_folds_taught() -> None
     assert np.array_equal(answers.familiarity[held_out], expected.familiarity)
 
 
-def test_nothing_that_is_said_of_an_image_depends_on_its_own_label() -> None:
+def test_no_answer_depends_on_the_images_own_label() -> None:
     data = photos(apart=0.7)
     before = by_folds(data)
     labels = data.labels.copy()
     labels[7] = 2
-    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=5, seed=0)
+    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=5, seed=0)
     after = by_folds(replace(data, labels=labels))
-    moved = grouped_folds(labels, data.units, data.keys, num_folds=5, seed=0)
+    moved = grouped_folds(labels, data.groups, data.group_keys, num_folds=5, seed=0)
     assert before is not None
     assert after is not None
     if np.array_equal(folds == folds[7], moved == moved[7]):
         assert before.probabilities[7] == pytest.approx(after.probabilities[7], abs=1e-5)
-    else:  # the deal is stratified, so it is another one; hold the fold itself against the image
-        learnt = data.take(np.flatnonzero(folds != folds[7]))
-        answer = fit_abstaining(learnt, seed=1).answer(data.embeddings[7:8])
+    else:  # stratified, so these are other folds; compare with a head of the same fold
+        train = data.take(np.flatnonzero(folds != folds[7]))
+        answer = fit_abstaining(train, seed=1).answer(data.embeddings[7:8])
         assert before.probabilities[7:8] == pytest.approx(answer.probabilities, abs=1e-5)
 
 
-def test_few_images_have_a_head_and_say_nothing_else() -> None:
+def test_few_images_give_a_head_without_abstention() -> None:
     answers = fit_abstaining(photos(num_classes=2, per_class=3)).answer(photos(2, 3).embeddings)
     assert answers.possible is None
     assert answers.familiarity is None
     assert answers.probabilities.shape == (6, 2)
 
 
-def test_a_class_of_one_unit_has_no_folds() -> None:
+def test_a_class_of_one_group_has_no_folds() -> None:
     data = photos(num_classes=2, per_class=20).take(np.arange(21))
     assert predict_by_folds(data) is None
     assert fit_abstaining(data).abstention is None
@@ -127,5 +127,5 @@ def test_the_heads_of_the_folds_are_those_that_answered() -> None:
     assert folded is not None
     for fold, head in enumerate(folded.heads):
         here = folded.folds == fold
-        said = head.probabilities(data.embeddings[here])
-        assert said == pytest.approx(folded.answers.probabilities[here], abs=1e-6)
+        predicted = head.probabilities(data.embeddings[here])
+        assert predicted == pytest.approx(folded.answers.probabilities[here], abs=1e-6)

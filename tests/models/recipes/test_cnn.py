@@ -1,5 +1,6 @@
-"""The tutorial's network, on few small pictures: each TensorFlow test costs seconds."""
+"""The tutorial's network on a few small pictures, as each TensorFlow test takes seconds."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -20,22 +21,27 @@ from candid.splits.split_export import write_links
 # TensorFlow 2.21 does not know NumPy 2's `copy` yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-# Like 70 / 20 / 10 %, but written out: the split has tests of its own.
-DEAL = ("train",) * 4 + ("val",) + ("test",)
+PARTS_OF_CLASS = ("train",) * 4 + ("val",) + ("test",)
 
 
 def make(folder, *classes):
-    """Draw six photos a class, its own colour with noise, and deal them."""
+    """Draw six photos per class, its own colour with noise, and split them."""
     random = np.random.default_rng(0)
     for number, name in enumerate(classes):
         (folder / name).mkdir(parents=True)
-        for photo in range(len(DEAL)):
+        for photo in range(len(PARTS_OF_CLASS)):
             pixels = random.integers(0, 120, (40, 50, 3), dtype=np.uint8)
             pixels[..., number % 3] += np.uint8(100)
             cv2.imwrite(str(folder / name / f"{photo}.png"), pixels)
     catalog = scan(folder)
     rows = [
-        Row(photo.path, photo.label, DEAL[i % len(DEAL)], photo.content[:16], photo.content)
+        Row(
+            photo.path,
+            photo.label,
+            PARTS_OF_CLASS[i % len(PARTS_OF_CLASS)],
+            photo.content[:16],
+            photo.content,
+        )
         for i, photo in enumerate(catalog.photos)
     ]
     return catalog, Split(tuple(rows), ())
@@ -46,8 +52,8 @@ def without(split, part):
     return Split(tuple(rows), ())
 
 
-class Watcher(Silent):
-    """Hears what is said, and may press Ctrl-C at the n-th line."""
+class Recorder(Silent):
+    """Records messages, and may press Ctrl-C at the n-th."""
 
     def __init__(self, press_at=None):
         self.lines = []
@@ -71,15 +77,15 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(data, tmp_path_factory):
-    """Train once for all tests that only look: two classes, two epochs."""
+    """One training for all tests that only read it: two classes, two epochs."""
     folder = tmp_path_factory.mktemp("run")
-    watcher = Watcher()
-    return cnn.train(*data, folder=folder, epochs=2, seed=1, progress=watcher), folder, watcher
+    recorder = Recorder()
+    return cnn.train(*data, folder=folder, epochs=2, seed=1, progress=recorder), folder, recorder
 
 
 @pytest.fixture(scope="module")
 def other_process(tmp_path_factory):
-    """The training of `trained` again, by a process of its own: its folder, and what it said."""
+    """The training of `trained` again in another process: its folder and output."""
     code = (
         "import json, sys; from pathlib import Path; from candid.models.recipes import cnn\n"
         "from tests.models.recipes.test_cnn import make\n"
@@ -110,7 +116,7 @@ def test_importing_the_recipe_does_not_import_tensorflow():
     assert out.stdout.strip() == "False"
 
 
-def test_the_network_is_the_tutorials_to_the_letter(trained, keras):
+def test_the_network_is_the_tutorials(trained, keras):
     result, folder, _ = trained
     model = keras.models.load_model(folder / "model.keras")
     assert model.count_params() == result.settings["num_parameters"] == 3_696_625
@@ -126,7 +132,7 @@ def test_the_network_is_the_tutorials_to_the_letter(trained, keras):
     assert activations == ["relu"] * 4 + ["sigmoid"]
     assert layers[0][1]["scale"] == pytest.approx(1 / 255)
     assert type(model.optimizer).__name__ == "Adam"
-    assert int(model.optimizer.iterations) == 2  # a step an epoch: training can go on from here
+    assert int(model.optimizer.iterations) == 2  # one step per epoch, so training can resume
     assert isinstance(model.loss, keras.losses.BinaryCrossentropy)
 
 
@@ -173,11 +179,11 @@ def test_relu_after_pooling_has_the_same_outputs_and_gradients_to_the_last_bit(k
 
 
 def test_an_epoch_is_a_row_and_a_line(trained):
-    result, _, watcher = trained
+    result, _, recorder = trained
     assert [row["epoch"] for row in result.history] == [1, 2]
     assert list(result.history[0]) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
-    assert len(watcher.lines) == 2
-    assert watcher.lines[0].startswith("epoch 1 of 2: loss ")
+    assert len(recorder.lines) == 2
+    assert recorder.lines[0].startswith("epoch 1 of 2: loss ")
     assert result.complete
     json.dumps(result.settings)
 
@@ -203,20 +209,20 @@ def test_the_same_seed_gives_the_same_weights_in_another_process(trained, other_
 
 
 def test_ctrl_c_keeps_the_epochs_that_ended(trained, data, tmp_path, keras):
-    result = cnn.train(*data, folder=tmp_path, epochs=9, seed=1, progress=Watcher(press_at=2))
+    result = cnn.train(*data, folder=tmp_path, epochs=9, seed=1, progress=Recorder(press_at=2))
     assert not result.complete
     assert result.history == trained[0].history
     assert result.model == trained[0].model
     assert keras.models.load_model(tmp_path / "model.keras").count_params() == 3_696_625
 
 
-def test_ctrl_c_before_the_first_epoch_ends_goes_through(data, tmp_path, monkeypatch):
-    from candid.models.recipes.cnn_fit import Keeper
+def test_ctrl_c_before_the_first_epoch_ends_is_raised(data, tmp_path, monkeypatch):
+    from candid.models.recipes.cnn_keras import SnapshotCallback
 
     def press_ctrl_c(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Keeper, "on_train_batch_end", press_ctrl_c)
+    monkeypatch.setattr(SnapshotCallback, "on_train_batch_end", press_ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         cnn.train(*data, folder=tmp_path, epochs=2)
 
@@ -227,7 +233,7 @@ def test_without_validation_photos_nothing_is_validated(data, tmp_path):
     assert list(result.history[0]) == ["epoch", "loss", "accuracy"]
 
 
-def test_bfloat16_trains_and_hands_over_float32(tmp_path, data, monkeypatch, keras):
+def test_bfloat16_trains_and_returns_float32(tmp_path, data, monkeypatch, keras):
     from candid.models.recipes import cnn_keras
 
     monkeypatch.setattr(cnn_keras, "choose_dtype", lambda: "mixed_bfloat16")
@@ -255,7 +261,7 @@ def test_bfloat16_is_used_where_the_cpu_multiplies_it(flags, expected):
     assert has_bfloat16(flags) is expected
 
 
-def test_pictures_too_many_for_memory_are_read_again_in_another_order(data, tmp_path, monkeypatch):
+def test_pictures_too_many_for_memory_are_shuffled_in_each_pass(data, tmp_path, monkeypatch):
     from candid.models.recipes import cnn_keras
     from candid.splits.split_export import write_pixels
 
@@ -293,9 +299,9 @@ def test_training_prints_nothing_of_its_own(other_process):
 
 
 def test_a_missing_package_is_named_at_once(data, tmp_path, monkeypatch):
-    find_spec = cnn.importlib.util.find_spec
+    find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        cnn.importlib.util, "find_spec", lambda n: None if n == "tensorflow" else find_spec(n)
+        "candid.core.extras.find_spec", lambda n: None if n == "tensorflow" else find_spec(n)
     )
     with pytest.raises(DependencyError, match=r'pip install "candid-image\[train\]"'):
         cnn.train(*data, folder=tmp_path)
@@ -303,7 +309,7 @@ def test_a_missing_package_is_named_at_once(data, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 0}])
-def test_what_trains_nothing_is_refused(wrong, data, tmp_path):
+def test_zero_epochs_or_batch_size_are_refused(wrong, data, tmp_path):
     with pytest.raises(UsageError, match=r"must be at least 1\. Received: epochs="):
         cnn.train(*data, folder=tmp_path, **wrong)
 

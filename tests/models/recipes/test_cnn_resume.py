@@ -1,4 +1,4 @@
-"""A training that was killed goes on after the last epoch that ended, and ends as if it had not."""
+"""A killed training resumes after its last complete epoch and gives the same weights."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ BATCH = 3  # of 8 photos, so that their order matters
 
 
 class Kill(BaseException):
-    """Ends a training as a kill would: nothing but `finally` runs."""
+    """Ends a training like a kill: only `finally` runs."""
 
 
-class Listener(Silent):
-    """Keeps the lines, and may raise at one of them."""
+class Recorder(Silent):
+    """Records messages, and may raise at one of them."""
 
     def __init__(self, at: str = "never", error: type[BaseException] = Kill) -> None:
         self.lines: list[str] = []
@@ -44,7 +44,7 @@ class Listener(Silent):
             raise self.error
 
 
-Go = Callable[..., tuple[Trained, Listener]]
+Go = Callable[..., tuple[Trained, Recorder]]
 
 
 @pytest.fixture(scope="module")
@@ -55,31 +55,31 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def go(data, tmp_path) -> Go:
-    """Train, with checkpoints in a folder of this test; every call has a folder of its own."""
+    """Train, each call in its own folder, with checkpoints in one folder of this test."""
 
-    def train(listener: Listener | None = None, *, keep: bool = True, **options: object):
-        listener = listener or Listener()
+    def train(recorder: Recorder | None = None, *, keep: bool = True, **options: object):
+        recorder = recorder or Recorder()
         number = sum(1 for _ in tmp_path.glob("run*"))
         (tmp_path / f"run{number}").mkdir()
         checkpoints = Checkpoints(tmp_path / "beside") if keep else None
         asked = {"epochs": EPOCHS, "batch_size": BATCH, "seed": 1} | options
         folder = tmp_path / f"run{number}"
-        made = cnn.train(*data, folder=folder, progress=listener, checkpoints=checkpoints, **asked)
-        return made, listener
+        made = cnn.train(*data, folder=folder, progress=recorder, checkpoints=checkpoints, **asked)
+        return made, recorder
 
     return train
 
 
 @pytest.fixture(scope="module")
-def unbroken(data, tmp_path_factory) -> tuple[Trained, Path]:
-    folder = tmp_path_factory.mktemp("unbroken")
+def uninterrupted(data, tmp_path_factory) -> tuple[Trained, Path]:
+    folder = tmp_path_factory.mktemp("uninterrupted")
     made = cnn.train(*data, folder=folder, epochs=EPOCHS, batch_size=BATCH, seed=1)
     return made, folder
 
 
 def kill(go: Go, after: int) -> None:
     with pytest.raises(Kill):
-        go(Listener(f"epoch {after} of"))
+        go(Recorder(f"epoch {after} of"))
 
 
 def scalars(board: Path) -> dict[str, list[tuple[int, float]]]:
@@ -96,52 +96,54 @@ def scalars(board: Path) -> dict[str, list[tuple[int, float]]]:
     return found
 
 
-def test_it_ends_with_the_same_weights_wherever_it_was_broken_off(go: Go, unbroken) -> None:
+def test_the_weights_are_the_same_wherever_it_was_interrupted(go: Go, uninterrupted) -> None:
     kill(go, after=1)
     with pytest.raises(Kill):
-        go(listener := Listener("epoch 2 of"))
-    assert listener.lines[0] == "Resuming after epoch 1 of 3"
-    made, listener = go()
-    assert listener.lines[0] == "Resuming after epoch 2 of 3"
-    assert [line.split(":")[0] for line in listener.lines[1:]] == ["epoch 3 of 3"]
-    assert made.model == unbroken[0].model
-    assert made.history == unbroken[0].history
+        go(recorder := Recorder("epoch 2 of"))
+    assert recorder.lines[0] == "Resuming after epoch 1 of 3"
+    made, recorder = go()
+    assert recorder.lines[0] == "Resuming after epoch 2 of 3"
+    assert [line.split(":")[0] for line in recorder.lines[1:]] == ["epoch 3 of 3"]
+    assert made.model == uninterrupted[0].model
+    assert made.history == uninterrupted[0].history
     assert made.complete
 
 
-def test_tensorboard_and_the_optimizer_are_as_if_nothing_had_happened(
-    go: Go, unbroken, tmp_path: Path
+def test_tensorboard_and_the_optimizer_are_the_same_too(
+    go: Go, uninterrupted, tmp_path: Path
 ) -> None:
     from tensorflow import keras
 
     kill(go, after=2)
     go()
-    expected = scalars(unbroken[1] / "tensorboard")
+    expected = scalars(uninterrupted[1] / "tensorboard")
     assert [step for step, _ in expected["train/epoch_loss"]] == [0, 1, 2]
     assert scalars(tmp_path / "run1" / "tensorboard") == expected
     mine, theirs = (
         keras.models.load_model(folder / "model.keras").optimizer.variables
-        for folder in (tmp_path / "run1", unbroken[1])
+        for folder in (tmp_path / "run1", uninterrupted[1])
     )
     assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in zip(mine, theirs, strict=True))
 
 
-def test_a_training_that_ended_is_not_trained_again(go: Go, unbroken) -> None:
+def test_a_complete_training_is_not_repeated(go: Go, uninterrupted) -> None:
     kill(go, after=3)
-    made, listener = go()
-    assert listener.lines == ["Resuming after epoch 3 of 3"]
-    assert made.model == unbroken[0].model
+    made, recorder = go()
+    assert recorder.lines == ["Resuming after epoch 3 of 3"]
+    assert made.model == uninterrupted[0].model
 
 
-def test_after_ctrl_c_the_same_command_goes_on(go: Go, unbroken) -> None:
-    broken_off, _ = go(Listener("epoch 1 of", KeyboardInterrupt))
-    assert not broken_off.complete
-    made, listener = go()
-    assert listener.lines[0] == "Resuming after epoch 1 of 3"
-    assert made.model == unbroken[0].model
+def test_after_ctrl_c_the_same_command_resumes(go: Go, uninterrupted) -> None:
+    interrupted, _ = go(Recorder("epoch 1 of", KeyboardInterrupt))
+    assert not interrupted.complete
+    made, recorder = go()
+    assert recorder.lines[0] == "Resuming after epoch 1 of 3"
+    assert made.model == uninterrupted[0].model
 
 
-def test_a_damaged_checkpoint_is_told_and_not_used(go: Go, unbroken, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_reported_and_not_used(
+    go: Go, uninterrupted, tmp_path: Path
+) -> None:
     kill(go, after=2)
     for file, changed in zip(
         sorted((tmp_path / "beside").glob(".resume-*/epoch-*")), (b"", None), strict=True
@@ -149,22 +151,22 @@ def test_a_damaged_checkpoint_is_told_and_not_used(go: Go, unbroken, tmp_path: P
         content = bytearray(file.read_bytes())
         content[len(content) // 2] ^= 1
         file.write_bytes(content if changed is None else changed)
-    made, listener = go()
-    assert all("can't be used" in line for line in listener.lines[:2])
-    assert listener.lines[2].startswith("epoch 1 of 3")
-    assert made.model == unbroken[0].model
+    made, recorder = go()
+    assert all("can't be used" in line for line in recorder.lines[:2])
+    assert recorder.lines[2].startswith("epoch 1 of 3")
+    assert made.model == uninterrupted[0].model
 
 
-def test_other_options_never_take_it_for_their_own(go: Go) -> None:
+def test_other_options_do_not_use_it(go: Go) -> None:
     kill(go, after=1)
     with pytest.raises(Kill):
-        go(listener := Listener("epoch 1 of"), seed=2)
-    assert listener.lines[0].startswith("epoch 1 of")
+        go(recorder := Recorder("epoch 1 of"), seed=2)
+    assert recorder.lines[0].startswith("epoch 1 of")
 
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"epochs": 2}, {"batch_size": 2}])
-def test_the_fingerprint_is_of_every_option(tmp_path: Path, other: dict[str, int]) -> None:
-    """It is what keeps the checkpoints of one training from those of another."""
+def test_the_fingerprint_covers_every_option(tmp_path: Path, other: dict[str, int]) -> None:
+    """It separates the checkpoints of different trainings."""
     options = cnn._Options(EPOCHS, BATCH, 1)
     changed = replace(options, **other)
     (tmp_path / "tree" / "train").mkdir(parents=True)
@@ -175,7 +177,7 @@ def test_the_fingerprint_is_of_every_option(tmp_path: Path, other: dict[str, int
     assert mine != theirs
 
 
-def test_the_fingerprint_is_of_every_picture_and_its_name(tmp_path: Path, data) -> None:
+def test_the_fingerprint_covers_every_picture_and_its_name(tmp_path: Path, data) -> None:
     from candid.splits.split_export import write_pixels
 
     catalog, split = data
@@ -221,13 +223,13 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(
     for begin in range(4):
         entered = load(seed=1)
         entered.skip(begin)
-        iter(entered.batches)  # an iterator that nobody asks for a batch draws no order
+        iter(entered.batches)  # an unused iterator draws no order
         assert [one_pass(entered) for _ in range(begin, 4)] == passes[begin:]
     assert one_pass(load(seed=2)) not in passes
 
 
 def test_a_killed_command_is_resumed_by_the_same_command(tmp_path: Path) -> None:
-    """With its second training, by SIGKILL in the midst of an epoch of either."""
+    """Also with two trainings, killed by SIGKILL during an epoch of each."""
     draw_sample(tmp_path / "data", num_images=24)
     command = [COMMAND, "train", "data", "--recipe", "cnn", "--epochs", "3", "--leak-tax"]
     command += ["--backbone", BACKBONE, "--run"]
@@ -237,7 +239,7 @@ def test_a_killed_command_is_resumed_by_the_same_command(tmp_path: Path) -> None
             [*command, run], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def listen(process: subprocess.Popen[str]) -> list[str]:
+    def wait_for(process: subprocess.Popen[str]) -> list[str]:
         errors = process.communicate()[1].splitlines()
         assert process.returncode == 0, errors
         return [line for line in errors if line.startswith("Resuming")]
@@ -245,40 +247,45 @@ def test_a_killed_command_is_resumed_by_the_same_command(tmp_path: Path) -> None
     def kill_at(line: str, time: int) -> list[str]:
         with begin("runs/killed") as process:
             assert process.stderr is not None
-            heard = []
+            lines = []
             for said in process.stderr:
-                heard.append(said.rstrip())
-                if said.startswith(line) and sum(h.startswith(line) for h in heard) == time:
+                lines.append(said.rstrip())
+                if said.startswith(line) and sum(h.startswith(line) for h in lines) == time:
                     process.send_signal(signal.SIGKILL)
                     break
             process.communicate()
-        assert process.returncode == -signal.SIGKILL, heard
+        assert process.returncode == -signal.SIGKILL, lines
         assert not (tmp_path / "runs" / "killed").exists()
         assert not (tmp_path / "runs" / "latest").exists()
-        return heard
+        return lines
 
     kill_at("epoch 1 of 3", time=1)
-    heard = kill_at("epoch 1 of 3", time=1)  # of the second training
-    # The training goes on between its line and the signal, by an epoch on a busy machine.
+    lines = kill_at("epoch 1 of 3", time=1)  # of the second training
+    # On a busy machine, training may complete an epoch between its message and the signal.
     soon = {"Resuming after epoch 1 of 3", "Resuming after epoch 2 of 3"}
-    [said] = [h for h in heard if h.startswith("Resuming")]
+    [said] = [h for h in lines if h.startswith("Resuming")]
     assert said in soon
-    # Beside each other, as nobody is killed any more; in another folder, so that neither takes the
-    # other's checkpoints.
+    # At the same time; in another folder, so that neither uses the other's checkpoints.
     with (
         begin("runs/killed") as process,
-        begin("others/runs/unbroken") as other,
+        begin("others/runs/uninterrupted") as other,
         ThreadPoolExecutor(2) as pool,
     ):
-        resumed, from_scratch = pool.map(listen, (process, other))
+        resumed, from_scratch = pool.map(wait_for, (process, other))
     assert resumed[0] == "Resuming after epoch 3 of 3"
     assert len(resumed) == 2
     assert resumed[1] in soon
     assert from_scratch == []
-    # No checkpoint is left that the next one might go on from.
-    for runs, name in ((tmp_path / "runs", "killed"), (tmp_path / "others" / "runs", "unbroken")):
+    # No checkpoint is left to resume from.
+    for runs, name in (
+        (tmp_path / "runs", "killed"),
+        (tmp_path / "others" / "runs", "uninterrupted"),
+    ):
         assert {path.name for path in runs.iterdir()} == {name, "latest"}
-    killed, unbroken = tmp_path / "runs" / "killed", tmp_path / "others" / "runs" / "unbroken"
+    killed, uninterrupted = (
+        tmp_path / "runs" / "killed",
+        tmp_path / "others" / "runs" / "uninterrupted",
+    )
     for name in ("model.onnx", "history.csv", "metrics.json", "split.csv", "predictions.csv"):
-        assert (killed / name).read_bytes() == (unbroken / name).read_bytes(), name
+        assert (killed / name).read_bytes() == (uninterrupted / name).read_bytes(), name
     assert read_manifest(killed).complete

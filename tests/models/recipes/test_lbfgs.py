@@ -1,4 +1,4 @@
-"""L-BFGS finds the least value, whatever the start, the scale and the condition."""
+"""L-BFGS minimises, for any start, scale and condition number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from candid.models.recipes.logistic import Loss, Vector, minimise
 
 
 def bowl(seed: int, size: int, condition: float) -> tuple[Loss, Vector, Vector]:
-    """A convex quadratic, where it is least, and the inverse of its Hessian's diagonal."""
+    """A convex quadratic, its minimum, and the inverse of its Hessian's diagonal."""
     random = np.random.default_rng(seed)
     turn = np.linalg.qr(random.normal(size=(size, size)))[0]
     hessian = turn @ np.diag(np.geomspace(1, condition, size)) @ turn.T
@@ -39,7 +39,7 @@ def logistic(seed: int = 0) -> Loss:
 
 
 class Counted:
-    """Counts how often a loss is asked."""
+    """Counts the evaluations of a loss."""
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
@@ -104,17 +104,17 @@ def test_the_right_scale_finds_it_in_a_few_steps() -> None:
     assert without.count > 10 * with_scale.count
 
 
-def test_a_warm_start_is_not_solved_more_closely_than_a_cold_one() -> None:
+def test_a_warm_start_is_not_refined_further_than_a_cold_one() -> None:
     loss = Counted(logistic())
     solved = minimise(loss, np.zeros(6), scale=np.ones(6), tolerance=1e-6)
     loss.count = 0
     again = minimise(loss, solved, scale=np.ones(6), tolerance=1e-6)
-    assert loss.count == 2  # there, and at zero for what is enough
+    assert loss.count == 2  # there, and at zero for the tolerance
     np.testing.assert_array_equal(again, solved)
 
 
 @pytest.mark.parametrize("max_steps", [0, 1, 3])
-def test_it_stops_after_so_many_steps(max_steps: int) -> None:
+def test_it_stops_after_max_steps(max_steps: int) -> None:
     loss, _, _ = bowl(1, 10, 1e4)
     values = [
         loss(minimise(loss, np.ones(10), scale=np.ones(10), tolerance=0, max_steps=steps))[0]
@@ -124,7 +124,7 @@ def test_it_stops_after_so_many_steps(max_steps: int) -> None:
     assert loss(minimise(loss, np.ones(10), scale=np.ones(10), tolerance=0))[0] < values[-1]
 
 
-def test_a_flat_function_gives_the_start_back() -> None:
+def test_a_constant_function_returns_the_start() -> None:
     start = np.array([1.0, 2.0])
     found = minimise(lambda p: (0.0, np.zeros_like(p)), start, scale=np.ones(2), tolerance=1e-4)
     np.testing.assert_array_equal(found, start)

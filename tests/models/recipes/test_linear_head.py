@@ -1,4 +1,4 @@
-"""The head is scikit-learn's logistic regression, and no image has a say in its own prediction."""
+"""The head is scikit-learn's logistic regression, and no image leaks into its own prediction."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sklearn.linear_model import LogisticRegression
 
 from candid.errors import DependencyError
 from candid.models.recipes import linear_head
-from candid.models.recipes.linear_head import STRENGTHS, cross_validate, fit_head, grouped_folds
-from candid.splits.grouped_split import Labelled
+from candid.models.recipes.linear_head import STRENGTHS, cross_validate, fit_head
+from candid.splits.grouped_split import Labelled, grouped_folds
 
 
 def photos(
     *, num_classes: int, per_class: int, num_features: int = 24, apart: float = 0.9, copies: int = 1
 ) -> Labelled:
-    """Embeddings around a centre a class; features of very different scales, as real ones are."""
+    """Embeddings around a centre per class, with features of very different scales."""
     random = np.random.default_rng(num_classes)
     labels = np.repeat(np.arange(num_classes), per_class)
     centres = random.normal(size=(num_classes, num_features)) * apart
@@ -30,17 +30,17 @@ def photos(
     return Labelled(rows.astype(np.float32), labels, units, keys, num_classes)
 
 
-def noise(*, num_units: int, copies: int, num_features: int = 60) -> Labelled:
-    """Embeddings that say nothing of the label; the copies of a unit are alike in both."""
+def noise(*, num_groups: int, copies: int, num_features: int = 60) -> Labelled:
+    """Embeddings unrelated to the labels; the copies in a group share both."""
     random = np.random.default_rng(1)
-    rows = np.repeat(random.normal(size=(num_units, num_features)), copies, axis=0)
-    labels = np.repeat(np.arange(num_units) % 2, copies)
-    units = np.repeat(np.arange(num_units), copies)
-    return Labelled(rows.astype(np.float32), labels, units, [f"u{u}" for u in range(num_units)], 2)
+    rows = np.repeat(random.normal(size=(num_groups, num_features)), copies, axis=0)
+    labels = np.repeat(np.arange(num_groups) % 2, copies)
+    units = np.repeat(np.arange(num_groups), copies)
+    return Labelled(rows.astype(np.float32), labels, units, [f"u{u}" for u in range(num_groups)], 2)
 
 
 def standardised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of mean 0, nearly one scale and the length 1, and by what they were divided."""
+    """Standardised rows, and their divisors."""
     rows = rows.astype(np.float64)
     std = rows.std(axis=0)
     scale = std + 0.02 * std.mean()
@@ -70,7 +70,7 @@ class TestTheSolutionIsScikitLearns:
     def test_in_its_coefficients(
         self, num_classes: int, per_class: int, num_features: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # As it comes, the fit ends where the probabilities no longer move.
+        # The default tolerance only makes the probabilities accurate.
         monkeypatch.setattr(linear_head, "_FINAL_TOLERANCE", 1e-6)
         data = photos(num_classes=num_classes, per_class=per_class, num_features=num_features)
         head = fit_head(data).head
@@ -80,30 +80,30 @@ class TestTheSolutionIsScikitLearns:
         np.testing.assert_allclose(ours, expected, atol=1e-2 * np.abs(expected).max())
 
 
-def test_each_tried_strength_is_measured_on_images_that_its_heads_did_not_see() -> None:
-    data = noise(num_units=80, copies=2)
+def test_each_strength_is_measured_on_held_out_images() -> None:
+    data = noise(num_groups=80, copies=2)
     trials = fit_head(data).trials
     assert [trial.strength for trial in trials] == list(STRENGTHS[: len(trials)])
-    # heads that had seen them would know every one, for there are 60 features for 64 units
+    # fitted on the same images, heads would be right on all: 60 features for 64 groups
     assert all(trial.accuracy < 0.7 for trial in trials)
     assert min(trial.log_loss for trial in trials) > 0.6
 
 
 def test_noise_is_regularised_more_strongly_than_signal() -> None:
-    of_noise = fit_head(noise(num_units=80, copies=1)).head
+    of_noise = fit_head(noise(num_groups=80, copies=1)).head
     of_signal = fit_head(photos(num_classes=2, per_class=60, apart=0.6)).head
     assert of_noise.strength == min(STRENGTHS)
     assert of_signal.strength > of_noise.strength
 
 
-def test_the_strength_of_the_least_held_out_loss_is_taken() -> None:
+def test_the_strength_with_the_least_held_out_loss_is_chosen() -> None:
     fitted = fit_head(photos(num_classes=4, per_class=30))
     head, trials = fitted.head, fitted.trials
     best = min(trials, key=lambda trial: trial.log_loss)
     assert head.strength == best.strength
 
 
-def test_probabilities_sum_to_one_however_far_the_embedding_is() -> None:
+def test_probabilities_sum_to_one_for_extreme_embeddings() -> None:
     data = photos(num_classes=4, per_class=10)
     head = fit_head(data).head
     answers = head.probabilities(data.embeddings * np.float32(1e4))
@@ -116,7 +116,7 @@ def test_rows_of_two_classes_are_opposite() -> None:
     np.testing.assert_allclose(head.kernel[0], -head.kernel[1], atol=1e-6)
 
 
-def test_features_that_never_vary_have_no_say() -> None:
+def test_constant_features_have_no_effect() -> None:
     data = photos(num_classes=2, per_class=20)
     constant = np.full((len(data.labels), 1), 7.0, np.float32)
     head = fit_head(replace(data, embeddings=np.hstack([data.embeddings, constant]))).head
@@ -125,24 +125,24 @@ def test_features_that_never_vary_have_no_say() -> None:
     np.testing.assert_allclose(head.kernel[:, :-1], plain.kernel, rtol=0.1, atol=0.05)
 
 
-def test_embeddings_that_are_all_alike_give_the_share_of_each_class() -> None:
+def test_equal_embeddings_give_the_share_of_each_class() -> None:
     labels = np.array([0] * 30 + [1] * 10)
     data = Labelled(np.ones((40, 5), np.float32), labels, np.arange(40), list(map(str, labels)), 2)
-    head = fit_head(replace(data, keys=[f"k{i}" for i in range(40)])).head
+    head = fit_head(replace(data, group_keys=[f"k{i}" for i in range(40)])).head
     np.testing.assert_allclose(head.probabilities(data.embeddings)[:, 1], 0.25, atol=0.01)
 
 
 def test_copies_never_help_their_own_prediction() -> None:
-    data = noise(num_units=100, copies=2)
-    kept_together = cross_validate(data)
-    torn = cross_validate(
-        replace(data, units=np.arange(200), keys=[f"photo{i}" for i in range(200)])
+    data = noise(num_groups=100, copies=2)
+    grouped = cross_validate(data)
+    ungrouped = cross_validate(
+        replace(data, groups=np.arange(200), group_keys=[f"photo{i}" for i in range(200)])
     )
-    assert kept_together is not None
-    assert torn is not None
-    assert (kept_together.argmax(axis=1) == data.labels).mean() < 0.65
-    # the check has teeth: with torn copies the same noise looks like knowledge
-    assert (torn.argmax(axis=1) == data.labels).mean() > 0.75
+    assert grouped is not None
+    assert ungrouped is not None
+    assert (grouped.argmax(axis=1) == data.labels).mean() < 0.65
+    # and with copies in several folds, the same noise looks predictive
+    assert (ungrouped.argmax(axis=1) == data.labels).mean() > 0.75
 
 
 def test_a_held_out_image_does_not_influence_its_own_prediction(
@@ -150,10 +150,10 @@ def test_a_held_out_image_does_not_influence_its_own_prediction(
 ) -> None:
     data = photos(num_classes=2, per_class=30, copies=2)
     count = len(data.labels)
-    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=5, seed=0)
+    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=5, seed=0)
 
     def same_folds(labels: np.ndarray, *others: object, **options: object) -> np.ndarray:
-        if len(labels) == count:  # stratified: they would be others for another label
+        if len(labels) == count:  # stratified, so another label would give other folds
             return folds
         return grouped_folds(labels, *others, **options)  # type: ignore[arg-type]
 
@@ -161,15 +161,15 @@ def test_a_held_out_image_does_not_influence_its_own_prediction(
     before = cross_validate(data)
     assert before is not None
     for unit in (0, 31, 59):
-        labels = np.where(data.units == unit, 1 - data.labels, data.labels)
+        labels = np.where(data.groups == unit, 1 - data.labels, data.labels)
         after = cross_validate(replace(data, labels=labels))
         assert after is not None
-        fold = folds[data.units == unit][0]
+        fold = folds[data.groups == unit][0]
         np.testing.assert_array_equal(after[folds == fold], before[folds == fold])
         assert not np.array_equal(after[folds != fold], before[folds != fold])
 
 
-def test_the_pixels_of_a_held_out_image_change_its_own_prediction_alone() -> None:
+def test_a_held_out_embedding_changes_only_its_own_prediction() -> None:
     data = photos(num_classes=2, per_class=30)
     before = cross_validate(data)
     rows = data.embeddings.copy()
@@ -177,7 +177,7 @@ def test_the_pixels_of_a_held_out_image_change_its_own_prediction_alone() -> Non
     after = cross_validate(replace(data, embeddings=rows))
     assert before is not None
     assert after is not None
-    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=5, seed=0)
+    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=5, seed=0)
     others = (folds == folds[7]) & (np.arange(len(folds)) != 7)
     np.testing.assert_array_equal(after[others], before[others])
     assert not np.array_equal(after[7], before[7])
@@ -199,16 +199,16 @@ def test_the_order_of_the_images_changes_nothing() -> None:
 
 
 class TestTooFewImages:
-    def test_a_class_of_one_unit_has_no_cross_validation(self) -> None:
+    def test_a_class_of_one_group_has_no_cross_validation(self) -> None:
         data = photos(num_classes=2, per_class=6)
         one = data.take(np.array([0, 6, 7, 8, 9, 10]))
         assert cross_validate(one) is None
 
-    def test_copies_of_one_picture_are_one_unit(self) -> None:
+    def test_copies_of_one_picture_are_one_group(self) -> None:
         data = photos(num_classes=2, per_class=6, copies=3)
-        assert data.take(np.flatnonzero((data.units == 0) | (data.units > 5))).num_folds() == 1
+        assert data.take(np.flatnonzero((data.groups == 0) | (data.groups > 5))).num_folds() == 1
 
-    def test_there_are_no_more_folds_than_units_of_the_smallest_class(self) -> None:
+    def test_there_are_no_more_folds_than_groups_of_the_smallest_class(self) -> None:
         data = photos(num_classes=2, per_class=20)
         assert data.num_folds() == 5
         assert data.take(np.array([0, 1, 2, *range(20, 40)])).num_folds() == 3

@@ -1,4 +1,4 @@
-"""A network is calibrated and taught to say nothing, by its own graph."""
+"""A network's graph is calibrated and gets an OOD score."""
 
 from __future__ import annotations
 
@@ -40,22 +40,24 @@ def run(model: bytes, shown: np.ndarray, classes: tuple[str, ...] = CLASSES) -> 
     return Model(model, classes, PixelContract(SIZE_PX, "squash")).run(shown)
 
 
-def finished(model: bytes, num_held_out: int = 80) -> tuple[Posthoc, np.ndarray]:
-    """Finished on labels that the network gets right six times of ten, however sure it is."""
-    seen, held_out = pixels(60, seed=1), pixels(num_held_out, seed=2)
-    said = run(model, held_out)
+def calibrated(model: bytes, num_held_out: int = 80) -> tuple[Posthoc, np.ndarray]:
+    """Calibrated on labels that the network predicts right six times of ten, at any confidence."""
+    train, held_out = pixels(60, seed=1), pixels(num_held_out, seed=2)
+    outputs = run(model, held_out)
     rng = np.random.default_rng(3)
     right = rng.random(num_held_out) < 0.6
-    labels = np.where(right, said.probabilities.argmax(axis=1), rng.integers(2, size=num_held_out))
-    seen_labels = np.arange(60) % 2
+    labels = np.where(
+        right, outputs.probabilities.argmax(axis=1), rng.integers(2, size=num_held_out)
+    )
+    train_labels = np.arange(60) % 2
     groups = np.arange(num_held_out)
-    return fit_posthoc(model, (run(model, seen), seen_labels), (said, labels, groups)), labels
+    return fit_posthoc(model, (run(model, train), train_labels), (outputs, labels, groups)), labels
 
 
 @pytest.mark.parametrize("num_units", [1, 2])
 def test_the_graph_divides_its_scores_by_the_temperature(num_units: int) -> None:
     model = network(num_units, sharpness=400 if num_units == 1 else 100)
-    done, _ = finished(model)
+    done, _ = calibrated(model)
     assert done.temperature > 2
     before, after = (run(m, pixels(20, seed=5)).probabilities for m in (model, done.model))
     usable = (before.min(axis=1) > 1e-6) & (before.max(axis=1) < 1 - 1e-6)
@@ -65,20 +67,20 @@ def test_the_graph_divides_its_scores_by_the_temperature(num_units: int) -> None
     assert (before.argmax(axis=1) == after.argmax(axis=1)).all()
 
 
-def test_the_graph_says_how_strange_a_picture_is() -> None:
-    done, _ = finished(network(1))
-    usual = run(done.model, pixels(40, seed=7)).novelty
+def test_the_graph_scores_ood_pictures_higher() -> None:
+    done, _ = calibrated(network(1))
+    known = run(done.model, pixels(40, seed=7)).novelty
     strange = run(done.model, pixels(40, seed=8, contrast=1.0)).novelty
-    assert usual is not None
+    assert known is not None
     assert strange is not None
     assert done.abstention is not None
-    assert 0.3 < np.median(done.abstention.familiarity(usual)) < 0.7
+    assert 0.3 < np.median(done.abstention.familiarity(known)) < 0.7
     assert np.median(done.abstention.familiarity(strange)) < 0.25
 
 
-def test_a_small_val_part_leaves_the_network_as_it_is() -> None:
+def test_a_small_val_part_does_not_change_the_network() -> None:
     model = network(1)
-    done, _ = finished(model, num_held_out=19)
+    done, _ = calibrated(model, num_held_out=19)
     assert done.temperature == 1
     assert done.abstention is None
     shown = pixels(5, seed=9)

@@ -1,4 +1,4 @@
-"""The default recipe: one graph that answers what backbone and head answer apart."""
+"""The default recipe: one graph equals backbone and head applied in turn."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def data(pixels: np.ndarray, embedder: Embedder) -> Labelled:
 
 
 @pytest.fixture(scope="module")
-def made(data: Labelled) -> tuple[Trained, AbstainingHead]:
+def fitted(data: Labelled) -> tuple[Trained, AbstainingHead]:
     return transfer.train(BACKBONE, data, classes=("bright", "dark"), contract=CONTRACT)
 
 
@@ -48,9 +48,9 @@ def answers(trained: Trained, pixels: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def test_the_graph_answers_what_backbone_and_head_answer(
-    made: tuple[Trained, AbstainingHead], data: Labelled, pixels: np.ndarray
+    fitted: tuple[Trained, AbstainingHead], data: Labelled, pixels: np.ndarray
 ) -> None:
-    trained, head = made
+    trained, head = fitted
     given = answers(trained, pixels)
     np.testing.assert_allclose(given["embedding"], data.embeddings, atol=1e-3)
     np.testing.assert_allclose(
@@ -62,10 +62,10 @@ def test_the_graph_answers_what_backbone_and_head_answer(
     )
 
 
-def test_the_heat_map_adds_up_to_the_scores(
-    made: tuple[Trained, AbstainingHead], data: Labelled, pixels: np.ndarray
+def test_the_mean_of_the_heat_map_is_the_score(
+    fitted: tuple[Trained, AbstainingHead], data: Labelled, pixels: np.ndarray
 ) -> None:
-    trained, head = made
+    trained, head = fitted
     scores = head.head.scores(data.embeddings)
     heat = answers(trained, pixels)["heatmap"]
     assert heat.shape[:2] == (12, 2)
@@ -73,32 +73,32 @@ def test_the_heat_map_adds_up_to_the_scores(
 
 
 def test_the_graph_is_valid_and_takes_any_number_of_pictures(
-    made: tuple[Trained, AbstainingHead], pixels: np.ndarray
+    fitted: tuple[Trained, AbstainingHead], pixels: np.ndarray
 ) -> None:
-    trained, _ = made
+    trained, _ = fitted
     onnx.checker.check_model(onnx.load_from_string(trained.model), full_check=True)
     alone = answers(trained, pixels[:1])["probabilities"]
     np.testing.assert_allclose(alone, answers(trained, pixels)["probabilities"][:1], atol=1e-5)
 
 
-def test_it_tells_what_it_was_taught(
-    made: tuple[Trained, AbstainingHead], pixels: np.ndarray
+def test_it_classifies_the_training_photos(
+    fitted: tuple[Trained, AbstainingHead], pixels: np.ndarray
 ) -> None:
-    predicted = answers(made[0], pixels)["probabilities"].argmax(axis=1)
+    predicted = answers(fitted[0], pixels)["probabilities"].argmax(axis=1)
     assert predicted.tolist() == [0] * 6 + [1] * 6
 
 
 def test_the_same_seed_gives_the_same_bytes(
-    made: tuple[Trained, AbstainingHead], data: Labelled
+    fitted: tuple[Trained, AbstainingHead], data: Labelled
 ) -> None:
     again, _ = transfer.train(BACKBONE, data, classes=("bright", "dark"), contract=CONTRACT)
-    assert again == made[0]
+    assert again == fitted[0]
 
 
-def test_what_was_tried_and_chosen_is_told(
-    made: tuple[Trained, AbstainingHead], data: Labelled
+def test_the_history_and_settings_are_recorded(
+    fitted: tuple[Trained, AbstainingHead], data: Labelled
 ) -> None:
-    trained, head = made
+    trained, head = fitted
     trials = fit_head(data).trials
     assert [row["strength"] for row in trained.history] == [trial.strength for trial in trials]
     assert trained.settings["strength"] == head.raw.strength
@@ -109,5 +109,5 @@ def test_what_was_tried_and_chosen_is_told(
 
 def test_a_class_without_an_image_is_named(data: Labelled) -> None:
     happy = data.take(np.arange(6))
-    with pytest.raises(SplitError, match="no image of dark to learn from"):
+    with pytest.raises(SplitError, match="no image of dark to train on"):
         transfer.train(BACKBONE, happy, classes=("bright", "dark"), contract=CONTRACT)

@@ -38,13 +38,13 @@ def _run_label_suspects(evidence: Evidence) -> Outcome:
         return Outcome.not_applicable("a model tells the classes apart no better than chance would")
     # A picture in two classes has a check of its own.
     data = learnable.data
-    doubted = np.unique(data.units[suspicion.doubted & ~in_two_classes(data.labels, data.units)])
+    doubted = np.unique(data.groups[suspicion.doubted & ~in_two_classes(data.labels, data.groups)])
     if not len(doubted):
         return Outcome.clean()
     by_picture: dict[int, list[int]] = {}
     for row in np.argsort(suspicion.quality, kind="stable"):  # all copies, or they would differ
-        if data.units[row] in doubted:
-            by_picture.setdefault(int(data.units[row]), []).append(int(row))
+        if data.groups[row] in doubted:
+            by_picture.setdefault(int(data.groups[row]), []).append(int(row))
     findings = [_finding(evidence, learnable, suspicion, rows) for rows in by_picture.values()]
     summary = f"{plural(len(findings), 'picture')} may be in the wrong class"
     return Outcome.found(summary, findings)
@@ -53,7 +53,7 @@ def _run_label_suspects(evidence: Evidence) -> Outcome:
 def _is_better_than_chance(suspicion: LabelErrors, learnable: Learnable) -> bool:
     """Whether what a model says of a label means anything: it learns more than which is largest."""
     data = learnable.data
-    figure = proportion(suspicion.first.argmax(axis=1) == data.labels, data.units)
+    figure = proportion(suspicion.first.argmax(axis=1) == data.labels, data.groups)
     return figure is not None and figure.low > np.bincount(data.labels).max() / len(data.labels)
 
 

@@ -85,13 +85,13 @@ def _run(evidence: Evidence) -> Outcome:
     if learnable is None:
         return Outcome.not_applicable(NOTHING_TO_LEARN)
     # A picture in two classes has no right answer.
-    agreed = np.flatnonzero(~in_two_classes(learnable.data.labels, learnable.data.units))
+    agreed = np.flatnonzero(~in_two_classes(learnable.data.labels, learnable.data.groups))
     if len(agreed) < _LEAST_PHOTOS:
         return Outcome.not_applicable(f"there are fewer than {_LEAST_PHOTOS} photos to learn from")
     data = learnable.data.take(agreed)
     columns = _columns(evidence, learnable.places[agreed])
     folds = grouped_folds(
-        data.labels, data.units, data.keys, num_folds=data.num_folds(), seed=evidence.seed
+        data.labels, data.groups, data.group_keys, num_folds=data.num_folds(), seed=evidence.seed
     )
     together = _accuracy(data, np.concatenate(list(columns.values()), axis=1), folds, alone=False)
     alone = {name: _accuracy(data, rows, folds, alone=True) for name, rows in columns.items()}
@@ -176,7 +176,7 @@ def _accuracy(
             warnings.filterwarnings("ignore", "The number of unique classes is greater")
             model.fit(rows[folds != fold], data.labels[folds != fold])
         told[folds == fold] = model.predict(rows[folds == fold])
-    figure = proportion(told == data.labels, data.units)
+    figure = proportion(told == data.labels, data.groups)
     if figure is None:
         raise ValueError("there are no photos")
     return figure
@@ -192,7 +192,7 @@ def _image_accuracy(
         return None
     if suspicion is None:
         return None
-    return proportion(suspicion.first[agreed].argmax(axis=1) == data.labels, data.units)
+    return proportion(suspicion.first[agreed].argmax(axis=1) == data.labels, data.groups)
 
 
 def _direction(

@@ -1,4 +1,4 @@
-"""Ways to train: each turns photos and a split into a `Trained` model."""
+"""Training recipes: each turns photos and a split into a `Trained` model."""
 
 from candid.models.outputs import Trained
 

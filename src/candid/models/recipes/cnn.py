@@ -1,23 +1,14 @@
-"""The recipe ``cnn``: the tutorial's network to the letter, on a split without leaks.
+"""The recipe ``cnn``: the tutorial's network, unchanged, on a split without leaks.
 
-photos ─ write_pixels ─▶ train/ val/ of BMP ─ Keras ─▶ weights ─┬─ model.keras
-                                                                └─ ONNX
-
-TensorFlow is imported by `train`, not by this module.
-
-The tutorial's network as an ONNX graph, from the weights that Keras trained.
-
-Calibrates a network that is trained, and teaches it when to say nothing, from a held-out part.
-
-For networks whose cross-validation would take hours: what is usual is learnt from the val part,
-which no weight was fitted on.
+`train` decodes the photos to BMP files, trains with Keras (which only then is imported), and writes
+the weights to ``model.keras`` and as ONNX (`build_onnx`). `fit_posthoc` then calibrates the model
+and adds its OOD score, both fitted on the val part, as cross-validation would take hours.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import json
 import os
 from collections.abc import Sequence
@@ -30,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid._version import __version__
-from candid.core.extras import quiet
+from candid.core.extras import quiet, require_packages
 from candid.core.hashing import hash_file
 from candid.core.onnx_builder import GraphBuilder
 from candid.core.progress import Progress, Silent
@@ -48,26 +39,31 @@ from candid.splits.split_export import write_pixels
 
 Weights = Sequence[NDArray[np.float32]]
 
+#: How photos become the network's input.
+CONTRACT = PixelContract(size_px=256, fit="squash")
+
 _NUM_CONVS = 3
 _FLOAT = 1  # onnx.TensorProto.FLOAT
+_SCRATCH: Final = "candid-cnn-"
+_NUM_SAMPLES = 8  # pictures per class on TensorBoard's page
 
 
 def build_onnx(weights: Weights, *, size_px: int) -> bytes:
     """Write the network as ONNX.
 
     Args:
-        weights: A kernel and a bias for each of three convolutions and two dense layers, as Keras
-            keeps them: ``(h, w, in, out)`` and ``(in, out)``.
+        weights: A kernel and a bias for each of three convolutions and two dense layers, in Keras'
+            layout: ``(h, w, in, out)`` and ``(in, out)``. A single output unit is the probability
+            of the second of two classes.
         size_px: Height and width of its input.
 
     Returns:
         The serialised graph: ``image``, uint8 ``(n, size_px, size_px, 3)``, to ``probabilities``,
-        float32 ``(n, k)``, and ``embedding``, float32 ``(n, 256)``. One output unit is the
-        probability of the second of two classes.
+        float32 ``(n, k)``, and ``embedding``, float32 ``(n, 256)``.
     """
     graph = GraphBuilder("cnn")
     image = graph.input("image", np.uint8, ("n", size_px, size_px, 3))
-    # As bytes first: a quarter of the memory to move.
+    # Transpose before the cast: bytes are a quarter of the memory.
     x = graph.node("Transpose", image, perm=[0, 3, 1, 2])
     x = graph.node("Cast", x, to=_FLOAT)
     x = graph.node("Mul", x, graph.constant("scale", np.array(1 / 255, np.float32)))
@@ -87,7 +83,7 @@ def build_onnx(weights: Weights, *, size_px: int) -> bytes:
 
 
 def _channels_first(kernel: NDArray[np.float32], num_channels: int) -> NDArray[np.float32]:
-    """Make ``(units, c * h * w)`` of a kernel ``(h * w * c, units)`` from Keras, places first."""
+    """Reorder Keras' kernel ``(h * w * c, units)`` to ``(units, c * h * w)``."""
     by_place = kernel.reshape(-1, num_channels, kernel.shape[1])
     return by_place.transpose(2, 1, 0).reshape(kernel.shape[1], -1)
 
@@ -105,17 +101,11 @@ def _add_head(
 
 @dataclass(frozen=True)
 class Posthoc:
-    """A network's graph with what was learnt from the val part inside.
-
-    Attributes:
-        model: The serialised graph.
-        temperature: What its scores are divided by.
-        abstention: When it says that it does not know; None where the val part is too small.
-    """
+    """A network's serialised graph after calibration on the val part."""
 
     model: bytes
-    temperature: float
-    abstention: Abstention | None
+    temperature: float  # the divisor of its scores
+    abstention: Abstention | None  # None if the val part is too small
 
 
 def fit_posthoc(
@@ -127,26 +117,24 @@ def fit_posthoc(
 
     Args:
         model: The serialised graph, whose last dense layer is called ``scores``.
-        trained_on: What it says of the train part, and its labels, int64.
-        held_out: What it says of the val part, its labels and its groups, int64.
+        trained_on: Its outputs for the train part, and the labels, int64.
+        held_out: Its outputs for the val part, the labels and the groups, int64.
     """
-    seen, seen_labels = trained_on
-    said, labels, groups = held_out
-    temperature = fit_temperature(said.probabilities, labels, groups)
+    train, train_labels = trained_on
+    val, labels, groups = held_out
+    temperature = fit_temperature(val.probabilities, labels, groups)
     novelty, abstention = None, None
     if len(labels) >= LEAST_IMAGES:
-        novelty, usual = fit_novelty_held_out(seen.embedding, seen_labels, said.embedding)
-        calibrated = with_temperature(said.probabilities, temperature)
-        abstention = fit_abstention(calibrated, labels, usual)
-    return Posthoc(_rewrite(model, temperature, novelty), temperature, abstention)
+        novelty, scores = fit_novelty_held_out(train.embedding, train_labels, val.embedding)
+        calibrated = with_temperature(val.probabilities, temperature)
+        abstention = fit_abstention(calibrated, labels, scores)
+    return Posthoc(_add_posthoc(model, temperature, novelty), temperature, abstention)
 
 
-def _rewrite(model: bytes, temperature: float, novelty: Novelty | None) -> bytes:
-    """Divide the scores by the temperature, and append the nodes of the novelty."""
+def _add_posthoc(model: bytes, temperature: float, novelty: Novelty | None) -> bytes:
+    """Divide the scores by the temperature and append the nodes of the novelty."""
     import onnx
     from onnx import numpy_helper
-
-    from candid.core.onnx_builder import GraphBuilder
 
     loaded = onnx.load_from_string(model)
     for initializer in loaded.graph.initializer:
@@ -157,13 +145,6 @@ def _rewrite(model: bytes, temperature: float, novelty: Novelty | None) -> bytes
     if novelty is not None:
         graph.output(novelty.add_to(graph, "embedding"), np.float32, ("n",))
     return bytes(graph.finish().SerializeToString())
-
-
-#: How photos become the network's input.
-CONTRACT = PixelContract(size_px=256, fit="squash")
-
-_SCRATCH: Final = "candid-cnn-"
-_NUM_SAMPLES = 8  # pictures a class on TensorBoard's page
 
 
 def train(
@@ -179,24 +160,24 @@ def train(
 ) -> Trained:
     """Train the tutorial's network.
 
-    Two classes have one sigmoid unit and binary cross-entropy, more have a softmax and its loss.
-    On one machine the same seed gives the same weights, to the last bit, on a CPU. Ctrl-C ends the
-    training with the last epoch that ended, if one has. A training that was broken off, even by a
-    kill, goes on after that epoch if it is begun again with the same photos and options, and ends
-    with the weights that it would have had.
+    Two classes have one sigmoid unit and binary cross-entropy, more have softmax and categorical
+    cross-entropy. On one machine, the same seed gives bit-identical weights on a CPU. Ctrl-C ends
+    the training after the last complete epoch, if there is one. An interrupted or killed training
+    resumes after that epoch if it is repeated with the same photos and options, and ends with the
+    same weights as an uninterrupted one.
 
     Args:
         catalog: The photos.
-        split: Their deal; training sees ``train``, each epoch is measured on ``val``.
-        folder: An existing folder, for ``model.keras`` and ``tensorboard/``.
+        split: Their parts; ``train`` is trained on, ``val`` is measured after each epoch.
+        folder: An existing folder for ``model.keras`` and ``tensorboard/``.
         epochs: Passes over the training part, at least 1.
-        batch_size: Photos a step, at least 1.
-        seed: For initial weights and order.
-        progress: Told how far it is.
+        batch_size: Photos per step, at least 1.
+        seed: Random seed of the initial weights and the order.
+        progress: Progress callback.
         checkpoints: Where each epoch is kept; by default nowhere.
 
     Returns:
-        The model; its history has a row an epoch.
+        The model; its history has one row per epoch.
 
     Raises:
         DependencyError: TensorFlow, TensorBoard or ONNX is not installed.
@@ -206,7 +187,8 @@ def train(
     """
     options = _Options(epochs, batch_size, seed)
     progress = progress or Silent()
-    _require_packages()
+    packages = ("tensorflow", "tensorboard", "onnx")
+    require_packages(packages, needed_by="the recipe cnn", extra="train")
     checkpoints = checkpoints or Checkpoints()
     with temp_dir(_SCRATCH) as scratch:
         prepared = scratch / "prepared"
@@ -226,44 +208,33 @@ class _Options:
             raise UsageError(f"epochs and batch_size must be at least 1. Received: {received}")
 
 
-def _require_packages() -> None:
-    for name in ("tensorflow", "tensorboard", "onnx"):
-        if importlib.util.find_spec(name) is None:
-            raise DependencyError(_how_to_install(f"{name} is not installed"))
-
-
-def _how_to_install(problem: str) -> str:
-    return (
-        f"the recipe cnn trains with TensorFlow and TensorBoard; {problem}. "
-        'Run: pip install "candid-image[train]"'
-    )
-
-
 def _prepare(catalog: Catalog, split: Split, to: Path, progress: Progress) -> None:
-    """Decode the photos while TensorFlow is imported, which keeps one core busy for seconds."""
+    """Decode the photos while TensorFlow is imported, which takes one core for seconds."""
     parts = ("train", "val")
     num_photos = len(split.places(*parts))
     with ThreadPoolExecutor(1) as pool:
         importing = pool.submit(_import_keras)
         with progress.step("Preparing the photos", num_photos) as advance:
-            layout = write_pixels(catalog, split, CONTRACT, to, parts=parts, advance=advance)
+            tree = write_pixels(catalog, split, CONTRACT, to, parts=parts, advance=advance)
         importing.result()
-    if not layout.counts["train"]:
+    if not tree.counts["train"]:
         raise SplitError(
-            "the split has no photo to train on. Add photos, or split the folder anew with "
-            "another seed."
+            "the split has no photo to train on. Add photos, or make a new split with another seed."
         )
 
 
 def _import_keras() -> None:
-    # Read by TensorFlow when it is imported; candid is written for this backend of Keras.
+    # Read by TensorFlow and Keras on import; only this backend is supported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
         with quiet():
-            importlib.import_module("candid.models.recipes.cnn_fit")
+            importlib.import_module("candid.models.recipes.cnn_keras")
     except ImportError as error:
-        raise DependencyError(_how_to_install(f"it can't be imported: {error}")) from error
+        raise DependencyError(
+            f"the recipe cnn needs TensorFlow, which can't be imported: {error}. "
+            'Run: pip install "candid-image[train]"'
+        ) from error
 
 
 def _train(
@@ -275,7 +246,6 @@ def _train(
     checkpoints: Checkpoints,
 ) -> Trained:
     from candid.models.recipes import cnn_keras
-    from candid.models.recipes.cnn_fit import Loop, fit
 
     def load(part: str, seed: int | None) -> cnn_keras.Photos:
         size = options.batch_size
@@ -283,29 +253,29 @@ def _train(
 
     dtype = cnn_keras.choose_dtype()
     network = cnn_keras.build_network(len(classes), seed=options.seed, dtype=dtype, pool_first=True)
-    letter = cnn_keras.build_network(len(classes), seed=options.seed)
+    original = cnn_keras.build_network(len(classes), seed=options.seed)
     board = folder / "tensorboard"
-    cnn_keras.show_on_board(board, letter, _samples(prepared / "train", classes))
+    cnn_keras.write_tensorboard(board, original, _samples(prepared / "train", classes))
     training = load("train", options.seed)
     validation = load("val", None) if cnn_keras.count_images(prepared / "val") else None
     fingerprint = _fingerprint(prepared, classes, options, dtype)
     with checkpoints.open(fingerprint, progress.say) as checkpoint:
-        loop = Loop(options.epochs, board, checkpoint, progress)
-        snapshot, complete = fit(network, training, validation, loop)
+        loop = cnn_keras.Loop(options.epochs, board, checkpoint, progress)
+        snapshot, complete = cnn_keras.fit(network, training, validation, loop)
         checkpoint.is_complete = complete
-    cnn_keras.save(folder / "model.keras", letter, snapshot)
-    settings = {**asdict(options), "dtype": dtype, "num_parameters": letter.count_params()}
+    cnn_keras.save(folder / "model.keras", original, snapshot)
+    settings = {**asdict(options), "dtype": dtype, "num_parameters": original.count_params()}
     model = build_onnx(snapshot.weights, size_px=CONTRACT.size_px)
     return Trained(model, CONTRACT, snapshot.history, settings, complete)
 
 
 def _fingerprint(prepared: Path, classes: tuple[str, ...], options: _Options, dtype: str) -> str:
-    """SHA-256 of all that decides the weights: pictures and their names, options, machine."""
+    """SHA-256 of everything that determines the weights: pictures, names, options, machine."""
     from candid.models.recipes.cnn_keras import count_images, describe_machine, stays_in_memory
 
     in_memory = stays_in_memory(count_images(prepared / "train"))
-    told = [__version__, classes, asdict(options), dtype, in_memory, describe_machine()]
-    digest = hashlib.sha256(json.dumps(told).encode())
+    facts = [__version__, classes, asdict(options), dtype, in_memory, describe_machine()]
+    digest = hashlib.sha256(json.dumps(facts).encode())
     for file in sorted(prepared.rglob("*.bmp")):
         digest.update(os.fsencode(file.relative_to(prepared)) + b"\0")
         digest.update(hash_file(file).encode())
@@ -313,7 +283,7 @@ def _fingerprint(prepared: Path, classes: tuple[str, ...], options: _Options, dt
 
 
 def _samples(folder: Path, classes: tuple[str, ...]) -> dict[str, NDArray[np.uint8]]:
-    """Read a few training photos of each class that has one."""
+    """A few training photos of each class that has any."""
     files = {name: sorted((folder / name).glob("*.bmp"))[:_NUM_SAMPLES] for name in classes}
     return {
         name: np.stack([decode(read_file(file), CONTRACT) for file in some])

@@ -1,17 +1,17 @@
-"""A regularised linear head on embeddings: multinomial logistic regression.
+"""A regularised linear head on embeddings, and its grouped cross-validation.
 
-Written here, and not taken from scikit-learn, because a second training takes three seconds, of
-which importing that would be one (2.5 without bytecode). Its solution is the tests' reference.
+Not scikit-learn's: importing it would take one second of the three that a second training takes
+(2.5 without bytecode). The tests compare the solution with scikit-learn's.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,24 +28,26 @@ from candid.models.recipes.logistic import (
 )
 from candid.splits.grouped_split import Labelled, grouped_folds
 
-#: Inverse strengths of the regularisation that are tried, from strong to weak.
+#: Inverse strengths of the regularisation to try, from strong to weak.
 STRENGTHS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 _DEFAULT_STRENGTH = 10.0
 _SEARCH_TOLERANCE = 1e-3
 _FINAL_TOLERANCE = 1e-4
-_ENOUGH_TO_CHOOSE = 500  # images that tell one strength from the next; more folds add only time
-_ENOUGH_TO_JUDGE = 1000  # images that tell how far a head can be believed
-_NUM_TENTHS = 10
+_ENOUGH_TO_CHOOSE = 500  # held-out images to choose a strength by; further folds are skipped
+_ENOUGH_TO_CALIBRATE = 1000  # held-out images to calibrate on
+_CALIBRATION_FOLDS = 10
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
 class LinearHead:
-    """Scores that are linear in the embedding.
+    """A linear classifier of embeddings.
 
     Attributes:
-        kernel: float32 ``(k, d)``. Two classes have opposite rows.
+        kernel: float32 ``(k, d)``; for two classes the rows are opposite.
         bias: float32 ``(k,)``.
-        strength: The inverse strength of the regularisation that it was fitted with.
+        strength: Inverse strength of the regularisation.
     """
 
     kernel: Rows
@@ -61,112 +63,102 @@ class LinearHead:
         return softmax(self.scores(embeddings))
 
     def divided_by(self, temperature: float) -> LinearHead:
-        """The same with all scores divided by a temperature."""
+        """A copy with all scores divided by a temperature."""
         scale = np.float32(1 / temperature)
         return replace(self, kernel=self.kernel * scale, bias=self.bias * scale)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """How a strength did on held-out folds.
+    """Held-out figures of a strength of the regularisation."""
 
-    Attributes:
-        strength: Inverse strength of the regularisation.
-        log_loss: Mean over the images, in nats.
-        accuracy: Share of the images.
-    """
-
-    strength: float
-    log_loss: float
+    strength: float  # the inverse
+    log_loss: float  # mean over the images, in nats
     accuracy: float
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What heads said of images that they did not see.
+    """Predictions of heads that were not fitted on the images."""
 
-    Attributes:
-        places: int64 ``(m,)``, which of the images.
-        probabilities: float32 ``(m, k)``, not calibrated.
-    """
-
-    places: NDArray[np.int64]
-    probabilities: Rows
+    places: NDArray[np.int64]  # (m,), indices of the images
+    probabilities: Rows  # (m, k), not calibrated
 
 
 @dataclass(frozen=True)
 class HeadFit:
-    """A fitted head and how it came about.
-
-    Attributes:
-        head: The head.
-        trials: The strengths that were tried.
-        held_out: At the strength that was chosen; None where that was not asked for, or where a
-            class is too small for folds.
-    """
+    """A fitted head with the strengths tried."""
 
     head: LinearHead
     trials: tuple[Trial, ...]
-    held_out: HeldOut | None
+    held_out: HeldOut | None  # None if not requested, or if a class is too small for folds
 
 
 def fit_head(data: Labelled, *, seed: int = 0, with_held_out: bool = False) -> HeadFit:
-    """Fit a head, its strength chosen by grouped cross-validation.
-
-    Args:
-        data: What to fit it on.
-        seed: Deals the folds.
-        with_held_out: Whether to predict images that were held out, too.
-
-    Returns:
-        The head, the strengths that were tried, and the held-out predictions.
-    """
+    """Fit a head, its strength chosen by grouped cross-validation; the seed draws the folds."""
     with matrix_threads(data.embeddings.size):
         space = Space(data.embeddings)
         trials = _try_strengths(space, data, seed=seed)
-        best = _best(trials)
-        weights = np.ones(len(data.labels), np.float32)
+        best = (
+            min(trials, key=lambda trial: trial.log_loss).strength if trials else _DEFAULT_STRENGTH
+        )
         fitted = fit(
             space,
             data.labels,
-            weights,
+            np.ones(len(data.labels), np.float32),
             best,
             num_classes=data.num_classes,
             start=None,
             tolerance=_FINAL_TOLERANCE,
         )
         kernel, bias = space.to_embeddings(fitted)
-        held_out = _hold_out(space, data, best, seed=seed) if with_held_out else None
+        held_out = _predict_for_calibration(space, data, best, seed=seed) if with_held_out else None
     return HeadFit(LinearHead(kernel, bias, best), trials, held_out)
 
 
-def cross_validate(data: Labelled, *, seed: int = 0) -> Rows | None:
-    """Predict every image by a head that saw neither it nor any of its unit.
-
-    Each fold's head chooses its own strength within the other folds, so that nothing of the held
-    out images enters.
+def run_folds(
+    data: Labelled, function: Callable[[NDArray[np.bool_]], _Result], *, seed: int
+) -> tuple[NDArray[np.int64], list[_Result]] | None:
+    """Call a function for each fold of a grouped cross-validation, large ones in parallel.
 
     Args:
-        data: All the images.
-        seed: Deals the folds.
+        data: The images.
+        function: Takes the held-out images of a fold, bool ``(n,)``.
+        seed: Random seed of the folds.
 
     Returns:
-        float32 ``(n, k)`` probabilities, or None where a class is too small for two folds.
+        The fold of each image, int64 ``(n,)``, and the results of the folds; None if a class is too
+        small for two folds.
     """
     num_folds = data.num_folds()
     if num_folds < 2:
         return None
-    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=num_folds, seed=seed)
-    probabilities = np.zeros((len(data.labels), data.num_classes), np.float32)
-
-    def predict(fold: int) -> Rows:
-        fitted = fit_head(data.take(np.flatnonzero(folds != fold)), seed=seed + 1)
-        return fitted.head.probabilities(data.embeddings[folds == fold])
-
+    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=seed)
     at_once = fits_at_once(data.embeddings.size)
     with matrix_threads(0), ThreadPoolExecutor(at_once) as pool:
-        for fold, predicted in enumerate(pool.map(predict, range(num_folds))):
-            probabilities[folds == fold] = predicted
+        return folds, list(pool.map(lambda fold: function(folds == fold), range(num_folds)))
+
+
+def cross_validate(data: Labelled, *, seed: int = 0) -> Rows | None:
+    """Predict every image by a head that was fitted neither on it nor on its group.
+
+    Each fold's head chooses its own strength within the other folds, so that nothing leaks from
+    held-out images.
+
+    Returns:
+        float32 ``(n, k)`` probabilities, or None if a class is too small for two folds.
+    """
+
+    def predict(held_out: NDArray[np.bool_]) -> Rows:
+        fitted = fit_head(data.take(np.flatnonzero(~held_out)), seed=seed + 1)
+        return fitted.head.probabilities(data.embeddings[held_out])
+
+    done = run_folds(data, predict, seed=seed)
+    if done is None:
+        return None
+    probabilities = np.zeros((len(data.labels), data.num_classes), np.float32)
+    for fold, predicted in enumerate(done[1]):
+        probabilities[done[0] == fold] = predicted
     return probabilities
 
 
@@ -177,37 +169,40 @@ def predict_held_out(
     strength: float,
     learn_from: NDArray[np.bool_],
 ) -> Rows:
-    """Predict every image by heads that saw neither it nor any of its unit, in several deals.
+    """Predict every image by heads that were fitted neither on it nor on its group.
 
-    For looking at labels, not for figures: the rows are standardised all at once, held-out ones
-    among them (their labels enter nothing), which makes a deal several times as fast.
+    For finding label errors, not for reported figures: all rows are standardised together, held-out
+    ones included (without their labels), which is several times as fast.
 
     Args:
-        data: All the images; each class in two units at the least.
-        seeds: One deal of the folds each.
+        data: All the images; each class in at least two groups.
+        seeds: Random seeds; the folds are drawn once for each.
         strength: Inverse strength of the regularisation.
-        learn_from: bool ``(n,)``, the images whose labels are believed. All are predicted.
+        learn_from: bool ``(n,)``, the images to fit on. All are predicted.
 
     Returns:
-        float32 ``(n, k)`` probabilities, averaged over the deals.
+        float32 ``(n, k)`` probabilities, averaged over the seeds.
     """
     num_folds = data.num_folds()
-    deals = [
-        grouped_folds(data.labels, data.units, data.keys, num_folds=num_folds, seed=seed)
+    held_out = [
+        folds == fold
         for seed in seeds
+        for folds in [
+            grouped_folds(data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=seed)
+        ]
+        for fold in range(num_folds)
     ]
-    held_out = [folds == fold for folds in deals for fold in range(num_folds)]
     with matrix_threads(0), ThreadPoolExecutor(os.cpu_count()) as pool:
         space = Space(data.embeddings)
 
         def predict(here: NDArray[np.bool_]) -> Rows:
-            # No warm start: it would come from a fit that has seen these labels.
+            # No warm start: it would come from a fit on these labels.
             return _predict_fold(space, data, here, strength, start=None, learn_from=learn_from)[1]
 
         total = np.zeros((len(data.labels), data.num_classes), np.float32)
         for here, predicted in zip(held_out, pool.map(predict, held_out), strict=True):
             total[here] += predicted
-    return total / np.float32(len(deals))
+    return total / np.float32(len(seeds))
 
 
 def _predict_fold(
@@ -220,7 +215,7 @@ def _predict_fold(
     learn_from: NDArray[np.bool_] | None = None,
     tolerance: float = _SEARCH_TOLERANCE,
 ) -> tuple[NDArray[np.float64], Rows]:
-    """Fit on what is not held out; what was fitted, and the probabilities of what is held out."""
+    """Fit on the other images; return the fit and the probabilities of the held-out ones."""
     weights = ~held_out if learn_from is None else ~held_out & learn_from
     fitted = fit(
         space,
@@ -234,59 +229,55 @@ def _predict_fold(
     return fitted, softmax(scores_of(space.rows[held_out], fitted))
 
 
-def _best(trials: tuple[Trial, ...]) -> float:
-    if not trials:
-        return _DEFAULT_STRENGTH
-    return min(trials, key=lambda trial: trial.log_loss).strength
-
-
 def _try_strengths(space: Space, data: Labelled, *, seed: int) -> tuple[Trial, ...]:
-    """Held-out figures of each strength, from strong to weak until it only gets worse."""
+    """Held-out figures of each strength, from strong to weak until the log loss rises."""
     num_folds = data.num_folds()
     if num_folds < 2:
         return ()
-    folds, used = _deal(data, num_folds, _ENOUGH_TO_CHOOSE, seed=seed)
-    held = np.flatnonzero(folds < used)
+    folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CHOOSE, seed=seed)
+    labels = data.labels[folds < used]
     starts: list[NDArray[np.float64] | None] = [None] * used
     trials: list[Trial] = []
     for strength in STRENGTHS:
-        held_out = np.zeros((len(data.labels), data.num_classes), np.float32)
+        predicted = np.zeros((len(data.labels), data.num_classes), np.float32)
         for fold in range(used):
             here = folds == fold
-            starts[fold], held_out[here] = _predict_fold(
+            starts[fold], predicted[here] = _predict_fold(
                 space, data, here, strength, start=starts[fold]
             )
-        trials.append(_trial(strength, held_out[held], data.labels[held]))
+        trials.append(_trial(strength, predicted[folds < used], labels))
         if len(trials) > 1 and trials[-1].log_loss > trials[-2].log_loss:
             break
     return tuple(trials)
 
 
-def _hold_out(space: Space, data: Labelled, strength: float, *, seed: int) -> HeldOut | None:
-    """What heads as like the final one as may be say of images that they did not see.
+def _predict_for_calibration(
+    space: Space, data: Labelled, strength: float, *, seed: int
+) -> HeldOut | None:
+    """Predictions of held-out images by heads as similar to the final one as possible.
 
-    They learn from nine tenths of the images, and are fitted as exactly as the final one: heads
-    that know less, or that stopped early, are less sure than it is.
+    They are fitted on nine tenths of the images and to the final tolerance: heads fitted on less,
+    or stopped early, are less confident than the final one.
     """
-    num_folds = min(_NUM_TENTHS, data.fewest_units())
+    num_folds = min(_CALIBRATION_FOLDS, data.fewest_groups())
     if num_folds < 2:
         return None
-    folds, used = _deal(data, num_folds, _ENOUGH_TO_JUDGE, seed=seed)
-    held_out = np.zeros((len(data.labels), data.num_classes), np.float32)
+    folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CALIBRATE, seed=seed)
+    predicted = np.zeros((len(data.labels), data.num_classes), np.float32)
     for fold in range(used):
         here = folds == fold
-        _, held_out[here] = _predict_fold(
+        _, predicted[here] = _predict_fold(
             space, data, here, strength, start=None, tolerance=_FINAL_TOLERANCE
         )
     held = np.flatnonzero(folds < used)
-    return HeldOut(held, held_out[held])
+    return HeldOut(held, predicted[held])
 
 
-def _deal(
+def _enough_folds(
     data: Labelled, num_folds: int, enough: int, *, seed: int
 ) -> tuple[NDArray[np.int64], int]:
     """Folds, int64 ``(n,)``, and how many of them hold enough images."""
-    folds = grouped_folds(data.labels, data.units, data.keys, num_folds=num_folds, seed=seed)
+    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=seed)
     return folds, min(num_folds, math.ceil(enough * num_folds / len(folds)))
 
 

@@ -1,8 +1,7 @@
-"""The default recipe: a frozen backbone embeds, a regularised linear head decides.
+"""The default recipe: a regularised linear head on the embeddings of a frozen backbone.
 
-No TensorFlow is needed. The strength of the regularisation is chosen by grouped cross-validation
-within the train and val parts together, which is why both are fitted on; the test part is not
-looked at.
+It needs no TensorFlow. The strength of the regularisation is chosen by grouped cross-validation
+within the train and val parts, so the head is fitted on both; the test part is not used.
 """
 
 from __future__ import annotations
@@ -18,18 +17,14 @@ from candid.features.backbones import Backbone
 from candid.models.ood import Novelty
 from candid.models.outputs import Trained
 from candid.models.recipes.abstaining_head import AbstainingHead, fit_abstaining
-from candid.models.recipes.linear_head import LinearHead, Trial
+from candid.models.recipes.linear_head import LinearHead
 from candid.splits.grouped_split import Labelled
 
 _PACKAGES = ("jinja2", "onnx", "tensorboard", "threadpoolctl")
 
 
 def require() -> None:
-    """Ask for what is needed at the end before the work begins.
-
-    Raises:
-        DependencyError: It is not installed.
-    """
+    """Check that the packages needed later are installed, or raise `DependencyError`."""
     require_packages(_PACKAGES, needed_by="the recipe transfer", extra="transfer")
 
 
@@ -44,24 +39,24 @@ def train(
     """Fit a head on embeddings and write backbone and head as one graph.
 
     Args:
-        backbone: What made the embeddings.
+        backbone: The backbone of the embeddings.
         data: The images of the train and val parts.
         classes: Names of the classes.
         contract: How bytes became pixels.
-        seed: Deals the folds.
+        seed: Random seed of the folds.
 
     Returns:
-        The trained model, and its head for embeddings that are there already.
+        The trained model, and its head for use on embeddings.
 
     Raises:
-        SplitError: A class has no image to learn from.
+        SplitError: A class has no image to train on.
     """
     present = np.bincount(data.labels, minlength=data.num_classes)
     missing = [name for name, count in zip(classes, present, strict=True) if count == 0]
     if missing:
         raise SplitError(
-            f"there is no image of {', '.join(missing)} to learn from: too few different pictures. "
-            "Add photos, 10 different ones a class at the least, or remove the class."
+            f"there is no image of {', '.join(missing)} to train on: too few different pictures. "
+            "Add photos, at least 10 different ones per class, or remove the class."
         )
     fitted = fit_abstaining(data, seed=seed)
     settings = {
@@ -72,12 +67,20 @@ def train(
         "num_images": len(data.labels),
         "seed": seed,
     }
+    history = tuple(
+        {
+            "strength": trial.strength,
+            "held_out_log_loss": trial.log_loss,
+            "held_out_accuracy": trial.accuracy,
+        }
+        for trial in fitted.trials
+    )
     model = write_graph(backbone, fitted.head, fitted.novelty)
-    return Trained(model, contract, tuple(map(_history_row, fitted.trials)), settings), fitted
+    return Trained(model, contract, history, settings), fitted
 
 
 def write_graph(backbone: Backbone, head: LinearHead, novelty: Novelty | None = None) -> bytes:
-    """Write a backbone with a head as one ONNX model, as `Trained` wants it."""
+    """Write a backbone with a head as one ONNX model; see `Trained`."""
     from candid.core.onnx_builder import GraphBuilder
     from candid.features.backbones import build
 
@@ -89,18 +92,10 @@ def write_graph(backbone: Backbone, head: LinearHead, novelty: Novelty | None = 
     if novelty is not None:
         graph.output(novelty.add_to(graph, "embedding"), np.float32, ("n",))
     if backbone.has_features:
-        # The score is the mean over the places of this map: an exact class activation map
-        # (Zhou et al., 2016), as pooling and head are both linear.
+        # The score is the mean of this map: an exact class activation map (Zhou et al., 2016), as
+        # pooling and head are both linear.
         kernel = head.kernel[:, :, None, None]
         heatmap = graph.conv("features", kernel, head.bias, name="heatmap")
         graph.output(heatmap, np.float32, ("n", num_classes, "h", "w"))
     model: bytes = graph.finish().SerializeToString()
     return model
-
-
-def _history_row(trial: Trial) -> dict[str, float]:
-    return {
-        "strength": trial.strength,
-        "held_out_log_loss": trial.log_loss,
-        "held_out_accuracy": trial.accuracy,
-    }
