@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from candid.core.text import join_names
+from candid.core.text import first_line, join_names
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,11 @@ def test_a_few_are_named_and_the_others_counted(names: list[str], text: str) -> 
 
 def test_as_many_are_named_as_asked_for() -> None:
     assert join_names(["a", "b", "c", "d"], most=1) == "a and 3 more"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(ValueError("one\ntwo"), "one"), (ValueError(), "ValueError"), (KeyError("a"), "'a'")],
+)
+def test_an_error_is_one_line(error: Exception, line: str) -> None:
+    assert first_line(error) == line

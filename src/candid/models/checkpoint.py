@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.temp_dir import hold, release
+from candid.core.text import first_line
 
 Arrays = Sequence[NDArray[Any]]
 
@@ -75,8 +76,7 @@ class Checkpoint:
                     raise ValueError("it is of another training")
             # NumPy, struct, zlib and json each have errors of their own for damaged bytes.
             except Exception as error:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                self._say(f"{file} can't be used ({reason}); training begins before it")
+                self._say(f"{file} can't be used ({first_line(error)}); training begins before it")
                 with suppress(OSError):
                     file.unlink()  # else it would count as the newest, and push out a good one
             else:

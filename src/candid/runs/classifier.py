@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.safe_json import to_json
+from candid.core.text import first_line
 from candid.core.threads import map_ahead, num_cores
 from candid.data.images import PixelContract, decode, read_file
 from candid.data.images.contract import fit_square
@@ -23,7 +24,7 @@ from candid.models.decision_rule import DecisionRule
 from candid.models.outputs import Outputs
 from candid.runs.artifact import MODEL, find_run, read_manifest
 from candid.runs.manifest import Manifest
-from candid.runs.onnx_session import AT_ONCE, Model, first_line
+from candid.runs.onnx_session import AT_ONCE, Model
 from candid.runs.prediction import Prediction
 
 if TYPE_CHECKING:

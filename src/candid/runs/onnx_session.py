@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from candid.core.text import first_line
 from candid.data.images import PixelContract
 from candid.errors import ArtifactError
 from candid.models.outputs import Outputs
@@ -129,8 +130,3 @@ def _start(model: bytes, num_threads: int | None) -> ort.InferenceSession:
     # ONNX Runtime's errors have no common type: some derive from RuntimeError, some from Exception.
     except Exception as error:
         raise ArtifactError(f"{MODEL} does not load ({first_line(error)}); train again.") from error
-
-
-def first_line(error: Exception) -> str:
-    """What an error of another library says, in one line."""
-    return (str(error) or type(error).__name__).splitlines()[0]

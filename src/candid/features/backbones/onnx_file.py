@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from candid.core.text import first_line
 from candid.errors import UsageError
 
 if TYPE_CHECKING:
@@ -123,8 +124,7 @@ def _load(path: Path) -> ort.InferenceSession:
     # ONNX Runtime's errors have no common type of their own: `Fail`, `InvalidGraph`,
     # `InvalidProtobuf`, `NotImplemented` and others derive from RuntimeError or from Exception.
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"{path} does not load as an ONNX model: {reason}") from error
+        raise UsageError(f"{path} does not load as an ONNX model: {first_line(error)}") from error
 
 
 def _picture(path: Path, session: ort.InferenceSession) -> tuple[int, Layout]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import matmul
+from candid.core.text import first_line
 from candid.errors import ArtifactError, UsageError
 
 Table = NDArray[np.float32]
@@ -116,9 +117,9 @@ class Neighbours:
                 arrays = {name: file[name] for name in _SHAPES}
         # zipfile, zlib and NumPy each have types of their own for a file that is not ours.
         except Exception as error:
-            why = (str(error) or type(error).__name__).splitlines()[0]
             raise ArtifactError(
-                f"the similar photos can't be read ({why}); restore their file or train again."
+                f"the similar photos can't be read ({first_line(error)}); restore their file or "
+                "train again."
             ) from error
         wrong = _what_is_wrong(arrays)
         if wrong:
