@@ -225,7 +225,7 @@ class TestAnswers:
             classifier.with_threshold(threshold)
 
     def test_the_embedding_comes_with_it(self, classifier: Classifier) -> None:
-        outputs = classifier.run(np.zeros((3, 224, 224, 3), np.uint8))
+        outputs = classifier.model.run(np.zeros((3, 224, 224, 3), np.uint8))
         assert outputs.probabilities.shape == (3, 2)
         assert outputs.embedding.shape == (3, 1280)
 

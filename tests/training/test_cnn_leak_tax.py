@@ -22,7 +22,7 @@ from candid.training.cnn import random_split, train_cnn
 from candid.training.options import TrainOptions
 from tests.models.recipes.test_posthoc import SIZE_PX, network
 
-BROKEN_OFF = "the second training was broken off, so there is no leak tax"
+BROKEN_OFF = "the second training was interrupted, so no leak tax is reported"
 
 
 class Listener(Silent):

@@ -246,7 +246,7 @@ class TestRefusals:
             TrainOptions(rule=DecisionRule(threshold))
 
     def test_too_few_photos_for_a_test_part(self, folder: Path, tmp_path: Path) -> None:
-        with pytest.raises(SplitError, match="10 different ones a class would suffice"):
+        with pytest.raises(SplitError, match="with 10 different pictures, a class has one"):
             train(folder, run=tmp_path / "run", options=OPTIONS)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Source = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 
 _CHUNKS_WAITING: Final = 2  # that no thread ever lacks one
-_GOLDEN_TOLERANCE: Final = 1e-3
+GOLDEN_TOLERANCE: Final = 1e-3
 
 
 class Classifier:
@@ -81,8 +81,8 @@ class Classifier:
         self.classes = tuple(classes)
         self.contract = contract
         self.rule = rule or DecisionRule()
-        self._model = Model(model, classes, contract, num_threads=num_threads)
-        self.abstention = abstention if self._model.has_novelty else None
+        self.model = Model(model, classes, contract, num_threads=num_threads)
+        self.abstention = abstention if self.model.has_novelty else None
         self.run_folder: Path | None = None
         self.manifest: Manifest | None = None
 
@@ -179,7 +179,7 @@ class Classifier:
                 f"pixels are expected as uint8 (n, {size}, {size}, 3) in RGB order, 0 to 255. "
                 f"Received: {pixels.dtype} {pixels.shape}."
             )
-        return list(self._answer(pixels, self._model, explain)) if len(pixels) else []
+        return list(self._answer(pixels, self.model, explain)) if len(pixels) else []
 
     def stream(self, sources: Iterable[Source], *, explain: bool = False) -> Iterator[Prediction]:
         """Predict one image after the other, with a bounded number in memory.
@@ -192,16 +192,12 @@ class Classifier:
         first = list(islice(chunks, 2))
         if len(first) < 2:
             for chunk in first:
-                yield from self._predict_some(chunk, model=self._model, explain=explain)
+                yield from self._predict_some(chunk, model=self.model, explain=explain)
             return
-        work = partial(self._predict_some, model=self._model.one_threaded, explain=explain)
+        work = partial(self._predict_some, model=self.model.one_threaded, explain=explain)
         num_ahead = num_cores() + _CHUNKS_WAITING
         for predictions in map_ahead(work, chain(first, chunks), num_ahead=num_ahead):
             yield from predictions
-
-    def run(self, pixels: NDArray[np.uint8], *, with_heatmap: bool = False) -> Outputs:
-        """Run the model on pixels; see `candid.runs.onnx_session.Model.run`."""
-        return self._model.run(pixels, with_heatmap=with_heatmap)
 
     def require_manifest(self) -> Manifest:
         """The manifest of the run that it was loaded from.
@@ -226,16 +222,16 @@ class Classifier:
         try:
             with file.open("rb") as opened, np.load(opened, allow_pickle=False) as golden:
                 pixels, expected = golden["image"], golden["probabilities"]
-            difference = float(np.abs(self.run(pixels).probabilities - expected).max())
+            difference = float(np.abs(self.model.run(pixels).probabilities - expected).max())
         # zipfile, zlib and ONNX Runtime each have types of their own for a file that is not ours.
         except Exception as error:
             raise ArtifactError(
                 f"{file} can't be read ({first_line(error)}); train again."
             ) from error
-        if not difference <= _GOLDEN_TOLERANCE:
+        if not difference <= GOLDEN_TOLERANCE:
             raise ArtifactError(
                 f"the model answers otherwise than when it was written, by {difference:.2g} "
-                f"where {_GOLDEN_TOLERANCE} is allowed; try another version of onnxruntime."
+                f"where {GOLDEN_TOLERANCE} is allowed; try another version of onnxruntime."
             )
 
     def _predict_some(
