@@ -161,13 +161,13 @@ class TestFiles:
         (copied_run / name).rename(tmp_path / name)
         for target in (tmp_path / name, Path("/dev/zero"), tmp_path / "absent"):
             (copied_run / name).symlink_to(target)
-            refuse(copied_run, f"lacks {name}, as a file and no link")
+            refuse(copied_run, f"lacks {name} as a regular file")
             (copied_run / name).unlink()
 
     def test_a_manifest_that_is_a_link_makes_no_run(self, copied_run: Path, tmp_path: Path) -> None:
         (copied_run / MANIFEST).rename(tmp_path / MANIFEST)
         (copied_run / MANIFEST).symlink_to(tmp_path / MANIFEST)
-        refuse(copied_run, "is no run")
+        refuse(copied_run, "is not a run")
 
     def test_a_pipe_is_not_waited_for(self, copied_run: Path) -> None:
         (copied_run / MODEL).unlink()
@@ -221,7 +221,7 @@ class TestTheGraph:
 
     def test_another_number_of_classes_is_refused(self, copied_run: Path) -> None:
         change(copied_run, classes=["a", "b", "c"], abstention=None)
-        refuse(copied_run, "does not answer with 3 probabilities")
+        refuse(copied_run, "does not return 3 probabilities")
 
     def test_a_graph_of_other_images_is_refused(self, copied_run: Path) -> None:
         forge(copied_run, MODEL, small_model(SMALL_PX, MEAN))
@@ -241,10 +241,10 @@ class TestTheGraph:
         forge_model(copied_run, swap_classes)
         load(copied_run)
         for check in (verify_run, open_source):
-            refuse(copied_run, "answers otherwise than when it was written", check)
+            refuse(copied_run, "probabilities differ from the stored ones", check)
         done = candid("verify", copied_run)
         assert done.returncode == 2
-        assert done.stderr.startswith("candid: the model answers otherwise")
+        assert done.stderr.startswith("candid: the model's probabilities differ")
         assert len(done.stderr.splitlines()) == 1
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -259,11 +259,11 @@ class TestTheGraph:
 
         forge_model(copied_run, spoil)
         photo = next(faces.folder.glob("*/face-*.png"))
-        refuse(copied_run, "no probabilities", lambda run: load(run).predict(photo))
-        refuse(copied_run, "can't be read|otherwise", verify_run)
+        refuse(copied_run, "are not probabilities", lambda run: load(run).predict(photo))
+        refuse(copied_run, "can't be read|differ", verify_run)
         done = candid("predict", photo, "--run", copied_run)
         assert done.returncode == 2
-        assert done.stderr.startswith("candid: model.onnx answers with what are no probabilities")
+        assert done.stderr.startswith("candid: model.onnx returns values that are not")
         assert len(done.stderr.splitlines()) == 1
 
     def test_answers_beyond_one_are_no_probabilities(
@@ -271,7 +271,7 @@ class TestTheGraph:
     ) -> None:
         become_small(copied_run, SMALL_PX, MEAN)
         photo = next(faces.folder.glob("*/face-*.png"))
-        refuse(copied_run, "from 0 to 1, received", lambda run: load(run).predict(photo))
+        refuse(copied_run, "expected 0 to 1, received", lambda run: load(run).predict(photo))
 
 
 def test_the_run_that_is_damaged_here_is_whole_before(trained: Run) -> None:

@@ -254,7 +254,7 @@ class TestReading:
         assert time.process_time() - started < 5
 
     def test_a_folder_that_is_no_run_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(ArtifactError, match=r"is no run: it has no candid\.json"):
+        with pytest.raises(ArtifactError, match=r"is not a run: it has no candid\.json"):
             read_manifest(tmp_path)
 
     def test_a_hash_that_is_no_text_is_refused(self, run: Path) -> None:

@@ -311,7 +311,7 @@ class TestLoading:
 
     def test_a_model_of_other_classes_is_refused(self, copied_run: Path) -> None:
         change(copied_run, classes=["a", "b", "c"], abstention=None)
-        with pytest.raises(ArtifactError, match="does not answer with 3 probabilities"):
+        with pytest.raises(ArtifactError, match="does not return 3 probabilities"):
             load(copied_run)
 
     def test_a_model_of_another_size_is_refused(self, copied_run: Path) -> None:
@@ -373,7 +373,7 @@ class TestTheGoldenAnswers:
             if fine:
                 classifier.check_golden(file)
             else:
-                with pytest.raises(ArtifactError, match="answers otherwise"):
+                with pytest.raises(ArtifactError, match="differ from the stored"):
                     classifier.check_golden(file)
 
     def test_hold_no_pickle(self, trained: Run) -> None:
