@@ -159,7 +159,7 @@ def _heat_maps(result: Result, classifier: Classifier) -> Iterator[tuple[str, ND
         else:
             run = classifier.model.run
             outputs = run(pixels[None], with_heatmap=True)
-            heat = heat_of(pixels, outputs, 0, answered, run=run, against=true)
+            heat = heat_of(pixels[None], outputs, 0, answered, run=run, against=true)
         yield predictions.paths[place], heat
 
 

@@ -106,7 +106,7 @@ def test_cells_need_not_divide_the_picture_evenly(size: int) -> None:
 
 @pytest.mark.parametrize("cells", [0, SIZE + 1])
 def test_fewer_pixels_than_cells_are_refused(cells: int) -> None:
-    with pytest.raises(UsageError, match=rf"1 to {SIZE} cells .* Received: cells={cells}"):
+    with pytest.raises(UsageError, match=rf"from 1 to {SIZE}, .* Received: cells={cells}"):
         occlude(bright_square(*CORNER), Brightness(*CORNER), 1, cells=cells)
 
 
