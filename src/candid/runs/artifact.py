@@ -44,22 +44,14 @@ _MAX_MODEL_BYTES: Final = 2**31  # a protocol buffer can't be larger
 _MAX_GOLDEN_BYTES: Final = 2**28
 
 
-def write_run(
-    folder: Path,
-    fill: Callable[[Path], Manifest],
-    *,
-    overwrite: bool = False,
-) -> Path:
+def write_run(folder: Path, fill: Callable[[Path], Manifest], *, overwrite: bool = False) -> Path:
     """Write a run atomically: if the process is killed, there is a whole run or none.
 
     Args:
-        folder: The run's folder.
+        folder: The run's folder, which is returned.
         fill: Writes the files into the given temporary folder and returns the manifest, to which
             the hashes of the files are added.
         overwrite: Whether an existing run is replaced, once the new one is complete.
-
-    Returns:
-        The run's folder.
 
     Raises:
         UsageError: The folder exists already or can't be written.
@@ -75,9 +67,7 @@ def write_run(
         (partial / MANIFEST).write_bytes(replace(manifest, files=hashes).to_bytes())
 
     written = write_atomic_dir(
-        folder,
-        fill_and_list,
-        require_free=lambda place: require_free(place, overwrite=overwrite),
+        folder, fill_and_list, require_free=lambda place: require_free(place, overwrite=overwrite)
     )
     discard(written.parent, spent)
     return written

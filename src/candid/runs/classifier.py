@@ -44,7 +44,7 @@ class Classifier:
     Attributes:
         classes: Names of the classes, in alphabetical order.
         contract: How bytes become pixels.
-        rule: How a class is chosen.
+        rule: How a class is chosen; by default the most probable one.
         model: The graph, for raw `Outputs` of pixels.
         abstention: When it abstains; None if it can't.
         run_folder: The run that it was loaded from, or None.
@@ -66,15 +66,7 @@ class Classifier:
         abstention: Abstention | None = None,
         num_threads: int | None = None,
     ) -> None:
-        """Create the runtime's session.
-
-        Args:
-            model: A serialised ONNX graph as `candid.models.recipes.Trained` describes it.
-            classes: Names of the classes.
-            contract: How bytes become pixels.
-            rule: How a class is chosen; by default the most probable one.
-            abstention: When it abstains.
-            num_threads: See `load`.
+        """Create the runtime's session for a graph as `candid.models.outputs.Trained` has it.
 
         Raises:
             ArtifactError: The graph does not load, or does not fit the classes or the contract.

@@ -24,7 +24,7 @@ _ALWAYS = ("probabilities", "embedding")
 
 
 class Model:
-    """A verified graph, as `candid.models.recipes.Trained` describes it, in ONNX Runtime.
+    """A verified graph, as `candid.models.outputs.Trained` describes it, in ONNX Runtime.
 
     Attributes:
         has_novelty: Whether it outputs ``novelty``.
@@ -39,13 +39,7 @@ class Model:
         *,
         num_threads: int | None = None,
     ) -> None:
-        """Create the runtime's session.
-
-        Args:
-            model: The serialised graph.
-            classes: Names of the classes.
-            contract: How bytes become pixels.
-            num_threads: Threads per call; by default one per core.
+        """Create the runtime's session, with one thread per core or ``num_threads``.
 
         Raises:
             ArtifactError: The graph does not load, or does not fit the classes or the contract.

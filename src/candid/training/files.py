@@ -47,14 +47,7 @@ from candid.training.report import fingerprint, gather, read_mistakes
 _NUM_GOLDEN: Final = 3
 _REPORT_PHOTO_PX: Final = 200
 _TENSORBOARD_PHOTO_PX: Final = 256
-_LIBRARIES: Final = (
-    "numpy",
-    "onnx",
-    "onnxruntime",
-    "opencv-python-headless",
-    "pillow",
-    "tensorflow",
-)
+_LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pillow", "tensorflow")
 
 
 def write_files(folder: Path, final: Path, result: Result) -> Manifest:
@@ -201,12 +194,11 @@ def _predictions_csv(result: Result) -> str:
 def _prediction_rows(
     estimate: str, predictions: Predictions, classes: Sequence[str], parts: dict[str, str]
 ) -> Iterator[tuple[str, ...]]:
+    names = np.array(classes, object)
     for place, path in enumerate(predictions.paths):
         possible, familiarity = "", ""
         if predictions.possible is not None:
-            possible = "|".join(
-                name for name, can in zip(classes, predictions.possible[place], strict=True) if can
-            )
+            possible = "|".join(names[predictions.possible[place]])
         if predictions.familiarity is not None:
             familiarity = f"{predictions.familiarity[place]:.6f}"
         yield (

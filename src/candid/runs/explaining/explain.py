@@ -103,14 +103,11 @@ class Explainer:
             chosen: int64 ``(n,)``, the predicted classes.
             run: Runs the graph; called several times per image if it has no heat map.
         """
-        similar = self._similar(outputs.embedding)
-        heats = [
-            heat_of(pixels, outputs, place, int(number), run=run)
-            for place, number in enumerate(chosen)
-        ]
-        return [
-            Explanation(heat, where(heat), row) for heat, row in zip(heats, similar, strict=True)
-        ]
+        explanations = []
+        for place, similar in enumerate(self._similar(outputs.embedding)):
+            heat = heat_of(pixels, outputs, place, int(chosen[place]), run=run)
+            explanations.append(Explanation(heat, where(heat), similar))
+        return explanations
 
     def prepare(self) -> None:
         """Read the run's files now, before the run may be replaced."""
