@@ -1,4 +1,4 @@
-"""Whatever a run's manifest says, loading gives a classifier that answers, or one line."""
+"""Loading a run with any manifest gives a working classifier or a one-line error."""
 
 from __future__ import annotations
 

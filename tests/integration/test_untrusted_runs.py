@@ -1,9 +1,7 @@
-"""A run may come from anybody: what is wrong with it is one line, and nothing is done before."""
+"""Untrusted runs: any damage or forgery is refused with a one-line error before anything runs."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -23,23 +21,10 @@ from candid.exporting.export import open_source
 from candid.runs.artifact import MANIFEST, MODEL, read_manifest
 from candid.runs.classifier import load
 from candid.training import Run
+from tests.manifests import change, forge
 
 Candid = Callable[..., subprocess.CompletedProcess[str]]
 SMALL_PX = 32
-
-
-def change(run: Path, **values: object) -> None:
-    """Change values of the manifest, by name, or by a function of what was there."""
-    manifest = json.loads((run / MANIFEST).read_text())
-    for key, new in values.items():
-        manifest[key] = new(manifest[key]) if callable(new) else new
-    (run / MANIFEST).write_text(json.dumps(manifest))
-
-
-def forge(run: Path, name: str, content: bytes) -> None:
-    """Put other bytes there, with the hash that belongs to them."""
-    (run / name).write_bytes(content)
-    change(run, files=lambda files: files | {name: hashlib.sha256(content).hexdigest()})
 
 
 def forge_model(run: Path, edit: Callable[[onnx.ModelProto], None]) -> None:
@@ -49,7 +34,7 @@ def forge_model(run: Path, edit: Callable[[onnx.ModelProto], None]) -> None:
 
 
 def refuse(run: Path, said: str, do: Callable[[Path], object] = load) -> str:
-    """Expect one line that can be shown on any terminal."""
+    """Expect a one-line error without control characters."""
     with pytest.raises(ArtifactError, match=said) as caught:
         do(run)
     line = str(caught.value)
@@ -59,7 +44,7 @@ def refuse(run: Path, said: str, do: Callable[[Path], object] = load) -> str:
 
 
 def small_model(size_px: int, nodes: list[onnx.NodeProto], *domains: str) -> bytes:
-    """A graph of two classes for images of some size, of which nothing was trained."""
+    """An untrained graph of two classes."""
     inputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", size_px, size_px, 3])]
     outputs = [
         helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 2]),
@@ -214,7 +199,7 @@ class TestTheGraph:
         monkeypatch.chdir(tmp_path / "work")
         refuse(copied_run, "takes values from other files")
 
-    def test_operators_of_nobody_are_refused(self, copied_run: Path) -> None:
+    def test_unknown_operators_are_refused(self, copied_run: Path) -> None:
         evil = helper.make_node("Evil", ["image"], ["probabilities", "embedding"], domain="evil")
         become_small(copied_run, SMALL_PX, [evil], "evil")
         refuse(copied_run, "model.onnx does not load .*Evil")
@@ -289,7 +274,7 @@ COMMANDS: dict[str, Damage] = {
 
 
 @pytest.mark.parametrize("damage", COMMANDS)
-def test_every_command_that_takes_a_run_says_so_in_a_line(
+def test_every_command_that_takes_a_run_prints_a_one_line_error(
     copied_run: Path, faces: SampleSet, candid: Candid, damage: str
 ) -> None:
     COMMANDS[damage](copied_run)

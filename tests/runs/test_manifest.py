@@ -1,4 +1,4 @@
-"""``candid.json``: one type for what it holds, and runs of its format load for good."""
+"""``candid.json``: written and read as one type; runs of format 2 keep loading."""
 
 from __future__ import annotations
 

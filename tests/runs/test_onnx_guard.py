@@ -1,4 +1,4 @@
-"""No graph has other files read, wherever in it the reference is hidden."""
+"""Graphs that refer to other files are refused, wherever the reference is."""
 
 from __future__ import annotations
 

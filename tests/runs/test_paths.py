@@ -1,4 +1,4 @@
-"""Where runs and audits go."""
+"""Default folders of runs and audits, and refused folders."""
 
 from __future__ import annotations
 
