@@ -1,9 +1,6 @@
-"""A Chromium for the tests of pages: finds one, and brings one where there is none.
+"""Finds a Chromium for the tests of pages; as a script (`make browser`) it installs one.
 
-    python tests/browser.py     brings it; `make browser` runs this
-
-Where none is to be had, tests of pages are skipped; on CI, or with CANDID_REQUIRE_BROWSER=1, they
-fail.
+Without one, tests of pages are skipped; on CI, or with CANDID_REQUIRE_BROWSER=1, they fail.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What several test files share: pictures drawn on the spot, and embedders."""
+"""Shared fixtures: drawn photos, runs, commands and embedders."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> SampleSet:
-    """Sixty drawn faces and the planted troubles. Not to be written to."""
+    """Sixty drawn faces and the injected defects; read-only."""
     return draw_sample(tmp_path_factory.mktemp("drawn") / "faces", num_images=60)
 
 
 @pytest.fixture(scope="session")
 def trained(faces: SampleSet, tmp_path_factory: pytest.TempPathFactory, own_cache: Path) -> Run:
-    """A run on the sixty faces. Not to be written to; `copied_run` is."""
+    """A run on the sixty faces; read-only, see `copied_run`."""
     del own_cache
     folder = tmp_path_factory.mktemp("trained") / "run"
     return train(faces.folder, run=folder, options=TrainOptions(backbone=BACKBONE))
@@ -167,7 +167,7 @@ def embedder() -> Embedder:
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleSet:
-    """Twenty drawn faces and the planted troubles. Not to be written to."""
+    """Twenty drawn faces and the injected defects; read-only."""
     return draw_sample(tmp_path_factory.mktemp("sample") / "faces", num_images=20)
 
 

@@ -1,4 +1,4 @@
-"""Loads what is run as a script and lies in no package."""
+"""Loads scripts outside any package."""
 
 from __future__ import annotations
 

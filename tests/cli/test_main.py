@@ -386,7 +386,7 @@ class TestEvaluate:
 
     def test_of_no_run_is_a_known_error(self, candid: Command, sample: SampleSet) -> None:
         fails_with(candid("evaluate", "absent"), 2, "there is no run at absent")
-        fails_with(candid("evaluate", sample.folder), 2, "is no run: it has no candid.json")
+        fails_with(candid("evaluate", sample.folder), 2, "is not a run: it has no candid.json")
 
     def test_of_a_damaged_run_is_a_known_error(self, candid: Command, copied_run: Path) -> None:
         with (copied_run / "model.onnx").open("r+b") as file:

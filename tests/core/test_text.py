@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown import markdown
 from markdown_it import MarkdownIt
 
-from candid.core.text import escape_markdown, fence, join_names, sanitize, table
+from candid.core.text import escape_markdown, fence, first_line, join_names, sanitize, table
 
 COMMONMARK = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 NASTY = st.text("\\`*_{}[]()<>#+-.!|~&$\"': ab\n\udcff\x1b", max_size=30) | st.text(max_size=30)
@@ -101,3 +101,11 @@ def test_some_names_are_listed_and_the_others_counted(names: list[str], text: st
 
 def test_the_number_of_listed_names_can_be_chosen() -> None:
     assert join_names(["a", "b", "c", "d"], most=1) == "a and 3 more"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(ValueError("one\ntwo"), "one"), (ValueError(), "ValueError"), (KeyError("a"), "'a'")],
+)
+def test_an_error_is_one_line(error: Exception, line: str) -> None:
+    assert first_line(error) == line

@@ -17,7 +17,7 @@ def test_the_test_part_is_found_and_answered_by_the_run(trained, faces):
     assert photos.notes == ()
     batches = list(photos.batches(trained.classifier))
     pixels = np.concatenate([batch.pixels for batch in batches])
-    answered = trained.classifier.run(pixels)
+    answered = trained.classifier.model.run(pixels)
     given = np.concatenate([batch.expected.probabilities for batch in batches])
     np.testing.assert_array_equal(given, answered.probabilities)
 
@@ -45,7 +45,7 @@ def test_of_many_photos_some_are_taken_from_the_whole_list(tmp_path):
 
 def test_golden_answers_are_those_that_were_stored(trained):
     golden = read_golden(trained.folder)
-    answered = trained.classifier.run(golden.pixels)
+    answered = trained.classifier.model.run(golden.pixels)
     np.testing.assert_allclose(golden.expected.probabilities, answered.probabilities, atol=1e-5)
     assert golden.expected.novelty.shape == (len(golden.pixels),)
 

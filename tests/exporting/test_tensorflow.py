@@ -72,7 +72,7 @@ def test_an_export_answers_as_its_run(run, name, exports, runs):
     told = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
     assert told["parity"] == parity.to_json()
     answers = FORMATS[name].load(exported.folder)(noise(runs[run]))
-    expected = load(runs[run]).run(noise(runs[run]), with_heatmap=True)
+    expected = load(runs[run]).model.run(noise(runs[run]), with_heatmap=True)
     np.testing.assert_allclose(answers["probabilities"], expected.probabilities, atol=NEAR)
     np.testing.assert_allclose(answers["embedding"], expected.embedding, atol=NEAR)
     np.testing.assert_allclose(answers["novelty"], expected.novelty, atol=1e-2)

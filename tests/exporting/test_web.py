@@ -126,7 +126,7 @@ def test_the_same_pixels_get_the_same_numbers(page, trained, photos):
     classifier = trained.classifier
     for file in photos[:4]:
         pixels = decode(file.read_bytes(), classifier.contract)
-        expected = classifier.run(pixels[None], with_heatmap=True)
+        expected = classifier.model.run(pixels[None], with_heatmap=True)
         received = page.evaluate(ASK, encoded(pixels.tobytes()))
         assert np.allclose(received["probabilities"], expected.probabilities[0], atol=1e-3)
         assert np.allclose(received["novelty"], expected.novelty, atol=1e-2)

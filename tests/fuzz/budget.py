@@ -1,7 +1,7 @@
-"""How long to look for what breaks: a bounded, repeatable number of examples, or by the clock.
+"""The budget of fuzz tests: a fixed number of examples, or a time limit.
 
-``CANDID_FUZZ_SECONDS`` says how long each test of this folder goes on; `make fuzz` sets it. Without
-it the examples are few and always the same.
+``CANDID_FUZZ_SECONDS`` is the time limit per test, set by `make fuzz`. Without it, a few fixed
+examples are tried.
 """
 
 from __future__ import annotations

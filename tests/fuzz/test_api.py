@@ -1,4 +1,4 @@
-"""The server holds to its document; what `test_schemas` asks briefly is asked here for long."""
+"""The server conforms to its OpenAPI document; a longer run of `test_schemas`."""
 
 from __future__ import annotations
 

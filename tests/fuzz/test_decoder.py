@@ -1,4 +1,4 @@
-"""Whatever bytes it is given, the decoder gives pixels or a reason, quietly, in bounded memory."""
+"""Decoding any bytes gives pixels or a reason, without output, in bounded memory."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def test_mutated_files_give_pixels_or_one_line(
             assert reason_of(inspect, data) is None
             shown = preview(data, 8)
             assert shown is None or max(shown.shape) <= 8
-        told = capfd.readouterr()
-        assert (told.out, told.err) == ("", "")
+        output = capfd.readouterr()
+        assert (output.out, output.err) == ("", "")
 
     seeds = samples()
     assert len(seeds) > 30

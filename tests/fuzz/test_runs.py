@@ -1,4 +1,4 @@
-"""Whatever a run's manifest says, loading gives a classifier that answers, or one line."""
+"""Loading a run with any manifest gives a working classifier or a one-line error."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def tiny_run(trained: Run, tmp_path: Path) -> Path:
     answered = Classifier(
         tiny_model(), ["a", "b"], load(trained.folder).contract.__class__(SIZE_PX)
     )
-    probabilities = answered.run(pixels).probabilities
+    probabilities = answered.model.run(pixels).probabilities
     np.savez_compressed(folder / GOLDEN, image=pixels, probabilities=probabilities)
     for known in [manifest["abstention"]]:
         known["novelty"] = known["novelty"][:30]

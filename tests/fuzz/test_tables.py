@@ -1,4 +1,4 @@
-"""Whatever bytes a table has, reading it gives rows or one line."""
+"""Reading any bytes as a table gives rows or a one-line error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that is full or read-only is one line; nothing is half-written, and a cache is no must."""
+"""A full or read-only disk gives a one-line error and no partial files; the cache is optional."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ASKED = ("--backbone", BACKBONE)
 
 @contextmanager
 def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """A file system of its own, in memory; permissions alone would not hold root back."""
+    """Mount an in-memory file system; permissions alone would not stop root."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     try:
@@ -50,7 +50,7 @@ def read_only_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def require_one_line(done: subprocess.CompletedProcess[str], said: str) -> None:
-    """What is told of the progress goes before; the error is the last line, and no traceback."""
+    """The last line is the error, after any progress; there is no traceback."""
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     lines = done.stderr.splitlines()
@@ -100,9 +100,9 @@ class TestFull:
             "train", sample.folder, "--run", "one", *ASKED, CANDID_CACHE=str(small_disk / "cache")
         )
         assert done.returncode == 0, done.stderr
-        told = [line for line in done.stderr.splitlines() if line.startswith("the cache")]
-        assert len(told) == 1
-        assert told[0].endswith("so results are not stored for the next run")
+        lines = [line for line in done.stderr.splitlines() if line.startswith("the cache")]
+        assert len(lines) == 1
+        assert lines[0].endswith("so results are not stored for the next run")
         load(work / "one").check_golden(work / "one" / GOLDEN)
 
 
@@ -146,8 +146,8 @@ class TestReadOnly:
         cache = str(read_only_disk / "cache")
         done = candid("train", sample.folder, "--run", "one", *ASKED, CANDID_CACHE=cache)
         assert done.returncode == 0, done.stderr
-        told = [line for line in done.stderr.splitlines() if line.startswith("the cache")]
-        assert told == [
+        lines = [line for line in done.stderr.splitlines() if line.startswith("the cache")]
+        assert lines == [
             f"the cache {cache}/cache.sqlite3 can't be written (Read-only file system), "
             "so results are not stored for the next run"
         ]

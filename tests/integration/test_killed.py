@@ -1,7 +1,7 @@
-"""Killed or failing at any moment, a run is whole or absent, and the next one succeeds.
+"""Writing a run is atomic: after a kill or an error at any step it is whole or absent.
 
-A kill is tried before every single thing that a process does to files, by Python's audit hooks. The
-commands themselves are killed in `test_killed_commands`.
+Python's audit hooks kill the process before each file operation; `test_killed_commands` kills whole
+commands.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from candid.core import atomic_dir
 from candid.errors import UsageError
 from candid.runs.artifact import GOLDEN, MANIFEST, point_latest, read_manifest, write_run
 from candid.runs.classifier import load
-from candid.runs.manifest import Manifest
+from candid.runs.manifest import Manifest, find_reader
 from candid.training import Run
 
-# Writes a run and points to it, in a process of its own that is killed before the n-th thing that
-# it does to files; for every n, until there is nothing left to do.
+# Writes a run and the link to it in a child process that is killed before its n-th file operation,
+# for every n until it succeeds.
 KILL_EVERYWHERE = """
 import itertools, os, pathlib, shutil, signal, sys, json
 from candid.core import atomic_dir
 from candid.runs.artifact import MANIFEST, point_latest, read_manifest, write_run
-from candid.runs.manifest import Manifest
+from candid.runs.manifest import find_reader
 
 source, runs, mode = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
 if mode == "two-steps":
@@ -44,7 +44,7 @@ def write():
         shutil.copytree(source, folder, dirs_exist_ok=True)
         values = json.loads((folder / MANIFEST).read_text())
         (folder / MANIFEST).unlink()
-        return Manifest.from_json(values, folder / MANIFEST)
+        return find_reader(values["format_version"], folder)(values, folder / MANIFEST)
     point_latest(write_run(runs / "one", fill, overwrite=True))
 
 def write_until(last):
@@ -114,7 +114,7 @@ def copy_into(source: Path) -> Callable[[Path], Manifest]:
         shutil.copytree(source, folder, dirs_exist_ok=True)
         values = json.loads((folder / MANIFEST).read_text())
         (folder / MANIFEST).unlink()
-        return Manifest.from_json(values, folder / MANIFEST)
+        return find_reader(values["format_version"], folder)(values, folder / MANIFEST)
 
     return fill
 

@@ -1,6 +1,6 @@
-"""Killed at moments spread over their time, commands leave runs and exports whole.
+"""Commands killed at many moments leave runs and exports whole.
 
-The photos were looked at before, so that most of the time goes into what is written.
+The features are cached, so that most of the time is spent on writing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def spread(times: int) -> list[float]:
 
 
 def require_killed(codes: list[int]) -> None:
-    """Few ended before their moment came."""
+    """Check that most processes were killed before they ended."""
     assert codes.count(-signal.SIGKILL) > len(codes) / 2
 
 

@@ -1,4 +1,4 @@
-"""`import candid` costs nothing, and its public names come on first use."""
+"""`import candid` is cheap; its public names are imported on first use."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_loading_a_run_needs_nothing_that_only_training_needs() -> None:
 
 
 def test_no_library_numbers_this_machine_or_reports_to_its_maker(tmp_path: Path) -> None:
-    # It keeps still by itself where it takes itself to be tested.
+    # ONNX Runtime disables its telemetry if the environment looks like a test.
     kept = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH")
     own = {name: os.environ[name] for name in kept if name in os.environ} | {"HOME": str(tmp_path)}
     code = "import candid.runs.onnx_session, onnxruntime as ort; ort.get_available_providers()"

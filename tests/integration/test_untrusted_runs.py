@@ -1,9 +1,7 @@
-"""A run may come from anybody: what is wrong with it is one line, and nothing is done before."""
+"""Untrusted runs: any damage or forgery is refused with a one-line error before anything runs."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -23,23 +21,10 @@ from candid.exporting.export import open_source
 from candid.runs.artifact import MANIFEST, MODEL, read_manifest
 from candid.runs.classifier import load
 from candid.training import Run
+from tests.manifests import change, forge
 
 Candid = Callable[..., subprocess.CompletedProcess[str]]
 SMALL_PX = 32
-
-
-def change(run: Path, **values: object) -> None:
-    """Change values of the manifest, by name, or by a function of what was there."""
-    manifest = json.loads((run / MANIFEST).read_text())
-    for key, new in values.items():
-        manifest[key] = new(manifest[key]) if callable(new) else new
-    (run / MANIFEST).write_text(json.dumps(manifest))
-
-
-def forge(run: Path, name: str, content: bytes) -> None:
-    """Put other bytes there, with the hash that belongs to them."""
-    (run / name).write_bytes(content)
-    change(run, files=lambda files: files | {name: hashlib.sha256(content).hexdigest()})
 
 
 def forge_model(run: Path, edit: Callable[[onnx.ModelProto], None]) -> None:
@@ -49,7 +34,7 @@ def forge_model(run: Path, edit: Callable[[onnx.ModelProto], None]) -> None:
 
 
 def refuse(run: Path, said: str, do: Callable[[Path], object] = load) -> str:
-    """Expect one line that can be shown on any terminal."""
+    """Expect a one-line error without control characters."""
     with pytest.raises(ArtifactError, match=said) as caught:
         do(run)
     line = str(caught.value)
@@ -59,7 +44,7 @@ def refuse(run: Path, said: str, do: Callable[[Path], object] = load) -> str:
 
 
 def small_model(size_px: int, nodes: list[onnx.NodeProto], *domains: str) -> bytes:
-    """A graph of two classes for images of some size, of which nothing was trained."""
+    """An untrained graph of two classes."""
     inputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", size_px, size_px, 3])]
     outputs = [
         helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 2]),
@@ -161,13 +146,13 @@ class TestFiles:
         (copied_run / name).rename(tmp_path / name)
         for target in (tmp_path / name, Path("/dev/zero"), tmp_path / "absent"):
             (copied_run / name).symlink_to(target)
-            refuse(copied_run, f"lacks {name}, as a file and no link")
+            refuse(copied_run, f"lacks {name} as a regular file")
             (copied_run / name).unlink()
 
     def test_a_manifest_that_is_a_link_makes_no_run(self, copied_run: Path, tmp_path: Path) -> None:
         (copied_run / MANIFEST).rename(tmp_path / MANIFEST)
         (copied_run / MANIFEST).symlink_to(tmp_path / MANIFEST)
-        refuse(copied_run, "is no run")
+        refuse(copied_run, "is not a run")
 
     def test_a_pipe_is_not_waited_for(self, copied_run: Path) -> None:
         (copied_run / MODEL).unlink()
@@ -214,14 +199,14 @@ class TestTheGraph:
         monkeypatch.chdir(tmp_path / "work")
         refuse(copied_run, "takes values from other files")
 
-    def test_operators_of_nobody_are_refused(self, copied_run: Path) -> None:
+    def test_unknown_operators_are_refused(self, copied_run: Path) -> None:
         evil = helper.make_node("Evil", ["image"], ["probabilities", "embedding"], domain="evil")
         become_small(copied_run, SMALL_PX, [evil], "evil")
         refuse(copied_run, "model.onnx does not load .*Evil")
 
     def test_another_number_of_classes_is_refused(self, copied_run: Path) -> None:
         change(copied_run, classes=["a", "b", "c"], abstention=None)
-        refuse(copied_run, "does not answer with 3 probabilities")
+        refuse(copied_run, "does not return 3 probabilities")
 
     def test_a_graph_of_other_images_is_refused(self, copied_run: Path) -> None:
         forge(copied_run, MODEL, small_model(SMALL_PX, MEAN))
@@ -241,10 +226,10 @@ class TestTheGraph:
         forge_model(copied_run, swap_classes)
         load(copied_run)
         for check in (verify_run, open_source):
-            refuse(copied_run, "answers otherwise than when it was written", check)
+            refuse(copied_run, "probabilities differ from the stored ones", check)
         done = candid("verify", copied_run)
         assert done.returncode == 2
-        assert done.stderr.startswith("candid: the model answers otherwise")
+        assert done.stderr.startswith("candid: the model's probabilities differ")
         assert len(done.stderr.splitlines()) == 1
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -259,11 +244,11 @@ class TestTheGraph:
 
         forge_model(copied_run, spoil)
         photo = next(faces.folder.glob("*/face-*.png"))
-        refuse(copied_run, "no probabilities", lambda run: load(run).predict(photo))
-        refuse(copied_run, "can't be read|otherwise", verify_run)
+        refuse(copied_run, "are not probabilities", lambda run: load(run).predict(photo))
+        refuse(copied_run, "can't be read|differ", verify_run)
         done = candid("predict", photo, "--run", copied_run)
         assert done.returncode == 2
-        assert done.stderr.startswith("candid: model.onnx answers with what are no probabilities")
+        assert done.stderr.startswith("candid: model.onnx returns values that are not")
         assert len(done.stderr.splitlines()) == 1
 
     def test_answers_beyond_one_are_no_probabilities(
@@ -271,7 +256,7 @@ class TestTheGraph:
     ) -> None:
         become_small(copied_run, SMALL_PX, MEAN)
         photo = next(faces.folder.glob("*/face-*.png"))
-        refuse(copied_run, "from 0 to 1, received", lambda run: load(run).predict(photo))
+        refuse(copied_run, "expected 0 to 1, received", lambda run: load(run).predict(photo))
 
 
 def test_the_run_that_is_damaged_here_is_whole_before(trained: Run) -> None:
@@ -289,7 +274,7 @@ COMMANDS: dict[str, Damage] = {
 
 
 @pytest.mark.parametrize("damage", COMMANDS)
-def test_every_command_that_takes_a_run_says_so_in_a_line(
+def test_every_command_that_takes_a_run_prints_a_one_line_error(
     copied_run: Path, faces: SampleSet, candid: Candid, damage: str
 ) -> None:
     COMMANDS[damage](copied_run)

@@ -1,4 +1,4 @@
-"""What `make web` brings is what was pinned, or nothing."""
+"""`make web` installs only files that match the pinned hashes."""
 
 import hashlib
 import io

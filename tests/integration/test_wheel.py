@@ -1,4 +1,4 @@
-"""What is installed from the wheel predicts and serves, without anything of training."""
+"""The installed wheel predicts and serves without the packages for training."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def uv(*arguments: object) -> None:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not UV.exists():
-        pytest.skip("uv is not installed; `make env` brings it")
+        pytest.skip("uv is not installed; run `make env`")
     folder = tmp_path_factory.mktemp("wheel")
     uv("build", "--wheel", "--out-dir", folder, ROOT)
     (built,) = folder.glob("*.whl")

@@ -1,8 +1,7 @@
-"""A run is whole or absent, and nothing is made of one that is not as it was written."""
+"""Runs are written atomically and verified before they are used."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -25,7 +24,7 @@ from candid.runs.artifact import (
     write_run,
 )
 from candid.runs.manifest import CalibrationSettings, Manifest
-from tests.manifests import make_manifest
+from tests.manifests import change, make_manifest
 
 FILES = {"model.onnx": b"model", "golden.npz": b"golden", "split.csv": b"split"}
 
@@ -39,11 +38,6 @@ def fill(folder: Path) -> Manifest:
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return write_run(tmp_path / "runs" / "one", fill)
-
-
-def change(run: Path, **values: object) -> None:
-    file = run / "candid.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | values))
 
 
 class TestWriting:
@@ -127,7 +121,7 @@ class TestOverwriting:
     def test_a_run_is_replaced_as_a_whole(self, run: Path) -> None:
         (run / "tensorboard" / "deep").mkdir(parents=True)
         (run / "tensorboard" / "deep" / "events").write_text("old")
-        (run / ".DS_Store").touch()  # only looked into
+        (run / ".DS_Store").touch()  # left by a file manager
         write_run(run, lambda folder: replace(fill(folder), classes=("a", "new")), overwrite=True)
         assert read_manifest(run).classes == ("a", "new")
         assert not (run / "tensorboard").exists()
@@ -150,7 +144,7 @@ class TestOverwriting:
         assert (tmp_path / "photos" / "a.jpg").read_bytes() == b"dear"
 
     @pytest.mark.parametrize("name", ["notes.txt", "mine/deep/run/candid.json", "link"])
-    def test_a_run_with_a_file_of_somebody_elses_is_not_replaced(
+    def test_a_run_with_a_foreign_file_is_not_replaced(
         self, run: Path, name: str, state_of: Callable
     ) -> None:
         mine = run / name
@@ -161,11 +155,11 @@ class TestOverwriting:
             write_run(run, fill, overwrite=True)
         assert state_of(run) == before
 
-    @pytest.mark.parametrize("told", ["{}", "no JSON", '{"files": 7}', "[" * 100_000])
-    def test_where_nothing_tells_what_is_the_runs_nothing_is_replaced(
-        self, run: Path, told: str
+    @pytest.mark.parametrize("text", ["{}", "no JSON", '{"files": 7}', "[" * 100_000])
+    def test_a_run_whose_manifest_lists_no_files_is_not_replaced(
+        self, run: Path, text: str
     ) -> None:
-        (run / MANIFEST).write_text(told)
+        (run / MANIFEST).write_text(text)
         with pytest.raises(UsageError, match=r"does not name golden\.npz, "):
             write_run(run, fill, overwrite=True)
         assert (run / "golden.npz").exists()
@@ -254,7 +248,7 @@ class TestReading:
         assert time.process_time() - started < 5
 
     def test_a_folder_that_is_no_run_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(ArtifactError, match=r"is no run: it has no candid\.json"):
+        with pytest.raises(ArtifactError, match=r"is not a run: it has no candid\.json"):
             read_manifest(tmp_path)
 
     def test_a_hash_that_is_no_text_is_refused(self, run: Path) -> None:

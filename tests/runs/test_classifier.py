@@ -1,11 +1,8 @@
-"""Whatever form a picture comes in, the classifier says the same of it; what it can't read has
-a reason."""
+"""The classifier: forms of input, decoded pixels, predictions, unreadable input, loading."""
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -24,6 +21,7 @@ from candid.errors import ArtifactError, UsageError
 from candid.runs.classifier import Classifier, load
 from candid.runs.onnx_session import AT_ONCE, Model, Outputs
 from candid.training import Run
+from tests.manifests import change, forge
 
 
 @pytest.fixture(scope="module")
@@ -40,19 +38,6 @@ def png(faces: SampleSet) -> Path:
     return next(iter(sorted(faces.folder.glob("*/face-*.png"))))
 
 
-def replace_file(run: Path, name: str, content: bytes) -> None:
-    """Put other bytes there, with the hash that belongs to them: a forgery."""
-    (run / name).write_bytes(content)
-    change(run, files=lambda files: files | {name: hashlib.sha256(content).hexdigest()})
-
-
-def change(run: Path, **changes: object) -> None:
-    manifest = json.loads((run / "candid.json").read_text())
-    for key, new in changes.items():
-        manifest[key] = new(manifest[key]) if callable(new) else new
-    (run / "candid.json").write_text(json.dumps(manifest))
-
-
 class TestForms:
     def test_path_bytes_and_array_have_the_same_probability(
         self, classifier: Classifier, faces: SampleSet
@@ -61,7 +46,7 @@ class TestForms:
         with Image.open(path) as image:
             array = np.asarray(image.convert("RGB"))
         answers = classifier.predict([path, str(path), path.read_bytes(), array])
-        # one resize: from the file by the contract, from the array as it is
+        # resized once: files according to the contract, arrays directly
         assert np.ptp([answer.probability for answer in answers]) < 1e-5
         assert [answer.source for answer in answers] == [str(path), str(path), "", ""]
 
@@ -116,7 +101,7 @@ class TestForms:
     def test_a_stream_decodes_while_the_model_runs(
         self, classifier: Classifier, photos: list[Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Two photos meet in the model, which takes each until the other is there."""
+        """The model waits until two threads run it at the same time."""
         both = threading.Barrier(2)
         usual = Model.run
 
@@ -225,7 +210,7 @@ class TestAnswers:
             classifier.with_threshold(threshold)
 
     def test_the_embedding_comes_with_it(self, classifier: Classifier) -> None:
-        outputs = classifier.run(np.zeros((3, 224, 224, 3), np.uint8))
+        outputs = classifier.model.run(np.zeros((3, 224, 224, 3), np.uint8))
         assert outputs.probabilities.shape == (3, 2)
         assert outputs.embedding.shape == (3, 1280)
 
@@ -304,14 +289,14 @@ class TestLoading:
     def test_a_model_that_is_none_is_refused_in_a_line(
         self, copied_run: Path, content: bytes
     ) -> None:
-        replace_file(copied_run, "model.onnx", content)
+        forge(copied_run, "model.onnx", content)
         with pytest.raises(ArtifactError, match=r"model\.onnx does not load") as caught:
             load(copied_run)
         assert "\n" not in str(caught.value)
 
     def test_a_model_of_other_classes_is_refused(self, copied_run: Path) -> None:
         change(copied_run, classes=["a", "b", "c"], abstention=None)
-        with pytest.raises(ArtifactError, match="does not answer with 3 probabilities"):
+        with pytest.raises(ArtifactError, match="does not return 3 probabilities"):
             load(copied_run)
 
     def test_a_model_of_another_size_is_refused(self, copied_run: Path) -> None:
@@ -348,8 +333,8 @@ class TestLoading:
             load(tmp_path / "absent")
 
 
-class Ambush:
-    """What a pickle can do to those who open it."""
+class Payload:
+    """Creates a file when it is unpickled."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -373,7 +358,7 @@ class TestTheGoldenAnswers:
             if fine:
                 classifier.check_golden(file)
             else:
-                with pytest.raises(ArtifactError, match="answers otherwise"):
+                with pytest.raises(ArtifactError, match="differ from the stored"):
                     classifier.check_golden(file)
 
     def test_hold_no_pickle(self, trained: Run) -> None:
@@ -382,12 +367,12 @@ class TestTheGoldenAnswers:
             assert golden["image"].dtype == np.uint8
 
     def test_are_never_unpickled(self, classifier: Classifier, tmp_path: Path) -> None:
-        ambush = np.array([Ambush(tmp_path / "sprung")], object)
-        np.savez(tmp_path / "golden.npz", image=ambush, probabilities=ambush)
-        (tmp_path / "sprung").unlink(missing_ok=True)
+        payload = np.array([Payload(tmp_path / "executed")], object)
+        np.savez(tmp_path / "golden.npz", image=payload, probabilities=payload)
+        (tmp_path / "executed").unlink(missing_ok=True)
         with pytest.raises(ArtifactError, match="can't be read"):
             classifier.check_golden(tmp_path / "golden.npz")
-        assert not (tmp_path / "sprung").exists()
+        assert not (tmp_path / "executed").exists()
 
     def test_that_can_not_be_read_are_an_error_in_words(
         self, classifier: Classifier, trained: Run, tmp_path: Path

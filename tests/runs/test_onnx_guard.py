@@ -1,4 +1,4 @@
-"""No graph has other files read, wherever in it the reference is hidden."""
+"""Graphs that refer to other files are refused, wherever the reference is."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_field_that_another_reader_takes_for_the_graph_is_refused() -> None:
     whole = model(initializer=[tensor(external=True)]).SerializeToString()
     at = whole.index(b"\x3a")  # the key of the graph
     assert onnx.ModelProto.FromString(whole).graph.initializer
-    with pytest.raises(ArtifactError, match="no protocol buffer"):
+    with pytest.raises(ArtifactError, match="not a protocol buffer"):
         require_self_contained(whole[:at] + b"\xba\x80\x80\x80\x10" + whole[at + 1 :])
 
 

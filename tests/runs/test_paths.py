@@ -1,4 +1,4 @@
-"""Where runs and audits go."""
+"""Default folders of runs and audits, and refused folders."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def test_a_place_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not os.path.ismount("/proc"), reason="/proc is no mount point here")
 def test_a_mount_point_is_refused_as_it_can_not_be_replaced() -> None:
-    with pytest.raises(UsageError, match=r"a disk is mounted.*Choose a folder in it: /proc/1"):
+    with pytest.raises(UsageError, match=r"is a mount point.*Choose a folder inside it: /proc/1"):
         require_writable(Path("/proc"))

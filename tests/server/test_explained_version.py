@@ -43,7 +43,7 @@ def opposite(run: Path) -> None:
     with np.load(run / GOLDEN) as golden:
         pixels = golden["image"]
     classifier = Classifier((run / MODEL).read_bytes(), manifest["classes"], contract)
-    np.savez(run / GOLDEN, image=pixels, probabilities=classifier.run(pixels).probabilities)
+    np.savez(run / GOLDEN, image=pixels, probabilities=classifier.model.run(pixels).probabilities)
     other = dict(zip(manifest["classes"], reversed(manifest["classes"]), strict=True))
     rows = [
         Row(f"gone/{row.path}", other[row.label], row.part, row.group, row.content)

@@ -1,4 +1,4 @@
-"""A class is a folder, whose name need not be UTF-8: the whole run works all the same."""
+"""Names of classes and files that are not UTF-8 pass through all files of a run."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from candid.training import Run, TrainOptions, train
 
 CLASS = os.fsdecode(b"\xff")
 CLASSES = ("cat", CLASS)
+OPTIONS = TrainOptions(backbone="efficientnet-lite0")
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +42,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    options = TrainOptions(backbone="efficientnet-lite0")
-    return train(data, run=tmp_path_factory.mktemp("odd") / "run", options=options)
+    return train(data, run=tmp_path_factory.mktemp("odd") / "run", options=OPTIONS)
 
 
-def test_a_run_keeps_the_name_of_such_a_class_wherever_it_is_read_back(run: Run) -> None:
+def test_the_class_name_is_read_back_from_every_data_file(run: Run) -> None:
     assert read_manifest(run.folder).classes == tuple(CLASSES)
     assert CLASS in json.loads((run.folder / "metrics.json").read_text())["per_class"]
     assert {row.label for row in read_csv(run.folder / "split.csv").rows} == set(CLASSES)
@@ -57,12 +57,12 @@ def test_a_run_keeps_the_name_of_such_a_class_wherever_it_is_read_back(run: Run)
     assert all(0 <= float(row[f"p({CLASS})"]) <= 1 for row in rows)
 
 
-def test_what_a_person_reads_is_utf8_and_names_such_a_class(run: Run) -> None:
+def test_report_and_model_card_are_utf8_with_the_name_escaped(run: Run) -> None:
     for name in ("report.html", "MODEL_CARD.md"):
         assert "\\xff" in (run.folder / name).read_text(encoding="utf-8"), name
 
 
-def test_tensorboard_reads_the_figures_of_such_a_class(run: Run) -> None:
+def test_tensorboard_reads_the_figures_of_the_class(run: Run) -> None:
     [file] = (run.folder / "tensorboard" / "candid").iterdir()
     reader = PyRecordReader_New(str(file))
     tags = []
@@ -74,7 +74,7 @@ def test_tensorboard_reads_the_figures_of_such_a_class(run: Run) -> None:
     assert "settings" in tags
 
 
-def test_such_a_run_is_loaded_predicts_and_is_measured_again(run: Run, data: Path) -> None:
+def test_the_run_is_loaded_predicts_and_is_evaluated_again(run: Run, data: Path) -> None:
     prediction = load(run.folder).predict(data / CLASS / "0.png")
     assert prediction.reason is None
     assert tuple(prediction.probabilities) == CLASSES
@@ -82,12 +82,30 @@ def test_such_a_run_is_loaded_predicts_and_is_measured_again(run: Run, data: Pat
     assert list(differences(run.evaluation.to_json(), again)) == []
 
 
-def test_the_command_prints_such_a_class(
-    run: Run, data: Path, candid: Callable[..., object]
-) -> None:
+def test_the_command_prints_the_class(run: Run, data: Path, candid: Callable[..., object]) -> None:
     for form in ("--json", "--csv", "--table"):
         flags = [] if form == "--table" else [form]
         done = candid("predict", data / CLASS / "0.png", "--run", run.folder, *flags)
         assert done.returncode == 0, done.stderr
     done = candid("evaluate", run.folder)
     assert done.returncode == 0, done.stderr
+
+
+def test_file_names_that_are_not_utf8_are_kept(
+    tmp_path: Path, write_picture: Callable[..., Path]
+) -> None:
+    for name in ("cat", "dog"):
+        for number in range(12):
+            path = write_picture(
+                tmp_path / "data" / name / f"{number}.png", seed=100 * ord(name[0]) + number
+            )
+            path.rename(path.with_name(os.fsdecode(b"%d\xff.png" % number)))
+    (tmp_path / "data" / "cat" / os.fsdecode(b"bad\xff.jpg")).write_bytes(b"no picture")
+    run = train(
+        tmp_path / "data", run=tmp_path / "run", options=TrainOptions(backbone="efficientnet-lite0")
+    )
+    rows = read_csv(run.folder / "split.csv").rows
+    assert all((tmp_path / "data" / row.path).is_file() for row in rows)
+    assert any("bad\udcff.jpg is left out" in note for note in run.notes)
+    again = evaluate(run.folder).evaluation
+    assert again.test.accuracy == run.evaluation.test.accuracy

@@ -1,17 +1,22 @@
-"""What the report gathers: an audit's shortcut, counts, heat maps of the mistakes."""
+"""The contents of a run's report: the audit's check for shortcuts, heat maps per fold."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from candid.auditing.audit import AuditOptions, audit
 from candid.auditing.files import write_audit
 from candid.cli.demo import SampleSet
+from candid.data.images import PixelContract
+from candid.features.backbones import get
+from candid.features.backbones.registry import Embedder
+from candid.models.recipes.linear_head import LinearHead
 from candid.training import Run, TrainOptions, train
-from candid.training.report import find_shortcut
+from candid.training.report import FoldMaps, find_shortcut
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +28,7 @@ def audited(faces: SampleSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs
 
 
-def test_the_last_audit_of_the_folder_says_what_it_says_of_shortcuts(
+def test_the_latest_audit_of_the_folder_gives_the_check_for_shortcuts(
     audited: Path, faces: SampleSet
 ) -> None:
     shortcut = find_shortcut(audited, faces.folder)
@@ -35,7 +40,7 @@ def test_the_last_audit_of_the_folder_says_what_it_says_of_shortcuts(
     assert shortcut.audit.endswith("faces-audit-1")
 
 
-def test_an_audit_of_another_folder_says_nothing(
+def test_an_audit_of_another_folder_is_ignored(
     audited: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -43,7 +48,7 @@ def test_an_audit_of_another_folder_says_nothing(
     assert find_shortcut(tmp_path / "absent", tmp_path) is None
 
 
-def test_an_audit_that_can_not_be_read_says_nothing(
+def test_an_unreadable_audit_is_ignored(
     faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -53,11 +58,31 @@ def test_an_audit_that_can_not_be_read_says_nothing(
     assert find_shortcut(tmp_path / "runs", faces.folder) is None
 
 
-def test_a_run_beside_it_shows_it(audited: Path, faces: SampleSet) -> None:
+def test_the_report_of_a_run_beside_the_audit_shows_it(audited: Path, faces: SampleSet) -> None:
     options = TrainOptions(backbone="efficientnet-lite0")
     run = train(faces.folder, run=audited / "faces-transfer-1", options=options)
     assert "faces-audit-1" in (run.folder / "report.html").read_text()
 
 
-def test_a_run_without_an_audit_says_how_to_make_one(trained: Run) -> None:
+def test_the_report_of_a_run_without_an_audit_says_how_to_make_one(trained: Run) -> None:
     assert "candid audit" in (trained.folder / "report.html").read_text()
+
+
+def test_each_folds_map_adds_up_to_its_own_scores(embedder: Embedder) -> None:
+    rng = np.random.default_rng(0)
+    heads = [
+        LinearHead(
+            rng.normal(size=(3, 1280)).astype(np.float32) / 30,
+            rng.normal(size=3).astype(np.float32),
+            10.0,
+        )
+        for _ in range(2)
+    ]
+    pixels = rng.integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    maps = FoldMaps(get("efficientnet-lite0"), heads, PixelContract(224, "squash"))
+    [embedding] = embedder.embed(pixels[None])
+    for fold, head in enumerate(heads):
+        found = maps.of(pixels, fold)
+        assert found.shape[0] == 3
+        scores = head.scores(embedding[None])[0]
+        assert found.mean(axis=(1, 2)) == pytest.approx(scores, abs=2e-3)

@@ -1,10 +1,9 @@
-"""Training writes a whole run, reads the photos only, and does the same for the same seed."""
+"""Training: the written run, nothing fitted on the test part, the same seed, refused input."""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import sys
 from collections import Counter
@@ -56,7 +55,7 @@ def predictions(run: Run) -> list[dict[str, str]]:
 
 
 def events(file: Path) -> Iterator[Event]:
-    """TensorBoard's own reader, which holds the checksums against the records."""
+    """Read by TensorBoard itself, which verifies the checksums."""
     reader = PyRecordReader_New(str(file))
     with suppress(OutOfRangeError):
         while True:
@@ -64,12 +63,16 @@ def events(file: Path) -> Iterator[Event]:
             yield Event.FromString(reader.record())
 
 
+#: Everything in the manifest that is chosen in training.
+CHOSEN = ("classes", "pixels", "rule", "calibration", "abstention", "settings")
+
+
 class TestTheRun:
-    def test_has_every_file_of_the_design(self, trained: Run) -> None:
+    def test_has_exactly_these_files(self, trained: Run) -> None:
         assert {path.name for path in trained.folder.iterdir()} == FILES
         assert [path.name for path in trained.folder.parent.iterdir()] == [trained.folder.name]
 
-    def test_is_listed_with_a_hash_a_file(self, trained: Run) -> None:
+    def test_lists_the_hash_of_each_file(self, trained: Run) -> None:
         manifest = read_manifest(trained.folder)
         assert set(manifest.files) == FILES - {"candid.json", "tensorboard"}
         assert manifest.format_version == 2
@@ -80,7 +83,7 @@ class TestTheRun:
         assert manifest.metrics.kfold is not None
         assert manifest.metrics.kfold.accuracy == manifest.metrics.kfold_accuracy
 
-    def test_metrics_are_those_of_the_page(self, trained: Run) -> None:
+    def test_the_report_shows_the_metrics(self, trained: Run) -> None:
         written = json.loads((trained.folder / "metrics.json").read_text())
         assert written == trained.evaluation.to_json()
         page = (trained.folder / "report.html").read_text()
@@ -99,7 +102,7 @@ class TestTheRun:
         assert trained.evaluation.kfold is not None
         assert trained.evaluation.kfold.n == len(held_out)
 
-    def test_the_artifact_says_of_the_test_part_what_was_evaluated(
+    def test_the_classifier_predicts_what_was_evaluated(
         self, trained: Run, faces: SampleSet
     ) -> None:
         tested = [row for row in predictions(trained) if row["estimate"] == "test"]
@@ -118,10 +121,10 @@ class TestTheRun:
         assert not [group for group, its in parts.items() if group and len(its) > 1]
 
     def test_no_two_classes_share_a_trained_picture(self, trained: Run, faces: SampleSet) -> None:
-        [plant] = [plant for plant in faces.defects if plant.kind == "both_classes"]
+        [defect] = [defect for defect in faces.defects if defect.kind == "both_classes"]
         rows = {row.path: row for row in read_csv(trained.folder / "split.csv").rows}
-        assert plant.original is not None
-        assert rows[plant.path.as_posix()].part == rows[plant.original.as_posix()].part == ""
+        assert defect.original is not None
+        assert rows[defect.path.as_posix()].part == rows[defect.original.as_posix()].part == ""
 
     def test_its_curves_are_read_by_tensorboard(self, trained: Run) -> None:
         [file] = (trained.folder / "tensorboard").rglob("events.out.*")
@@ -146,32 +149,75 @@ class TestTheRun:
         ]
 
 
-def test_nothing_is_learnt_from_the_test_part(
-    trained: Run, faces: SampleSet, tmp_path: Path
-) -> None:
-    """Each test image is filed under the other class: the model is the same to the last bit."""
-    data = Path(shutil.copytree(faces.folder, tmp_path / "faces"))
+@pytest.fixture(scope="module")
+def shuffled(
+    trained: Run, faces: SampleSet, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Run, int]:
+    """A run with half of the test photos moved to the other class; and their number."""
+    folder = tmp_path_factory.mktemp("shuffled")
+    data = Path(shutil.copytree(faces.folder, folder / "faces"))
     split = trained.folder / "split.csv"
     rows = read_csv(split).rows
-    for row in rows:
-        if row.part == "test":
-            wrong = {"happy": "sad", "sad": "happy"}[row.label]
-            (data / row.path).rename(data / wrong / f"moved-{Path(row.path).name}")
+    tested = [row for row in rows if row.part == "test"]
+    # whole groups: a picture in two classes would be in no part
+    groups = sorted({row.group for row in tested})
+    moved = set(np.random.default_rng(0).permutation(groups)[: len(groups) // 2].tolist())
+    wrong = [row for row in tested if row.group in moved]
+    for number, row in enumerate(wrong):
+        other = "sad" if row.label == "happy" else "happy"
+        (data / row.path).rename(data / other / f"moved-{number}-{Path(row.path).name}")
     options = replace(OPTIONS, split=SplitOptions(previous=split))
-    misled = train(data, run=tmp_path / "run", options=options)
-    tested = [row for row in predictions(misled) if row["estimate"] == "test"]
-    assert tested
-    assert all("moved-" in row["path"] for row in tested)
-    assert (misled.folder / "model.onnx").read_bytes() == (
-        trained.folder / "model.onnx"
-    ).read_bytes()
+    return train(data, run=folder / "run", options=options), len(wrong)
+
+
+def test_shuffling_the_test_labels_changes_no_byte_of_the_model(
+    trained: Run, shuffled: tuple[Run, int]
+) -> None:
+    run, num_moved = shuffled
+    assert num_moved > 2
+    for name in ("model.onnx", "neighbours.npz", "history.csv"):
+        before, after = ((each.folder / name).read_bytes() for each in (trained, run))
+        assert before == after, name
+    before, after = read_manifest(trained.folder), read_manifest(run.folder)
+    for key in CHOSEN:
+        assert getattr(before, key) == getattr(after, key), key
+
+
+def test_shuffling_the_test_labels_changes_the_figures(
+    trained: Run, shuffled: tuple[Run, int]
+) -> None:
+    run, num_moved = shuffled
+    before, after = (
+        json.loads((each.folder / "metrics.json").read_text())["accuracy"]
+        for each in (trained, run)
+    )
+    assert before["n"] == after["n"]
+    tested = [row["path"] for row in predictions(run) if row["estimate"] == "test"]
+    assert sum("moved-" in path for path in tested) == num_moved
+    assert before["value"] != after["value"]
+    assert num_moved < before["n"]
+
+
+def test_removing_test_photos_changes_no_byte_of_the_model(
+    trained: Run, faces: SampleSet, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(faces.folder, tmp_path / "faces"))
+    split = trained.folder / "split.csv"
+    tested = [row for row in read_csv(split).rows if row.part == "test"]
+    for row in tested[: len(tested) // 2]:
+        (data / row.path).unlink()
+    options = replace(OPTIONS, split=SplitOptions(previous=split))
+    run = train(data, run=tmp_path / "run", options=options)
+    assert (run.folder / "model.onnx").read_bytes() == (trained.folder / "model.onnx").read_bytes()
+    known = read_manifest(trained.folder).abstention
+    assert read_manifest(run.folder).abstention == known
 
 
 class TestTheSameSeed:
     def test_gives_the_same_model_and_the_same_figures(
         self, trained: Run, faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        # from an empty cache too: what is computed is what was kept
+        # with an empty cache: computed and cached features are the same
         monkeypatch.setenv("CANDID_CACHE", str(tmp_path / "cache"))
         again = train(faces.folder, run=tmp_path / "run", options=OPTIONS)
         for name in ("model.onnx", "metrics.json", "split.csv", "predictions.csv", "history.csv"):
@@ -179,7 +225,7 @@ class TestTheSameSeed:
         first, second = read_manifest(trained.folder), read_manifest(again.folder)
         assert replace(first, files={}) == replace(second, files={})
 
-    def test_and_another_seed_gives_another_deal(
+    def test_another_seed_gives_another_split(
         self, trained: Run, faces: SampleSet, tmp_path: Path
     ) -> None:
         options = replace(OPTIONS, split=SplitOptions(seed=1))
@@ -194,7 +240,7 @@ def test_a_second_run_decodes_and_embeds_nothing(
 ) -> None:
     decoded = []
 
-    def watched(data: bytes, *rest: object) -> np.ndarray:
+    def recorded(data: bytes, *rest: object) -> np.ndarray:
         pixels = decode(data, *rest)  # type: ignore[arg-type]
         decoded.append(data)
         return pixels
@@ -202,7 +248,7 @@ def test_a_second_run_decodes_and_embeds_nothing(
     def embed(*_: object) -> None:
         raise AssertionError("embedded again")
 
-    monkeypatch.setattr(candid.features.extract, "decode", watched)
+    monkeypatch.setattr(candid.features.extract, "decode", recorded)
     monkeypatch.setattr(Embedder, "embed", embed)
     again = train(faces.folder, run=tmp_path / "run", options=OPTIONS)
     assert decoded == []
@@ -246,7 +292,7 @@ class TestRefusals:
             TrainOptions(rule=DecisionRule(threshold))
 
     def test_too_few_photos_for_a_test_part(self, folder: Path, tmp_path: Path) -> None:
-        with pytest.raises(SplitError, match="10 different ones a class would suffice"):
+        with pytest.raises(SplitError, match="with 10 different pictures, a class has one"):
             train(folder, run=tmp_path / "run", options=OPTIONS)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
 
@@ -268,21 +314,3 @@ class TestRefusals:
         monkeypatch.setitem(sys.modules, "tensorboard", None)
         with pytest.raises(DependencyError, match="tensorboard"):
             train(folder / "not even there", run=tmp_path / "run", options=OPTIONS)
-
-
-def test_a_file_name_that_is_not_utf8_is_kept(
-    tmp_path: Path, write_picture: Callable[..., Path]
-) -> None:
-    for name in ("cat", "dog"):
-        for number in range(12):
-            path = write_picture(
-                tmp_path / "data" / name / f"{number}.png", seed=100 * ord(name[0]) + number
-            )
-            path.rename(path.with_name(os.fsdecode(b"%d\xff.png" % number)))
-    (tmp_path / "data" / "cat" / os.fsdecode(b"bad\xff.jpg")).write_bytes(b"no picture")
-    run = train(tmp_path / "data", run=tmp_path / "run", options=OPTIONS)
-    rows = read_csv(run.folder / "split.csv").rows
-    assert all((tmp_path / "data" / row.path).is_file() for row in rows)
-    assert any("bad\udcff.jpg is left out" in note for note in run.notes)
-    again = candid.evaluate(run.folder).evaluation
-    assert again.test.accuracy == run.evaluation.test.accuracy

@@ -18,7 +18,7 @@ from candid.auditing.properties import measure
 from candid.auditing.result import Audit, Checked, ClassCount
 from candid.core.cache import Cache, default_folder
 from candid.core.progress import Progress, Silent
-from candid.core.text import plural, sanitize
+from candid.core.text import first_line, plural, sanitize
 from candid.data.catalog import DROPPED, HIDDEN_FOLDER, scan
 from candid.data.decisions import Decided, decide, load_decisions
 from candid.data.file_reader import FileReader
@@ -197,8 +197,8 @@ def _run(check: Check, evidence: Evidence) -> Outcome:
     except DependencyError as error:
         return Outcome.skipped(str(error))
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        return Outcome("failed", f"{said.splitlines()[0]}; a fault of Candid's, please report it")
+        said = f"{type(error).__name__}: {first_line(error)}"
+        return Outcome("failed", f"{said}; a fault of Candid's, please report it")
 
 
 def _summarise(

@@ -38,6 +38,11 @@ def plural_have(number: int, one: str, many: str | None = None) -> str:
     return f"{plural(number, one, many)} {'has' if number == 1 else 'have'}"
 
 
+def first_line(error: Exception) -> str:
+    """The first line of an error's message; the name of its type where it has none."""
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
 # A path may have 4096 bytes, and a line of text may name several.
 _MOST_CHARACTERS: Final = 400
 

@@ -83,7 +83,7 @@ class Photos:
                     continue
             if pictures:
                 pixels = np.stack(pictures)
-                yield Batch(pixels, classifier.run(pixels))
+                yield Batch(pixels, classifier.model.run(pixels))
 
 
 def find_photos(

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.temp_dir import hold, release
+from candid.core.text import first_line
 
 Arrays = Sequence[NDArray[Any]]
 
@@ -70,9 +71,9 @@ class Checkpoint:
                     raise ValueError("it belongs to another training")
             # NumPy, struct, zlib and json each raise their own errors for damaged bytes.
             except Exception as error:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 self._say(
-                    f"{file} can't be used ({reason}); training resumes from an earlier epoch"
+                    f"{file} can't be used ({first_line(error)}); training resumes from an "
+                    "earlier epoch"
                 )
                 with suppress(OSError):
                     file.unlink()  # otherwise it would count as the newest and evict a good one

@@ -1,11 +1,11 @@
-"""A run on disk: a folder that is whole or absent, and checked before anything is made of it.
+"""A run on disk: a folder that is written atomically and verified before it is used.
 
 candid.json      written last: format version, classes, contract, figures, hashes of the files
 model.onnx       uint8 (n, s, s, 3) RGB → probabilities, embedding, novelty, heat map
-golden.npz       a few inputs and what the model answered to them
-neighbours.npz   what it learnt from, to name similar photos
+golden.npz       a few inputs and the model's outputs for them
+neighbours.npz   index of the photos that the model was fitted on, to find similar ones
 split.csv  predictions.csv  history.csv  metrics.json  MODEL_CARD.md  tensorboard/  …
-decisions.csv    the person's decisions, as they were when they were applied; or absent
+decisions.csv    a copy of the decisions that were applied, if there were any
 """
 
 from __future__ import annotations
@@ -33,61 +33,47 @@ GOLDEN: Final = "golden.npz"
 SPLIT: Final = "split.csv"
 METRICS: Final = "metrics.json"
 PREDICTIONS: Final = "predictions.csv"
-#: The photos it learnt from, to name similar ones.
 NEIGHBOURS: Final = "neighbours.npz"
-#: What a person decided about the photos; there only where somebody did.
 DECISIONS: Final = "decisions.csv"
-#: The one folder in a run; its files' names are TensorBoard's.
+#: The only folder in a run; the manifest does not list its files, which TensorBoard names.
 _TENSORBOARD: Final = "tensorboard"
-#: What a run can't do without.
 _REQUIRED: Final = (MODEL, GOLDEN, SPLIT)
-_POINTING: Final = ".latest.partial-"
+_LATEST_PREFIX: Final = ".latest.partial-"
 _MAX_MODEL_BYTES: Final = 2**31  # a protocol buffer can't be larger
 _MAX_GOLDEN_BYTES: Final = 2**28
 
 
-def write_run(
-    folder: Path,
-    fill: Callable[[Path], Manifest],
-    *,
-    overwrite: bool = False,
-) -> Path:
-    """Write a run, so that it is whole or absent whenever the process is killed.
+def write_run(folder: Path, fill: Callable[[Path], Manifest], *, overwrite: bool = False) -> Path:
+    """Write a run atomically: if the process is killed, there is a whole run or none.
 
     Args:
-        folder: The run's folder.
-        fill: Writes the files into the temporary folder it is given and returns the manifest;
-            the hashes of the files are added here.
-        overwrite: Whether a run that is there already is replaced, once the new one is whole.
-
-    Returns:
-        The run's folder.
+        folder: The run's folder, which is returned.
+        fill: Writes the files into the given temporary folder and returns the manifest, to which
+            the hashes of the files are added.
+        overwrite: Whether an existing run is replaced, once the new one is complete.
 
     Raises:
-        UsageError: The folder is there already, or can't be written.
+        UsageError: The folder exists already or can't be written.
     """
     spent: list[str] = []
 
     def fill_and_list(partial: Path) -> None:
         manifest = fill(partial)
         spent.extend(take_spent(partial))
-        _write_manifest(partial, manifest)
+        hashes = {
+            file.name: hash_file(file) for file in sorted(partial.iterdir()) if file.is_file()
+        }
+        (partial / MANIFEST).write_bytes(replace(manifest, files=hashes).to_bytes())
 
     written = write_atomic_dir(
-        folder,
-        fill_and_list,
-        require_free=lambda place: require_free(place, overwrite=overwrite),
+        folder, fill_and_list, require_free=lambda place: require_free(place, overwrite=overwrite)
     )
     discard(written.parent, spent)
     return written
 
 
 def require_free(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a folder that holds something, but for a run that may be replaced.
-
-    Raises:
-        UsageError: It does; see `candid.core.atomic_dir.require_overwritable`.
-    """
+    """Raise UsageError if the folder is neither free nor a run that may be replaced."""
     require_overwritable(
         folder,
         kind="run",
@@ -99,28 +85,22 @@ def require_free(folder: Path, *, overwrite: bool) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read and check a run: version, hash of every file, values; before anything is made of it.
-
-    Args:
-        folder: The run's folder.
-
-    Returns:
-        What ``candid.json`` says.
+    """Read the manifest of a run and verify version, sizes, the hash of every file and values.
 
     Raises:
-        ArtifactError: It is no run, of another version, or not as it was written.
+        ArtifactError: The folder is not a run, is of another version, or was changed.
     """
     file = folder / MANIFEST
     if not _is_file(file):
         raise ArtifactError(
-            f"{folder} is no run: it has no {MANIFEST}. Expected a folder that `candid train` "
-            "wrote, such as runs/latest, with the files themselves and no links to them."
+            f"{folder} is not a run: it has no {MANIFEST}. Expected a folder written by "
+            "`candid train`, such as runs/latest, with regular files rather than links to files."
         )
     try:
         values = read_object(file)
         version, files = values["format_version"], values["files"]
         if not isinstance(files, dict):
-            raise ValueError("its files are no object")
+            raise ValueError("files: an object is expected")
     except (OSError, ValueError, KeyError) as error:
         raise ArtifactError(
             f"{file} can't be read ({error}); train again or restore it."
@@ -133,21 +113,21 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def point_latest(folder: Path) -> None:
-    """Let ``latest`` beside a run mean that run, by a link that is replaced at once."""
+    """Make ``latest`` beside a run a link to it, replaced atomically."""
     link = folder.parent / "latest"
     if link.exists() and not link.is_symlink():
         return
-    # A file system without links: the newest run is found by its time.
-    with suppress(OSError), locked_dir(folder.parent, _POINTING) as aside:
+    # On a file system without links, `find_run` takes the newest run.
+    with suppress(OSError), locked_dir(folder.parent, _LATEST_PREFIX) as aside:
         (aside / link.name).symlink_to(folder.name, target_is_directory=True)
         (aside / link.name).replace(link)
 
 
 def find_run(folder: str | Path) -> Path:
-    """The folder of a run; ``…/latest`` is found where there is no such link, too.
+    """The folder of a run; without a link ``latest``, that is the newest run beside it.
 
     Raises:
-        ArtifactError: There is none.
+        ArtifactError: There is no such run.
     """
     path = Path(folder).expanduser()
     if path.is_dir():
@@ -157,20 +137,20 @@ def find_run(folder: str | Path) -> Path:
         if runs:
             return max(runs, key=lambda run: (run / MANIFEST).stat().st_mtime)
     raise ArtifactError(
-        f"there is no run at {folder}. Train one with `candid train DATA`, or name another."
+        f"there is no run at {folder}. Train one with `candid train DATA`, or give another path."
     )
 
 
 def _check_size(manifest: Path, values: dict[str, Any]) -> None:
-    """Refuse pictures so large that the memory would not hold them; the reader refuses the rest."""
+    """Refuse an input size that would not fit in memory; the reader checks everything else."""
     try:
         size_px = int(values["pixels"]["size_px"])
     except (LookupError, TypeError, ValueError, OverflowError):
         return
     if size_px > MAX_SIZE_PX:
         raise ArtifactError(
-            f"{manifest} asks for images of more than {MAX_SIZE_PX}×{MAX_SIZE_PX} pixels, which "
-            "no model of Candid takes; restore it or train again."
+            f"{manifest} asks for images of more than {MAX_SIZE_PX}×{MAX_SIZE_PX} pixels, the "
+            "largest input of a model; restore it or train again."
         )
 
 
@@ -184,7 +164,7 @@ def _check_files(folder: Path, files: dict[str, str], *, decided: bool) -> None:
             raise ArtifactError(f"{folder / MANIFEST} lists {shown!r}, which is outside the run.")
         if not _is_file(file):
             raise ArtifactError(
-                f"{folder} lacks {shown}, as a file and no link; restore it or train again."
+                f"{folder} lacks {shown} as a regular file, not a link; restore it or train again."
             )
         if hash_file(file) != files[name]:
             raise ArtifactError(
@@ -194,15 +174,15 @@ def _check_files(folder: Path, files: dict[str, str], *, decided: bool) -> None:
 
 
 def _is_file(file: Path) -> bool:
-    """Whether it is a file and no link, which might lead anywhere."""
+    """Whether it is a regular file; a link might lead anywhere."""
     try:
         return stat.S_ISREG(file.lstat().st_mode)
-    except (OSError, ValueError):  # not there, or of a name that no file can have
+    except (OSError, ValueError):  # absent, or a name that no file can have
         return False
 
 
 def _check_amounts(folder: Path) -> None:
-    """Refuse files that would take all memory when they are read."""
+    """Refuse files that would exhaust the memory when they are read."""
     if (folder / MODEL).stat().st_size > _MAX_MODEL_BYTES:
         raise ArtifactError(f"{folder / MODEL} is larger than any ONNX file; train again.")
     with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(folder / GOLDEN) as golden:
@@ -211,8 +191,3 @@ def _check_amounts(folder: Path) -> None:
                 f"{folder / GOLDEN} would be larger than {_MAX_GOLDEN_BYTES >> 20} MiB unpacked; "
                 "train again."
             )
-
-
-def _write_manifest(folder: Path, manifest: Manifest) -> None:
-    hashes = {file.name: hash_file(file) for file in sorted(folder.iterdir()) if file.is_file()}
-    (folder / MANIFEST).write_bytes(replace(manifest, files=hashes).to_bytes())

@@ -1,4 +1,4 @@
-"""A trained classifier: bytes in, answers out, on ONNX Runtime alone."""
+"""A trained classifier: images → `Prediction`, on ONNX Runtime alone."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.safe_json import to_json
+from candid.core.text import first_line
 from candid.core.threads import map_ahead, num_cores
 from candid.data.images import PixelContract, decode, read_file
 from candid.data.images.contract import fit_square
@@ -23,7 +24,7 @@ from candid.models.decision_rule import DecisionRule
 from candid.models.outputs import Outputs
 from candid.runs.artifact import MODEL, find_run, read_manifest
 from candid.runs.manifest import Manifest
-from candid.runs.onnx_session import AT_ONCE, Model, first_line
+from candid.runs.onnx_session import AT_ONCE, Model
 from candid.runs.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 
 Source = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 
-_CHUNKS_WAITING: Final = 2  # that no thread ever lacks one
-_GOLDEN_TOLERANCE: Final = 1e-3
+_CHUNKS_WAITING: Final = 2  # so that no thread waits for one
+#: Largest difference between the probabilities of a model on two machines.
+GOLDEN_TOLERANCE: Final = 1e-3
 
 
 class Classifier:
@@ -42,10 +44,11 @@ class Classifier:
     Attributes:
         classes: Names of the classes, in alphabetical order.
         contract: How bytes become pixels.
-        rule: How a class is chosen.
-        abstention: When it says that it does not know; None where it can't.
-        run_folder: Where it was loaded from; None where it was not.
-        manifest: What ``candid.json`` says; None where it was not loaded.
+        rule: How a class is chosen; by default the most probable one.
+        model: The graph, for raw `Outputs` of pixels.
+        abstention: When it abstains; None if it can't.
+        run_folder: The run that it was loaded from, or None.
+        manifest: The manifest of that run, or None.
 
     Example:
         >>> classifier = candid.load("runs/latest")  # doctest: +SKIP
@@ -63,38 +66,29 @@ class Classifier:
         abstention: Abstention | None = None,
         num_threads: int | None = None,
     ) -> None:
-        """Start the runtime.
-
-        Args:
-            model: A serialised ONNX graph as `candid.models.recipes.Trained` describes it.
-            classes: Names of the classes.
-            contract: How bytes become pixels.
-            rule: How a class is chosen; by default the likeliest.
-            abstention: When it says that it does not know.
-            num_threads: That share the layers of a single image; by default as many as there are
-                cores. Of several images, each core takes some, whatever this is.
+        """Create the runtime's session for a graph as `candid.models.outputs.Trained` has it.
 
         Raises:
-            ArtifactError: The runtime refuses the graph, or its outputs don't fit the classes.
+            ArtifactError: The graph does not load, or does not fit the classes or the contract.
         """
         self.classes = tuple(classes)
         self.contract = contract
         self.rule = rule or DecisionRule()
-        self._model = Model(model, classes, contract, num_threads=num_threads)
-        self.abstention = abstention if self._model.has_novelty else None
+        self.model = Model(model, classes, contract, num_threads=num_threads)
+        self.abstention = abstention if self.model.has_novelty else None
         self.run_folder: Path | None = None
         self.manifest: Manifest | None = None
 
     @property
     def threshold(self) -> float:
-        """Two classes: above it the second class is chosen."""
+        """With two classes: the second one is chosen if its probability is above this."""
         return self.rule.threshold
 
     def with_threshold(self, threshold: float) -> Self:
-        """The same classifier with another threshold, 0 to 1, for the second of two classes.
+        """A copy with another threshold, 0 to 1, for the second of two classes.
 
         Raises:
-            UsageError: There are more than two classes, or it is not between 0 and 1.
+            UsageError: There are more than two classes, or the threshold is out of range.
         """
         if len(self.classes) != 2:
             raise UsageError(
@@ -104,27 +98,27 @@ class Classifier:
         return self.with_rule(DecisionRule(threshold))
 
     def with_rule(self, rule: DecisionRule) -> Self:
-        """The same classifier with another way to choose a class.
+        """A copy with another decision rule.
 
         Raises:
-            UsageError: It does not fit the classes.
+            UsageError: The rule does not fit the classes.
         """
         rule.require_fits(self.classes)
         return self._with(rule=rule)
 
     def with_coverage(self, coverage: float) -> Self:
-        """The same classifier with other sets of possible classes.
+        """A copy whose prediction sets hold the true class with another frequency.
 
         Args:
-            coverage: How often they are to hold the true class, between 0 and 1.
+            coverage: That frequency, between 0 and 1.
 
         Raises:
-            UsageError: It is not between 0 and 1, or this classifier can't abstain.
+            UsageError: It is out of range, or this classifier can't abstain.
         """
         if self.abstention is None:
             raise UsageError(
-                "this model can't say which classes are possible: too few photos were held out "
-                "when it was trained. Train again on more photos."
+                "this model has no prediction sets: too few photos were held out when it was "
+                "trained. Train again on more photos."
             )
         return self._with(abstention=self.abstention.with_coverage(coverage))
 
@@ -142,15 +136,15 @@ class Classifier:
     def predict(
         self, source: Source | list[Source] | tuple[Source, ...], *, explain: bool = False
     ) -> Prediction | list[Prediction]:
-        """Predict one image, or several.
+        """Predict one or several images.
 
         Args:
-            source: A path, a file's bytes, or a picture as uint8 ``(h, w, 3)`` RGB (not OpenCV's
-                BGR) of any size; or a list of those.
-            explain: Whether to say what each answer rests on.
+            source: A path, a file's bytes, or uint8 ``(h, w, 3)`` RGB (not OpenCV's BGR) of any
+                size; or a list of those.
+            explain: Whether to add explanations.
 
         Returns:
-            A prediction for each; one that can't be read has a reason and no label.
+            A prediction, or a list; for an unreadable image it has a reason and no label.
         """
         if isinstance(source, (str, os.PathLike, bytes, np.ndarray)):
             return next(self.stream([source], explain=explain))
@@ -159,18 +153,18 @@ class Classifier:
     def predict_pixels(
         self, pixels: NDArray[np.uint8], *, explain: bool = False
     ) -> list[Prediction]:
-        """Predict pictures that are decoded and square already, in the thread of the caller.
+        """Predict decoded images, in the thread of the caller.
 
         Args:
-            pixels: uint8 ``(n, s, s, 3)`` RGB, as `candid.data.images.decode` gives them by
-                ``contract``; s is its ``size_px``.
-            explain: Whether to say what each answer rests on.
+            pixels: uint8 ``(n, s, s, 3)`` RGB from `candid.data.images.decode`, where s is the
+                contract's ``size_px``.
+            explain: Whether to add explanations.
 
         Returns:
-            A prediction for each, with an empty ``source``.
+            One prediction per image, with an empty ``source``.
 
         Raises:
-            UsageError: They are of another type or shape.
+            UsageError: The pixels have another dtype or shape.
         """
         size = self.contract.size_px
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3):
@@ -178,83 +172,81 @@ class Classifier:
                 f"pixels are expected as uint8 (n, {size}, {size}, 3) in RGB order, 0 to 255. "
                 f"Received: {pixels.dtype} {pixels.shape}."
             )
-        return list(self._answer(pixels, self._model, explain)) if len(pixels) else []
+        return list(self._predict_pixels(pixels, self.model, explain)) if len(pixels) else []
 
     def stream(self, sources: Iterable[Source], *, explain: bool = False) -> Iterator[Prediction]:
-        """Predict one image after the other, with a bounded number in memory.
+        """Predict images lazily and in order, with a bounded number in memory.
 
-        Each thread reads, decodes and answers a few images, so that every core is at work; a single
-        image's layers are shared by ``num_threads``. Sources are taken in the thread of the caller.
+        Each core reads, decodes and predicts a few images with one thread; a single image uses
+        ``num_threads``. Sources are consumed in the thread of the caller.
         """
         rest = iter(sources)
         chunks = iter(lambda: list(islice(rest, AT_ONCE)), [])
         first = list(islice(chunks, 2))
         if len(first) < 2:
             for chunk in first:
-                yield from self._predict_some(chunk, model=self._model, explain=explain)
+                yield from self._predict_some(chunk, model=self.model, explain=explain)
             return
-        work = partial(self._predict_some, model=self._model.one_threaded, explain=explain)
+        work = partial(self._predict_some, model=self.model.one_threaded, explain=explain)
         num_ahead = num_cores() + _CHUNKS_WAITING
         for predictions in map_ahead(work, chain(first, chunks), num_ahead=num_ahead):
             yield from predictions
 
-    def run(self, pixels: NDArray[np.uint8], *, with_heatmap: bool = False) -> Outputs:
-        """Run the model on pixels; see `candid.runs.onnx_session.Model.run`."""
-        return self._model.run(pixels, with_heatmap=with_heatmap)
-
     def require_manifest(self) -> Manifest:
-        """The manifest of the run that it was loaded from.
-
-        Raises:
-            UsageError: It was not loaded from a run.
-        """
+        """The manifest; raises UsageError if the classifier was not loaded from a run."""
         if self.manifest is None:
-            raise UsageError("this classifier is of no run; load one with `candid.load`.")
+            raise UsageError("this classifier is not from a run; use `candid.load`.")
         return self.manifest
 
     def prepare_to_explain(self) -> None:
-        """Keep what explanations need for all classifiers that are made from this one."""
+        """Load what explanations need, shared with all copies made afterwards."""
         self._explainer.prepare()
 
     def check_golden(self, file: Path) -> None:
-        """Hold the model against the answers that it gave when it was written.
+        """Compare the model's probabilities with those stored when the run was written.
 
         Raises:
-            ArtifactError: It answers otherwise by more than 1e-3, or the file can't be read.
+            ArtifactError: They differ by more than 1e-3, or the file can't be read.
         """
         try:
-            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as golden:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as golden:
                 pixels, expected = golden["image"], golden["probabilities"]
-            difference = float(np.abs(self.run(pixels).probabilities - expected).max())
-        # zipfile, zlib and ONNX Runtime each have types of their own for a file that is not ours.
+            difference = float(np.abs(self.model.run(pixels).probabilities - expected).max())
+        # zipfile, zlib and ONNX Runtime each raise errors of their own for foreign files.
         except Exception as error:
             raise ArtifactError(
                 f"{file} can't be read ({first_line(error)}); train again."
             ) from error
-        if not difference <= _GOLDEN_TOLERANCE:
+        if not difference <= GOLDEN_TOLERANCE:
             raise ArtifactError(
-                f"the model answers otherwise than when it was written, by {difference:.2g} "
-                f"where {_GOLDEN_TOLERANCE} is allowed; try another version of onnxruntime."
+                f"the model's probabilities differ from the stored ones by {difference:.2g}, at "
+                f"most {GOLDEN_TOLERANCE} is allowed; try another version of onnxruntime."
             )
 
     def _predict_some(
         self, sources: Sequence[Source], *, model: Model, explain: bool
     ) -> list[Prediction]:
-        pictures = [self._read(source) for source in sources]
-        good = [picture for picture in pictures if not isinstance(picture, ImageError)]
-        answers = iter(self._answer(np.stack(good), model, explain) if good else ())
+        images = [self._read(source) for source in sources]
+        readable = [image for image in images if not isinstance(image, ImageError)]
+        predictions = iter(
+            self._predict_pixels(np.stack(readable), model, explain) if readable else ()
+        )
+        names = [
+            os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
+            for source in sources
+        ]
         return [
-            Prediction(_name(source), None, None, {}, str(picture))
-            if isinstance(picture, ImageError)
-            else replace(next(answers), source=_name(source))
-            for source, picture in zip(sources, pictures, strict=True)
+            Prediction(name, None, None, {}, str(image))
+            if isinstance(image, ImageError)
+            else replace(next(predictions), source=name)
+            for name, image in zip(names, images, strict=True)
         ]
 
     def _read(self, source: Source) -> NDArray[np.uint8] | ImageError:
         if isinstance(source, np.ndarray):
             if source.dtype != np.uint8 or source.shape[2:] != (3,) or not source.size:
                 raise UsageError(
-                    "a picture is expected as uint8 (h, w, 3) in RGB order, 0 to 255. "
+                    "an image is expected as uint8 (h, w, 3) in RGB order, 0 to 255. "
                     f"Received: {source.dtype} {source.shape}."
                 )
             return fit_square(source, self.contract.size_px, self.contract.fit)
@@ -264,12 +256,12 @@ class Classifier:
         except ImageError as error:
             return error
 
-    def _answer(
+    def _predict_pixels(
         self, pixels: NDArray[np.uint8], model: Model, explain: bool
     ) -> Iterator[Prediction]:
         outputs = model.run(pixels, with_heatmap=explain)
         chosen = self.rule.decide(outputs.probabilities, self.classes)
-        judged = self._judge(outputs, chosen)
+        verdicts = self._verdicts(outputs, chosen)
         explanations: Sequence[Explanation | None] = [None] * len(pixels)
         if explain:
             explanations = self._explainer.explain(pixels, outputs, chosen, run=model.run)
@@ -280,17 +272,17 @@ class Classifier:
             label = self.classes[number]
             shown = by_class[self.classes[1] if len(self.classes) == 2 else label]
             yield Prediction(
-                "", label, shown, by_class, explanation=explanations[place], **judged[place]
+                "", label, shown, by_class, explanation=explanations[place], **verdicts[place]
             )
 
     @cached_property
     def _explainer(self) -> Explainer:
-        from candid.runs.explaining.explain import Explainer  # predicting does not need it
+        from candid.runs.explaining.explain import Explainer  # not needed to predict
 
         return Explainer(self.run_folder)
 
-    def _judge(self, outputs: Outputs, chosen: NDArray[np.int64]) -> list[dict[str, Any]]:
-        """Verdict, possible classes and familiarity of each image, as `Prediction` names them."""
+    def _verdicts(self, outputs: Outputs, chosen: NDArray[np.int64]) -> list[dict[str, Any]]:
+        """Verdict, prediction set and familiarity of each image, as fields of `Prediction`."""
         if self.abstention is None or outputs.novelty is None:
             return [{}] * len(chosen)
         possible = self.abstention.possible(outputs.probabilities)
@@ -310,24 +302,20 @@ def load(folder: str | Path = "runs/latest", *, num_threads: int | None = None) 
     """Load a run.
 
     Args:
-        folder: What ``candid train`` wrote.
-        num_threads: That share the layers of a single image; by default as many as there are cores.
-            Of several images, each core takes some, whatever this is. With 1, several threads may
-            well call it at once.
-
-    Returns:
-        The classifier.
+        folder: A folder written by ``candid train``.
+        num_threads: Threads for a single image; by default one per core. Several images are always
+            spread over the cores. Use 1 to call the classifier from several threads.
 
     Raises:
-        ArtifactError: It is no run, of another version, or not as it was written.
+        ArtifactError: The folder is not a run, is of another version, or was changed.
     """
     run = find_run(folder)
     manifest = read_manifest(run)
     try:
         rule = DecisionRule.from_json(to_json(manifest.rule))
         rule.require_fits(manifest.classes)
-        known = to_json(manifest.abstention)
-        abstention = known and Abstention.from_json(known, len(manifest.classes))
+        values = to_json(manifest.abstention)
+        abstention = values and Abstention.from_json(values, len(manifest.classes))
     except (LookupError, TypeError, ValueError, OverflowError, UsageError) as error:
         raise ArtifactError(f"{run}/candid.json is incomplete: {error!r}; train again.") from error
     classifier = Classifier(
@@ -341,7 +329,3 @@ def load(folder: str | Path = "runs/latest", *, num_threads: int | None = None) 
     classifier.manifest = manifest
     classifier.run_folder = run
     return classifier
-
-
-def _name(source: Source) -> str:
-    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""

@@ -1,4 +1,8 @@
-"""The manifest of a run, ``candid.json``: a field's name is the key in the file, in its order."""
+"""The manifest of a run, ``candid.json``, as dataclasses.
+
+Names and order of the fields are those of the keys in the file; docs/candid.schema.json is made
+from them and from the docstrings.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from candid.core.safe_json import Range, read_as, to_json
 from candid.data.images.contract import ResizeMode
 from candid.errors import ArtifactError
 
-#: The version that is written. Others that can be read are in `READERS`.
+#: The format version that is written; `READERS` has those that can be read.
 FORMAT_VERSION: Final = 2
 #: The largest side of the model's input, in pixels.
 MAX_SIZE_PX: Final = 2048
@@ -30,7 +34,7 @@ class PixelSettings:
     Attributes:
         size_px: Both sides of the model's input, in pixels.
         fit: How a photo is made square.
-        key: The pixels' id for caches. Nothing reads it here, so it may be missing.
+        key: Cache key of the decoded pixels; optional, as no reader uses it.
     """
 
     size_px: Annotated[int, Range(1, MAX_SIZE_PX)]
@@ -40,7 +44,7 @@ class PixelSettings:
 
 @dataclass(frozen=True)
 class MistakeCost:
-    """What it costs to answer one class where another is true."""
+    """The cost of predicting one class if another is true."""
 
     true: str
     predicted: str
@@ -49,7 +53,7 @@ class MistakeCost:
 
 @dataclass(frozen=True)
 class RuleSettings:
-    """How a class is chosen; `candid.models.decision_rule` says what the values mean."""
+    """How a class is chosen; see `candid.models.decision_rule`."""
 
     threshold: Annotated[float, Range(0, 1)]
     costs: tuple[MistakeCost, ...]
@@ -57,19 +61,19 @@ class RuleSettings:
 
 @dataclass(frozen=True)
 class CalibrationSettings:
-    """What scores are divided by, within the graph."""
+    """Temperature scaling, which is part of the graph."""
 
     temperature: Positive
 
 
 @dataclass(frozen=True)
 class AbstentionSettings:
-    """When to abstain; `candid.models.conformal` says what the values mean.
+    """When to abstain; see `candid.models.conformal`.
 
     Attributes:
-        coverage: How often the possible classes hold the true one.
-        false_alarms: How often a photo of a known kind may be called unknown.
-        nonconformity: A list a class; of one that an earlier class has too, that class's number.
+        coverage: How often the prediction set holds the true class.
+        false_alarms: Share of in-distribution photos that may be called unknown.
+        nonconformity: One list per class, or the number of an earlier class with the same list.
         novelty: Novelty of held-out photos, ascending.
     """
 
@@ -81,7 +85,7 @@ class AbstentionSettings:
 
 @dataclass(frozen=True)
 class TransferSettings:
-    """What the recipe transfer chose."""
+    """Settings of the recipe transfer."""
 
     backbone: str
     strength: Positive
@@ -93,7 +97,7 @@ class TransferSettings:
 
 @dataclass(frozen=True)
 class CnnSettings:
-    """What the recipe cnn chose."""
+    """Settings of the recipe cnn."""
 
     epochs: Amount
     batch_size: Amount
@@ -113,14 +117,14 @@ class Preparation:
 
 @dataclass(frozen=True)
 class DataSummary:
-    """What was trained on.
+    """The data folder.
 
     Attributes:
-        folder: Absolute, on the machine that trained.
+        folder: Absolute path on the machine that trained.
         fingerprint: SHA-256 of contents and labels.
-        num_photos: The photos that can be read.
-        num_pictures: How many different pictures they show.
-        notes: What a person should know of the data.
+        num_photos: Number of readable photos.
+        num_pictures: Number of different pictures among them.
+        notes: What the user should know about the data.
     """
 
     folder: str
@@ -132,7 +136,7 @@ class DataSummary:
 
 @dataclass(frozen=True)
 class DecisionsSummary:
-    """What a person decided about the photos; ``decisions.csv`` has it in full."""
+    """Counts of the applied decisions; ``decisions.csv`` lists them."""
 
     sha256: str
     num_dropped: Amount
@@ -142,7 +146,7 @@ class DecisionsSummary:
 
 @dataclass(frozen=True)
 class MeasuredFigure:
-    """A figure with its 95 % interval, and the number of images that it was measured on."""
+    """A figure with its 95 % interval and number of images."""
 
     value: float
     low: float
@@ -152,7 +156,7 @@ class MeasuredFigure:
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures of one estimate, as `candid.evaluation.measures.FIGURES`; null does not apply."""
+    """Figures of one estimate, see `candid.evaluation.measures.FIGURES`; null if not applicable."""
 
     accuracy: MeasuredFigure | None = None
     balanced_accuracy: MeasuredFigure | None = None
@@ -169,12 +173,12 @@ class Figures:
 
 @dataclass(frozen=True)
 class Metrics(Figures):
-    """The main figures of ``metrics.json``: of the test part, and of cross-validation.
+    """The main figures of ``metrics.json``, of the test part and of cross-validation.
 
     Attributes:
-        kfold_accuracy: The accuracy of ``kfold`` once more.
-        believe: Which estimate to believe.
-        kfold: Figures by cross-validation.
+        kfold_accuracy: The accuracy in ``kfold``.
+        believe: The more reliable estimate.
+        kfold: Figures of the cross-validation.
     """
 
     kfold_accuracy: MeasuredFigure | None = None
@@ -183,31 +187,30 @@ class Metrics(Figures):
 
     @property
     def believed(self) -> Figures | None:
-        """The figures of the estimate to believe."""
+        """The figures of the more reliable estimate."""
         return self.kfold if self.believe == "kfold" else self
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What ``candid.json`` says of a run.
+    """The manifest of a run.
 
     Attributes:
-        format_version: Which version of these fields it is.
-        candid_version: The version of Candid that trained.
-        recipe: How it was trained.
-        complete: Whether the training reached its end.
+        format_version: Version of this format.
+        candid_version: Version of Candid that trained the model.
+        recipe: Training recipe.
+        complete: False if the training was interrupted.
         classes: Names of the classes, in alphabetical order.
         pixels: How an image becomes pixels.
         rule: How a class is chosen.
         calibration: How probabilities were calibrated.
-        abstention: When the answer is that it does not know; null where it can't tell.
-        settings: What the recipe chose.
+        abstention: When to abstain; null if too few photos were held out.
+        settings: Settings of the recipe.
         prepared_with: How copies were found.
-        data: What was trained on.
-        decisions: What a person decided about the photos; null where nobody did. Runs of before
-            there were decisions lack it.
-        metrics: How good it is; null where that was not measured.
-        libraries: Versions of the libraries that it was made with.
+        data: The data folder.
+        decisions: The applied decisions; null if there were none, missing in older runs.
+        metrics: Main figures; null if not measured.
+        libraries: Versions of the libraries used.
         files: SHA-256 of each file of the run, hexadecimal.
     """
 
@@ -230,48 +233,27 @@ class Manifest:
 
     @property
     def backbone(self) -> str | None:
-        """The recipe transfer's backbone; None where there is none."""
+        """Backbone of the recipe transfer, else None."""
         return getattr(self.settings, "backbone", None)
 
     @property
     def strength(self) -> float | None:
-        """Of the head's regularisation; None where the head is not linear."""
+        """Inverse regularisation strength of a linear head, else None."""
         return getattr(self.settings, "strength", None)
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any], file: Path) -> Manifest:
-        """Read the values of a manifest, by the reader of their format version.
-
-        Args:
-            values: JSON values, from anybody.
-            file: Where they are from, for the message.
-
-        Raises:
-            ArtifactError: They are of another version, or not what that version holds.
-        """
-        return find_reader(values.get("format_version"), file.parent)(values, file)
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON values, in the order of the file."""
-        return dict(to_json(self))
-
     def to_bytes(self) -> bytes:
-        """The file ``candid.json``.
-
-        Raises:
-            ValueError: A number is none that JSON has, such as NaN.
-        """
-        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        # What of a file name is not UTF-8 becomes an escape, which JSON reads as what it was.
+        """The content of ``candid.json``; raises ValueError for NaN and infinity."""
+        text = json.dumps(to_json(self), indent=2, ensure_ascii=False, allow_nan=False)
+        # Bytes of a file name that are not UTF-8 become escapes, which JSON reads back.
         return f"{text}\n".encode(errors="backslashreplace")
 
 
 def _read_2(values: Mapping[str, Any], file: Path) -> Manifest:
-    """Read format 2, which is frozen: other fields are another format, with a reader of its own."""
+    """Read format 2, which is frozen: a format with other fields gets its own reader."""
     try:
         read_as(Metrics | None, values.get("metrics"), "figures.test")
     except ValueError as error:
-        # By the names of the server's answer, where the test part's figures are not on top.
+        # The server's API has no top-level figures: name the field as it does.
         why = str(error).replace("figures.test.kfold", "figures.kfold")
         raise ArtifactError(f"{file} does not say how good it is ({why}); train again.") from error
     try:
@@ -286,27 +268,27 @@ def _read_2(values: Mapping[str, Any], file: Path) -> Manifest:
 
 def _require_classes(names: object) -> None:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("its classes are no list of names")
+        raise ValueError("classes: a list of names is expected")
     if len(set(names)) != len(names) or len(names) < 2:
-        raise ValueError("its classes are not two different names or more")
+        raise ValueError("classes: at least two different names are expected")
 
 
 Reader = Callable[[Mapping[str, Any], Path], Manifest]
-#: Reads the values of each format version that can be read. A later format adds its own.
+#: The reader of each supported format version. A later format adds its own.
 READERS: Final[Mapping[int, Reader]] = {2: _read_2}
 
 
 def find_reader(version: object, run: Path) -> Reader:
-    """What reads a format version.
+    """The reader of a format version.
 
     Args:
-        version: What the manifest says, from anybody.
+        version: The version in the manifest; untrusted.
         run: The run's folder, for the message.
 
     Raises:
-        ArtifactError: There is no reader of that version.
+        ArtifactError: The version is not supported.
     """
-    # 2.0 and true would be found, too.
+    # 2.0 and true equal keys, too.
     reader = READERS.get(version) if type(version) is int else None
     if reader is None:
         raise ArtifactError(

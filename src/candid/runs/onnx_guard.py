@@ -1,10 +1,10 @@
-"""Looks through the bytes of an ONNX graph for references to other files, before a runtime sees it.
+"""Scans the bytes of an untrusted ONNX graph for references to other files.
 
-A tensor may say that its values lie in another file (https://onnx.ai/onnx/repo-docs/ExternalData.html).
-In a run that somebody sent, that would have ONNX Runtime read any file of this machine; its older
-versions do not even hold to one folder. Candid writes no such tensor, so none is taken. The package
-`onnx` is not needed to predict, so the wire format is read here: fields with numbers, some of which
-are messages with fields of their own (https://protobuf.dev/programming-guides/encoding/).
+A tensor's values may be in another file (https://onnx.ai/onnx/repo-docs/ExternalData.html). A run
+from somebody else could so make ONNX Runtime read any file of this machine; its older versions do
+not even restrict the path to one folder. Candid writes no such tensor, so none is accepted. As
+`onnx` is not needed to predict, the wire format is parsed here: numbered fields, some of which are
+nested messages (https://protobuf.dev/programming-guides/encoding/).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from candid.errors import ArtifactError
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _MAX_DEPTH: Final = 64
 
-# onnx.proto: the messages in which there may be tensors, by the numbers of their fields.
-_INSIDE: Final[dict[str, dict[int, str]]] = {
+# onnx.proto: for each message, the fields that may contain tensors, by number.
+_NESTED: Final[dict[str, dict[int, str]]] = {
     "Model": {7: "Graph", 20: "Training", 25: "Function"},
     "Training": {1: "Graph", 2: "Graph"},
     "Graph": {1: "Node", 5: "Tensor", 15: "Sparse"},
@@ -32,50 +32,47 @@ _EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of a Tensor
 
 
 def require_self_contained(model: bytes) -> None:
-    """Refuse a graph that would have other files read.
-
-    Args:
-        model: A serialised ONNX graph.
+    """Refuse a serialised graph that refers to other files.
 
     Raises:
-        ArtifactError: A tensor lies in another file, or the bytes are no messages.
+        ArtifactError: A tensor's values are in another file, or the bytes can't be parsed.
     """
     try:
-        if _refers_elsewhere(memoryview(model), "Model", 0):
+        if _is_external(memoryview(model), "Model", 0):
             raise ArtifactError(
-                "model.onnx does not load (it takes values from other files, which no model of "
-                "Candid does); train again."
+                "model.onnx does not load (it takes values from other files, which Candid never "
+                "writes); train again."
             )
     except (IndexError, ValueError) as error:
         raise ArtifactError(f"model.onnx does not load ({error}); train again.") from error
 
 
-def _refers_elsewhere(message: memoryview, kind: str, depth: int) -> bool:
+def _is_external(message: memoryview, kind: str, depth: int) -> bool:
     if depth > _MAX_DEPTH:
         raise ValueError("it is nested too deeply")
-    inside = _INSIDE[kind]
+    nested = _NESTED[kind]
     for number, value in _fields(message):
         if kind == "Tensor" and number in (_EXTERNAL_DATA, _DATA_LOCATION):
-            # The location 0 is the default: in this very file.
+            # Location 0 is the default: this file.
             if number == _EXTERNAL_DATA or value:
                 return True
         elif (
-            number in inside
+            number in nested
             and isinstance(value, memoryview)
-            and _refers_elsewhere(value, inside[number], depth + 1)
+            and _is_external(value, nested[number], depth + 1)
         ):
             return True
     return False
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """Number and value of each field; of those of fixed size, no value."""
+    """Number and value of each field; 0 for values of fixed size."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
-        # A reader that keeps only 32 bits of it would take it for another field than we do.
+        # A parser that keeps only 32 bits of the key would read another field number.
         if key >> 32 or not key >> 3:
-            raise ValueError("it is no protocol buffer")
+            raise ValueError("it is not a protocol buffer")
         number, wire = key >> 3, key & 7
         if wire == _VARINT:
             value, at = _varint(message, at)
@@ -88,9 +85,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
             yield number, 0
             at += 8 if wire == _FIXED64 else 4
         else:
-            raise ValueError("it is no protocol buffer")
+            raise ValueError("it is not a protocol buffer")
         if at > len(message):
-            raise ValueError("it ends too early")
+            raise ValueError("it is truncated")
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
@@ -101,4 +98,4 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise ValueError("it is no protocol buffer")
+    raise ValueError("it is not a protocol buffer")

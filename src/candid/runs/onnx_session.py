@@ -1,4 +1,4 @@
-"""The graph of a run in ONNX Runtime: pixels in, numbers out."""
+"""A model's graph in ONNX Runtime: pixels → `Outputs`."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from candid.core.text import first_line
 from candid.data.images import PixelContract
 from candid.errors import ArtifactError
 from candid.models.outputs import Outputs
 from candid.runs.artifact import MODEL
 from candid.runs.onnx_guard import require_self_contained
 
-#: Pictures in one call of the runtime: more are no faster and take memory.
+#: Images per call of the runtime; more are not faster and take memory.
 AT_ONCE: Final = 2
 _ROUNDING: Final = 1e-3
 _ALWAYS = ("probabilities", "embedding")
 
 
 class Model:
-    """A graph that `candid.models.recipes.Trained` describes, checked and ready to run.
+    """A verified graph, as `candid.models.outputs.Trained` describes it, in ONNX Runtime.
 
     Attributes:
-        has_novelty: Whether it says how unlike the training photos an image is.
-        has_heatmap: Whether it says what each place adds to each score.
+        has_novelty: Whether it outputs ``novelty``.
+        has_heatmap: Whether it outputs ``heatmap``.
     """
 
     def __init__(
@@ -38,21 +39,16 @@ class Model:
         *,
         num_threads: int | None = None,
     ) -> None:
-        """Start the runtime.
-
-        Args:
-            model: The serialised graph.
-            classes: Names of the classes.
-            contract: How bytes become pixels.
-            num_threads: That share the layers of one call; by default as many as there are cores.
+        """Create the runtime's session, with one thread per core or ``num_threads``.
 
         Raises:
-            ArtifactError: The runtime refuses the graph, or its outputs don't fit the classes.
+            ArtifactError: The graph does not load, or does not fit the classes or the contract.
         """
         self._session = _start(model, num_threads)
-        again = partial(Model, model, classes, contract, num_threads=1)
-        self._make_one_threaded = None if num_threads == 1 else again
-        inputs = {given.name: given.shape[1:] for given in self._session.get_inputs()}
+        self._make_one_threaded = (
+            None if num_threads == 1 else partial(Model, model, classes, contract, num_threads=1)
+        )
+        inputs = {value.name: value.shape[1:] for value in self._session.get_inputs()}
         outputs = {output.name: output.shape for output in self._session.get_outputs()}
         _require_fits(inputs, outputs, len(classes), contract.size_px)
         self.has_novelty = "novelty" in outputs
@@ -60,9 +56,9 @@ class Model:
 
     @cached_property
     def one_threaded(self) -> Model:
-        """The same graph, each call of which takes one thread, for several threads at once.
+        """The same graph with one thread per call, to be called from several threads.
 
-        That gives more images a second than calls that share the cores, and the same bytes.
+        This gives more images per second than calls that share the cores, and the same bytes.
         """
         return self._make_one_threaded() if self._make_one_threaded else self
 
@@ -70,14 +66,11 @@ class Model:
         """Run the graph.
 
         Args:
-            pixels: uint8 ``(n, s, s, 3)`` RGB, as `candid.data.images.decode` gives them; n from 1.
-            with_heatmap: Whether the heat map is wanted, where there is one; the same pass has it.
-
-        Returns:
-            What it answers.
+            pixels: uint8 ``(n, s, s, 3)`` RGB from `candid.data.images.decode`; n is at least 1.
+            with_heatmap: Whether to return the heat map, if the graph has one.
 
         Raises:
-            ArtifactError: What it answers are no probabilities.
+            ArtifactError: The outputs are not probabilities.
         """
         names = [*_ALWAYS, *(["novelty"] if self.has_novelty else [])]
         names += ["heatmap"] if with_heatmap and self.has_heatmap else []
@@ -102,20 +95,19 @@ def _require_fits(
         )
     if outputs.get("probabilities", [None])[-1] != num_classes:
         raise ArtifactError(
-            f"{MODEL} does not answer with {num_classes} probabilities; its outputs are {outputs}. "
+            f"{MODEL} does not return {num_classes} probabilities; its outputs are {outputs}. "
             f"{remedy}"
         )
     if "embedding" not in outputs:
-        raise ArtifactError(f"{MODEL} gives no embedding. {remedy}")
+        raise ArtifactError(f"{MODEL} has no output 'embedding'. {remedy}")
 
 
-def _require_probabilities(answered: NDArray[np.float32]) -> None:
-    # Rounding may lead a little beyond 1; NaN compares with nothing.
-    if not np.all((answered >= -_ROUNDING) & (answered <= 1 + _ROUNDING)):
+def _require_probabilities(values: NDArray[np.float32]) -> None:
+    # Rounding may lead slightly beyond 1; comparisons with NaN are false.
+    if not np.all((values >= -_ROUNDING) & (values <= 1 + _ROUNDING)):
         raise ArtifactError(
-            f"{MODEL} answers with what are no probabilities: expected numbers from 0 to 1, "
-            f"received {answered.min():.3g} to {answered.max():.3g}. Restore the file or train "
-            "again."
+            f"{MODEL} returns values that are not probabilities: expected 0 to 1, received "
+            f"{values.min():.3g} to {values.max():.3g}. Restore the file or train again."
         )
 
 
@@ -123,14 +115,9 @@ def _start(model: bytes, num_threads: int | None) -> ort.InferenceSession:
     require_self_contained(model)
     options = ort.SessionOptions()
     options.intra_op_num_threads = num_threads or 0
-    options.log_severity_level = 4  # what goes wrong is raised; nothing is printed beside it
+    options.log_severity_level = 4  # errors are raised; nothing is printed
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    # ONNX Runtime's errors have no common type: some derive from RuntimeError, some from Exception.
+    # ONNX Runtime's errors have no common base class other than Exception.
     except Exception as error:
         raise ArtifactError(f"{MODEL} does not load ({first_line(error)}); train again.") from error
-
-
-def first_line(error: Exception) -> str:
-    """What an error of another library says, in one line."""
-    return (str(error) or type(error).__name__).splitlines()[0]

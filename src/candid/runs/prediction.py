@@ -1,4 +1,4 @@
-"""What a classifier says of one image."""
+"""The prediction for one image."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a classifier says of one image.
+    """The prediction for one image.
 
     Attributes:
-        source: The path as it was given; empty for bytes and arrays.
-        label: The best guess, or None where the image could not be read.
-        probability: Two classes: of the alphabetically second one. More: of ``label``.
-        probabilities: Of each class, calibrated.
+        source: The path as given; empty for bytes and arrays.
+        label: The predicted class; None if the image can't be read.
+        probability: Of the alphabetically second class if there are two, else of ``label``.
+        probabilities: Calibrated probability of each class.
         reason: Why there is no label, in one line; else None.
-        verdict: ``sure``; ``uncertain`` where another class can't be ruled out, or every class can;
-            ``unknown`` where the image is unlike anything that was trained on. None where the image
-            could not be read or the classifier can't abstain.
-        possible: The classes that can't be ruled out at the coverage that was asked for.
-        familiarity: 0 to 1, the share of photos of a known kind that are at least as unusual.
-        explanation: What spoke for ``label``, where that was asked for.
+        verdict: ``sure``: the prediction set holds only ``label``; ``uncertain``: it holds others
+            or none; ``unknown``: the image is out of distribution. None if the image can't be read
+            or the classifier can't abstain.
+        possible: The conformal prediction set at the chosen coverage.
+        familiarity: 0 to 1, the share of in-distribution photos with at least this novelty.
+        explanation: The evidence for ``label``, if requested.
     """
 
     source: str
@@ -40,7 +40,7 @@ class Prediction:
 
     @property
     def answer(self) -> str:
-        """What to tell a person: ``happy``, ``uncertain: happy or sad``, ``unknown``."""
+        """The answer as text: ``happy``, ``uncertain: happy or sad``, ``unknown``."""
         if self.label is None:
             return "unreadable"
         if self.verdict == "unknown":
@@ -50,7 +50,7 @@ class Prediction:
         return self.label
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values, the same everywhere."""
+        """JSON values, the same in the command line, the server and the web export."""
         values: dict[str, Any] = {
             "path": self.source,
             "answer": self.answer,

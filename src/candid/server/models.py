@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from candid.core.hashing import hash_bytes
+from candid.core.text import first_line
 from candid.data.images import read_file
 from candid.errors import ArtifactError, ImageError
 from candid.evaluation.measures import FIGURES
@@ -22,7 +23,6 @@ from candid.reporting.pages import file_previews
 from candid.runs.artifact import GOLDEN, MANIFEST, SPLIT, find_run
 from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Figures
-from candid.runs.onnx_session import first_line
 from candid.server.schemas import MeasuredOut, to_json_bytes
 
 _THUMBNAIL_PX: Final = 96

@@ -1,4 +1,4 @@
-"""From a folder to a run: the recipe of recipes."""
+"""Trains a classifier on a folder of photos and writes the run."""
 
 from candid.training.options import TrainOptions
 from candid.training.training import Run, train

@@ -1,7 +1,4 @@
-"""What a recipe made, and how it did.
-
-How a run is trained.
-"""
+"""The options of a training and its result, before it is written as a run."""
 
 from __future__ import annotations
 
@@ -18,27 +15,28 @@ from candid.evaluation.evaluation import Evaluation
 from candid.features.backbones import DEFAULT
 from candid.models.decision_rule import DecisionRule
 from candid.models.recipes import Trained
-from candid.splits.prepare import SplitOptions
+from candid.splits.prepare import Prepared, SplitOptions
+from candid.splits.split import Split
 
 Recipe = Literal["transfer", "cnn"]
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How a run is trained.
+    """Options of `train`.
 
     Attributes:
         recipe: ``transfer`` or ``cnn``.
-        split: How the folder is dealt.
-        backbone: Name or ONNX path of what embeds; it also finds the copies.
-        fit: How photos are brought to a square; ``cnn`` always squashes, as the tutorial does.
-        epochs: Passes over the training part; ``cnn`` only.
-        rule: How a class is chosen: a threshold, or what mistakes cost.
-        decisions: A ``decisions.csv`` of `candid audit`, filled in: which photos to drop, and the
-            right labels of others.
-        leak_tax: Whether a recipe without a linear head is trained a second time, on a random
-            split, to say what that would have claimed; `transfer` always says.
-        rehash: Whether to read all photos, those too whose size and times are as they were.
+        split: How the photos are split into train, val and test.
+        backbone: Name or ONNX path of the embedding network; it also finds the copies.
+        fit: How photos are made square; ``cnn`` always squashes, as the tutorial does.
+        epochs: Passes over the train part; ``cnn`` only.
+        rule: How a class is chosen: a threshold, or the costs of mistakes.
+        decisions: A completed ``decisions.csv`` of `candid audit`: photos to drop and corrected
+            labels.
+        leak_tax: Whether ``cnn`` is trained a second time, on a random split, to measure the leak
+            tax; ``transfer`` always measures it.
+        rehash: Whether to read all photos, even those whose size and times have not changed.
     """
 
     recipe: Recipe = "transfer"
@@ -54,23 +52,34 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class Result:
-    """What a recipe made, and how it did.
+    """A trained and evaluated model, and what it was made from.
 
     Attributes:
+        prepared: The photos, their features and their groups.
+        split: The part of each photo.
+        options: The options of the training.
         trained: The model.
-        learnt: What it learnt beside its weights.
-        assessed: The figures, and what they rest on.
-        places: int64 ``(m,)``, which photos of the catalog it learnt from.
-        embeddings: float32 ``(m, d)``, what the model's own graph gives for them.
+        fitted: Temperature, abstention and strength.
+        assessed: The figures and the predictions that they are computed from.
+        fitted_on: int64 ``(m,)``, places in the catalog of the photos that the model was fitted on.
+        embeddings: float32 ``(m, d)``, the embeddings of those photos by the model's own graph.
     """
 
+    prepared: Prepared
+    split: Split
+    options: TrainOptions
     trained: Trained
-    learnt: FittedState
+    fitted: FittedState
     assessed: EvalResult
-    places: NDArray[np.int64]
+    fitted_on: NDArray[np.int64]
     embeddings: NDArray[np.float32]
 
     @property
     def evaluation(self) -> Evaluation:
         """The figures."""
         return self.assessed.evaluation
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the data."""
+        return (*self.prepared.notes, *self.split.notes)

@@ -1,7 +1,4 @@
-"""From a folder to a run: prepare, split, train by a recipe, measure, write the artifact.
-
-A run of the recipe ``transfer``.
-"""
+"""Trains a classifier on a folder of photos: prepare, split, fit, evaluate, write the run."""
 
 from __future__ import annotations
 
@@ -16,49 +13,27 @@ from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.evaluation import Evaluation, write_text
 from candid.features.backbones import get
-from candid.models.recipes import transfer as recipe
-from candid.models.recipes import transfer as transfer_recipe
+from candid.models.recipes import transfer
 from candid.runs.artifact import point_latest, require_free, write_run
 from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Manifest
 from candid.runs.paths import RUNS, next_folder, require_outside, require_writable
 from candid.splits.prepare import Prepared, prepare, split_prepared
 from candid.splits.split import Split
+from candid.training.cnn import train_cnn
 from candid.training.files import write_files
 from candid.training.options import Result, TrainOptions
 
 
-def train_transfer(
-    prepared: Prepared, dealt: Split, options: TrainOptions, progress: Progress
-) -> Result:
-    """Fit a head on the train and val parts, and measure it on what it has not seen."""
-    seed = options.split.seed
-    ground = EvalContext(prepared.features, dealt, options.rule, seed)
-    learn_from = dealt.places("train", "val")
-    data = ground.data.take(learn_from)
-    backbone = get(options.backbone)
-    trained, head = recipe.train(
-        backbone,
-        data,
-        classes=prepared.catalog.classes,
-        contract=PixelContract(backbone.size_px, options.fit),
-        seed=seed,
-    )
-    learnt = FittedState(head.temperature, head.abstention, head.raw.strength)
-    tested = head.answer(prepared.features.embeddings[dealt.places("test")])
-    assessed = assess(ground, tested, learnt, progress=progress)
-    return Result(trained, learnt, assessed, learn_from, data.embeddings)
-
-
 @dataclass(frozen=True)
 class Run:
-    """A run that was written.
+    """A written run.
 
     Attributes:
-        folder: Where it is.
-        evaluation: How good it is.
-        notes: What a person should know of the data.
-        complete: False when it was interrupted and holds what there was by then.
+        folder: The run's folder.
+        evaluation: Its figures.
+        notes: What the user should know about the data.
+        complete: False if the training was interrupted; the model is then that of the last epoch.
     """
 
     folder: Path
@@ -67,12 +42,12 @@ class Run:
     complete: bool
 
     def to_text(self) -> str:
-        """How good it is, for a terminal."""
+        """The main figures, for a terminal."""
         return write_text(self.evaluation)
 
     @cached_property
     def classifier(self) -> Classifier:
-        """Ready to predict; loaded on first use."""
+        """The run's classifier, loaded on first use."""
         return load(self.folder)
 
 
@@ -84,20 +59,17 @@ def train(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Run:
-    """Train a classifier on a folder of photos, one sub-folder a class, and measure it.
+    """Train a classifier on a folder of photos, one sub-folder per class, and evaluate it.
 
     Args:
-        data: The folder; it is read, never changed.
+        data: The folder; it is never written to.
         run: Where the run is written; by default ``runs/<folder>-<recipe>-<number>``.
-        options: Recipe, seed and the rest.
-        overwrite: Whether an earlier run at ``run`` is replaced.
-        progress: Told how far it is.
-
-    Returns:
-        The run.
+        options: Recipe, seed and so on.
+        overwrite: Whether an existing run at ``run`` is replaced.
+        progress: Progress callback.
 
     Raises:
-        CandidError: Something about the folder, the options or the disk is not as it must be.
+        CandidError: The folder, the options or the disk can't be used.
 
     Example:
         >>> run = candid.train("data")  # doctest: +SKIP
@@ -109,7 +81,7 @@ def train(
     require_free(folder.expanduser().absolute(), overwrite=overwrite)
     require_outside(folder, Path(data))
     require_writable(folder)
-    transfer_recipe.require()
+    transfer.require()
     prepared = prepare(
         data,
         backbone=options.backbone,
@@ -119,43 +91,57 @@ def train(
         progress=progress,
     )
     options.rule.require_fits(prepared.catalog.classes)
-    dealt = split_prepared(prepared, options.split)
-    _require_parts(dealt, prepared.catalog.classes)
-    notes = (*prepared.notes, *dealt.notes)
+    split = split_prepared(prepared, options.split)
+    _require_trainable(split, prepared.catalog.classes)
     results: list[Result] = []
 
     def fill(partial: Path) -> Manifest:
-        result = _train(prepared, dealt, options, partial, progress)
+        if options.recipe == "transfer":
+            result = _train_transfer(prepared, split, options, progress)
+        else:
+            result = train_cnn(prepared, split, options, partial, progress)
         results.append(result)
-        return write_files(partial, folder, prepared, dealt, options, result, notes)
+        return write_files(partial, folder, result)
 
     written = write_run(folder, fill, overwrite=overwrite)
     if written.parent.name == RUNS.name:
         point_latest(written)
-    result = results[0]
-    return Run(written, result.evaluation, notes, result.trained.complete)
+    [result] = results
+    return Run(written, result.evaluation, result.notes, result.trained.complete)
 
 
-def _train(
-    prepared: Prepared, dealt: Split, options: TrainOptions, folder: Path, progress: Progress
+def _train_transfer(
+    prepared: Prepared, split: Split, options: TrainOptions, progress: Progress
 ) -> Result:
-    if options.recipe == "transfer":
-        return train_transfer(prepared, dealt, options, progress)
-    from candid.training.cnn import train_cnn
+    """Fit a head on the train and val parts and evaluate it."""
+    seed = options.split.seed
+    context = EvalContext(prepared.features, split, options.rule, seed)
+    fitted_on = split.places("train", "val")
+    data = context.data.take(fitted_on)
+    backbone = get(options.backbone)
+    trained, head = transfer.train(
+        backbone,
+        data,
+        classes=prepared.catalog.classes,
+        contract=PixelContract(backbone.size_px, options.fit),
+        seed=seed,
+    )
+    fitted = FittedState(head.temperature, head.abstention, head.raw.strength)
+    answers = head.answer(prepared.features.embeddings[split.places("test")])
+    assessed = assess(context, answers, fitted, progress=progress)
+    return Result(prepared, split, options, trained, fitted, assessed, fitted_on, data.embeddings)
 
-    return train_cnn(prepared, dealt, options, folder, progress)
 
-
-def _require_parts(dealt: Split, classes: Sequence[str]) -> None:
-    if not len(dealt.places("test")) or not len(dealt.places("train")):
+def _require_trainable(split: Split, classes: Sequence[str]) -> None:
+    if not len(split.places("test")) or not len(split.places("train")):
         raise SplitError(
-            "there are too few different pictures for a train and a test part. Add photos: 10 "
-            "different ones a class would suffice for one test image each."
+            "there are too few different pictures for a train and a test part. Add photos: with 10 "
+            "different pictures, a class has one in the test part."
         )
-    learnt = {dealt.rows[place].label for place in dealt.places("train", "val")}
-    missing = [name for name in classes if name not in learnt]
+    present = {split.rows[place].label for place in split.places("train", "val")}
+    missing = [name for name in classes if name not in present]
     if missing:
         raise SplitError(
-            f"there is no image of {', '.join(missing)} to learn from: too few different pictures. "
-            "Add photos, 10 different ones a class at the least, or remove the class."
+            f"the train and val parts have no photo of {', '.join(missing)}: too few different "
+            "pictures. Add photos, at least 10 different pictures per class, or remove the class."
         )

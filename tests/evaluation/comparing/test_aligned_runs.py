@@ -104,7 +104,7 @@ def test_classes_that_are_no_names_are_refused(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", shots("+-"))
     manifest = folder / "candid.json"
     manifest.write_text(manifest.read_text().replace('"happy"', "7"))
-    with pytest.raises(ArtifactError, match="no list of names"):
+    with pytest.raises(ArtifactError, match="a list of names is expected"):
         read_run(folder)
 
 

@@ -76,7 +76,7 @@ def test_an_export_in_eight_bits_says_what_the_run_says(rounded, trained):
 
 def test_probabilities_move_by_a_little_and_not_at_all_where_nothing_was_rounded(rounded, trained):
     pixels = np.random.default_rng(1).integers(0, 256, (4, 224, 224, 3), dtype=np.uint8)
-    run, found = load(trained.folder).run(pixels), load_onnx(rounded.folder)(pixels)
+    run, found = load(trained.folder).model.run(pixels), load_onnx(rounded.folder)(pixels)
     differences = np.linalg.norm(found["embedding"] - run.embedding, axis=1)
     shares = differences / np.linalg.norm(run.embedding, axis=1)
     assert 0 < shares.max() < 0.3

@@ -178,9 +178,9 @@ class TestTheFile:
             ("contents", np.zeros((30, 31), np.uint8), "don't fit each other"),
             ("contents", np.array([["a" * 64]]), "contents is <U64"),
             ("contents", np.array([{}]), "Object arrays cannot be loaded"),
-            ("firsts", np.arange(1, 16), "don't begin"),
-            ("firsts", np.array([0, 2, 2]), "don't begin"),
-            ("firsts", np.array([0, 30]), "don't begin"),
+            ("firsts", np.arange(1, 16), "firsts is out of"),
+            ("firsts", np.array([0, 2, 2]), "firsts is out of"),
+            ("firsts", np.array([0, 30]), "firsts is out of"),
             ("firsts", None, "firsts"),
         ],
     )

@@ -176,7 +176,7 @@ def ask_both(
     """
     parts: list[tuple[NDArray[Any], ...]] = []
     for asked in images:
-        expected, found = classifier.run(asked.pixels), export(asked.pixels)
+        expected, found = classifier.model.run(asked.pixels), export(asked.pixels)
         chosen = classifier.rule.decide(expected.probabilities, classifier.classes)
         own = classifier.rule.decide(found["probabilities"], classifier.classes)
         own = np.where(np.isfinite(found["probabilities"]).all(axis=1), own, -1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from candid.core.text import first_line
 from candid.errors import UsageError
 
 if TYPE_CHECKING:
@@ -109,8 +110,7 @@ def _load(path: Path) -> ort.InferenceSession:
         return ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     # ONNX Runtime's errors have no common base class but Exception.
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"{path} does not load as an ONNX model: {reason}") from error
+        raise UsageError(f"{path} does not load as an ONNX model: {first_line(error)}") from error
 
 
 def _input_shape(path: Path, session: ort.InferenceSession) -> tuple[int, Layout]:

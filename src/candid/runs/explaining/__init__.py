@@ -1,11 +1,11 @@
-"""What an answer rests on: the places of the picture, and the most similar training photos.
+"""Explains a prediction by a heat map of the image and by the most similar training photos.
 
     heat map ──────── contrast ─┐
     or the network ── occlude ──┴─▶ heat (h, w) ─▶ where, draw_overlay ─┐
     embedding ─ Neighbours.search ─▶ similar photos ────────────────────┴─▶ picture_of
 
-`contrast` is exact and free, for a network whose head is linear; `occlude` asks any network some 80
-times.
+`contrast` is exact and costs nothing, but needs a linear head; `occlude` runs any network about 80
+times per image.
 """
 
 from candid.runs.explaining.explain import Explanation, Similar

@@ -1,7 +1,4 @@
-"""Explains the answers of a run, from its own files.
-
-What an answer rests on, as values.
-"""
+"""Explains the predictions of a run, from its own files."""
 
 from __future__ import annotations
 
@@ -21,14 +18,18 @@ from candid.runs.explaining.similar import Neighbours
 if TYPE_CHECKING:
     from candid.models.outputs import Outputs
 
+#: Number of similar training photos in an explanation.
+NUM_SIMILAR: Final = 3
 _DECIMALS: Final = 4
-#: As similar as this are only photos of the same picture; the page has it too, in words.js.
+#: Only copies of the same picture are as similar as this; words.js has the same value.
 _COPY: Final = 0.99
+
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Similar:
-    """A training photo that looks alike to the network.
+    """A training photo with a similar embedding.
 
     Attributes:
         path: The photo, relative to the data folder, with forward slashes.
@@ -41,7 +42,7 @@ class Similar:
     similarity: float
 
     def to_json(self) -> dict[str, object]:
-        """As JSON values."""
+        """JSON values."""
         return {
             "path": self.path,
             "label": self.label,
@@ -51,13 +52,13 @@ class Similar:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What one answer rests on.
+    """The explanation of one prediction.
 
     Attributes:
-        heat: float32 ``(h, w)`` in nats, what each place of the picture, as the network saw it,
-            adds to the log odds of the answer; positive where it speaks for it.
-        where: The same in words, as `candid.runs.explaining.where` puts it.
-        similar: The most similar training photos, the most similar one first.
+        heat: float32 ``(h, w)`` in nats, the contribution of each place of the network's input to
+            the log odds of the predicted class.
+        where: The region with the most evidence, in words; see `candid.runs.explaining.where`.
+        similar: The most similar training photos, in descending order.
     """
 
     heat: NDArray[np.float32]
@@ -66,11 +67,11 @@ class Explanation:
 
     @property
     def is_known(self) -> bool:
-        """Whether the photo, or one nearly the same, was learnt from."""
+        """Whether the model was fitted on this photo or a copy of it."""
         return any(photo.similarity >= _COPY for photo in self.similar)
 
     def to_json(self) -> dict[str, object]:
-        """As JSON values; the heat as a list of rows, rounded to four decimals."""
+        """JSON values; the heat map as a list of rows, rounded to four decimals."""
         rounded = self.heat.astype(np.float64).round(_DECIMALS) + 0.0  # no -0.0
         return {
             "heat": rounded.tolist(),
@@ -79,21 +80,11 @@ class Explanation:
         }
 
 
-#: How many similar training photos are named.
-NUM_SIMILAR: Final = 3
-
-Pixels = NDArray[np.uint8]
-
-
 class Explainer:
-    """Says what answers rest on; the run's files are read when it is first asked."""
+    """Makes explanations; reads the run's files on first use."""
 
     def __init__(self, run: Path | None) -> None:
-        """Remember where the run is.
-
-        Args:
-            run: Its folder, whose files were checked; None where there is none, and so no photos.
-        """
+        """Take the verified folder of the run; without one there are no similar photos."""
         self._run = run
 
     def explain(
@@ -104,25 +95,22 @@ class Explainer:
         *,
         run: Callable[[Pixels], Outputs],
     ) -> list[Explanation]:
-        """Explain the answers to n images.
+        """Explain the predictions for n images.
 
         Args:
             pixels: uint8 ``(n, s, s, 3)``.
-            outputs: What the graph said of them, with its heat map if it has one.
-            chosen: int64 ``(n,)``, the class that was answered.
-            run: Runs the graph; asked some 80 times an image where it has no heat map.
+            outputs: The graph's outputs, with the heat map if it has one.
+            chosen: int64 ``(n,)``, the predicted classes.
+            run: Runs the graph; called several times per image if it has no heat map.
         """
-        similar = self._similar(outputs.embedding)
-        heats = [
-            heat_of(pixels[place], outputs, place, int(number), run=run)
-            for place, number in enumerate(chosen)
-        ]
-        return [
-            Explanation(heat, where(heat), row) for heat, row in zip(heats, similar, strict=True)
-        ]
+        explanations = []
+        for place, similar in enumerate(self._similar(outputs.embedding)):
+            heat = heat_of(pixels, outputs, place, int(chosen[place]), run=run)
+            explanations.append(Explanation(heat, where(heat), similar))
+        return explanations
 
     def prepare(self) -> None:
-        """Read what is read from the run, while it is the run that was loaded."""
+        """Read the run's files now, before the run may be replaced."""
         if self._neighbours is not None:
             _ = self._photos
 
@@ -131,7 +119,7 @@ class Explainer:
             return [()] * len(embeddings)
         found = self._neighbours.search(embeddings, count=NUM_SIMILAR)
         return [
-            tuple(Similar(*self._photos[near.content], near.similarity) for near in row)
+            tuple(Similar(*self._photos[photo.content], photo.similarity) for photo in row)
             for row in found
         ]
 
@@ -143,7 +131,7 @@ class Explainer:
 
     @cached_property
     def _photos(self) -> dict[str, tuple[str, str]]:
-        """Path and class by content."""
+        """Path and class of each photo that is in a part, by content."""
         from candid.splits.split import read_csv
 
         if self._run is None:
@@ -161,19 +149,16 @@ def heat_of(
     run: Callable[[Pixels], Outputs],
     against: int | None = None,
 ) -> Heat:
-    """What each place of a picture adds to the log odds of an answer.
+    """Contribution of each place of an image to the log odds of a class, float32 ``(h, w)``.
 
     Args:
-        pixels: uint8 ``(s, s, 3)``.
-        outputs: What the graph said of several.
-        place: Which of them this picture is.
+        pixels: The images, uint8 ``(n, s, s, 3)``.
+        outputs: The graph's outputs for them.
+        place: The index of the image.
         answered: The class.
-        run: Runs the graph, where it has no heat map.
-        against: The class to hold it against; by default all others.
-
-    Returns:
-        float32 ``(h, w)``.
+        run: Runs the graph; used if it has no heat map.
+        against: The class to compare with; by default all others. Ignored without a heat map.
     """
     if outputs.heatmap is not None:
         return contrast(outputs.heatmap[place], answered, against)
-    return occlude(pixels, lambda many: run(many).probabilities, answered)
+    return occlude(pixels[place], lambda batch: run(batch).probabilities, answered)

@@ -1,7 +1,4 @@
-"""One picture of what an answer rests on: photo, heat and the most similar training photos.
-
-Draws the heat over a photo.
-"""
+"""Draws an explanation as a PNG: photo, heat map and the most similar training photos."""
 
 from __future__ import annotations
 
@@ -20,32 +17,31 @@ from candid.runs.explaining.heat_map import Heat, where
 
 Pixels = NDArray[np.uint8]
 
-# Vermilion and blue of Okabe and Ito's palette, which all kinds of colour vision tell apart
-# ("Color Universal Design", 2008).
+# Vermilion and blue of Okabe and Ito's palette for all kinds of colour vision ("Color Universal
+# Design", 2008).
 _FOR: Final = (213, 94, 0)
 _AGAINST: Final = (0, 114, 178)
-# The grey that a photo is drawn in: neither black nor white, so that the colours, which lie between
-# them, stand out from each of its tones.
+# Range of greys of the photo: neither black nor white, so that the colours stand out from all.
 _DARK: Final = 40.0
 _LIGHT: Final = 235.0
-_STRONGEST: Final = 0.8  # of the colour; what it lies on shows through
-_EDGE: Final = 0.5  # of the hottest place's heat: what is hotter has a line around it
+_STRONGEST: Final = 0.8  # opacity of the highest value
+_EDGE: Final = 0.5  # share of the highest value above which places are outlined
 
 
 def draw_overlay(pixels: Pixels, heat: Heat, *, against: bool = False) -> Pixels:
-    """Colour the places of a photo that speak for the answer.
+    """Draw a heat map over a photo.
 
-    The photo is drawn in grey, so that no colour of its own is taken for heat; the heat is
-    vermilion, stronger the hotter, with a line around what is at least half as hot as the hottest
-    place. The scale is the photo's own: it says where, not how much.
+    The photo is drawn in grey, so that its own colours are not taken for heat. Evidence for the
+    prediction is vermilion, with a line around places of at least half the highest value. The scale
+    is relative to the photo: it shows where, not how much.
 
     Args:
-        pixels: uint8 ``(h, w, 3)`` RGB, all of what the network saw, of any size.
-        heat: float32 ``(gh, gw)``, positive where a place speaks for the answer.
-        against: Whether what speaks against it is drawn too, in blue, on the same scale.
+        pixels: uint8 ``(h, w, 3)`` RGB of any size, the whole input of the network.
+        heat: float32 ``(gh, gw)``, positive where a place is evidence for the prediction.
+        against: Whether evidence against it is drawn too, in blue, on the same scale.
 
     Returns:
-        uint8 ``(h, w, 3)`` RGB; without colour if no place has anything to say.
+        uint8 ``(h, w, 3)`` RGB; grey if there is no evidence.
     """
     height, width = pixels.shape[:2]
     smooth = _enlarge(heat, height, width)
@@ -71,7 +67,7 @@ def _enlarge(heat: Heat, height: int, width: int) -> NDArray[np.float32]:
 
 
 def _grey(pixels: Pixels) -> NDArray[np.float32]:
-    """The picture in greys between `_DARK` and `_LIGHT`, float32 ``(h, w, 3)``."""
+    """The photo in greys from `_DARK` to `_LIGHT`, float32 ``(h, w, 3)``."""
     import cv2
 
     grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -79,7 +75,7 @@ def _grey(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def _outline(drawn: Pixels, inside: NDArray[np.bool_]) -> None:
-    """Draw a white line with dark rims around some places, in place; not along the edges."""
+    """Draw a white line with dark rims around a region, in place; not along the image's edges."""
     import cv2
 
     thickness = max(1, round(min(inside.shape) / 250))
@@ -97,12 +93,12 @@ Captioned = tuple[Pixels, str]
 
 _MOST_SIMILAR: Final = 3
 _MOST_CHARACTERS, _FEWEST_CHARACTERS = 60, 8  # of a line
-_MOST_PX: Final = 640  # of a photo's longer side: about what it is shown with
+_MOST_PX: Final = 640  # longer side of a photo, about its size in the picture
 _DPI: Final = 130
 _INK: Final = "#1a1c1f"
 _MUTED: Final = "#5b6067"
 
-# In inches. Rows are from the top downwards.
+# In inches, from the top downwards.
 _WIDTH: Final = 9.0
 _MARGIN: Final = 0.25
 _GAP: Final = 0.2
@@ -113,29 +109,27 @@ _SIMILAR_HEIGHT: Final = 2.0
 
 
 def picture_of(pixels: Pixels, heat: Heat, title: str, similar: Sequence[Captioned]) -> bytes:
-    """Draw a photo, what in it spoke for the answer, and the most similar training photos.
+    """Draw a photo, its heat map and the most similar training photos.
 
     Args:
-        pixels: uint8 ``(h, w, 3)`` RGB, all of what the network saw, of any size.
-        heat: float32 ``(gh, gw)``, positive where a place speaks for the answer.
-        title: The answer, in one or more lines; the middle of those that are too long for the
-            photo's column is left out. What can't be shown is written as codes, and nothing is
-            taken for mathematics.
-        similar: Up to three photos, uint8 ``(h, w, 3)`` of any shape, each with a caption, such as
-            its class and similarity. Without any, the picture ends after the heat.
+        pixels: uint8 ``(h, w, 3)`` RGB of any size, the whole input of the network.
+        heat: float32 ``(gh, gw)``, positive where a place is evidence for the prediction.
+        title: The prediction, in one or more lines, shortened in the middle to the width of the
+            photo. Unprintable characters are escaped, and mathtext is not interpreted.
+        similar: Up to three photos, uint8 ``(h, w, 3)`` of any shape, with their captions.
 
     Returns:
-        The bytes of a PNG file, 1170 pixels wide.
+        A PNG file, 1170 pixels wide.
 
     Raises:
         DependencyError: Matplotlib is not installed.
     """
     shown = _shrink(pixels)
-    heated = draw_overlay(shown, heat), f"What spoke for it: {where(heat)}"
+    heated = draw_overlay(shown, heat), f"Evidence for the answer: {where(heat)}"
     upper: list[Captioned] = [(shown, title), heated]
     lower = [(_shrink(photo), caption) for photo, caption in similar[:_MOST_SIMILAR]]
     with warnings.catch_warnings():
-        # A name in a script that Matplotlib's font lacks is drawn as boxes, without a word.
+        # Characters that Matplotlib's font lacks are drawn as boxes, without a warning.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         return _draw(upper, lower)
 
@@ -149,7 +143,9 @@ def _draw(upper: Sequence[Captioned], lower: Sequence[Captioned]) -> bytes:
     figure = _new_figure(bottom + below + _MARGIN / 2)
     _draw_row(figure, upper, 2, top=top, height=photo_height, size=11)
     if lower:
-        _draw_heading(figure, "The most similar training photos", bottom + _HEADING / 2)
+        heading = {"fontsize": 11, "color": _MUTED, "ha": "center", "va": "center"}
+        y = 1 - (bottom + _HEADING / 2) / figure.get_figheight()
+        figure.text(0.5, y, "Most similar training photos", **heading)
         top = bottom + _HEADING + _LINE * _num_lines(lower)
         _draw_row(figure, lower, _MOST_SIMILAR, top=top, height=_SIMILAR_HEIGHT, size=9)
     image = io.BytesIO()
@@ -162,7 +158,7 @@ def _new_figure(height: float) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise DependencyError(
-            "an explanation is drawn with Matplotlib, which is not installed. "
+            "drawing an explanation needs Matplotlib, which is not installed. "
             'Run: pip install "candid-image[transfer]"'
         ) from error
     return Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
@@ -177,7 +173,7 @@ def _draw_row(
     height: float,
     size: float,
 ) -> None:
-    """Draw photos side by side, each with its caption above it."""
+    """Draw photos side by side, with captions above them."""
     whole = figure.get_figheight()
     width = _column_width(num_columns)
     for column, (pixels, caption) in enumerate(row):
@@ -191,11 +187,6 @@ def _draw_row(
         _set_fitting(title, caption, width * figure.dpi)
 
 
-def _draw_heading(figure: Any, text: str, top: float) -> None:
-    whole = figure.get_figheight()
-    figure.text(0.5, 1 - top / whole, text, fontsize=11, color=_MUTED, ha="center", va="center")
-
-
 def _column_width(num_columns: int) -> float:
     return (_WIDTH - 2 * _MARGIN - (num_columns - 1) * _GAP) / num_columns
 
@@ -205,7 +196,7 @@ def _num_lines(row: Sequence[Captioned]) -> int:
 
 
 def _set_fitting(title: Any, caption: str, width_px: float) -> None:
-    """Set a title to as much of each line as is no wider than its column."""
+    """Set a title, its lines shortened to the width of the column."""
     for most in range(_MOST_CHARACTERS, _FEWEST_CHARACTERS, -2):
         title.set_text("\n".join(_elide(line, most) for line in caption.split("\n")))
         if title.get_window_extent().width <= width_px:

@@ -1,4 +1,4 @@
-"""The most similar training photos, by what the network saw in them."""
+"""Index of the training photos, to find those with the most similar embeddings."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import matmul
+from candid.core.text import first_line
 from candid.errors import ArtifactError, UsageError
+from candid.runs.artifact import NEIGHBOURS
 
 Table = NDArray[np.float32]
 
 _MOST_AXES: Final = 256
 _LEAST_AXES: Final = 64
-_MOST_VALUES: Final = 25_600_000  # 51 MB of float16: 128 axes for 200,000 photos
+_MOST_VALUES: Final = 25_600_000  # 51 MB of float16: 128 axes of 200,000 photos
 _EXTRA_AXES: Final = 16
 _NUM_ROUNDS: Final = 3
-_TURNED_ON: Final = 4096  # photos: axes hardly change with more
+_PCA_PHOTOS: Final = 4096  # the axes hardly change with more
 _BLOCK: Final = 8192
 _ROUGH_AXES: Final = 48
-_SHORTLIST: Final = 1024  # different pictures that are compared by all axes
+_SHORTLIST: Final = 1024  # pictures that are compared on all axes
 _SHA256 = re.compile("[0-9a-f]{64}")
-#: Type and number of axes of each array in a file.
+#: Dtype and number of dimensions of each array in the file.
 _SHAPES: Final[dict[str, tuple[np.dtype[Any], int]]] = {
     "mean": (np.dtype(np.float32), 1),
     "axes": (np.dtype(np.float16), 2),
@@ -38,12 +40,7 @@ _SHAPES: Final[dict[str, tuple[np.dtype[Any], int]]] = {
 
 
 class Neighbour(NamedTuple):
-    """A similar photo.
-
-    Attributes:
-        content: Its SHA-256, 64 hexadecimal digits.
-        similarity: 0 to 1.
-    """
+    """SHA-256 of a similar photo, hexadecimal, and its similarity, 0 to 1."""
 
     content: str
     similarity: float
@@ -51,15 +48,15 @@ class Neighbour(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Photos in a space in which similar ones point the same way.
+    """Photos in the space of their principal components, where similarity is the cosine.
 
     Attributes:
-        mean: float32 ``(d,)``, the mean embedding.
-        axes: float16 ``(d, p)``, the principal axes, the most telling first.
-        rows: float16 ``(n, p)``, embeddings less their mean, turned onto the axes, of length 1 (or
-            0). Those of the same picture lie together.
-        contents: uint8 ``(n, 32)``, the SHA-256 of each photo.
-        firsts: int64 ``(g,)``, ascending from 0: where each of g different pictures begins.
+        mean: float32 ``(d,)``, mean embedding.
+        axes: float16 ``(d, p)``, principal axes in descending order of variance.
+        rows: float16 ``(n, p)``, centred embeddings projected onto the axes, of length 1 (or 0);
+            copies of one picture are consecutive.
+        contents: uint8 ``(n, 32)``, SHA-256 of each photo.
+        firsts: int64 ``(g,)``, ascending from 0: the first row of each of g different pictures.
     """
 
     mean: Table
@@ -71,34 +68,31 @@ class Neighbours:
     def search(self, embeddings: Table, *, count: int = 3) -> tuple[tuple[Neighbour, ...], ...]:
         """Find the most similar photos, each of a different picture.
 
-        The similarity is the cosine, in the projected space, of what sets two embeddings apart from
-        the mean one: 1 for the same pixels; about 0 for two photos that have no more in common than
-        photos of the set have anyway, and no less for those that have even less.
-
-        Above 1,024 different pictures, these are first chosen by the 48 most telling axes.
+        The similarity is the cosine of the centred and projected embeddings, at least 0: 1 for the
+        same pixels, about 0 for two random photos of the set. With more than 1,024 different
+        pictures, these are preselected on the first 48 axes.
 
         Args:
             embeddings: float32 ``(m, d)``.
-            count: How many photos at most.
+            count: Number of photos per embedding; fewer are found if there are fewer pictures.
 
         Returns:
-            For each embedding the most similar first; fewer than ``count`` if there are not as many
-            different pictures.
+            For each embedding the photos in descending order of similarity.
 
         Raises:
-            UsageError: The embeddings are of another length.
+            UsageError: The embeddings have another length.
         """
         if embeddings.ndim != 2 or embeddings.shape[1] != len(self.mean):
             raise UsageError(
-                f"embeddings are expected as (m, {len(self.mean)}), as the classifier that these "
-                f"photos were kept with makes them. Received: {embeddings.shape}."
+                f"embeddings of the same run's model are expected as (m, {len(self.mean)}). "
+                f"Received: {embeddings.shape}."
             )
-        turned = matmul(embeddings - self.mean, self._wide_axes)
-        queries = _unit(turned.astype(np.float32, copy=False))
+        projected = matmul(embeddings - self.mean, self._wide_axes)
+        queries = _unit(projected.astype(np.float32, copy=False))
         return tuple(self._nearest(query, count) for query in queries)
 
     def to_bytes(self) -> bytes:
-        """The bytes of an ``.npz`` file, the same for the same values."""
+        """A deterministic ``.npz`` file."""
         file = io.BytesIO()
         arrays: dict[str, Any] = {name: getattr(self, name) for name in _SHAPES}
         np.savez(file, **arrays)
@@ -106,26 +100,22 @@ class Neighbours:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Neighbours:
-        """Read what `to_bytes` wrote; nothing in it is executed.
+        """Read a file of `to_bytes`, without unpickling.
 
         Raises:
-            ArtifactError: It is something else, or not whole.
+            ArtifactError: It is another file, or damaged.
         """
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in _SHAPES}
-        # zipfile, zlib and NumPy each have types of their own for a file that is not ours.
+        # zipfile, zlib and NumPy each raise errors of their own for foreign files.
         except Exception as error:
-            why = (str(error) or type(error).__name__).splitlines()[0]
             raise ArtifactError(
-                f"the similar photos can't be read ({why}); restore their file or train again."
+                f"{NEIGHBOURS} can't be read ({first_line(error)}); restore it or train again."
             ) from error
-        wrong = _what_is_wrong(arrays)
-        if wrong:
-            raise ArtifactError(
-                f"the similar photos are not as they were written: {wrong}. "
-                "Restore their file or train again."
-            )
+        problem = _find_problem(arrays)
+        if problem:
+            raise ArtifactError(f"{NEIGHBOURS} is damaged: {problem}; restore it or train again.")
         return cls(**arrays)
 
     @cached_property
@@ -156,7 +146,7 @@ class Neighbours:
         return tuple(found)
 
     def _shortlist(self, query: Table) -> NDArray[np.int64]:
-        """The pictures that are worth a closer look, ascending."""
+        """Numbers of the pictures to compare on all axes, ascending."""
         if len(self.firsts) <= _SHORTLIST:
             return np.arange(len(self.firsts))
         rough = matmul(self._rough, query[:_ROUGH_AXES])
@@ -167,24 +157,20 @@ class Neighbours:
 def fit_neighbours(
     embeddings: Table, contents: Sequence[str], groups: NDArray[np.int64] | None = None
 ) -> Neighbours:
-    """Keep photos to be found again.
+    """Index photos for `Neighbours.search`.
 
-    Their embeddings are turned onto at most 256 principal axes, and fewer for more than 100,000
-    photos, so that they take 51 MB at most up to 400,000.
+    Embeddings are projected onto at most 256 principal axes, and fewer for more than 100,000
+    photos, so that up to 400,000 photos take at most 51 MB.
 
     Args:
         embeddings: float32 ``(n, d)``.
-        contents: The SHA-256 of each photo, 64 hexadecimal digits.
-        groups: int64 ``(n,)``, equal for photos of the same picture; by default those with the same
-            bytes are.
-
-    Returns:
-        The photos.
+        contents: SHA-256 of each photo, 64 hexadecimal digits.
+        groups: int64 ``(n,)``, equal for copies of one picture; by default for equal bytes.
 
     Raises:
         UsageError: There is no photo, or the arguments don't fit each other.
     """
-    _require_fit(embeddings, contents, groups)
+    _require_consistent(embeddings, contents, groups)
     if groups is None:
         groups = np.unique(np.asarray(contents), return_inverse=True)[1].astype(np.int64)
     order = np.argsort(groups, kind="stable")
@@ -199,15 +185,14 @@ def fit_neighbours(
     return Neighbours(mean, axes, rows, digests[order], firsts.astype(np.int64))
 
 
-def _require_fit(
+def _require_consistent(
     embeddings: Table, contents: Sequence[str], groups: NDArray[np.int64] | None
 ) -> None:
     num_groups = len(contents) if groups is None else len(groups)
     if not len(embeddings) == len(contents) == num_groups > 0:
         raise UsageError(
-            "an embedding, a content and a group are expected for each of one photo or more. "
-            f"Received: {len(embeddings)} embeddings, {len(contents)} contents, {num_groups} "
-            "groups."
+            "one embedding, one content and one group are expected for each photo. Received: "
+            f"{len(embeddings)} embeddings, {len(contents)} contents, {num_groups} groups."
         )
     for content in contents:
         if not _SHA256.fullmatch(content):
@@ -217,13 +202,13 @@ def _require_fit(
 
 
 def _principal_axes(embeddings: Table, mean: Table) -> NDArray[np.float16]:
-    """The axes along which embeddings vary most, ``(d, p)``, the most telling first.
+    """Principal axes ``(d, p)`` in descending order of variance.
 
     Randomised subspace iteration (Halko, Martinsson and Tropp, "Finding structure with randomness",
-    SIAM Review 2011): at 1,280 features a few times faster than all eigenvectors.
+    SIAM Review 2011): with 1,280 features a few times faster than a full decomposition.
     """
-    some = np.linspace(0, len(embeddings) - 1, min(len(embeddings), _TURNED_ON)).astype(np.int64)
-    rows = embeddings[some] - mean
+    num_rows = min(len(embeddings), _PCA_PHOTOS)
+    rows = embeddings[np.linspace(0, len(embeddings) - 1, num_rows).astype(np.int64)] - mean
     affordable = max(_LEAST_AXES, _MOST_VALUES // len(embeddings))
     num_axes = min(_MOST_AXES, affordable, rows.shape[1], max(1, len(rows) - 1))
     num_tried = min(num_axes + _EXTRA_AXES, *rows.shape)
@@ -231,19 +216,19 @@ def _principal_axes(embeddings: Table, mean: Table) -> NDArray[np.float16]:
     basis = start.astype(np.float32)
     for _ in range(_NUM_ROUNDS):
         basis = np.linalg.qr(matmul(rows.T, matmul(rows, basis)))[0]
-    turned = matmul(rows, basis)
-    _, vectors = np.linalg.eigh(matmul(turned.T, turned).astype(np.float64))
+    projected = matmul(rows, basis)
+    _, vectors = np.linalg.eigh(matmul(projected.T, projected).astype(np.float64))
     axes = matmul(basis, vectors[:, ::-1][:, :num_axes].astype(np.float32))
     return axes.astype(np.float16)
 
 
 def _unit(rows: Table) -> Table:
-    """Rows of length 1, or 0."""
+    """Normalise rows to length 1; zeros stay zeros."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)
 
 
-def _what_is_wrong(arrays: dict[str, NDArray[Any]]) -> str | None:
+def _find_problem(arrays: dict[str, NDArray[Any]]) -> str | None:
     for name, (dtype, num_axes) in _SHAPES.items():
         array = arrays[name]
         if array.dtype != dtype or array.ndim != num_axes or 0 in array.shape:
@@ -254,5 +239,5 @@ def _what_is_wrong(arrays: dict[str, NDArray[Any]]) -> str | None:
     if axes.shape != (len(mean), rows.shape[1]) or contents.shape != (len(rows), 32):
         return "its arrays don't fit each other"
     if firsts[0] != 0 or firsts[-1] >= len(rows) or (np.diff(firsts) <= 0).any():
-        return "its pictures don't begin where they should"
+        return "firsts is out of order or range"
     return None

@@ -1,7 +1,8 @@
-"""What the default recipe's network calls evidence is what its answers rest on."""
+"""Explanations as JSON; erasing the evidence that the default network shows changes its answers."""
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from candid.cli.demo import SampleSet
 from candid.data.images import PixelContract, decode, read_file
 from candid.errors import ImageError
-from candid.runs.explaining import contrast
+from candid.runs.explaining import Explanation, Similar, contrast
 from candid.training import Run, TrainOptions, train
 from tests.runs.explaining.erasing import drops_by_erasing
 
@@ -89,3 +90,24 @@ def test_erasing_the_hottest_tenth_of_a_photo_moves_the_answer_most(trained_on_p
     drops = drops_on(Network(trained_on_photos), photos)
     assert drops[:, 0].mean() > 1.5 * drops[:, 1:].mean()
     assert np.abs(drops[:, 0]).mean() > np.abs(drops[:, 1:]).mean()
+
+
+def test_it_becomes_json_values_rounded_to_four_decimals() -> None:
+    heat = np.array([[0.123456, -2.0], [-1e-9, 31.41592653]], np.float32)
+    similar = (Similar("happy/a.jpg", "happy", 0.87654321), Similar("sad/b.jpg", "sad", 0.0))
+    explanation = Explanation(heat, "the lower right", similar)
+    text = json.dumps(explanation.to_json(), allow_nan=False)
+    assert "-0.0" not in text
+    assert json.loads(text) == {
+        "heat": [[0.1235, -2.0], [0.0, 31.4159]],
+        "where": "the lower right",
+        "similar": [
+            {"path": "happy/a.jpg", "label": "happy", "similarity": 0.8765},
+            {"path": "sad/b.jpg", "label": "sad", "similarity": 0.0},
+        ],
+    }
+
+
+def test_numpy_numbers_become_json_too() -> None:
+    similar = (Similar("a/b.png", "a", np.float32(0.5)),)  # type: ignore[arg-type]
+    json.dumps(Explanation(np.zeros((1, 1), np.float32), "nowhere", similar).to_json())
