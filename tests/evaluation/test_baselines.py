@@ -1,4 +1,4 @@
-"""Simple rules learn from what they may see, and are held against the model image by image."""
+"""Simple rules are fitted on training images only, and compared with the model by image."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from candid.evaluation import baselines
-from candid.evaluation import baselines as by_neighbour
 from candid.evaluation.baselines import (
     COLOUR_ALONE,
     LARGEST_CLASS,
     NEAREST_NEIGHBOUR,
     Baseline,
-    hold_against,
+    compare_baselines,
     predict_baselines,
 )
 from candid.evaluation.estimate import Estimate
@@ -122,7 +121,7 @@ class TestBrightnessAndColourAlone:
 class TestNearestNeighbour:
     @pytest.mark.parametrize("at_a_time", [7, 4096])
     def test_has_the_largest_cosine(self, at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(by_neighbour, "_LEARNT_AT_A_TIME", at_a_time)
+        monkeypatch.setattr(baselines, "_TRAIN_BLOCK", at_a_time)
         monkeypatch.setattr(baselines, "BLOCK", at_a_time)
         data = photos(apart=0.5)
         lengths = np.random.default_rng(5).uniform(0.1, 10, (100, 1)).astype(np.float32)
@@ -153,7 +152,7 @@ class TestNearestNeighbour:
         assert (predicted[NEAREST_NEIGHBOUR] >= 0).all()
 
 
-class TestHoldingAgainst:
+class TestCompareBaselines:
     truth = np.array([0, 0, 0, 0, 1, 1, 1, 1] * 10)
     groups = np.arange(80)
 
@@ -162,7 +161,7 @@ class TestHoldingAgainst:
         predicted[40:] = -1
         model = np.ones(80, np.bool_)
         model[40:] = False
-        (found,) = hold_against({"rule": predicted}, model, self.truth, self.groups)
+        (found,) = compare_baselines({"rule": predicted}, model, self.truth, self.groups)
         assert found.name == "rule"
         assert found.accuracy.value == 0.5
         assert found.accuracy.n == found.gain.n == 40
@@ -170,14 +169,14 @@ class TestHoldingAgainst:
 
     def test_leaves_out_what_predicted_nothing(self) -> None:
         nothing = np.full(80, -1)
-        assert hold_against({"rule": nothing}, self.truth == 0, self.truth, self.groups) == ()
+        assert compare_baselines({"rule": nothing}, self.truth == 0, self.truth, self.groups) == ()
 
     def test_calls_a_rule_beaten_only_where_chance_does_not_explain_it(self) -> None:
         predicted = {"rule": np.zeros(80, np.int64)}
         much_better, hardly_better = np.ones(80, np.bool_), self.truth == 0
         hardly_better[4] = True
-        (beaten,) = hold_against(predicted, much_better, self.truth, self.groups)
-        (unbeaten,) = hold_against(predicted, hardly_better, self.truth, self.groups)
+        (beaten,) = compare_baselines(predicted, much_better, self.truth, self.groups)
+        (unbeaten,) = compare_baselines(predicted, hardly_better, self.truth, self.groups)
         assert beaten.beaten
         assert not unbeaten.beaten
         assert unbeaten.gain.value > 0

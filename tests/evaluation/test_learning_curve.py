@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -169,7 +170,7 @@ def test_more_photos_than_are_used_still_forecast_from_their_number(
 
 
 def test_it_is_plain_json() -> None:
-    row = json.loads(json.dumps(learnt(photos()).to_json()))
+    row = json.loads(json.dumps(asdict(learnt(photos()))))
     assert row["points"][0].keys() == {"num_photos", "accuracy"}
     assert row["forecasts"][0]["label"] is None
 
@@ -199,7 +200,7 @@ def test_numbers_are_rounded_as_people_say_them(number: float, rounded: int) -> 
         ),
         (
             Forecast("a", 10, Estimate(-0.0004, -0.003, 0.002, 300)),
-            "10 more photos of 'a': about 0 points (-0.3 to +0.2)",
+            "10 more photos of 'a': about 0.0 points (-0.3 to +0.2)",
         ),
     ],
 )

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from candid.evaluation import subsampling as thinning
+from candid.evaluation import subsampling
 from candid.evaluation.subsampling import Share, SubsampledHeads
 from candid.splits.grouped_split import Labelled
 
@@ -84,16 +84,16 @@ def test_every_class_keeps_its_share() -> None:
         np.testing.assert_array_equal(np.bincount(data.labels[fold.from_share <= 0.25]), [16, 8, 4])
 
 
-class TestThinningOneClass:
+class TestSubsamplingOneClass:
     def test_leaves_the_others_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
         learnt = []
-        fit = thinning.fit
+        fit = subsampling.fit
 
         def see(space: object, labels: np.ndarray, *args: object, **named: object) -> np.ndarray:
             learnt.append(np.bincount(labels).tolist())
             return fit(space, labels, *args, **named)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(thinning, "fit", see)
+        monkeypatch.setattr(subsampling, "fit", see)
         found = heads_of(photos()).mistakes([Share(0.5, label=0)], enough=ALL)
         assert learnt == [[24, 32]] * 25
         assert found.sizes.tolist() == [24]
@@ -112,7 +112,7 @@ class TestManyImages:
         assert (found.num_heads, len(found.places)) == (2, 80)
 
     def test_are_drawn_from_whole_units_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(thinning, "MOST_IMAGES", 90)
+        monkeypatch.setattr(subsampling, "MOST_IMAGES", 90)
         data = photos(counts=(60, 60), copies=3)
         heads = heads_of(data)
         found = heads.mistakes([Share(1)], enough=ALL)
@@ -124,6 +124,6 @@ class TestManyImages:
 def test_what_is_known_is_not_fitted_again(monkeypatch: pytest.MonkeyPatch) -> None:
     heads = heads_of(photos())
     first = heads.mistakes([Share(1), Share(0.5)], enough=ALL)
-    monkeypatch.setattr(thinning, "fit", lambda *_, **__: pytest.fail("it was fitted"))
+    monkeypatch.setattr(subsampling, "fit", lambda *_, **__: pytest.fail("it was fitted"))
     again = heads.mistakes([Share(0.5), Share(1)], enough=ALL)
     np.testing.assert_array_equal(again.wrong, first.wrong[:, ::-1])

@@ -131,7 +131,10 @@ class TestCopiesThatOnlyOneRunKnows:
         found = compare_runs([make_run(tmp_path / "a", made), make_run(tmp_path / "b", torn)])
         assert found.believed.num_images == 2
         [note] = found.notes
-        assert "1 image is left out: a run that did not know of a copy may have learnt" in note
+        assert (
+            "1 image is left out: a run may have been trained on a copy that it did not know"
+            in note
+        )
 
     def test_are_left_out_of_cross_validation(self, tmp_path: Path) -> None:
         apart = [*shots("+"), Shot("x", "train"), Shot("y", "train")]
@@ -141,7 +144,9 @@ class TestCopiesThatOnlyOneRunKnows:
         found = compare_runs([a, b])
         assert {e.estimate: e.num_images for e in found.estimates} == {"test": 1, "kfold": 3}
         [note] = found.notes
-        assert note.startswith("cross-validation: 2 images are left out: a run that did not know")
+        assert note.startswith(
+            "cross-validation: 2 images are left out: a run may have been trained"
+        )
 
     def test_stay_where_both_know_them(self, tmp_path: Path) -> None:
         tied = [*shots("+"), Shot("x", "train"), Shot("y", "train", copy_of="x")]
@@ -176,6 +181,6 @@ class TestCrossValidation:
         found = compare_runs([a, b])
         assert [e.estimate for e in found.estimates] == ["test"]
         assert found.notes == (
-            "without cross-validated predictions of b the runs are compared on their test parts "
+            "b has no cross-validated predictions, so the runs are compared on their test parts "
             "alone.",
         )

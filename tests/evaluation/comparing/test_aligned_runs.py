@@ -61,7 +61,7 @@ def test_an_image_that_was_left_out_is_known_by_its_content_alone(tmp_path: Path
         (lambda text: text.replace("said,label", "said,answer"), "lacks the columns label;"),
         (lambda text: text.replace("test,happy/x", "guess,happy/x"), "line 2: the estimate is"),
         (lambda text: text.replace("happy/x.jpg", "happy/q.jpg"), "'happy/q.jpg' is in no part"),
-        (lambda text: text.replace("x.jpg,happy", "x.jpg,sad"), "is said to be 'sad' in part"),
+        (lambda text: text.replace("x.jpg,happy", "x.jpg,sad"), "is of class 'sad' in part"),
         (lambda text: text.replace("happy,test", "happy,val"), "in part 'val'"),
         (lambda text: text + "kfold,happy/x.jpg,happy,test,,sad,0,1\n", "estimate kfold of 3 of 4"),
         (lambda text: text.replace("test,,happy", "test,,angry"), "'angry' is none of the classes"),
@@ -88,7 +88,7 @@ def test_a_training_photo_is_no_test_photo(tmp_path: Path) -> None:
         return text + "test,happy/own.jpg,happy,train,,happy,1,0\n"
 
     folder = make_run(tmp_path / "run", [Shot("x")], change=add)
-    with pytest.raises(ArtifactError, match=r"is not what split\.csv and the estimate test say"):
+    with pytest.raises(ArtifactError, match=r"contradicts split\.csv or the estimate test"):
         read_run(folder)
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from candid.evaluation.comparing.aligned import Aligned
-from candid.evaluation.comparing.comparison import Compared, Pair, measure
+from candid.evaluation.comparing.compare import compare_aligned
+from candid.evaluation.comparing.comparison import Compared, Pair
 from candid.evaluation.estimate import proportion
 
 
@@ -16,7 +17,7 @@ def compared(hits: object, groups: object = None) -> Compared:
     rows = np.array(hits, np.bool_)
     units = np.arange(rows.shape[1]) if groups is None else np.array(groups, np.int64)
     names = "abcdef"[: len(rows)]
-    return measure(Aligned("test", rows, units, ()), names)
+    return compare_aligned(Aligned("test", rows, units, ()), names)
 
 
 def pair_of(only_first: int, only_second: int, both: int = 0) -> Pair:
@@ -25,8 +26,7 @@ def pair_of(only_first: int, only_second: int, both: int = 0) -> Pair:
     return compared(rows).pairs[0]
 
 
-def test_accuracies_are_those_of_evaluate(tmp_path: object) -> None:
-    del tmp_path
+def test_accuracies_are_those_of_evaluate() -> None:
     hits, groups = [[1, 1, 0, 1], [1, 0, 0, 0]], [3, 3, 8, 9]
     found = compared(hits, groups)
     assert found.accuracies == tuple(
