@@ -1,12 +1,12 @@
-"""A random split flatters where copies sit on both sides, and only there."""
+"""Leak tax: a random split overstates accuracy only if there are copies."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from candid.evaluation.estimate import Estimate
-from candid.evaluation.leak_tax import NUM_SPLITS, LeakTax, measure_leak_tax
+from candid.evaluation.estimate import Estimate, wilson
+from candid.evaluation.leak_tax import NUM_SPLITS, LeakTax, measure_leak_tax, unpaired_tax
 from candid.models.recipes.linear_head import cross_validate
 from candid.splits.grouped_split import Labelled
 
@@ -140,3 +140,23 @@ def tax_of(naive: float, honest: float, low: float, high: float, copies: int) ->
 )
 def test_says_it_in_a_sentence(tax: LeakTax, text: str) -> None:
     assert tax.to_text() == text
+
+
+class TestUnpairedTax:
+    def test_the_interval_is_newcombes(self) -> None:
+        """The example (a) of Newcombe (1998), method 10: 56/70 and 48/80."""
+        tax = unpaired_tax(
+            wilson(56, 70), wilson(48, 80), estimate="test part", num_copies=3, num_images=150
+        )
+        assert tax is not None
+        assert tax.tax.value == pytest.approx(0.2)
+        assert (tax.tax.low, tax.tax.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+        assert (tax.estimate, tax.num_copies) == ("test part", 3)
+
+    def test_without_a_figure_there_is_none(self) -> None:
+        one = wilson(1, 2)
+        for naive, honest in ((None, one), (one, None)):
+            assert (
+                unpaired_tax(naive, honest, estimate="test part", num_copies=0, num_images=2)
+                is None
+            )
