@@ -39,33 +39,33 @@ def folds(num_photos: int, num_folds: int = 5) -> list[tuple[np.ndarray, np.ndar
 
 
 class TestPredictions:
-    def test_are_of_all_that_a_round_asks_for_and_of_nothing_else(self) -> None:
+    def test_are_of_the_test_images_of_a_round_only(self) -> None:
         data = photos()
-        asked = np.array([3, 50, 99])
-        learnt = np.setdiff1d(np.arange(90), asked)
-        predictions = predict_baselines(data, colours_without_meaning(100), [(learnt, asked)])
+        test = np.array([3, 50, 99])
+        train = np.setdiff1d(np.arange(90), test)
+        predictions = predict_baselines(data, colours_without_meaning(100), [(train, test)])
         assert list(predictions) == [LARGEST_CLASS, COLOUR_ALONE, NEAREST_NEIGHBOUR]
         for predicted in predictions.values():
-            assert np.flatnonzero(predicted >= 0).tolist() == asked.tolist()
+            assert np.flatnonzero(predicted >= 0).tolist() == test.tolist()
 
-    def test_of_the_largest_class_follow_the_images_to_learn_from(self) -> None:
+    def test_of_the_largest_class_follow_the_training_images(self) -> None:
         data = photos(counts=(40, 30, 30))
         without_first = np.arange(40, 90)  # 30 of the second class, 20 of the third
         tied = np.arange(40, 100)
-        for learnt in (without_first, tied):
+        for train in (without_first, tied):
             predictions = predict_baselines(
-                data, colours_without_meaning(100), [(learnt, np.arange(40))]
+                data, colours_without_meaning(100), [(train, np.arange(40))]
             )
             assert (predictions[LARGEST_CLASS][:40] == 1).all()
 
     def test_never_use_the_label_that_they_predict(self) -> None:
         data, colours = photos(apart=0.5), colours_without_meaning(100)
-        learnt, asked = np.arange(0, 100, 2), np.arange(1, 100, 2)
+        train, test = np.arange(0, 100, 2), np.arange(1, 100, 2)
         labels = data.labels.copy()
-        labels[asked] = (labels[asked] + 1) % 3
+        labels[test] = (labels[test] + 1) % 3
         other = Labelled(data.embeddings, labels, data.units, data.keys, 3)
-        one = predict_baselines(data, colours, [(learnt, asked)])
-        two = predict_baselines(other, colours, [(learnt, asked)])
+        one = predict_baselines(data, colours, [(train, test)])
+        two = predict_baselines(other, colours, [(train, test)])
         for name, predicted in one.items():
             np.testing.assert_array_equal(predicted, two[name])
 
@@ -76,17 +76,17 @@ class TestPredictions:
         assert all((predicted == -1).all() for predicted in predictions.values())
 
     @pytest.mark.parametrize("most", [10, 60])
-    def test_of_colours_learn_from_so_many_at_most(
+    def test_of_colours_are_fitted_on_a_limited_number_of_images(
         self, most: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(baselines, "MOST_ROWS", most)
         sizes = []
 
-        def see(colours: tuple[np.ndarray, np.ndarray], *_: object, **__: object) -> object:
+        def record(colours: tuple[np.ndarray, np.ndarray], *_: object, **__: object) -> object:
             sizes.append(len(colours[0]))
             return np.zeros(len(colours[1]), np.int64)
 
-        monkeypatch.setattr(baselines, "predict_by_colour", see)
+        monkeypatch.setattr(baselines, "predict_by_colour", record)
         predict_baselines(photos(), colours_without_meaning(100), folds(100))
         assert sizes == [most] * 5
 
@@ -126,11 +126,11 @@ class TestNearestNeighbour:
         data = photos(apart=0.5)
         lengths = np.random.default_rng(5).uniform(0.1, 10, (100, 1)).astype(np.float32)
         data = Labelled(data.embeddings * lengths, data.labels, data.units, data.keys, 3)
-        learnt, asked = np.arange(0, 100, 2), np.arange(1, 100, 2)
-        predicted = predict_baselines(data, colours_without_meaning(100), [(learnt, asked)])
+        train, test = np.arange(0, 100, 2), np.arange(1, 100, 2)
+        predicted = predict_baselines(data, colours_without_meaning(100), [(train, test)])
         rows = data.embeddings / np.linalg.norm(data.embeddings, axis=1, keepdims=True)
-        nearest = learnt[(rows[asked] @ rows[learnt].T).argmax(axis=1)]
-        np.testing.assert_array_equal(predicted[NEAREST_NEIGHBOUR][asked], data.labels[nearest])
+        nearest = train[(rows[test] @ rows[train].T).argmax(axis=1)]
+        np.testing.assert_array_equal(predicted[NEAREST_NEIGHBOUR][test], data.labels[nearest])
 
     def test_is_looked_for_among_all_for_a_sample_where_there_are_too_many(
         self, monkeypatch: pytest.MonkeyPatch
@@ -141,9 +141,9 @@ class TestNearestNeighbour:
         some = predict_baselines(data, colours_without_meaning(100), rounds)[NEAREST_NEIGHBOUR]
         monkeypatch.undo()
         whole = predict_baselines(data, colours_without_meaning(100), rounds)[NEAREST_NEIGHBOUR]
-        asked = np.flatnonzero(some >= 0)
-        assert len(asked) == 1000 // 50
-        np.testing.assert_array_equal(some[asked], whole[asked])
+        test = np.flatnonzero(some >= 0)
+        assert len(test) == 1000 // 50
+        np.testing.assert_array_equal(some[test], whole[test])
 
     def test_of_a_picture_without_an_embedding_is_some_image(self) -> None:
         data = photos()

@@ -106,7 +106,7 @@ class TestEffectiveSize:
         size = effective_size(np.array(groups))
         assert 1 - 1e-9 <= size <= len(set(groups)) + 1e-9
 
-    def test_copies_that_are_as_strangers_count_whole(self) -> None:
+    def test_independent_copies_count_fully(self) -> None:
         assert effective_size(np.array([0, 0, 0, 1]), correlation=0.0) == 4
 
 

@@ -47,7 +47,7 @@ def photos(
     )
 
 
-def learnt(
+def curve_of(
     data: Labelled, *, seed: int = 0, classes: tuple[str, ...] | None = None
 ) -> LearningCurve:
     curve = learn(data, seed=seed, strength=3, classes=classes)
@@ -57,17 +57,17 @@ def learnt(
 
 class TestPoints:
     def test_go_from_few_photos_to_all_that_are_not_held_out(self) -> None:
-        sizes = [point.num_photos for point in learnt(photos()).points]
+        sizes = [point.num_photos for point in curve_of(photos()).points]
         assert sizes == sorted(sizes)
         assert sizes[0] == pytest.approx(120 * 0.8 / 8, abs=1)
         assert sizes[-1] == 120 * 0.8
 
     def test_rise_where_there_is_something_to_learn(self) -> None:
-        points = learnt(photos()).points
+        points = curve_of(photos()).points
         assert points[-1].accuracy.value > points[0].accuracy.value + 0.05
 
     def test_are_not_flattered_by_copies(self) -> None:
-        last = learnt(photos(apart=0, copies=3, num_features=200)).points[-1].accuracy
+        last = curve_of(photos(apart=0, copies=3, num_features=200)).points[-1].accuracy
         assert 0.35 < last.value < 0.65
         assert last.n == 360
         assert last.high - last.low > 0.15  # 120 pictures are worth no more
@@ -75,7 +75,7 @@ class TestPoints:
 
 class TestTheLine:
     def test_begins_with_the_points_and_ends_beyond_them_in_its_band(self) -> None:
-        curve = learnt(photos())
+        curve = curve_of(photos())
         sizes = [row[0] for row in curve.curve]
         assert sizes == sorted(sizes)
         assert sizes[0] == pytest.approx(curve.points[0].num_photos)
@@ -83,7 +83,7 @@ class TestTheLine:
         assert all(0 <= low <= value <= high <= 1 for _, value, low, high in curve.curve)
 
     def test_passes_the_points(self) -> None:
-        curve = learnt(photos(counts=(200, 200)))
+        curve = curve_of(photos(counts=(200, 200)))
         sizes, values, _, _ = np.transpose(curve.curve)
         for point in curve.points:
             drawn = np.interp(point.num_photos, sizes, values)
@@ -97,7 +97,7 @@ class TestForecasts:
         held = []
         for seed in range(12):
             data, more = photos(seed=seed), photos(seed=seed + 50, counts=(30, 30))
-            forecast = learnt(data, seed=seed).forecasts[0]
+            forecast = curve_of(data, seed=seed).forecasts[0]
             assert forecast.num_more == 60
             both = Labelled(
                 np.concatenate([data.embeddings, more.embeddings]),
@@ -115,37 +115,37 @@ class TestForecasts:
         assert np.mean(held) >= 0.9
 
     def test_promise_nothing_where_all_is_right_already(self) -> None:
-        for forecast in learnt(photos(apart=3)).forecasts:
+        for forecast in curve_of(photos(apart=3)).forecasts:
             assert forecast.gain.value == pytest.approx(0, abs=0.002)
             assert forecast.gain.high < 0.01
 
     def test_promise_more_where_the_curve_is_steep(self) -> None:
-        steep, flat = learnt(photos()), learnt(photos(counts=(600, 600)))
+        steep, flat = curve_of(photos()), curve_of(photos(counts=(600, 600)))
         assert steep.forecasts[0].gain.value > 2 * flat.forecasts[0].gain.value > 0
 
     def test_promise_more_of_the_class_that_lacks_photos(self) -> None:
         """Per photo: the second class is known from many already."""
-        curve = learnt(photos(counts=(40, 400)))
+        curve = curve_of(photos(counts=(40, 400)))
         first, second = curve.forecasts[1:]
         assert first.gain.value / first.num_more > 2 * second.gain.value / second.num_more
 
     def test_are_less_certain_where_copies_make_photos_fewer_than_they_seem(self) -> None:
-        single, thrice = learnt(photos(counts=(180, 180))), learnt(photos(copies=3))
+        single, thrice = curve_of(photos(counts=(180, 180))), curve_of(photos(copies=3))
         widths = [c.forecasts[0].gain.high - c.forecasts[0].gain.low for c in (single, thrice)]
         assert widths[1] > 1.3 * widths[0]
 
     def test_are_of_all_classes_and_of_each_where_these_are_few(self) -> None:
-        curve = learnt(photos(counts=(30, 30, 30)), classes=("cat", "dog", "owl"))
+        curve = curve_of(photos(counts=(30, 30, 30)), classes=("cat", "dog", "owl"))
         assert [row.label for row in curve.forecasts] == [None, "cat", "dog", "owl"]
         assert [row.num_more for row in curve.forecasts] == [40, 10, 10, 10]
-        assert [row.label for row in learnt(photos()).forecasts] == [None, "0", "1"]
+        assert [row.label for row in curve_of(photos()).forecasts] == [None, "0", "1"]
 
     def test_are_of_the_three_least_recognised_of_many_classes(self) -> None:
         data = photos(counts=(30,) * 6, apart=2)
         hard = np.flatnonzero(np.isin(data.labels, [1, 3, 4]))
         shuffled = np.random.default_rng(1).permutation(hard)
-        data.embeddings[hard] = data.embeddings[shuffled]  # they can't be told from each other
-        labels = {row.label for row in learnt(data).forecasts}
+        data.embeddings[hard] = data.embeddings[shuffled]  # they can't be distinguished
+        labels = {row.label for row in curve_of(data).forecasts}
         assert labels == {None, "1", "3", "4"}
 
 
@@ -158,27 +158,27 @@ def test_there_is_none_of_fewer_than_twenty_pictures_of_a_class(
 
 
 def test_the_same_photos_and_seed_give_the_same_curve_and_another_seed_another() -> None:
-    assert learnt(photos()) == learnt(photos())
-    assert learnt(photos()) != learnt(photos(), seed=1)
+    assert curve_of(photos()) == curve_of(photos())
+    assert curve_of(photos()) != curve_of(photos(), seed=1)
 
 
 def test_more_photos_than_are_used_still_forecast_from_their_number(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("candid.evaluation.subsampling.MOST_IMAGES", 120)
-    curve = learnt(photos(counts=(200, 200)))
+    curve = curve_of(photos(counts=(200, 200)))
     assert curve.points[-1].num_photos == pytest.approx(96, abs=2)
     assert [row.num_more for row in curve.forecasts] == [200, 70, 70]
     assert curve.forecasts[0].gain.n == 400
     drawn = SubsampledHeads(photos(counts=(200, 200)), seed=0, strength=3).places
-    of_drawn = learnt(photos(counts=(200, 200)).take(drawn))
+    of_drawn = curve_of(photos(counts=(200, 200)).take(drawn))
     assert curve.points == of_drawn.points
     for few, many in zip(of_drawn.forecasts, curve.forecasts, strict=True):
         assert 0 < many.gain.value < 0.8 * few.gain.value
 
 
 def test_it_is_plain_json() -> None:
-    row = json.loads(json.dumps(asdict(learnt(photos()))))
+    row = json.loads(json.dumps(asdict(curve_of(photos()))))
     assert row["points"][0].keys() == {"num_photos", "accuracy"}
     assert row["forecasts"][0]["label"] is None
 

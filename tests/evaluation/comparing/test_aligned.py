@@ -181,7 +181,7 @@ class TestRefuses:
     @pytest.mark.parametrize("part", ["train", "val"])
     @pytest.mark.parametrize("kfold", [False, True])
     @pytest.mark.parametrize("swapped", [False, True])
-    def test_a_run_that_learnt_from_a_test_image_of_another(
+    def test_a_run_that_was_trained_on_a_test_image_of_another(
         self, tmp_path: Path, part: str, kfold: bool, swapped: bool
     ) -> None:
         made = shots("++++")
@@ -196,19 +196,19 @@ class TestRefuses:
         assert "\n" not in message
 
     @pytest.mark.parametrize("known_by", ["a", "b"])
-    def test_a_run_that_learnt_from_a_copy_that_either_knows(
+    def test_a_run_that_was_trained_on_a_copy_that_either_knows(
         self, tmp_path: Path, known_by: str
     ) -> None:
         """The copy need not be in the folder that the other run was trained on."""
         copy = Shot("copy", copy_of="test0" if known_by == "a" else None)
         a = make_run(tmp_path / "a", [*shots("++"), *([copy] if known_by == "a" else [])])
-        learnt = Shot("copy", "train", copy_of="test0" if known_by == "b" else None)
+        trained = Shot("copy", "train", copy_of="test0" if known_by == "b" else None)
         unknown = [Shot("test0", "")] if known_by == "b" else []
-        b = make_run(tmp_path / "b", [learnt, *unknown, *shots("+", begin=1)])
+        b = make_run(tmp_path / "b", [trained, *unknown, *shots("+", begin=1)])
         with pytest.raises(UsageError, match="or on copies of them"):
             compare_runs([a, b])
 
-    def test_a_run_that_learnt_from_what_has_the_same_group(self, tmp_path: Path) -> None:
+    def test_a_run_that_was_trained_on_what_has_the_same_group(self, tmp_path: Path) -> None:
         a = make_run(tmp_path / "a", [*shots("+"), Shot("x", copy_of="third")])
         b = make_run(tmp_path / "b", [*shots("+"), Shot("y", "train", copy_of="third")])
         with pytest.raises(UsageError, match=r"1 of the 2 test images .*\(happy/x\.jpg\)"):
@@ -237,7 +237,7 @@ class TestRefuses:
 
 
 class TestCopiesThatOnlyOneRunKnows:
-    def test_of_a_test_image_that_its_own_run_learnt_from_are_no_refusal(
+    def test_of_a_test_image_that_its_own_run_was_trained_on_are_no_refusal(
         self, tmp_path: Path
     ) -> None:
         """A split that was kept may be torn by a copy that was found later."""

@@ -89,7 +89,7 @@ class TestTrainedRuns:
                 hits.mean(axis=1)
             )
 
-    def test_are_told_apart_in_the_text_and_the_json(self, found: Comparison) -> None:
+    def test_are_distinguished_in_the_text_and_the_json(self, found: Comparison) -> None:
         text, values = found.to_text(), json.loads(json.dumps(found.to_json()))
         assert found.names == ("run", "padded")
         assert text.endswith(values["estimates"]["kfold"]["pairs"][0]["sentence"])
@@ -103,7 +103,7 @@ class TestTrainedRuns:
         compare_runs([trained.folder, padded])
         assert (state_of(trained.folder), state_of(padded)) == before
 
-    def test_are_refused_where_one_learnt_from_the_test_part_of_another(
+    def test_are_refused_where_one_was_trained_on_the_test_part_of_another(
         self, trained: Run, renamed: Path, padded: Path, tmp_path: Path
     ) -> None:
         other = train_on(renamed, tmp_path / "other", seed=1)
@@ -200,9 +200,9 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
 
 def compared(hits: object, groups: object = None) -> Compared:
     rows = np.array(hits, np.bool_)
-    units = np.arange(rows.shape[1]) if groups is None else np.array(groups, np.int64)
+    group_numbers = np.arange(rows.shape[1]) if groups is None else np.array(groups, np.int64)
     names = "abcdef"[: len(rows)]
-    return compare_aligned(Aligned("test", rows, units, ()), names)
+    return compare_aligned(Aligned("test", rows, group_numbers, ()), names)
 
 
 def pair_of(only_first: int, only_second: int, both: int = 0) -> Pair:
@@ -272,7 +272,7 @@ class TestCompareAligned:
         )
         assert (found.num_images, found.num_pictures) == (4, 3)
 
-    def test_a_pair_says_who_alone_was_right_and_by_how_much(self) -> None:
+    def test_a_pair_has_the_discordant_counts_and_the_difference(self) -> None:
         pair = pair_of(3, 9, 188)
         assert (pair.first, pair.second) == ("a", "b")
         assert (pair.only_first, pair.only_second) == (3, 9)
@@ -280,7 +280,7 @@ class TestCompareAligned:
         assert pair.difference.n == 200
         assert pair.difference.low < 0.03 < pair.difference.high
 
-    def test_every_run_is_held_against_every_later_one_and_p_is_corrected_for_it(self) -> None:
+    def test_every_run_is_compared_with_every_later_one_and_p_is_corrected_for_it(self) -> None:
         hits = [[1] * 10 + [0] * 20, [1] * 20 + [0] * 10, [1] * 29 + [0]]
         found = compared(hits)
         assert [(pair.first, pair.second) for pair in found.pairs] == [
