@@ -130,7 +130,7 @@ def assess(
         test: The model's answers on the test part.
         fitted: What the recipe fitted beside the weights.
         progress: Progress callback.
-        leak_tax: For recipes without a linear head: the tax that they measured, if asked to.
+        leak_tax: Measured by a recipe without a linear head; others are measured here.
     """
     tested = context.predictions(context.dealt.places("test"), test)
     if fitted.strength is not None:

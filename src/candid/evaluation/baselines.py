@@ -216,16 +216,13 @@ def compare_baselines(
     truth: NDArray[np.int64],
     groups: NDArray[np.int64],
 ) -> tuple[Baseline, ...]:
-    """Compare a model with simple rules, each on the images that the rule predicted.
+    """Compare a model with simple rules, each on the images that the rule predicted, if any.
 
     Args:
-        predictions: By the name of the rule, int64 ``(n,)``, -1 where it predicted nothing.
+        predictions: From `predict_baselines`.
         hits_model: bool ``(n,)``, where the model was right.
         truth: int64 ``(n,)``.
         groups: int64 ``(n,)``; images of one group show the same picture.
-
-    Returns:
-        One baseline per rule, without those that predicted nothing.
     """
     found = []
     for name, predicted in predictions.items():

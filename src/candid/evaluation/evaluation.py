@@ -105,12 +105,7 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_text(evaluation: Evaluation, of: str = "Test part") -> str:
-    """Tables of the figures, then what they mean, for a terminal.
-
-    Args:
-        evaluation: The figures.
-        of: What the first figures were measured on.
-    """
+    """Tables of the figures, then what they mean; ``of`` is what the first were measured on."""
     lines = [f"{of}: {evaluation.test.n} images; the model saw none of them, nor copies of them"]
     lines += ["", *_measures_lines(evaluation.test)]
     if evaluation.kfold is not None:

@@ -145,12 +145,7 @@ def unpaired_tax(
 ) -> LeakTax | None:
     """The tax from two accuracies on different images; None if either was not measured.
 
-    Args:
-        naive: With a random split.
-        honest: With a grouped split.
-        estimate: How both were measured.
-        num_copies: Number of images minus number of groups, in all parts.
-        num_images: Number of images in all parts.
+    ``num_copies`` and ``num_images`` are of all parts.
     """
     if naive is None or honest is None:
         return None

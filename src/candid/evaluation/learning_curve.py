@@ -295,10 +295,10 @@ def _points_of(found: Mistakes, units: NDArray[np.int64]) -> tuple[CurvePoint, .
 
 def _line(law: Law, first: float, last: float) -> tuple[tuple[float, float, float, float], ...]:
     line = []
-    for num_photos in np.geomspace(first, last, _NUM_LINE_POINTS):
-        accuracy = 1 - law.error_at(num_photos)
+    for size in np.geomspace(first, last, _NUM_LINE_POINTS):
+        accuracy = 1 - law.error_at(size)
         low, high = np.quantile(accuracy, [0.025, 0.975])
-        line.append((float(num_photos), float(accuracy.mean()), float(low), float(high)))
+        line.append((float(size), float(accuracy.mean()), float(low), float(high)))
     return tuple(line)
 
 

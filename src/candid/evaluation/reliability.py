@@ -35,13 +35,10 @@ class Calibration:
 def measure_calibration(
     classes: Sequence[str], predictions: Predictions, calibrated: Measures, temperature: float
 ) -> Calibration | None:
-    """Compare the raw probabilities with the calibrated ones.
+    """Compare the raw probabilities with the calibrated ones, whose figures are ``calibrated``.
 
-    Args:
-        classes: Names of the classes.
-        predictions: By models and temperatures that were not fitted on these images.
-        calibrated: Figures of the calibrated probabilities.
-        temperature: Temperature of the final model.
+    The predictions must be by models and temperatures that were not fitted on these images;
+    ``temperature`` is the final model's.
     """
     before = calibrated
     if not np.array_equal(predictions.raw, predictions.probabilities):
@@ -87,10 +84,7 @@ def measure_abstention(
 ) -> Abstained | None:
     """Measure the answers "uncertain" and "unknown"; None if the model can't abstain.
 
-    Args:
-        classes: Names of the classes.
-        predictions: By models and thresholds that were not fitted on these images.
-        abstention: The model's thresholds.
+    The predictions must be by models and thresholds that were not fitted on these images.
     """
     possible, familiarity = predictions.possible, predictions.familiarity
     truth, groups = predictions.truth, predictions.groups

@@ -77,14 +77,6 @@ class _Fold:
     from_share: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class _HeadErrors:
-    """Errors of one head, bool ``(m,)``, and its ``size`` as in `Mistakes.sizes`."""
-
-    wrong: NDArray[np.bool_]
-    size: int
-
-
 class _Rows(Space):
     """Some rows of a space, already standardised: a fit equals one on all with zero weights."""
 
@@ -118,7 +110,7 @@ class SubsampledHeads:
         repeats = _VALUES_A_REPEAT // (self._rows.size * data.num_classes)
         seeds = range(seed, seed + max(1, min(_MOST_REPEATS, repeats)))
         self._folds = [fold for each in seeds for fold in _make_folds(self._data, each)]
-        self._known: dict[tuple[int, Share], _HeadErrors] = {}
+        self._known: dict[tuple[int, Share], tuple[NDArray[np.bool_], int]] = {}
 
     def mistakes(self, shares: Sequence[Share], *, enough: int) -> Mistakes:
         """Fit a head for each share and fold, and evaluate it.
@@ -131,8 +123,8 @@ class SubsampledHeads:
         jobs = [(fold, share) for fold in range(num_folds) for share in shares]
         missing = [job for job in jobs if job not in self._known]
         with matrix_threads(0), ThreadPoolExecutor(fits_at_once(self._rows.size)) as pool:
-            errors = pool.map(lambda job: self._fit(self._folds[job[0]], job[1]), missing)
-            self._known |= dict(zip(missing, errors, strict=True))
+            fitted = pool.map(lambda job: self._fit(self._folds[job[0]], job[1]), missing)
+            self._known |= dict(zip(missing, fitted, strict=True))
         wrong = np.zeros((len(self.places), len(shares)))
         times = np.zeros(len(wrong))
         sizes, changed = np.zeros(len(shares)), np.zeros(len(shares))
@@ -140,10 +132,10 @@ class SubsampledHeads:
             held_out = self._folds[fold].held_out
             times[held_out] += 1
             for i, share in enumerate(shares):
-                one = self._known[fold, share]
-                wrong[held_out, i] += one.wrong
-                sizes[i] += one.size
-                changed[i] += (one.wrong != self._known[fold, shares[0]].wrong).sum()
+                errors, size = self._known[fold, share]
+                wrong[held_out, i] += errors
+                sizes[i] += size
+                changed[i] += (errors != self._known[fold, shares[0]][0]).sum()
         changed /= times.sum()
         tested = np.flatnonzero(times)
         mean = wrong[tested] / times[tested, None]
@@ -156,7 +148,8 @@ class SubsampledHeads:
         held = np.cumsum([len(fold.held_out) for fold in self._folds])
         return int(np.searchsorted(held, enough)) + 1
 
-    def _fit(self, fold: _Fold, share: Share) -> _HeadErrors:
+    def _fit(self, fold: _Fold, share: Share) -> tuple[NDArray[np.bool_], int]:
+        """Errors of one head on its held-out images, and its size as in `Mistakes.sizes`."""
         labels, rows = self._data.labels, self._rows
         kept = fold.from_share <= share.share
         size = int(kept.sum())
@@ -179,7 +172,7 @@ class SubsampledHeads:
         if share.label is not None:
             # Keep the prior of the class: its gain must not come from becoming more frequent.
             scores[:, share.label] += np.log((whole & of_class).sum() / size)
-        return _HeadErrors(scores.argmax(axis=1) != labels[fold.held_out], size)
+        return scores.argmax(axis=1) != labels[fold.held_out], size
 
 
 def _rotate(embeddings: Rows) -> Rows:

@@ -108,13 +108,7 @@ def verify_run(run: str | Path, *, progress: Progress | None = None) -> Verified
 
 
 def differences(written: object, now: object, name: str = "") -> Iterator[Difference]:
-    """List the differences between two JSON values beyond `TOLERANCE`.
-
-    Args:
-        written: The old value.
-        now: The new value.
-        name: Prefix of each path.
-    """
+    """List the differences between two JSON values beyond `TOLERANCE`; ``name`` is a prefix."""
     before, after = dict(_leaves(written, name)), dict(_leaves(now, name))
     for path in sorted({*before, *after}):
         old, new = before.get(path, "nothing"), after.get(path, "nothing")

@@ -228,12 +228,7 @@ def number_pictures(runs: Sequence[PredictedRun]) -> dict[str, int]:
 
 
 def require_unseen(runs: Sequence[PredictedRun], pictures: Mapping[str, int]) -> None:
-    """Raise UsageError if a run was trained on a test image of another one, or on a copy of it.
-
-    Args:
-        runs: The runs.
-        pictures: From `number_pictures`.
-    """
+    """Raise UsageError if a run was trained on a test image of another one, or on a copy of it."""
     trained = [frozenset(pictures[content] for content in run.trained) for run in runs]
     for tested, other in permutations(range(len(runs)), 2):
         # Test images whose copies the tested run itself was trained on are left out by `align`.
@@ -264,12 +259,7 @@ def align(
     """Align runs on the images that each predicted by one estimate.
 
     Leaves out images that have different classes in different runs, and images of which a run may
-    have been trained on a copy that it did not know.
-
-    Args:
-        runs: Runs that have the estimate.
-        estimate: How the images were predicted.
-        pictures: From `number_pictures`.
+    have been trained on a copy that it did not know. ``pictures`` is from `number_pictures`.
     """
     outcomes = [run.right[estimate] for run in runs]
     shared = sorted(set(outcomes[0]).intersection(*outcomes[1:]))

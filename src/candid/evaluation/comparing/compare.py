@@ -32,10 +32,9 @@ from candid.evaluation.estimate import Estimate, proportion
 def compare_runs(folders: Sequence[str | Path]) -> Comparison:
     """Compare trained runs pair by pair, on the images that all of them predicted.
 
-    Images are identified by their bytes, so files may have been renamed or moved.
-
-    The comparison is about these models on photos like these, not about their recipes when trained
-    again on other photos (Dietterich, 1998).
+    Images are identified by their bytes, so files may have been renamed or moved. The comparison is
+    about these models on photos like these, not about their recipes when trained again on other
+    photos (Dietterich, 1998).
 
     Args:
         folders: The folders of two or more runs.
@@ -114,12 +113,7 @@ def _notes(
 
 
 def compare_aligned(aligned: Aligned, names: Sequence[str]) -> Compared:
-    """Compare every run with every later one.
-
-    Args:
-        aligned: Outcomes on at least one image.
-        names: Names of the runs.
-    """
+    """Compare every run with every later one, on at least one image."""
     pairs = list(combinations(range(len(names)), 2))
     p_values = [mcnemar(aligned.hits[a], aligned.hits[b], aligned.groups) for a, b in pairs]
     compared = [
