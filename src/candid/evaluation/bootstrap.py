@@ -71,8 +71,6 @@ def resample(
     predicted: NDArray[np.int64],
     probabilities: NDArray[np.float64],
     groups: NDArray[np.int64],
-    *,
-    seed: int = 0,
 ) -> Resamples:
     """Draw bootstrap weights and pseudo-images.
 
@@ -81,7 +79,6 @@ def resample(
         predicted: int64 ``(n,)``.
         probabilities: float64 ``(n, k)``.
         groups: int64 ``(n,)``; images of one group show the same picture.
-        seed: Random seed of the weights.
     """
     num_classes = probabilities.shape[1]
     mistaken = [_like_mistakes(c, predicted, probabilities) for c in range(num_classes)]
@@ -97,7 +94,7 @@ def resample(
         np.concatenate([np.arange(len(truth)), pseudo]),
         np.concatenate([truth, labels, labels]),
         np.concatenate([predicted, predictions]),
-        _group_weights(groups, np.random.default_rng(seed)),
+        _group_weights(groups),
         len(groups) / effective_size(groups),
     )
 
@@ -139,10 +136,11 @@ def interval_of_sizes(gaps: NDArray[np.float64], n: int) -> Estimate:
     return Estimate(value, min(low, value), max(high, at_least, value), n)
 
 
-def _group_weights(groups: NDArray[np.int64], rng: np.random.Generator) -> Weights:
+def _group_weights(groups: NDArray[np.int64]) -> Weights:
     numbers = np.unique(groups, return_inverse=True)[1]
     most = _MOST_VALUES // max(len(groups), 1)
     num_resamples = int(np.clip(most, _LEAST_RESAMPLES, NUM_RESAMPLES))
+    rng = np.random.default_rng(0)
     return rng.standard_exponential((num_resamples, int(numbers.max()) + 1))[:, numbers]
 
 
