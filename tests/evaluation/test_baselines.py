@@ -1,4 +1,4 @@
-"""Simple rules learn from what they may see, and are held against the model image by image."""
+"""Simple rules are fitted on training images only, and compared with the model by image."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from candid.evaluation import baselines
-from candid.evaluation import baselines as by_neighbour
 from candid.evaluation.baselines import (
     COLOUR_ALONE,
     LARGEST_CLASS,
     NEAREST_NEIGHBOUR,
     Baseline,
-    hold_against,
+    compare_baselines,
     predict_baselines,
 )
 from candid.evaluation.estimate import Estimate
@@ -40,33 +39,33 @@ def folds(num_photos: int, num_folds: int = 5) -> list[tuple[np.ndarray, np.ndar
 
 
 class TestPredictions:
-    def test_are_of_all_that_a_round_asks_for_and_of_nothing_else(self) -> None:
+    def test_are_of_the_test_images_of_a_round_only(self) -> None:
         data = photos()
-        asked = np.array([3, 50, 99])
-        learnt = np.setdiff1d(np.arange(90), asked)
-        predictions = predict_baselines(data, colours_without_meaning(100), [(learnt, asked)])
+        test = np.array([3, 50, 99])
+        train = np.setdiff1d(np.arange(90), test)
+        predictions = predict_baselines(data, colours_without_meaning(100), [(train, test)])
         assert list(predictions) == [LARGEST_CLASS, COLOUR_ALONE, NEAREST_NEIGHBOUR]
         for predicted in predictions.values():
-            assert np.flatnonzero(predicted >= 0).tolist() == asked.tolist()
+            assert np.flatnonzero(predicted >= 0).tolist() == test.tolist()
 
-    def test_of_the_largest_class_follow_the_images_to_learn_from(self) -> None:
+    def test_of_the_largest_class_follow_the_training_images(self) -> None:
         data = photos(counts=(40, 30, 30))
         without_first = np.arange(40, 90)  # 30 of the second class, 20 of the third
         tied = np.arange(40, 100)
-        for learnt in (without_first, tied):
+        for train in (without_first, tied):
             predictions = predict_baselines(
-                data, colours_without_meaning(100), [(learnt, np.arange(40))]
+                data, colours_without_meaning(100), [(train, np.arange(40))]
             )
             assert (predictions[LARGEST_CLASS][:40] == 1).all()
 
     def test_never_use_the_label_that_they_predict(self) -> None:
         data, colours = photos(apart=0.5), colours_without_meaning(100)
-        learnt, asked = np.arange(0, 100, 2), np.arange(1, 100, 2)
+        train, test = np.arange(0, 100, 2), np.arange(1, 100, 2)
         labels = data.labels.copy()
-        labels[asked] = (labels[asked] + 1) % 3
+        labels[test] = (labels[test] + 1) % 3
         other = Labelled(data.embeddings, labels, data.groups, data.group_keys, 3)
-        one = predict_baselines(data, colours, [(learnt, asked)])
-        two = predict_baselines(other, colours, [(learnt, asked)])
+        one = predict_baselines(data, colours, [(train, test)])
+        two = predict_baselines(other, colours, [(train, test)])
         for name, predicted in one.items():
             np.testing.assert_array_equal(predicted, two[name])
 
@@ -77,17 +76,17 @@ class TestPredictions:
         assert all((predicted == -1).all() for predicted in predictions.values())
 
     @pytest.mark.parametrize("most", [10, 60])
-    def test_of_colours_learn_from_so_many_at_most(
+    def test_of_colours_are_fitted_on_a_limited_number_of_images(
         self, most: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(baselines, "MOST_ROWS", most)
         sizes = []
 
-        def see(colours: tuple[np.ndarray, np.ndarray], *_: object, **__: object) -> object:
+        def record(colours: tuple[np.ndarray, np.ndarray], *_: object, **__: object) -> object:
             sizes.append(len(colours[0]))
             return np.zeros(len(colours[1]), np.int64)
 
-        monkeypatch.setattr(baselines, "predict_by_colour", see)
+        monkeypatch.setattr(baselines, "predict_by_colour", record)
         predict_baselines(photos(), colours_without_meaning(100), folds(100))
         assert sizes == [most] * 5
 
@@ -122,16 +121,16 @@ class TestBrightnessAndColourAlone:
 class TestNearestNeighbour:
     @pytest.mark.parametrize("at_a_time", [7, 4096])
     def test_has_the_largest_cosine(self, at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(by_neighbour, "_LEARNT_AT_A_TIME", at_a_time)
+        monkeypatch.setattr(baselines, "_TRAIN_BLOCK", at_a_time)
         monkeypatch.setattr(baselines, "BLOCK", at_a_time)
         data = photos(apart=0.5)
         lengths = np.random.default_rng(5).uniform(0.1, 10, (100, 1)).astype(np.float32)
         data = Labelled(data.embeddings * lengths, data.labels, data.groups, data.group_keys, 3)
-        learnt, asked = np.arange(0, 100, 2), np.arange(1, 100, 2)
-        predicted = predict_baselines(data, colours_without_meaning(100), [(learnt, asked)])
+        train, test = np.arange(0, 100, 2), np.arange(1, 100, 2)
+        predicted = predict_baselines(data, colours_without_meaning(100), [(train, test)])
         rows = data.embeddings / np.linalg.norm(data.embeddings, axis=1, keepdims=True)
-        nearest = learnt[(rows[asked] @ rows[learnt].T).argmax(axis=1)]
-        np.testing.assert_array_equal(predicted[NEAREST_NEIGHBOUR][asked], data.labels[nearest])
+        nearest = train[(rows[test] @ rows[train].T).argmax(axis=1)]
+        np.testing.assert_array_equal(predicted[NEAREST_NEIGHBOUR][test], data.labels[nearest])
 
     def test_is_looked_for_among_all_for_a_sample_where_there_are_too_many(
         self, monkeypatch: pytest.MonkeyPatch
@@ -142,9 +141,9 @@ class TestNearestNeighbour:
         some = predict_baselines(data, colours_without_meaning(100), rounds)[NEAREST_NEIGHBOUR]
         monkeypatch.undo()
         whole = predict_baselines(data, colours_without_meaning(100), rounds)[NEAREST_NEIGHBOUR]
-        asked = np.flatnonzero(some >= 0)
-        assert len(asked) == 1000 // 50
-        np.testing.assert_array_equal(some[asked], whole[asked])
+        test = np.flatnonzero(some >= 0)
+        assert len(test) == 1000 // 50
+        np.testing.assert_array_equal(some[test], whole[test])
 
     def test_of_a_picture_without_an_embedding_is_some_image(self) -> None:
         data = photos()
@@ -153,7 +152,7 @@ class TestNearestNeighbour:
         assert (predicted[NEAREST_NEIGHBOUR] >= 0).all()
 
 
-class TestHoldingAgainst:
+class TestCompareBaselines:
     truth = np.array([0, 0, 0, 0, 1, 1, 1, 1] * 10)
     groups = np.arange(80)
 
@@ -162,7 +161,7 @@ class TestHoldingAgainst:
         predicted[40:] = -1
         model = np.ones(80, np.bool_)
         model[40:] = False
-        (found,) = hold_against({"rule": predicted}, model, self.truth, self.groups)
+        (found,) = compare_baselines({"rule": predicted}, model, self.truth, self.groups)
         assert found.name == "rule"
         assert found.accuracy.value == 0.5
         assert found.accuracy.n == found.gain.n == 40
@@ -170,14 +169,14 @@ class TestHoldingAgainst:
 
     def test_leaves_out_what_predicted_nothing(self) -> None:
         nothing = np.full(80, -1)
-        assert hold_against({"rule": nothing}, self.truth == 0, self.truth, self.groups) == ()
+        assert compare_baselines({"rule": nothing}, self.truth == 0, self.truth, self.groups) == ()
 
     def test_calls_a_rule_beaten_only_where_chance_does_not_explain_it(self) -> None:
         predicted = {"rule": np.zeros(80, np.int64)}
         much_better, hardly_better = np.ones(80, np.bool_), self.truth == 0
         hardly_better[4] = True
-        (beaten,) = hold_against(predicted, much_better, self.truth, self.groups)
-        (unbeaten,) = hold_against(predicted, hardly_better, self.truth, self.groups)
+        (beaten,) = compare_baselines(predicted, much_better, self.truth, self.groups)
+        (unbeaten,) = compare_baselines(predicted, hardly_better, self.truth, self.groups)
         assert beaten.beaten
         assert not unbeaten.beaten
         assert unbeaten.gain.value > 0

@@ -23,15 +23,15 @@ from candid.training import Run, TrainOptions, train
 
 
 @pytest.fixture(scope="module")
-def strangers(tmp_path_factory: pytest.TempPathFactory) -> SampleSet:
-    """Twelve other faces, and the planted troubles."""
-    return draw_sample(tmp_path_factory.mktemp("strangers") / "faces", seed=9, num_images=12)
+def other_faces(tmp_path_factory: pytest.TempPathFactory) -> SampleSet:
+    """Twelve other faces, and the injected defects."""
+    return draw_sample(tmp_path_factory.mktemp("other_faces") / "faces", seed=9, num_images=12)
 
 
 @pytest.fixture
-def other(strangers: SampleSet, tmp_path: Path) -> Path:
-    """The strangers, to be written to."""
-    return Path(shutil.copytree(strangers.folder, tmp_path / "other"))
+def other(other_faces: SampleSet, tmp_path: Path) -> Path:
+    """A copy of the other faces that may be changed."""
+    return Path(shutil.copytree(other_faces.folder, tmp_path / "other"))
 
 
 @pytest.fixture
@@ -108,10 +108,12 @@ class TestTheOwnTestPart:
         assert changed.path in note
 
     def test_takes_no_notice_of_photos_that_came_later(
-        self, moved: tuple[Path, Path], trained: Run, strangers: SampleSet
+        self, moved: tuple[Path, Path], trained: Run, other_faces: SampleSet
     ) -> None:
         run, data = moved
-        shutil.copy(sorted((strangers.folder / "sad").glob("face-*"))[0], data / "sad" / "new.img")
+        shutil.copy(
+            sorted((other_faces.folder / "sad").glob("face-*"))[0], data / "sad" / "new.img"
+        )
         assert same(evaluate_run(run), trained.evaluation.to_json())
 
     def test_of_a_folder_that_is_gone_is_an_error(self, moved: tuple[Path, Path]) -> None:
@@ -121,11 +123,11 @@ class TestTheOwnTestPart:
             evaluate_run(run)
 
     def test_of_a_folder_of_other_photos_is_an_error(
-        self, moved: tuple[Path, Path], strangers: SampleSet
+        self, moved: tuple[Path, Path], other_faces: SampleSet
     ) -> None:
         run, data = moved
         shutil.rmtree(data)
-        shutil.copytree(strangers.folder, data)
+        shutil.copytree(other_faces.folder, data)
         with pytest.raises(DataError, match="none of the run's test images"):
             evaluate_run(run)
 
@@ -147,7 +149,7 @@ class TestTheOwnTestPart:
         assert measured.evaluation.test.accuracy == trained.evaluation.test.accuracy
         assert "only the test part was measured again" in measured.notes[0]
 
-    def test_golden_answers_are_held_against_the_model(
+    def test_golden_answers_are_compared_with_the_model(
         self, copied_run: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(*_: object) -> None:
@@ -159,21 +161,21 @@ class TestTheOwnTestPart:
 
 
 class TestAnotherFolder:
-    def test_is_measured_whole(self, trained: Run, strangers: SampleSet) -> None:
-        measured = evaluate_run(trained.folder, strangers.folder)
-        # 12 drawn, and 7 planted ones that can be read
+    def test_is_measured_whole(self, trained: Run, other_faces: SampleSet) -> None:
+        measured = evaluate_run(trained.folder, other_faces.folder)
+        # 12 drawn, and 7 readable injected ones
         assert num_measured(measured) == 12 + 7
         assert measured.evaluation.kfold is None
 
-    def test_names_what_can_not_be_read(self, trained: Run, strangers: SampleSet) -> None:
-        notes = evaluate_run(trained.folder, strangers.folder).notes
+    def test_names_what_can_not_be_read(self, trained: Run, other_faces: SampleSet) -> None:
+        notes = evaluate_run(trained.folder, other_faces.folder).notes
         assert any(note.startswith("happy/IMG_2041.jpg is left out: truncated") for note in notes)
         assert any(note.startswith("sad/IMG_2043.jpg is left out: not an image") for note in notes)
 
     def test_copies_of_what_it_was_trained_on_are_left_out(
-        self, trained: Run, strangers: SampleSet, other: Path
+        self, trained: Run, other_faces: SampleSet, other: Path
     ) -> None:
-        before = num_measured(evaluate_run(trained.folder, strangers.folder))
+        before = num_measured(evaluate_run(trained.folder, other_faces.folder))
         exact, small = rows(trained, "train", suffix=".jpg")[:2]
         [mirrored] = rows(trained, "val", suffix=".jpg")[:1]
         source = trained.classifier.require_manifest().data.folder
@@ -192,17 +194,17 @@ class TestAnotherFolder:
         assert measured.of != "Test part"
 
     def test_what_was_only_tested_on_is_measured(
-        self, trained: Run, faces: SampleSet, strangers: SampleSet, other: Path
+        self, trained: Run, faces: SampleSet, other_faces: SampleSet, other: Path
     ) -> None:
-        before = num_measured(evaluate_run(trained.folder, strangers.folder))
+        before = num_measured(evaluate_run(trained.folder, other_faces.folder))
         row = rows(trained, "test")[0]
         shutil.copy(faces.folder / row.path, other / row.label / "tested.img")
         assert num_measured(evaluate_run(trained.folder, other)) == before + 1
 
     def test_copies_within_it_make_the_interval_wider_and_not_narrower(
-        self, trained: Run, strangers: SampleSet, other: Path
+        self, trained: Run, other_faces: SampleSet, other: Path
     ) -> None:
-        plain = evaluate_run(trained.folder, strangers.folder).evaluation.test.accuracy
+        plain = evaluate_run(trained.folder, other_faces.folder).evaluation.test.accuracy
         for path in sorted(other.glob("*/face-*"))[:6]:
             content = path.read_bytes()
             for number in range(4):
@@ -233,24 +235,24 @@ class TestAnotherFolder:
             evaluate_run(trained.folder, tmp_path / "absent")
 
     def test_is_measured_where_the_training_images_are_gone_and_says_what_that_means(
-        self, moved: tuple[Path, Path], strangers: SampleSet
+        self, moved: tuple[Path, Path], other_faces: SampleSet
     ) -> None:
         run, data = moved
         shutil.rmtree(data)
-        measured = evaluate_run(run, strangers.folder)
+        measured = evaluate_run(run, other_faces.folder)
         assert num_measured(measured) == 19
         assert any("only exact copies of training images" in note for note in measured.notes)
 
     def test_is_measured_where_the_cache_can_not_be_written(
         self,
         trained: Run,
-        strangers: SampleSet,
+        other_faces: SampleSet,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         (tmp_path / "file").write_text("")
         monkeypatch.setenv("CANDID_CACHE", os.fspath(tmp_path / "file" / "cache"))
-        assert num_measured(evaluate_run(trained.folder, strangers.folder)) == 19
+        assert num_measured(evaluate_run(trained.folder, other_faces.folder)) == 19
 
 
 def test_a_run_of_more_classes_has_their_mean_and_no_threshold(
@@ -291,7 +293,7 @@ class TestWhatChangedSince:
         write_picture(data / "aaa" / "new.png")
         assert same(evaluate_run(run), trained.evaluation.to_json())
 
-    def test_train_photos_that_are_gone_are_told(
+    def test_train_photos_that_are_gone_are_noted(
         self, moved: tuple[Path, Path], trained: Run
     ) -> None:
         run, data = moved
@@ -303,13 +305,13 @@ class TestWhatChangedSince:
         assert trained.evaluation.kfold is not None
         assert measured.evaluation.kfold.n == trained.evaluation.kfold.n - 3
 
-    def test_copies_of_photos_that_are_gone_are_told_to_be_unknown(
-        self, moved: tuple[Path, Path], trained: Run, strangers: SampleSet
+    def test_photos_that_are_gone_can_not_be_searched_for_copies_which_is_noted(
+        self, moved: tuple[Path, Path], trained: Run, other_faces: SampleSet
     ) -> None:
         run, data = moved
         for row in rows(trained, "train")[:3]:
             (data / row.path).unlink()
-        notes = evaluate_run(run, strangers.folder).notes
+        notes = evaluate_run(run, other_faces.folder).notes
         assert any("3 photos that it was trained on are gone" in note for note in notes)
 
     def test_a_folder_of_which_nothing_can_be_read_is_an_error(

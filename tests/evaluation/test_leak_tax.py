@@ -1,23 +1,23 @@
-"""A random split flatters where copies sit on both sides, and only there."""
+"""Leak tax: a random split overstates accuracy only if there are copies."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from candid.evaluation.estimate import Estimate
-from candid.evaluation.leak_tax import NUM_DEALS, LeakTax, measure_leak_tax
+from candid.evaluation.estimate import Estimate, wilson
+from candid.evaluation.leak_tax import NUM_SPLITS, LeakTax, measure_leak_tax, unpaired_tax
 from candid.models.recipes.linear_head import cross_validate
 from candid.splits.grouped_split import Labelled
 
 
-def noise(*, num_units: int = 60, copies: int = 3, num_features: int = 80) -> Labelled:
-    """Embeddings that say nothing of the label; the copies of a unit are alike in both."""
+def noise(*, num_groups: int = 60, copies: int = 3, num_features: int = 80) -> Labelled:
+    """Embeddings independent of the label; the copies of a group are equal in both."""
     random = np.random.default_rng(1)
-    rows = np.repeat(random.normal(size=(num_units, num_features)), copies, axis=0)
-    labels = np.repeat(np.arange(num_units) % 2, copies)
-    units = np.repeat(np.arange(num_units), copies)
-    return Labelled(rows.astype(np.float32), labels, units, [f"u{u}" for u in range(num_units)], 2)
+    rows = np.repeat(random.normal(size=(num_groups, num_features)), copies, axis=0)
+    labels = np.repeat(np.arange(num_groups) % 2, copies)
+    units = np.repeat(np.arange(num_groups), copies)
+    return Labelled(rows.astype(np.float32), labels, units, [f"u{u}" for u in range(num_groups)], 2)
 
 
 def honest_hits(data: Labelled) -> np.ndarray:
@@ -32,7 +32,7 @@ def measured(data: Labelled, *, seed: int = 0) -> LeakTax:
     return tax
 
 
-def test_copies_dealt_apart_tell_what_there_is_nothing_to_know_of() -> None:
+def test_separated_copies_predict_labels_that_are_pure_noise() -> None:
     tax = measured(noise())
     assert tax.honest.value < 0.65
     assert tax.naive.value > 0.9
@@ -51,52 +51,52 @@ def test_without_copies_both_are_one_and_nothing_is_fitted() -> None:
     assert (tax.tax.value, tax.tax.low, tax.tax.high) == (0, 0, 0)
 
 
-class Seen:
-    """Stands for a cross-validation and keeps what it was asked."""
+class Recorder:
+    """A cross-validation that records what it is called with."""
 
     def __init__(self) -> None:
-        self.deals: list[Labelled] = []
+        self.splits: list[Labelled] = []
 
     def __call__(self, data: Labelled) -> np.ndarray:
-        self.deals.append(data)
+        self.splits.append(data)
         return np.eye(2, dtype=np.float32)[np.zeros(len(data.labels), np.int64)]
 
 
-def deals_of(data: Labelled, *, seed: int = 0) -> list[Labelled]:
-    seen = Seen()
-    measure_leak_tax(data, data.labels == 0, seed=seed, predict=seen)
-    return seen.deals
+def splits_of(data: Labelled, *, seed: int = 0) -> list[Labelled]:
+    recorder = Recorder()
+    measure_leak_tax(data, data.labels == 0, seed=seed, predict=recorder)
+    return recorder.splits
 
 
-def test_every_image_is_a_unit_of_its_own_with_a_key_of_its_own() -> None:
-    for dealt in deals_of(noise()):
-        assert len(np.unique(dealt.groups)) == len(set(dealt.group_keys)) == 180
+def test_every_image_is_a_group_of_its_own_with_a_key_of_its_own() -> None:
+    for split in splits_of(noise()):
+        assert len(np.unique(split.groups)) == len(set(split.group_keys)) == 180
 
 
-def test_a_deal_depends_on_what_the_images_show_and_not_on_their_order() -> None:
+def test_a_split_depends_on_contents_and_not_on_order() -> None:
     data = noise(copies=2)
     order = np.random.default_rng(4).permutation(120)
     shuffled = Labelled(
         data.embeddings[order], data.labels[order], data.groups[order], data.group_keys, 2
     )
-    for one, two in zip(deals_of(data), deals_of(shuffled), strict=True):
+    for one, two in zip(splits_of(data), splits_of(shuffled), strict=True):
         assert sorted(one.group_keys) == sorted(two.group_keys)
 
 
-def test_few_images_are_dealt_several_times_and_every_time_otherwise() -> None:
-    keys = [tuple(dealt.group_keys) for seed in (0, 1) for dealt in deals_of(noise(), seed=seed)]
-    assert len(set(keys)) == 2 * NUM_DEALS
-    assert len(deals_of(noise(num_units=600, copies=2, num_features=2))) == 1
+def test_few_images_are_split_several_times_and_each_time_differently() -> None:
+    keys = [tuple(split.group_keys) for seed in (0, 1) for split in splits_of(noise(), seed=seed)]
+    assert len(set(keys)) == 2 * NUM_SPLITS
+    assert len(splits_of(noise(num_groups=600, copies=2, num_features=2))) == 1
 
 
-def test_deals_have_as_many_folds_as_the_groups_allow() -> None:
-    data = noise(num_units=6, copies=4)
-    assert [dealt.num_folds() for dealt in deals_of(data)] == [3] * NUM_DEALS
+def test_splits_have_as_many_folds_as_the_groups_allow() -> None:
+    data = noise(num_groups=6, copies=4)
+    assert [split.num_folds() for split in splits_of(data)] == [3] * NUM_SPLITS
     assert measured(data).estimate == "3-fold"
 
 
 def test_there_is_none_where_there_is_no_cross_validation() -> None:
-    data = noise(num_units=2, copies=5)
+    data = noise(num_groups=2, copies=5)
     hits = data.labels == 0
     assert measure_leak_tax(data, hits, seed=0, predict=cross_validate) is None
     assert measure_leak_tax(noise(), noise().labels == 0, seed=0, predict=lambda _: None) is None
@@ -144,7 +144,21 @@ def test_says_it_in_a_sentence(tax: LeakTax, text: str) -> None:
     assert tax.to_text() == text
 
 
-def test_gives_json() -> None:
-    row = tax_of(0.9, 0.86, 0.01, 0.07, 30).to_json()
-    assert row["naive"] == {"value": 0.9, "low": 0.9 - 0.05, "high": 0.9 + 0.05, "n": 100}
-    assert row["num_copies"] == 30
+class TestUnpairedTax:
+    def test_the_interval_is_newcombes(self) -> None:
+        """The example (a) of Newcombe (1998), method 10: 56/70 and 48/80."""
+        tax = unpaired_tax(
+            wilson(56, 70), wilson(48, 80), estimate="test part", num_copies=3, num_images=150
+        )
+        assert tax is not None
+        assert tax.tax.value == pytest.approx(0.2)
+        assert (tax.tax.low, tax.tax.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+        assert (tax.estimate, tax.num_copies) == ("test part", 3)
+
+    def test_without_a_figure_there_is_none(self) -> None:
+        one = wilson(1, 2)
+        for naive, honest in ((None, one), (one, None)):
+            assert (
+                unpaired_tax(naive, honest, estimate="test part", num_copies=0, num_images=2)
+                is None
+            )

@@ -1,4 +1,4 @@
-"""Heads learn from parts, whole units of every class, and are measured on what they never saw."""
+"""Heads are fitted on subsamples of whole groups, and evaluated on held-out folds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from candid.evaluation import subsampling as thinning
+from candid.evaluation import subsampling
 from candid.evaluation.subsampling import Share, SubsampledHeads
 from candid.splits.grouped_split import Labelled
 
@@ -21,7 +21,7 @@ def photos(
     apart: float = 1.0,
     num_features: int = 20,
 ) -> Labelled:
-    """Embeddings around a centre a class; the copies of a unit are alike."""
+    """Embeddings around a centre a class; the copies of a group are equal."""
     random = np.random.default_rng(num_features)
     labels = np.repeat(np.arange(len(counts)), counts)
     centres = random.normal(size=(len(counts), num_features)) * apart
@@ -63,7 +63,7 @@ def test_no_copy_of_a_measured_image_is_learnt_from() -> None:
     assert wrong.mean() > 0.35
 
 
-def test_parts_are_of_whole_units_and_lie_within_each_other() -> None:
+def test_parts_are_of_whole_groups_and_lie_within_each_other() -> None:
     seen: list[np.ndarray] = []
     data = photos(copies=3)
     heads = heads_of(data)
@@ -84,18 +84,18 @@ def test_every_class_keeps_its_share() -> None:
         np.testing.assert_array_equal(np.bincount(data.labels[fold.from_share <= 0.25]), [16, 8, 4])
 
 
-class TestThinningOneClass:
+class TestSubsamplingOneClass:
     def test_leaves_the_others_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        learnt = []
-        fit = thinning.fit
+        sizes = []
+        fit = subsampling.fit
 
-        def see(space: object, labels: np.ndarray, *args: object, **named: object) -> np.ndarray:
-            learnt.append(np.bincount(labels).tolist())
+        def record(space: object, labels: np.ndarray, *args: object, **named: object) -> np.ndarray:
+            sizes.append(np.bincount(labels).tolist())
             return fit(space, labels, *args, **named)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(thinning, "fit", see)
+        monkeypatch.setattr(subsampling, "fit", record)
         found = heads_of(photos()).mistakes([Share(0.5, label=0)], enough=ALL)
-        assert learnt == [[24, 32]] * 25
+        assert sizes == [[24, 32]] * 25
         assert found.sizes.tolist() == [24]
 
     def test_does_not_make_the_class_less_likely(self) -> None:
@@ -111,8 +111,8 @@ class TestManyImages:
         found = heads.mistakes([Share(0.5)], enough=70)
         assert (found.num_heads, len(found.places)) == (2, 80)
 
-    def test_are_drawn_from_whole_units_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(thinning, "MOST_IMAGES", 90)
+    def test_are_drawn_from_whole_groups_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(subsampling, "MOST_IMAGES", 90)
         data = photos(counts=(60, 60), copies=3)
         heads = heads_of(data)
         found = heads.mistakes([Share(1)], enough=ALL)
@@ -124,6 +124,6 @@ class TestManyImages:
 def test_what_is_known_is_not_fitted_again(monkeypatch: pytest.MonkeyPatch) -> None:
     heads = heads_of(photos())
     first = heads.mistakes([Share(1), Share(0.5)], enough=ALL)
-    monkeypatch.setattr(thinning, "fit", lambda *_, **__: pytest.fail("it was fitted"))
+    monkeypatch.setattr(subsampling, "fit", lambda *_, **__: pytest.fail("it was fitted"))
     again = heads.mistakes([Share(0.5), Share(1)], enough=ALL)
     np.testing.assert_array_equal(again.wrong, first.wrong[:, ::-1])

@@ -1,19 +1,19 @@
-"""From predictions to an evaluation: every figure of a run, by one way for all who ask."""
+"""Compute every figure of a run from its predictions, for `train`, `evaluate` and `verify`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.progress import Progress
-from candid.evaluation.baselines import Baseline, Round, hold_against, predict_baselines
+from candid.evaluation.baselines import Baseline, Round, compare_baselines, predict_baselines
 from candid.evaluation.evaluation import Evaluation
 from candid.evaluation.leak_tax import LeakTax, measure_leak_tax
 from candid.evaluation.learning_curve import learn
-from candid.evaluation.measures import Measures, measure
+from candid.evaluation.measures import measure_predictions
 from candid.evaluation.reliability import measure_abstention, measure_calibration
 from candid.evaluation.scores import Predictions
 from candid.features.extract import Features
@@ -28,13 +28,13 @@ from candid.splits.split import PARTS, Split
 
 @dataclass(frozen=True)
 class EvalContext:
-    """What the figures of a run are measured on.
+    """What a run is evaluated on.
 
     Attributes:
-        features: What was seen in the photos.
-        dealt: Where each of them went.
-        rule: How a class is chosen.
-        seed: Deals the folds.
+        features: Features of the photos.
+        dealt: The split of the photos.
+        rule: How a class is chosen from probabilities.
+        seed: Random seed of the folds.
     """
 
     features: Features
@@ -47,13 +47,13 @@ class EvalContext:
         """Names of the classes."""
         return self.features.catalog.classes
 
-    @property
+    @cached_property
     def data(self) -> Labelled:
-        """All photos, those too that are in no part."""
+        """All photos, including those in no part."""
         return labelled(self.features, self.dealt.rows)
 
     def fold_rounds(self) -> list[Round]:
-        """What each fold of the cross-validation learns from and predicts, places of all photos."""
+        """Training and test photos of each fold of the cross-validation, as indices of `data`."""
         placed = self.dealt.places(*PARTS)
         data = self.data.take(placed)
         num_folds = data.num_folds()
@@ -63,33 +63,29 @@ class EvalContext:
         return [(placed[folds != fold], placed[folds == fold]) for fold in range(num_folds)]
 
     def test_round(self) -> Round:
-        """What the model learnt from, and the test part."""
+        """The photos that the model was fitted on, and the test part."""
         return self.dealt.places("train", "val"), self.dealt.places("test")
 
     def predictions(self, places: NDArray[np.int64], answers: Answers) -> Predictions:
-        """What was said of some photos, beside the truth."""
-        data = self.data
+        """Predictions of the photos at some indices."""
         return Predictions(
             tuple(self.dealt.rows[place].path for place in places),
-            data.labels[places],
-            data.groups[places],
+            self.data.labels[places],
+            self.data.groups[places],
             self.rule.decide(answers.probabilities, self.classes),
-            answers.probabilities,
-            answers.raw,
-            answers.possible,
-            answers.familiarity,
+            **vars(answers),
         )
 
 
 @dataclass(frozen=True)
 class FittedState:
-    """What a recipe learnt beside its weights, as the artifact keeps it.
+    """What a recipe fitted beside its weights, as the manifest stores it.
 
     Attributes:
-        temperature: What scores are divided by.
-        abstention: When the model says that it does not know; None where it can't.
-        strength: Inverse strength of the head's regularisation; None without a linear head, of
-            which there is no cross-validation either.
+        temperature: Divisor of the scores.
+        abstention: When the model abstains; None if it can't.
+        strength: Inverse regularisation strength of the linear head; None without one, in which
+            case there is no cross-validation either.
     """
 
     temperature: float
@@ -99,13 +95,13 @@ class FittedState:
 
 @dataclass(frozen=True)
 class EvalResult:
-    """An evaluation and the predictions that it rests on.
+    """An evaluation and the predictions that it is computed from.
 
     Attributes:
         evaluation: Every figure.
-        test: Of the test part.
-        kfold: Of all photos that are in a part, by grouped cross-validation, if there is one.
-        folded: Which heads said that.
+        test: Predictions of the test part.
+        kfold: Predictions of all photos in a part by grouped cross-validation, if there is one.
+        folded: The heads of that cross-validation.
     """
 
     evaluation: Evaluation
@@ -115,114 +111,104 @@ class EvalResult:
 
     @property
     def believed(self) -> Predictions:
-        """Those of the estimate to believe."""
+        """Predictions of the estimate to believe."""
         return self.test if self.kfold is None else self.kfold
 
 
 def assess(
-    ground: EvalContext,
+    context: EvalContext,
     test: Answers,
-    learnt: FittedState,
+    fitted: FittedState,
     *,
     progress: Progress,
     leak_tax: LeakTax | None = None,
 ) -> EvalResult:
-    """Measure everything.
+    """Compute every figure.
 
     Args:
-        ground: What to measure on.
-        test: What the model says of the test part.
-        learnt: What it learnt beside its weights.
-        progress: Told how far it is.
-        leak_tax: As measured by a recipe without a linear head, if it was asked to.
+        context: What to evaluate on.
+        test: The model's answers on the test part.
+        fitted: What the recipe fitted beside the weights.
+        progress: Progress callback.
+        leak_tax: Measured by a recipe without a linear head; others are measured here.
     """
-    tested = ground.predictions(ground.dealt.places("test"), test)
-    if learnt.strength is None:
-        evaluation = _of_test_part(ground, tested, learnt)
-        return EvalResult(replace(evaluation, leak_tax=leak_tax), tested, None)
-    return _with_folds(ground, tested, learnt, progress)
+    tested = context.predictions(context.dealt.places("test"), test)
+    if fitted.strength is not None:
+        return _with_folds(context, tested, fitted, progress)
+    evaluation = _of_test_part(context, tested, fitted)
+    return EvalResult(replace(evaluation, leak_tax=leak_tax), tested, None)
 
 
-def measure_predictions(classes: tuple[str, ...], predictions: Predictions) -> Measures:
-    """Measure one estimate."""
-    return measure(
-        classes,
-        predictions.truth,
-        predictions.probabilities,
-        predictions.groups,
-        predicted=predictions.predicted,
+def add_reliability(
+    evaluation: Evaluation,
+    classes: tuple[str, ...],
+    predictions: Predictions,
+    fitted: FittedState,
+) -> Evaluation:
+    """Add calibration and abstention, measured on the predictions of the estimate to believe."""
+    return replace(
+        evaluation,
+        calibration=measure_calibration(
+            classes, predictions, evaluation.believed, fitted.temperature
+        ),
+        abstained=measure_abstention(classes, predictions, fitted.abstention),
     )
 
 
-def _of_test_part(ground: EvalContext, tested: Predictions, learnt: FittedState) -> Evaluation:
-    rules = predict_baselines(ground.data, ground.features.colours, [ground.test_round()])
-    baselines = _baselines(rules, ground.dealt.places("test"), tested)
-    evaluation = Evaluation(measure_predictions(ground.classes, tested), baselines=baselines)
-    return _judged(ground, evaluation, tested, learnt)
+def _of_test_part(context: EvalContext, tested: Predictions, fitted: FittedState) -> Evaluation:
+    evaluation = Evaluation(
+        measure_predictions(context.classes, tested),
+        baselines=_baselines(context, [context.test_round()], "test", predictions=tested),
+    )
+    return add_reliability(evaluation, context.classes, tested, fitted)
 
 
 def _with_folds(
-    ground: EvalContext, tested: Predictions, learnt: FittedState, progress: Progress
+    context: EvalContext, tested: Predictions, fitted: FittedState, progress: Progress
 ) -> EvalResult:
-    placed = ground.dealt.places(*PARTS)
-    data = ground.data.take(placed)
+    placed = context.dealt.places(*PARTS)
+    data = context.data.take(placed)
     with progress.step("Grouped cross-validation", 4) as advance:
-        by_heads = predict_by_folds(data, seed=ground.seed)
+        by_heads = predict_by_folds(data, seed=context.seed)
         advance(1)
         if by_heads is None:
-            return EvalResult(_of_test_part(ground, tested, learnt), tested, None)
-        folded = ground.predictions(placed, by_heads.answers)
-        everything = ground.data
-        by_folds = predict_baselines(everything, ground.features.colours, ground.fold_rounds())
-        by_test = predict_baselines(everything, ground.features.colours, [ground.test_round()])
+            return EvalResult(_of_test_part(context, tested, fitted), tested, None)
+        folded = context.predictions(placed, by_heads.answers)
+        baselines = _baselines(context, context.fold_rounds(), *PARTS, predictions=folded)
+        on_test = _baselines(context, [context.test_round()], "test", predictions=tested)
         advance(1)
-        # Of the likeliest class on both sides, whatever the rule is.
+        # Both splits are measured on the likeliest class, whatever the decision rule is.
         hits = folded.raw.argmax(axis=1) == folded.truth
-        tax = measure_leak_tax(
-            data,
-            hits,
-            seed=ground.seed,
-            predict=partial(cross_validate, seed=ground.seed),
-        )
+        predict = partial(cross_validate, seed=context.seed)
+        tax = measure_leak_tax(data, hits, seed=context.seed, predict=predict)
         advance(1)
         curve = None
-        if ground.rule == DecisionRule():  # it is about the likeliest class
+        if context.rule == DecisionRule():  # the curve is about the likeliest class
             curve = learn(
-                data, seed=ground.seed, strength=learnt.strength or 1.0, classes=ground.classes
+                data, seed=context.seed, strength=fitted.strength or 1.0, classes=context.classes
             )
         advance(1)
     evaluation = Evaluation(
-        measure_predictions(ground.classes, tested),
-        measure_predictions(ground.classes, folded),
-        baselines=_baselines(by_folds, placed, folded),
-        baselines_on_test=_baselines(by_test, ground.dealt.places("test"), tested),
+        measure_predictions(context.classes, tested),
+        measure_predictions(context.classes, folded),
+        baselines=baselines,
+        baselines_on_test=on_test,
         leak_tax=tax,
         learning_curve=curve,
     )
-    return EvalResult(_judged(ground, evaluation, folded, learnt), tested, folded, by_heads)
+    evaluation = add_reliability(evaluation, context.classes, folded, fitted)
+    return EvalResult(evaluation, tested, folded, by_heads)
 
 
 def _baselines(
-    rules: dict[str, NDArray[np.int64]],
-    places: NDArray[np.int64],
-    predictions: Predictions,
+    context: EvalContext, rounds: list[Round], *parts: str, predictions: Predictions
 ) -> tuple[Baseline, ...]:
-    return hold_against(
+    """Compare the model with simple rules on the photos of some parts."""
+    rules = predict_baselines(context.data, context.features.colours, rounds)
+    places = context.dealt.places(*parts)
+    return compare_baselines(
         {name: predicted[places] for name, predicted in rules.items()},
         predictions.predicted == predictions.truth,
         predictions.truth,
         predictions.groups,
     )
-
-
-def _judged(
-    ground: EvalContext, evaluation: Evaluation, believed: Predictions, learnt: FittedState
-) -> Evaluation:
-    """Add how far probabilities can be believed, and what came of abstaining."""
-    abstained = None
-    if learnt.abstention is not None:
-        abstained = measure_abstention(ground.classes, believed, learnt.abstention)
-    calibration = measure_calibration(
-        ground.classes, believed, evaluation.believed, learnt.temperature
-    )
-    return replace(evaluation, calibration=calibration, abstained=abstained)

@@ -1,13 +1,11 @@
-"""Measures a run again: on its own test part, or on another folder.
-
-A run, opened to be measured again.
-"""
+"""Evaluates a trained run again: on its own test part, or on another folder of photos."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +17,9 @@ from candid.data.catalog import Catalog, Photo, scan
 from candid.data.decisions import Applied, Decision, apply_decisions, read_decisions
 from candid.data.file_reader import FileReader
 from candid.errors import DataError, DependencyError
-from candid.evaluation.assess import EvalContext, FittedState, assess, measure_predictions
+from candid.evaluation.assess import EvalContext, FittedState, add_reliability, assess
 from candid.evaluation.evaluation import Evaluation, write_text
-from candid.evaluation.reliability import measure_abstention, measure_calibration
+from candid.evaluation.measures import measure_predictions
 from candid.evaluation.scores import Predictions
 from candid.features.extract import Features
 from candid.models.recipes.abstaining_head import Answers
@@ -31,49 +29,49 @@ from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Preparation
 from candid.splits.duplicates import find_duplicates
 from candid.splits.prepare import extract_catalog
-from candid.splits.split import Split, read_csv
+from candid.splits.split import Row, Split, read_csv
+
+_TRAINED_PARTS = ("train", "val")
 
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A run and how it came about.
+    """A run read from disk.
 
     Attributes:
-        folder: Where it is.
+        folder: The run's folder.
         classifier: Ready to predict.
-        dealt: Where each photo went.
+        split: The split that it was trained with.
         trained_on: The data folder.
-        decisions: What a person decided about the photos.
-        seed: Dealt the photos and the folds.
-        temperature: What scores are divided by.
-        strength: Of the head's regularisation; None where the head is not linear.
-        prepared_with: The backbone that found the copies, and how photos were made square.
+        decisions: A person's decisions about the photos.
+        seed: Random seed of the split and the folds.
+        fitted: What the recipe fitted beside the weights.
+        prepared_with: The backbone that found the copies, and the resize mode.
     """
 
     folder: Path
     classifier: Classifier
-    dealt: Split
+    split: Split
     trained_on: Path
     decisions: tuple[Decision, ...]
     seed: int
-    temperature: float
-    strength: float | None
+    fitted: FittedState
     prepared_with: Preparation
 
     def scan(self, reader: FileReader) -> Applied:
-        """Its folder as it is now, seen as the run saw it: by the same decisions."""
+        """Scan its data folder as it is now, and apply its decisions."""
         catalog = scan(self.trained_on, reader=reader)
-        # a class may be gone by now to which photos were relabelled
+        # A class to which photos were relabelled may have no folder any more.
         classes = {*catalog.classes, *self.classifier.classes} if self.decisions else ()
         known = replace(catalog, classes=tuple(sorted(classes)) or catalog.classes)
         return apply_decisions(known, self.decisions)
 
 
 def load_run(run: str | Path) -> LoadedRun:
-    """Open a run, after its model gave the answers that it gave when it was written.
+    """Load a run, and check that its model reproduces its stored answers.
 
     Raises:
-        ArtifactError: It is not whole.
+        ArtifactError: The run is incomplete or was changed.
     """
     folder = find_run(run)
     classifier = load(folder)
@@ -86,18 +84,16 @@ def load_run(run: str | Path) -> LoadedRun:
         Path(manifest.data.folder),
         () if manifest.decisions is None else read_decisions(folder / DECISIONS),
         seed=manifest.settings.seed,
-        temperature=manifest.calibration.temperature,
-        strength=manifest.strength,
+        fitted=FittedState(
+            manifest.calibration.temperature, classifier.abstention, manifest.strength
+        ),
         prepared_with=manifest.prepared_with,
     )
 
 
-_SEEN_PARTS = ("train", "val")
-
-
 @dataclass(frozen=True)
 class Measured:
-    """An evaluation, what it is of, and what a person should know of how it came about."""
+    """An evaluation, notes on it, and what it was measured on."""
 
     evaluation: Evaluation
     notes: tuple[str, ...]
@@ -116,226 +112,201 @@ def evaluate_run(
     rehash: bool = False,
     progress: Progress | None = None,
 ) -> Measured:
-    """Measure a run.
+    """Evaluate a run.
 
     Args:
         run: The run's folder.
-        data: By default the folder that it was trained on, of which the test part is measured
-            again, with the labels that the run's own decisions gave it. Of another folder,
-            everything is measured but what the model saw when it was trained, copies included.
-        threshold: Two classes: instead of the run's own.
-        rehash: Whether to read all photos, those too whose size and times are as they were.
-        progress: Told how far it is.
-
-    Returns:
-        The evaluation and notes on it.
+        data: By default the folder that the run was trained on: its test part is measured again,
+            with the labels after the run's own decisions. Of another folder everything is measured
+            except training images and their copies.
+        threshold: Replaces the run's own threshold (two classes only).
+        rehash: Read all photos, including those whose size and times are unchanged.
+        progress: Progress callback.
 
     Raises:
-        ArtifactError: The run is not whole.
-        DataError: The folder is gone, changed, or has other classes.
+        ArtifactError: The run is incomplete or was changed.
+        DataError: The folder is missing, has no photo to measure, or has other classes.
     """
-    opened = load_run(run)
+    loaded = load_run(run)
     if threshold is not None:
-        opened = replace(opened, classifier=opened.classifier.with_threshold(threshold))
-    progress = progress or Silent()
-    if data is None or Path(data).expanduser().resolve() == opened.trained_on:
-        return measure_own(opened, progress, rehash=rehash)
-    return _measure_other(opened, Path(data), progress, rehash=rehash)
+        loaded = replace(loaded, classifier=loaded.classifier.with_threshold(threshold))
+    evaluator = Evaluator(loaded, progress or Silent(), rehash=rehash)
+    if data is None or Path(data).expanduser().resolve() == loaded.trained_on:
+        return evaluator.on_own_folder()
+    return evaluator.on_other_folder(Path(data))
 
 
-def measure_own(run: LoadedRun, progress: Progress, *, rehash: bool) -> Measured:
-    """Measure a run on the folder that it was trained on."""
-    classifier, folder = run.classifier, run.trained_on
-    cache = Cache(default_folder())
-    reader = FileReader(cache, rehash=rehash)
-    applied = run.scan(reader)
-    known = {row.content: row for row in run.dealt.rows if row.part}
-    photos = tuple(photo for photo in applied.catalog.photos if photo.content in known)
-    _require_known(sorted({photo.label for photo in photos}), classifier, folder)
-    # By the run's own classes: one may have gone since, or come.
-    catalog = replace(applied.catalog, photos=photos, classes=classifier.classes)
-    tested = [photo for photo in photos if known[photo.content].part == "test"]
-    wanted = {content for content, row in known.items() if row.part == "test"}
-    missing = wanted - {photo.content for photo in tested}
-    notes = list(applied.notes)
-    if missing:
-        gone = ", ".join(sorted(known[content].path for content in missing))
-        notes.append(f"{len(missing)} test images are gone or changed and not measured: {gone}.")
-    if not tested:
-        raise DataError(f"{folder} holds none of the run's test images; name the folder of photos.")
-    others = len(known) - len(wanted) - (len({p.content for p in photos}) - len(wanted - missing))
-    if others:
-        notes.append(
-            f"{plural(others, 'photo')} of the train and val parts are gone or changed, so the "
-            "cross-validation is of fewer photos than the run's."
+class Evaluator:
+    """Evaluates a loaded run on folders of photos."""
+
+    def __init__(self, run: LoadedRun, progress: Progress, *, rehash: bool) -> None:
+        self._run = run
+        self._progress = progress
+        self._cache = Cache(default_folder())
+        self._reader = FileReader(self._cache, rehash=rehash)
+
+    def on_own_folder(self) -> Measured:
+        """Evaluate on the folder that the run was trained on."""
+        run, classifier, folder = self._run, self._run.classifier, self._run.trained_on
+        applied = run.scan(self._reader)
+        known = {row.content: row for row in run.split.rows if row.part}
+        photos = tuple(photo for photo in applied.catalog.photos if photo.content in known)
+        _require_known(sorted({photo.label for photo in photos}), classifier, folder)
+        # The folder may have lost or gained a class since.
+        catalog = replace(applied.catalog, photos=photos, classes=classifier.classes)
+        tested = [photo for photo in photos if known[photo.content].part == "test"]
+        if not tested:
+            raise DataError(
+                f"{folder} has none of the run's test images; name the folder of photos."
+            )
+        read, answers, unreadable = self._predict(catalog, tested)
+        notes = [*applied.notes, *_missing_notes(known, photos), *unreadable]
+        try:
+            features = self._extract(catalog)
+        except DependencyError as error:
+            notes.append(f"only the test part was measured again: {error}")
+            names = [known[photo.content].group for photo in read]
+            groups = np.unique(names, return_inverse=True)[1].astype(np.int64)
+            return Measured(self._measure(read, answers, groups), tuple(notes))
+        rows = tuple(
+            replace(known[photo.content], path=photo.path, label=photo.label)
+            for photo in features.catalog.photos
         )
-    answered = _answer(run, catalog, tested, progress)
-    notes.extend(answered.notes)
-    learnt = FittedState(run.temperature, classifier.abstention, run.strength)
-    try:
-        features = _see(run, catalog, cache, reader, progress)
-    except DependencyError as error:
-        notes.append(f"only the test part was measured again: {error}")
-        named = [known[photo.content].group for photo in answered.photos]
-        groups = np.unique(named, return_inverse=True)[1]
-        evaluation = _measure(classifier, answered, groups.astype(np.int64), run.temperature)
-        return Measured(evaluation, tuple(notes))
-    read = {photo.content for photo in features.catalog.photos}
-    rows = [
-        replace(known[photo.content], path=photo.path, label=photo.label)
-        for photo in features.catalog.photos
-    ]
-    ground = EvalContext(features, replace(run.dealt, rows=tuple(rows)), classifier.rule, run.seed)
-    kept = np.array([photo.content in read for photo in answered.photos], bool)
-    assessed = assess(ground, answered.take(kept), learnt, progress=progress)
-    return Measured(assessed.evaluation, tuple(notes))
+        context = EvalContext(features, replace(run.split, rows=rows), classifier.rule, run.seed)
+        embedded = {photo.content for photo in features.catalog.photos}
+        kept = np.array([photo.content in embedded for photo in read], bool)
+        test: dict[str, Any] = {
+            name: None if rows is None else rows[kept] for name, rows in vars(answers).items()
+        }
+        result = assess(context, Answers(**test), run.fitted, progress=self._progress)
+        return Measured(result.evaluation, tuple(notes))
+
+    def on_other_folder(self, folder: Path) -> Measured:
+        """Evaluate on another folder, to which the run's decisions don't apply."""
+        run = self._run
+        catalog = scan(folder, to_train=False, reader=self._reader)
+        _require_known(catalog.classes, run.classifier, catalog.folder)
+        trained = {row.content for row in run.split.rows if row.part in _TRAINED_PARTS}
+        copies, groups, notes = self._find_copies(catalog, trained)
+        photos = [p for p in catalog.photos if p.content not in trained and p.content not in copies]
+        num_left_out = len(catalog.photos) - len(photos)
+        if num_left_out:
+            notes.append(
+                f"{num_left_out} images are left out: the model was trained on them or on a copy."
+            )
+        if not photos:
+            raise DataError(
+                f"{folder} has nothing that the model was not trained on; name a folder of other "
+                "photos."
+            )
+        read, answers, unreadable = self._predict(catalog, photos)
+        if not read:
+            raise DataError(f"no photo of {folder} can be read; {unreadable[0]}")
+        numbers = np.array([groups.get(p.content, -1 - i) for i, p in enumerate(read)], np.int64)
+        evaluation = self._measure(read, answers, numbers)
+        return Measured(evaluation, (*notes, *unreadable), str(catalog.folder))
+
+    def _find_copies(
+        self, catalog: Catalog, trained: set[str]
+    ) -> tuple[set[str], dict[str, int], list[str]]:
+        """Contents that are copies of training images, the group of each content, and notes."""
+        try:
+            new = self._extract(catalog)
+        except DependencyError as error:
+            return set(), {}, [f"only exact copies of training images could be left out: {error}"]
+        old, why = None, ""
+        try:
+            old = self._extract(self._run.scan(self._reader).catalog)
+            gone = len(trained - {photo.content for photo in old.catalog.photos})
+            why = f"{plural(gone, 'photo')} that it was trained on are gone" if gone else ""
+        except DataError as error:
+            why = str(error)
+        what = "only exact copies of training images that are gone could be left out"
+        notes = [f"{what}: {why}"] if why else []
+        known = [each for each in (new, old) if each is not None and len(each.embeddings)]
+        if not known:
+            return set(), {}, notes
+        photos = tuple(photo for each in known for photo in each.catalog.photos)
+        both = Features(
+            replace(new.catalog, photos=photos, skipped=()),
+            np.concatenate([each.embeddings for each in known]),
+            new.thumbnails,
+            np.concatenate([each.colours for each in known]),
+        )
+        numbers = find_duplicates(both, progress=self._progress).of_photo
+        groups = {photo.content: int(g) for photo, g in zip(photos, numbers, strict=True)}
+        tainted = {int(g) for p, g in zip(photos, numbers, strict=True) if p.content in trained}
+        return {c for c, group in groups.items() if group in tainted}, groups, notes
+
+    def _extract(self, catalog: Catalog) -> Features:
+        return extract_catalog(
+            catalog,
+            backbone=self._run.prepared_with.backbone,
+            fit=self._run.prepared_with.fit,
+            cache=self._cache,
+            reader=self._reader,
+            progress=self._progress,
+        )
+
+    def _predict(
+        self, catalog: Catalog, photos: Sequence[Photo]
+    ) -> tuple[list[Photo], Answers, list[str]]:
+        """Predict by the run's own graph: the readable photos, their answers, and notes."""
+        classifier = self._run.classifier
+        rows, read, notes = [], [], []
+        with self._progress.step("Predicting", len(photos)) as advance:
+            files = [catalog.file(photo) for photo in photos]
+            for photo, prediction in zip(photos, classifier.stream(files), strict=True):
+                if prediction.label is not None:
+                    rows.append(prediction)
+                    read.append(photo)
+                else:
+                    notes.append(f"{photo.path} is left out: {prediction.reason}")
+                advance(1)
+        classes = classifier.classes
+        probabilities = np.array([list(row.probabilities.values()) for row in rows], np.float32)
+        probabilities = probabilities.reshape(-1, len(classes))
+        possible, familiarity = None, None
+        if classifier.abstention is not None:
+            possible = np.array([[name in row.possible for name in classes] for row in rows], bool)
+            possible = possible.reshape(-1, len(classes))
+            familiarity = np.array([row.familiarity for row in rows], np.float32)
+        # The graph divides by the temperature; dividing by its inverse undoes that.
+        raw = with_temperature(probabilities, 1 / self._run.fitted.temperature)
+        return read, Answers(probabilities, raw, possible, familiarity), notes
+
+    def _measure(
+        self, photos: Sequence[Photo], answers: Answers, groups: NDArray[np.int64]
+    ) -> Evaluation:
+        """Measure answers alone: no baselines, leak tax or learning curve."""
+        classes = self._run.classifier.classes
+        predictions = Predictions(
+            tuple(photo.path for photo in photos),
+            np.array([classes.index(photo.label) for photo in photos], np.int64),
+            groups,
+            self._run.classifier.rule.decide(answers.probabilities, classes),
+            **vars(answers),
+        )
+        evaluation = Evaluation(measure_predictions(classes, predictions))
+        return add_reliability(evaluation, classes, predictions, self._run.fitted)
 
 
-def _measure_other(run: LoadedRun, folder: Path, progress: Progress, *, rehash: bool) -> Measured:
-    """Measure photos as they lie there: the run's decisions are about its own folder's."""
-    classifier = run.classifier
-    cache = Cache(default_folder())
-    reader = FileReader(cache, rehash=rehash)
-    catalog = scan(folder, to_train=False, reader=reader)
-    _require_known(catalog.classes, classifier, catalog.folder)
-    seen = {row.content for row in run.dealt.rows if row.part in _SEEN_PARTS}
-    copies, groups, notes = _copies_of_seen(run, seen, catalog, cache, reader, progress)
-    photos = [p for p in catalog.photos if p.content not in seen and p.content not in copies]
-    left_out = len(catalog.photos) - len(photos)
-    if left_out:
-        notes.append(f"{left_out} images are left out: the model was trained on them or on a copy.")
-    if not photos:
-        raise DataError(f"{folder} holds nothing that the model was not trained on.")
-    answered = _answer(run, catalog, photos, progress)
-    if not answered.photos:
-        raise DataError(f"no photo of {folder} can be read; {answered.notes[0]}")
-    numbers = np.array([groups.get(p.content, -1 - i) for i, p in enumerate(answered.photos)])
-    evaluation = _measure(classifier, answered, numbers.astype(np.int64), run.temperature)
-    return Measured(evaluation, (*notes, *answered.notes), str(catalog.folder))
-
-
-def _copies_of_seen(
-    run: LoadedRun,
-    seen: set[str],
-    catalog: Catalog,
-    cache: Cache,
-    reader: FileReader,
-    progress: Progress,
-) -> tuple[set[str], dict[str, int], list[str]]:
-    """Contents that show a picture which was trained on, and the groups among all."""
+def _missing_notes(known: Mapping[str, Row], photos: Sequence[Photo]) -> list[str]:
+    """Notes on the photos of the split that are not in the folder any more."""
+    present = {photo.content for photo in photos}
+    missing = [row for content, row in known.items() if content not in present]
+    test = sorted(row.path for row in missing if row.part == "test")
+    num_others = len(missing) - len(test)
     notes = []
-    try:
-        new = _see(run, catalog, cache, reader, progress)
-    except DependencyError as error:
-        return set(), {}, [f"only exact copies of training images could be left out: {error}"]
-    try:
-        old = _see(run, run.scan(reader).catalog, cache, reader, progress)
-        gone = len(seen - {photo.content for photo in old.catalog.photos})
-        why = f"{plural(gone, 'photo')} that it was trained on are gone" if gone else ""
-    except DataError as error:
-        old, why = None, str(error)
-    if why:
-        notes = [f"only exact copies of training images that are gone could be left out: {why}"]
-    known = [each for each in (new, old) if each is not None and len(each.embeddings)]
-    if not known:
-        return set(), {}, notes
-    photos = tuple(photo for each in known for photo in each.catalog.photos)
-    both = Features(
-        replace(new.catalog, photos=photos, skipped=()),
-        np.concatenate([each.embeddings for each in known]),
-        new.thumbnails,
-        np.concatenate([each.colours for each in known]),
-    )
-    groups = find_duplicates(both, progress=progress).of_photo
-    tainted = {int(g) for photo, g in zip(photos, groups, strict=True) if photo.content in seen}
-    by_content = {photo.content: int(g) for photo, g in zip(photos, groups, strict=True)}
-    return {c for c, g in by_content.items() if g in tainted}, by_content, notes
-
-
-def _see(
-    run: LoadedRun, catalog: Catalog, cache: Cache, reader: FileReader, progress: Progress
-) -> Features:
-    how = run.prepared_with
-    return extract_catalog(
-        catalog,
-        backbone=how.backbone,
-        fit=how.fit,
-        cache=cache,
-        reader=reader,
-        progress=progress,
-    )
-
-
-@dataclass(frozen=True)
-class _Answered:
-    """What the artifact's own graph says of the photos that could be read."""
-
-    photos: tuple[Photo, ...]
-    answers: Answers
-    notes: tuple[str, ...]
-
-    def take(self, kept: NDArray[np.bool_]) -> Answers:
-        """The answers of some of them."""
-        said = self.answers
-        return Answers(
-            said.probabilities[kept],
-            said.raw[kept],
-            None if said.possible is None else said.possible[kept],
-            None if said.familiarity is None else said.familiarity[kept],
+    if test:
+        gone = ", ".join(test)
+        notes.append(f"{len(test)} test images are gone or changed and not measured: {gone}.")
+    if num_others:
+        notes.append(
+            f"{plural(num_others, 'photo')} of the train and val parts are gone or changed, so the "
+            "cross-validation is on fewer photos than the run's."
         )
-
-
-def _answer(
-    run: LoadedRun, catalog: Catalog, photos: Sequence[Photo], progress: Progress
-) -> _Answered:
-    """Predict by the artifact's own graph, and name what could not be read."""
-    classifier, temperature = run.classifier, run.temperature
-    rows, read, notes = [], [], []
-    with progress.step("Predicting", len(photos)) as advance:
-        files = [catalog.file(photo) for photo in photos]
-        for photo, prediction in zip(photos, classifier.stream(files), strict=True):
-            if prediction.label is not None:
-                rows.append(prediction)
-                read.append(photo)
-            else:
-                notes.append(f"{photo.path} is left out: {prediction.reason}")
-            advance(1)
-    classes = classifier.classes
-    probabilities = np.array([list(row.probabilities.values()) for row in rows], np.float32)
-    probabilities = probabilities.reshape(-1, len(classes))
-    possible, familiarity = None, None
-    if classifier.abstention is not None:
-        possible = np.array([[name in row.possible for name in classes] for row in rows], bool)
-        possible = possible.reshape(-1, len(classes))
-        familiarity = np.array([row.familiarity for row in rows], np.float32)
-    # Dividing by the inverse undoes what the graph has done.
-    raw = with_temperature(probabilities, 1 / temperature)
-    return _Answered(tuple(read), Answers(probabilities, raw, possible, familiarity), tuple(notes))
-
-
-def _measure(
-    classifier: Classifier, answered: _Answered, groups: NDArray[np.int64], temperature: float
-) -> Evaluation:
-    """Measure answers alone, with nothing beside them."""
-    classes = classifier.classes
-    numbers = {name: number for number, name in enumerate(classes)}
-    said = answered.answers
-    predictions = Predictions(
-        tuple(photo.path for photo in answered.photos),
-        np.array([numbers[photo.label] for photo in answered.photos], np.int64),
-        groups,
-        classifier.rule.decide(said.probabilities, classes),
-        said.probabilities,
-        said.raw,
-        said.possible,
-        said.familiarity,
-    )
-    measures = measure_predictions(classes, predictions)
-    abstained = None
-    if classifier.abstention is not None:
-        abstained = measure_abstention(classes, predictions, classifier.abstention)
-    calibration = measure_calibration(classes, predictions, measures, temperature)
-    return Evaluation(measures, calibration=calibration, abstained=abstained)
+    return notes
 
 
 def _require_known(names: Sequence[str], classifier: Classifier, folder: Path) -> None:

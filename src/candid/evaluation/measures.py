@@ -1,9 +1,9 @@
-"""Everything that is measured of one set of predictions."""
+"""Accuracy, precision, recall, AUC, loss and calibration of one set of predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Final
 
@@ -14,6 +14,7 @@ from candid.core.linalg import matmul
 from candid.evaluation.bootstrap import interval, interval_of_sizes, resample
 from candid.evaluation.estimate import Estimate, proportion
 from candid.evaluation.scores import (
+    Predictions,
     ReliabilityBin,
     bin_numbers,
     brier_scores,
@@ -25,18 +26,18 @@ from candid.evaluation.scores import (
     reliability_bins,
 )
 
-# The prior's weight, in images, of mistakes; found by benchmarks/intervals.py to cover.
+# Prior weight of mistakes, in images, chosen by the coverage in benchmarks/intervals.py.
 _MISTAKEN = 0.6  # all classes together
-_MISCLAIMED = 0.9  # all classes together, where precision is averaged
-_MISRANKED = 0.6  # of each class, where the order of the images counts
-_MISRANKED_IN_ALL = 1.5  # all classes together, where the mean over them is taken
+_MISCLAIMED = 0.9  # all classes together, for mean precision
+_MISRANKED = 0.6  # per class, for ranking figures
+_MISRANKED_IN_ALL = 1.5  # all classes together, for the mean of ranking figures
 
 Losses = Callable[[NDArray[np.int64], NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class ClassMeasures:
-    """Figures of one class against all others; None where there is nothing to measure one on."""
+    """Figures of one class against all others; None where undefined."""
 
     name: str
     precision: Estimate | None
@@ -48,10 +49,10 @@ class ClassMeasures:
 
 @dataclass(frozen=True)
 class Measures:
-    """Figures of a set of predictions, each with n and its 95 % interval.
+    """Figures of a set of predictions; None where undefined.
 
-    Of two classes precision, recall, F1, ROC AUC and average precision are of the alphabetically
-    second one; of more they are means over the classes.
+    With two classes, precision, recall, F1, ROC AUC and average precision are those of the
+    alphabetically second one; with more they are means over the classes.
     """
 
     classes: tuple[str, ...]
@@ -72,7 +73,7 @@ class Measures:
     reliability: tuple[ReliabilityBin, ...]
 
     def to_json(self) -> dict[str, object]:
-        """JSON values; null where a figure does not apply."""
+        """JSON values; null where a figure is undefined."""
         return {
             "n": self.n,
             **{name: _json(getattr(self, name)) for name in FIGURES},
@@ -84,25 +85,13 @@ class Measures:
                 truth: dict(zip(self.classes, map(int, row), strict=True))
                 for truth, row in zip(self.classes, self.confusion, strict=True)
             },
-            "reliability": [row.to_json() for row in self.reliability],
+            "reliability": [asdict(row) for row in self.reliability],
         }
 
 
-#: Figures of all images.
-FIGURES: Final = (
-    "accuracy",
-    "balanced_accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "roc_auc",
-    "average_precision",
-    "log_loss",
-    "brier_score",
-    "calibration_error",
-    "binary_accuracy",
-)
-_CLASS_FIGURES = ("precision", "recall", "f1", "roc_auc", "average_precision")
+#: Names of the figures over all images.
+FIGURES: Final = tuple(field.name for field in fields(Measures) if field.type == "Estimate | None")
+_CLASS_FIGURES: Final = tuple(field.name for field in fields(ClassMeasures))[1:]
 
 
 def measure(
@@ -115,22 +104,26 @@ def measure(
 ) -> Measures:
     """Measure predictions against the truth.
 
-    Proportions have Wilson's interval, F1 that of the proportion that it is a function of, all else
-    the bootstrap's; see `candid.evaluation.bootstrap`.
+    Proportions have Wilson's interval, F1 that of the proportion that it is a function of, and all
+    other figures that of `candid.evaluation.bootstrap`.
 
     Args:
         classes: Names of the k classes.
         truth: int64 ``(n,)``.
         probabilities: float32 ``(n, k)``.
         groups: int64 ``(n,)``; images of one group show the same picture.
-        predicted: int64 ``(n,)``, the class that was answered.
+        predicted: int64 ``(n,)``, the predicted class.
     """
     exact = probabilities.astype(np.float64)
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (truth, predicted), 1)
     if not len(truth):
-        return _nothing(classes, confusion)
-    drawn = _Drawn(truth, predicted, exact, groups)
+        per_class = tuple(ClassMeasures(name, None, None, None, None, None) for name in classes)
+        undefined: dict[str, None] = dict.fromkeys(FIGURES)
+        return Measures(
+            tuple(classes), 0, **undefined, per_class=per_class, confusion=confusion, reliability=()
+        )
+    drawn = _Bootstrap(truth, predicted, exact, groups)
     per_class = tuple(
         ClassMeasures(
             name,
@@ -142,19 +135,17 @@ def measure(
         for c, name in enumerate(classes)
     )
     binary = None
-    whole: tuple[Estimate | None, ...]
     if len(classes) == 2:
         binary = proportion((exact[:, 1] > 0.5) == (truth == 1), groups)
-        second = per_class[1]
-        whole = (second.precision, second.recall, second.f1, *drawn.ranking(1))
+        overall = {name: getattr(per_class[1], name) for name in _CLASS_FIGURES}
     else:
-        whole = tuple(drawn.mean(name) for name in _CLASS_FIGURES)
+        overall = {name: drawn.mean(name) for name in _CLASS_FIGURES}
     return Measures(
         tuple(classes),
         len(truth),
         proportion(predicted == truth, groups),
         drawn.mean("recall"),
-        **dict(zip(_CLASS_FIGURES, whole, strict=True)),
+        **overall,
         log_loss=drawn.mean_of(log_losses),
         brier_score=drawn.mean_of(brier_scores),
         calibration_error=drawn.calibration_error(),
@@ -165,16 +156,19 @@ def measure(
     )
 
 
-def _nothing(classes: Sequence[str], confusion: NDArray[np.int64]) -> Measures:
-    per_class = tuple(ClassMeasures(name, None, None, None, None, None) for name in classes)
-    none: dict[str, None] = dict.fromkeys(FIGURES)
-    return Measures(
-        tuple(classes), 0, per_class=per_class, confusion=confusion, reliability=(), **none
+def measure_predictions(classes: Sequence[str], predictions: Predictions) -> Measures:
+    """Measure predictions by their calibrated probabilities."""
+    return measure(
+        classes,
+        predictions.truth,
+        predictions.probabilities,
+        predictions.groups,
+        predicted=predictions.predicted,
     )
 
 
-class _Drawn:
-    """Figures whose interval is the bootstrap's."""
+class _Bootstrap:
+    """Figures with bootstrap intervals."""
 
     def __init__(
         self,
@@ -187,7 +181,7 @@ class _Drawn:
         self._drawn = resample(truth, predicted, probabilities, groups)
         self._probabilities = probabilities[self._drawn.places]
         self._num_classes = probabilities.shape[1]
-        #: Classes that have a say in means: those that are there, or were claimed to be.
+        # Means are over the classes that occur in the truth or the predictions.
         self._present = np.union1d(truth, predicted)
         self._weights = self._drawn.weights(_MISTAKEN / self._num_classes)
 
@@ -201,7 +195,7 @@ class _Drawn:
         return self._drawn.weights(_MISRANKED)
 
     def mean(self, name: str) -> Estimate | None:
-        """The mean over the classes of what `ClassMeasures` calls so."""
+        """Mean over the classes of a figure of `ClassMeasures`."""
         columns = self._by_class(name)[:, self._present]
         known = np.isfinite(columns)
         sums = np.where(known, columns, 0).sum(axis=1)
@@ -209,16 +203,13 @@ class _Drawn:
         return interval(means, self._n)
 
     def mean_of(self, losses: Losses) -> Estimate | None:
-        """The mean over the images of a loss."""
+        """Mean over the images of a loss."""
         weights = self._weights
         each = losses(self._drawn.truth, self._probabilities)
         return interval(matmul(weights, each) / weights.sum(axis=1), self._n)
 
     def calibration_error(self) -> Estimate | None:
-        """The calibration error, without the part that chance explains.
-
-        Compare Kumar et al., 2019; see `candid.evaluation.bootstrap.interval_of_sizes`.
-        """
+        """Calibration error without its bias (Kumar et al., 2019); see `interval_of_sizes`."""
         right = self._probabilities.argmax(axis=1) == self._drawn.truth
         confidence = self._probabilities.max(axis=1)
         bins = bin_numbers(confidence[: self._n])[self._drawn.places]
@@ -227,9 +218,8 @@ class _Drawn:
     def _by_class(self, name: str) -> NDArray[np.float64]:
         if name in ("roc_auc", "average_precision"):
             return self._rankings[name]
-        drawn = self._drawn
-        weights = self._weights
-        if name == "precision":  # of few images, a class is claimed by one or two
+        drawn, weights = self._drawn, self._weights
+        if name == "precision":  # a class may be predicted for only one or two images
             weights = drawn.weights(_MISCLAIMED / self._num_classes)
         right, true, claimed = counts(drawn.truth, drawn.predicted, self._num_classes, weights)
         if name == "f1":
@@ -252,7 +242,7 @@ class _Drawn:
 def _f1(
     true: NDArray[np.bool_], claimed: NDArray[np.bool_], groups: NDArray[np.int64]
 ) -> Estimate | None:
-    """F1 of a class: 2 j / (1 + j) of j, the share of right ones among those true or claimed."""
+    """F1 of a class: 2 j / (1 + j) of its Jaccard index j."""
     either = true | claimed
     share = proportion((true & claimed)[either], groups[either])
     if share is None:

@@ -1,31 +1,28 @@
-"""How well a classifier knows what it does not know, on images that it never saw.
-
-How far probabilities can be taken at their word, before and after they were calibrated.
-"""
+"""Calibration of the probabilities, and coverage and false alarms of abstaining."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from candid.evaluation.estimate import Estimate, proportion
-from candid.evaluation.measures import Measures, measure
+from candid.evaluation.measures import Measures, measure_predictions
 from candid.evaluation.scores import Predictions, ReliabilityBin
 from candid.models.conformal import Abstention
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Calibration on images that neither the model nor its calibration saw.
+    """Calibration on images used to fit neither the model nor its temperature.
 
     Attributes:
-        temperature: What scores are divided by; 1 changes nothing.
+        temperature: Divisor of the scores; 1 changes nothing.
         before: Expected calibration error of the raw probabilities.
-        after: Of the calibrated ones.
-        bins_before: The reliability diagram of the raw ones.
-        bins_after: Of the calibrated ones.
+        after: Of the calibrated probabilities.
+        bins_before: Reliability diagram of the raw probabilities.
+        bins_after: Of the calibrated probabilities.
     """
 
     temperature: float
@@ -34,31 +31,18 @@ class Calibration:
     bins_before: tuple[ReliabilityBin, ...]
     bins_after: tuple[ReliabilityBin, ...]
 
-    def to_json(self) -> dict[str, object]:
-        """JSON values."""
-        return asdict(self)
-
 
 def measure_calibration(
     classes: Sequence[str], predictions: Predictions, calibrated: Measures, temperature: float
 ) -> Calibration | None:
-    """Measure the raw probabilities beside the calibrated ones.
+    """Compare the raw probabilities with the calibrated ones, whose figures are ``calibrated``.
 
-    Args:
-        classes: Names of the classes.
-        predictions: By models and temperatures that saw none of these images.
-        calibrated: What was measured of the calibrated probabilities.
-        temperature: The final model's.
+    The predictions must be by models and temperatures that were not fitted on these images;
+    ``temperature`` is the final model's.
     """
     before = calibrated
     if not np.array_equal(predictions.raw, predictions.probabilities):
-        before = measure(
-            classes,
-            predictions.truth,
-            predictions.raw,
-            predictions.groups,
-            predicted=predictions.predicted,
-        )
+        before = measure_predictions(classes, replace(predictions, probabilities=predictions.raw))
     if before.calibration_error is None or calibrated.calibration_error is None:
         return None
     return Calibration(
@@ -72,17 +56,17 @@ def measure_calibration(
 
 @dataclass(frozen=True)
 class Abstained:
-    """What came of saying "uncertain" and "unknown".
+    """Figures of the answers "uncertain" and "unknown".
 
     Attributes:
-        wanted_coverage: How often the set of possible classes should hold the true one.
-        coverage: How often it did.
-        coverage_by_class: The same for the images of each class that has any.
+        wanted_coverage: Nominal share of images whose set of possible classes has the true one.
+        coverage: The measured share.
+        coverage_by_class: The measured share of each class that has images.
         num_classes: Mean size of the set.
-        sure: Share of the images that got one class without a doubt.
-        accuracy_when_sure: Share of those that are right; None where there are none.
-        wanted_false_alarms: How often a photo of a known kind may be called unknown.
-        false_alarms: How often it was.
+        sure: Share of the images with a single possible class.
+        accuracy_when_sure: Accuracy on those; None if there are none.
+        wanted_false_alarms: Nominal share of known photos that are called unknown.
+        false_alarms: The measured share.
     """
 
     wanted_coverage: float
@@ -94,34 +78,23 @@ class Abstained:
     wanted_false_alarms: float
     false_alarms: Estimate
 
-    def to_json(self) -> dict[str, object]:
-        """JSON values."""
-        return asdict(self)
-
 
 def measure_abstention(
-    classes: Sequence[str], predictions: Predictions, abstention: Abstention
+    classes: Sequence[str], predictions: Predictions, abstention: Abstention | None
 ) -> Abstained | None:
-    """Measure what came of it.
+    """Measure the answers "uncertain" and "unknown"; None if the model can't abstain.
 
-    Args:
-        classes: Names of the classes.
-        predictions: By models, and by thresholds, that saw none of these images.
-        abstention: What was wanted.
-
-    Returns:
-        The figures, or None where nothing was predicted with sets.
+    The predictions must be by models and thresholds that were not fitted on these images.
     """
     possible, familiarity = predictions.possible, predictions.familiarity
     truth, groups = predictions.truth, predictions.groups
-    if possible is None or familiarity is None:
+    if abstention is None or possible is None or familiarity is None:
         return None
     covered = possible[np.arange(len(truth)), truth]
     verdicts = np.array(abstention.verdicts(possible, familiarity, predictions.predicted))
     sure = verdicts == "sure"
-    strange = familiarity <= abstention.false_alarms
-    whole = [proportion(hits, groups) for hits in (covered, sure, strange)]
-    coverage, share_sure, alarms = whole
+    unknown = familiarity <= abstention.false_alarms
+    coverage, share_sure, alarms = (proportion(hits, groups) for hits in (covered, sure, unknown))
     if coverage is None or share_sure is None or alarms is None:
         return None
     by_class = {

@@ -1,14 +1,11 @@
-"""Scores of probabilities, for many weightings of the images at once.
+"""Predictions with their truth, and scores of them for b weightings of the n images at once.
 
-Each function takes weights, float64 ``(b, n)``, a row a weighting, and gives float64 ``(b,)``. With
-weights of 1 they are scikit-learn's values.
-
-What a model said of photos that it never saw, beside the truth.
+Weights are float64 ``(b, n)``. With weights of 1 the scores are scikit-learn's.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -20,19 +17,19 @@ from candid.evaluation.estimate import Estimate, proportion
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions of n photos of one estimate: the test part, or grouped cross-validation.
+    """Predictions of n photos that the model was not fitted on.
 
     Attributes:
         paths: Relative to the data folder, with forward slashes.
         truth: int64 ``(n,)``, the number of each photo's class.
         groups: int64 ``(n,)``; photos of one group show the same picture.
-        predicted: int64 ``(n,)``, the class that was answered.
+        predicted: int64 ``(n,)``, the predicted class.
         probabilities: float32 ``(n, k)``, calibrated.
         raw: float32 ``(n, k)``, before calibration.
-        possible: bool ``(n, k)``, the classes that can't be ruled out; None where the model can't
+        possible: bool ``(n, k)``, the classes that can't be ruled out; None if the model can't
             abstain.
-        familiarity: float32 ``(n,)``, 0 to 1: the share of photos of a known kind that are at least
-            as unusual as this one; None where the model can't tell.
+        familiarity: float32 ``(n,)``, 0 to 1: the share of held-out training photos that are at
+            least as unusual as this one; None if the model can't abstain.
     """
 
     paths: tuple[str, ...]
@@ -53,48 +50,38 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Images of about the same confidence.
-
-    Attributes:
-        confidence: Their mean, 0 to 1.
-        accuracy: The share of them that is right.
-        count: How many there are.
-    """
+    """Mean confidence (0 to 1), accuracy and number of images of similar confidence."""
 
     confidence: float
     accuracy: Estimate
     count: int
 
-    def to_json(self) -> dict[str, object]:
-        """JSON values."""
-        return asdict(self)
-
 
 def ratio(part: Values, whole: Values) -> Values:
-    """Divide, 0 where there is nothing to divide by."""
+    """Divide, with 0 where the divisor is 0."""
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 def counts(
     truth: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int, weights: Weights
 ) -> tuple[Values, Values, Values]:
-    """Right answers, true ones and claimed ones of each class, float64 ``(b, k)`` each."""
+    """True positives, positives and predicted positives per class, float64 ``(b, k)`` each."""
     eye = np.eye(num_classes)
     true, claimed = eye[truth], eye[predicted]
     return matmul(weights, true * claimed), matmul(weights, true), matmul(weights, claimed)
 
 
 def log_losses(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Values:
-    """The log loss of each image, in nats, float64 ``(n,)``."""
+    """Log loss of each image, in nats, float64 ``(n,)``."""
     floor = np.finfo(np.float64).eps
     of_truth = probabilities[np.arange(len(truth)), truth]
     return np.asarray(-np.log(np.clip(of_truth, floor, 1 - floor)), np.float64)
 
 
 def brier_scores(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Values:
-    """The squared error of each image (Brier, 1950), float64 ``(n,)``.
+    """Squared error of each image (Brier, 1950), float64 ``(n,)``.
 
-    Of two classes that of the second one, 0 to 1; of more the sum over the classes, 0 to 2.
+    For two classes that of the second one, 0 to 1; for more the sum over the classes, 0 to 2.
     """
     errors = np.square(probabilities - np.eye(probabilities.shape[1])[truth]).sum(axis=1)
     return np.asarray(errors / 2 if probabilities.shape[1] == 2 else errors, np.float64)
@@ -103,23 +90,23 @@ def brier_scores(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -
 def ranking(
     positive: NDArray[np.bool_], scores: NDArray[np.float64], weights: Weights
 ) -> tuple[Values, Values]:
-    """Area under the ROC curve and average precision of a ranking.
+    """Area under the ROC curve and average precision.
 
     Args:
         positive: bool ``(n,)``.
-        scores: float64 ``(n,)``; equal ones share their place.
+        scores: float64 ``(n,)``; ties share their rank.
         weights: float64 ``(b, n)``.
 
     Returns:
-        float64 ``(b,)`` each; NaN where there is no positive or (for the area) no negative image.
+        float64 ``(b,)`` each; NaN if there is no positive or (for the area) no negative image.
     """
     order = np.argsort(-scores, kind="stable")
     hits, misses = order[positive[order]], order[~positive[order]]
     if not len(hits):
-        nothing = np.full(len(weights), np.nan)
-        return nothing, nothing
-    # Of each positive image: how many negative ones stand before it, and before or beside it; and
-    # which positive one is the last beside it.
+        undefined = np.full(len(weights), np.nan)
+        return undefined, undefined
+    # For each positive image: the number of negatives with a higher score, and with a higher or
+    # equal one; and the last positive with an equal score.
     before = np.searchsorted(-scores[misses], -scores[hits], side="left")
     beside = np.searchsorted(-scores[misses], -scores[hits], side="right")
     last = np.searchsorted(-scores[hits], -scores[hits], side="right") - 1
@@ -141,7 +128,7 @@ def calibration_error(
 ) -> Values:
     """Expected calibration error of the likeliest class (Guo et al., 2017), in bins of equal mass.
 
-    It is never below 0, and of few images above what it would be of many (Kumar et al., 2019).
+    Biased upwards for few images (Kumar et al., 2019).
     """
     right = probabilities.argmax(axis=1) == truth
     confidence = probabilities.max(axis=1).astype(np.float64)
@@ -161,14 +148,14 @@ def calibration_gaps(
         weights: float64 ``(b, n)``.
 
     Returns:
-        float64 ``(b, NUM_BINS)``; the sizes of a row sum to its calibration error.
+        float64 ``(b, NUM_BINS)``; the absolute values of a row sum to its calibration error.
     """
     of_bin = np.eye(NUM_BINS)[bins] * (right - confidence)[:, None]
     return np.asarray(matmul(weights, of_bin) / weights.sum(axis=1)[:, None], np.float64)
 
 
 def bin_numbers(confidence: Values) -> NDArray[np.int64]:
-    """The bin of each image, int64 ``(n,)``; the bins are of equal mass, the least sure first."""
+    """Bin of each image, int64 ``(n,)``; bins of equal mass, the least confident first."""
     numbers = np.empty(len(confidence), np.int64)
     for number, places in enumerate(_bins(confidence)):
         numbers[places] = number
@@ -178,7 +165,7 @@ def bin_numbers(confidence: Values) -> NDArray[np.int64]:
 def reliability_bins(
     truth: NDArray[np.int64], probabilities: NDArray[np.floating], groups: NDArray[np.int64]
 ) -> tuple[ReliabilityBin, ...]:
-    """The reliability diagram of the likeliest class, in bins of equal mass."""
+    """Reliability diagram of the likeliest class, in bins of equal mass."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == truth
     found = []
@@ -190,6 +177,6 @@ def reliability_bins(
 
 
 def _bins(confidence: Values) -> list[NDArray[np.int64]]:
-    """Places of images in bins of equal mass, from the least sure to the surest."""
+    """Indices of the images in bins of equal mass, the least confident first."""
     parts = np.array_split(np.argsort(confidence, kind="stable"), NUM_BINS)
     return [part for part in parts if len(part)]

@@ -1,7 +1,4 @@
-"""Heads that learn from a part of the images, measured on images that none of them saw.
-
-What more images would bring is read off what fewer of them bring.
-"""
+"""Heads fitted on subsamples of the images and evaluated on held-out folds."""
 
 from __future__ import annotations
 
@@ -22,24 +19,24 @@ from candid.splits.grouped_split import (
     sample_groups,
 )
 
-#: Images that are used at most; of more, so many are drawn by content, in whole units.
+#: Images used at most; of more, a sample of whole groups is drawn by content.
 MOST_IMAGES: Final = 30_000
 
-_MOST_DEALS: Final = 5
-_VALUES_A_DEAL: Final = 6_000_000  # of images times features times classes: fewer are dealt again
-_WEAKEST: Final = 30.0  # a weaker head takes longer to fit, and gains as much by more images
-_MOST_AXES: Final = 512  # of the space: the others hold a few percent, and change no accuracy
+_MOST_REPEATS: Final = 5  # of the cross-validation
+_VALUES_A_REPEAT: Final = 6_000_000  # images times features times classes
+_WEAKEST: Final = 30.0  # weaker regularisation takes longer, and has the same learning curve
+_MOST_AXES: Final = 512  # principal axes; the others hold a few percent and change no accuracy
 _TOLERANCE: Final = 3e-3
 _NEVER: Final = 2.0
 
 
 @dataclass(frozen=True)
 class Share:
-    """From what a head learns.
+    """The subsample that a head is fitted on.
 
     Attributes:
-        share: What share of the images outside the held-out fold, 0 to 1.
-        label: The class that is thinned, the others being whole; None for all classes alike.
+        share: Share of the images outside the held-out fold, 0 to 1.
+        label: The only class that is subsampled; None for all classes.
     """
 
     share: float
@@ -48,17 +45,16 @@ class Share:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """What heads with the same images held out got wrong.
+    """Errors of heads on held-out images.
 
     Attributes:
-        wrong: float64 ``(n, j)``, how often (0 to 1) the heads of each share got an image wrong
-            that they did not see, over the deals.
-        changed: float64 ``(j,)``, the share of the images that a head of the first share and one of
-            this share do not both get right or both wrong.
-        places: int64 ``(n,)``, which images.
-        sizes: float64 ``(j,)``, how many images a head learnt from on average; of the class that
-            is thinned, if one is.
-        num_heads: How many heads there were of each share.
+        wrong: float64 ``(n, j)``, error rate (0 to 1) on each image by share, over the repeats.
+        changed: float64 ``(j,)``, share of the images where exactly one of the heads of the first
+            share and of this share is right.
+        places: int64 ``(n,)``, indices of the images.
+        sizes: float64 ``(j,)``, mean number of training images; of the subsampled class, if there
+            is one.
+        num_heads: Number of heads per share.
     """
 
     wrong: NDArray[np.float64]
@@ -70,32 +66,19 @@ class Mistakes:
 
 @dataclass(frozen=True)
 class _Fold:
-    """A held-out fold, and in what order the other images are left out.
+    """A held-out fold, and the order of the other images.
 
     Attributes:
-        held_out: int64 ``(m,)``, places.
-        from_share: float64 ``(n,)``, the share from which on an image is learnt from.
+        held_out: int64 ``(m,)``, indices.
+        from_share: float64 ``(n,)``, the smallest share that contains the image.
     """
 
     held_out: NDArray[np.int64]
     from_share: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class _Tried:
-    """What a head got wrong.
-
-    Attributes:
-        wrong: bool ``(m,)``, of the images of its fold.
-        size: How many images it learnt from; of the class that is thinned, if one is.
-    """
-
-    wrong: NDArray[np.bool_]
-    size: int
-
-
-class _Turned(Space):
-    """Some rows of a space: a fit on them is as one on all, the others having no weight."""
+class _Rows(Space):
+    """Some rows of a space, already standardised: a fit equals one on all with zero weights."""
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
@@ -103,17 +86,17 @@ class _Turned(Space):
 
 
 class SubsampledHeads:
-    """Fits heads on parts of the images and measures them on held-out folds.
+    """Fits heads on subsamples of the images and evaluates them on held-out folds.
 
-    Images are standardised and turned all at once, held-out ones among them (their labels enter
-    nothing), which makes a head several times as fast. Folds and parts are of whole units,
-    stratified by class, and a smaller part is within a larger one. Few images are dealt into folds
-    up to five times.
+    All images are standardised and rotated together, held-out ones included (without labels), which
+    makes fits several times faster. Folds and subsamples are of whole groups and stratified by
+    class; a smaller subsample is contained in a larger one. With few images the cross-validation is
+    repeated up to five times.
 
     Args:
-        data: The images; each class in two units at the least.
-        seed: Another seed, other deals and parts.
-        strength: Inverse strength of the regularisation; no more than 30 is used.
+        data: The images; at least two groups per class.
+        seed: Random seed of the folds and subsamples.
+        strength: Inverse regularisation strength, limited to 30.
     """
 
     def __init__(self, data: Labelled, *, seed: int, strength: float) -> None:
@@ -123,25 +106,25 @@ class SubsampledHeads:
         self._data = data.take(self.places)
         self._strength = min(strength, _WEAKEST)
         with matrix_threads(self._data.embeddings.size):
-            self._rows = _turn(self._data.embeddings)
-        deals = _VALUES_A_DEAL // (self._rows.size * data.num_classes)
-        seeds = range(seed, seed + max(1, min(_MOST_DEALS, deals)))
-        self._folds = [fold for each in seeds for fold in _deal(self._data, each)]
-        self._known: dict[tuple[int, Share], _Tried] = {}
+            self._rows = _rotate(self._data.embeddings)
+        repeats = _VALUES_A_REPEAT // (self._rows.size * data.num_classes)
+        seeds = range(seed, seed + max(1, min(_MOST_REPEATS, repeats)))
+        self._folds = [fold for each in seeds for fold in _make_folds(self._data, each)]
+        self._known: dict[tuple[int, Share], tuple[NDArray[np.bool_], int]] = {}
 
     def mistakes(self, shares: Sequence[Share], *, enough: int) -> Mistakes:
-        """Fit a head for each share and fold, and see what it gets wrong.
+        """Fit a head for each share and fold, and evaluate it.
 
         Args:
-            shares: From what heads learn.
-            enough: So many held-out images at the least, if there are as many; whole folds.
+            shares: Subsamples to fit on.
+            enough: Number of held-out images after which no further fold is used.
         """
         num_folds = self._num_folds(enough)
         jobs = [(fold, share) for fold in range(num_folds) for share in shares]
         missing = [job for job in jobs if job not in self._known]
         with matrix_threads(0), ThreadPoolExecutor(fits_at_once(self._rows.size)) as pool:
-            tried = pool.map(lambda job: self._try(self._folds[job[0]], job[1]), missing)
-            self._known |= dict(zip(missing, tried, strict=True))
+            fitted = pool.map(lambda job: self._fit(self._folds[job[0]], job[1]), missing)
+            self._known |= dict(zip(missing, fitted, strict=True))
         wrong = np.zeros((len(self.places), len(shares)))
         times = np.zeros(len(wrong))
         sizes, changed = np.zeros(len(shares)), np.zeros(len(shares))
@@ -149,69 +132,70 @@ class SubsampledHeads:
             held_out = self._folds[fold].held_out
             times[held_out] += 1
             for i, share in enumerate(shares):
-                one = self._known[fold, share]
-                wrong[held_out, i] += one.wrong
-                sizes[i] += one.size
-                changed[i] += (one.wrong != self._known[fold, shares[0]].wrong).sum()
+                errors, size = self._known[fold, share]
+                wrong[held_out, i] += errors
+                sizes[i] += size
+                changed[i] += (errors != self._known[fold, shares[0]][0]).sum()
         changed /= times.sum()
-        seen = np.flatnonzero(times)
-        mean = wrong[seen] / times[seen, None]
-        return Mistakes(mean, changed, self.places[seen], sizes / num_folds, num_folds)
+        tested = np.flatnonzero(times)
+        mean = wrong[tested] / times[tested, None]
+        return Mistakes(mean, changed, self.places[tested], sizes / num_folds, num_folds)
 
     def _num_folds(self, enough: int) -> int:
-        """All folds of all deals where images are few, else as many as hold out enough."""
+        """All folds of all repeats if there are few images, else as many as hold out enough."""
         if len(self.places) <= enough:
             return len(self._folds)
         held = np.cumsum([len(fold.held_out) for fold in self._folds])
         return int(np.searchsorted(held, enough)) + 1
 
-    def _try(self, fold: _Fold, share: Share) -> _Tried:
+    def _fit(self, fold: _Fold, share: Share) -> tuple[NDArray[np.bool_], int]:
+        """Errors of one head on its held-out images, and its size as in `Mistakes.sizes`."""
         labels, rows = self._data.labels, self._rows
-        thinned = fold.from_share <= share.share
-        size = int(thinned.sum())
+        kept = fold.from_share <= share.share
+        size = int(kept.sum())
         if share.label is not None:
             of_class = labels == share.label
             whole = fold.from_share <= 1
-            size = int((thinned & of_class).sum())
-            thinned = whole & (thinned | ~of_class)
-        learnt = np.flatnonzero(thinned)
-        fitted = fit(
-            _Turned(rows[learnt]),
-            labels[learnt],
-            np.ones(len(learnt), np.float32),
+            size = int((kept & of_class).sum())
+            kept = whole & (kept | ~of_class)
+        train = np.flatnonzero(kept)
+        head = fit(
+            _Rows(rows[train]),
+            labels[train],
+            np.ones(len(train), np.float32),
             self._strength,
             num_classes=self._data.num_classes,
-            start=None,  # a warm start would draw what was learnt from less towards the rest
+            start=None,  # a warm start would leak the larger subsamples into the smaller ones
             tolerance=_TOLERANCE,
         )
-        scores = scores_of(rows[fold.held_out], fitted)
+        scores = scores_of(rows[fold.held_out], head)
         if share.label is not None:
-            # Else a class would gain by being as frequent as it is, and not by being known better.
+            # Keep the prior of the class: its gain must not come from becoming more frequent.
             scores[:, share.label] += np.log((whole & of_class).sum() / size)
-        return _Tried(scores.argmax(axis=1) != labels[fold.held_out], size)
+        return scores.argmax(axis=1) != labels[fold.held_out], size
 
 
-def _turn(embeddings: Rows) -> Rows:
-    """Standardised rows on the principal axes on which they vary most, float32 ``(n, r)``."""
+def _rotate(embeddings: Rows) -> Rows:
+    """Standardised rows on their first principal axes, float32 ``(n, r)``."""
     space = Space(embeddings)
     axes = np.sort(np.argsort(space.squares)[-_MOST_AXES:])
     return np.ascontiguousarray(space.rows[:, axes])
 
 
-def _deal(data: Labelled, seed: int) -> list[_Fold]:
-    """Folds, each with an order of its own for the other units of each class."""
-    num_folds, units = data.num_folds(), data.groups
-    folds = grouped_folds(data.labels, units, data.group_keys, num_folds=num_folds, seed=seed)
+def _make_folds(data: Labelled, seed: int) -> list[_Fold]:
+    """Folds, each with a random order of the other groups of each class."""
+    num_folds, groups = data.num_folds(), data.groups
+    folds = grouped_folds(data.labels, groups, data.group_keys, num_folds=num_folds, seed=seed)
     ranks = random_ranks(data.group_keys, seed=seed)
-    main_class = count_by_group(data.labels, units).argmax(axis=1)
-    fold_of_unit = np.zeros(len(ranks), np.int64)
-    fold_of_unit[units] = folds
-    dealt = []
+    main_class = count_by_group(data.labels, groups).argmax(axis=1)
+    fold_of_group = np.zeros(len(ranks), np.int64)
+    fold_of_group[groups] = folds
+    made = []
     for fold in range(num_folds):
         from_share = np.full(len(ranks), _NEVER)
         for label in range(data.num_classes):
-            here = np.flatnonzero((fold_of_unit != fold) & (main_class == label))
+            here = np.flatnonzero((fold_of_group != fold) & (main_class == label))
             order = np.argsort(ranks[here])
             from_share[here[order]] = (np.arange(len(here)) + 0.5) / max(len(here), 1)
-        dealt.append(_Fold(np.flatnonzero(folds == fold), from_share[units]))
-    return dealt
+        made.append(_Fold(np.flatnonzero(folds == fold), from_share[groups]))
+    return made

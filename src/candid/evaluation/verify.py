@@ -1,8 +1,7 @@
-"""Recomputes every figure of a run from its artifact and its photos, and names what differs."""
+"""Recomputes every figure of a run from its artifact and photos, and lists the differences."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,25 +12,22 @@ from candid.core.progress import Progress, Silent
 from candid.core.safe_json import read_object, to_json
 from candid.core.text import plural
 from candid.errors import ArtifactError
-from candid.evaluation.evaluate import load_run, measure_own
+from candid.evaluation.evaluate import Evaluator, load_run
 from candid.evaluation.evaluation import headline
 from candid.runs.artifact import METRICS
 
-#: By how much a figure may differ: other machines add up in another order.
+#: Allowed difference of a figure: other machines sum in another order.
 TOLERANCE: Final = 1e-4
-
-#: What is computed by training the network itself once more, which `verify` does not.
-_BY_TRAINING: Final = ("leak_tax",)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure that is not what was written.
+    """A figure that differs from what was written.
 
     Attributes:
-        name: Where in ``metrics.json`` it is, ``kfold.accuracy.value``.
-        written: What is there.
-        now: What it is by now; ``nothing`` where it is not there any more.
+        name: Path in ``metrics.json``, such as ``kfold.accuracy.value``.
+        written: The value in the file; ``nothing`` if there is none.
+        now: The recomputed value; ``nothing`` if there is none.
     """
 
     name: str
@@ -45,12 +41,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verified:
-    """What came of it.
+    """The result of verifying a run.
 
     Attributes:
-        num_figures: How many values were held against each other.
-        differences: Those that differ.
-        notes: What a person should know, such as photos that are gone.
+        num_figures: Number of values compared.
+        differences: Values that differ.
+        notes: What was not compared, such as photos that are gone.
     """
 
     num_figures: int
@@ -59,10 +55,12 @@ class Verified:
 
     def to_text(self) -> str:
         """For a terminal."""
-        told = f"{plural(self.num_figures, 'figure')} recomputed from the artifact and the photos"
+        summary = (
+            f"{plural(self.num_figures, 'figure')} recomputed from the artifact and the photos"
+        )
         if not self.differences:
-            return f"Everything holds: {told}."
-        lines = [f"{told}; {len(self.differences)} differ:"]
+            return f"Everything holds: {summary}."
+        lines = [f"{summary}; {len(self.differences)} differ:"]
         return "\n".join([*lines, *(f"  {row.to_text()}" for row in self.differences)])
 
     def to_json(self) -> dict[str, Any]:
@@ -76,61 +74,50 @@ class Verified:
 
 
 def verify_run(run: str | Path, *, progress: Progress | None = None) -> Verified:
-    """Check a run's files, ask its model again, and recompute every figure.
+    """Check a run's files, predict again by its model, and recompute every figure.
 
     Args:
         run: The run's folder.
-        progress: Told how far it is.
+        progress: Progress callback.
 
     Returns:
-        What differs from ``metrics.json``, or from the copy of it in ``candid.json``.
+        The differences from ``metrics.json`` and from its excerpt in ``candid.json``.
 
     Raises:
-        ArtifactError: The run is not whole: a file is missing, or is not as it was written.
-        DataError: The folder of photos is gone.
+        ArtifactError: The run is incomplete or was changed.
+        DataError: The folder of photos is missing.
     """
-    opened = load_run(run)
-    written = _read(opened.folder / METRICS)
-    measured = measure_own(opened, progress or Silent(), rehash=True)
-    now = json.loads(json.dumps(measured.evaluation.to_json()))
+    loaded = load_run(run)
+    file = loaded.folder / METRICS
+    try:
+        written = read_object(file)
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{file} can't be read ({error}); train again.") from error
+    measured = Evaluator(loaded, progress or Silent(), rehash=True).on_own_folder()
+    now = measured.evaluation.to_json()
     notes = list(measured.notes)
-    if opened.strength is None:
-        for name in _BY_TRAINING:
-            if written.get(name) is not None:
-                notes.append(f"{name} takes another training, so it was not recomputed")
-                written.pop(name)
-            now.pop(name, None)
-            written.pop(name, None)
-    kept = to_json(opened.classifier.require_manifest().metrics)
-    found = list(differences(written, now))
-    found += differences(kept, headline(written), "candid.json: ")
+    if (
+        loaded.fitted.strength is None
+    ):  # of the network itself, which would have to be trained again
+        now.pop("leak_tax")
+        if written.pop("leak_tax", None) is not None:
+            notes.append("leak_tax needs a second training, so it was not recomputed")
+    kept = to_json(loaded.classifier.require_manifest().metrics)
+    found = [*differences(written, now), *differences(kept, headline(written), "candid.json: ")]
     return Verified(sum(1 for _ in _leaves(written, "")), tuple(found), tuple(notes))
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return read_object(file)
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{file} can't be read ({error}); train again.") from error
-
-
 def differences(written: object, now: object, name: str = "") -> Iterator[Difference]:
-    """Name what differs between two values of JSON, by more than the machine explains.
-
-    Args:
-        written: One.
-        now: The other.
-        name: What stands before each name.
-    """
+    """List the differences between two JSON values beyond `TOLERANCE`; ``name`` is a prefix."""
     before, after = dict(_leaves(written, name)), dict(_leaves(now, name))
-    for place in sorted({*before, *after}):
-        old, new = before.get(place, "nothing"), after.get(place, "nothing")
+    for path in sorted({*before, *after}):
+        old, new = before.get(path, "nothing"), after.get(path, "nothing")
         if not _same(old, new):
-            yield Difference(place, str(old), str(new))
+            yield Difference(path, str(old), str(new))
 
 
 def _leaves(value: object, name: str) -> Iterator[tuple[str, object]]:
-    """Every value that is neither an object nor a list, with the way to it."""
+    """Every value that is neither an object nor a list, with its path."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(inner, f"{name}.{key}" if name and name[-1] != " " else name + key)

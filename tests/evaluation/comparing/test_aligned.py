@@ -1,16 +1,131 @@
-"""Which images runs share, whatever they are called, and when they must not be compared."""
+"""Reading predictions, and aligning runs on the images that they share."""
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from candid.errors import UsageError
+from candid.errors import ArtifactError, UsageError
 from candid.evaluation.comparing import compare_runs
-from tests.evaluation.comparing.made import Shot, make_run, shots
+from candid.evaluation.comparing.aligned import read_run
+from tests.evaluation.comparing.made import Shot, content_of, make_run, shots
+
+ODD = os.fsdecode(b"caf\xe9\n.jpg")
+
+
+Change = Callable[[str], str | None]
+
+
+class TestReadRun:
+    def test_reads_who_was_right_by_content(self, tmp_path: Path) -> None:
+        made = [Shot("x"), Shot("y", right=False), Shot("z", "train", kfold_right=False)]
+        run = read_run(make_run(tmp_path / "run", made, kfold=True))
+        assert run.classes == ("happy", "sad")
+        x, y, z = map(content_of, "xyz")
+        assert run.right["test"] == {x: True, y: False}
+        assert {content: run.right["kfold"][content] for content in (x, y, z)} == {
+            x: True,
+            y: False,
+            z: False,
+        }
+        assert run.trained == {z, content_of("own"), content_of("other")}
+        assert run.groups[x] == x[:16]
+
+    def test_a_run_of_a_recipe_without_cross_validation_has_the_test_part_only(
+        self, tmp_path: Path
+    ) -> None:
+        assert set(read_run(make_run(tmp_path / "run", shots("++"))).right) == {"test"}
+
+    def test_files_with_the_same_bytes_are_one_image(self, tmp_path: Path) -> None:
+        made = [
+            Shot("x"),
+            Shot("x", path="happy/again.jpg"),
+            Shot("x", "", path="happy/dropped.jpg"),
+        ]
+        run = read_run(make_run(tmp_path / "run", made))
+        assert run.right["test"] == {content_of("x"): True}
+        assert run.images[content_of("x")].path == "happy/x.jpg"
+
+    def test_a_name_that_is_no_utf8_and_has_a_line_break_is_read(self, tmp_path: Path) -> None:
+        run = read_run(make_run(tmp_path / "run", [Shot("x", path=f"happy/{ODD}")]))
+        assert run.images[content_of("x")].path == f"happy/{ODD}"
+
+    def test_an_image_that_was_left_out_is_known_by_its_content_alone(self, tmp_path: Path) -> None:
+        folder = make_run(tmp_path / "run", [Shot("x"), Shot("lost", "")])
+        assert content_of("lost") not in read_run(folder).images
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda _: None, "lists no predictions.csv"),
+            (lambda _: "", "lacks the columns estimate, path"),
+            (lambda text: text.replace("said,label", "said,answer"), "lacks the columns label;"),
+            (lambda text: text.replace("test,happy/x", "guess,happy/x"), "line 2: the estimate is"),
+            (
+                lambda text: text.replace("happy/x.jpg", "happy/q.jpg"),
+                "'happy/q.jpg' is in no part",
+            ),
+            (lambda text: text.replace("x.jpg,happy", "x.jpg,sad"), "is of class 'sad' in part"),
+            (lambda text: text.replace("happy,test", "happy,val"), "in part 'val'"),
+            (
+                lambda text: text + "kfold,happy/x.jpg,happy,test,,sad,0,1\n",
+                "estimate kfold of 3 of 4",
+            ),
+            (
+                lambda text: text.replace("test,,happy", "test,,angry"),
+                "'angry' is none of the classes",
+            ),
+            (
+                lambda text: text + text.splitlines()[1] + "\n",
+                "happy/x.jpg is predicted twice by test",
+            ),
+            (lambda text: text[: text.index("test,happy/y")], "lacks the estimate test of 1 of 2"),
+            (lambda text: text[: text.index("test,happy/x")], "lacks the estimate test of 2 of 2"),
+            (lambda text: text.replace("happy/y.jpg,happy", "happy/y.jpg"), "line 3"),
+            (lambda text: text.replace("happy/x", "h" * 200_000), "can't be read as CSV"),
+        ],
+    )
+    def test_predictions_that_are_not_as_expected_are_refused_in_a_line(
+        self, tmp_path: Path, change: Change, message: str
+    ) -> None:
+        folder = make_run(tmp_path / "run", [Shot("x"), Shot("y")], change=change)
+        with pytest.raises(ArtifactError) as refused:
+            read_run(folder)
+        assert message in str(refused.value)
+        assert "\n" not in str(refused.value)
+        assert "train again" in str(refused.value).lower()
+
+    def test_a_training_photo_is_no_test_photo(self, tmp_path: Path) -> None:
+        def add(text: str) -> str:
+            return text + "test,happy/own.jpg,happy,train,,happy,1,0\n"
+
+        folder = make_run(tmp_path / "run", [Shot("x")], change=add)
+        with pytest.raises(ArtifactError, match=r"contradicts split\.csv or the estimate test"):
+            read_run(folder)
+
+    def test_predictions_that_were_edited_are_refused(self, tmp_path: Path) -> None:
+        folder = make_run(tmp_path / "run", shots("+-"))
+        file = folder / "predictions.csv"
+        file.write_text(file.read_text().replace("sad", "happy"))
+        with pytest.raises(ArtifactError, match="not as it was written"):
+            read_run(folder)
+
+    def test_classes_that_are_no_names_are_refused(self, tmp_path: Path) -> None:
+        folder = make_run(tmp_path / "run", shots("+-"))
+        manifest = folder / "candid.json"
+        manifest.write_text(manifest.read_text().replace('"happy"', "7"))
+        with pytest.raises(ArtifactError, match="no list of names"):
+            read_run(folder)
+
+    def test_a_folder_that_is_no_run_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(ArtifactError, match="no run at"):
+            read_run(tmp_path / "absent")
+
 
 SPLIT = "`candid train DATA --split "
 
@@ -66,7 +181,7 @@ class TestRefuses:
     @pytest.mark.parametrize("part", ["train", "val"])
     @pytest.mark.parametrize("kfold", [False, True])
     @pytest.mark.parametrize("swapped", [False, True])
-    def test_a_run_that_learnt_from_a_test_image_of_another(
+    def test_a_run_that_was_trained_on_a_test_image_of_another(
         self, tmp_path: Path, part: str, kfold: bool, swapped: bool
     ) -> None:
         made = shots("++++")
@@ -81,19 +196,19 @@ class TestRefuses:
         assert "\n" not in message
 
     @pytest.mark.parametrize("known_by", ["a", "b"])
-    def test_a_run_that_learnt_from_a_copy_that_either_knows(
+    def test_a_run_that_was_trained_on_a_copy_that_either_knows(
         self, tmp_path: Path, known_by: str
     ) -> None:
         """The copy need not be in the folder that the other run was trained on."""
         copy = Shot("copy", copy_of="test0" if known_by == "a" else None)
         a = make_run(tmp_path / "a", [*shots("++"), *([copy] if known_by == "a" else [])])
-        learnt = Shot("copy", "train", copy_of="test0" if known_by == "b" else None)
+        trained = Shot("copy", "train", copy_of="test0" if known_by == "b" else None)
         unknown = [Shot("test0", "")] if known_by == "b" else []
-        b = make_run(tmp_path / "b", [learnt, *unknown, *shots("+", begin=1)])
+        b = make_run(tmp_path / "b", [trained, *unknown, *shots("+", begin=1)])
         with pytest.raises(UsageError, match="or on copies of them"):
             compare_runs([a, b])
 
-    def test_a_run_that_learnt_from_what_has_the_same_group(self, tmp_path: Path) -> None:
+    def test_a_run_that_was_trained_on_what_has_the_same_group(self, tmp_path: Path) -> None:
         a = make_run(tmp_path / "a", [*shots("+"), Shot("x", copy_of="third")])
         b = make_run(tmp_path / "b", [*shots("+"), Shot("y", "train", copy_of="third")])
         with pytest.raises(UsageError, match=r"1 of the 2 test images .*\(happy/x\.jpg\)"):
@@ -122,7 +237,7 @@ class TestRefuses:
 
 
 class TestCopiesThatOnlyOneRunKnows:
-    def test_of_a_test_image_that_its_own_run_learnt_from_are_no_refusal(
+    def test_of_a_test_image_that_its_own_run_was_trained_on_are_no_refusal(
         self, tmp_path: Path
     ) -> None:
         """A split that was kept may be torn by a copy that was found later."""
@@ -131,7 +246,10 @@ class TestCopiesThatOnlyOneRunKnows:
         found = compare_runs([make_run(tmp_path / "a", made), make_run(tmp_path / "b", torn)])
         assert found.believed.num_images == 2
         [note] = found.notes
-        assert "1 image is left out: a run that did not know of a copy may have learnt" in note
+        assert (
+            "1 image is left out: a run may have been trained on a copy that it did not know"
+            in note
+        )
 
     def test_are_left_out_of_cross_validation(self, tmp_path: Path) -> None:
         apart = [*shots("+"), Shot("x", "train"), Shot("y", "train")]
@@ -141,7 +259,9 @@ class TestCopiesThatOnlyOneRunKnows:
         found = compare_runs([a, b])
         assert {e.estimate: e.num_images for e in found.estimates} == {"test": 1, "kfold": 3}
         [note] = found.notes
-        assert note.startswith("cross-validation: 2 images are left out: a run that did not know")
+        assert note.startswith(
+            "cross-validation: 2 images are left out: a run may have been trained"
+        )
 
     def test_stay_where_both_know_them(self, tmp_path: Path) -> None:
         tied = [*shots("+"), Shot("x", "train"), Shot("y", "train", copy_of="x")]
@@ -176,6 +296,6 @@ class TestCrossValidation:
         found = compare_runs([a, b])
         assert [e.estimate for e in found.estimates] == ["test"]
         assert found.notes == (
-            "without cross-validated predictions of b the runs are compared on their test parts "
+            "b has no cross-validated predictions, so the runs are compared on their test parts "
             "alone.",
         )

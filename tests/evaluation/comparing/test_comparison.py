@@ -45,14 +45,14 @@ class TestSentence:
 
     def test_says_how_many_photos_would_be_needed(self) -> None:
         assert NO_DIFFERENCE.to_sentence() == (
-            "`b` against `a`: no difference that chance would not explain: -0.3 points (-2.1 to "
-            "1.4), p = 0.8. About 16,000 different photos would be needed to see a difference of "
-            "this size."
+            "`b` compared with `a`: no difference beyond chance: -0.3 points (-2.1 to 1.4), "
+            "p = 0.8. About 16,000 different photos would be needed to detect a difference of this "
+            "size."
         )
 
     def test_names_no_number_of_photos_where_there_is_no_difference(self) -> None:
         pair = replace(NO_DIFFERENCE, difference=Estimate(0, -0.02, 0.02, 200), photos_needed=None)
-        assert pair.to_sentence().endswith("explain: 0.0 points (-2.0 to 2.0), p = 0.8.")
+        assert pair.to_sentence().endswith("chance: 0.0 points (-2.0 to 2.0), p = 0.8.")
 
     def test_rests_on_the_corrected_p(self) -> None:
         pair = replace(PAIR, p_corrected=0.0936)
@@ -61,7 +61,7 @@ class TestSentence:
 
     def test_what_rounds_to_nothing_has_no_sign(self) -> None:
         pair = replace(NO_DIFFERENCE, difference=Estimate(-0.0001, -0.0004, 0.0004, 200))
-        assert "explain: 0.0 points (0.0 to 0.0)," in pair.to_sentence()
+        assert "chance: 0.0 points (0.0 to 0.0)," in pair.to_sentence()
 
     def test_names_of_folders_can_not_steer_a_terminal(self) -> None:
         assert (

@@ -1,9 +1,7 @@
-"""The images that all runs have in common, and what each answered to them.
+"""Reads the predictions of runs and aligns them on the images that all runs have.
 
-Images are the same if their bytes are, whatever they are called. What one run knows to be copies
-holds for all: runs need not have been trained with the same backbone or on the same folder.
-
-What a run predicted of photos that it never saw, read back and checked.
+An image is identified by the SHA-256 of its bytes, so runs need not have been trained on the same
+folder. Copies that any one run knows are treated as copies in all runs.
 """
 
 from __future__ import annotations
@@ -15,121 +13,104 @@ from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 from shlex import quote
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.text import join_names, plural, plural_are, sanitize
 from candid.errors import ArtifactError, UsageError
+from candid.evaluation.estimate import EstimateSource
 from candid.runs.artifact import MANIFEST, PREDICTIONS, SPLIT, find_run, read_manifest
 from candid.splits.duplicates import connect
 from candid.splits.split import PARTS, Row, Split, read_csv
 
-EstimateSource = Literal["test", "kfold"]
 ESTIMATES: Final[tuple[EstimateSource, ...]] = get_args(EstimateSource)
+#: What an estimate is called in a line of text.
+TITLES: Final[Mapping[EstimateSource, str]] = {"test": "test part", "kfold": "cross-validation"}
 
 _COLUMNS: Final = ("estimate", "path", "class", "part", "label")
-#: From which parts photos are predicted by an estimate.
+#: Parts whose photos an estimate predicts.
 _PARTS_OF: Final[Mapping[str, tuple[str, ...]]] = {"test": ("test",), "kfold": PARTS}
 _TRAINED_PARTS: Final = ("train", "val")
 
 
 @dataclass(frozen=True)
-class Image:
-    """A content that is in a part of a run; files with the same bytes are one image.
-
-    Attributes:
-        path: Where the run found it, relative to its data folder.
-        label: Its class, as the run has it.
-        part: ``train``, ``val`` or ``test``.
-    """
-
-    path: str
-    label: str
-    part: str
-
-
-@dataclass(frozen=True)
 class PredictedRun:
-    """A run's images and how it did on those that it never saw. Keys are SHA-256 of contents.
+    """A run's images and the outcomes of its predictions. Images are keyed by SHA-256.
 
     Attributes:
-        folder: Where the run is, as it was given.
+        folder: The run's folder, as it was given.
         classes: Names of the classes.
-        images: What is in a part.
-        groups: The key of each content's group, of what is in no part as well: contents with one
-            key belong together. It is the beginning of a content; one without a group is its own.
-        right: By estimate, whether the answer was right. An estimate that the run does not have is
-            absent.
+        images: The first row of each image that is in a part.
+        groups: Group name of each image, including those in no part.
+        right: By estimate, whether the prediction was right. Estimates that the run does not have
+            are absent.
     """
 
     folder: Path
     classes: tuple[str, ...]
-    images: Mapping[str, Image]
+    images: Mapping[str, Row]
     groups: Mapping[str, str]
     right: Mapping[EstimateSource, Mapping[str, bool]]
 
     @property
     def trained(self) -> frozenset[str]:
-        """Contents that the run learnt from or was chosen by: its parts train and val."""
-        return frozenset(c for c, image in self.images.items() if image.part in _TRAINED_PARTS)
+        """Images that the model was fitted or selected on: those in the parts train and val."""
+        return frozenset(c for c, row in self.images.items() if row.part in _TRAINED_PARTS)
 
 
 def read_run(folder: str | Path) -> PredictedRun:
-    """Read a run's split and predictions.
-
-    Args:
-        folder: The run's folder.
-
-    Returns:
-        What it predicted.
+    """Read and check a run's split and predictions.
 
     Raises:
-        ArtifactError: There is no such run, or it is not as it was written.
+        ArtifactError: There is no such run, or its files are not as they were written.
         SplitError: Its split can't be read.
     """
     found = find_run(folder)
     manifest = read_manifest(found)
-    classes = manifest.classes
     if PREDICTIONS not in manifest.files:
         raise ArtifactError(
-            f"{found / MANIFEST} lists no {PREDICTIONS}; expected what each photo was predicted "
-            "as. Train again."
+            f"{found / MANIFEST} lists no {PREDICTIONS}; expected the prediction of each photo. "
+            "Train again."
         )
-    dealt = read_csv(found / SPLIT)
-    right = _read_right(found / PREDICTIONS, dealt, classes)
-    groups = {row.content: row.group or row.content for row in dealt.rows if row.content}
-    return PredictedRun(Path(folder), classes, _images(dealt), groups, right)
-
-
-def _images(dealt: Split) -> dict[str, Image]:
-    images: dict[str, Image] = {}
-    for row in dealt.rows:
+    split = read_csv(found / SPLIT)
+    right = _read_right(found / PREDICTIONS, split, manifest.classes)
+    images: dict[str, Row] = {}
+    for row in split.rows:
         if row.part and row.content:
-            images.setdefault(row.content, Image(row.path, row.label, row.part))
-    return images
+            images.setdefault(row.content, row)
+    groups = {row.content: row.group or row.content for row in split.rows if row.content}
+    return PredictedRun(Path(folder), manifest.classes, images, groups, right)
 
 
 def _read_right(
-    file: Path, dealt: Split, classes: tuple[str, ...]
+    file: Path, split: Split, classes: tuple[str, ...]
 ) -> dict[EstimateSource, dict[str, bool]]:
-    """Whether each answer was right, by estimate and content."""
-    by_path = {row.path: row for row in dealt.rows if row.part}
-    seen: dict[EstimateSource, dict[str, bool]] = {}
-    rights: dict[EstimateSource, dict[str, bool]] = {}
-    for number, values in _rows(file):
-        estimate, row, right = _check(file, number, values, by_path, classes)
-        if row.path in seen.setdefault(estimate, {}):
+    """Whether each prediction was right, by estimate and image."""
+    by_path = {row.path: row for row in split.rows if row.part}
+    seen: dict[str, set[str]] = {"test": set()}
+    right: dict[EstimateSource, dict[str, bool]] = {}
+    for number, values in _read_rows(file):
+        estimate, row, is_right = _check(file, number, values, by_path, classes)
+        if row.path in seen.setdefault(estimate, set()):
             raise _wrong(file, number, f"{row.path} is predicted twice by {estimate}")
-        seen[estimate][row.path] = right
-        rights.setdefault(estimate, {}).setdefault(row.content, right)
-    _require_whole(file, by_path, seen)
-    return rights
+        seen[estimate].add(row.path)
+        right.setdefault(estimate, {}).setdefault(row.content, is_right)
+    for estimate_name, paths in seen.items():
+        # The predictions that are left of an incomplete file would be a biased sample.
+        wanted = [path for path, row in by_path.items() if row.part in _PARTS_OF[estimate_name]]
+        missing = [path for path in wanted if path not in paths]
+        if missing:
+            raise ArtifactError(
+                f"{file} lacks the estimate {estimate_name} of {len(missing)} of {len(wanted)} "
+                f"photos, such as {sanitize(missing[0])}. Restore it or train again."
+            )
+    return right
 
 
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
-    """The lines of a CSV file with their numbers, by column name."""
+def _read_rows(file: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """Line number and values by column of each row of a CSV file."""
     try:
         text = file.read_bytes().decode("utf-8", errors="surrogateescape")
         reader = csv.DictReader(io.StringIO(text, newline=""))
@@ -154,11 +135,11 @@ def _check(
     by_path: Mapping[str, Row],
     classes: tuple[str, ...],
 ) -> tuple[EstimateSource, Row, bool]:
-    """Hold a line against the split, and return its estimate, its row there and if it is right."""
-    estimate, path, truth, part, label = (values[name] or "" for name in _COLUMNS)
-    known = next((name for name in ESTIMATES if name == estimate), None)
-    if known is None:
-        raise _wrong(file, number, f"the estimate is {estimate!r}, not one of test and kfold")
+    """Check a line against the split; return its estimate, its row there and if it is right."""
+    name, path, truth, part, label = (values[column] or "" for column in _COLUMNS)
+    estimate = next((known for known in ESTIMATES if known == name), None)
+    if estimate is None:
+        raise _wrong(file, number, f"the estimate is {name!r}; expected test or kfold")
     row = by_path.get(path)
     if row is None or not row.content:
         raise _wrong(file, number, f"{path!r} is in no part of {SPLIT}")
@@ -166,27 +147,13 @@ def _check(
         raise _wrong(
             file,
             number,
-            f"{path} is said to be {truth!r} in part {part!r}, which is not what {SPLIT} and the "
-            f"estimate {estimate} say",
+            f"{path} is of class {truth!r} in part {part!r}, which contradicts {SPLIT} or the "
+            f"estimate {estimate}",
         )
-    if label not in classes or truth not in classes:
-        strange = label if label not in classes else truth
-        raise _wrong(file, number, f"{strange!r} is none of the classes {', '.join(classes)}")
-    return known, row, label == truth
-
-
-def _require_whole(
-    file: Path, by_path: Mapping[str, Row], seen: Mapping[EstimateSource, Mapping[str, bool]]
-) -> None:
-    """Refuse a file that lacks some of the photos: what is left would not be a fair sample."""
-    for estimate in ("test", *seen):
-        wanted = [path for path, row in by_path.items() if row.part in _PARTS_OF[estimate]]
-        missing = [path for path in wanted if path not in seen.get(estimate, {})]
-        if missing:
-            raise ArtifactError(
-                f"{file} lacks the estimate {estimate} of {len(missing)} of {len(wanted)} photos, "
-                f"such as {sanitize(missing[0])}. Restore it or train again."
-            )
+    for each in (label, truth):
+        if each not in classes:
+            raise _wrong(file, number, f"{each!r} is none of the classes {', '.join(classes)}")
+    return estimate, row, label == truth
 
 
 def _wrong(file: Path, number: int, what: str) -> ArtifactError:
@@ -195,19 +162,15 @@ def _wrong(file: Path, number: int, what: str) -> ArtifactError:
     )
 
 
-#: What an estimate is called in a line of text.
-TITLES: Final[Mapping[EstimateSource, str]] = {"test": "test part", "kfold": "cross-validation"}
-
-
 @dataclass(frozen=True)
 class Aligned:
-    """What r runs answered to the same n images, in the order of the images' contents.
+    """Outcomes of r runs on the same n images, ordered by SHA-256.
 
     Attributes:
-        estimate: How they were predicted.
-        hits: bool ``(r, n)``, whether each answer was right.
+        estimate: How the images were predicted.
+        hits: bool ``(r, n)``, whether each prediction was right.
         groups: int64 ``(n,)``; images of one group are copies of one another.
-        notes: What was left out.
+        notes: What was left out and why.
     """
 
     estimate: EstimateSource
@@ -217,41 +180,39 @@ class Aligned:
 
     @property
     def num_images(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         return len(self.groups)
 
     @property
     def num_pictures(self) -> int:
-        """How many of them are different."""
+        """Number of different pictures, that is, of groups."""
         return len(np.unique(self.groups))
 
 
 def require_same_classes(runs: Sequence[PredictedRun]) -> None:
-    """Refuse runs that tell other classes apart.
-
-    Raises:
-        UsageError: They do.
-    """
+    """Raise UsageError if the runs have different classes."""
     first = runs[0]
     for other in runs[1:]:
-        if set(other.classes) != set(first.classes):
-            only = [
-                sorted(set(a.classes) - set(b.classes)) for a, b in permutations((first, other))
-            ]
-            there = "; ".join(
-                f"only {sanitize(str(run.folder))} has {', '.join(map(sanitize, names))}"
-                for run, names in zip((first, other), only, strict=True)
-                if names
-            )
+        only = [
+            (a.folder, sorted(set(a.classes) - set(b.classes)))
+            for a, b in permutations((first, other))
+        ]
+        parts = [
+            f"only {sanitize(str(folder))} has {', '.join(map(sanitize, names))}"
+            for folder, names in only
+            if names
+        ]
+        if parts:
             raise UsageError(
-                f"the runs don't tell the same classes apart: {there}. Compare runs that do."
+                f"the runs have different classes: {'; '.join(parts)}. Compare runs with the same "
+                "classes."
             )
 
 
 def number_pictures(runs: Sequence[PredictedRun]) -> dict[str, int]:
-    """Number the pictures of all runs' contents; contents that any run has as copies share one.
+    """Number the pictures of all runs' images; copies in any run share a number.
 
-    Contents are also tied by the name of their group, which is a content itself.
+    Group names are derived from contents, so equal names connect images across runs.
     """
     members: dict[str, dict[str, None]] = {}
     for run in runs:
@@ -267,18 +228,10 @@ def number_pictures(runs: Sequence[PredictedRun]) -> dict[str, int]:
 
 
 def require_unseen(runs: Sequence[PredictedRun], pictures: Mapping[str, int]) -> None:
-    """Refuse runs of which one was trained on what the other is tested on, or on a copy of it.
-
-    Args:
-        runs: The runs.
-        pictures: By content, as `number_pictures` numbers them.
-
-    Raises:
-        UsageError: One was.
-    """
+    """Raise UsageError if a run was trained on a test image of another one, or on a copy of it."""
     trained = [frozenset(pictures[content] for content in run.trained) for run in runs]
     for tested, other in permutations(range(len(runs)), 2):
-        # What a run was trained on itself is no fair test image anyhow; `join` leaves it out.
+        # Test images whose copies the tested run itself was trained on are left out by `align`.
         seen = trained[other] - trained[tested]
         test = runs[tested].right["test"]
         leaked = sorted(
@@ -295,7 +248,7 @@ def require_unseen(runs: Sequence[PredictedRun], pictures: Mapping[str, int]) ->
 
 
 def advise_split(first: Path) -> str:
-    """How runs come to have the same test images."""
+    """Say how to train runs with the same test images."""
     split = quote(sanitize(str(first / SPLIT)))
     return f"Train both with the split of the first: `candid train DATA --split {split}`."
 
@@ -303,56 +256,41 @@ def advise_split(first: Path) -> str:
 def align(
     runs: Sequence[PredictedRun], estimate: EstimateSource, pictures: Mapping[str, int]
 ) -> Aligned:
-    """The images that every run predicted by one estimate.
+    """Align runs on the images that each predicted by one estimate.
 
-    Images that don't have the same class in all runs are left out, and so are those of which a run
-    that did not know of a copy may have learnt from it.
-
-    Args:
-        runs: Runs that have the estimate.
-        estimate: How the images were predicted.
-        pictures: By content, as `number_pictures` numbers them.
+    Leaves out images that have different classes in different runs, and images of which a run may
+    have been trained on a copy that it did not know. ``pictures`` is from `number_pictures`.
     """
-    answered = [run.right[estimate] for run in runs]
-    shared = sorted(set(answered[0]).intersection(*answered[1:]))
-    learnt = frozenset[int]().union(*(_learnt_from(run, estimate, pictures) for run in runs))
+    outcomes = [run.right[estimate] for run in runs]
+    shared = sorted(set(outcomes[0]).intersection(*outcomes[1:]))
+    trained = frozenset[int]().union(*(_trained_on(run, estimate, pictures) for run in runs))
     disputed = [c for c in shared if len({run.images[c].label for run in runs}) > 1]
     agreed = sorted(set(shared).difference(disputed))
-    fair = [content for content in agreed if pictures[content] not in learnt]
-    hits = np.array([[rights[c] for c in fair] for rights in answered], np.bool_)
-    notes = _notes_on(
-        [
-            (len(set().union(*answered)) - len(shared), "not every run has them"),
-            (len(disputed), _why_disputed(runs[0], disputed)),
-            (len(agreed) - len(fair), "a run that did not know of a copy may have learnt from it"),
-        ],
-        TITLES[estimate],
+    fair = [content for content in agreed if pictures[content] not in trained]
+    hits = np.array([[right[c] for c in fair] for right in outcomes], np.bool_)
+    names = join_names([sanitize(runs[0].images[content].path) for content in disputed])
+    left_out = (
+        (len(set().union(*outcomes)) - len(shared), "not every run has them"),
+        (len(disputed), f"the runs have them in different classes ({names})"),
+        (len(agreed) - len(fair), "a run may have been trained on a copy that it did not know"),
+    )
+    notes = tuple(
+        f"{TITLES[estimate]}: {plural_are(number, 'image')} left out: {reason}."
+        for number, reason in left_out
+        if number
     )
     groups = np.array([pictures[content] for content in fair], np.int64)
     return Aligned(estimate, hits.reshape(len(runs), len(fair)), groups, notes)
 
 
-def _notes_on(left_out: Sequence[tuple[int, str]], title: str) -> tuple[str, ...]:
-    return tuple(
-        f"{title}: {plural_are(number, 'image')} left out: {reason}."
-        for number, reason in left_out
-        if number
-    )
-
-
-def _why_disputed(run: PredictedRun, contents: Sequence[str]) -> str:
-    names = join_names([sanitize(run.images[content].path) for content in contents])
-    return f"the runs have them in different classes ({names})"
-
-
-def _learnt_from(
+def _trained_on(
     run: PredictedRun, estimate: EstimateSource, pictures: Mapping[str, int]
 ) -> frozenset[int]:
-    """Pictures of which a run may have seen a copy before it was asked."""
+    """Pictures of which the predicting model may have been trained on a copy."""
     if estimate == "test":
         return frozenset(pictures[content] for content in run.trained)
-    # Its folds kept groups together, as far as it knew them.
-    keys: dict[int, set[str]] = {}
+    # Folds keep the groups together that the run knows, so only others can be torn apart.
+    names: dict[int, set[str]] = {}
     for content in run.images:
-        keys.setdefault(pictures[content], set()).add(run.groups[content])
-    return frozenset(picture for picture, names in keys.items() if len(names) > 1)
+        names.setdefault(pictures[content], set()).add(run.groups[content])
+    return frozenset(picture for picture, known in names.items() if len(known) > 1)

@@ -1,10 +1,6 @@
-"""By how much one classifier's accuracy exceeds another's on the same images.
+"""Paired statistics of two classifiers on the same images, with whole groups of copies.
 
-Do two classifiers err on the same number of images, or is one better: McNemar's test.
-
-Several comparisons at once: one of twenty is "significant" by chance alone.
-
-How many photos it takes to see a difference between two classifiers.
+McNemar's test, Holm's correction, the sample size, and the difference with its interval.
 """
 
 from __future__ import annotations
@@ -18,32 +14,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import matmul
-from candid.evaluation.estimate import Estimate, effective_size
+from candid.evaluation.estimate import Z95, Estimate, effective_size
+
+POWER: Final = 0.8
+_NUM_RESAMPLES: Final = 5000
 
 
 def mcnemar(
     hits_a: NDArray[np.bool_], hits_b: NDArray[np.bool_], groups: NDArray[np.int64]
 ) -> float:
-    """The probability of a difference at least this large, if neither is better.
+    """Two-sided p-value of McNemar's test, exact with the mid-p correction.
 
-    McNemar's test looks at the images that only one of the two gets right: if neither is better,
-    each of them might as well have gone the other way. It is exact, with the mid-p correction,
-    which keeps the level without being timid (Fagerland, Lydersen and Laake, 2013).
-
-    Copies of a picture don't go one way or the other each on its own, so whole groups do. The
-    statistic is the sum over the groups of what one gained over the other, as in McNemar's test
-    for clusters (Obuchowski, 1998; Durkalski et al., 2003; Yang, Sun and Hardin, 2010); those take
-    it to be normal, which it is not where few groups differ, so here its distribution over all
-    ways in which the groups could have gone is computed. Without copies that is the binomial
+    Mid-p keeps the level without being conservative (Fagerland, Lydersen and Laake, 2013).
+    Copies are not independent, so the statistic is the sum of the gains of whole groups, as in
+    McNemar's test for clusters (Obuchowski, 1998; Durkalski et al., 2003; Yang, Sun and Hardin,
+    2010). Those assume a normal distribution, which does not hold if few groups differ; here the
+    exact distribution over all signs of the gains is computed. Without copies it is the binomial
     distribution of the ordinary test.
 
     Args:
-        hits_a: bool ``(n,)``, whether one of the two is right.
-        hits_b: bool ``(n,)``, likewise for the other.
+        hits_a: bool ``(n,)``.
+        hits_b: bool ``(n,)``.
         groups: int64 ``(n,)``; images of one group are copies of one another.
 
     Returns:
-        The two-sided p-value, above 0 and at most 1; 1 where no group differs.
+        Above 0 and at most 1; 1 if no group differs.
     """
     gains = gains_by_group(hits_a, hits_b, groups)
     gains = gains[gains != 0]
@@ -52,8 +47,10 @@ def mcnemar(
     sizes, counts = np.unique(np.abs(gains), return_counts=True)
     chance = np.ones(1)
     for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
-        chance = np.convolve(chance, _spread(_coin_tosses(count), size))
-    # The place in `chance` is the sum over the groups that went to b.
+        spread = np.zeros(count * size + 1)
+        spread[::size] = _coin_tosses(count)
+        chance = np.convolve(chance, spread)
+    # chance[i]: probability that the gains in favour of b sum to i.
     sums = np.abs(2 * np.arange(len(chance)) - int(np.abs(gains).sum()))
     observed = abs(int(gains.sum()))
     p = chance[sums > observed].sum() + chance[sums == observed].sum() / 2
@@ -63,24 +60,15 @@ def mcnemar(
 def gains_by_group(
     hits_a: NDArray[np.bool_], hits_b: NDArray[np.bool_], groups: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """How many more images of each group b gets right than a.
-
-    Args:
-        hits_a: bool ``(n,)``.
-        hits_b: bool ``(n,)``.
-        groups: int64 ``(n,)``.
-
-    Returns:
-        int64 ``(g,)``.
-    """
-    _, units = np.unique(groups, return_inverse=True)
-    gains = np.zeros(int(units.max(initial=-1)) + 1, np.int64)
-    np.add.at(gains, units, hits_b.astype(np.int64) - hits_a.astype(np.int64))
+    """Hits of b minus hits of a in each of the g groups, int64 ``(g,)``."""
+    _, numbers = np.unique(groups, return_inverse=True)
+    gains = np.zeros(int(numbers.max(initial=-1)) + 1, np.int64)
+    np.add.at(gains, numbers, hits_b.astype(np.int64) - hits_a.astype(np.int64))
     return gains
 
 
 def _coin_tosses(count: int) -> NDArray[np.float64]:
-    """The probability of each number of heads in some tosses, float64 ``(count + 1,)``."""
+    """Binomial distribution with probability 1/2, float64 ``(count + 1,)``."""
     ways = [
         math.lgamma(count + 1) - math.lgamma(heads + 1) - math.lgamma(count - heads + 1)
         for heads in range(count + 1)
@@ -88,24 +76,10 @@ def _coin_tosses(count: int) -> NDArray[np.float64]:
     return np.exp(np.array(ways) - count * math.log(2))
 
 
-def _spread(chance: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """The distribution of ``size`` times a number."""
-    wide = np.zeros((len(chance) - 1) * size + 1)
-    wide[::size] = chance
-    return wide
-
-
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Correct p-values for their number (Holm, 1979).
+    """Correct p-values for multiple comparisons (Holm, 1979).
 
-    What is below 5 % afterwards is so with at most 5 % chance that any of it is due to chance,
-    however the comparisons depend on one another.
-
-    Args:
-        p_values: 0 to 1.
-
-    Returns:
-        The corrected ones in the same order, each at least what it was and at most 1.
+    Controls the family-wise error rate, whatever the dependence between the comparisons.
 
     >>> holm([0.01, 0.04, 0.03])
     (0.03, 0.06, 0.06)
@@ -119,24 +93,18 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(corrected)
 
 
-POWER: Final = 0.8
-
-
 def photos_needed(
     *, difference: float, discordant: float, level: float = 0.05, power: float = POWER
 ) -> int:
-    """The number of different photos with which McNemar's test would see a difference.
+    """Number of different photos with which McNemar's test detects a difference.
 
-    n = (z_level √ψ + z_power √(ψ - δ²))² / δ² (Connor, 1987).
+    n = (z_level √ψ + z_power √(ψ - δ²))² / δ² (Connor, 1987), rounded up.
 
     Args:
         difference: δ, between the accuracies; not 0.
-        discordant: ψ, the share of the images that only one of the two gets right, at least |δ|.
-        level: Up to which p-value a difference is seen, two-sided.
-        power: How often it is to be seen.
-
-    Returns:
-        How many, rounded up.
+        discordant: ψ, share of the images that only one of the two gets right, at least |δ|.
+        level: Two-sided significance level.
+        power: Probability of detection.
 
     >>> photos_needed(difference=0.4, discordant=0.5)
     23
@@ -147,35 +115,30 @@ def photos_needed(
     return math.ceil(((by_chance + beyond) / difference) ** 2)
 
 
-_Z95: Final = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
-_NUM_RESAMPLES: Final = 5000
-
-
 def difference(
-    first: NDArray[np.bool_], second: NDArray[np.bool_], groups: NDArray[np.int64]
+    hits_a: NDArray[np.bool_], hits_b: NDArray[np.bool_], groups: NDArray[np.int64]
 ) -> Estimate:
-    """The second's accuracy minus the first's, with a 95 % interval.
+    """Accuracy of b minus that of a, with a 95 % interval by the paired bootstrap.
 
-    The interval is the paired bootstrap's (percentiles; Efron and Tibshirani, 1993): whole groups
-    are drawn with replacement 5,000 times, seeded. From groups that never differ, or all do alike,
-    it would draw nothing else and be sure of that; Tango's score interval (1998), which has a
-    closed form there, takes its place.
+    Percentile interval (Efron and Tibshirani, 1993) of 5,000 seeded resamples of whole groups. If
+    all groups have the same gain, the bootstrap has no spread; Tango's score interval (1998), which
+    has a closed form there, takes its place.
 
     Args:
-        first: bool ``(n,)``, whether the first is right; n is at least 1.
-        second: bool ``(n,)``, likewise.
+        hits_a: bool ``(n,)``; n is at least 1.
+        hits_b: bool ``(n,)``.
         groups: int64 ``(n,)``; images of one group are copies of one another.
 
     Returns:
-        A figure from -1 to 1. From the other side it is the same with the other sign.
+        -1 to 1. Swapping a and b changes only the sign.
     """
-    gains = gains_by_group(first, second, groups)
+    gains = gains_by_group(hits_a, hits_b, groups)
     sizes = np.unique(groups, return_counts=True)[1]
     sign = -1 if gains.sum() < 0 else 1
     value = sign * float(gains.sum()) / len(groups)
     low, high = _percentiles(sign * gains, sizes)
     if low == high:
-        half = _Z95**2 / (effective_size(groups) + _Z95**2)
+        half = Z95**2 / (effective_size(groups) + Z95**2)
         low, high = low - half, high + half
     low, high = max(-1.0, min(low, value)), min(1.0, max(high, value))
     if sign < 0:
@@ -184,8 +147,8 @@ def difference(
 
 
 def _percentiles(gains: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[float, float]:
-    """The middle 95 % of what groups drawn with replacement gain an image."""
-    # Groups of one size and gain are drawn together: there are few kinds of them.
+    """The middle 95 % of the resampled mean gain per image."""
+    # Groups of equal size and gain are drawn together, as there are few kinds of them.
     kinds, counts = np.unique(np.stack([gains, sizes]), axis=1, return_counts=True)
     draws = np.random.default_rng(0).multinomial(
         len(gains), counts / len(gains), size=_NUM_RESAMPLES

@@ -32,7 +32,7 @@ def measures(num: int = 40, num_classes: int = 2, threshold: float = 0.5) -> Mea
 
 def test_the_tutorials_three_figures_come_first() -> None:
     lines = write_text(Evaluation(measures())).splitlines()
-    assert lines[0] == "Test part: 40 images that the model never saw, nor any copy of them"
+    assert lines[0] == "Test part: 40 images; the model saw none of them, nor copies of them"
     titles = [line.strip().split("  ")[0] for line in lines[2:5]]
     assert titles == ["Precision of 'dog'", "Recall of 'dog'", "Binary accuracy"]
 
@@ -63,22 +63,26 @@ def test_of_three_classes_each_has_a_line_and_the_confusion_all() -> None:
 def test_it_says_which_estimate_to_believe_and_why() -> None:
     text = write_text(Evaluation(measures(30), measures(300)))
     assert "Believe the cross-validated figures" in text
-    assert "there are 300 of them instead of 30" in text
-    assert "say little" not in text
+    assert "they are of 300 images instead of 30" in text
+    assert "are few" not in text
 
 
-def test_a_small_test_part_alone_says_little() -> None:
-    assert "12 images say little" in write_text(Evaluation(measures(12)))
-    assert "say little" not in write_text(Evaluation(measures(900)))
+def test_a_small_test_part_alone_is_called_small() -> None:
+    assert "12 images are few" in write_text(Evaluation(measures(12)))
+    assert "are few" not in write_text(Evaluation(measures(900)))
 
 
 @pytest.mark.parametrize(
     ("low", "words"),
     [
-        (0.02, "It beats nearest neighbour (0.860) by 5.0 (2.0 to 10.0) points."),
+        (
+            0.02,
+            "It beats the baseline 'nearest neighbour' (0.860) by 5.0 points (2.0 to 10.0).",
+        ),
         (
             -0.02,
-            "It DOES NOT BEAT nearest neighbour (0.860): it scores 5.0 (-2.0 to 10.0) points more.",
+            "It does not beat the baseline 'nearest neighbour' (0.860): the gain is 5.0 points "
+            "(-2.0 to 10.0).",
         ),
     ],
 )
@@ -106,7 +110,10 @@ def test_it_says_how_often_it_is_sure_and_what_more_photos_would_bring() -> None
         ),
     )
     text = write_text(evaluation)
-    assert "It is sure about 86% of the photos, and right about 93% of those" in text
+    assert (
+        "It is sure about 86% of the photos and right about 93% of those; it wrongly calls 86%"
+        in text
+    )
     assert "50 more photos of 'cat': about +2 points (-1 to +5)." in text
     without = replace(evaluation, abstained=replace(evaluation.abstained, accuracy_when_sure=None))
     assert "right about" not in write_text(without)
@@ -117,5 +124,9 @@ def test_all_figures_are_in_the_json_and_null_where_there_is_none() -> None:
     assert values["accuracy"]["n"] == 30
     assert values["kfold"]["accuracy"] == values["kfold_accuracy"]
     assert values["believe"] == "kfold"
+    tax = LeakTax(ACCURACY, ACCURACY, ACCURACY, "5-fold", 7)
+    row = Evaluation(measures(30), leak_tax=tax).to_json()["leak_tax"]
+    assert row["naive"] == {"value": 0.86, "low": 0.80, "high": 0.91, "n": 300}
+    assert row["num_copies"] == 7
     alone = Evaluation(measures(30)).to_json()
     assert alone["kfold"] is alone["kfold_accuracy"] is alone["leak_tax"] is None
