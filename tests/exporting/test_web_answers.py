@@ -10,7 +10,7 @@ from candid.models.conformal import Abstention
 from candid.models.decision_rule import DecisionRule
 from candid.runs.explaining import Explanation, contrast, occlude, where
 from candid.runs.prediction import Prediction
-from tests.exporting.browsed import serving_modules
+from tests.exporting.web_pages import serving_modules
 
 __all__ = ["browser"]
 
@@ -98,7 +98,7 @@ def told_of(names, rule, abstention):
     return {"classes": names, "rule": rule.to_json(), "abstention": known}
 
 
-def test_answers_are_pythons_for_any_rule_and_any_numbers(page):
+def test_answers_are_those_of_python_for_random_rules_and_outputs(page):
     made = [make_case(seed) for seed in range(CASES)]
     cases = [
         {
@@ -117,7 +117,7 @@ def test_answers_are_pythons_for_any_rule_and_any_numbers(page):
         assert one == other
 
 
-def test_a_network_that_tells_no_novelty_does_not_abstain(page):
+def test_a_network_without_novelty_does_not_abstain(page):
     names, rule, abstention, probabilities, _ = make_case(1)
     case = {
         "told": told_of(names, rule, abstention),
@@ -142,7 +142,7 @@ def make_maps(seed):
     return maps.astype(np.float32)
 
 
-def test_heat_maps_and_their_words_are_pythons(page):
+def test_heat_maps_and_their_descriptions_are_those_of_python(page):
     made = [make_maps(seed) for seed in range(CASES)]
     cases = [
         {"maps": maps.ravel().tolist(), "shape": list(maps.shape), "answered": seed % len(maps)}
@@ -160,7 +160,7 @@ def test_heat_maps_and_their_words_are_pythons(page):
     assert {"all over", "in several places", "the middle", "mostly the right"} <= words
 
 
-def test_a_network_without_a_heat_map_is_asked_with_each_place_covered(page):
+def test_a_network_without_a_heat_map_is_explained_by_occlusion(page):
     random = np.random.default_rng(3)
     size = 19
     pixels = random.integers(0, 256, (size, size, 3), dtype=np.uint8)

@@ -11,7 +11,7 @@ from PIL import Image
 from candid.data.images import PixelContract, decode
 from candid.data.images.contract import resize
 from candid.errors import ImageError
-from tests.exporting.browsed import BLOB, encoded, serving_modules
+from tests.exporting.web_pages import BLOB, encoded, serving_modules
 
 __all__ = ["browser"]
 
