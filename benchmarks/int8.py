@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from candid.core.temp_dir import temp_dir
 from candid.errors import CandidError
-from candid.exporting.export import FORMATS, find_format, open_source
+from candid.exporting.export import FORMATS, open_source
 from candid.exporting.format import Format
 from candid.exporting.int8.calibration import read_calibration, read_labelled
 from candid.exporting.int8.export import compare_speed, open_reference
@@ -71,11 +71,12 @@ def report(run: Path, args: argparse.Namespace) -> None:
     seconds = time.perf_counter() - began
     sizes = [graph.ByteSize() / 1e6 for graph in graphs]
     first, second = (start(graph.SerializeToString(), args.threads) for graph in graphs)
-    print(f"{source.name}, {source.backbone or source.recipe}: quantised in {seconds:.0f} s")
+    network = source.manifest.backbone or source.manifest.recipe
+    print(f"{source.name}, {network}: quantised in {seconds:.0f} s")
     print(f"  ONNX: {sizes[0]:.1f} MB to {sizes[1]:.1f} MB")
     report_speed(first, second, source.size_px, args.rounds, args.workers)
     if not args.speed_only:
-        report_answers(source, find_format(args.to), pixels, split.rows)
+        report_answers(source, FORMATS[args.to], pixels, split.rows)
 
 
 def start(model: bytes, num_threads: int) -> ort.InferenceSession:
@@ -138,15 +139,14 @@ def report_answers(
         form.write(folder, quantised)
         size = (folder / form.files[-1]).stat().st_size / 1e6  # the model itself
         with form.open_export(folder) as loaded:
-            found = compare_predictions(
-                predict_both(source.classifier, loaded.run, read_labelled(source, known))
-            )
+            images = read_labelled(source, known)
+            found = compare_predictions(predict_both(source.classifier, loaded.run, images))
             print(f"  {loaded.runtime}, {size:.1f} MB:")
             print_comparison(found, len(rows))
             with open_reference(form, source) as reference:
                 speed, notes = compare_speed(form, reference, loaded, pixels[:MOST_TIMED])
     if speed is not None:
-        both = f"{speed.run:.1f} and {speed.export:.1f}"
+        both = f"{speed.run:.1f} and {speed.int8:.1f}"
         print(f"  {both} images a second, one a call: ratio {speed.ratio:.2f}")
     for note in (*loaded.notes, *notes):
         print(f"  note: {note}")

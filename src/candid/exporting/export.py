@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -97,23 +98,8 @@ class Exported:
         }
 
 
-def find_format(name: str) -> Format:
-    """Find a format by its name.
-
-    Raises:
-        UsageError: There is none of that name.
-    """
-    if name not in FORMATS:
-        raise UsageError(f"there is no format {name!r}; expected one of {', '.join(FORMATS)}.")
-    return FORMATS[name]
-
-
 def export_run(request: ExportRequest, *, progress: Progress | None = None) -> Exported:
     """Write a run in another format, load it by its own runtime and compare the answers.
-
-    Args:
-        request: Options of the export.
-        progress: Progress callback.
 
     Raises:
         UsageError: The format is unknown or can't express this run, or the folder exists.
@@ -122,19 +108,23 @@ def export_run(request: ExportRequest, *, progress: Progress | None = None) -> E
         DependencyError: A package that the format needs is not installed.
         ParityError: The export does not give the run's answers; nothing is left of it.
     """
-    form = find_format(request.to)
+    form = FORMATS.get(request.to)
+    if form is None:
+        expected = ", ".join(FORMATS)
+        raise UsageError(f"there is no format {request.to!r}; expected one of {expected}.")
     if request.int8:
         require_quantisable(form, [name for name, other in FORMATS.items() if other.quantise])
     run = find_run(request.run)
     name = f"{run.resolve().name}-{form.name}{'-int8' * request.int8}"
     folder = request.output or _EXPORTS / name
-    _require_free(folder, overwrite=request.overwrite)
+    if folder.expanduser().resolve().is_relative_to(run.resolve()):
+        raise UsageError(f"{folder} is inside the run {run}. Choose another --output.")
+    require_free = partial(_require_free, overwrite=request.overwrite)
+    require_free(folder)
     require_writable(folder)
     require_packages(form.packages, needed_by=f"an export to {form.title}", extra=form.extra)
     source = open_source(run)
     require_outside(folder, source.data_folder, option="--output")
-    if folder.expanduser().resolve().is_relative_to(run.resolve()):
-        raise UsageError(f"{folder} is inside the run {run}. Choose another --output.")
     photos = Photos((), ())
     if not request.int8:
         photos = find_photos(source.data_folder, read_csv(run / SPLIT))
@@ -153,12 +143,7 @@ def export_run(request: ExportRequest, *, progress: Progress | None = None) -> E
         _write_manifest(partial, form, source, parity)
         kept.append(parity)
 
-    written = write_atomic_dir(
-        folder,
-        fill,
-        require_free=lambda place: _require_free(place, overwrite=request.overwrite),
-        option="--output",
-    )
+    written = write_atomic_dir(folder, fill, require_free=require_free, option="--output")
     snippets = form.snippets(_snippet_context(source, shorten(folder.expanduser().absolute())))
     return Exported(written, form, kept[0], snippets, (*photos.notes, *kept[0].notes))
 
@@ -236,21 +221,13 @@ def _write_manifest(
 
 
 def _require_free(folder: Path, *, overwrite: bool) -> None:
+    place = folder.expanduser()
     require_overwritable(
-        folder.expanduser(),
-        kind="export",
-        manifest=MANIFEST,
-        option="--output",
-        overwrite=overwrite,
+        place, kind="export", manifest=MANIFEST, option="--output", overwrite=overwrite
     )
 
 
 def _snippet_context(source: Source, folder: Path) -> SnippetContext:
-    classifier = source.classifier
-    return SnippetContext(
-        folder,
-        classifier.contract,
-        classifier.rule,
-        len(classifier.classes),
-        classifier.abstention is not None,
-    )
+    run = source.classifier
+    abstains = run.abstention is not None
+    return SnippetContext(folder, run.contract, run.rule, len(run.classes), abstains)

@@ -68,7 +68,7 @@ class Format:
         packages: Import names of the packages needed to write and to run it.
         extra: The extra of Candid that installs those packages.
         files: What is written, relative to the export's folder; the model comes last.
-        write: Writes the files into a folder.
+        write: Writes the files into a folder; a UsageError says that it can't express the run.
         load: Loads the files of a folder by the format's own runtime, using nothing of the run.
         snippets: Makes code that uses the export.
         tolerance: How far it may differ from the run.

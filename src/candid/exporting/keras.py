@@ -20,11 +20,7 @@ _BATCH_SIZE: Final = 8
 
 
 def write_keras(folder: Path, source: Source) -> None:
-    """Write the classifier as ``model.keras``.
-
-    Raises:
-        UsageError: The run's backbone is a user's own ONNX file.
-    """
+    """Write the classifier as ``model.keras``."""
     from candid.exporting.keras_model import build_classifier
 
     model = build_classifier(source)
@@ -71,11 +67,7 @@ KERAS: Final = Format(
 
 
 def write_saved_model(folder: Path, source: Source) -> None:
-    """Write the classifier as ``saved_model/``, whose signature takes ``image``.
-
-    Raises:
-        UsageError: The run's backbone is a user's own ONNX file.
-    """
+    """Write the classifier as ``saved_model/``, whose signature takes ``image``."""
     from candid.exporting.keras_model import build_classifier
 
     model = build_classifier(source)

@@ -21,6 +21,7 @@ from candid.features.backbones.spec import BackboneSpec
 from candid.features.backbones.weights import load_weights
 
 _CNN_FILE = "model.keras"
+_Array = NDArray[np.float32]
 
 
 def build_classifier(source: Source) -> Any:
@@ -37,15 +38,14 @@ def build_classifier(source: Source) -> Any:
         DependencyError: TensorFlow, or the package with the backbone's weights, is not installed.
         ArtifactError: The run lacks ``model.keras``, or its graph has no layer ``scores``.
     """
-    if source.recipe != "cnn":
-        _find_backbone(source)
+    spec = None if source.manifest.recipe == "cnn" else _find_backbone(source)
     import_tensorflow()
     with quiet():
-        return _build_cnn(source) if source.recipe == "cnn" else _build_transfer(source)
+        return _build_cnn(source) if spec is None else _build_transfer(source, spec)
 
 
 def _find_backbone(source: Source) -> BackboneSpec:
-    name = source.backbone or ""
+    name = source.manifest.backbone or ""
     if name not in BUNDLED:
         raise UsageError(
             f"the backbone of {source.folder} is the ONNX file {name!r}, which can't be converted "
@@ -54,12 +54,11 @@ def _find_backbone(source: Source) -> BackboneSpec:
     return BUNDLED[name]
 
 
-def _build_transfer(source: Source) -> Any:
+def _build_transfer(source: Source, spec: BackboneSpec) -> Any:
     """Backbone, linear head and novelty."""
     import keras
 
     layers = keras.layers
-    spec = _find_backbone(source)
     image = layers.Input((spec.size_px, spec.size_px, 3), dtype="uint8", name="image")
     features = _features(keras, spec, image)
     embedding = layers.GlobalAveragePooling2D(name="embedding")(features)
@@ -134,7 +133,7 @@ class _NoveltyLayers:
         constants: By their names in `candid.models.ood`.
     """
 
-    def __init__(self, keras: Any, constants: Mapping[str, NDArray[np.float32]]) -> None:
+    def __init__(self, keras: Any, constants: Mapping[str, _Array]) -> None:
         self._layers = keras.layers
         self._ops = keras.ops
         self._constants = constants
@@ -177,7 +176,7 @@ class _NoveltyLayers:
     def _root(self, rows: Any) -> Any:
         return self._ops.sqrt(self._ops.maximum(rows, 0.0))
 
-    def _project(self, rows: Any, name: str, kernel: NDArray[np.float32]) -> Any:
+    def _project(self, rows: Any, name: str, kernel: _Array) -> Any:
         """Multiply ``(n, a)`` by ``(a, b)``."""
         dense = self._layers.Dense(
             kernel.shape[1], use_bias=False, trainable=False, name=f"novelty_{name}"
@@ -187,11 +186,7 @@ class _NoveltyLayers:
         return projected
 
     def _affine(
-        self,
-        rows: Any,
-        name: str,
-        scale: NDArray[np.float32] | None = None,
-        offset: NDArray[np.float32] | None = None,
+        self, rows: Any, name: str, scale: _Array | None = None, offset: _Array | None = None
     ) -> Any:
         """Multiply and add, one number per column."""
         factors = 1.0 if scale is None else scale.tolist()

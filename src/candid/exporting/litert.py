@@ -46,11 +46,7 @@ class QuantisedLitert(Source):
 
 
 def write_litert(folder: Path, source: Source) -> None:
-    """Write the classifier as ``model.tflite``, with built-in operators only.
-
-    Raises:
-        UsageError: The run's backbone is a user's own ONNX file.
-    """
+    """Write the classifier as ``model.tflite``, with built-in operators only."""
     if isinstance(source, QuantisedLitert):
         flatbuffer = source.flatbuffer
     else:
@@ -76,16 +72,7 @@ def load_litert(folder: Path) -> Runner:
 
 
 def quantise_litert(source: Source, pixels: NDArray[np.uint8], advance: Advance) -> Source:
-    """Convert a run to LiteRT with an int8 backbone.
-
-    Args:
-        source: The run.
-        pixels: uint8 ``(n, s, s, 3)`` RGB, calibration photos.
-        advance: Called with the number of photos just processed.
-
-    Raises:
-        UsageError: The run's backbone is a user's own ONNX file.
-    """
+    """Convert a run to LiteRT with an int8 backbone, see `Format.quantise`."""
     tf = import_tensorflow()
 
     def calibrate() -> Iterator[dict[str, NDArray[np.uint8]]]:
@@ -162,12 +149,8 @@ def _snippets(context: SnippetContext) -> tuple[Snippet, ...]:
 interpreter = Interpreter(model_path=str(folder / "{_FILE}"))
 answers = interpreter.get_signature_runner("{SIGNATURE}")(image=pixels)
 '''
-    python = python_snippet(
-        context,
-        run=run,
-        imports="from ai_edge_litert.interpreter import Interpreter",
-        install="ai-edge-litert",
-    )
+    imports = "from ai_edge_litert.interpreter import Interpreter"
+    python = python_snippet(context, run=run, imports=imports, install="ai-edge-litert")
     return python, kotlin_snippet(context, file=_FILE, signature=SIGNATURE)
 
 

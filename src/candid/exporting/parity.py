@@ -173,14 +173,7 @@ def compare(
     batches: Iterable[Batch],
     advance: Advance = lambda _: None,
 ) -> Parity:
-    """Compare an export with its run on the same pixels.
-
-    Args:
-        form: The export's format.
-        run: The export, loaded by its own runtime.
-        classifier: The run: its classes and its decision rule.
-        batches: Images and the run's outputs.
-        advance: Called with the number of images just compared.
+    """Compare an export, loaded by its own runtime, with its run on the same pixels.
 
     Raises:
         ParityError: The names or shapes of its outputs differ from the run's.
@@ -255,13 +248,7 @@ def compare_decoded(
     photos: Sequence[Path],
     advance: Advance = lambda _: None,
 ) -> DecodedParity:
-    """Compare an export that decodes photos itself with its run.
-
-    Args:
-        predict_photo: The export: from a file's bytes to the JSON of a prediction.
-        classifier: The run.
-        photos: Files that the run can read.
-        advance: Called with the number of photos just compared.
+    """Compare an export that decodes photos itself with its run, on files that the run can read.
 
     Raises:
         ParityError: The export can't read a JPEG or a PNG that the run reads.

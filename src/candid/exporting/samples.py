@@ -83,13 +83,9 @@ class Photos:
 def find_photos(
     folder: Path, split: Split, parts: Sequence[str] = ("test",), most: int | None = MAX_IMAGES
 ) -> Photos:
-    """Find a run's photos that are unchanged, by their SHA-256.
+    """Find a run's photos that are unchanged, by their SHA-256; the data folder may be gone.
 
-    Args:
-        folder: The data folder; it may be gone.
-        split: The run's split.
-        parts: The parts to take photos from.
-        most: The most photos, spread evenly over the list; None for all.
+    Of more than ``most``, that many are taken, spread evenly over the list; None takes all.
     """
     rows = [row for row in split.rows if row.part in parts]
     if most is not None and len(rows) > most:

@@ -134,13 +134,7 @@ else:
 
 
 def kotlin_snippet(context: SnippetContext, *, file: str, signature: str) -> Snippet:
-    """Make a Kotlin class for an Android app that labels a bitmap.
-
-    Args:
-        context: The export.
-        file: The model's file, an asset of the app.
-        signature: The name of the model's signature.
-    """
+    """Make a Kotlin class for an Android app that labels a bitmap, with the model as an asset."""
     fit = context.contract.fit
     graphics = ("Bitmap", "Canvas", "Color") if fit == "pad" else ("Bitmap",)
     code = _CLASS

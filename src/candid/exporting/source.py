@@ -56,16 +56,6 @@ class Source:
         return self.classifier.require_manifest()
 
     @property
-    def recipe(self) -> str:
-        """``transfer`` or ``cnn``."""
-        return self.manifest.recipe
-
-    @property
-    def backbone(self) -> str | None:
-        """The backbone of the recipe transfer; else None."""
-        return self.manifest.backbone
-
-    @property
     def data_folder(self) -> Path:
         """The folder of the training photos; it may be gone."""
         return Path(self.manifest.data.folder)
@@ -135,8 +125,8 @@ def describe(source: Source) -> dict[str, Any]:
         "candid_version": __version__,
         "run": {
             "name": source.name,
-            "recipe": source.recipe,
-            "backbone": source.backbone,
+            "recipe": manifest.recipe,
+            "backbone": manifest.backbone,
             "model_sha256": manifest.files[MODEL],
             "data_fingerprint": manifest.data.fingerprint,
         },

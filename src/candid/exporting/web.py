@@ -22,14 +22,7 @@ from candid.exporting.web_gate import POLICY, open_in_browser
 from candid.reporting.app import PAGE_FILES, index_html, read_file, sentence_of, title_of
 
 _APP: Final = "app"
-_ENGINE_MODULES: Final = (
-    "answer.js",
-    "evidence.js",
-    "files.js",
-    "network.js",
-    "pixels.js",
-    "resize.js",
-)
+_MODULES: Final = ("answer.js", "evidence.js", "files.js", "network.js", "pixels.js", "resize.js")
 _VENDOR: Final = "vendor"
 _ASSETS: Final = (
     "LICENSE-onnxruntime-web",
@@ -48,7 +41,7 @@ def write_web(folder: Path, source: Source) -> None:
     (folder / _APP / _VENDOR).mkdir(parents=True)
     write_onnx(folder, source)
     (folder / "index.html").write_bytes(index_html(POLICY))
-    for name in (*PAGE_FILES, *_ENGINE_MODULES):
+    for name in (*PAGE_FILES, *_MODULES):
         (folder / _APP / name).write_bytes(read_file(name))
     (folder / _APP / "engine.js").write_bytes(read_file("engine_web.js"))
     for name in _ASSETS:
@@ -87,15 +80,14 @@ def open_web(folder: Path) -> Iterator[LoadedExport]:
     browser = find_browser()
     why = "no Chrome, Chromium, Edge or Brave was found"
     with ExitStack() as stack:
-        export = None
         if browser is not None:
             try:
                 export = stack.enter_context(open_in_browser(folder, browser))
             except BrowserError as error:
                 why = f"{Path(browser).name} does not run here ({error.reason})"
-        if export is not None:
-            yield LoadedExport(export.run, export.runtime, predict_photo=export.predict)
-            return
+            else:
+                yield LoadedExport(export.run, export.runtime, predict_photo=export.predict)
+                return
     runtime = f"ONNX Runtime {version('onnxruntime')}"
     note = f"it was not tested in a browser, only its graph in {runtime}: {why}"
     yield LoadedExport(load_onnx(folder), runtime, notes=(note,))

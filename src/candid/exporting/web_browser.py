@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
@@ -107,7 +107,17 @@ def running_browser(browser: str, address: str) -> Iterator[subprocess.Popen[byt
         OSError: Its profile can't be written.
     """
     with locked_dir(_profile_parent(browser), _PREFIX) as home:
-        process = _start([browser, *_flags(home), _write_start_page(home, address).as_uri()])
+        # Chromium does not run as root with its sandbox; it opens only our own page.
+        is_root = sys.platform != "win32" and os.geteuid() == 0
+        flags = (*_FLAGS, f"--user-data-dir={home}", *["--no-sandbox"] * is_root)
+        command = [browser, *flags, _write_start_page(home, address).as_uri()]
+        null = subprocess.DEVNULL
+        try:
+            process = subprocess.Popen(
+                command, stdin=null, stdout=null, stderr=null, start_new_session=True
+            )
+        except OSError as error:
+            raise BrowserError(error.strerror or type(error).__name__) from error
         try:
             yield process
         finally:
@@ -132,25 +142,6 @@ def _write_start_page(home: Path, address: str) -> Path:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
         file.write(page)
     return path
-
-
-def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise BrowserError(error.strerror or type(error).__name__) from error
-
-
-def _flags(home: Path) -> tuple[str, ...]:
-    # Chromium does not run as root with its sandbox; it opens only our own page.
-    is_root = sys.platform != "win32" and os.geteuid() == 0
-    return (*_FLAGS, f"--user-data-dir={home}", *(("--no-sandbox",) if is_root else ()))
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

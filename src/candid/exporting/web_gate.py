@@ -1,7 +1,7 @@
 """Serve a web export's files, and run it in a browser through a local server.
 
-run(pixels) ─▶ _Queues ─ GET check/work ──▶ web_check.js ─▶ engine.js ─▶ ONNX Runtime Web
-                  ◀──── POST check/answer ──────┘
+run(pixels) ─▶ tasks ─── GET check/work ───▶ web_check.js ─▶ engine.js ─▶ ONNX Runtime Web
+               results ◀─ POST check/answer ──────┘
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import secrets
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
@@ -83,28 +83,15 @@ def type_of(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Task:
-    """A photo's file or pixels, with JSON values in the header."""
-
-    header: dict[str, Any]
-    body: bytes
-
-
-@dataclass(frozen=True)
-class _Result:
-    """What a browser posted: ``ready``, ``answer`` or ``failed``."""
+class _Message:
+    """A task (``pixels`` or ``photo``) or a result (``ready``, ``answer`` or ``failed``)."""
 
     kind: str
-    header: dict[str, Any]
+    header: dict[str, Any]  # JSON values
     body: bytes
 
 
-@dataclass(frozen=True)
-class _Queues:
-    """Tasks until the browser fetches them, and its results until they are read."""
-
-    tasks: queue.Queue[_Task] = field(default_factory=queue.Queue)
-    results: queue.Queue[_Result] = field(default_factory=queue.Queue)
+_Queue = queue.Queue[_Message]
 
 
 class WebExport:
@@ -118,15 +105,16 @@ class WebExport:
         ParityError: The engine failed.
     """
 
-    def __init__(self, queues: _Queues, browser: subprocess.Popen[bytes]) -> None:
-        self._queues = queues
+    def __init__(self, tasks: _Queue, results: _Queue, browser: subprocess.Popen[bytes]) -> None:
+        self._tasks = tasks
+        self._results = results
         self._browser = browser
         ready = json.loads(self._receive(_START_TIMEOUT_S).body)
         self.runtime = f"{ready['runtime']}, in a browser"
 
     def run(self, pixels: NDArray[np.uint8]) -> Answers:
         """Outputs for pixels, uint8 ``(n, s, s, 3)``."""
-        result = self._call(_Task({"kind": "pixels", "shape": pixels.shape}, pixels.tobytes()))
+        result = self._call(_Message("pixels", {"shape": pixels.shape}, pixels.tobytes()))
         values = np.frombuffer(result.body, "<f4")
         shapes = {name: tuple(map(int, shape[1:])) for name, shape in result.header.items()}
         rows = values.reshape(len(pixels), -1)
@@ -139,12 +127,12 @@ class WebExport:
 
     def predict(self, data: bytes) -> dict[str, Any]:
         """Prediction, as JSON values, for a photo's file, which the browser decodes."""
-        result = self._call(_Task({"kind": "photo", "name": "photo"}, data))
+        result = self._call(_Message("photo", {"name": "photo"}, data))
         prediction: dict[str, Any] = json.loads(result.body)
         return prediction
 
-    def _call(self, task: _Task) -> _Result:
-        self._queues.tasks.put(task)
+    def _call(self, task: _Message) -> _Message:
+        self._tasks.put(task)
         try:
             return self._receive(_TASK_TIMEOUT_S)
         except BrowserError as error:
@@ -153,11 +141,11 @@ class WebExport:
                 "removed; try again."
             ) from error
 
-    def _receive(self, timeout_s: float) -> _Result:
+    def _receive(self, timeout_s: float) -> _Message:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             try:
-                result = self._queues.results.get(timeout=0.5)
+                result = self._results.get(timeout=0.5)
             except queue.Empty:
                 if self._browser.poll() is not None:
                     raise BrowserError("it exited") from None
@@ -182,31 +170,29 @@ class _Server(ThreadingHTTPServer):
 def open_in_browser(folder: Path, browser: str) -> Iterator[WebExport]:
     """Serve an export on the loopback interface, and open it in a headless browser.
 
-    Args:
-        folder: The export's folder, with its preliminary manifest.
-        browser: Path of the browser.
-
     Raises:
         BrowserError: The browser does not run.
         ParityError: The export does not run in it.
     """
-    queues = _Queues()
+    tasks, results = _Queue(), _Queue()
     # A secret in the address keeps other users of this machine from reading the photos.
     root = f"/{secrets.token_urlsafe(16)}/"
-    server = _Server(("127.0.0.1", 0), _handler(folder, root, queues))
+    server = _Server(("127.0.0.1", 0), _handler(folder, root, tasks, results))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         address = f"http://127.0.0.1:{server.server_port}{root}check.html"
         with running_browser(browser, address) as process:
-            yield WebExport(queues, process)
+            yield WebExport(tasks, results, process)
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
 
 
-def _handler(folder: Path, root: str, queues: _Queues) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    folder: Path, root: str, tasks: _Queue, results: _Queue
+) -> type[BaseHTTPRequestHandler]:
     paths = (path for path in folder.rglob("*") if path.is_file())
     served = {path.relative_to(folder).as_posix(): path for path in paths}
 
@@ -236,7 +222,7 @@ def _handler(folder: Path, root: str, queues: _Queues) -> type[BaseHTTPRequestHa
                 return
             body = self.rfile.read(length)
             header = json.loads(self.headers.get("X-Candid") or "{}")
-            queues.results.put(_Result(kind, header, body))
+            results.put(_Message(kind, header, body))
             self._send(b"", "text/plain")
 
         def _name(self) -> str:
@@ -245,23 +231,18 @@ def _handler(folder: Path, root: str, queues: _Queues) -> type[BaseHTTPRequestHa
 
         def _send_task(self) -> None:
             try:
-                task = queues.tasks.get(timeout=_POLL_S)
+                task = tasks.get(timeout=_POLL_S)
             except queue.Empty:
                 self._send(b"", "text/plain", status=204)
                 return
-            headers = {"X-Candid": json.dumps(task.header)}
+            headers = {"X-Candid": json.dumps({"kind": task.kind} | task.header)}
             self._send(task.body, "application/octet-stream", headers=headers)
 
         def _send(
-            self,
-            body: bytes,
-            kind: str,
-            *,
-            status: int = 200,
-            headers: dict[str, str] | None = None,
+            self, body: bytes, kind: str, *, status: int = 200, headers: Mapping[str, str] = {}
         ) -> None:
             self.send_response(status)
-            for name, value in (HEADERS | {"Content-Type": kind} | (headers or {})).items():
+            for name, value in (HEADERS | {"Content-Type": kind} | dict(headers)).items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

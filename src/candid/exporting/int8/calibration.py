@@ -97,12 +97,7 @@ class LabelledImages:
 
 
 def read_labelled(source: Source, rows: Sequence[Row]) -> Iterator[LabelledImages]:
-    """Read photos in batches, leaving out those that are gone or changed.
-
-    Args:
-        source: The run.
-        rows: The photos to read; their labels are classes of the run.
-    """
+    """Read photos of a run's classes in batches, leaving out those that are gone or changed."""
     classes, contract = source.classifier.classes, source.classifier.contract
     names = sorted({row.group for row in rows})
     numbers = {name: number for number, name in enumerate(names)}
@@ -172,13 +167,14 @@ def collect_activation_stats(
         rows.append(session.run(outputs, {"image": pixels[place : place + 1]}))
         advance(1)
     columns = [np.stack(column) for column in zip(*rows, strict=True)]
+    by_kind = columns[::3], columns[1::3], columns[2::3]
     return {
         name: ActivationStats(
-            float(columns[3 * number].min()),
-            float(columns[3 * number + 1].max()),
-            np.asarray(columns[3 * number + 2].mean(axis=0, dtype=np.float64), np.float32),
+            float(low.min()),
+            float(high.max()),
+            np.asarray(means.mean(axis=0, dtype=np.float64), np.float32),
         )
-        for number, name in enumerate(ranks)
+        for name, low, high, means in zip(ranks, *by_kind, strict=True)
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -33,18 +34,14 @@ from candid.exporting.onnx import ONNX
 from candid.exporting.samples import note_missing, read_golden
 from candid.exporting.source import Source
 from candid.runs.artifact import MODEL, SPLIT
-from candid.splits.split import Row, read_csv
+from candid.splits.split import read_csv
 
 #: A smaller test part says little about the accuracy.
 _FEW_TEST_PHOTOS: Final = 30
 
 
 def require_quantisable(form: Format, names: list[str]) -> None:
-    """Refuse a format that can't be quantised.
-
-    Args:
-        form: The format.
-        names: The formats that can.
+    """Refuse a format that can't be quantised; ``names`` are those that can.
 
     Raises:
         UsageError: It can't.
@@ -58,12 +55,6 @@ def require_quantisable(form: Format, names: list[str]) -> None:
 
 def write_int8(folder: Path, form: Format, source: Source, progress: Progress) -> Int8Report:
     """Write a run quantised to int8, load it by its own runtime and compare it with the run.
-
-    Args:
-        folder: Where the files are written.
-        form: A format with `quantise`.
-        source: The run.
-        progress: Progress callback.
 
     Raises:
         DataError: The training photos are gone.
@@ -81,9 +72,11 @@ def write_int8(folder: Path, form: Format, source: Source, progress: Progress) -
         advance(1)
     rows = [row for row in split.rows if row.part in ("test", "val")]
     golden = read_golden(source.folder).pixels
+    unknown = np.full(len(golden), -1, np.int64)
+    kept = LabelledImages(golden, unknown, unknown, np.zeros(len(golden), np.bool_))
     with form.open_export(folder) as loaded:
         with progress.step("Comparing with the run", len(golden) + len(rows)) as advance:
-            images = _images(source, golden, rows)
+            images = chain([kept], read_labelled(source, rows))
             predictions = predict_both(source.classifier, loaded.run, images, advance)
         with (
             progress.step("Measuring the speed", 1) as advance,
@@ -105,13 +98,6 @@ def write_int8(folder: Path, form: Format, source: Source, progress: Progress) -
     return Int8Report(loaded.runtime, len(pixels), comparison, num_bytes, speed, notes)
 
 
-def _images(source: Source, golden: NDArray[np.uint8], rows: list[Row]) -> Iterator[LabelledImages]:
-    """The images that the run keeps, without labels, and those of its photos that are there."""
-    unknown = np.full(len(golden), -1, np.int64)
-    yield LabelledImages(golden, unknown, unknown, np.zeros(len(golden), np.bool_))
-    yield from read_labelled(source, rows)
-
-
 @contextmanager
 def open_reference(form: Format, source: Source) -> Iterator[LoadedExport]:
     """Load the float32 run that an export's speed is compared with, with the same outputs.
@@ -131,12 +117,6 @@ def compare_speed(
     """Time an export and its run, unless one is in a browser and the other is not.
 
     That happens if a browser starts only once of two times; ONNX Runtime is several times as fast.
-
-    Args:
-        form: The export's format.
-        reference: The run, from `open_reference`.
-        loaded: The export.
-        pixels: uint8 ``(n, s, s, 3)`` RGB, n from 1.
 
     Returns:
         Images per second, or None; and a note if the run had another runtime.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
+from timeit import timeit
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,6 @@ from candid.errors import ParityError
 from candid.evaluation.estimate import Estimate, paired_difference, proportion, wilson
 from candid.exporting.format import Format, Runner
 from candid.exporting.int8.calibration import LabelledImages
-from candid.models.conformal import Abstention
 from candid.runs.classifier import Classifier
 
 _MIN_AGREEMENT: Final = 0.95
@@ -56,14 +56,7 @@ def predict_both(
     images: Iterable[LabelledImages],
     advance: Advance = lambda _: None,
 ) -> PairedPredictions:
-    """Predict the same images with a run and its export.
-
-    Args:
-        classifier: The run.
-        export: The export, loaded by its own runtime.
-        images: One batch at least.
-        advance: Called with the number of images just predicted.
-    """
+    """Predict the same images, one batch at least, with a run and with its export."""
     rule, classes, abstention = classifier.rule, classifier.classes, classifier.abstention
     parts: list[tuple[NDArray[Any], ...]] = []
     for batch in images:
@@ -78,20 +71,14 @@ def predict_both(
         ]
         if abstention is not None:
             columns += [
-                _is_unknown(abstention, novelty, len(chosen))
+                np.zeros(len(chosen), np.bool_)
+                if novelty is None
+                else abstention.familiarity(novelty) <= abstention.false_alarms
                 for novelty in (expected.novelty, found.get("novelty"))
             ]
         parts.append(tuple(columns))
         advance(len(chosen))
     return PairedPredictions(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def _is_unknown(
-    abstention: Abstention, novelty: NDArray[np.float32] | None, num_images: int
-) -> NDArray[np.bool_]:
-    if novelty is None:
-        return np.zeros(num_images, np.bool_)
-    return np.asarray(abstention.familiarity(novelty) <= abstention.false_alarms, np.bool_)
 
 
 @dataclass(frozen=True)
@@ -137,18 +124,6 @@ class ModelComparison:
         share = self.agreement
         return (share.value if share.n >= _ENOUGH_IMAGES else share.high) >= _MIN_AGREEMENT
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON values."""
-        values = asdict(self)
-        return {
-            "accuracy": values["accuracy"],
-            "accuracy_difference": values["difference"],
-            "label_agreement": self.agreement.value,
-            "num_images": self.agreement.n,
-            "num_same_label": self.num_same_label,
-            "called_unknown": values["unknown"],
-        }
-
 
 def compare_predictions(predictions: PairedPredictions) -> ModelComparison:
     """Compute accuracies, their difference and the agreement, of one image at least."""
@@ -179,17 +154,13 @@ class Speed:
 
     Attributes:
         run: The run's.
-        export: The export's.
+        int8: The export's.
         ratio: The export's divided by the run's: the median over pairs of calls.
     """
 
     run: float
-    export: float
+    int8: float
     ratio: float
-
-    def to_json(self) -> dict[str, float]:
-        """JSON values."""
-        return {"run": self.run, "int8": self.export, "ratio": self.ratio}
 
 
 def measure_speed(
@@ -208,16 +179,11 @@ def measure_speed(
     for number in range(_NUM_UNTIMED + _NUM_TIMED):
         place = number % len(pixels)
         image = pixels[place : place + 1]
-        times.append((_time(run, image), _time(export, image)))
-    first, second = zip(*times[_NUM_UNTIMED:], strict=True)
-    ratio = statistics.median(a / b for a, b in zip(first, second, strict=True))
-    return Speed(1 / statistics.median(first), 1 / statistics.median(second), ratio)
-
-
-def _time(model: Callable[[NDArray[np.uint8]], Any], pixels: NDArray[np.uint8]) -> float:
-    began = time.perf_counter()
-    model(pixels)
-    return time.perf_counter() - began
+        first, second = (timeit(partial(model, image), number=1) for model in (run, export))
+        times.append((first, second))
+    of_run, of_export = zip(*times[_NUM_UNTIMED:], strict=True)
+    ratio = statistics.median(a / b for a, b in zip(of_run, of_export, strict=True))
+    return Speed(1 / statistics.median(of_run), 1 / statistics.median(of_export), ratio)
 
 
 @dataclass(frozen=True)
@@ -252,7 +218,7 @@ class Int8Report:
         before, after = (f"{size / 1e6:.1f} MB" for size in self.num_bytes)
         rows.append(("size", before, after))
         if self.speed is not None:
-            speed = f"{self.speed.export:.1f} ({self.speed.ratio:.2f} times)"
+            speed = f"{self.speed.int8:.1f} ({self.speed.ratio:.2f} times)"
             rows.append(("images per second", f"{self.speed.run:.1f}", speed))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
@@ -271,12 +237,18 @@ class Int8Report:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
+        comparison = asdict(self.comparison)
         values = {
             "runtime": self.runtime,
             "num_calibration_photos": self.num_calibration_photos,
-            **self.comparison.to_json(),
+            "accuracy": comparison["accuracy"],
+            "accuracy_difference": comparison["difference"],
+            "label_agreement": self.comparison.agreement.value,
+            "num_images": self.comparison.agreement.n,
+            "num_same_label": self.comparison.num_same_label,
+            "called_unknown": comparison["unknown"],
             "bytes": {"run": self.num_bytes[0], "int8": self.num_bytes[1]},
-            "images_per_s": None if self.speed is None else self.speed.to_json(),
+            "images_per_s": None if self.speed is None else asdict(self.speed),
         }
         return values | ({"notes": list(self.notes)} if self.notes else {})
 

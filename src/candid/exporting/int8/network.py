@@ -51,14 +51,15 @@ class Network:
         The first layer is not: it is a small part of the work, and quantising its few weights
         raised the error of an embedding by a fifth and more.
         """
-        if node.op_type not in _LAYERS or node.output[0] not in self._before_embedding:
-            return False
-        if node.input[0] not in self._after_first_layer:
+        if (
+            node.op_type not in _LAYERS
+            or node.output[0] not in self._before_embedding
+            or node.input[0] not in self._after_first_layer
+            or (has_bias(node) and node.input[2] not in self.constants)
+        ):
             return False
         weights = self.constants.get(node.input[1])
         if weights is None or weights.dtype != np.float32:
-            return False
-        if has_bias(node) and node.input[2] not in self.constants:
             return False
         return weights.ndim == 4 if node.op_type == "Conv" else _is_dense(node)
 
