@@ -1,12 +1,12 @@
-"""Is an export in eight bits faster, and as good?
+"""Is an int8 export faster, and as good?
 
 Each run's graph is quantised with photos of its training part, as ``candid export --int8`` does it.
-Then both graphs embed noise, in turns in one process, one picture a call and as many calls at a
-time as there are cores, as the server does it. The export, which --to names, is run by its own
-runtime, and run and export are asked about every photo of the run's folder that is as it was, those
-that are in no part too. Prints, for each run, the ratio of the times (median of pairs of turns, and
-the middle 80 % of them), on how many photos the labels agree, the accuracies on the test part with
-their 95 % intervals, and the speed of the export, beside the run with the same outputs.
+Then both graphs embed noise, alternately in one process, one image per call and as many calls at a
+time as there are cores, as the server does it. The export to the format --to is run by its own
+runtime, and compared with the run on every unchanged photo of the run's folder, including those in
+no part. Prints, for each run, the ratio of the times (median of pairs of turns, and the middle 80 %
+of them), the number of equal labels, the accuracies on the test part with their 95 % intervals, and
+the speed of the export and of the run with the same outputs.
 
     python benchmarks/int8.py RUN [RUN ...] [--to litert] [--rounds 20] [--workers 2] [--threads 1]
         [--speed-only]

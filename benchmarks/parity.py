@@ -57,7 +57,7 @@ def report(run: Path, forms: list[Format], most: int | None) -> None:
         raise SystemExit(f"{run}: there is no photo to compare on: {told}.")
     with tempfile.TemporaryDirectory() as scratch:
         pixels = [form for form in forms if form.name != "web"]
-        asked = [Asked(Path(scratch) / form.name, form, source) for form in pixels]
+        asked = [BatchComparison(Path(scratch) / form.name, form, source) for form in pixels]
         for batch in photos.batches(source.classifier) if asked else ():
             for one in asked:
                 one.ask(batch)
@@ -116,8 +116,8 @@ def num_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-class Asked:
-    """An export that is asked batch by batch."""
+class BatchComparison:
+    """An export that is compared with its run batch by batch."""
 
     def __init__(self, folder: Path, form: Format, source: Source) -> None:
         folder.mkdir()

@@ -61,9 +61,9 @@ def test_a_folder_that_is_no_run_is_an_error_in_one_line(benchmark, tmp_path, mo
 
 
 def test_photos_that_all_can_not_be_read_are_an_error_in_one_line(benchmark, tmp_path):
-    asked = benchmark.Asked(tmp_path / "export", form(), SOURCE)
+    compared = benchmark.BatchComparison(tmp_path / "export", form(), SOURCE)
     with pytest.raises(SystemExit, match="faces: none of its photos could be read"):
-        asked.to_row("faces")
+        compared.to_row("faces")
 
 
 def test_photos_that_the_browser_can_not_read_are_an_error_in_one_line(benchmark, tmp_path):
@@ -74,11 +74,11 @@ def test_photos_that_the_browser_can_not_read_are_an_error_in_one_line(benchmark
 
 
 def test_the_largest_difference_is_printed_and_nan_is_kept(benchmark, tmp_path):
-    asked = benchmark.Asked(tmp_path / "near", form(0.2, 0.25), SOURCE)
+    compared = benchmark.BatchComparison(tmp_path / "near", form(0.2, 0.25), SOURCE)
     for _ in range(2):
-        asked.ask(batch(0.2))
-    assert "| 2 | 2 (100.00%) | 5.0e-02 |" in asked.to_row("faces")
-    asked = benchmark.Asked(tmp_path / "odd", form(0.2, np.nan), SOURCE)
+        compared.ask(batch(0.2))
+    assert "| 2 | 2 (100.00%) | 5.0e-02 |" in compared.to_row("faces")
+    compared = benchmark.BatchComparison(tmp_path / "odd", form(0.2, np.nan), SOURCE)
     for _ in range(2):
-        asked.ask(batch(0.2))
-    assert "| nan |" in asked.to_row("faces")
+        compared.ask(batch(0.2))
+    assert "| nan |" in compared.to_row("faces")

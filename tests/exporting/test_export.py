@@ -266,6 +266,6 @@ def test_the_command_prints_parity_folder_and_snippet(trained, tmp_path, monkeyp
 
 def test_the_command_prints_json_with_json(trained, tmp_path):
     done = invoke(trained.folder, "--to", "onnx", "--output", tmp_path / "out", "--json")
-    manifest = json.loads(done.stdout)
-    assert manifest["folder"] == str(tmp_path / "out")
-    assert manifest["parity"]["label_agreement"] == 1
+    printed = json.loads(done.stdout)
+    assert printed["folder"] == str(tmp_path / "out")
+    assert printed["parity"]["label_agreement"] == 1

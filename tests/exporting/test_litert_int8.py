@@ -37,7 +37,7 @@ def made(trained, tmp_path_factory):
         patch.setattr(tempfile, "tempdir", str(scratch))
         patch.setattr("candid.exporting.int8.calibration.MAX_PHOTOS", 8)
         patch.setattr("candid.exporting.int8.export.measure_speed", measure)
-        folder = tmp_path_factory.mktemp("rounded") / "out"
+        folder = tmp_path_factory.mktemp("quantised") / "out"
         exported = export_run(ExportRequest(trained.folder, "litert", folder, int8=True))
     return SimpleNamespace(exported=exported, timed=timed, scratch=scratch)
 

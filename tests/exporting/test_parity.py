@@ -72,8 +72,8 @@ def test_a_probability_may_differ_by_0_001(by, holds):
 
 
 def test_a_format_can_have_its_own_tolerance():
-    rounded = replace(ONNX, tolerance=Tolerance(probability=0.05))
-    assert compare(rounded, answering(0.24), CLASSIFIER, [batch([0.2])]).holds
+    tolerant = replace(ONNX, tolerance=Tolerance(probability=0.05))
+    assert compare(tolerant, answering(0.24), CLASSIFIER, [batch([0.2])]).holds
 
 
 @pytest.mark.parametrize(("by", "holds"), [(0.009, True), (0.011, False)])

@@ -40,8 +40,8 @@ ASK = """async (data) => {
 }"""
 START = """async () => {
   const { createEngine } = await import("/app/engine.js");
-  window.said = [];
-  window.engine = await createEngine({ say: (line) => window.said.push(line) });
+  window.messages = [];
+  window.engine = await createEngine({ say: (line) => window.messages.push(line) });
 }"""
 
 
@@ -65,11 +65,11 @@ def address(exported):
 @pytest.fixture(scope="module")
 def page(browser, address):
     """The exported page with its engine as ``window.engine``."""
-    opened = browser.new_page()
-    opened.goto(address)
-    opened.evaluate(START)
-    yield opened
-    opened.close()
+    tab = browser.new_page()
+    tab.goto(address)
+    tab.evaluate(START)
+    yield tab
+    tab.close()
 
 
 @pytest.fixture(scope="module")
@@ -177,9 +177,9 @@ def test_the_engine_provides_the_pages_texts(page, trained):
     assert about["fit"] == trained.classifier.contract.fit
     assert [model["name"] for model in about["models"]] == [trained.folder.name]
     assert about["samples"] == []  # a run's photos are not published
-    said = page.evaluate("window.said")
-    assert said[-1] == "Starting the model"
-    assert any(line.startswith("Loading the model: ") for line in said)
+    messages = page.evaluate("window.messages")
+    assert messages[-1] == "Starting the model"
+    assert any(line.startswith("Loading the model: ") for line in messages)
 
 
 @pytest.fixture(scope="module")
@@ -244,21 +244,23 @@ def test_the_decision_rule_is_read_from_the_manifest(browser, exported, trained,
 def test_a_dropped_photo_causes_no_request_to_the_network(browser, address, photos):
     context = browser.new_context()
     page = context.new_page()
-    asked, errors = [], []
-    page.on("request", lambda request: asked.append((request.method, request.url)))
+    requests, errors = [], []
+    page.on("request", lambda request: requests.append((request.method, request.url)))
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.on(
+        "console", lambda message: errors.append(message.text) if message.type == "error" else None
+    )
     page.goto(address)
     page.get_by_role("heading", name="happy or sad?").wait_for()
     context.set_offline(True)
     happy = next(file for file in photos if file.parent.name == "happy")
-    num_asked = len(asked)
+    num_before = len(requests)
     page.locator("input[type=file]").first.set_input_files(str(happy))
     page.get_by_text("happy", exact=True).first.wait_for()
     assert errors == []
     own = (address, "blob:", "data:")
-    assert all(method == "GET" and url.startswith(own) for method, url in asked)
-    after = [url for _, url in asked[num_asked:] if not url.startswith(("blob:", "data:"))]
+    assert all(method == "GET" and url.startswith(own) for method, url in requests)
+    after = [url for _, url in requests[num_before:] if not url.startswith(("blob:", "data:"))]
     assert after == []
     context.close()
 
@@ -287,7 +289,7 @@ def test_the_pages_policy_forbids_requests_to_other_hosts(page, exported):
     assert 'http-equiv="Content-Security-Policy"' in html
     assert "connect-src &#x27;self&#x27;" in html
     refused = "fetch('http://127.0.0.2:9/').then(() => 'sent', (error) => error.name)"
-    with page.expect_console_message(lambda said: "Content Security Policy" in said.text):
+    with page.expect_console_message(lambda message: "Content Security Policy" in message.text):
         assert page.evaluate(refused) == "TypeError"
 
 
@@ -305,7 +307,9 @@ def test_the_javascript_snippet_runs_unchanged(browser, exported, photos, tmp_pa
     own = {name: tmp_path / name for name in ("photo.jpg", "mine.html", "mine.js")}
     with served(find_served(exported.folder) | own) as address:
         page = browser.new_page()
-        with page.expect_console_message(lambda said: said.text.startswith("happy")) as said:
+        with page.expect_console_message(
+            lambda message: message.text.startswith("happy")
+        ) as message:
             page.goto(f"{address}mine.html")
-        assert "happy" in said.value.text
+        assert "happy" in message.value.text
         page.close()

@@ -41,14 +41,14 @@ def test_without_a_browser_the_graph_is_compared_and_a_note_says_so(trained, tmp
         monkeypatch.setattr(web_module, "find_browser", lambda found=found: found)
         request = ExportRequest(trained.folder, "web", tmp_path / "web", overwrite=True)
         made = export_run(request)
-        told = json.loads((made.folder / "candid-export.json").read_text("utf-8"))["parity"]
-        assert told["runtime"].startswith("ONNX Runtime ")
-        assert told["notes"] == list(made.notes)
+        parity = json.loads((made.folder / "candid-export.json").read_text("utf-8"))["parity"]
+        assert parity["runtime"].startswith("ONNX Runtime ")
+        assert parity["notes"] == list(made.notes)
         assert (
-            f"it was not tested in a browser, only its graph in {told['runtime']}: {why}"
+            f"it was not tested in a browser, only its graph in {parity['runtime']}: {why}"
             in (made.notes[0])
         )
-        assert "decoded_by_browser" not in told
+        assert "decoded_by_browser" not in parity
         assert leaks(made.folder, tmp_path) == []
 
 
@@ -115,8 +115,8 @@ from pathlib import Path
 start = Path(sys.argv[-1].removeprefix("file://"))
 address = re.search('url=([^"]+)', start.read_text("utf-8"))[1]
 modes = [path.stat().st_mode & 0o777 for path in (start, start.parent)]
-told = {{"arguments": sys.argv, "modes": modes, "address": address}}
-Path({told!r}).write_text(json.dumps(told), "utf-8")
+written = {{"arguments": sys.argv, "modes": modes, "address": address}}
+Path({written!r}).write_text(json.dumps(written), "utf-8")
 urllib.request.urlopen(address.replace("check.html", "check/ready"), b'{{"runtime": "a stand-in"}}')
 time.sleep(60)
 """
@@ -125,12 +125,12 @@ time.sleep(60)
 @pytest.fixture
 def stand_in(tmp_path):
     """A program that stands in for a browser, and an export's folder."""
-    told, path = tmp_path / "told.json", tmp_path / "stand-in"
-    path.write_text(STAND_IN.format(python=sys.executable, told=str(told)), encoding="utf-8")
+    written, path = tmp_path / "written.json", tmp_path / "stand-in"
+    path.write_text(STAND_IN.format(python=sys.executable, written=str(written)), encoding="utf-8")
     path.chmod(0o755)
     (tmp_path / "export").mkdir()
     (tmp_path / "export" / "model.onnx").write_bytes(b"the model")
-    return StandIn(str(path), tmp_path / "export", told)
+    return StandIn(str(path), tmp_path / "export", written)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class StandIn:
     file: Path
 
     @property
-    def told(self):
+    def written(self):
         return json.loads(self.file.read_text("utf-8"))
 
 
@@ -156,7 +156,7 @@ def ask(address, method, target):
 
 def test_requests_without_the_secret_get_404(stand_in):
     with open_in_browser(stand_in.folder, stand_in.program):
-        address = stand_in.told["address"]
+        address = stand_in.written["address"]
         root = urlsplit(address).path.removesuffix("check.html")
         assert ask(address, "GET", f"{root}model.onnx") == (200, b"the model")
         for name in ("check/work", "check.html", "check.js", "model.onnx"):
@@ -169,11 +169,11 @@ def test_requests_without_the_secret_get_404(stand_in):
 
 def test_no_command_line_shows_the_secret(stand_in):
     with open_in_browser(stand_in.folder, stand_in.program):
-        told = stand_in.told
-    secret = urlsplit(told["address"]).path.split("/")[1]
+        written = stand_in.written
+    secret = urlsplit(written["address"]).path.split("/")[1]
     assert len(secret) > 20
-    assert secret not in " ".join(told["arguments"])
-    assert told["modes"] == [0o600, 0o700]
+    assert secret not in " ".join(written["arguments"])
+    assert written["modes"] == [0o600, 0o700]
 
 
 def test_an_error_of_the_caller_is_not_replaced(stand_in, monkeypatch):

@@ -178,9 +178,9 @@ def test_the_default_folder_ends_with_int8(trained, tmp_path, monkeypatch):
     app.command()(export)
     done = CliRunner().invoke(app, [str(trained.folder), "--to", "onnx", "--int8", "--json"])
     assert done.exit_code == 0, done.output
-    manifest = json.loads(done.stdout)
-    assert manifest["folder"] == str(tmp_path / "exports" / f"{trained.folder.name}-onnx-int8")
-    assert manifest["int8"]["num_images"] > 3
+    printed = json.loads(done.stdout)
+    assert printed["folder"] == str(tmp_path / "exports" / f"{trained.folder.name}-onnx-int8")
+    assert printed["int8"]["num_images"] > 3
 
 
 @pytest.mark.parametrize("place", ["photos", "run"])
@@ -239,15 +239,15 @@ def test_temporary_files_of_killed_exports_are_removed(trained, tmp_path, monkey
     scratch = tmp_path / "scratch"
     (scratch / "candid-unrounded-left").mkdir(parents=True)
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    seen = []
+    names = []
 
     def measure(*_):
-        seen.extend(path.name for path in scratch.glob("candid-*"))
+        names.extend(path.name for path in scratch.glob("candid-*"))
         return Speed(10.0, 20.0, 2.0)
 
     monkeypatch.setattr("candid.exporting.int8.export.measure_speed", measure)
     export_run(request(trained.folder, tmp_path / "out"))
-    (name,) = seen
+    (name,) = names
     assert name.startswith("candid-unrounded-")
     assert name != "candid-unrounded-left"
     assert list(scratch.iterdir()) == []

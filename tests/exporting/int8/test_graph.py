@@ -200,8 +200,8 @@ def test_quantisation_keeps_the_mean_output(num_groups):
     own = layer.weights * layer.scales[:, None, None, None]
 
     def mean_output(kernel, offsets):
-        seen = means.reshape(num_groups, -1)[np.arange(6) * num_groups // 6]
-        return (kernel.sum(axis=(2, 3)) * seen).sum(axis=1) + offsets
+        by_filter = means.reshape(num_groups, -1)[np.arange(6) * num_groups // 6]
+        return (kernel.sum(axis=(2, 3)) * by_filter).sum(axis=1) + offsets
 
     corrected = layer.bias * layer.bias_scales
     np.testing.assert_allclose(mean_output(own, corrected), mean_output(weights, bias), atol=1e-3)
