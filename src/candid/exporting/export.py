@@ -22,13 +22,7 @@ from candid.exporting.int8.gate import Int8Report
 from candid.exporting.keras import KERAS, SAVED_MODEL
 from candid.exporting.litert import LITERT
 from candid.exporting.onnx import ONNX
-from candid.exporting.parity import (
-    Parity,
-    compare,
-    compare_decoded,
-    require_parity,
-    subsample,
-)
+from candid.exporting.parity import Parity, compare, compare_decoded, require_parity, subsample
 from candid.exporting.samples import Photos, find_photos, read_golden
 from candid.exporting.snippets import Snippet, SnippetContext
 from candid.exporting.source import MANIFEST, Source, describe, write_manifest

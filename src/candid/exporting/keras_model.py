@@ -155,8 +155,8 @@ class _NoveltyLayers:
         # In this order: where n = k, Keras on TensorFlow takes a column (n, 1) that is added to
         # (n, k) for a bias (https://github.com/keras-team/keras/pull/20386), and transposes it.
         apart = square + self._affine(dots, "lengths", *lengths)
-        distance = self._root(ops.min(apart, axis=1, keepdims=True))
-        residual = self._root(total - square)
+        distance = ops.sqrt(ops.maximum(ops.min(apart, axis=1, keepdims=True), 0.0))
+        residual = ops.sqrt(ops.maximum(total - square, 0.0))
         measures = ops.concatenate([angle, distance, residual], axis=1)
         scale = np.asarray(1 / constants["spread"], np.float32)
         scores = self._affine(measures, "standardised", scale, -constants["middle"] * scale)
@@ -172,9 +172,6 @@ class _NoveltyLayers:
     def _square(self, rows: Any) -> Any:
         """Sum of the squares of each row, ``(n, 1)``."""
         return self._ops.sum(rows * rows, axis=1, keepdims=True)
-
-    def _root(self, rows: Any) -> Any:
-        return self._ops.sqrt(self._ops.maximum(rows, 0.0))
 
     def _project(self, rows: Any, name: str, kernel: _Array) -> Any:
         """Multiply ``(n, a)`` by ``(a, b)``."""

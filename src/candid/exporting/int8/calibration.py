@@ -150,9 +150,6 @@ def collect_activation_stats(
         ranks: Names of float32 tensors ``(n, c)`` or ``(n, c, h, w)``, and their number of axes.
         pixels: uint8 ``(n, s, s, 3)`` RGB, n from 1.
         advance: Called with the number of photos just processed.
-
-    Returns:
-        The statistics by tensor name.
     """
     import onnxruntime as ort
 

@@ -170,10 +170,7 @@ def measure_speed(
 ) -> Speed:
     """Time two models alternately, so that a machine that slows down slows both.
 
-    Args:
-        run: The run's model.
-        export: The export's model.
-        pixels: uint8 ``(n, s, s, 3)`` RGB, n from 1; passed one at a time.
+    They are given ``pixels``, uint8 ``(n, s, s, 3)`` RGB, one image at a time.
     """
     times: list[tuple[float, float]] = []
     for number in range(_NUM_UNTIMED + _NUM_TIMED):
