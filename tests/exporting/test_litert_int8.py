@@ -52,7 +52,7 @@ def interpreter(made):
 def test_it_agrees_with_the_run_at_half_the_size(made):
     parity = made.exported.parity
     assert parity.num_calibration_photos == 8
-    assert parity.fidelity.agreement.value >= 0.95
+    assert parity.comparison.agreement.value >= 0.95
     assert parity.num_bytes[1] < parity.num_bytes[0] / 2
 
 

@@ -63,13 +63,13 @@ def open_model(folder):
 
 
 def test_an_int8_export_agrees_with_its_run(quantised, trained):
-    fidelity = quantised.parity.comparison
+    comparison = quantised.parity.comparison
     rows = read_csv(trained.folder / SPLIT).rows
-    calls = sum(row.part in ("test", "val") for row in rows)
-    assert fidelity.agreement.n == calls + 3
-    assert fidelity.agreement.value >= 0.95
-    assert fidelity.accuracy.int8.n == sum(row.part == "test" for row in rows)
-    assert fidelity.holds
+    num_photos = sum(row.part in ("test", "val") for row in rows)
+    assert comparison.agreement.n == num_photos + 3
+    assert comparison.agreement.value >= 0.95
+    assert comparison.accuracy.int8.n == sum(row.part == "test" for row in rows)
+    assert comparison.holds
     sizes = quantised.parity.num_bytes
     assert sizes[1] == (quantised.folder / "model.onnx").stat().st_size < sizes[0] / 2
 
