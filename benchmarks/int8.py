@@ -1,12 +1,12 @@
-"""Is an export in eight bits faster, and as good?
+"""Is an int8 export faster, and as good?
 
-Each run's graph is rounded with photos of its training part, as ``candid export --int8`` does it.
-Then both graphs embed noise, in turns in one process, one picture a call and as many calls at a
-time as there are cores, as the server does it. The export, which --to names, is run by its own
-runtime, and run and export are asked about every photo of the run's folder that is as it was, those
-that are in no part too. Prints, for each run, the ratio of the times (median of pairs of turns, and
-the middle 80 % of them), on how many photos the labels agree, the accuracies on the test part with
-their 95 % intervals, and the speed of the export, beside the run with the same outputs.
+Each run's graph is quantised with photos of its training part, as ``candid export --int8`` does it.
+Then both graphs embed noise, alternately in one process, one image per call and as many calls at a
+time as there are cores, as the server does it. The export to the format --to is run by its own
+runtime, and compared with the run on every unchanged photo of the run's folder, including those in
+no part. Prints, for each run, the ratio of the times (median of pairs of turns, and the middle 80 %
+of them), the number of equal labels, the accuracies on the test part with their 95 % intervals, and
+the speed of the export and of the run with the same outputs.
 
     python benchmarks/int8.py RUN [RUN ...] [--to litert] [--rounds 20] [--workers 2] [--threads 1]
         [--speed-only]
@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 
 from candid.core.temp_dir import temp_dir
 from candid.errors import CandidError
-from candid.exporting.export import FORMATS, find_format, open_source
+from candid.exporting.export import FORMATS, open_source
 from candid.exporting.format import Format
-from candid.exporting.int8.calibration import read_asked, read_calibration
-from candid.exporting.int8.export import compare_speed, open_unrounded
-from candid.exporting.int8.gate import Fidelity, ask_both, judge
+from candid.exporting.int8.calibration import read_calibration, read_labelled
+from candid.exporting.int8.export import compare_speed, open_reference
+from candid.exporting.int8.gate import ModelComparison, compare_predictions, predict_both
 from candid.exporting.int8.graph import quantise_graph
 from candid.exporting.source import Source
 from candid.runs.artifact import SPLIT
@@ -64,18 +64,19 @@ def main() -> None:
 def report(run: Path, args: argparse.Namespace) -> None:
     """Round a run, measure it and print its block."""
     source = open_source(run)
-    dealt = read_csv(run / SPLIT)
+    split = read_csv(run / SPLIT)
     began = time.perf_counter()
-    pixels = read_calibration(source, dealt)
+    pixels = read_calibration(source, split)
     graphs = source.graph, quantise_graph(source.graph, pixels)
     seconds = time.perf_counter() - began
     sizes = [graph.ByteSize() / 1e6 for graph in graphs]
     first, second = (start(graph.SerializeToString(), args.threads) for graph in graphs)
-    print(f"{source.name}, {source.backbone or source.recipe}: rounded in {seconds:.0f} s")
+    network = source.manifest.backbone or source.manifest.recipe
+    print(f"{source.name}, {network}: quantised in {seconds:.0f} s")
     print(f"  ONNX: {sizes[0]:.1f} MB to {sizes[1]:.1f} MB")
     report_speed(first, second, source.size_px, args.rounds, args.workers)
     if not args.speed_only:
-        report_answers(source, find_format(args.to), pixels, dealt.rows)
+        report_answers(source, FORMATS[args.to], pixels, split.rows)
 
 
 def start(model: bytes, num_threads: int) -> ort.InferenceSession:
@@ -133,25 +134,26 @@ def report_answers(
     """Ask the run and its export about all photos; print how they agree, and how fast they are."""
     assert form.quantise is not None
     known = [row for row in rows if row.label in source.classifier.classes]
-    rounded = form.quantise(source, pixels, lambda _: None)
+    quantised = form.quantise(source, pixels, lambda _: None)
     with temp_dir("candid-benchmark-") as folder:
-        form.write(folder, rounded)
+        form.write(folder, quantised)
         size = (folder / form.files[-1]).stat().st_size / 1e6  # the model itself
-        with form.opened(folder) as opened:
-            found = judge(ask_both(source.classifier, opened.run, read_asked(source, known)))
-            print(f"  {opened.runtime}, {size:.1f} MB:")
-            print_fidelity(found, len(rows))
-            with open_unrounded(form, source) as unrounded:
-                speed, notes = compare_speed(form, unrounded, opened, pixels[:MOST_TIMED])
+        with form.open_export(folder) as loaded:
+            images = read_labelled(source, known)
+            found = compare_predictions(predict_both(source.classifier, loaded.run, images))
+            print(f"  {loaded.runtime}, {size:.1f} MB:")
+            print_comparison(found, len(rows))
+            with open_reference(form, source) as reference:
+                speed, notes = compare_speed(form, reference, loaded, pixels[:MOST_TIMED])
     if speed is not None:
-        both = f"{speed.run:.1f} and {speed.export:.1f}"
+        both = f"{speed.run:.1f} and {speed.int8:.1f}"
         print(f"  {both} images a second, one a call: ratio {speed.ratio:.2f}")
-    for note in (*opened.notes, *notes):
+    for note in (*loaded.notes, *notes):
         print(f"  note: {note}")
     sys.stdout.flush()
 
 
-def print_fidelity(found: Fidelity, num_listed: int) -> None:
+def print_comparison(found: ModelComparison, num_listed: int) -> None:
     """Print how a run and its export agree, of so many photos that the run lists."""
     share = f"{found.num_same_label} of {found.agreement.n} photos"
     print(f"  labels agree on {share} ({found.agreement.value:.2%}); the run lists {num_listed}")

@@ -25,8 +25,8 @@ from candid.errors import CandidError
 from candid.exporting import FORMATS, Format
 from candid.exporting.export import open_source
 from candid.exporting.format import Answers
-from candid.exporting.parity import Parity, compare
-from candid.exporting.samples import Batch, compare_decoded, find_photos
+from candid.exporting.parity import Parity, compare, compare_decoded
+from candid.exporting.samples import Batch, find_photos
 from candid.exporting.source import Source
 from candid.runs.artifact import SPLIT
 from candid.splits.split import NO_PART, PARTS, read_csv
@@ -57,7 +57,7 @@ def report(run: Path, forms: list[Format], most: int | None) -> None:
         raise SystemExit(f"{run}: there is no photo to compare on: {told}.")
     with tempfile.TemporaryDirectory() as scratch:
         pixels = [form for form in forms if form.name != "web"]
-        asked = [Asked(Path(scratch) / form.name, form, source) for form in pixels]
+        asked = [BatchComparison(Path(scratch) / form.name, form, source) for form in pixels]
         for batch in photos.batches(source.classifier) if asked else ():
             for one in asked:
                 one.ask(batch)
@@ -74,10 +74,10 @@ def ask_browser(folder: Path, form: Format, source: Source, files: Sequence[Path
     """Hand all photos to an export in a browser; a row of the table."""
     folder.mkdir()
     form.write(folder, source)
-    with form.opened(folder) as opened:
-        if opened.ask_photo is None:
-            raise SystemExit("; ".join(opened.notes))
-        asked = Timed(opened.ask_photo)
+    with form.open_export(folder) as loaded:
+        if loaded.predict_photo is None:
+            raise SystemExit("; ".join(loaded.notes))
+        asked = Timed(loaded.predict_photo)
         decoded = compare_decoded(asked, source.classifier, files)
     if not decoded.num_images:
         raise SystemExit(f"{source.name}: the browser read none of {plural(len(files), 'photo')}.")
@@ -85,7 +85,7 @@ def ask_browser(folder: Path, form: Format, source: Source, files: Sequence[Path
     unread = f"; {decoded.num_unreadable} not read" if decoded.num_unreadable else ""
     cells = (
         source.name,
-        opened.runtime,
+        loaded.runtime,
         f"{decoded.num_images}{unread}",
         f"{share}; answers: {decoded.num_same_answer / decoded.num_images:.2%}",
         f"{decoded.probability:.1e}",
@@ -116,8 +116,8 @@ def num_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-class Asked:
-    """An export that is asked batch by batch."""
+class BatchComparison:
+    """An export that is compared with its run batch by batch."""
 
     def __init__(self, folder: Path, form: Format, source: Source) -> None:
         folder.mkdir()

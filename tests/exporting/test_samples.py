@@ -10,10 +10,10 @@ from candid.runs.artifact import SPLIT
 from candid.splits.split import Row, Split, read_csv
 
 
-def test_the_test_part_is_found_and_answered_by_the_run(trained, faces):
-    dealt = read_csv(trained.folder / SPLIT)
-    photos = find_photos(faces.folder, dealt)
-    assert len(photos.files) == len(dealt.places("test"))
+def test_the_test_part_is_found_and_predicted_by_the_run(trained, faces):
+    split = read_csv(trained.folder / SPLIT)
+    photos = find_photos(faces.folder, split)
+    assert len(photos.files) == len(split.places("test"))
     assert photos.notes == ()
     batches = list(photos.batches(trained.classifier))
     pixels = np.concatenate([batch.pixels for batch in batches])
@@ -22,18 +22,18 @@ def test_the_test_part_is_found_and_answered_by_the_run(trained, faces):
     np.testing.assert_array_equal(given, answered.probabilities)
 
 
-def test_a_photo_that_is_gone_or_changed_is_told(trained, faces, tmp_path):
+def test_a_photo_that_is_gone_or_changed_is_noted(trained, faces, tmp_path):
     folder = shutil.copytree(faces.folder, tmp_path / "faces")
-    dealt = read_csv(trained.folder / SPLIT)
-    tested = [row.path for row in dealt.rows if row.part == "test"]
+    split = read_csv(trained.folder / SPLIT)
+    tested = [row.path for row in split.rows if row.part == "test"]
     (folder / tested[0]).unlink()
     shutil.copyfile(folder / tested[2], folder / tested[1])
-    photos = find_photos(folder, dealt)
+    photos = find_photos(folder, split)
     assert len(photos.files) == len(tested) - 2
     assert photos.notes == ("2 photos are gone or changed, and not compared",)
 
 
-def test_of_many_photos_some_are_taken_from_the_whole_list(tmp_path):
+def test_many_photos_are_sampled_over_the_whole_list(tmp_path):
     rows = []
     for number in range(50):
         (tmp_path / f"{number}.bin").write_bytes(bytes([number]))

@@ -1,4 +1,4 @@
-"""Snippets run as they are written; the parts that read a model stand in for one where they may."""
+"""Snippets are run unchanged, most of them with fixed outputs instead of a model."""
 
 import json
 import re
@@ -11,17 +11,17 @@ from PIL import Image
 from candid.data.images import PixelContract, decode
 from candid.exporting import ExportRequest, export_run
 from candid.exporting.litert import LITERT
-from candid.exporting.snippets import Pasted, python_snippet
+from candid.exporting.snippets import SnippetContext, python_snippet
 from candid.models.conformal import Abstention
 from candid.models.decision_rule import DecisionRule
-from tests.exporting.pasting import photo_of, run_snippet
+from tests.exporting.run_snippets import photo_of, run_snippet
 
 CLASSES = {2: ("happy", "sad"), 3: ("cloud", "rain", "sun")}
 
 
-def pasted(rule=None, *, num_classes=2, fit="squash", abstains=False, folder="exported"):
+def context(rule=None, *, num_classes=2, fit="squash", abstains=False, folder="exported"):
     contract = PixelContract(64, fit)
-    return Pasted(Path(folder), contract, rule or DecisionRule(), num_classes, abstains)
+    return SnippetContext(Path(folder), contract, rule or DecisionRule(), num_classes, abstains)
 
 
 def write_about(folder, num_classes, rule, abstention=None):
@@ -34,8 +34,8 @@ def write_about(folder, num_classes, rule, abstention=None):
     (folder / "exported" / "candid-export.json").write_text(json.dumps(values), encoding="utf-8")
 
 
-def stand_in(probabilities, novelty=0.0):
-    """Lines in the place of a model."""
+def fixed_outputs(probabilities, novelty=0.0):
+    """Lines that replace a model by fixed outputs."""
     return (
         f"answers = {{'probabilities': np.float32([{list(map(float, probabilities))}]),\n"
         f"           'novelty': np.float32([{float(novelty)}])}}\n"
@@ -48,9 +48,12 @@ def write_photo(folder, width=90, height=70):
     photo.save(folder / "photo.jpg", quality=95)
 
 
-def run_stand_in(snippet_of, folder, probabilities, **options):
+def run_with_outputs(snippet_context, folder, probabilities, **options):
     snippet = python_snippet(
-        snippet_of, run=stand_in(probabilities, **options), imports="import math", install="nothing"
+        snippet_context,
+        run=fixed_outputs(probabilities, **options),
+        imports="import math",
+        install="nothing",
     )
     return run_snippet(snippet.code, folder)
 
@@ -65,14 +68,14 @@ def run_stand_in(snippet_of, folder, probabilities, **options):
         (DecisionRule(costs={("sun", "cloud"): 9.0}), [(0.6, 0.2, 0.2), (0.9, 0.05, 0.05)]),
     ],
 )
-def test_the_label_is_what_the_runs_rule_says(rule, rows, tmp_path, monkeypatch, capsys):
+def test_the_label_follows_the_runs_decision_rule(rule, rows, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     num_classes = len(rows[0])
     write_about(tmp_path, num_classes, rule)
     write_photo(tmp_path)
     chosen = rule.decide(np.float32(rows), CLASSES[num_classes])
     for row, number in zip(rows, chosen, strict=True):
-        names = run_stand_in(pasted(rule, num_classes=num_classes), tmp_path, row)
+        names = run_with_outputs(context(rule, num_classes=num_classes), tmp_path, row)
         assert names["label"] == CLASSES[num_classes][number]
         assert capsys.readouterr().out.startswith(f"{names['label']} {{'")
 
@@ -80,7 +83,7 @@ def test_the_label_is_what_the_runs_rule_says(rule, rows, tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ("second", "novelty"), [(0.97, 0.0), (0.6, 0.0), (0.03, 0.0), (0.97, 9.0), (0.52, 0.2)]
 )
-def test_the_answer_is_what_the_runs_abstention_says(second, novelty, tmp_path, monkeypatch):
+def test_the_answer_follows_the_runs_abstention(second, novelty, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     usual = np.linspace(0.01, 0.6, 60, dtype=np.float32)
     abstention = Abstention((usual, usual / 2), np.linspace(-1, 1, 60, dtype=np.float32))
@@ -90,8 +93,8 @@ def test_the_answer_is_what_the_runs_abstention_says(second, novelty, tmp_path, 
     possible = abstention.possible(row)
     familiarity = abstention.familiarity(np.float32([novelty]))
     (verdict,) = abstention.verdicts(possible, familiarity, np.array([int(second > 0.5)]))
-    snippet_of = pasted(abstains=True)
-    answer = run_stand_in(snippet_of, tmp_path, row[0], novelty=novelty)["answer"]
+    snippet_context = context(abstains=True)
+    answer = run_with_outputs(snippet_context, tmp_path, row[0], novelty=novelty)["answer"]
     assert ("unknown" if answer == "unknown" else answer.partition(":")[0]) == {
         "sure": CLASSES[2][int(second > 0.5)]
     }.get(verdict, verdict)
@@ -99,18 +102,18 @@ def test_the_answer_is_what_the_runs_abstention_says(second, novelty, tmp_path, 
 
 @pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
 @pytest.mark.parametrize("size", [(90, 70), (400, 150), (50, 40)])
-def test_pixels_are_nearly_those_that_candid_decodes(fit, size, tmp_path, monkeypatch):
+def test_pixels_are_close_to_candids_own_decoding(fit, size, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_about(tmp_path, 2, DecisionRule())
     write_photo(tmp_path, *size)
-    pixels = run_stand_in(pasted(fit=fit), tmp_path, (0.4, 0.6))["pixels"]
+    pixels = run_with_outputs(context(fit=fit), tmp_path, (0.4, 0.6))["pixels"]
     expected = decode((tmp_path / "photo.jpg").read_bytes(), PixelContract(64, fit))
     assert pixels.shape == (1, *expected.shape)
     assert pixels.dtype == np.uint8
     assert np.abs(pixels[0].astype(int) - expected).mean() < 3
 
 
-def test_the_snippet_for_onnx_runs_as_it_is_written(trained, tmp_path, monkeypatch, capsys):
+def test_the_onnx_snippet_runs_unchanged(trained, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (snippet,) = export_run(ExportRequest(trained.folder, "onnx")).snippets
     prediction = photo_of(trained, tmp_path)
@@ -118,13 +121,13 @@ def test_the_snippet_for_onnx_runs_as_it_is_written(trained, tmp_path, monkeypat
     assert capsys.readouterr().out.startswith(f"{prediction.answer} {{'happy': ")
 
 
-def test_a_folder_with_quotes_and_spaces_can_be_pasted(tmp_path, monkeypatch):
+def test_a_folder_name_may_contain_quotes_and_spaces(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    snippet_of = pasted(folder='it\'s "mine"')
+    snippet_context = context(folder='it\'s "mine"')
     write_about(tmp_path, 2, DecisionRule())
     (tmp_path / "exported").rename(tmp_path / 'it\'s "mine"')
     write_photo(tmp_path)
-    assert run_stand_in(snippet_of, tmp_path, (0.4, 0.6))["label"] == "sad"
+    assert run_with_outputs(snippet_context, tmp_path, (0.4, 0.6))["label"] == "sad"
 
 
 @pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
@@ -132,8 +135,8 @@ def test_a_folder_with_quotes_and_spaces_can_be_pasted(tmp_path, monkeypatch):
     ("num_classes", "rule"),
     [(2, DecisionRule()), (3, DecisionRule()), (2, DecisionRule(costs={("sad", "happy"): 5.0}))],
 )
-def test_the_kotlin_class_is_filled_in_and_closed(fit, num_classes, rule):
-    code = LITERT.snippets(pasted(rule, num_classes=num_classes, fit=fit))[1].code
+def test_the_kotlin_class_has_no_placeholder_left_and_balanced_brackets(fit, num_classes, rule):
+    code = LITERT.snippets(context(rule, num_classes=num_classes, fit=fit))[1].code
     assert "«" not in code
     assert "SIZE = 64" in code
     for opening, closing in ("()", "[]", "{}"):

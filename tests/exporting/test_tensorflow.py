@@ -1,4 +1,4 @@
-"""Keras, SavedModel and LiteRT. TensorFlow takes seconds to import: all that needs it is here."""
+"""Keras, SavedModel and LiteRT, in one module because TensorFlow takes seconds to import."""
 
 import json
 from dataclasses import replace
@@ -10,21 +10,21 @@ from candid.exporting import FORMATS, ExportRequest, ParityError, export_run
 from candid.exporting.export import open_source
 from candid.exporting.keras_model import build_classifier
 from candid.runs.classifier import load
-from tests.exporting.made import make_cnn_run
-from tests.exporting.pasting import photo_of, run_snippet
+from tests.exporting.cnn_run import make_cnn_run
+from tests.exporting.run_snippets import photo_of, run_snippet
 
 # TensorFlow 2.21 does not know NumPy 2's `copy` yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 NAMES = ("keras", "saved_model", "litert")
-#: Each format of the linear head and of a trained network, each of whose heads is exported.
+#: Each format with the recipe transfer, and with a cnn of a sigmoid or a softmax head.
 PAIRS = (
     *(("transfer", name) for name in NAMES),
     ("two", "litert"),
     ("three", "keras"),
     ("three", "saved_model"),
 )
-#: Of what was measured, some ten times: a fault of ours would be seen long before the gate's limit.
+#: About ten times what was measured, and a tenth of the gate's tolerance.
 NEAR = 1e-4
 
 
@@ -35,7 +35,7 @@ def tensorflow():
 
 @pytest.fixture(scope="module")
 def runs(trained, tmp_path_factory):
-    """A run of transfer on two classes; of cnn on two and on three."""
+    """Runs of transfer with two classes, and of cnn with two and with three."""
     return {
         "transfer": trained.folder,
         "two": make_cnn_run(tmp_path_factory.mktemp("two"), "blue", "green"),
@@ -45,7 +45,7 @@ def runs(trained, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exports(runs, tmp_path_factory):
-    """Each of them in each format, made when it is first asked for. Not to be written to."""
+    """Exports of each run in each format, made on first use. Not to be written to."""
     made = {}
 
     def give(run, name):
@@ -63,14 +63,14 @@ def noise(run):
 
 
 @pytest.mark.parametrize(("run", "name"), PAIRS)
-def test_an_export_answers_as_its_run(run, name, exports, runs):
+def test_an_export_gives_the_answers_of_its_run(run, name, exports, runs):
     exported = exports(run, name)
     parity = exported.parity
     assert parity.num_same_label == parity.num_images > 3
     assert parity.probability < NEAR
     assert parity.novelty is not None
-    told = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
-    assert told["parity"] == parity.to_json()
+    manifest = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
+    assert manifest["parity"] == parity.to_json()
     answers = FORMATS[name].load(exported.folder)(noise(runs[run]))
     expected = load(runs[run]).model.run(noise(runs[run]), with_heatmap=True)
     np.testing.assert_allclose(answers["probabilities"], expected.probabilities, atol=NEAR)
@@ -82,8 +82,8 @@ def test_an_export_answers_as_its_run(run, name, exports, runs):
 
 
 @pytest.mark.parametrize("run", ["transfer", "three"])
-def test_an_answer_does_not_depend_on_the_images_beside_it(run, exports, runs):
-    """As many images as classes are what Keras once took for a bias."""
+def test_an_answer_does_not_depend_on_the_batch(run, exports, runs):
+    """Keras once took a column of as many images as classes for a bias."""
     import keras
 
     model = keras.models.load_model(exports(run, "keras").folder / "model.keras")
@@ -95,9 +95,7 @@ def test_an_answer_does_not_depend_on_the_images_beside_it(run, exports, runs):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_python_snippet_runs_as_it_is_written(
-    name, exports, trained, tmp_path, monkeypatch, capsys
-):
+def test_the_python_snippet_runs_unchanged(name, exports, trained, tmp_path, monkeypatch, capsys):
     exported = exports("transfer", name)
     prediction = photo_of(trained, tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -106,7 +104,7 @@ def test_the_python_snippet_runs_as_it_is_written(
     assert float(names["probabilities"][1]) == pytest.approx(prediction.probability, abs=NEAR)
 
 
-def test_the_keras_file_needs_nothing_of_candid_and_can_be_trained_on(exports):
+def test_the_keras_file_has_only_keras_layers_and_can_be_trained(exports):
     import keras
 
     model = keras.models.load_model(exports("transfer", "keras").folder / "model.keras")
@@ -117,7 +115,7 @@ def test_the_keras_file_needs_nothing_of_candid_and_can_be_trained_on(exports):
     assert len(model.trainable_weights) > 100
 
 
-def test_the_saved_model_takes_image_by_name_and_any_number_of_them(exports, tensorflow):
+def test_the_saved_model_takes_batches_named_image(exports, tensorflow):
     folder = exports("three", "saved_model").folder / "saved_model"
     signature = tensorflow.saved_model.load(folder).signatures["serving_default"]
     (image,) = signature.structured_input_signature[1].values()
@@ -127,7 +125,7 @@ def test_the_saved_model_takes_image_by_name_and_any_number_of_them(exports, ten
     assert outputs["probabilities"].shape[-1] == 3
 
 
-def test_the_litert_file_takes_one_image_as_bytes(exports):
+def test_the_litert_file_takes_one_uint8_image(exports):
     from ai_edge_litert.interpreter import Interpreter
 
     file = exports("transfer", "litert").folder / "model.tflite"
@@ -144,13 +142,13 @@ def test_an_export_that_lost_its_calibration_is_refused(runs, tmp_path, monkeypa
         model.save(folder / "model.keras")
 
     monkeypatch.setitem(FORMATS, "keras", replace(FORMATS["keras"], write=write))
-    with pytest.raises(ParityError, match="the export to Keras does not answer as the run does"):
+    with pytest.raises(ParityError, match="the export to Keras does not give the run's answers"):
         export_run(ExportRequest(runs["three"], "keras", tmp_path / "out"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_backbone_that_looks_twice_is_one_model(trained):
-    """The default backbone sees each picture and its mirror image; the tests' own does not."""
+def test_a_backbone_with_mirrored_views_is_one_model(trained):
+    """The default backbone averages each image and its mirror image; that of the tests does not."""
     import keras
 
     from candid.exporting.keras_model import _features
@@ -176,7 +174,7 @@ def run_onnx(model, pixels):
     return session.run(["features"], {"image": pixels})[0]
 
 
-def test_a_cnn_run_without_its_network_is_refused(runs, tmp_path):
+def test_a_cnn_run_without_its_keras_file_is_refused(runs, tmp_path):
     from candid.errors import ArtifactError
 
     source = open_source(runs["two"])

@@ -1,4 +1,4 @@
-"""An export to the web, in a real browser: it answers as its run, alone and by itself."""
+"""An export to the web in a real browser gives the same answers as its run."""
 
 import json
 import threading
@@ -22,8 +22,8 @@ from candid.server.static import find_served
 from candid.splits.split import read_csv
 from candid.training import TrainOptions, train
 from tests.conftest import BACKBONE
-from tests.exporting.browsed import BLOB, encoded, need_assets, program, served
-from tests.exporting.leaking import leaks
+from tests.exporting.path_leaks import leaks
+from tests.exporting.web_pages import BLOB, encoded, need_assets, program, served
 
 __all__ = ["browser"]
 
@@ -40,14 +40,14 @@ ASK = """async (data) => {
 }"""
 START = """async () => {
   const { createEngine } = await import("/app/engine.js");
-  window.said = [];
-  window.engine = await createEngine({ say: (line) => window.said.push(line) });
+  window.messages = [];
+  window.engine = await createEngine({ say: (line) => window.messages.push(line) });
 }"""
 
 
 @pytest.fixture(scope="module")
 def exported(trained, tmp_path_factory):
-    """The drawn faces for the web, past the gate in a browser. Not to be written to."""
+    """The drawn faces for the web, checked in a browser. Not to be written to."""
     need_assets()
     folder = tmp_path_factory.mktemp("exported") / "web"
     path = program()
@@ -65,16 +65,16 @@ def address(exported):
 @pytest.fixture(scope="module")
 def page(browser, address):
     """The exported page with its engine as ``window.engine``."""
-    opened = browser.new_page()
-    opened.goto(address)
-    opened.evaluate(START)
-    yield opened
-    opened.close()
+    tab = browser.new_page()
+    tab.goto(address)
+    tab.evaluate(START)
+    yield tab
+    tab.close()
 
 
 @pytest.fixture(scope="module")
 def photos(trained, faces):
-    """Some of the drawn faces that can be read, of both classes."""
+    """Some readable drawn faces of both classes."""
     rows = read_csv(trained.folder / "split.csv").rows
     return sorted(faces.folder / row.path for row in rows if row.part)[::6]
 
@@ -86,7 +86,7 @@ def predict(page, file):
 
 
 def same_but_for_decoding(received, expected):
-    """Whether two answers are the same, where another decoder may have moved a level."""
+    """Whether two predictions agree, up to what another decoder changes."""
     near = all(
         received["probabilities"][name] == pytest.approx(share, abs=0.03)
         for name, share in expected["probabilities"].items()
@@ -95,34 +95,34 @@ def same_but_for_decoding(received, expected):
     return near and all(received[name] == expected[name] for name in names)
 
 
-def test_the_gate_ran_it_in_a_browser_and_the_photos_through_its_decoder(exported):
-    told = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
-    assert told["parity"] == exported.parity.to_json()
-    assert "ONNX Runtime Web" in told["parity"]["runtime"]
-    assert "in a browser" in told["parity"]["runtime"]
-    assert told["parity"]["label_agreement"] == 1
-    decoded = told["parity"]["decoded_by_browser"]
+def test_the_gate_ran_in_a_browser_and_used_its_decoder(exported):
+    manifest = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
+    assert manifest["parity"] == exported.parity.to_json()
+    assert "ONNX Runtime Web" in manifest["parity"]["runtime"]
+    assert "in a browser" in manifest["parity"]["runtime"]
+    assert manifest["parity"]["label_agreement"] == 1
+    decoded = manifest["parity"]["decoded_by_browser"]
     assert decoded["label_agreement"] == 1
-    assert decoded["num_images"] == exported.parity.num_images - 3  # the golden ones are no files
+    assert decoded["num_images"] == exported.parity.num_images - 3  # the golden images are no files
     assert exported.notes == ()
 
 
-def test_the_manifest_has_the_hash_of_every_file_but_itself(exported):
-    told = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
+def test_the_manifest_has_the_hash_of_every_other_file(exported):
+    manifest = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
     files = (file for file in exported.folder.rglob("*") if file.is_file())
     names = {file.relative_to(exported.folder).as_posix() for file in files}
-    assert set(told["files"]) == names - {"candid-export.json"}
+    assert set(manifest["files"]) == names - {"candid-export.json"}
     assert {"index.html", "app/engine.js", "app/app.js", "model.onnx"} <= names
 
 
-def test_no_folder_of_this_machine_is_in_any_file(exported, trained, faces):
+def test_no_file_contains_a_path_of_this_machine(exported, trained, faces):
     places = (exported.folder.parent, trained.folder.parent, faces.folder)
     assert leaks(exported.folder, *places) == []
     page = (exported.folder / "README.md").read_text("utf-8")
     assert "candid serve --static web" in page
 
 
-def test_the_same_pixels_get_the_same_numbers(page, trained, photos):
+def test_the_same_pixels_give_the_same_outputs(page, trained, photos):
     classifier = trained.classifier
     for file in photos[:4]:
         pixels = decode(file.read_bytes(), classifier.contract)
@@ -133,7 +133,7 @@ def test_the_same_pixels_get_the_same_numbers(page, trained, photos):
         assert np.allclose(received["heatmap"], expected.heatmap.ravel(), atol=1e-2)
 
 
-def test_photos_get_the_answers_that_python_gives(page, trained, photos):
+def test_photos_get_the_same_answers_as_in_python(page, trained, photos):
     for file in photos:
         expected = trained.classifier.predict(file).to_json()
         received = predict(page, file)
@@ -142,7 +142,7 @@ def test_photos_get_the_answers_that_python_gives(page, trained, photos):
         assert received["familiarity"] == pytest.approx(expected["familiarity"], abs=0.1)
 
 
-def test_it_says_where_in_the_picture_the_evidence_is(page, trained, photos):
+def test_explanations_are_those_of_python(page, trained, photos):
     words = []
     for file in photos[:6]:
         explained = trained.classifier.predict(file, explain=True).explanation.to_json()
@@ -153,14 +153,14 @@ def test_it_says_where_in_the_picture_the_evidence_is(page, trained, photos):
     assert sum(words) >= 5
 
 
-def test_noise_is_unknown_to_both(page, trained, tmp_path):
+def test_noise_is_unknown_in_both(page, trained, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "noise.png"), noise)
     assert predict(page, tmp_path / "noise.png")["answer"] == "unknown"
     assert trained.classifier.predict(tmp_path / "noise.png").answer == "unknown"
 
 
-def test_a_broken_photo_gets_a_reason_in_a_line(page, tmp_path):
+def test_a_broken_photo_gets_a_reason_in_one_line(page, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff" + b"x" * 500)
     received = predict(page, tmp_path / "broken.jpg")
     assert received["label"] is None
@@ -169,22 +169,22 @@ def test_a_broken_photo_gets_a_reason_in_a_line(page, tmp_path):
     assert "explanation" not in received
 
 
-def test_the_engine_tells_the_page_what_it_needs_to_know(page, trained):
+def test_the_engine_provides_the_pages_texts(page, trained):
     about = page.evaluate("window.engine.about")
     assert about["classes"] == ["happy", "sad"]
     assert about["title"] == "happy or sad?"
     assert about["private"] is True
     assert about["fit"] == trained.classifier.contract.fit
     assert [model["name"] for model in about["models"]] == [trained.folder.name]
-    assert about["samples"] == []  # photos of a run are published only by who owns them
-    said = page.evaluate("window.said")
-    assert said[-1] == "Starting the model"
-    assert any(line.startswith("Loading the model: ") for line in said)
+    assert about["samples"] == []  # a run's photos are not published
+    messages = page.evaluate("window.messages")
+    assert messages[-1] == "Starting the model"
+    assert any(line.startswith("Loading the model: ") for line in messages)
 
 
 @pytest.fixture(scope="module")
 def three(tmp_path_factory, own_cache):
-    """A run that tells three colours apart."""
+    """A run with three colours as classes."""
     del own_cache
     folder = tmp_path_factory.mktemp("three")
     random = np.random.default_rng(7)
@@ -199,7 +199,7 @@ def three(tmp_path_factory, own_cache):
     return train(folder / "data", run=folder / "run", options=options)
 
 
-def test_with_three_classes_and_padding_the_answers_are_pythons_too(browser, three, tmp_path):
+def test_three_classes_with_padding_give_the_same_answers_as_in_python(browser, three, tmp_path):
     need_assets()
     write_web(tmp_path, open_source(three.folder))
     files = {path.relative_to(tmp_path).as_posix(): path for path in tmp_path.rglob("*.*")}
@@ -222,16 +222,16 @@ def fulfil(body, route):
     route.fulfill(body=body)
 
 
-def test_the_rule_in_the_manifest_is_the_one_that_decides(browser, exported, trained, photos):
-    """A threshold and costs, in the place of the run's own."""
+def test_the_decision_rule_is_read_from_the_manifest(browser, exported, trained, photos):
+    """A threshold and costs replace the run's own rule."""
     rules = [DecisionRule(0.999), DecisionRule(costs={("happy", "sad"): 500.0})]
     files = find_served(exported.folder)
-    told = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
+    manifest = json.loads((exported.folder / "candid-export.json").read_text("utf-8"))
     sad = next(file for file in photos if trained.classifier.predict(file).label == "sad")
     with served(files) as address:
         for rule in rules:
             page = browser.new_page()
-            body = json.dumps(told | {"rule": rule.to_json()})
+            body = json.dumps(manifest | {"rule": rule.to_json()})
             page.route("**/candid-export.json", partial(fulfil, body))
             page.goto(address)
             page.evaluate(START)
@@ -241,29 +241,31 @@ def test_the_rule_in_the_manifest_is_the_one_that_decides(browser, exported, tra
             page.close()
 
 
-def test_a_person_drops_a_photo_and_nothing_leaves_the_machine(browser, address, photos):
+def test_a_dropped_photo_causes_no_request_to_the_network(browser, address, photos):
     context = browser.new_context()
     page = context.new_page()
-    asked, errors = [], []
-    page.on("request", lambda request: asked.append((request.method, request.url)))
+    requests, errors = [], []
+    page.on("request", lambda request: requests.append((request.method, request.url)))
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.on(
+        "console", lambda message: errors.append(message.text) if message.type == "error" else None
+    )
     page.goto(address)
     page.get_by_role("heading", name="happy or sad?").wait_for()
     context.set_offline(True)
     happy = next(file for file in photos if file.parent.name == "happy")
-    num_asked = len(asked)
+    num_before = len(requests)
     page.locator("input[type=file]").first.set_input_files(str(happy))
     page.get_by_text("happy", exact=True).first.wait_for()
     assert errors == []
     own = (address, "blob:", "data:")
-    assert all(method == "GET" and url.startswith(own) for method, url in asked)
-    after = [url for _, url in asked[num_asked:] if not url.startswith(("blob:", "data:"))]
+    assert all(method == "GET" and url.startswith(own) for method, url in requests)
+    after = [url for _, url in requests[num_before:] if not url.startswith(("blob:", "data:"))]
     assert after == []
     context.close()
 
 
-def test_a_host_that_sends_no_headers_will_do(browser, exported, trained, photos):
+def test_it_runs_on_a_host_that_sends_no_headers(browser, exported, trained, photos):
     class Plain(SimpleHTTPRequestHandler):
         def log_message(self, *_):
             pass
@@ -273,7 +275,7 @@ def test_a_host_that_sends_no_headers_will_do(browser, exported, trained, photos
         thread.start()
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{server.server_port}/")
-        assert page.evaluate("crossOriginIsolated") is False  # so that one thread does it all
+        assert page.evaluate("crossOriginIsolated") is False  # so it runs in one thread
         page.evaluate(START)
         expected = trained.classifier.predict(photos[0]).to_json()
         assert same_but_for_decoding(predict(page, photos[0]), expected)
@@ -282,16 +284,16 @@ def test_a_host_that_sends_no_headers_will_do(browser, exported, trained, photos
         thread.join()
 
 
-def test_the_page_forbids_itself_to_ask_another_host(page, exported):
+def test_the_pages_policy_forbids_requests_to_other_hosts(page, exported):
     html = (exported.folder / "index.html").read_text("utf-8")
     assert 'http-equiv="Content-Security-Policy"' in html
     assert "connect-src &#x27;self&#x27;" in html
     refused = "fetch('http://127.0.0.2:9/').then(() => 'sent', (error) => error.name)"
-    with page.expect_console_message(lambda said: "Content Security Policy" in said.text):
+    with page.expect_console_message(lambda message: "Content Security Policy" in message.text):
         assert page.evaluate(refused) == "TypeError"
 
 
-def test_the_snippet_for_a_page_runs_as_it_is_written(browser, exported, photos, tmp_path):
+def test_the_javascript_snippet_runs_unchanged(browser, exported, photos, tmp_path):
     from PIL import Image
 
     happy = next(file for file in photos if file.parent.name == "happy")
@@ -305,7 +307,9 @@ def test_the_snippet_for_a_page_runs_as_it_is_written(browser, exported, photos,
     own = {name: tmp_path / name for name in ("photo.jpg", "mine.html", "mine.js")}
     with served(find_served(exported.folder) | own) as address:
         page = browser.new_page()
-        with page.expect_console_message(lambda said: said.text.startswith("happy")) as said:
+        with page.expect_console_message(
+            lambda message: message.text.startswith("happy")
+        ) as message:
             page.goto(f"{address}mine.html")
-        assert "happy" in said.value.text
+        assert "happy" in message.value.text
         page.close()

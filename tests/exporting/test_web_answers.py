@@ -1,4 +1,4 @@
-"""The browser's part after the network: answers as Python gives them."""
+"""The browser turns outputs into the same answers as Python."""
 
 import json
 
@@ -10,7 +10,7 @@ from candid.models.conformal import Abstention
 from candid.models.decision_rule import DecisionRule
 from candid.runs.explaining import Explanation, contrast, occlude, where
 from candid.runs.prediction import Prediction
-from tests.exporting.browsed import serving_modules
+from tests.exporting.web_pages import serving_modules
 
 __all__ = ["browser"]
 
@@ -25,8 +25,8 @@ RULES = (
 )
 ANSWER = """async (cases) => {
   const { readRules, answerOf } = await import("/app/answer.js");
-  const answers = cases.map(({ told, probabilities, novelty }) =>
-    answerOf("photo", Float32Array.from(probabilities), novelty, readRules(told)));
+  const answers = cases.map(({ rules, probabilities, novelty }) =>
+    answerOf("photo", Float32Array.from(probabilities), novelty, readRules(rules)));
   return JSON.stringify(answers); // as text: Playwright loses a class called __proto__
 }"""
 EXPLAIN = """async (cases) => {
@@ -49,20 +49,20 @@ OCCLUDE = """async ({ pixels, size, weights, answered }) => {
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):
     with serving_modules(tmp_path_factory.mktemp("modules")) as address:
-        opened = browser.new_page()
-        opened.goto(address)
-        yield opened
-        opened.close()
+        tab = browser.new_page()
+        tab.goto(address)
+        yield tab
+        tab.close()
 
 
 def make_case(seed):
-    """A random rule, what is usual, and a photo's numbers, some of them exactly as known ones."""
+    """A random rule, calibration tables and outputs, some exactly equal to a value in a table."""
     random = np.random.default_rng(seed)
     num_classes = int(random.integers(2, 6))
     names = sorted({"10", "2", "__proto__", "häppy", "sad"})[:num_classes]
     rule = RULES[seed % len(RULES)](random, names)
     usual = tuple(np.sort(random.random(30).astype(np.float32)) ** 2 for _ in names)
-    # Of 19, and the photo itself, the most unusual is as unusual as is just too much: 1 of 20.
+    # With 19 known values, the most unusual photo is just at the limit: 1 of 20.
     known = np.sort(random.normal(size=19)).astype(np.float32)
     coverage = float(random.choice([0.5, 0.8, 0.9, 0.99]))
     abstention = None if seed % 9 == 0 else Abstention(usual, known, coverage)
@@ -90,7 +90,7 @@ def expected_of(names, rule, abstention, probabilities, novelty):
     return Prediction("photo", label, shown, by_class, **judged).to_json()
 
 
-def told_of(names, rule, abstention):
+def rules_of(names, rule, abstention):
     known = None
     if abstention is not None:
         rows = [row.tolist() for row in abstention.nonconformity]
@@ -98,18 +98,18 @@ def told_of(names, rule, abstention):
     return {"classes": names, "rule": rule.to_json(), "abstention": known}
 
 
-def test_answers_are_pythons_for_any_rule_and_any_numbers(page):
+def test_answers_are_those_of_python_for_random_rules_and_outputs(page):
     made = [make_case(seed) for seed in range(CASES)]
     cases = [
         {
-            "told": told_of(*case[:3]),
+            "rules": rules_of(*case[:3]),
             "probabilities": case[3].tolist(),
             "novelty": float(case[4]),
         }
         for case in made
     ]
     expected = [expected_of(*case) for case in made]
-    # The cases are worth something: each verdict comes from each of them often.
+    # Every verdict occurs often.
     verdicts = [one["verdict"] for one in expected]
     assert min(map(verdicts.count, ("sure", "uncertain", "unknown", None))) > CASES // 20
     received = json.loads(page.evaluate(ANSWER, cases))
@@ -117,10 +117,10 @@ def test_answers_are_pythons_for_any_rule_and_any_numbers(page):
         assert one == other
 
 
-def test_a_network_that_tells_no_novelty_does_not_abstain(page):
+def test_a_network_without_novelty_does_not_abstain(page):
     names, rule, abstention, probabilities, _ = make_case(1)
     case = {
-        "told": told_of(names, rule, abstention),
+        "rules": rules_of(names, rule, abstention),
         "probabilities": probabilities.tolist(),
         "novelty": None,
     }
@@ -130,7 +130,7 @@ def test_a_network_that_tells_no_novelty_does_not_abstain(page):
 
 
 def make_maps(seed):
-    """Heat with a hot place somewhere, as wide as chance has it."""
+    """Random heat maps with a peak of random place and width."""
     random = np.random.default_rng(seed)
     num_classes, side = int(random.integers(2, 5)), int(random.integers(1, 10))
     row, column = random.random(2) * side
@@ -142,7 +142,7 @@ def make_maps(seed):
     return maps.astype(np.float32)
 
 
-def test_heat_maps_and_their_words_are_pythons(page):
+def test_heat_maps_and_their_descriptions_are_those_of_python(page):
     made = [make_maps(seed) for seed in range(CASES)]
     cases = [
         {"maps": maps.ravel().tolist(), "shape": list(maps.shape), "answered": seed % len(maps)}
@@ -160,7 +160,7 @@ def test_heat_maps_and_their_words_are_pythons(page):
     assert {"all over", "in several places", "the middle", "mostly the right"} <= words
 
 
-def test_a_network_without_a_heat_map_is_asked_with_each_place_covered(page):
+def test_a_network_without_a_heat_map_is_explained_by_occlusion(page):
     random = np.random.default_rng(3)
     size = 19
     pixels = random.integers(0, 256, (size, size, 3), dtype=np.uint8)
@@ -173,13 +173,13 @@ def test_a_network_without_a_heat_map_is_asked_with_each_place_covered(page):
         return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
 
     heat = occlude(pixels, run, 1)
-    asked = {
+    arguments = {
         "pixels": pixels.ravel().tolist(),
         "size": size,
         "weights": weights.reshape(3, -1).tolist(),
         "answered": 1,
     }
-    received = page.evaluate(OCCLUDE, asked)
+    received = page.evaluate(OCCLUDE, arguments)
     expected = Explanation(heat, where(heat), ()).to_json()
     assert np.abs(heat).max() > 0.1
     assert np.allclose(received["heat"], expected["heat"], atol=2e-3)

@@ -1,4 +1,4 @@
-"""The browser's part before the network: photos become the pixels that Python makes of them."""
+"""The browser decodes photos to the same pixels as Python."""
 
 import io
 
@@ -11,7 +11,7 @@ from PIL import Image
 from candid.data.images import PixelContract, decode
 from candid.data.images.contract import resize
 from candid.errors import ImageError
-from tests.exporting.browsed import BLOB, encoded, serving_modules
+from tests.exporting.web_pages import BLOB, encoded, serving_modules
 
 __all__ = ["browser"]
 
@@ -34,10 +34,10 @@ RESIZE = """async ({ pixels, width, height, to }) => {
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):
     with serving_modules(tmp_path_factory.mktemp("modules")) as address:
-        opened = browser.new_page()
-        opened.goto(address)
-        yield opened
-        opened.close()
+        tab = browser.new_page()
+        tab.goto(address)
+        yield tab
+        tab.close()
 
 
 def picture(height, width, channels=3, seed=0):
@@ -57,12 +57,12 @@ def file_of(pixels, kind="PNG", mode=None, **options):
 
 
 def ask(page, data, fit="squash"):
-    told = {"data": encoded(data), "contract": {"size_px": SIZE, "fit": fit}}
-    return page.evaluate(DECODE, told)
+    arguments = {"data": encoded(data), "contract": {"size_px": SIZE, "fit": fit}}
+    return page.evaluate(DECODE, arguments)
 
 
 def difference(page, data, fit="squash"):
-    """Between the browser's pixels and Python's."""
+    """Absolute difference between the browser's pixels and Python's."""
     received = ask(page, data, fit)
     assert isinstance(received, list), received
     expected = decode(data, PixelContract(SIZE, fit))
@@ -75,7 +75,7 @@ def difference(page, data, fit="squash"):
     [(45, 61), (64, 96), (32, 32), (20, 24), (20, 90), (90, 20), (7, 300), (1, 1), (517, 301)],
     ids=str,
 )
-def test_a_lossless_picture_becomes_the_same_pixels(size, fit, page):
+def test_lossless_images_give_the_same_pixels(size, fit, page):
     assert difference(page, file_of(picture(*size)), fit).max() <= 1
 
 
@@ -92,17 +92,17 @@ def test_a_lossless_picture_becomes_the_same_pixels(size, fit, page):
         pytest.param(file_of(picture(300, 411), "GIF"), id="GIF"),
     ],
 )
-def test_so_does_one_of_another_kind(data, page):
+def test_other_formats_and_modes_give_the_same_pixels(data, page):
     assert difference(page, data).max() <= 2
 
 
-def test_what_stands_behind_the_end_of_a_jpeg_does_not_matter(page):
-    """As cameras write it that fill up their files with zeros."""
+def test_bytes_after_the_end_of_a_jpeg_are_ignored(page):
+    """Some cameras pad their files with zeros."""
     data = file_of(picture(61, 45), "JPEG", quality=95)
     assert difference(page, data + bytes(100_000)).mean() < 1
 
 
-def test_the_end_of_a_preview_is_not_the_end_of_the_photo(page):
+def test_the_end_marker_of_a_preview_does_not_end_the_photo(page):
     preview = file_of(picture(20, 20), "JPEG")
     data = file_of(picture(61, 45), "JPEG", comment=preview)
     assert difference(page, data).mean() < 2
@@ -114,19 +114,19 @@ def test_the_end_of_a_preview_is_not_the_end_of_the_photo(page):
     [((40, 30), (30, 40)), ((40, 30), (15, 20)), ((41, 31), (17, 13)), ((9, 40), (31, 13))],
     ids=str,
 )
-def test_resizing_is_opencvs(size, to, page):
+def test_resizing_gives_opencvs_pixels(size, to, page):
     pixels = picture(*size)
-    told = {"pixels": pixels.ravel().tolist(), "width": size[1], "height": size[0], "to": to}
-    received = np.reshape(page.evaluate(RESIZE, told), (to[1], to[0], 3))
+    arguments = {"pixels": pixels.ravel().tolist(), "width": size[1], "height": size[0], "to": to}
+    received = np.reshape(page.evaluate(RESIZE, arguments), (to[1], to[0], 3))
     assert np.abs(received - resize(pixels, *to).astype(np.int64)).max() <= 1
 
 
-#: A PNG with its chunks in order, and nothing but zeros where its pixels begin.
+#: A PNG with valid chunks, whose first pixel data are zeros.
 HOLED = file_of(picture(40, 40))[:45] + bytes(300) + file_of(picture(40, 40))[345:]
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "reason"),
     [
         (b"", "empty file"),
         (b"hello, world", 'not an image: it starts with "hello, world"; expected one of JPEG, '),
@@ -137,10 +137,10 @@ HOLED = file_of(picture(40, 40))[:45] + bytes(300) + file_of(picture(40, 40))[34
     ],
     ids=["empty", "text", "half a PNG", "half a JPEG", "damaged", "TIFF"],
 )
-def test_what_gives_no_pixels_is_answered_with_the_reason_in_a_line(data, said, page):
+def test_unreadable_files_give_a_reason_in_one_line(data, reason, page):
     received = ask(page, data)
-    assert received.startswith(said)
+    assert received.startswith(reason)
     assert "\n" not in received
-    if "TIFF" not in said:
+    if "TIFF" not in reason:
         with pytest.raises(ImageError):
             decode(data, PixelContract(SIZE))

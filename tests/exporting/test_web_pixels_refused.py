@@ -1,4 +1,4 @@
-"""What is too large or ends early is refused in the browser as in Python, and nothing else."""
+"""The browser refuses too large and truncated images exactly as Python does."""
 
 import struct
 import zlib
@@ -46,7 +46,7 @@ def test_a_jpeg_that_lacks_only_its_end_marker_is_read(cut, size, options, page)
 
 
 @pytest.mark.parametrize("options", [*KINDS, pytest.param({"progressive": True}, id="progressive")])
-def test_one_that_lacks_more_is_refused_where_python_refuses_it(options, page):
+def test_a_jpeg_that_lacks_more_is_refused_as_in_python(options, page):
     data = file_of(picture(61, 45), "JPEG", **({"quality": 90} | options))
     refused = 0
     for cut in (2, 3, 4, 8, 10, 13, 90, len(data) // 2):
@@ -61,7 +61,7 @@ def test_one_that_lacks_more_is_refused_where_python_refuses_it(options, page):
     assert refused >= 6
 
 
-def test_the_noise_that_tells_whether_a_jpeg_is_whole_begins_as_pythons(page):
+def test_the_filler_that_reveals_a_truncated_jpeg_is_pythons(page):
     code = page.evaluate("async () => (await fetch('/app/pixels.js')).text()")
     noise = "".join(
         part.split('"')[1] for part in code.split("const NOISE =")[1].split(";")[0].split("+")
@@ -70,7 +70,7 @@ def test_the_noise_that_tells_whether_a_jpeg_is_whole_begins_as_pythons(page):
 
 
 def claiming(form, width, height):
-    """A small file whose header says that it is of another size."""
+    """A small file whose header claims another size."""
     pixels = picture(20, 20)
     data = bytearray(file_of(pixels, form))
     if form == "PNG":
@@ -90,7 +90,7 @@ def claiming(form, width, height):
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
-def test_more_pixels_than_python_takes_are_refused_by_the_header(form, page):
+def test_too_many_pixels_are_refused_by_the_header(form, page):
     received = ask(page, claiming(form, 20_000, 19_000))
     assert received == "too large: 20000 x 19000 pixels, limit 178956970 in all"
     with pytest.raises(ImageError, match=r"too large|exceeds limit"):
@@ -98,26 +98,24 @@ def test_more_pixels_than_python_takes_are_refused_by_the_header(form, page):
 
 
 @pytest.mark.parametrize("lossless", [False, True], ids=["lossy", "lossless"])
-def test_so_are_those_of_a_plain_webp(lossless, page):
+def test_too_many_pixels_of_a_plain_webp_are_refused(lossless, page):
     data = bytearray(file_of(picture(20, 20), "WEBP", lossless=lossless))
     if lossless:
         data[21:25] = (16_382 | 16_381 << 14).to_bytes(4, "little")
-        sides = "16383 x 16382"
     else:
         data[26:30] = struct.pack("<HH", 16_383, 16_382)
-        sides = "16383 x 16382"
-    assert ask(page, bytes(data)) == f"too large: {sides} pixels, limit 178956970 in all"
+    assert ask(page, bytes(data)) == "too large: 16383 x 16382 pixels, limit 178956970 in all"
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 70_000), (70_000, 8), (65_536, 8)], ids=str)
-def test_a_side_that_no_canvas_has_is_too_large(height, width, page):
+def test_a_side_longer_than_a_canvas_is_refused(height, width, page):
     data = file_of(np.zeros((height, width, 3), np.uint8))
-    told = f"too large: {width} x {height} pixels, limit 65535 a side in a browser"
-    assert ask(page, data) == told
+    reason = f"too large: {width} x {height} pixels, limit 65535 a side in a browser"
+    assert ask(page, data) == reason
 
 
 @pytest.mark.parametrize("is_wide", [False, True], ids=["tall", "wide"])
-def test_the_longest_side_that_a_canvas_has_is_read(is_wide, page):
+def test_the_longest_side_of_a_canvas_is_read(is_wide, page):
     pixels = np.repeat(picture(771, 8), 85, axis=0)
     data = file_of(pixels.transpose(1, 0, 2).copy() if is_wide else pixels)
     assert difference(page, data).max() <= 1

@@ -1,4 +1,4 @@
-"""The browser turns a picture upright exactly where and how Python does."""
+"""The browser applies EXIF orientation exactly as Python does."""
 
 import base64
 import io
@@ -12,8 +12,8 @@ from browser import browser
 from PIL import Image
 
 from candid.data.images import PixelContract, decode
-from tests.exporting.browsed import BLOB, encoded
 from tests.exporting.test_web_pixels import SIZE, difference, file_of, page, picture
+from tests.exporting.web_pages import BLOB, encoded
 
 __all__ = ["browser", "page"]
 
@@ -28,7 +28,7 @@ STRIP = f"""async ({{ data, format }}) => {{
 
 
 def exif_of(orientation, kind="SHORT", tag=0x0112):
-    """A block with one entry; its type is as given."""
+    """An EXIF block with one entry of the given type."""
     code, form = {"BYTE": (1, "B3x"), "SHORT": (3, "H2x"), "LONG": (4, "I"), "TEXT": (2, "H2x")}[
         kind
     ]
@@ -37,7 +37,7 @@ def exif_of(orientation, kind="SHORT", tag=0x0112):
 
 
 def photo_of(pixels, form, exif, **options):
-    """A file with a block; in a JPEG, a prefix says what it is, which Pillow does not add."""
+    """A file with an EXIF block; in a JPEG it needs a prefix, which Pillow does not add."""
     if form == "WEBP":
         options["lossless"] = True
     prefix = b"Exif\0\0" if form == "JPEG" else b""
@@ -45,8 +45,8 @@ def photo_of(pixels, form, exif, **options):
 
 
 def turns(form, orientation, size=(61, 45), fit="squash"):
-    """Whether Python turns a file that tells this orientation."""
-    files = [photo_of(smooth(*size), form, exif_of(told)) for told in (orientation, 1)]
+    """Whether Python turns a file with this orientation."""
+    files = [photo_of(smooth(*size), form, exif_of(value)) for value in (orientation, 1)]
     return not np.array_equal(*(decode(file, PixelContract(SIZE, fit)) for file in files))
 
 
@@ -65,14 +65,14 @@ def test_a_jpeg_is_turned_upright_and_differs_by_its_decoder_alone(size, orienta
 @pytest.mark.parametrize("fit", ["squash", "crop"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF"])
-def test_so_is_what_else_tells_an_orientation(kind, orientation, fit, page):
+def test_other_formats_are_turned_upright(kind, orientation, fit, page):
     data = photo_of(smooth(61, 45), kind, exif_of(orientation))
     assert difference(page, data, fit).max() <= 2
     assert turns(kind, orientation, fit=fit) is (orientation != 1)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_large_picture_is_averaged_as_it_is_stored_and_then_turned(orientation, page):
+def test_a_large_image_is_averaged_before_it_is_turned(orientation, page):
     data = file_of(picture(301, 411), "WEBP", lossless=True, exif=exif_of(orientation))
     assert difference(page, data).max() <= 2
 
@@ -80,23 +80,23 @@ def test_a_large_picture_is_averaged_as_it_is_stored_and_then_turned(orientation
 @pytest.mark.parametrize("kind", ["BYTE", "SHORT", "LONG", "TEXT"])
 @pytest.mark.parametrize("value", [0, 6, 9])
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_odd_entries_are_read_as_python_reads_them(form, kind, value, page):
+def test_odd_exif_entries_are_read_as_in_python(form, kind, value, page):
     data = photo_of(smooth(61, 45), form, exif_of(value, kind))
     assert difference(page, data).mean() < 1
 
 
 def chunk(name, body, checksum=None):
-    told = zlib.crc32(name + body) if checksum is None else checksum
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", told)
+    checksum = zlib.crc32(name + body) if checksum is None else checksum
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", checksum)
 
 
 def odd_exif():
-    """Files whose EXIF stands where decoders disagree about it."""
+    """Files with EXIF in places that decoders treat differently."""
     pixels = smooth(61, 45)
     png, jpeg = file_of(pixels), file_of(pixels, "JPEG", quality=95)
-    told = chunk(b"eXIf", exif_of(6))
-    yield pytest.param(png[:-12] + told + png[-12:], id="PNG, behind the pixels")
-    yield pytest.param(png + told, id="PNG, behind the end")
+    block = chunk(b"eXIf", exif_of(6))
+    yield pytest.param(png[:-12] + block + png[-12:], id="PNG, behind the pixels")
+    yield pytest.param(png + block, id="PNG, behind the end")
     yield pytest.param(png[:33] + chunk(b"eXIf", exif_of(6), 0) + png[33:], id="PNG, wrong sum")
     prefixed = chunk(b"eXIf", b"Exif\0\0" + exif_of(6))
     yield pytest.param(png[:33] + prefixed + png[33:], id="PNG, with a JPEG's prefix")
@@ -109,7 +109,7 @@ def odd_exif():
     yield pytest.param(jpeg[:2] + segments + jpeg[2:], id="JPEG, in two segments")
     foreign = b"\xff\xe1" + struct.pack(">H", 8 + len(exif_of(6))) + b"Exif\0\1" + exif_of(6)
     yield pytest.param(jpeg[:2] + foreign + jpeg[2:], id="JPEG, with another prefix")
-    # Pillow moves an orientation into the container; of the tag beside it, it knows nothing.
+    # Pillow moves an orientation into the container, but leaves other tags.
     avif = file_of(pixels, "AVIF", exif=exif_of(6, tag=0x0115))
     entry = struct.pack(">HH", 0x0115, 3)
     assert entry in avif
@@ -118,7 +118,7 @@ def odd_exif():
 
 
 @pytest.mark.parametrize("data", list(odd_exif()))
-def test_exif_counts_where_it_counts_in_python(data, page):
+def test_exif_in_odd_places_is_read_as_in_python(data, page):
     assert difference(page, data).mean() < 1
 
 
@@ -128,11 +128,11 @@ def test_a_gif_has_no_orientation(page):
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_a_browser_that_would_turn_a_picture_itself_is_not_told_to(form, page):
-    """Which formats a browser turns by their EXIF differs from one to the next."""
+def test_the_browser_gets_images_without_exif(form, page):
+    """Browsers differ in which formats they turn by EXIF."""
     data = photo_of(smooth(61, 45), form, exif_of(6))
     stripped = base64.b64decode(page.evaluate(STRIP, {"data": encoded(data), "format": form}))
-    with Image.open(io.BytesIO(data)) as told, Image.open(io.BytesIO(stripped)) as left:
-        assert told.getexif()[0x0112] == 6
+    with Image.open(io.BytesIO(data)) as given, Image.open(io.BytesIO(stripped)) as left:
+        assert given.getexif()[0x0112] == 6
         assert not left.getexif()
-        assert np.array_equal(told, left)
+        assert np.array_equal(given, left)

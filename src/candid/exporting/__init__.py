@@ -1,10 +1,10 @@
-"""A run in other runtimes: ONNX, Keras, SavedModel, LiteRT, the web; compared before it stands.
+"""Export a run to ONNX, Keras, SavedModel, LiteRT or the web, and keep only what passes the gate.
 
-    run ─ Source ─▶ Format.write ─▶ a temporary folder ─ Format.load ─▶ answers
-                                                                         │
-    run ─ its own answers to golden.npz and to the test part ────────────┴─▶ Parity
-                                                          holds: exports/<run>-<format>
-                                                          else:  nothing, and why
+    run ─ Source ─▶ Format.write ─▶ temporary folder ─ Format.open_export ─▶ outputs
+                                                                               │
+    run ─ its own outputs on golden.npz and the test part ─────────────────────┴─▶ Parity
+                                                      passes: exports/<run>-<format>
+                                                      fails:  ParityError, nothing is written
 
 TensorFlow is imported by the functions that need it, not by these modules.
 """

@@ -1,14 +1,10 @@
-"""What `candid export` does: writes a run in another format, and keeps what answers as the run.
-
-The formats that there are, by the name that the user types.
-
-The ``README.md`` of an export.
-"""
+"""Export a run: write it in a format, pass the gate, then add README and manifest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -21,13 +17,13 @@ from candid.core.text import escape_markdown, fence
 from candid.errors import UsageError
 from candid.exporting.format import Format
 from candid.exporting.int8.export import require_quantisable, write_int8
-from candid.exporting.int8.gate import Int8
+from candid.exporting.int8.gate import Int8Report
 from candid.exporting.keras import KERAS, SAVED_MODEL
 from candid.exporting.litert import LITERT
 from candid.exporting.onnx import ONNX
-from candid.exporting.parity import Parity, compare, require_parity
-from candid.exporting.samples import Photos, compare_decoded, find_photos, read_golden, spread
-from candid.exporting.snippets import Pasted, Snippet
+from candid.exporting.parity import Parity, compare, compare_decoded, require_parity, subsample
+from candid.exporting.samples import Photos, find_photos, read_golden
+from candid.exporting.snippets import Snippet, SnippetContext
 from candid.exporting.source import MANIFEST, Source, describe, write_manifest
 from candid.exporting.web import WEB
 from candid.runs.artifact import GOLDEN, SPLIT, find_run
@@ -36,57 +32,20 @@ from candid.runs.paths import require_outside, require_writable, shorten
 from candid.splits.split import read_csv
 
 FORMATS: Final = {form.name: form for form in (ONNX, KERAS, SAVED_MODEL, LITERT, WEB)}
-
-
-def find_format(name: str) -> Format:
-    """Find a format.
-
-    Raises:
-        UsageError: There is none of that name.
-    """
-    if name not in FORMATS:
-        raise UsageError(f"there is no format {name!r}; expected one of {', '.join(FORMATS)}.")
-    return FORMATS[name]
-
-
-def write_readme(
-    form: Format, source: Source, parity: Parity | Int8, snippets: Sequence[Snippet]
-) -> str:
-    """What the export is, how near it is to its run, and how to use it, as Markdown."""
-    classes = ", ".join(escape_markdown(name) for name in source.classifier.classes)
-    size = source.size_px
-    files = ", ".join(f"`{name}`" for name in form.files)
-    parts = [
-        f"# {escape_markdown(source.name)} for {form.title}",
-        f"A classifier that `candid train` made, written by `candid export`: {files}. It tells "
-        f"{classes}.",
-        f"- In: `image`, uint8 `(n, {size}, {size}, 3)`, RGB, 0 to 255. The preprocessing is "
-        f"inside; photos are made square by `{source.classifier.contract.fit}`.",
-        "- Out: `probabilities`, float32, a column a class in that order, calibrated.",
-        f"- `{MANIFEST}` has the classes, the pixels, the decision rule and what the model "
-        "needs to know when to say nothing.",
-        "## As the run says",
-        fence(parity.to_text()),
-    ]
-    for snippet in snippets:
-        parts += [f"## {snippet.title}", fence(snippet.code.rstrip("\n"), snippet.language)]
-    return "\n\n".join(parts) + "\n"
-
-
-EXPORTS: Final = Path("exports")
-README: Final = "README.md"
+_EXPORTS: Final = Path("exports")
+_README: Final = "README.md"
 
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What is asked for.
+    """Options of an export.
 
     Attributes:
         run: The run's folder.
         to: The name of a format.
-        output: Where the export is written; by default ``exports/<run>-<format>``, and ``-int8``.
-        overwrite: Whether an earlier export there is replaced.
-        int8: Whether it is rounded to eight bits.
+        output: Folder to write; by default ``exports/<run>-<format>``, with ``-int8`` if quantised.
+        overwrite: Whether to replace an earlier export there.
+        int8: Whether to quantise it to int8.
     """
 
     run: Path
@@ -98,25 +57,25 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class Exported:
-    """An export that was written and answers as its run does.
+    """An export that was written and passed the gate.
 
     Attributes:
         folder: Where it is.
         form: Its format.
-        parity: How near it comes to the run; rounded to eight bits, how good it is beside it.
-        snippets: What a person can paste to use it.
-        notes: What a person should know, such as photos that are gone.
+        parity: The comparison with the run; another one if it is quantised.
+        snippets: Code that uses it.
+        notes: Notes for the user, such as on missing photos.
     """
 
     folder: Path
     form: Format
-    parity: Parity | Int8
+    parity: Parity | Int8Report
     snippets: tuple[Snippet, ...]
     notes: tuple[str, ...]
 
     def to_text(self) -> str:
-        """For a terminal."""
-        names = ", ".join((*self.form.files, MANIFEST, README))
+        """Lines for a terminal."""
+        names = ", ".join((*self.form.files, MANIFEST, _README))
         parts = [self.parity.to_text(), f"Written to {shorten(self.folder)}: {names}"]
         parts += [f"{snippet.title}:\n\n{snippet.code.rstrip()}" for snippet in self.snippets]
         return "\n\n".join(parts)
@@ -127,73 +86,66 @@ class Exported:
             "folder": str(self.folder),
             "format": self.form.name,
             "files": list(self.form.files),
-            **_told(self.parity),
+            **_parity_json(self.parity),
             "notes": list(self.notes),
         }
 
 
 def export_run(request: ExportRequest, *, progress: Progress | None = None) -> Exported:
-    """Write a run in another format, load it again in its own runtime and compare the answers.
-
-    Args:
-        request: What is asked for.
-        progress: Told how far it is.
-
-    Returns:
-        The export, which agrees with the run.
+    """Write a run in another format, load it by its own runtime and compare the answers.
 
     Raises:
-        UsageError: The format is unknown or can't hold this run, or the folder is there already.
-        ArtifactError: The run is not there, or not as it was written.
-        DataError: It is to be rounded, and the training photos are gone.
+        UsageError: The format is unknown or can't express this run, or the folder exists.
+        ArtifactError: The run is missing or damaged.
+        DataError: It is to be quantised, and the training photos are gone.
         DependencyError: A package that the format needs is not installed.
-        ParityError: The export answers otherwise than the run; nothing is left of it.
+        ParityError: The export does not give the run's answers; nothing is left of it.
     """
-    form = find_format(request.to)
+    form = FORMATS.get(request.to)
+    if form is None:
+        expected = ", ".join(FORMATS)
+        raise UsageError(f"there is no format {request.to!r}; expected one of {expected}.")
     if request.int8:
         require_quantisable(form, [name for name, other in FORMATS.items() if other.quantise])
     run = find_run(request.run)
-    folder = request.output or _default_folder(run, form, int8=request.int8)
-    _require_free(folder, overwrite=request.overwrite)
+    name = f"{run.resolve().name}-{form.name}{'-int8' * request.int8}"
+    folder = request.output or _EXPORTS / name
+    if folder.expanduser().resolve().is_relative_to(run.resolve()):
+        raise UsageError(f"{folder} is inside the run {run}. Choose another --output.")
+    require_free = partial(_require_free, overwrite=request.overwrite)
+    require_free(folder)
     require_writable(folder)
     require_packages(form.packages, needed_by=f"an export to {form.title}", extra=form.extra)
     source = open_source(run)
     require_outside(folder, source.data_folder, option="--output")
-    _require_outside_run(folder, run)
     photos = Photos((), ())
     if not request.int8:
         photos = find_photos(source.data_folder, read_csv(run / SPLIT))
-    # Who is given the folder has no use for where it lay here, and nothing to know it for.
-    named = form.snippets(_pasted(source, Path(folder.expanduser().resolve().name)))
-    kept: list[Parity | Int8] = []
+    # The export's own files name its folder without the path on this machine.
+    own_context = _snippet_context(source, Path(folder.expanduser().resolve().name))
+    kept: list[Parity | Int8Report] = []
 
     def fill(partial: Path) -> None:
-        parity: Parity | Int8
+        parity: Parity | Int8Report
         if request.int8:
             parity = write_int8(partial, form, source, progress or Silent())
         else:
             parity = _write(partial, form, source, photos, progress or Silent())
-        (partial / README).write_text(
-            write_readme(form, source, parity, named), "utf-8", "backslashreplace"
-        )
-        _finish(partial, form, source, parity)
+        text = _readme(form, source, parity, form.snippets(own_context))
+        (partial / _README).write_text(text, "utf-8", "backslashreplace")
+        _write_manifest(partial, form, source, parity)
         kept.append(parity)
 
-    written = write_atomic_dir(
-        folder,
-        fill,
-        require_free=lambda place: _require_free(place, overwrite=request.overwrite),
-        option="--output",
-    )
-    snippets = form.snippets(_pasted(source, shorten(folder.expanduser().absolute())))
+    written = write_atomic_dir(folder, fill, require_free=require_free, option="--output")
+    snippets = form.snippets(_snippet_context(source, shorten(folder.expanduser().absolute())))
     return Exported(written, form, kept[0], snippets, (*photos.notes, *kept[0].notes))
 
 
 def open_source(run: Path) -> Source:
-    """Open a run, after its model gave the answers that it gave when it was written.
+    """Load a run and check that its model still gives the answers in ``golden.npz``.
 
     Raises:
-        ArtifactError: It is not whole.
+        ArtifactError: It is missing or damaged.
     """
     classifier = load(run)
     classifier.check_golden(run / GOLDEN)
@@ -203,64 +155,72 @@ def open_source(run: Path) -> Source:
 def _write(
     folder: Path, form: Format, source: Source, photos: Photos, progress: Progress
 ) -> Parity:
-    """Write the model, and hold what was written against the run."""
+    """Write the model, and compare what was written with the run."""
     with progress.step(f"Writing {form.title}", 1) as advance:
         form.write(folder, source)
         advance(1)
     golden = read_golden(source.folder)
     num_images = len(golden.pixels) + len(photos.files)
     batches = chain([golden], photos.batches(source.classifier))
-    with form.opened(folder) as opened:
+    with form.open_export(folder) as loaded:
         with progress.step("Comparing with the run", num_images) as advance:
-            parity = compare(form, opened.run, source.classifier, batches, advance)
-        parity = replace(parity, runtime=opened.runtime, notes=opened.notes)
+            parity = compare(form, loaded.run, source.classifier, batches, advance)
+        parity = replace(parity, runtime=loaded.runtime, notes=loaded.notes)
         require_parity(form, parity)
-        files = spread(photos.files)
-        if opened.ask_photo is None or not files:
+        files = subsample(photos.files)
+        if loaded.predict_photo is None or not files:
             return parity
         with progress.step("Comparing its own decoding", len(files)) as advance:
-            decoded = compare_decoded(opened.ask_photo, source.classifier, files, advance)
+            decoded = compare_decoded(loaded.predict_photo, source.classifier, files, advance)
     return replace(parity, decoded=decoded, notes=(*parity.notes, *decoded.notes))
 
 
-def _require_outside_run(folder: Path, run: Path) -> None:
-    """Refuse a folder within the run, whose files are all that it has."""
-    if folder.expanduser().resolve().is_relative_to(run.resolve()):
-        raise UsageError(f"{folder} lies in the run {run}. Choose another --output.")
+def _parity_json(parity: Parity | Int8Report) -> dict[str, Any]:
+    return {"int8" if isinstance(parity, Int8Report) else "parity": parity.to_json()}
 
 
-def _default_folder(run: Path, form: Format, *, int8: bool) -> Path:
-    return EXPORTS / f"{run.resolve().name}-{form.name}{'-int8' * int8}"
+def _readme(
+    form: Format, source: Source, parity: Parity | Int8Report, snippets: Sequence[Snippet]
+) -> str:
+    """The export's ``README.md``: classes, input, output, comparison with the run, snippets."""
+    classes = ", ".join(escape_markdown(name) for name in source.classifier.classes)
+    size = source.size_px
+    files = ", ".join(f"`{name}`" for name in form.files)
+    parts = [
+        f"# {escape_markdown(source.name)} for {form.title}",
+        f"An image classifier, trained by `candid train` and written by `candid export`: {files}. "
+        f"Its classes: {classes}.",
+        f"- Input: `image`, uint8 `(n, {size}, {size}, 3)`, RGB, 0 to 255. The model includes its "
+        f"preprocessing; photos are made square by `{source.classifier.contract.fit}`.",
+        "- Output: `probabilities`, float32, calibrated, one column per class in the order above.",
+        f"- `{MANIFEST}` contains the classes, the pixel format, the decision rule and the "
+        "tables for answering *uncertain* or *unknown*.",
+        "## Compared with the run",
+        fence(parity.to_text()),
+    ]
+    for snippet in snippets:
+        parts += [f"## {snippet.title}", fence(snippet.code.rstrip("\n"), snippet.language)]
+    return "\n\n".join(parts) + "\n"
 
 
-def _told(parity: Parity | Int8) -> dict[str, Any]:
-    return {"int8" if isinstance(parity, Int8) else "parity": parity.to_json()}
-
-
-def _finish(folder: Path, form: Format, source: Source, parity: Parity | Int8) -> None:
+def _write_manifest(
+    folder: Path, form: Format, source: Source, parity: Parity | Int8Report
+) -> None:
     """Write the manifest, last: it has the hash of every file."""
     files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
     hashes = {file.relative_to(folder).as_posix(): hash_file(file) for file in files}
-    told = {"format": form.name, **_told(parity), "files": hashes}
-    write_manifest(folder, describe(source) | told)
+    values = {"format": form.name, **_parity_json(parity), "files": hashes}
+    write_manifest(folder, describe(source) | values)
 
 
 def _require_free(folder: Path, *, overwrite: bool) -> None:
+    place = folder.expanduser()
     require_overwritable(
-        folder.expanduser(),
-        kind="export",
-        manifest=MANIFEST,
-        option="--output",
-        overwrite=overwrite,
+        place, kind="export", manifest=MANIFEST, option="--output", overwrite=overwrite
     )
 
 
-def _pasted(source: Source, folder: Path) -> Pasted:
-    classifier = source.classifier
-    return Pasted(
-        folder,
-        classifier.contract,
-        classifier.rule,
-        len(classifier.classes),
-        classifier.abstention is not None,
-    )
+def _snippet_context(source: Source, folder: Path) -> SnippetContext:
+    run = source.classifier
+    abstains = run.abstention is not None
+    return SnippetContext(folder, run.contract, run.rule, len(run.classes), abstains)

@@ -1,4 +1,4 @@
-"""What a format of export is: how it is written, how it is run, how near it has to come."""
+"""An export format: how to write it, load it, use it, and how far it may differ from the run."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from candid.core.progress import Advance
-    from candid.exporting.snippets import Pasted, Snippet
+    from candid.exporting.snippets import Snippet, SnippetContext
     from candid.exporting.source import Source
 
 #: ``probabilities``, float32 ``(n, k)``; and ``embedding`` ``(n, d)``, ``novelty`` ``(n,)`` and
-#: ``heatmap`` ``(n, k, h, w)`` where the runtime gives them.
+#: ``heatmap`` ``(n, k, h, w)`` where the runtime returns them.
 Answers = Mapping[str, NDArray[np.float32]]
 
-#: Pixels, uint8 ``(n, s, s, 3)`` RGB, n from 1, to answers.
+#: From pixels, uint8 ``(n, s, s, 3)`` RGB, n from 1, to outputs.
 Runner = Callable[[NDArray[np.uint8]], Answers]
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far an export may be from its run. Labels have to agree whatever the tolerance.
+    """Largest allowed differences from the run. Labels have to agree in any case.
 
     Attributes:
-        probability: The largest difference of a probability.
-        novelty: The largest difference of a novelty, a sum of three z-scores.
+        probability: Of a probability.
+        novelty: Of a novelty, a sum of three z-scores.
     """
 
     probability: float = 1e-3
@@ -39,44 +39,42 @@ class Tolerance:
 
 
 @dataclass(frozen=True)
-class Opened:
-    """An export while its own runtime runs it.
+class LoadedExport:
+    """An export, loaded by its own runtime.
 
     Attributes:
-        run: From pixels to answers.
-        runtime: What runs it, with its version.
-        notes: What a person should know of that.
-        ask_photo: From a photo's file to the JSON of `candid.runs.prediction.Prediction`, where the
-            export decodes photos itself; else None.
+        run: From pixels to outputs.
+        runtime: The runtime and its version.
+        notes: Notes for the user on the runtime.
+        predict_photo: From a photo's bytes to the JSON of `candid.runs.prediction.Prediction`, if
+            the export decodes photos itself; else None.
     """
 
     run: Runner
     runtime: str
     notes: tuple[str, ...] = ()
-    ask_photo: Callable[[bytes], Mapping[str, Any]] | None = None
+    predict_photo: Callable[[bytes], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format that a run can be exported to.
-
-    Another format is another value of this class in `candid.exporting.export.FORMATS`.
+    """A format that a run can be exported to; listed in `candid.exporting.export.FORMATS`.
 
     Attributes:
-        name: What is typed: ``onnx``.
-        title: What it is called in a sentence: ``ONNX``.
-        runtime: What it is run by, for a person.
-        runtime_package: The distribution whose version is told.
-        packages: What has to be installed to write and to run it, as it is imported.
-        extra: The extra of ours that brings those packages.
-        files: What is written, relative to the export's folder: what a person copies.
-        write: Writes the files into a folder.
-        load: Loads what was written into a folder, by its own runtime and nothing of the run.
-        snippets: What a person can paste to use it.
-        tolerance: How far it may be from the run.
-        open: In the place of ``load``, where the runtime has to be ended after use.
-        quantise: From a run and calibration photos, uint8 ``(n, s, s, 3)``, to what ``write`` is
-            given so that it writes eight bits; None where the format can't.
+        name: The value of ``--to``, such as ``onnx``.
+        title: The name in a sentence, such as ``ONNX``.
+        runtime: The name of the runtime.
+        runtime_package: The distribution whose version is reported.
+        packages: Import names of the packages needed to write and to run it.
+        extra: The extra of Candid that installs those packages.
+        files: What is written, relative to the export's folder; the model comes last.
+        write: Writes the files into a folder; a UsageError says that it can't express the run.
+        load: Loads the files of a folder by the format's own runtime, using nothing of the run.
+        snippets: Makes code that uses the export.
+        tolerance: How far it may differ from the run.
+        open: Instead of ``load``, if the runtime has to be closed after use.
+        quantise: From a run and calibration photos, uint8 ``(n, s, s, 3)``, to the source that
+            ``write`` writes as int8; None if the format can't be quantised.
     """
 
     name: str
@@ -88,24 +86,31 @@ class Format:
     files: tuple[str, ...]
     write: Callable[[Path, Source], None]
     load: Callable[[Path], Runner]
-    snippets: Callable[[Pasted], tuple[Snippet, ...]]
+    snippets: Callable[[SnippetContext], tuple[Snippet, ...]]
     tolerance: Tolerance = field(default_factory=Tolerance)
-    open: Callable[[Path], AbstractContextManager[Opened]] | None = None
+    open: Callable[[Path], AbstractContextManager[LoadedExport]] | None = None
     quantise: Callable[[Source, NDArray[np.uint8], Advance], Source] | None = None
 
+    @property
+    def versioned_runtime(self) -> str:
+        """The runtime and its version, such as ``ONNX Runtime 1.23.0``."""
+        try:
+            return f"{self.runtime} {version(self.runtime_package)}"
+        except PackageNotFoundError:
+            return self.runtime
+
     @contextmanager
-    def opened(self, folder: Path) -> Iterator[Opened]:
-        """Run what was written into a folder by its own runtime, for as long as it is needed."""
+    def open_export(self, folder: Path) -> Iterator[LoadedExport]:
+        """Load the files of a folder by the format's own runtime, and close that afterwards."""
         if self.open is None:
-            yield Opened(self.load(folder), name_runtime(self))
+            yield LoadedExport(self.load(folder), self.versioned_runtime)
             return
-        with self.open(folder) as opened:
-            yield opened
+        with self.open(folder) as loaded:
+            yield loaded
 
 
-def name_runtime(form: Format) -> str:
-    """What a format is run by, with its version."""
-    try:
-        return f"{form.runtime} {version(form.runtime_package)}"
-    except PackageNotFoundError:
-        return form.runtime
+def run_in_batches(run: Runner, pixels: NDArray[np.uint8], batch_size: int) -> Answers:
+    """Run a model on at most ``batch_size`` images a call and concatenate its outputs."""
+    starts = range(0, len(pixels), batch_size)
+    parts = [run(pixels[start : start + batch_size]) for start in starts]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,7 +1,4 @@
-"""The format ``saved_model``: for TensorFlow Serving and whatever reads TensorFlow's graphs.
-
-The format ``keras``: one file, loaded by Keras without anything of Candid.
-"""
+"""The formats ``keras`` (one file, loaded without Candid) and ``saved_model`` (TensorFlow)."""
 
 from __future__ import annotations
 
@@ -12,38 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.extras import import_tensorflow, quiet
-from candid.exporting.format import Answers, Format, Runner
-from candid.exporting.snippets import Pasted, Snippet, python_snippet
+from candid.exporting.format import Answers, Format, Runner, run_in_batches
+from candid.exporting.snippets import Snippet, SnippetContext, python_snippet
 from candid.exporting.source import Source
 
-FILE: Final = "model.keras"
+SIGNATURE: Final = "serving_default"
+_FILE: Final = "model.keras"
+_FOLDER: Final = "saved_model"
 _BATCH_SIZE: Final = 8
 
 
 def write_keras(folder: Path, source: Source) -> None:
-    """Write the classifier as ``model.keras``.
-
-    Args:
-        folder: Where it is written.
-        source: The run.
-
-    Raises:
-        UsageError: The run's backbone is a user's own ONNX file.
-    """
+    """Write the classifier as ``model.keras``."""
     from candid.exporting.keras_model import build_classifier
 
     model = build_classifier(source)
     with quiet():
-        model.save(folder / FILE)
+        model.save(folder / _FILE)
 
 
 def load_keras(folder: Path) -> Runner:
-    """Load ``model.keras`` by Keras, with nothing but its own layers."""
+    """Load ``model.keras`` by Keras, with no layers but its own."""
     import_tensorflow()
     import keras
 
     with quiet():
-        model = keras.models.load_model(folder / FILE)
+        model = keras.models.load_model(folder / _FILE)
 
     def run(pixels: NDArray[np.uint8]) -> Answers:
         with quiet():
@@ -53,12 +44,12 @@ def load_keras(folder: Path) -> Runner:
     return run
 
 
-def _keras_snippets(pasted: Pasted) -> tuple[Snippet, ...]:
+def _keras_snippets(context: SnippetContext) -> tuple[Snippet, ...]:
     run = f'''\
-model = keras.models.load_model(folder / "{FILE}")
+model = keras.models.load_model(folder / "{_FILE}")
 answers = model.predict(pixels, verbose=0)
 '''
-    return (python_snippet(pasted, run=run, imports="import keras", install="tensorflow"),)
+    return (python_snippet(context, run=run, imports="import keras", install="tensorflow"),)
 
 
 KERAS: Final = Format(
@@ -68,61 +59,46 @@ KERAS: Final = Format(
     runtime_package="keras",
     packages=("onnx", "tensorflow"),
     extra="export",
-    files=(FILE,),
+    files=(_FILE,),
     write=write_keras,
     load=load_keras,
     snippets=_keras_snippets,
 )
 
 
-FOLDER: Final = "saved_model"
-SIGNATURE: Final = "serving_default"
-_AT_ONCE: Final = 8
-
-
 def write_saved_model(folder: Path, source: Source) -> None:
-    """Write the classifier as ``saved_model/``, whose signature takes ``image``.
-
-    Args:
-        folder: Where ``saved_model/`` is made.
-        source: The run.
-
-    Raises:
-        UsageError: The run's backbone is a user's own ONNX file.
-    """
+    """Write the classifier as ``saved_model/``, whose signature takes ``image``."""
     from candid.exporting.keras_model import build_classifier
 
     model = build_classifier(source)
     with quiet():
-        model.export(folder / FOLDER, format="tf_saved_model", verbose=False)
+        model.export(folder / _FOLDER, format="tf_saved_model", verbose=False)
 
 
 def load_saved_model(folder: Path) -> Runner:
     """Load ``saved_model/`` by TensorFlow alone, without Keras."""
     tf = import_tensorflow()
     with quiet():
-        # Kept beside its signature, which does not keep the variables alive.
-        loaded = tf.saved_model.load(folder / FOLDER)
+        loaded = tf.saved_model.load(folder / _FOLDER)
     serve = loaded.signatures[SIGNATURE]
 
-    def run(pixels: NDArray[np.uint8], _alive: object = loaded) -> Answers:
-        starts = range(0, len(pixels), _AT_ONCE)
+    # The default argument keeps the model alive: its signature does not hold the variables.
+    def run_batch(pixels: NDArray[np.uint8], _model: object = loaded) -> Answers:
         with quiet():
-            parts = [serve(image=tf.constant(pixels[i : i + _AT_ONCE])) for i in starts]
-        return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
+            outputs = serve(image=tf.constant(pixels))
+        return {name: value.numpy() for name, value in outputs.items()}
 
-    return run
+    return lambda pixels: run_in_batches(run_batch, pixels, _BATCH_SIZE)
 
 
-def _saved_model_snippets(pasted: Pasted) -> tuple[Snippet, ...]:
+def _saved_model_snippets(context: SnippetContext) -> tuple[Snippet, ...]:
     run = f'''\
-model = tf.saved_model.load(folder / "{FOLDER}")
+model = tf.saved_model.load(folder / "{_FOLDER}")
 answers = model.signatures["{SIGNATURE}"](image=tf.constant(pixels))
 answers = {{name: value.numpy() for name, value in answers.items()}}
 '''
-    return (
-        python_snippet(pasted, run=run, imports="import tensorflow as tf", install="tensorflow"),
-    )
+    imports = "import tensorflow as tf"
+    return (python_snippet(context, run=run, imports=imports, install="tensorflow"),)
 
 
 SAVED_MODEL: Final = Format(
@@ -132,7 +108,7 @@ SAVED_MODEL: Final = Format(
     runtime_package="tensorflow",
     packages=("onnx", "tensorflow"),
     extra="export",
-    files=(FOLDER,),
+    files=(_FOLDER,),
     write=write_saved_model,
     load=load_saved_model,
     snippets=_saved_model_snippets,

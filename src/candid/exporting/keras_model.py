@@ -1,10 +1,7 @@
-"""The whole classifier as one Keras model: pixels in; probabilities, embedding, novelty out.
+"""Build the whole classifier as one Keras model: preprocessing, network, probabilities, novelty.
 
-It is made of Keras' own layers and operations alone, so that it loads where Candid is not
-installed. Its layers ``embedding``, ``scores`` and ``probabilities`` are called as in the run's
-graph.
-
-The novelty of `candid.models.ood` in Keras' own layers, from the constants of a run's graph.
+It consists of Keras' own layers and operations, so that it loads without Candid. Its layers
+``embedding``, ``scores`` and ``probabilities`` have the names of the run's ONNX graph.
 """
 
 from __future__ import annotations
@@ -23,102 +20,15 @@ from candid.features.backbones.keras_graph import build_keras
 from candid.features.backbones.spec import BackboneSpec
 from candid.features.backbones.weights import load_weights
 
-Constants = Mapping[str, NDArray[np.float32]]
-
-
-def add_novelty(keras: Any, constants: Constants, embedding: Any) -> Any:
-    """Append what `candid.models.ood` appends to an ONNX graph.
-
-    Large constants are the weights of layers that are not trained, as Keras writes the others into
-    the model's JSON.
-
-    Args:
-        keras: The module.
-        constants: By their names in `candid.models.ood`.
-        embedding: A tensor, float32 ``(n, d)``.
-
-    Returns:
-        The tensor ``novelty``, float32 ``(n,)``.
-    """
-    return _Layers(keras, constants).append(embedding)
-
-
-class _Layers:
-    def __init__(self, keras: Any, constants: Constants) -> None:
-        self._layers = keras.layers
-        self._ops = keras.ops
-        self._constants = constants
-        self._tiny = float(constants["tiny"])
-
-    def append(self, embedding: Any) -> Any:
-        ops, constants = self._ops, self._constants
-        rows = self._affine(self._map(embedding), "centred", offset=-constants["mean"])
-        within = self._project(rows, "axes", constants["axes"])
-        excess = self._project(within * within, "excess", constants["excess"])
-        total = ops.maximum(excess + self._square(rows) * float(constants["rest"]), self._tiny)
-        placed = self._project(rows, "discriminant", constants["discriminant"])
-        dots = self._project(placed, "centres", constants["centres"])
-        square = self._square(placed)
-        cosines = self._affine(dots, "unit", scale=constants["unit"][0])
-        angle = -ops.max(cosines, axis=1, keepdims=True) / ops.sqrt(total)
-        lengths = np.full_like(constants["lengths"][0], -2), constants["lengths"][0]
-        # In this order: where n = k, Keras on TensorFlow takes a column (n, 1) that is added to
-        # (n, k) for a bias (https://github.com/keras-team/keras/pull/20386), and lays it down.
-        apart = square + self._affine(dots, "lengths", *lengths)
-        distance = self._root(ops.min(apart, axis=1, keepdims=True))
-        residual = self._root(total - square)
-        measures = ops.concatenate([angle, distance, residual], axis=1)
-        scale = np.asarray(1 / constants["spread"], np.float32)
-        scores = self._affine(measures, "standardised", scale, -constants["middle"] * scale)
-        summed = ops.sum(scores, axis=1)
-        return self._layers.Identity(name="novelty")(summed)
-
-    def _map(self, embedding: Any) -> Any:
-        ops = self._ops
-        sizes = ops.abs(embedding)
-        shares = sizes / (ops.sum(sizes, axis=1, keepdims=True) + self._tiny)
-        return ops.sign(embedding) * ops.sqrt(shares)
-
-    def _square(self, rows: Any) -> Any:
-        """The sum of the squares of each row, ``(n, 1)``."""
-        return self._ops.sum(rows * rows, axis=1, keepdims=True)
-
-    def _root(self, rows: Any) -> Any:
-        return self._ops.sqrt(self._ops.maximum(rows, 0.0))
-
-    def _project(self, rows: Any, name: str, kernel: NDArray[np.float32]) -> Any:
-        """Multiply ``(n, a)`` by ``(a, b)``."""
-        dense = self._layers.Dense(
-            kernel.shape[1], use_bias=False, trainable=False, name=f"novelty_{name}"
-        )
-        projected = dense(rows)
-        dense.set_weights([kernel])
-        return projected
-
-    def _affine(
-        self,
-        rows: Any,
-        name: str,
-        scale: NDArray[np.float32] | None = None,
-        offset: NDArray[np.float32] | None = None,
-    ) -> Any:
-        """Multiply and add, a number a column."""
-        factors = 1.0 if scale is None else scale.tolist()
-        added = 0.0 if offset is None else offset.tolist()
-        return self._layers.Rescaling(factors, added, name=f"novelty_{name}")(rows)
-
-
 _CNN_FILE = "model.keras"
+_Array = NDArray[np.float32]
 
 
 def build_classifier(source: Source) -> Any:
     """Build a run's classifier in Keras.
 
-    Args:
-        source: The run.
-
     Returns:
-        A ``keras.Model``. Its input is ``image``, uint8 ``(n, s, s, 3)`` RGB; it answers with a
+        A ``keras.Model``. Its input is ``image``, uint8 ``(n, s, s, 3)`` RGB. Its output is a
         dictionary of ``probabilities``, float32 ``(n, k)``, calibrated; ``embedding``, float32
         ``(n, d)``; and, where the run has them, ``novelty``, float32 ``(n,)``, and ``heatmap``,
         float32 ``(n, k, h, w)``.
@@ -126,31 +36,29 @@ def build_classifier(source: Source) -> Any:
     Raises:
         UsageError: The run's backbone is a user's own ONNX file, which can't become Keras.
         DependencyError: TensorFlow, or the package with the backbone's weights, is not installed.
-        ArtifactError: The run lacks what the network is made of.
+        ArtifactError: The run lacks ``model.keras``, or its graph has no layer ``scores``.
     """
-    if source.recipe != "cnn":
-        _find_backbone(source)
+    spec = None if source.manifest.recipe == "cnn" else _find_backbone(source)
     import_tensorflow()
     with quiet():
-        return _build_cnn(source) if source.recipe == "cnn" else _build_transfer(source)
+        return _build_cnn(source) if spec is None else _build_transfer(source, spec)
 
 
 def _find_backbone(source: Source) -> BackboneSpec:
-    name = source.backbone or ""
+    name = source.manifest.backbone or ""
     if name not in BUNDLED:
         raise UsageError(
-            f"the backbone of {source.folder} is the ONNX file {name!r}, which can't be written in "
-            f"Keras' layers; expected one of {', '.join(BUNDLED)}. Export this run with --to onnx."
+            f"the backbone of {source.folder} is the ONNX file {name!r}, which can't be converted "
+            f"to Keras; expected one of {', '.join(BUNDLED)}. Export this run with --to onnx."
         )
     return BUNDLED[name]
 
 
-def _build_transfer(source: Source) -> Any:
+def _build_transfer(source: Source, spec: BackboneSpec) -> Any:
     """Backbone, linear head and novelty."""
     import keras
 
     layers = keras.layers
-    spec = _find_backbone(source)
     image = layers.Input((spec.size_px, spec.size_px, 3), dtype="uint8", name="image")
     features = _features(keras, spec, image)
     embedding = layers.GlobalAveragePooling2D(name="embedding")(features)
@@ -161,12 +69,11 @@ def _build_transfer(source: Source) -> Any:
 
 
 def _features(keras: Any, spec: BackboneSpec, image: Any) -> Any:
-    """The map ``(n, h, w, 1280)`` before pooling; of both views where the backbone looks twice."""
+    """Feature map ``(n, h, w, 1280)``; averaged with the mirrored image's if ``spec.mirror``."""
     ops = keras.ops
     whole = build_keras(spec, load_weights(spec))
     backbone = keras.Model(whole.input, whole.get_layer("features").output, name=spec.name)
-    # As it was when the head was fitted: whoever wants to train on sets it free.
-    backbone.trainable = False
+    backbone.trainable = False  # as when the head was fitted; users may unfreeze it
     pixels = ops.cast(image, "float32")
     plain = backbone(pixels)
     if not spec.mirror:
@@ -176,7 +83,7 @@ def _features(keras: Any, spec: BackboneSpec, image: Any) -> Any:
 
 
 def _build_cnn(source: Source) -> Any:
-    """The tutorial's network with a calibrated last layer, and the novelty."""
+    """The run's Keras network with a calibrated last layer, and the novelty."""
     import keras
 
     file = source.folder / _CNN_FILE
@@ -202,14 +109,83 @@ def _add_head(keras: Any, source: Source, embedding: Any) -> dict[str, Any]:
     outputs = {"probabilities": probabilities, "embedding": embedding}
     constants = source.novelty()
     if constants is not None:
-        outputs["novelty"] = add_novelty(keras, constants, embedding)
+        outputs["novelty"] = _NoveltyLayers(keras, constants).append(embedding)
     return outputs
 
 
 def _add_heatmap(layers: Any, source: Source, features: Any) -> Any:
-    """What each place adds to each score, ``(n, k, h, w)``."""
+    """Contribution of each place to each score, ``(n, k, h, w)``."""
     kernel, bias = source.head()
     conv = layers.Conv2D(len(bias), 1, trainable=False, name="scores_of_places")
     by_place = conv(features)
     conv.set_weights([kernel.T[None, None], bias])
     return layers.Permute((3, 1, 2), name="heatmap")(by_place)
+
+
+class _NoveltyLayers:
+    """Appends the computation of `candid.models.ood` to a Keras embedding.
+
+    Large constants are the weights of frozen layers, because Keras writes the others into the
+    model's JSON.
+
+    Args:
+        keras: The module.
+        constants: By their names in `candid.models.ood`.
+    """
+
+    def __init__(self, keras: Any, constants: Mapping[str, _Array]) -> None:
+        self._layers = keras.layers
+        self._ops = keras.ops
+        self._constants = constants
+        self._tiny = float(constants["tiny"])
+
+    def append(self, embedding: Any) -> Any:
+        """From an embedding, float32 ``(n, d)``, to ``novelty``, float32 ``(n,)``."""
+        ops, constants = self._ops, self._constants
+        rows = self._affine(self._map(embedding), "centred", offset=-constants["mean"])
+        within = self._project(rows, "axes", constants["axes"])
+        excess = self._project(within * within, "excess", constants["excess"])
+        total = ops.maximum(excess + self._square(rows) * float(constants["rest"]), self._tiny)
+        placed = self._project(rows, "discriminant", constants["discriminant"])
+        dots = self._project(placed, "centres", constants["centres"])
+        square = self._square(placed)
+        cosines = self._affine(dots, "unit", scale=constants["unit"][0])
+        angle = -ops.max(cosines, axis=1, keepdims=True) / ops.sqrt(total)
+        lengths = np.full_like(constants["lengths"][0], -2), constants["lengths"][0]
+        # In this order: where n = k, Keras on TensorFlow takes a column (n, 1) that is added to
+        # (n, k) for a bias (https://github.com/keras-team/keras/pull/20386), and transposes it.
+        apart = square + self._affine(dots, "lengths", *lengths)
+        distance = ops.sqrt(ops.maximum(ops.min(apart, axis=1, keepdims=True), 0.0))
+        residual = ops.sqrt(ops.maximum(total - square, 0.0))
+        measures = ops.concatenate([angle, distance, residual], axis=1)
+        scale = np.asarray(1 / constants["spread"], np.float32)
+        scores = self._affine(measures, "standardised", scale, -constants["middle"] * scale)
+        return self._layers.Identity(name="novelty")(ops.sum(scores, axis=1))
+
+    def _map(self, embedding: Any) -> Any:
+        """Signed square root of each value's share of the row's absolute sum."""
+        ops = self._ops
+        sizes = ops.abs(embedding)
+        shares = sizes / (ops.sum(sizes, axis=1, keepdims=True) + self._tiny)
+        return ops.sign(embedding) * ops.sqrt(shares)
+
+    def _square(self, rows: Any) -> Any:
+        """Sum of the squares of each row, ``(n, 1)``."""
+        return self._ops.sum(rows * rows, axis=1, keepdims=True)
+
+    def _project(self, rows: Any, name: str, kernel: _Array) -> Any:
+        """Multiply ``(n, a)`` by ``(a, b)``."""
+        dense = self._layers.Dense(
+            kernel.shape[1], use_bias=False, trainable=False, name=f"novelty_{name}"
+        )
+        projected = dense(rows)
+        dense.set_weights([kernel])
+        return projected
+
+    def _affine(
+        self, rows: Any, name: str, scale: _Array | None = None, offset: _Array | None = None
+    ) -> Any:
+        """Multiply and add, one number per column."""
+        factors = 1.0 if scale is None else scale.tolist()
+        added = 0.0 if offset is None else offset.tolist()
+        return self._layers.Rescaling(factors, added, name=f"novelty_{name}")(rows)

@@ -1,11 +1,8 @@
-"""The format ``litert``: for phones, one image at a time.
+"""The format ``litert``: for phones, one image at a time; in float32, or with an int8 backbone.
 
-From Keras to LiteRT.
-
-A run for LiteRT whose convolutions compute with eight bits; the bytes of pixels still go in.
-
-The head, the novelty and the heat map stay float32: rounded, a sum of z-scores would say nothing.
-TensorFlow's converter rounds everything that it has a kernel for, but for what it is told to leave
+In int8, input and outputs stay as they are, and so do the head, the novelty and the heat map in
+float32: quantised, a sum of z-scores would mean nothing. TensorFlow's converter quantises every
+operator that it has a kernel for, except those that it is told to leave
 (https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_debugger).
 """
 
@@ -26,44 +23,88 @@ from candid.core.extras import import_tensorflow, quiet
 from candid.core.progress import Advance
 from candid.core.temp_dir import temp_dir
 from candid.errors import ArtifactError
-from candid.exporting.format import Answers, Format, Runner
+from candid.exporting.format import Answers, Format, Runner, run_in_batches
 from candid.exporting.keras import SIGNATURE
-from candid.exporting.snippets import Pasted, Snippet, kotlin_snippet, python_snippet
+from candid.exporting.snippets import Snippet, SnippetContext, kotlin_snippet, python_snippet
 from candid.exporting.source import Source
 
+_FILE: Final = "model.tflite"
+_OPERATORS_WITH_WEIGHTS: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+#: Parts of the names of tensors behind the backbone.
+_AFTER_BACKBONE: Final = ("scores", "novelty")
 
-def convert(model: Any, *, size_px: int) -> bytes:
-    """Convert a Keras model to LiteRT.
 
-    Args:
-        model: Takes uint8 ``(n, size_px, size_px, 3)``; its outputs have names.
-        size_px: Height and width of an image.
+@dataclass(frozen=True)
+class QuantisedLitert(Source):
+    """A run with its quantised model.
 
-    Returns:
-        The flatbuffer, of built-in operators alone.
+    Attributes:
+        flatbuffer: The content of ``model.tflite``.
     """
-    with opened_converter(model, size_px=size_px) as converter, quiet():
-        flatbuffer: bytes = converter.convert()
-    return flatbuffer
+
+    flatbuffer: bytes
+
+
+def write_litert(folder: Path, source: Source) -> None:
+    """Write the classifier as ``model.tflite``, with built-in operators only."""
+    if isinstance(source, QuantisedLitert):
+        flatbuffer = source.flatbuffer
+    else:
+        with _converter(source) as converter, quiet():
+            flatbuffer = converter.convert()
+    (folder / _FILE).write_bytes(flatbuffer)
+
+
+def load_litert(folder: Path) -> Runner:
+    """Load ``model.tflite`` by LiteRT's interpreter, without TensorFlow."""
+    with quiet():
+        runtime = import_module("ai_edge_litert.interpreter")
+        interpreter = runtime.Interpreter(
+            model_path=str(folder / _FILE), num_threads=os.cpu_count() or 1
+        )
+        signature = interpreter.get_signature_runner(SIGNATURE)
+
+    def run(pixels: NDArray[np.uint8]) -> Answers:
+        with quiet():  # the first call prints which kernels it uses
+            return run_in_batches(lambda image: signature(image=image), pixels, 1)
+
+    return run
+
+
+def quantise_litert(source: Source, pixels: NDArray[np.uint8], advance: Advance) -> Source:
+    """Convert a run to LiteRT with an int8 backbone, see `Format.quantise`."""
+    tf = import_tensorflow()
+
+    def calibrate() -> Iterator[dict[str, NDArray[np.uint8]]]:
+        for place in range(len(pixels)):
+            yield {"image": pixels[place : place + 1]}
+            advance(1)
+
+    with _converter(source) as converter, quiet():
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = calibrate
+        debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
+        # Passing new options to the debugger would build another model that is not needed.
+        debugger.options.denylisted_nodes = _float_tensors(debugger.calibrated_model)
+        flatbuffer: bytes = debugger.get_nondebug_quantized_model()
+    return QuantisedLitert(source.folder, source.classifier, flatbuffer)
 
 
 @contextmanager
-def opened_converter(model: Any, *, size_px: int) -> Iterator[Any]:
-    """Prepare a Keras model to be converted.
+def _converter(source: Source) -> Iterator[Any]:
+    """A ``tf.lite.TFLiteConverter`` for a run's classifier, which reads a temporary folder.
 
-    Args:
-        model: Takes uint8 ``(n, size_px, size_px, 3)``; its outputs have names.
-        size_px: Height and width of an image.
-
-    Yields:
-        A ``tf.lite.TFLiteConverter``, which reads a temporary folder. What it makes has the
-        signature ``serving_default``, which takes one image: with a batch whose size varies,
-        neither the fast kernels for CPUs (XNNPACK) nor a phone's GPU would take the graph.
+    What it makes has the signature ``serving_default``, which takes one image: with a variable
+    batch size, neither the fast kernels for CPUs (XNNPACK) nor a phone's GPU would take the graph.
     """
+    from candid.exporting.keras_model import build_classifier
+
+    model = build_classifier(source)
     tf = import_tensorflow()
     import keras
 
-    one_image = tf.TensorSpec((1, size_px, size_px, 3), tf.uint8, name="image")
+    shape = (1, source.size_px, source.size_px, 3)
+    one_image = tf.TensorSpec(shape, tf.uint8, name="image")
     with temp_dir("candid-litert-") as scratch:
         with quiet():
             archive = keras.export.ExportArchive()
@@ -76,61 +117,8 @@ def opened_converter(model: Any, *, size_px: int) -> Iterator[Any]:
         yield converter
 
 
-#: Operators with weights.
-_WEIGHTED: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-#: In the names of those that are no part of the backbone.
-_AFTER: Final = ("scores", "novelty")
-
-
-@dataclass(frozen=True)
-class RoundedFlatbuffer(Source):
-    """A run with its rounded model.
-
-    Attributes:
-        flatbuffer: What ``model.tflite`` shall hold.
-    """
-
-    flatbuffer: bytes
-
-
-def round_to_litert(source: Source, pixels: NDArray[np.uint8], advance: Advance) -> Source:
-    """Convert a run to LiteRT and round its backbone.
-
-    Args:
-        source: The run.
-        pixels: uint8 ``(n, s, s, 3)`` RGB, calibration photos.
-        advance: Called with the number of photos just seen.
-
-    Raises:
-        UsageError: The run's backbone is a user's own ONNX file.
-    """
-    from candid.exporting.keras_model import build_classifier
-
-    model = build_classifier(source)
-    flatbuffer = _round(model, pixels, advance)
-    return RoundedFlatbuffer(source.folder, source.classifier, flatbuffer)
-
-
-def _round(model: Any, pixels: NDArray[np.uint8], advance: Advance) -> bytes:
-    tf = import_tensorflow()
-
-    def calibrate() -> Iterator[dict[str, NDArray[np.uint8]]]:
-        for place in range(len(pixels)):
-            yield {"image": pixels[place : place + 1]}
-            advance(1)
-
-    with opened_converter(model, size_px=pixels.shape[1]) as converter, quiet():
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = calibrate
-        debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
-        # New options would build a model to debug once more, which nobody asks for.
-        debugger.options.denylisted_nodes = _after_backbone(debugger.calibrated_model)
-        flatbuffer: bytes = debugger.get_nondebug_quantized_model()
-    return flatbuffer
-
-
-def _after_backbone(flatbuffer: bytes) -> list[str]:
-    """Names of the tensors that are to stay float32: all that come after the last of the backbone.
+def _float_tensors(flatbuffer: bytes) -> list[str]:
+    """Names of the tensors that stay float32: all behind the backbone's last layer with weights.
 
     Raises:
         ArtifactError: There is no layer with weights.
@@ -138,7 +126,7 @@ def _after_backbone(flatbuffer: bytes) -> list[str]:
     runtime = import_module("ai_edge_litert.interpreter")
     interpreter = runtime.Interpreter(model_content=flatbuffer)
     names = {tensor["index"]: tensor["name"] for tensor in interpreter.get_tensor_details()}
-    # The order of the operators is told by no public function.
+    # No public function returns the order of the operators.
     written = [
         (operator["op_name"], names[operator["outputs"][0]])
         for operator in interpreter._get_ops_details()
@@ -147,64 +135,23 @@ def _after_backbone(flatbuffer: bytes) -> list[str]:
     layers = [
         place
         for place, (operator, name) in enumerate(written)
-        if operator in _WEIGHTED and not any(part in name for part in _AFTER)
+        if operator in _OPERATORS_WITH_WEIGHTS and not any(part in name for part in _AFTER_BACKBONE)
     ]
     if not layers:
-        raise ArtifactError("the model has no layer with weights that could be rounded.")
+        raise ArtifactError(
+            "the model has no layer with weights to quantise; export without --int8."
+        )
     return [name for _, name in written[layers[-1] + 1 :]]
 
 
-FILE: Final = "model.tflite"
-
-
-def write_litert(folder: Path, source: Source) -> None:
-    """Write the classifier as ``model.tflite``, of built-in operators alone.
-
-    Args:
-        folder: Where it is written.
-        source: The run.
-
-    Raises:
-        UsageError: The run's backbone is a user's own ONNX file.
-    """
-    if isinstance(source, RoundedFlatbuffer):
-        (folder / FILE).write_bytes(source.flatbuffer)
-        return
-    from candid.exporting.keras_model import build_classifier
-
-    model = build_classifier(source)
-    (folder / FILE).write_bytes(convert(model, size_px=source.size_px))
-
-
-def load_litert(folder: Path) -> Runner:
-    """Load ``model.tflite`` by LiteRT's interpreter, without TensorFlow."""
-    with quiet():
-        runtime = import_module("ai_edge_litert.interpreter")
-        interpreter = runtime.Interpreter(
-            model_path=str(folder / FILE), num_threads=os.cpu_count() or 1
-        )
-        signature = interpreter.get_signature_runner(SIGNATURE)
-
-    def run(pixels: NDArray[np.uint8]) -> Answers:
-        with quiet():  # the first call tells which kernels it takes
-            parts = [signature(image=pixels[place : place + 1]) for place in range(len(pixels))]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    return run
-
-
-def _snippets(pasted: Pasted) -> tuple[Snippet, ...]:
+def _snippets(context: SnippetContext) -> tuple[Snippet, ...]:
     run = f'''\
-interpreter = Interpreter(model_path=str(folder / "{FILE}"))
+interpreter = Interpreter(model_path=str(folder / "{_FILE}"))
 answers = interpreter.get_signature_runner("{SIGNATURE}")(image=pixels)
 '''
-    python = python_snippet(
-        pasted,
-        run=run,
-        imports="from ai_edge_litert.interpreter import Interpreter",
-        install="ai-edge-litert",
-    )
-    return python, kotlin_snippet(pasted, file=FILE, signature=SIGNATURE)
+    imports = "from ai_edge_litert.interpreter import Interpreter"
+    python = python_snippet(context, run=run, imports=imports, install="ai-edge-litert")
+    return python, kotlin_snippet(context, file=_FILE, signature=SIGNATURE)
 
 
 LITERT: Final = Format(
@@ -214,9 +161,9 @@ LITERT: Final = Format(
     runtime_package="ai-edge-litert",
     packages=("onnx", "tensorflow", "ai_edge_litert"),
     extra="export",
-    files=(FILE,),
+    files=(_FILE,),
     write=write_litert,
     load=load_litert,
     snippets=_snippets,
-    quantise=round_to_litert,
+    quantise=quantise_litert,
 )

@@ -1,4 +1,4 @@
-"""The format ``onnx``: the run's own graph, with all that has to travel along inside the file."""
+"""The format ``onnx``: the run's graph, with classes, pixels and decision rule as metadata."""
 
 from __future__ import annotations
 
@@ -8,29 +8,23 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.exporting.format import Answers, Format, Runner
-from candid.exporting.int8.graph import round_to_onnx
-from candid.exporting.snippets import Pasted, Snippet, python_snippet
+from candid.exporting.format import Answers, Format, Runner, run_in_batches
+from candid.exporting.int8.graph import quantise_onnx
+from candid.exporting.snippets import Snippet, SnippetContext, python_snippet
 from candid.exporting.source import Source, describe, to_properties
 
 FILE: Final = "model.onnx"
-_AT_ONCE: Final = 2  # pictures in one call: more are no faster and take memory
+_BATCH_SIZE: Final = 2  # larger batches are no faster and take memory
 
 
 def write_onnx(folder: Path, source: Source) -> None:
-    """Write the run's graph with its metadata as ``metadata_props``.
-
-    Args:
-        folder: Where ``model.onnx`` is written.
-        source: The run, or what `candid.exporting.int8.graph.round_to_onnx` made of it.
-    """
+    """Write the run's graph to ``model.onnx``, with its metadata as ``metadata_props``."""
     import onnx
 
     model = onnx.ModelProto()
     model.CopyFrom(source.graph)
-    properties = to_properties(describe(source))
     kept = {entry.key: entry.value for entry in model.metadata_props}
-    onnx.helper.set_model_props(model, kept | properties)
+    onnx.helper.set_model_props(model, kept | to_properties(describe(source)))
     onnx.save(model, folder / FILE)
 
 
@@ -39,28 +33,23 @@ def load_onnx(folder: Path) -> Runner:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised; nothing is printed beside it
+    options.log_severity_level = 4  # errors are raised; nothing is printed in addition
     session = ort.InferenceSession(folder / FILE, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
 
-    def run(pixels: NDArray[np.uint8]) -> Answers:
-        starts = range(0, len(pixels), _AT_ONCE)
-        parts = [session.run(names, {"image": pixels[i : i + _AT_ONCE]}) for i in starts]
-        return {
-            name: np.concatenate(rows)
-            for name, rows in zip(names, zip(*parts, strict=True), strict=True)
-        }
+    def run_batch(pixels: NDArray[np.uint8]) -> Answers:
+        return dict(zip(names, session.run(names, {"image": pixels}), strict=True))
 
-    return run
+    return lambda pixels: run_in_batches(run_batch, pixels, _BATCH_SIZE)
 
 
-def _snippets(pasted: Pasted) -> tuple[Snippet, ...]:
+def _snippets(context: SnippetContext) -> tuple[Snippet, ...]:
     run = f'''\
 session = onnxruntime.InferenceSession(folder / "{FILE}")
 names = [output.name for output in session.get_outputs()]
 answers = dict(zip(names, session.run(names, {{"image": pixels}})))
 '''
-    return (python_snippet(pasted, run=run, imports="import onnxruntime", install="onnxruntime"),)
+    return (python_snippet(context, run=run, imports="import onnxruntime", install="onnxruntime"),)
 
 
 ONNX: Final = Format(
@@ -74,5 +63,5 @@ ONNX: Final = Format(
     write=write_onnx,
     load=load_onnx,
     snippets=_snippets,
-    quantise=round_to_onnx,
+    quantise=quantise_onnx,
 )

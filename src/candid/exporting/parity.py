@@ -1,36 +1,115 @@
-"""Whether an export answers as its run does, in its own runtime."""
+"""The parity gate: does an export, in its own runtime, give the same answers as its run?
+
+It is asked about the same pixels and, if it decodes photos itself, about photo files: there a
+value of a pixel may differ by a level or two, so differences are reported and only JPEG and PNG
+files that it can't read make it fail.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.progress import Advance
-from candid.core.text import plural
-from candid.errors import ParityError
-from candid.exporting.format import Answers, Format, Runner, Tolerance, name_runtime
-from candid.exporting.samples import Batch, Decoded
-from candid.models.outputs import Outputs
+from candid.core.text import plural, plural_are, sanitize
+from candid.data.images import identify, read_file
+from candid.errors import ImageError, ParityError
+from candid.exporting.format import Answers, Format, Runner, Tolerance
+from candid.exporting.samples import Batch
 from candid.runs.classifier import Classifier
+
+#: Of more photos, this many are decoded by the export, spread evenly: a browser is slow.
+MAX_DECODED: Final = 100
+#: The usual share of equal labels where only the decoder differs; below, there is a note.
+_USUAL_AGREEMENT: Final = 0.99
+#: Formats that every browser reads. Only some read TIFF, HEIC and AVIF.
+_READ_BY_ALL: Final = ("JPEG", "PNG")
+#: How app/pixels.js begins the reason that a side is longer than a canvas can be.
+_TOO_LARGE: Final = "too large: "
+
+
+@dataclass(frozen=True)
+class DecodedParity:
+    """Answers of an export that decodes photos itself, compared with the run's.
+
+    Attributes:
+        num_images: Number of photos that both could read.
+        num_same_label: How many of them have the same label.
+        num_same_answer: How many of them have the same answer, such as ``uncertain: …``.
+        num_unreadable: Number of photos in formats that the export can't read.
+        probability: Largest difference of a probability.
+    """
+
+    num_images: int
+    num_same_label: int
+    num_same_answer: int
+    num_unreadable: int
+    probability: float
+
+    @property
+    def label_agreement(self) -> float | None:
+        """Share of equal labels, 0 to 1; None if no photo was compared."""
+        return self.num_same_label / self.num_images if self.num_images else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for the user: photos not read, or fewer equal labels than usual."""
+        notes = []
+        if self.num_unreadable:
+            notes.append(f"{plural_are(self.num_unreadable, 'photo')} not read by the browser")
+        if self.label_agreement is None:
+            notes.append("no photo was compared as decoded by the browser")
+        elif self.label_agreement < _USUAL_AGREEMENT:
+            notes.append(
+                f"only {self.num_same_label} of {plural(self.num_images, 'label')} agree on photos "
+                f"decoded by the browser; usual: {_USUAL_AGREEMENT:.0%} or more"
+            )
+        return tuple(notes)
+
+    def to_lines(self) -> list[str]:
+        """Lines for a terminal, below those of `Parity`."""
+        figures = "no photo was compared"
+        if self.label_agreement is not None:
+            figures = (
+                f"labels agree {self.num_same_label} of {self.num_images} "
+                f"({self.label_agreement:.1%}; a probability differs by up to "
+                f"{self.probability:.2g})"
+            )
+        lines = [f"  decoded by the browser, {figures}"]
+        if self.num_unreadable:
+            lines.append(f"  not read by the browser              {self.num_unreadable}")
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "num_images": self.num_images,
+            "num_same_label": self.num_same_label,
+            "label_agreement": self.label_agreement,
+            "num_same_answer": self.num_same_answer,
+            "num_unreadable": self.num_unreadable,
+            "largest_probability_difference": self.probability,
+        }
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How near an export comes to its run.
+    """An export's answers compared with its run's.
 
     Attributes:
-        runtime: What ran it, with its version.
-        num_images: On how many images.
-        num_same_label: On how many of them the decision rule chose the same class.
-        probability: The largest difference of a probability.
-        novelty: The largest difference of a novelty; None where the run tells none.
-        tolerance: What is allowed.
-        notes: What a person should know of the runtime.
-        decoded: The answers to photos that the export decoded itself; None where it takes pixels.
+        runtime: The runtime and its version.
+        num_images: Number of images compared.
+        num_same_label: How many of them have the same label, by the run's decision rule.
+        probability: Largest difference of a probability.
+        novelty: Largest difference of a novelty; None if the run has none.
+        tolerance: The allowed differences.
+        notes: Notes for the user on the runtime.
+        decoded: The same for photos that the export decoded itself; None if it takes pixels.
     """
 
     runtime: str
@@ -40,17 +119,17 @@ class Parity:
     novelty: float | None
     tolerance: Tolerance
     notes: tuple[str, ...] = ()
-    decoded: Decoded | None = None
+    decoded: DecodedParity | None = None
 
     @property
     def holds(self) -> bool:
-        """Whether every label agrees and no difference is past the tolerance; NaN is."""
+        """Whether every label agrees and no difference exceeds the tolerance; NaN does."""
         near = self.probability <= self.tolerance.probability
         known = self.novelty is None or self.novelty <= self.tolerance.novelty
         return self.num_images > 0 and self.num_same_label == self.num_images and near and known
 
     def to_text(self) -> str:
-        """For a terminal."""
+        """Lines for a terminal."""
         share = f"{self.num_same_label / max(self.num_images, 1):.1%}".replace(".0%", "%")
         allowed = self.tolerance
         lines = [
@@ -94,40 +173,31 @@ def compare(
     batches: Iterable[Batch],
     advance: Advance = lambda _: None,
 ) -> Parity:
-    """Hold an export against its run.
-
-    Args:
-        form: Its format.
-        run: The export, loaded by its own runtime.
-        classifier: The run: its classes and its decision rule.
-        batches: Images, and what the run says of them.
-        advance: Called with the number of images just compared.
-
-    Returns:
-        The figures, whether or not they hold.
+    """Compare an export, loaded by its own runtime, with its run on the same pixels.
 
     Raises:
-        ParityError: Its outputs have not the names or the shapes of the run's.
+        ParityError: The names or shapes of its outputs differ from the run's.
     """
     num_images, num_same = 0, 0
     probability, novelty = [0.0], [0.0]
     has_novelty = False
+    rule, classes = classifier.rule, classifier.classes
     for batch in batches:
-        answers = run(batch.pixels)
-        probabilities = _take(form, answers, "probabilities", batch.expected.probabilities)
-        num_images += len(probabilities)
-        num_same += _count_same(classifier, batch.expected, probabilities)
-        probability.append(_largest(probabilities, batch.expected.probabilities))
+        answers, expected = run(batch.pixels), batch.expected.probabilities
+        found = _output(form, answers, "probabilities", expected)
+        num_images += len(found)
+        num_same += int((rule.decide(found, classes) == rule.decide(expected, classes)).sum())
+        probability.append(_largest_difference(found, expected))
         if batch.expected.novelty is not None:
             has_novelty = True
-            found = _take(form, answers, "novelty", batch.expected.novelty)
-            novelty.append(_largest(found, batch.expected.novelty))
-        advance(len(probabilities))
+            found = _output(form, answers, "novelty", batch.expected.novelty)
+            novelty.append(_largest_difference(found, batch.expected.novelty))
+        advance(len(found))
     return Parity(
-        name_runtime(form),
+        form.versioned_runtime,
         num_images,
         num_same,
-        float(np.max(probability)),
+        float(np.max(probability)),  # unlike Python's max, NumPy's keeps NaN
         float(np.max(novelty)) if has_novelty else None,
         form.tolerance,
     )
@@ -137,42 +207,87 @@ def require_parity(form: Format, parity: Parity) -> None:
     """Refuse an export that does not answer as its run does.
 
     Raises:
-        ParityError: A label or a figure is past what is allowed.
+        ParityError: A label differs, or a difference exceeds the tolerance.
     """
     if parity.holds:
         return
-    told = [f"{parity.num_same_label} of {plural(parity.num_images, 'label')} agree (all have to)"]
     allowed = parity.tolerance
-    told.append(f"a probability differs by {parity.probability:.1e} ({allowed.probability:.0e})")
+    received = [
+        f"{parity.num_same_label} of {plural(parity.num_images, 'label')} agree (all have to)",
+        f"a probability differs by {parity.probability:.1e} (allowed: {allowed.probability:.0e})",
+    ]
     if parity.novelty is not None:
-        told.append(f"a novelty by {parity.novelty:.1e} ({allowed.novelty:.0e} is allowed)")
+        received.append(f"a novelty by {parity.novelty:.1e} (allowed: {allowed.novelty:.0e})")
     raise ParityError(
-        f"the export to {form.title} does not answer as the run does in {parity.runtime}: "
-        f"{'; '.join(told)}. It was removed; try another version of {form.runtime_package}, or "
+        f"the export to {form.title} does not give the run's answers in {parity.runtime}: "
+        f"{'; '.join(received)}. It was removed; try another version of {form.runtime_package}, or "
         "another format."
     )
 
 
-def _take(
+def _output(
     form: Format, answers: Answers, name: str, expected: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     found = answers.get(name)
     if found is None or found.shape != expected.shape:
         received = "no such output" if found is None else f"shape {found.shape}"
         raise ParityError(
-            f"the export to {form.title} does not answer as the run does: expected {name} of shape "
-            f"{expected.shape}, received {received}. It was removed."
+            f"the export to {form.title} does not give the run's outputs: expected {name} of shape "
+            f"{expected.shape}, received {received}. It was removed; try another format."
         )
     return found
 
 
-def _count_same(
-    classifier: Classifier, expected: Outputs, probabilities: NDArray[np.float32]
-) -> int:
-    rule, classes = classifier.rule, classifier.classes
-    same = rule.decide(probabilities, classes) == rule.decide(expected.probabilities, classes)
-    return int(same.sum())
-
-
-def _largest(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+def _largest_difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
     return float(np.abs(found.astype(np.float64) - expected).max())
+
+
+def compare_decoded(
+    predict_photo: Callable[[bytes], Mapping[str, Any]],
+    classifier: Classifier,
+    photos: Sequence[Path],
+    advance: Advance = lambda _: None,
+) -> DecodedParity:
+    """Compare an export that decodes photos itself with its run, on files that the run can read.
+
+    Raises:
+        ParityError: The export can't read a JPEG or a PNG that the run reads.
+    """
+    images, labels, answers, unreadable, largest = 0, 0, 0, 0, 0.0
+    for file in photos:
+        try:
+            data = read_file(file)
+        except ImageError:  # removed since it was found
+            continue
+        expected, received = classifier.predict(data), predict_photo(data)
+        advance(1)
+        if received["label"] is None:
+            if expected.label is not None:
+                reason = str(received.get("reason") or "no reason given")
+                _require_uncommon_format(file, data, reason)
+            unreadable += 1
+            continue
+        images += 1
+        labels += received["label"] == expected.label
+        answers += received["answer"] == expected.answer
+        shares = expected.probabilities.items()
+        largest = max(largest, *(abs(received["probabilities"][name] - s) for name, s in shares))
+    return DecodedParity(images, labels, answers, unreadable, largest)
+
+
+def _require_uncommon_format(file: Path, data: bytes, reason: str) -> None:
+    """Refuse an export that can't read what every browser reads, unless it is too large for it."""
+    name = identify(data)
+    if name not in _READ_BY_ALL or reason.startswith(_TOO_LARGE):
+        return
+    raise ParityError(
+        f"the export can't read {sanitize(file.name)} in the browser, a {name} that the run "
+        f"reads: {sanitize(reason)}. Expected: every {' and '.join(_READ_BY_ALL)} that the run "
+        "reads. It was removed; try another browser, or save that photo anew and train again."
+    )
+
+
+def subsample(photos: Sequence[Path]) -> tuple[Path, ...]:
+    """At most `MAX_DECODED` photos, spread evenly over the list."""
+    most = min(len(photos), MAX_DECODED)
+    return tuple(photos[number * len(photos) // most] for number in range(most))

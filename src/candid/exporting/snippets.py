@@ -1,7 +1,4 @@
-"""The snippet for Android: LiteRT from Kotlin.
-
-What a person can paste to use an export, in the languages that its format is used from.
-"""
+"""Code that uses an export: a Python script, and a Kotlin class for LiteRT on Android."""
 
 from __future__ import annotations
 
@@ -18,9 +15,9 @@ class Snippet:
     """A piece of code.
 
     Attributes:
-        language: As it is called after the fence of a Markdown block: ``python``.
-        title: What it is, for a heading: ``Python``.
-        code: Whole lines, the last one ended.
+        language: For the fence of a Markdown block, such as ``python``.
+        title: For a heading, such as ``Python``.
+        code: Whole lines, each ended.
     """
 
     language: str
@@ -29,15 +26,15 @@ class Snippet:
 
 
 @dataclass(frozen=True)
-class Pasted:
-    """What a snippet is made for.
+class SnippetContext:
+    """The export that a snippet is for.
 
     Attributes:
-        folder: The export's, as a person would type it; in files that travel with it, its name.
+        folder: Path of the export as a user would type it; in the export's own files, its name.
         contract: How a photo becomes pixels.
         rule: How a class is chosen.
-        num_classes: How many classes there are.
-        abstains: Whether it knows when to say nothing.
+        num_classes: Number of classes.
+        abstains: Whether the run can answer ``unknown`` or ``uncertain``.
     """
 
     folder: Path
@@ -47,39 +44,39 @@ class Pasted:
     abstains: bool
 
 
-def python_snippet(pasted: Pasted, *, run: str, imports: str, install: str) -> Snippet:
-    """Write a Python snippet: a photo's answer, in as few lines as it takes.
+def python_snippet(context: SnippetContext, *, run: str, imports: str, install: str) -> Snippet:
+    """Make a Python script that prints the answer for a photo.
 
     Args:
-        pasted: What it is made for.
-        run: Lines that make ``answers``, output by name, of ``pixels``.
+        context: The export.
+        run: Lines that compute ``answers``, outputs by name, from ``pixels``.
         imports: The line that imports the runtime.
         install: The distributions to install besides NumPy and Pillow.
     """
     parts = [
         f"# pip install numpy pillow {install}\n{_imports(imports)}",
-        f"folder = Path({_quote(pasted.folder.as_posix())})\n"
+        f"folder = Path({_quote(context.folder.as_posix())})\n"
         f'about = json.loads((folder / "{MANIFEST}").read_text(encoding="utf-8"))\n'
         'classes = about["classes"]\n',
-        _read_photo(pasted.contract),
+        _read_photo(context.contract),
         run,
-        _decide(pasted),
+        _decide(context),
     ]
-    if pasted.abstains:
+    if context.abstains:
         parts.append(_ABSTAIN)
     parts.append("print(answer, dict(zip(classes, probabilities.round(3).tolist())))\n")
     return Snippet("python", "Python", "\n".join(parts))
 
 
 def _quote(text: str) -> str:
-    """A string of Python; what of it is no UTF-8 is escaped."""
+    """A Python string literal; parts that are not UTF-8 are escaped."""
     quoted = repr(text)
     return quoted if '"' in quoted else f'"{quoted[1:-1]}"'
 
 
 def _imports(runtime: str) -> str:
-    third = ["import numpy as np", "from PIL import Image, ImageOps", runtime]
-    ordered = sorted(third, key=lambda line: (line.startswith("from"), line.split()[1].lower()))
+    imports = ["import numpy as np", "from PIL import Image, ImageOps", runtime]
+    ordered = sorted(imports, key=lambda line: (line.startswith("from"), line.split()[1].lower()))
     return "\n".join(["import json", "from pathlib import Path", "", *ordered, ""])
 
 
@@ -98,30 +95,30 @@ pixels = np.asarray({fitted})[None]  # uint8, 0 to 255
 """
 
 
-def _decide(pasted: Pasted) -> str:
+def _decide(context: SnippetContext) -> str:
     lines = ['probabilities = answers["probabilities"][0]']
-    if pasted.rule.costs:
+    if context.rule.costs:
         lines += [
-            "costs = 1 - np.eye(len(classes))  # a row a true class, a column an answered one",
+            "costs = 1 - np.eye(len(classes))  # rows: true class, columns: answered class",
             'for row in about["rule"]["costs"]:',
             '    place = classes.index(row["true"]), classes.index(row["predicted"])',
             '    costs[place] = row["cost"]',
             "label = classes[(probabilities @ costs).argmin()]",
         ]
-    elif pasted.num_classes == 2:
+    elif context.num_classes == 2:
         lines.append('label = classes[int(float(probabilities[1]) > about["rule"]["threshold"])]')
     else:
         lines.append("label = classes[probabilities.argmax()]")
-    lines.append("" if pasted.abstains else "answer = label")
+    lines.append("" if context.abstains else "answer = label")
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-# As candid.models.conformal says it, for one image.
+# candid.models.conformal for one image.
 _ABSTAIN = """\
 known = about["abstention"]
 
 
-def share(usual, value):  # of held-out photos, those that were at least as unusual
+def share(usual, value):  # of held-out photos that were at least as unusual
     return (sum(other >= value for other in usual) + 1) / (len(usual) + 1)
 
 
@@ -136,15 +133,9 @@ else:
 """
 
 
-def kotlin_snippet(pasted: Pasted, *, file: str, signature: str) -> Snippet:
-    """Write a class for an Android app that labels a bitmap.
-
-    Args:
-        pasted: What it is made for.
-        file: The model's file, which goes among the app's assets.
-        signature: The name of the model's signature.
-    """
-    fit = pasted.contract.fit
+def kotlin_snippet(context: SnippetContext, *, file: str, signature: str) -> Snippet:
+    """Make a Kotlin class for an Android app that labels a bitmap, with the model as an asset."""
+    fit = context.contract.fit
     graphics = ("Bitmap", "Canvas", "Color") if fit == "pad" else ("Bitmap",)
     code = _CLASS
     for name, value in {
@@ -153,18 +144,18 @@ def kotlin_snippet(pasted: Pasted, *, file: str, signature: str) -> Snippet:
         "SIGNATURE": signature,
         "GRAPHICS": "\n".join(f"import android.graphics.{name}" for name in graphics),
         "MATHS": "import kotlin.math.roundToInt\n" if fit == "pad" else "",
-        "SIZE": str(pasted.contract.size_px),
+        "SIZE": str(context.contract.size_px),
         "SQUARE": _SQUARES[fit],
-        "DECIDE": _decide_in_kotlin(pasted),
+        "DECIDE": _decide_in_kotlin(context),
     }.items():
         code = code.replace(f"«{name}»", value)
     return Snippet("kotlin", "Android (Kotlin)", code)
 
 
-def _decide_in_kotlin(pasted: Pasted) -> str:
-    if pasted.rule.costs:
+def _decide_in_kotlin(context: SnippetContext) -> str:
+    if context.rule.costs:
         return _BY_COST
-    if pasted.num_classes == 2:
+    if context.num_classes == 2:
         return (
             'val threshold = about.getJSONObject("rule").getDouble("threshold")\n'
             "        val label = classes[if (row[1].toDouble() > threshold) 1 else 0]"
@@ -229,7 +220,7 @@ class CandidClassifier(context: Context) {
 
     /** The label of an upright photo, and the probability of each class. Not for the UI thread. */
     fun classify(photo: Bitmap): Pair<String, Map<String, Float>> {
-        // Bilinear: halve a photo much larger than SIZE a few times before.
+        // Bilinear: halve a photo much larger than SIZE a few times first.
         «SQUARE»
         val colours = IntArray(SIZE * SIZE)
         square.getPixels(colours, 0, SIZE, 0, 0, SIZE, SIZE)

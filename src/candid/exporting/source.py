@@ -1,10 +1,8 @@
-"""What travels along with an exported model: classes, pixels, decision rule, abstention.
+"""The run to export, and its metadata: classes, pixel contract, decision rule, abstention.
 
-Beside every export as ``candid-export.json``; in an ONNX file as well, as ``metadata_props`` whose
-keys begin with ``candid.``, a JSON value each. Nothing in it names a folder of the machine that the
-run was made on.
-
-What is exported: a run, and the numbers that its graph holds.
+The metadata is written as ``candid-export.json`` beside every export, and into ONNX files as
+``metadata_props``: a JSON value for each key, prefixed ``candid.``. It contains no path of the
+machine that the run was made on.
 """
 
 from __future__ import annotations
@@ -14,17 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid._version import __version__
 from candid.core.safe_json import read_object
-from candid.data.images import PixelContract
-from candid.errors import ArtifactError, UsageError
-from candid.models.conformal import Abstention
-from candid.models.decision_rule import DecisionRule
+from candid.errors import ArtifactError
 from candid.runs.artifact import MODEL
 from candid.runs.classifier import Classifier
 from candid.runs.manifest import Manifest
@@ -32,15 +27,18 @@ from candid.runs.manifest import Manifest
 if TYPE_CHECKING:
     import onnx
 
-_NOVELTY = "novelty."
+MANIFEST: Final = "candid-export.json"
+_EXPORT_VERSION: Final = 1
+_PREFIX: Final = "candid."
+_NOVELTY: Final = "novelty."
 
 
 @dataclass(frozen=True)
 class Source:
-    """A run that is to be exported.
+    """A run to export.
 
     Attributes:
-        folder: Where it is.
+        folder: The run's folder.
         classifier: Loaded from it, every file checked.
     """
 
@@ -49,27 +47,17 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The run's name; ``latest`` is the run that it means."""
+        """The run's name; for ``latest``, that of the run it links to."""
         return self.folder.resolve().name
 
     @property
     def manifest(self) -> Manifest:
-        """What the run's ``candid.json`` says."""
+        """The run's ``candid.json``."""
         return self.classifier.require_manifest()
 
     @property
-    def recipe(self) -> str:
-        """How it was trained."""
-        return self.manifest.recipe
-
-    @property
-    def backbone(self) -> str | None:
-        """The recipe transfer's backbone; None where there is none."""
-        return self.manifest.backbone
-
-    @property
     def data_folder(self) -> Path:
-        """Where the photos that it was trained on lay; they may be gone."""
+        """The folder of the training photos; it may be gone."""
         return Path(self.manifest.data.folder)
 
     @property
@@ -79,14 +67,14 @@ class Source:
 
     @cached_property
     def graph(self) -> onnx.ModelProto:
-        """The run's graph. Not to be changed."""
+        """The ONNX graph to export. Not to be changed."""
         import onnx
 
         return onnx.load(self.folder / MODEL)
 
     @property
     def has_heatmap(self) -> bool:
-        """Whether the graph says what each place adds to each score."""
+        """Whether the graph has the output ``heatmap``."""
         return any(output.name == "heatmap" for output in self.graph.graph.output)
 
     def head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -94,7 +82,7 @@ class Source:
 
         Returns:
             Kernel, float32 ``(units, d)``, and bias, ``(units,)``. A single unit is the score of
-            the second of two classes, for a sigmoid; more are for a softmax.
+            the second of two classes, for a sigmoid; several are for a softmax.
 
         Raises:
             ArtifactError: The graph has no such layer.
@@ -108,11 +96,7 @@ class Source:
             ) from error
 
     def novelty(self) -> dict[str, NDArray[np.float32]] | None:
-        """What the nodes of `candid.models.ood` compute with, by its names there.
-
-        Returns:
-            The arrays, or None where the graph says nothing of novelty.
-        """
+        """The constants of `candid.models.ood`, by name; None if the graph has no novelty."""
         found = {
             name.removeprefix(_NOVELTY): value
             for name, value in self._constants.items()
@@ -131,66 +115,18 @@ class Source:
         }
 
 
-EXPORT_VERSION: Final = 1
-MANIFEST: Final = "candid-export.json"
-_PREFIX: Final = "candid."
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """What an export says of its model.
-
-    Attributes:
-        classes: Names of the classes, a column of the probabilities each.
-        contract: How bytes become pixels.
-        rule: How a class is chosen.
-        abstention: When the answer is that it does not know; None where that can't be told.
-    """
-
-    classes: tuple[str, ...]
-    contract: PixelContract
-    rule: DecisionRule
-    abstention: Abstention | None
-
-    @classmethod
-    def from_json(cls, values: Any) -> Self:
-        """Read what `describe` gave.
-
-        Args:
-            values: JSON values, from anybody.
-
-        Raises:
-            ArtifactError: It is not that, or of another version.
-        """
-        try:
-            version = values["export_version"]
-            if version != EXPORT_VERSION:
-                raise ValueError(f"it has version {version!r}, expected {EXPORT_VERSION}")
-            classes = tuple(str(name) for name in values["classes"])
-            pixels, known = values["pixels"], values["abstention"]
-            contract = PixelContract(int(pixels["size_px"]), pixels["fit"])
-            rule = DecisionRule.from_json(values["rule"])
-            rule.require_fits(classes)
-            abstention = None if known is None else Abstention.from_json(known, len(classes))
-        except (LookupError, TypeError, ValueError, OverflowError, UsageError) as error:
-            raise ArtifactError(
-                f"the metadata of the export can't be read: {error!r}; export again."
-            ) from error
-        return cls(classes, contract, rule, abstention)
-
-
 def describe(source: Source) -> dict[str, Any]:
-    """What is told of a run wherever it goes, as JSON values."""
+    """The metadata of every export of a run, as JSON values."""
     classifier, manifest = source.classifier, source.manifest
     contract, abstention = classifier.contract, classifier.abstention
     size = contract.size_px
     return {
-        "export_version": EXPORT_VERSION,
+        "export_version": _EXPORT_VERSION,
         "candid_version": __version__,
         "run": {
             "name": source.name,
-            "recipe": source.recipe,
-            "backbone": source.backbone,
+            "recipe": manifest.recipe,
+            "backbone": manifest.backbone,
             "model_sha256": manifest.files[MODEL],
             "data_fingerprint": manifest.data.fingerprint,
         },
@@ -212,9 +148,9 @@ def describe(source: Source) -> dict[str, Any]:
 
 
 def _spell_out(abstention: dict[str, Any]) -> dict[str, Any]:
-    """A list a class, where a run names the earlier class that has the same one.
+    """Give every class its own list, where a run refers to an earlier class with the same list.
 
-    Whoever reads an export may do so in another language, from a few lines that were pasted.
+    That keeps code that reads an export short, in any language.
     """
     rows: list[Any] = []
     for row in abstention["nonconformity"]:
@@ -235,30 +171,12 @@ def _outputs(source: Source) -> dict[str, str]:
 
 
 def to_properties(values: Mapping[str, Any]) -> dict[str, str]:
-    """JSON values as an ONNX file keeps them: text by key."""
+    """The metadata as ``metadata_props`` of an ONNX file: JSON text by prefixed key."""
     return {_PREFIX + key: _dump(value) for key, value in values.items()}
 
 
-def from_properties(properties: Mapping[str, str]) -> dict[str, Any]:
-    """Read what `to_properties` gave, among other people's keys.
-
-    Raises:
-        ArtifactError: A value is no JSON.
-    """
-    try:
-        return {
-            key.removeprefix(_PREFIX): json.loads(text)
-            for key, text in properties.items()
-            if key.startswith(_PREFIX)
-        }
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(
-            f"the metadata of the ONNX file can't be read: {error}; export again."
-        ) from error
-
-
 def write_manifest(folder: Path, values: Mapping[str, Any]) -> None:
-    """Write ``candid-export.json``, whatever the classes are called."""
+    """Write ``candid-export.json``."""
     (folder / MANIFEST).write_text(_dump(values, indent=2) + "\n", encoding="utf-8")
 
 
@@ -266,7 +184,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Read ``candid-export.json``.
 
     Raises:
-        ArtifactError: There is none, or it can't be read.
+        ArtifactError: It is missing or can't be read.
     """
     file = folder / MANIFEST
     try:
@@ -277,5 +195,5 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def _dump(value: Any, indent: int | None = None) -> str:
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
-    # What of a class's name is not UTF-8 becomes an escape, which JSON reads as what it was.
+    # Parts of a class name that are not UTF-8 become escapes, which JSON reads back unchanged.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""The format ``web``: a folder for any static host; a browser computes, and no photo leaves it."""
+"""The format ``web``: a folder for any static host, whose page runs the model in the browser."""
 
 from __future__ import annotations
 
@@ -12,25 +12,17 @@ from pathlib import Path
 from typing import Final
 
 from candid.errors import DependencyError
-from candid.exporting.format import Format, Opened
-from candid.exporting.int8.graph import round_to_onnx
+from candid.exporting.format import Format, LoadedExport
+from candid.exporting.int8.graph import quantise_onnx
 from candid.exporting.onnx import FILE, load_onnx, write_onnx
-from candid.exporting.snippets import Pasted, Snippet
+from candid.exporting.snippets import Snippet, SnippetContext
 from candid.exporting.source import Source, describe, write_manifest
 from candid.exporting.web_browser import BrowserError, find_browser
-from candid.exporting.web_files import POLICY
-from candid.exporting.web_gate import open_in_browser
+from candid.exporting.web_gate import POLICY, open_in_browser
 from candid.reporting.app import PAGE_FILES, index_html, read_file, sentence_of, title_of
 
 _APP: Final = "app"
-_ENGINE_MODULES: Final = (
-    "answer.js",
-    "evidence.js",
-    "files.js",
-    "network.js",
-    "pixels.js",
-    "resize.js",
-)
+_MODULES: Final = ("answer.js", "evidence.js", "files.js", "network.js", "pixels.js", "resize.js")
 _VENDOR: Final = "vendor"
 _ASSETS: Final = (
     "LICENSE-onnxruntime-web",
@@ -40,20 +32,16 @@ _ASSETS: Final = (
 
 
 def write_web(folder: Path, source: Source) -> None:
-    """Write the page, its engine, ONNX Runtime for browsers, and the run's graph.
-
-    Args:
-        folder: Where they are written. The manifest is a preliminary one, for the engine to read.
-        source: The run.
+    """Write the page, its engine, ONNX Runtime Web, the run's graph and a preliminary manifest.
 
     Raises:
-        DependencyError: This installation lacks ONNX Runtime for browsers.
+        DependencyError: This installation lacks ONNX Runtime Web.
     """
     require_assets()
     (folder / _APP / _VENDOR).mkdir(parents=True)
     write_onnx(folder, source)
     (folder / "index.html").write_bytes(index_html(POLICY))
-    for name in (*PAGE_FILES, *_ENGINE_MODULES):
+    for name in (*PAGE_FILES, *_MODULES):
         (folder / _APP / name).write_bytes(read_file(name))
     (folder / _APP / "engine.js").write_bytes(read_file("engine_web.js"))
     for name in _ASSETS:
@@ -67,7 +55,7 @@ def write_web(folder: Path, source: Source) -> None:
 
 
 def require_assets() -> None:
-    """Ask for ONNX Runtime for browsers, which is no part of the source.
+    """Require ONNX Runtime Web, which is not part of the repository.
 
     Raises:
         DependencyError: A file of it is missing.
@@ -76,41 +64,40 @@ def require_assets() -> None:
     missing = [name for name in _ASSETS if not (vendor / name).is_file()]
     if missing:
         raise DependencyError(
-            f"an export to the web needs {', '.join(missing)} of onnxruntime-web, which was not "
-            "there when Candid was installed. In a clone of it, run: make web; then install it "
-            "from there, if it was (pip install .)"
+            f"an export to the web needs {', '.join(missing)} of onnxruntime-web, which this "
+            "installation lacks. In a clone of Candid, run: make web; if Candid was installed from "
+            "that clone, install it again (pip install .)"
         )
 
 
 @contextmanager
-def open_web(folder: Path) -> Iterator[Opened]:
-    """Run an export in a browser of this machine; without one, its graph by ONNX Runtime.
+def open_web(folder: Path) -> Iterator[LoadedExport]:
+    """Run an export in an installed browser; without one, its graph by ONNX Runtime.
 
     Raises:
         ParityError: It does not run in the browser.
     """
     browser = find_browser()
-    why = "there is no Chrome, Chromium, Edge or Brave here"
+    why = "no Chrome, Chromium, Edge or Brave was found"
     with ExitStack() as stack:
-        export = None
         if browser is not None:
             try:
                 export = stack.enter_context(open_in_browser(folder, browser))
             except BrowserError as error:
                 why = f"{Path(browser).name} does not run here ({error.reason})"
-        if export is not None:
-            yield Opened(export.run, export.runtime, ask_photo=export.predict)
-            return
+            else:
+                yield LoadedExport(export.run, export.runtime, predict_photo=export.predict)
+                return
     runtime = f"ONNX Runtime {version('onnxruntime')}"
-    note = f"it was not run in a browser, but its graph in {runtime}: {why}"
-    yield Opened(load_onnx(folder), runtime, notes=(note,))
+    note = f"it was not tested in a browser, only its graph in {runtime}: {why}"
+    yield LoadedExport(load_onnx(folder), runtime, notes=(note,))
 
 
-def _snippets(pasted: Pasted) -> tuple[Snippet, ...]:
-    serve = f"candid serve --static {shlex.quote(pasted.folder.as_posix())}\n"
+def _snippets(context: SnippetContext) -> tuple[Snippet, ...]:
+    serve = f"candid serve --static {shlex.quote(context.folder.as_posix())}\n"
     return (
-        Snippet("sh", "To look at it", serve),
-        Snippet("js", "In a page of yours, beside a copy of this folder's files", _JAVASCRIPT),
+        Snippet("sh", "To preview it", serve),
+        Snippet("js", "In your own page, next to a copy of these files", _JAVASCRIPT),
     )
 
 
@@ -135,5 +122,5 @@ WEB: Final = Format(
     load=load_onnx,
     snippets=_snippets,
     open=open_web,
-    quantise=round_to_onnx,
+    quantise=quantise_onnx,
 )

@@ -1,4 +1,4 @@
-"""A Chrome, Chromium, Edge or Brave without a window, for as long as it is needed."""
+"""Find an installed Chrome, Chromium, Edge or Brave, and run it headless."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
@@ -30,15 +30,15 @@ _NAMES: Final = (
     "brave-browser",
     "brave",
 )
-#: Where they lie below a folder for applications of macOS.
-_OF_MACOS: Final = (
+#: Their paths in an applications folder of macOS.
+_MACOS_PATHS: Final = (
     "Google Chrome.app/Contents/MacOS/Google Chrome",
     "Chromium.app/Contents/MacOS/Chromium",
     "Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
     "Brave Browser.app/Contents/MacOS/Brave Browser",
 )
-#: Where they lie below a folder for programs of Windows, and the variables that name those.
-_OF_WINDOWS: Final = (
+#: Their paths in a program folder of Windows, and the variables that name those folders.
+_WINDOWS_PATHS: Final = (
     "Google/Chrome/Application/chrome.exe",
     "Chromium/Application/chrome.exe",
     "Microsoft/Edge/Application/msedge.exe",
@@ -57,108 +57,99 @@ _FLAGS: Final = (
     "--no-first-run",
     "--mute-audio",
 )
-_PATIENCE_S: Final = 10.0
+_EXIT_TIMEOUT_S: Final = 10.0
 
 
 class BrowserError(CandidError):
-    """A browser that did not come so far as to say anything.
+    """A browser that does not start or does not answer.
 
     Attributes:
         reason: Why, in a few words without a path of this machine.
     """
 
     def __init__(self, reason: str) -> None:
-        """Say so, and what to do."""
         super().__init__(
-            f"the browser that was to check the export does not run: {reason}. Install Chrome, "
-            "Chromium, Edge or Brave anew, or take it off the path to export without one."
+            f"the browser to check the export with does not run: {reason}. Install Chrome, "
+            "Chromium, Edge or Brave again, or take it off the path to export without one."
         )
         self.reason = reason
 
 
 def find_browser() -> str | None:
-    """The first browser that is installed; it may still refuse to start."""
+    """Path of the first browser that is installed; it may still fail to start."""
     on_path = (shutil.which(name) for name in _NAMES)
-    placed = (str(place) for place in _places() if place.is_file())
+    placed = (str(place) for place in _install_paths() if place.is_file())
     return next((path for path in (*on_path, *placed) if path), None)
 
 
-def _places() -> Iterator[Path]:
-    """Where browsers lie on systems that keep programs off the path."""
+def _install_paths() -> Iterator[Path]:
+    """Where browsers are installed on systems that keep them off the path."""
     for folder in ("/Applications", os.path.expanduser("~/Applications")):  # noqa: PTH111
-        yield from (Path(folder, place) for place in _OF_MACOS)
+        yield from (Path(folder, place) for place in _MACOS_PATHS)
     folders = (os.environ.get(name) for name in _WINDOWS_FOLDERS)
     for folder in filter(None, folders):
-        yield from (Path(folder, place) for place in _OF_WINDOWS)
+        yield from (Path(folder, place) for place in _WINDOWS_PATHS)
 
 
 @contextmanager
-def browsing(browser: str, address: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Open a page in a browser of its own profile, and end that browser afterwards.
+def running_browser(browser: str, address: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Open a page in a browser with a profile of its own, and stop that browser afterwards.
 
     Args:
-        browser: Its program.
-        address: The page's. Nobody else on this machine sees it among the running commands.
+        browser: Path of the browser.
+        address: The page's address. It does not appear on a command line.
 
     Yields:
-        The process, which may end by itself.
+        The process, which may exit by itself.
 
     Raises:
         BrowserError: It can't be started.
-        OSError: There is no room for its profile.
+        OSError: Its profile can't be written.
     """
-    with locked_dir(_place_of(browser), _PREFIX) as home:
-        process = _start([browser, *_flags(home), _write_start(home, address).as_uri()])
+    with locked_dir(_profile_parent(browser), _PREFIX) as home:
+        # Chromium does not run as root with its sandbox; it opens only our own page.
+        is_root = sys.platform != "win32" and os.geteuid() == 0
+        flags = (*_FLAGS, f"--user-data-dir={home}", *["--no-sandbox"] * is_root)
+        command = [browser, *flags, _write_start_page(home, address).as_uri()]
+        null = subprocess.DEVNULL
+        try:
+            process = subprocess.Popen(
+                command, stdin=null, stdout=null, stderr=null, start_new_session=True
+            )
+        except OSError as error:
+            raise BrowserError(error.strerror or type(error).__name__) from error
         try:
             yield process
         finally:
-            _end(process)
+            _kill(process)
 
 
-def _place_of(browser: str) -> Path:
-    """Where its profile is made: a snap (Ubuntu) has temporary files of its own, and sees no other.
+def _profile_parent(browser: str) -> Path:
+    """Parent folder of its profile.
 
-    It does see ``~/snap/<name>/common``: https://snapcraft.io/docs/environment-variables
+    A snap (Ubuntu) sees only temporary files of its own, and ``~/snap/<name>/common``:
+    https://snapcraft.io/docs/environment-variables
     """
     common = Path(os.path.expanduser("~"), "snap", Path(browser).name, "common")  # noqa: PTH111
     is_snap = Path(browser).resolve().name == "snap" and common.is_dir()
     return common if is_snap else Path(tempfile.gettempdir())
 
 
-def _write_start(home: Path, address: str) -> Path:
-    """Write a page, for this user alone to read, that leads on to an address."""
-    file = home / "start.html"
+def _write_start_page(home: Path, address: str) -> Path:
+    """Write a page, readable by this user only, that redirects to an address."""
+    path = home / "start.html"
     page = f'<!doctype html><meta http-equiv="refresh" content="0; url={escape(address)}">'
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:  # noqa: PTH123
-        opened.write(page)
-    return file
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
+        file.write(page)
+    return path
 
 
-def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise BrowserError(error.strerror or type(error).__name__) from error
-
-
-def _flags(home: Path) -> tuple[str, ...]:
-    # Chromium refuses to run as root with its sandbox; it opens nothing but our own page.
-    is_root = sys.platform != "win32" and os.geteuid() == 0
-    return (*_FLAGS, f"--user-data-dir={home}", *(("--no-sandbox",) if is_root else ()))
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the browser and the processes that it has started, which are of its session."""
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the browser and the processes that it has started, which are in its session."""
     with suppress(ProcessLookupError, PermissionError):
         if sys.platform == "win32":
             process.kill()
         else:
             os.killpg(process.pid, signal.SIGKILL)
     with suppress(subprocess.TimeoutExpired):
-        process.wait(_PATIENCE_S)
+        process.wait(_EXIT_TIMEOUT_S)

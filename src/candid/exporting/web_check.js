@@ -1,18 +1,18 @@
-// Asks an export's engine what it is told to, in the browser, for the gate of `candid export`.
+// Runs tasks of the gate of `candid export` in the browser: fetches each, posts its result.
 
 async function main() {
-  // Not imported at the top: a module that does not load is to be told too.
+  // Not imported at the top, so that a module that does not load is reported too.
   const { createEngine } = await import("./app/engine.js");
   const engine = await createEngine();
-  await tell("ready", {}, JSON.stringify({ runtime: engine.runtime }));
+  await post("ready", {}, JSON.stringify({ runtime: engine.runtime }));
   for (;;) {
     const response = await fetch("check/work", { cache: "no-store" });
-    if (response.status === 204) continue; // nothing to do yet
+    if (response.status === 204) continue; // no task yet
     if (!response.ok) return;
     const { kind, shape, name } = JSON.parse(response.headers.get("X-Candid"));
     const body = await response.blob();
     if (kind === "photo") {
-      await tell("answer", {}, JSON.stringify(await engine.predict(body, name)));
+      await post("answer", {}, JSON.stringify(await engine.predict(body, name)));
     } else {
       await answer(engine, new Uint8Array(await body.arrayBuffer()), shape);
     }
@@ -31,12 +31,12 @@ async function answer(engine, pixels, [count, ...sides]) {
       dims[name] = [...output.dims];
     }
   }
-  await tell("answer", dims, new Blob(parts.flat()));
+  await post("answer", dims, new Blob(parts.flat()));
 }
 
-async function tell(what, header, body) {
+async function post(kind, header, body) {
   const headers = { "X-Candid": JSON.stringify(header) };
-  await fetch(`check/${what}`, { method: "POST", headers, body });
+  await fetch(`check/${kind}`, { method: "POST", headers, body });
 }
 
-main().catch((error) => tell("failed", {}, String(error?.message ?? error)));
+main().catch((error) => post("failed", {}, String(error?.message ?? error)));

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from candid.core.hashing import hash_file
 from candid.errors import ArtifactError
 from candid.exporting.source import MANIFEST, read_manifest
-from candid.exporting.web_files import HEADERS, type_of
+from candid.exporting.web_gate import HEADERS, type_of
 from candid.server.addresses import (
     OTHER_HOST,
     OTHER_HOST_REMEDY,

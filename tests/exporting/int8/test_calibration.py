@@ -1,4 +1,4 @@
-"""Which photos an export in eight bits is calibrated with."""
+"""Which photos an int8 export is calibrated with."""
 
 from dataclasses import replace
 from hashlib import sha256
@@ -13,44 +13,44 @@ from candid.splits.split import Row, Split
 
 
 @pytest.fixture
-def taken(monkeypatch):
-    """The labels of the photos that were read, which need not be there."""
+def read_labels(monkeypatch):
+    """The labels of the photos that were read; no file is needed."""
     labels = []
 
     def read(_folder, row, _contract):
         labels.append(row.label)
         return np.zeros((2, 2, 3), np.uint8)
 
-    monkeypatch.setattr("candid.exporting.int8.calibration.read_unchanged", read)
+    monkeypatch.setattr("candid.exporting.int8.calibration._decode_unchanged", read)
     return labels
 
 
-def deal(labels, *others):
-    """Training photos of these labels, in an order of contents that is not theirs."""
+def make_split(labels, *others):
+    """A split with training photos of these labels, whose hashes have another order."""
     hashes = [sha256(str(number).encode()).hexdigest() for number in range(len(labels))]
     rows = [Row(c, label, "train", "", c) for c, label in zip(hashes, labels, strict=True)]
     return Split((*rows, *others), ())
 
 
-def test_each_class_gives_as_many_photos_as_it_can(trained, taken, monkeypatch):
-    monkeypatch.setattr("candid.exporting.int8.calibration.MOST_PHOTOS", 10)
-    dealt = deal(["a"] * 30 + ["b"] * 2 + ["c"] * 30, Row("x", "a", "test", "", "x"))
-    again = replace(dealt.rows[0], path="copy")
-    dealt = replace(dealt, rows=(*dealt.rows, again))
-    assert len(read_calibration(open_source(trained.folder), dealt)) == 10
-    assert [taken.count(name) for name in "abc"] == [4, 2, 4]
+def test_photos_are_balanced_over_the_classes(trained, read_labels, monkeypatch):
+    monkeypatch.setattr("candid.exporting.int8.calibration.MAX_PHOTOS", 10)
+    split = make_split(["a"] * 30 + ["b"] * 2 + ["c"] * 30, Row("x", "a", "test", "", "x"))
+    again = replace(split.rows[0], path="copy")
+    split = replace(split, rows=(*split.rows, again))
+    assert len(read_calibration(open_source(trained.folder), split)) == 10
+    assert [read_labels.count(name) for name in "abc"] == [4, 2, 4]
 
 
-def test_of_many_classes_those_at_the_end_of_the_alphabet_are_seen_too(trained, taken):
+def test_more_classes_than_photos_are_sampled_over_the_whole_alphabet(trained, read_labels):
     names = [f"{number:03}" for number in range(300)]
-    read_calibration(open_source(trained.folder), deal(sorted(names * 2)))
-    assert len(taken) == len(set(taken)) == 100
+    read_calibration(open_source(trained.folder), make_split(sorted(names * 2)))
+    assert len(read_labels) == len(set(read_labels)) == 100
     for third in (names[:100], names[100:200], names[200:]):
-        assert 20 <= len(set(third) & set(taken)) <= 46
+        assert 20 <= len(set(third) & set(read_labels)) <= 46
 
 
-def test_a_run_of_few_photos_is_not_asked_to_bring_any_back(trained, taken):
+def test_an_error_on_too_few_photos_suggests_training_with_more(trained, read_labels):
     remedy = r"the run has 5\. Export without --int8, or train with more\.$"
     with pytest.raises(DataError, match=remedy):
-        read_calibration(open_source(trained.folder), deal(["a"] * 5))
-    assert len(taken) == 5
+        read_calibration(open_source(trained.folder), make_split(["a"] * 5))
+    assert len(read_labels) == 5

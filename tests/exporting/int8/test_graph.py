@@ -1,4 +1,4 @@
-"""Other people's graphs in eight bits: what is no layer as we write them stays as it was."""
+"""Quantising graphs of any origin: layers of an unknown form stay float32."""
 
 import numpy as np
 import onnx
@@ -6,7 +6,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from candid.exporting.int8.graph import quantise_graph
+from candid.exporting.int8.graph import quantise_graph, quantise_weights
 
 OPSET = 17
 CHANNELS = 8
@@ -48,8 +48,8 @@ def pixels():
     return np.random.default_rng(5).integers(0, 256, (12, 6, 6, 3), np.uint8)
 
 
-def rounded(model, pixels):
-    """The graph in eight bits; what it says differs from what was said by rounding alone."""
+def quantised(model, pixels):
+    """The quantised graph, whose output differs from the given one's by rounding only."""
     made = quantise_graph(model, pixels)
     before, after = embed(model, pixels), embed(made, pixels)
     assert before.std() > 0.01
@@ -57,8 +57,8 @@ def rounded(model, pixels):
     return made
 
 
-def num_rounded(model):
-    """How many layers have weights of eight bits."""
+def num_quantised(model):
+    """Number of layers with int8 weights."""
     numbers = {v.name for v in model.graph.initializer if v.data_type == TensorProto.INT8}
     return sum(name.endswith(".weights") for name in numbers)
 
@@ -75,13 +75,13 @@ def conv(*inputs, output="out"):
 
 
 @pytest.mark.parametrize("opset", [13, 17, 18, 21])
-def test_operator_sets_old_and_new_are_observed_alike(opset, pixels):
+def test_activation_statistics_work_in_old_and_new_operator_sets(opset, pixels):
     model = build([conv("stem", "kernel", "bias"), *POOL], KERNEL, opset)
-    assert num_rounded(rounded(model, pixels)) == 1
+    assert num_quantised(quantised(model, pixels)) == 1
 
 
 @pytest.mark.parametrize("op", ["Identity", "Constant"])
-def test_a_bias_that_is_computed_keeps_its_layer_as_it_was(op, pixels):
+def test_a_layer_with_a_computed_bias_stays_float32(op, pixels):
     computed = {
         "Identity": helper.make_node("Identity", ["bias"], ["same"]),
         "Constant": helper.make_node(
@@ -94,16 +94,16 @@ def test_a_bias_that_is_computed_keeps_its_layer_as_it_was(op, pixels):
         conv("middle", "kernel", "bias"),
         *POOL,
     ]
-    assert num_rounded(rounded(build(nodes, KERNEL), pixels)) == 1
+    assert num_quantised(quantised(build(nodes, KERNEL), pixels)) == 1
 
 
-def test_a_bias_without_a_name_is_none(pixels):
+def test_a_bias_with_an_empty_name_is_none(pixels):
     model = build([conv("stem", "kernel", ""), *POOL], KERNEL)
-    assert num_rounded(rounded(model, pixels)) == 1
+    assert num_quantised(quantised(model, pixels)) == 1
 
 
 @pytest.mark.parametrize("limits", [("least", "two"), ("", "less"), ("least", ""), ("now", "two")])
-def test_a_clip_that_zero_lies_outside_of_still_cuts_off(limits, pixels):
+def test_a_clip_whose_limits_exclude_zero_is_kept(limits, pixels):
     constants = KERNEL | {
         "least": np.float32(0.1),
         "two": np.float32(2),
@@ -116,23 +116,23 @@ def test_a_clip_that_zero_lies_outside_of_still_cuts_off(limits, pixels):
         helper.make_node("Clip", ["sums", *limits], ["out"]),
         *POOL,
     ]
-    made = rounded(build(nodes, constants), pixels)
+    made = quantised(build(nodes, constants), pixels)
     assert "Clip" in [node.op_type for node in made.graph.node]
 
 
 @pytest.mark.parametrize("limits", [(), ("zero", "six"), ("", "six"), ("low",)])
-def test_a_clip_around_zero_is_the_range_of_whole_numbers(limits, pixels):
+def test_a_clip_whose_limits_include_zero_is_fused(limits, pixels):
     constants = KERNEL | {"zero": np.float32(0), "six": np.float32(6), "low": np.float32(-1)}
     nodes = [
         conv("stem", "kernel", "bias", output="sums"),
         helper.make_node("Clip", ["sums", *limits], ["out"]),
         *POOL,
     ]
-    made = rounded(build(nodes, constants), pixels)
+    made = quantised(build(nodes, constants), pixels)
     assert "Clip" not in [node.op_type for node in made.graph.node]
 
 
-def test_sums_of_vectors_are_seen_as_vectors(pixels):
+def test_sums_of_vectors_are_quantised(pixels):
     dense = {
         "dense": weights(CHANNELS, CHANNELS, seed=3),
         "other": weights(CHANNELS, CHANNELS, seed=4),
@@ -146,15 +146,15 @@ def test_sums_of_vectors_are_seen_as_vectors(pixels):
         helper.make_node("Add", ["vector", "one"], ["sum"]),
         helper.make_node("Add", ["two", "sum"], ["embedding"]),
     ]
-    assert num_rounded(rounded(build(nodes, KERNEL | dense), pixels)) == 3
+    assert num_quantised(quantised(build(nodes, KERNEL | dense), pixels)) == 3
 
 
-def test_the_operators_of_onnx_may_be_named_in_full(pixels):
+def test_the_onnx_domain_may_be_written_out(pixels):
     model = build([conv("stem", "kernel", "bias"), *POOL], KERNEL, domain="ai.onnx")
-    assert num_rounded(rounded(model, pixels)) == 1
+    assert num_quantised(quantised(model, pixels)) == 1
 
 
-def test_what_only_a_branch_takes_is_kept(pixels):
+def test_constants_used_only_in_a_branch_are_kept(pixels):
     branches = {
         name: helper.make_graph(
             [helper.make_node("Add", ["out", constant], [f"{name}.out"])],
@@ -171,11 +171,44 @@ def test_what_only_a_branch_takes_is_kept(pixels):
         helper.make_node("Flatten", ["pooled"], ["embedding"]),
     ]
     constants = {"yes": np.array(True), "shift": np.float32(1), "other": np.float32(2)}
-    assert num_rounded(rounded(build(nodes, KERNEL | constants), pixels)) == 1
+    assert num_quantised(quantised(build(nodes, KERNEL | constants), pixels)) == 1
 
 
-def test_the_graph_stays_valid_and_what_was_given_is_not_changed(pixels):
+def test_the_result_is_valid_and_the_given_graph_is_unchanged(pixels):
     model = build([conv("stem", "kernel", "bias"), *POOL], KERNEL)
     before = model.SerializeToString()
-    onnx.checker.check_model(rounded(model, pixels), full_check=True)
+    onnx.checker.check_model(quantised(model, pixels), full_check=True)
     assert model.SerializeToString() == before
+
+
+def test_no_two_weights_add_to_more_than_fits_16_bits():
+    weights = np.random.default_rng(0).normal(size=(8, 20, 1, 1)).astype(np.float32)
+    numbers = quantise_weights(weights, None, np.ones(20, np.float32), input_scale=0.1).weights
+    ordered = np.sort(numbers.reshape(8, -1).astype(int), axis=1)
+    assert (ordered[:, -2:].sum(axis=1) <= 128).all()
+    assert (ordered[:, :2].sum(axis=1) >= -128).all()
+    assert np.abs(ordered).max() >= 64
+
+
+@pytest.mark.parametrize("num_groups", [1, 2, 6])
+def test_quantisation_keeps_the_mean_output(num_groups):
+    random = np.random.default_rng(num_groups)
+    weights = random.normal(size=(6, 6 // num_groups, 3, 3)).astype(np.float32)
+    means = random.uniform(1, 5, 6).astype(np.float32)
+    bias = random.normal(size=6).astype(np.float32)
+    layer = quantise_weights(weights, bias, means, input_scale=1e-3)
+    own = layer.weights * layer.scales[:, None, None, None]
+
+    def mean_output(kernel, offsets):
+        by_filter = means.reshape(num_groups, -1)[np.arange(6) * num_groups // 6]
+        return (kernel.sum(axis=(2, 3)) * by_filter).sum(axis=1) + offsets
+
+    corrected = layer.bias * layer.bias_scales
+    np.testing.assert_allclose(mean_output(own, corrected), mean_output(weights, bias), atol=1e-3)
+    assert np.abs(mean_output(own, bias) - mean_output(weights, bias)).max() > 5e-3
+
+
+def test_a_filter_of_zeros_keeps_its_bias():
+    zeros = np.zeros((1, 4, 1, 1), np.float32)
+    layer = quantise_weights(zeros, np.float32([3.5]), np.ones(4, np.float32), input_scale=0.02)
+    assert layer.bias[0] * layer.bias_scales[0] == pytest.approx(3.5, rel=1e-6)

@@ -1,1 +1,1 @@
-"""Exports in eight bits: calibration, quantisation, and the gate that compares them."""
+"""Int8 exports: find layers, collect activation ranges, quantise, compare with the float run."""

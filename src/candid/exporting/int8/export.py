@@ -1,186 +1,129 @@
-"""Writes a run rounded to eight bits, and measures it beside the run.
+"""Write a run quantised to int8, and compare it with the run.
 
-training photos ─ Format.quantise ─▶ a rounded Source ─ Format.write ─▶ files
+training photos ─ Format.quantise ─▶ quantised Source ─ Format.write ─▶ files
                                                                           │
-run ─ its own answers to the test and val parts ──────────────────────────┴─▶ Int8
+run ─ its own answers to the test and val parts ──────────────────────────┴─▶ Int8Report
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.progress import Progress
 from candid.core.temp_dir import temp_dir
-from candid.core.text import plural, plural_are
+from candid.core.text import plural
 from candid.errors import UsageError
-from candid.exporting.format import Format, Opened
-from candid.exporting.int8.calibration import Asked, read_asked, read_calibration
+from candid.exporting.format import Format, LoadedExport
+from candid.exporting.int8.calibration import LabelledImages, read_calibration, read_labelled
 from candid.exporting.int8.gate import (
-    FEW,
-    Int8,
+    Int8Report,
     Speed,
-    ask_both,
-    judge,
+    compare_predictions,
     measure_speed,
-    require_fidelity,
+    predict_both,
+    require_not_worse,
 )
 from candid.exporting.onnx import ONNX
-from candid.exporting.samples import read_golden
+from candid.exporting.samples import note_missing, read_golden
 from candid.exporting.source import Source
 from candid.runs.artifact import MODEL, SPLIT
-from candid.splits.split import Row, read_csv
+from candid.splits.split import read_csv
+
+#: A smaller test part says little about the accuracy.
+_FEW_TEST_PHOTOS: Final = 30
 
 
 def require_quantisable(form: Format, names: list[str]) -> None:
-    """Refuse a format that can't be rounded.
-
-    Args:
-        form: The format.
-        names: Those that can.
+    """Refuse a format that can't be quantised; ``names`` are those that can.
 
     Raises:
         UsageError: It can't.
     """
     if form.quantise is None:
         raise UsageError(
-            f"--int8 is for {', '.join(names)}; an export to {form.title} keeps its 32 bits. "
-            "Choose one of those, or export without --int8."
+            f"an export to {form.title} can't be quantised. --int8 is for {', '.join(names)}: "
+            "choose one of those, or export without --int8."
         )
 
 
-def write_int8(folder: Path, form: Format, source: Source, progress: Progress) -> Int8:
-    """Write a run rounded to eight bits, run it by its own runtime and hold it against the run.
-
-    Args:
-        folder: Where the files are written.
-        form: A format with `quantise`.
-        source: The run.
-        progress: Told how far it is.
-
-    Returns:
-        What is to be told of it.
+def write_int8(folder: Path, form: Format, source: Source, progress: Progress) -> Int8Report:
+    """Write a run quantised to int8, load it by its own runtime and compare it with the run.
 
     Raises:
         DataError: The training photos are gone.
-        UsageError: There is nothing in the model that could be rounded.
-        ParityError: It is measurably worse than the run.
+        UsageError: The model has no layer to quantise.
+        ParityError: The export is measurably worse than the run.
     """
     if form.quantise is None:
-        raise ValueError(f"{form.name} can't be rounded")
-    dealt = read_csv(source.folder / SPLIT)
-    pixels = read_calibration(source, dealt)
+        raise ValueError(f"{form.name} can't be quantised")
+    split = read_csv(source.folder / SPLIT)
+    pixels = read_calibration(source, split)
     with progress.step("Calibrating", len(pixels)) as advance:
-        rounded = form.quantise(source, pixels, advance)
+        quantised = form.quantise(source, pixels, advance)
     with progress.step(f"Writing {form.title}", 1) as advance:
-        form.write(folder, rounded)
+        form.write(folder, quantised)
         advance(1)
-    rows = [row for row in dealt.rows if row.part in ("test", "val")]
-    with form.opened(folder) as opened:
-        int8 = _measure(folder, form, source, opened, rows, progress)
-    int8 = replace(int8, num_calibrated=len(pixels))
-    require_fidelity(form, int8)
-    return int8
-
-
-def _measure(
-    folder: Path,
-    form: Format,
-    source: Source,
-    opened: Opened,
-    rows: list[Row],
-    progress: Progress,
-) -> Int8:
-    golden = read_golden(source.folder)
-    with progress.step("Comparing with the run", len(golden.pixels) + len(rows)) as advance:
-        answered = ask_both(
-            source.classifier,
-            opened.run,
-            _images(source, golden.pixels, rows),
-            advance,
+    rows = [row for row in split.rows if row.part in ("test", "val")]
+    golden = read_golden(source.folder).pixels
+    unknown = np.full(len(golden), -1, np.int64)
+    kept = LabelledImages(golden, unknown, unknown, np.zeros(len(golden), np.bool_))
+    with form.open_export(folder) as loaded:
+        with progress.step("Comparing with the run", len(golden) + len(rows)) as advance:
+            images = chain([kept], read_labelled(source, rows))
+            predictions = predict_both(source.classifier, loaded.run, images, advance)
+        with (
+            progress.step("Measuring the speed", 1) as advance,
+            open_reference(form, source) as reference,
+        ):
+            speed, notes = compare_speed(form, reference, loaded, golden)
+            advance(1)
+    num_photos, num_tested = len(predictions.labels) - len(golden), int(predictions.is_test.sum())
+    notes = (*loaded.notes, *notes, *note_missing(len(rows) - num_photos))
+    if num_tested < _FEW_TEST_PHOTOS:
+        notes += (
+            f"the test part has {plural(num_tested, 'photo')}: too few to tell whether the "
+            "accuracy is lower; the gate relies on the labels that agree",
         )
-    num_photos = len(answered.labels) - len(golden.pixels)
-    num_tested = int(answered.tested.sum())
-    with (
-        progress.step("Measuring the speed", 1) as advance,
-        open_unrounded(form, source) as unrounded,
-    ):
-        speed, told = compare_speed(form, unrounded, opened, golden.pixels)
-        advance(1)
-    return Int8(
-        opened.runtime,
-        0,
-        judge(answered),
-        ((source.folder / MODEL).stat().st_size, _model_size(folder, form)),
-        speed,
-        (*opened.notes, *told, *_notes(len(rows) - num_photos, num_tested)),
-    )
+    comparison = compare_predictions(predictions)
+    require_not_worse(form, comparison)
+    # The model itself is the last of a format's files.
+    num_bytes = (source.folder / MODEL).stat().st_size, (folder / form.files[-1]).stat().st_size
+    return Int8Report(loaded.runtime, len(pixels), comparison, num_bytes, speed, notes)
 
 
 @contextmanager
-def open_unrounded(form: Format, source: Source) -> Iterator[Opened]:
-    """What an export's speed is held against: the run; in a browser, the run in a browser.
+def open_reference(form: Format, source: Source) -> Iterator[LoadedExport]:
+    """Load the float32 run that an export's speed is compared with, with the same outputs.
 
-    It gives all that the export gives, the heat map too.
-
-    Args:
-        form: The export's format.
-        source: The run.
+    It is run by ONNX Runtime; for a format with a runtime to close, a browser, by that.
     """
     with temp_dir("candid-unrounded-") as scratch:
         form = form if form.open is not None else ONNX
         form.write(scratch, source)
-        with form.opened(scratch) as opened:
-            yield opened
+        with form.open_export(scratch) as loaded:
+            yield loaded
 
 
 def compare_speed(
-    form: Format, unrounded: Opened, opened: Opened, pixels: NDArray[np.uint8]
+    form: Format, reference: LoadedExport, loaded: LoadedExport, pixels: NDArray[np.uint8]
 ) -> tuple[Speed | None, tuple[str, ...]]:
-    """Time an export and its run, where that tells something of eight bits.
+    """Time an export and its run, unless one is in a browser and the other is not.
 
-    A browser that starts once and not the next time leaves one of them to ONNX Runtime, which is
-    several times as fast.
-
-    Args:
-        form: The export's format.
-        unrounded: The run, as `open_unrounded` gives it.
-        opened: The export.
-        pixels: uint8 ``(n, s, s, 3)`` RGB, n from 1.
+    That happens if a browser starts only once of two times; ONNX Runtime is several times as fast.
 
     Returns:
-        Images a second, or None; and notes on what ran the run, where that is something else.
+        Images per second, or None; and a note if the run had another runtime.
     """
-    if unrounded.runtime == opened.runtime:
-        return measure_speed(unrounded.run, opened.run, pixels), ()
+    if reference.runtime == loaded.runtime:
+        return measure_speed(reference.run, loaded.run, pixels), ()
     if form.open is not None:
-        return None, (f"its speed was not measured: the run was in {unrounded.runtime}",)
-    speed = measure_speed(unrounded.run, opened.run, pixels)
-    return speed, (f"its speed is beside that of the run in {unrounded.runtime}",)
-
-
-def _images(source: Source, golden: np.ndarray, rows: list[Row]) -> Iterator[Asked]:
-    """What the run keeps, whose classes it does not, and the photos that are there."""
-    nothing = np.full(len(golden), -1, np.int64)
-    yield Asked(golden, nothing, nothing, np.zeros(len(golden), np.bool_))
-    yield from read_asked(source, rows)
-
-
-def _model_size(folder: Path, form: Format) -> int:
-    """The bytes of the model itself, which is the last of a format's files."""
-    return (folder / form.files[-1]).stat().st_size
-
-
-def _notes(num_missing: int, num_tested: int) -> Iterator[str]:
-    if num_missing:
-        yield f"{plural_are(num_missing, 'photo')} gone or changed, and not compared"
-    if num_tested < FEW:
-        yield (
-            f"the test part has {plural(num_tested, 'photo')}: that rounding does no harm is told "
-            "by little more than the labels that agree"
-        )
+        return None, (f"the speed was not measured: the run was in {reference.runtime}",)
+    speed = measure_speed(reference.run, loaded.run, pixels)
+    return speed, (f"the speed is compared with that of the run in {reference.runtime}",)

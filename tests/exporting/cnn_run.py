@@ -1,4 +1,4 @@
-"""Runs of the recipe cnn whose network was never trained: all that an export needs, in seconds."""
+"""Runs of the recipe cnn with an untrained network: enough for an export, made in seconds."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ NUM_IMAGES = 30
 
 
 def make_cnn_run(folder, *classes):
-    """Write a run of this many classes with weights by chance, calibrated and with a novelty."""
+    """Write a run with random weights, calibrated and with a novelty."""
     from candid.models.recipes.cnn_keras import build_network
 
     catalog, split = make(folder / "data", *classes)
@@ -32,8 +32,10 @@ def make_cnn_run(folder, *classes):
     network.set_weights([w + np.float32(0.05) * (w.ndim == 1) for w in network.get_weights()])
     contract = PixelContract(SIZE_PX)
     graph = build_onnx(network.get_weights(), size_px=SIZE_PX)
-    finished = fit_posthoc(graph, seen(graph, contract, classes, 0), held(graph, contract, classes))
-    pixels = pictures(catalog, split, contract)
+    finished = fit_posthoc(
+        graph, noise_outputs(graph, contract, classes, 0), held_out(graph, contract, classes)
+    )
+    pixels = decode_test_part(catalog, split, contract)
     answered = Model(finished.model, classes, contract).run(pixels)
 
     def fill(partial):
@@ -60,8 +62,8 @@ def make_cnn_run(folder, *classes):
     return write_run(folder / "run", fill)
 
 
-def seen(graph, contract, classes, seed):
-    """What the network says of noise in the colour of each class, and the labels."""
+def noise_outputs(graph, contract, classes, seed):
+    """The network's outputs for noise in the colour of each class, and the labels."""
     random = np.random.default_rng(seed)
     labels = np.arange(NUM_IMAGES, dtype=np.int64) % len(classes)
     noise = random.integers(0, 120, (NUM_IMAGES, SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
@@ -69,11 +71,11 @@ def seen(graph, contract, classes, seed):
     return Model(graph, classes, contract).run(noise), labels
 
 
-def held(graph, contract, classes):
-    outputs, labels = seen(graph, contract, classes, 1)
+def held_out(graph, contract, classes):
+    outputs, labels = noise_outputs(graph, contract, classes, 1)
     return outputs, labels, np.arange(len(labels), dtype=np.int64)
 
 
-def pictures(catalog, split, contract):
+def decode_test_part(catalog, split, contract):
     files = [catalog.folder / row.path for row in split.rows if row.part == "test"]
     return np.stack([decode(read_file(file), contract) for file in files])

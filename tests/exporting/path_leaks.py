@@ -1,4 +1,4 @@
-"""Looks for folders of this machine in what is handed on."""
+"""Finds paths of this machine in exported files."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def leaks(folder, *places):
-    """Each file below a folder that names a place of this machine, with the place.
+    """Each file below a folder that contains a path of this machine, with the path.
 
-    Besides the places that are given, the home folder and this checkout are looked for.
+    The home folder and this checkout are searched for too.
     """
     own = {str(place) for place in (*places, Path.home(), REPOSITORY)} - {"/"}
     return [

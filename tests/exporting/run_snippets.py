@@ -1,20 +1,20 @@
-"""Runs snippets as a person would who pastes them into a file."""
+"""Runs snippets as scripts."""
 
 import cv2
 import numpy as np
 
 
 def run_snippet(code, folder):
-    """Run a snippet as a script of a folder, and give back its names."""
+    """Run a snippet as a script of a folder; returns its global names."""
     names = {"__name__": "__main__"}
-    exec(compile(code, str(folder / "pasted.py"), "exec"), names)
+    exec(compile(code, str(folder / "script.py"), "exec"), names)
     return names
 
 
 def photo_of(run, folder):
-    """Write ``photo.jpg``, a smooth picture of the run's own size, and what the run says of it.
+    """Write ``photo.jpg``, a smooth picture of the run's own size; returns the run's prediction.
 
-    No resize comes between the file and the model, so that pixels are equal to the last bit.
+    It needs no resizing, so that both have exactly the same pixels.
     """
     size = run.classifier.contract.size_px
     coarse = np.random.default_rng(5).integers(0, 256, (6, 6, 3), dtype=np.uint8)

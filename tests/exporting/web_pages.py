@@ -1,4 +1,4 @@
-"""What tests of an export to the web share: its files on a local port, opened in a browser."""
+"""Serves the files of a web export to a browser, for several test modules."""
 
 import base64
 import threading
@@ -19,7 +19,7 @@ BLOB = "const blob = new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0
 
 
 def need_assets():
-    """Skip where ONNX Runtime for browsers was not brought; on CI, fail."""
+    """Skip if ONNX Runtime Web is not installed; on CI, fail."""
     try:
         require_assets()
     except DependencyError as error:
@@ -29,7 +29,7 @@ def need_assets():
 
 
 def program():
-    """The browser of the tests, where the gate does not find one by itself."""
+    """Path of a browser for the gate."""
     if path := find():
         return path
     with sync_playwright() as playwright:
@@ -38,7 +38,7 @@ def program():
 
 @contextmanager
 def served(files_by_name):
-    """Serve files; gives the address."""
+    """Serve files; yields the address."""
     with StaticServer(files_by_name, "127.0.0.1", 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -51,7 +51,7 @@ def served(files_by_name):
 
 @contextmanager
 def serving_modules(folder):
-    """Serve the engine's modules as they lie in the source, and an empty page."""
+    """Serve the engine's modules from the source, and an empty page."""
     (folder / "index.html").write_text("<!doctype html>", encoding="utf-8")
     source = Path(str(files("candid.reporting.app")))
     modules = {f"app/{file.name}": file for file in source.glob("*.js")}
@@ -60,5 +60,5 @@ def serving_modules(folder):
 
 
 def encoded(data):
-    """Bytes, for `BLOB`."""
+    """Bytes as base64, for `BLOB`."""
     return base64.b64encode(data).decode("ascii")

@@ -1,4 +1,4 @@
-"""LiteRT in eight bits. The conversion takes seconds: all that is asked of it shares one export."""
+"""LiteRT in int8. The conversion takes seconds, so that all tests share one export."""
 
 import tempfile
 from types import SimpleNamespace
@@ -18,9 +18,9 @@ LEFT = ("candid-litert-left", "candid-unrounded-left")
 
 @pytest.fixture(scope="module")
 def made(trained, tmp_path_factory):
-    """The drawn faces in eight bits, what was timed, and what lies among the temporary files.
+    """The drawn faces in int8, the outputs that were timed, and the folder of temporary files.
 
-    They are calibrated with as few photos as may be. Not to be written to.
+    Calibrated with the fewest photos. Not to be written to.
     """
     pytest.importorskip("tensorflow")
     scratch = tmp_path_factory.mktemp("scratch")
@@ -35,9 +35,9 @@ def made(trained, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(scratch))
-        patch.setattr("candid.exporting.int8.calibration.MOST_PHOTOS", 8)
+        patch.setattr("candid.exporting.int8.calibration.MAX_PHOTOS", 8)
         patch.setattr("candid.exporting.int8.export.measure_speed", measure)
-        folder = tmp_path_factory.mktemp("rounded") / "out"
+        folder = tmp_path_factory.mktemp("quantised") / "out"
         exported = export_run(ExportRequest(trained.folder, "litert", folder, int8=True))
     return SimpleNamespace(exported=exported, timed=timed, scratch=scratch)
 
@@ -49,20 +49,20 @@ def interpreter(made):
     return Interpreter(model_path=str(made.exported.folder / "model.tflite"))
 
 
-def test_it_says_what_the_run_says_in_half_the_bytes(made):
+def test_it_agrees_with_the_run_at_half_the_size(made):
     parity = made.exported.parity
-    assert parity.num_calibrated == 8
-    assert parity.fidelity.agreement.value >= 0.95
+    assert parity.num_calibration_photos == 8
+    assert parity.comparison.agreement.value >= 0.95
     assert parity.num_bytes[1] < parity.num_bytes[0] / 2
 
 
-def test_bytes_go_in_and_32_bits_come_out(interpreter):
+def test_the_input_is_uint8_and_the_outputs_are_float32(interpreter):
     (image,) = interpreter.get_input_details()
     assert image["dtype"] is np.uint8
     assert {output["dtype"] for output in interpreter.get_output_details()} == {np.float32}
 
 
-def test_the_backbone_is_rounded_and_the_rest_is_left(interpreter):
+def test_only_the_backbone_is_quantised(interpreter):
     tensors = interpreter.get_tensor_details()
     layers = [t for t in tensors if "block5.expand" in t["name"] and len(t["shape"]) == 4]
     assert {t["dtype"] for t in layers} == {np.int8}
@@ -71,13 +71,13 @@ def test_the_backbone_is_rounded_and_the_rest_is_left(interpreter):
     assert np.int8 not in rest
 
 
-def test_both_give_the_same_while_they_are_timed_and_what_ran_the_run_is_told(made):
+def test_both_are_timed_with_the_same_outputs_and_the_runs_runtime_is_noted(made):
     answers = load_litert(made.exported.folder)(np.zeros((1, 224, 224, 3), np.uint8))
     assert made.timed == [set(answers)] * 2
     assert "heatmap" in answers
-    (note,) = [note for note in made.exported.notes if "its speed" in note]
-    assert note.startswith("its speed is beside that of the run in ONNX Runtime ")
+    (note,) = [note for note in made.exported.notes if "the speed" in note]
+    assert note.startswith("the speed is compared with that of the run in ONNX Runtime ")
 
 
-def test_it_leaves_nothing_among_temporary_files_and_sweeps_what_was_left(made):
+def test_temporary_files_are_removed_and_so_are_those_of_killed_exports(made):
     assert not list(made.scratch.glob("candid-*"))

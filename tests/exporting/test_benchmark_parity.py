@@ -1,4 +1,4 @@
-"""The benchmark of exports, where there is nothing to compare or what it compares is no number."""
+"""The parity benchmark with nothing to compare, and with NaN."""
 
 import sys
 from contextlib import nullcontext
@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from candid.exporting.format import Opened
+from candid.exporting.format import LoadedExport
 from candid.exporting.onnx import ONNX
 from candid.exporting.samples import Batch, Photos
 from candid.exporting.web import WEB
@@ -33,7 +33,7 @@ def batch(second):
 
 
 def form(*answers):
-    """A format that gives these probabilities of the second class, one after the other."""
+    """A format that returns these probabilities of the second class, one after the other."""
     left = iter(answers)
 
     def run(_):
@@ -43,7 +43,7 @@ def form(*answers):
     return replace(ONNX, write=lambda *_: None, load=lambda _: run)
 
 
-def test_a_run_without_photos_is_a_line_that_says_why(benchmark, tmp_path, monkeypatch):
+def test_a_run_without_photos_is_an_error_in_one_line(benchmark, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["parity.py", str(tmp_path), "--to", "onnx"])
     monkeypatch.setattr(benchmark, "open_source", lambda _: SOURCE)
     monkeypatch.setattr(benchmark, "read_csv", lambda _: None)
@@ -53,32 +53,32 @@ def test_a_run_without_photos_is_a_line_that_says_why(benchmark, tmp_path, monke
     assert ended.value.code == f"{tmp_path}: there is no photo to compare on: they are gone."
 
 
-def test_what_is_no_run_is_a_line_too(benchmark, tmp_path, monkeypatch):
+def test_a_folder_that_is_no_run_is_an_error_in_one_line(benchmark, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["parity.py", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
         benchmark.main()
     assert str(ended.value.code).startswith(f"{tmp_path}: ")
 
 
-def test_photos_of_which_none_can_be_read_are_a_line_too(benchmark, tmp_path):
-    asked = benchmark.Asked(tmp_path / "export", form(), SOURCE)
+def test_photos_that_all_can_not_be_read_are_an_error_in_one_line(benchmark, tmp_path):
+    compared = benchmark.BatchComparison(tmp_path / "export", form(), SOURCE)
     with pytest.raises(SystemExit, match="faces: none of its photos could be read"):
-        asked.to_row("faces")
+        compared.to_row("faces")
 
 
-def test_so_are_photos_that_the_browser_does_not_read(benchmark, tmp_path):
-    opened = Opened(None, "a browser", ask_photo=lambda _: {})
-    web = replace(WEB, write=lambda *_: None, open=lambda _: nullcontext(opened))
+def test_photos_that_the_browser_can_not_read_are_an_error_in_one_line(benchmark, tmp_path):
+    loaded = LoadedExport(None, "a browser", predict_photo=lambda _: {})
+    web = replace(WEB, write=lambda *_: None, open=lambda _: nullcontext(loaded))
     with pytest.raises(SystemExit, match="faces: the browser read none of 1 photo"):
         benchmark.ask_browser(tmp_path / "export", web, SOURCE, [tmp_path / "gone.png"])
 
 
-def test_the_largest_difference_is_told_and_what_is_no_number_is_not_lost(benchmark, tmp_path):
-    asked = benchmark.Asked(tmp_path / "near", form(0.2, 0.25), SOURCE)
+def test_the_largest_difference_is_printed_and_nan_is_kept(benchmark, tmp_path):
+    compared = benchmark.BatchComparison(tmp_path / "near", form(0.2, 0.25), SOURCE)
     for _ in range(2):
-        asked.ask(batch(0.2))
-    assert "| 2 | 2 (100.00%) | 5.0e-02 |" in asked.to_row("faces")
-    asked = benchmark.Asked(tmp_path / "odd", form(0.2, np.nan), SOURCE)
+        compared.ask(batch(0.2))
+    assert "| 2 | 2 (100.00%) | 5.0e-02 |" in compared.to_row("faces")
+    compared = benchmark.BatchComparison(tmp_path / "odd", form(0.2, np.nan), SOURCE)
     for _ in range(2):
-        asked.ask(batch(0.2))
-    assert "| nan |" in asked.to_row("faces")
+        compared.ask(batch(0.2))
+    assert "| nan |" in compared.to_row("faces")
