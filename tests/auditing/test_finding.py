@@ -8,8 +8,8 @@ from candid.auditing.finding import FlaggedPhoto, name_dominant_class, report_ph
 from tests.auditing.made import PROPERTIES, make_evidence
 
 
-def flagged(*places: int) -> list[FlaggedPhoto]:
-    return [FlaggedPhoto(place, f"note {place}", rank=place) for place in places]
+def flagged(*indices: int) -> list[FlaggedPhoto]:
+    return [FlaggedPhoto(index, f"note {index}", rank=index) for index in indices]
 
 
 def test_the_summary_of_one_photo_is_singular() -> None:
@@ -88,7 +88,7 @@ def test_the_class_that_has_most_photos_anyway_is_not_named() -> None:
 def test_photos_without_properties_are_not_judged() -> None:
     blind = dataclasses.replace(PROPERTIES, pixels=None)
     evidence = make_evidence("ab", properties=[blind, PROPERTIES])
-    assert [place for place, _ in evidence.measured()] == [0, 1]
-    assert [place for place, _ in evidence.measured_pixels()] == [1]
+    assert [index for index, _ in evidence.measured()] == [0, 1]
+    assert [index for index, _ in evidence.measured_pixels()] == [1]
     gone = dataclasses.replace(evidence, properties={})
     assert list(gone.measured()) == []

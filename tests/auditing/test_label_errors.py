@@ -28,18 +28,18 @@ def draw(*, per_class: int = 60, num_classes: int = 3, copies: int = 1, seed: in
     return Labelled(rows.astype(np.float32), labels[units], units, keys, num_classes)
 
 
-def mislabel(data: Labelled, places: NDArray[np.int64]) -> Labelled:
+def mislabel(data: Labelled, indices: NDArray[np.int64]) -> Labelled:
     labels = data.labels.copy()
-    labels[places] = (labels[places] + 1) % data.num_classes
+    labels[indices] = (labels[indices] + 1) % data.num_classes
     return dataclasses.replace(data, labels=labels)
 
 
 def test_wrong_labels_have_the_lowest_quality() -> None:
-    places = np.arange(0, 180, 20)
-    errors = find_label_errors(mislabel(draw(), places))
+    indices = np.arange(0, 180, 20)
+    errors = find_label_errors(mislabel(draw(), indices))
     assert errors is not None
-    assert len(set(np.argsort(errors.quality)[: len(places)]) & set(places)) >= 8
-    assert errors.flagged[places].sum() >= 8
+    assert len(set(np.argsort(errors.quality)[: len(indices)]) & set(indices)) >= 8
+    assert errors.flagged[indices].sum() >= 8
     assert errors.flagged.sum() <= 14
 
 
@@ -54,10 +54,10 @@ def test_right_labels_of_clear_classes_are_not_flagged() -> None:
 
 
 def test_the_most_probable_class_is_the_right_one() -> None:
-    data, places = draw(), np.arange(0, 180, 20)
-    errors = find_label_errors(mislabel(data, places))
+    data, indices = draw(), np.arange(0, 180, 20)
+    errors = find_label_errors(mislabel(data, indices))
     assert errors is not None
-    assert (errors.probabilities.argmax(axis=1) == data.labels)[places].mean() > 0.8
+    assert (errors.probabilities.argmax(axis=1) == data.labels)[indices].mean() > 0.8
     np.testing.assert_allclose(errors.probabilities.sum(axis=1), 1)
 
 

@@ -103,14 +103,7 @@ _PACKAGES: Final = ("cleanlab", "jinja2", "onnx", "threadpoolctl")
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """Arguments of the command.
-
-    Attributes:
-        data: The folder.
-        options: Options of the audit.
-        run: Output folder; None for the next free folder below ``runs``.
-        compare: Whether to compare with the last audit of the folder.
-    """
+    """Arguments of the command; ``run`` None stands for the next free folder below ``runs``."""
 
     data: Path
     options: AuditOptions
@@ -120,14 +113,7 @@ class AuditRequest:
 
 @dataclass(frozen=True)
 class WrittenAudit:
-    """An audit and its output folder.
-
-    Attributes:
-        audit: The audit.
-        folder: Folder of its files.
-        previous: Folder of the audit that it was compared with.
-        changes: Changes since; None if not compared.
-    """
+    """An audit, its folder, and the changes since the previous audit's folder, if compared."""
 
     audit: Audit
     folder: Path

@@ -68,14 +68,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of a chart.
+    """A bar of a chart: a value with its 95 % interval, if any, in the chart's unit.
 
-    Attributes:
-        label: Name of the bar.
-        value: Its length, in the chart's unit.
-        low: Lower end of the 95 % interval; None without one.
-        high: Upper end.
-        emphasis: Whether the chart is about this bar; the others are for comparison.
+    ``emphasis`` marks the bars that the chart is about; the others are for comparison.
     """
 
     label: str
@@ -87,13 +82,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """A horizontal bar chart.
-
-    Attributes:
-        title: What is shown.
-        bars: The bars, from top to bottom.
-        unit: ``share`` (values from 0 to 1) or ``count``.
-    """
+    """A horizontal bar chart of shares (0 to 1) or counts, from top to bottom."""
 
     title: str
     bars: tuple[Bar, ...]

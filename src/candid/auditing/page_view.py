@@ -62,13 +62,7 @@ class ShownFinding:
 
 @dataclass(frozen=True)
 class Section:
-    """A check with findings.
-
-    Attributes:
-        checked: The check and its outcome.
-        pictured: Findings shown with thumbnails, or about no file.
-        listed: Findings shown as text.
-    """
+    """A check with findings: ``pictured`` with thumbnails or about no file, ``listed`` as text."""
 
     checked: Checked
     pictured: tuple[ShownFinding, ...]
@@ -105,15 +99,9 @@ def sections(audit: Audit) -> tuple[Section, ...]:
 
 
 def fair_shares(wanted: Sequence[int], total: int) -> list[int]:
-    """Divide a number fairly (max-min fairness).
+    """Divide ``total`` by max-min fairness.
 
-    Args:
-        wanted: How much each can use.
-        total: How much there is.
-
-    Returns:
-        Shares in the order of ``wanted``: none exceeds what is wanted, and those that are lower
-        are equal (give or take 1).
+    No share exceeds what is wanted, and those that are lower are equal (give or take 1).
 
     >>> fair_shares([100, 3, 50], 43)
     [20, 3, 20]

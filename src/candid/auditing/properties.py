@@ -118,9 +118,7 @@ class PixelProperties:
         brightness: Perceived brightness of the mean colour, as in CleanVision.
         dark_end: 5th percentile of the pixels' brightness: high in blown-out photos.
         bright_end: 99th percentile: low in dark photos.
-        red: Mean of the channel.
-        green: Mean of the channel.
-        blue: Mean of the channel.
+        red, green, blue: Mean of each channel.
         saturation: Mean of (max - min) / max over the pixels; 0 for black pixels.
         contrast: Standard deviation of the brightness.
         entropy_bits: Shannon entropy of the grey histogram, 0 to 8.

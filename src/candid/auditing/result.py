@@ -167,16 +167,7 @@ def _first_lines(prefix: str, summaries: Sequence[str], limit: int) -> list[str]
 
 @dataclass(frozen=True)
 class Change:
-    """What changed in one check.
-
-    Attributes:
-        code: Code of the check.
-        title: Its title.
-        before: Its status then; empty if that audit did not have it.
-        now: Its status now; likewise.
-        appeared: Summaries of the new findings.
-        gone: Summaries of the findings that are gone.
-    """
+    """Changed status of a check (empty if absent), and summaries of its new and gone findings."""
 
     code: str
     title: str
@@ -187,12 +178,7 @@ class Change:
 
 
 def find_previous(runs: Path, data: Path) -> Path | None:
-    """Find the newest audit of a data folder.
-
-    Args:
-        runs: Folder of runs and audits.
-        data: The data folder, absolute.
-    """
+    """Find the newest audit of a data folder (absolute) in a folder of runs."""
     newest: tuple[int, Path] | None = None
     for file in [*runs.glob(f"*/{AUDIT_JSON}"), *runs.glob(f".*/{AUDIT_JSON}")]:
         if is_unfinished(file.parent.name):
@@ -227,11 +213,7 @@ def read_audit(folder: Path) -> dict[str, Any]:
 
 
 def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Change, ...]:
-    """The checks with another status or other findings.
-
-    Args:
-        before: JSON of an audit.
-        now: JSON of a later one of the same folder.
+    """The checks with another status or other findings, of two audits as JSON.
 
     Raises:
         UsageError: They are of two folders.

@@ -34,8 +34,8 @@ def save(image: Image.Image, path: Path, *, quality: int = 90) -> Path:
 def fill(folder: Path, *labels: str, count: int = 4) -> None:
     """Different pictures in some classes."""
     for number, label in enumerate(labels):
-        for place in range(count):
-            save(draw(1000 * (number + 1) + place), folder / label / f"own{place}.jpg")
+        for index in range(count):
+            save(draw(1000 * (number + 1) + index), folder / label / f"own{index}.jpg")
 
 
 class TestTwoClasses:

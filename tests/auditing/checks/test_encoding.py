@@ -97,7 +97,7 @@ class TestOddAspect:
 
 class TestColourMode:
     @pytest.mark.parametrize(
-        ("file", "mode", "told"),
+        ("file", "mode", "expected"),
         [
             ("x.png", "RGBA", "with transparency, laid over white"),
             ("x.png", "P", "with a palette"),
@@ -113,14 +113,14 @@ class TestColourMode:
         ],
     )
     def test_it_names_what_is_converted(
-        self, gather, folder: Path, file: str, mode: str, told: str
+        self, gather, folder: Path, file: str, mode: str, expected: str
     ) -> None:
         write_mode(folder / "cat" / file, mode)
         outcome = COLOUR_MODE.run(gather(folder))
         assert outcome.status == "found"
         assert outcome.summary == "1 photo is converted to 8-bit colour"
         (finding,) = outcome.findings
-        assert finding.summary == f"1 photo stored {told}: cat/{file}"
+        assert finding.summary == f"1 photo stored {expected}: cat/{file}"
         assert [(item.path, item.note) for item in finding.items] == [
             (f"cat/{file}", f"stored as {mode}")
         ]

@@ -159,7 +159,7 @@ class TestWrongSuffix:
         assert {suffix for suffixes in _SUFFIXES.values() for suffix in suffixes} >= SUFFIXES
 
     @pytest.mark.parametrize(
-        ("file", "name", "told"),
+        ("file", "name", "expected"),
         [
             ("a.jpg", "PNG", "1 file named .jpg, but PNG by content: cat/a.jpg"),
             ("a.PNG", "JPEG", "1 file named .png, but JPEG by content: cat/a.PNG"),
@@ -180,13 +180,13 @@ class TestWrongSuffix:
         ],
     )
     def test_it_fires_on_a_wrong_and_on_a_missing_suffix(
-        self, gather, folder: Path, file: str, name: str, told: str
+        self, gather, folder: Path, file: str, name: str, expected: str
     ) -> None:
         write_as(folder / "cat" / file, name)
         outcome = WRONG_SUFFIX.run(gather(folder))
         assert outcome.status == "found"
         assert outcome.summary == "1 file does not have the suffix of the content"
-        assert [finding.summary for finding in outcome.findings] == [told]
+        assert [finding.summary for finding in outcome.findings] == [expected]
         assert outcome.findings[0].items[0].path == f"cat/{file}"
 
     def test_files_of_one_mismatch_are_one_finding(self, gather, folder: Path) -> None:

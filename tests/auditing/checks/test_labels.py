@@ -49,7 +49,7 @@ def with_outliers(
 
 
 def reordered(evidence: Evidence, order: NDArray[np.int64]) -> Evidence:
-    photos = tuple(evidence.photos[place] for place in order)
+    photos = tuple(evidence.photos[index] for index in order)
     features = dataclasses.replace(
         evidence.features,
         catalog=dataclasses.replace(evidence.features.catalog, photos=photos),
@@ -108,7 +108,7 @@ class TestLabelSuspects:
         assert {item.path for item in finding.items} == {"sad/00000.jpg", "sad/00001.jpg"}
 
     def test_it_does_not_apply_where_a_model_is_no_better_than_chance(self) -> None:
-        labels = [["happy", "sad"][place] for place in np.random.default_rng(1).integers(0, 2, 80)]
+        labels = [["happy", "sad"][index] for index in np.random.default_rng(1).integers(0, 2, 80)]
         noise = np.random.default_rng(2).normal(size=(80, 16)).astype(np.float32)
         outcome = LABEL_SUSPECTS.run(make_evidence(labels, embeddings=noise))
         assert outcome.status == "not applicable"

@@ -114,7 +114,7 @@ class TestShortcuts:
         """Six pictures per class in ten copies each: similar by chance."""
         rng = np.random.default_rng(0)
         labels = [label for label in ("happy", "sad") for _ in range(60)]
-        pictures = [place // 10 for place in range(120)]
+        pictures = [index // 10 for index in range(120)]
         rows = [brightness(bool(rng.integers(2)), rng) for _ in range(12)]
         evidence = make_evidence(
             labels, properties=[rows[picture] for picture in pictures], pictures=pictures
@@ -124,7 +124,7 @@ class TestShortcuts:
     def test_class_names_make_no_difference(self) -> None:
         """Pictures in two classes have no right answer, whichever class comes first."""
         truth = [*LABELS, *["happy", "sad"] * 30]
-        pictures = [*range(len(LABELS)), *(len(LABELS) + place // 2 for place in range(60))]
+        pictures = [*range(len(LABELS)), *(len(LABELS) + index // 2 for index in range(60))]
         embeddings = np.random.default_rng(0).normal(size=(len(truth), 16)).astype(np.float32)
         embeddings[:, 0] += [2 * (label == "sad") for label in truth]
         shown = []
@@ -138,7 +138,7 @@ class TestShortcuts:
     def test_many_classes_of_few_photos_print_nothing(
         self, recwarn: pytest.WarningsRecorder
     ) -> None:
-        labels = [f"c{place % 30:02}" for place in range(150)]
+        labels = [f"c{index % 30:02}" for index in range(150)]
         SHORTCUTS.run(
             make_evidence(
                 labels,

@@ -242,7 +242,6 @@ MAX_RATIO: Final = 3.0
 
 
 def _run_imbalance(evidence: Evidence) -> Outcome:
-    """Compare the largest class with the smallest one that has photos."""
     sizes, ranked = _nonempty(evidence)
     if len(sizes) < 2:
         return Outcome.not_applicable("there is only one class with photos")

@@ -48,7 +48,6 @@ def _keep_first(
 
 
 def _run_two_classes(evidence: Evidence) -> Outcome:
-    """Report pictures whose copies have different labels."""
     if len(evidence.photos) < 2:
         return _TOO_FEW
     if len(evidence.classes) < 2:
@@ -187,7 +186,6 @@ NEAR_COPIES = Check(
 
 
 def _run_exact_copies(evidence: Evidence) -> Outcome:
-    """Report files of one class and part with the same bytes."""
     if len(evidence.photos) < 2:
         return _TOO_FEW
     paths = [photo.path for photo in evidence.photos]

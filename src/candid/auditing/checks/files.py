@@ -44,7 +44,6 @@ def _finding_of(paths: list[str], reason: str) -> Finding:
 
 
 def _run_unreadable(evidence: Evidence) -> Outcome:
-    """Report images that can't be decoded, by reason."""
     skipped = _skipped_by_reason(evidence, "unreadable")
     ranked = sorted(skipped.items(), key=lambda row: -len(row[1]))
     findings = [_finding_of(paths, reason) for reason, paths in ranked]
@@ -120,7 +119,6 @@ _MAX_SUFFIX_LENGTH = 8  # longer ones are names with a dot in them
 
 
 def _run_wrong_suffix(evidence: Evidence) -> Outcome:
-    """Compare the suffixes of readable and truncated images with their formats."""
     formats = _formats(evidence)
     if not formats:
         return Outcome.not_applicable("the format of no file could be identified")

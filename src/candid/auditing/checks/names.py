@@ -30,7 +30,6 @@ _SEPARATORS = frozenset("-.")
 
 
 def _run_similar_names(evidence: Evidence) -> Outcome:
-    """Compare the names of all classes with one another."""
     names = evidence.classes
     if len(names) < 2:
         return Outcome.not_applicable("there is only one class")

@@ -61,10 +61,10 @@ BLANK = Check(
 )
 
 
-Flag = Callable[[PixelProperties], tuple[str, float] | None]
+_Flag = Callable[[PixelProperties], tuple[str, float] | None]
 
 
-def _report_exposure(evidence: Evidence, what: str, flag: Flag) -> Outcome:
+def _report_exposure(evidence: Evidence, what: str, flag: _Flag) -> Outcome:
     """Report the photos, other than blank ones, for which ``flag`` returns a note and a rank."""
     rows = [(i, flag(pixels)) for i, pixels in evidence.measured_pixels() if not is_blank(pixels)]
     flagged = [FlaggedPhoto(index, *found) for index, found in rows if found]
