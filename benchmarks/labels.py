@@ -57,11 +57,11 @@ def measure(folder: Path, data: Labelled, num_seeds: int, share: float) -> None:
     rows = []
     for seed in range(num_seeds):
         noisy, replaced = replace_labels(data, share, seed)
-        suspicion = find_label_errors(noisy)
-        if suspicion is None:
+        errors = find_label_errors(noisy)
+        if errors is None:
             print("too few pictures")
             return
-        rows.append(row := figures(noisy, replaced, suspicion))
+        rows.append(row := figures(noisy, replaced, errors))
         print(f"{seed:4}   " + as_text(row))
     print("mean   " + as_text(np.mean(rows, axis=0)))
 
@@ -79,7 +79,7 @@ def replace_labels(data: Labelled, share: float, seed: int) -> tuple[Labelled, N
 
 
 def figures(
-    noisy: Labelled, replaced: NDArray[np.bool_], suspicion: LabelErrors
+    noisy: Labelled, replaced: NDArray[np.bool_], errors: LabelErrors
 ) -> NDArray[np.float64]:
     """All figures of one seed."""
     rows = np.arange(len(noisy.labels))
@@ -87,9 +87,9 @@ def figures(
     plain = predict_held_out(noisy, seeds=[0], strength=STRENGTH, learn_from=everything)
     scores = (
         score(-plain[rows, noisy.labels], replaced),
-        score(-suspicion.quality, replaced),
+        score(-errors.quality, replaced),
     )
-    flagged = suspicion.doubted
+    flagged = errors.flagged
     found = (flagged & replaced).sum()
     return np.array(
         [*sum(scores, ()), flagged.sum(), found / max(flagged.sum(), 1), found / replaced.sum()]

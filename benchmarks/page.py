@@ -108,7 +108,7 @@ def make_audit(data: Path, num_images: int) -> Audit:
         _found("label-suspects", "warning", _groups(every, 1, num_images // 15)),
         _found("shortcut", "warning", [Finding("brightness carries it")], shares),
         *(_found(f"property-{n}", "info", _groups(every, 1, num_images // 20)) for n in range(12)),
-        _found("turned", "info", [Finding("turned by EXIF", tuple(map(Item, every)))]),
+        _found("turned", "info", [Finding("rotated by EXIF", tuple(map(Item, every)))]),
     ]
     counts = (ClassCount(name, num_images // 2, num_images // 3) for name in ("happy", "sad"))
     num_pictures = num_images * 2 // 3
@@ -119,7 +119,7 @@ def make_audit(data: Path, num_images: int) -> Audit:
 
 def _groups(files: list[str], size: int, number: int) -> list[Finding]:
     groups = [islice(cycle(files), place * size, (place + 1) * size) for place in range(number)]
-    note = "labelled sad, looks happy, 0.97"
+    note = "labelled sad, predicted happy, 0.97"
     return [
         Finding(f"{size} files, group {place}", tuple(Item(path, note, "drop") for path in group))
         for place, group in enumerate(groups)

@@ -1,4 +1,4 @@
-"""Evidence for checks, gathered from small drawn folders with an embedder that costs nothing."""
+"""Evidence of small synthetic folders, with a fake embedder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Gather = Callable[[Path], Evidence]
 
 @pytest.fixture
 def gather(memory: Cache, fake_embedder: Embeds) -> Gather:
-    """Look at a folder from all sides, with an embedder that costs nothing."""
+    """Evidence of a folder, with a fake embedder."""
 
     def gather(folder: Path) -> Evidence:
         scanned = scan(folder, to_train=False, with_parts=True)

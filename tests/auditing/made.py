@@ -1,7 +1,8 @@
-"""Evidence and audits that are made up, for tests of what is made of them."""
+"""Synthetic evidence and audits."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ def make_check(code: str = "blank", *, severity: str = "warning", to_decide: boo
 
 
 def found_in(*paths: str, code: str = "blank", severity: str = "warning") -> Checked:
-    """A check with one finding a path."""
+    """A check with one finding per path."""
     findings = tuple(Finding(f"{path} is {code}", (Item(path, "why", "drop"),)) for path in paths)
     return Checked(make_check(code, severity=severity), Outcome("found", "some", findings))
 
@@ -65,10 +66,9 @@ def make_evidence(
     properties: Sequence[Properties] | None = None,
     pictures: Sequence[int] | None = None,
 ) -> Evidence:
-    """Evidence of photos that don't exist: photo ``i`` is ``<class>/<i>.jpg``.
+    """Evidence of synthetic photos: photo ``i`` is ``<class>/<i>.jpg``.
 
-    Without ``embeddings`` the photos lie about their class's own axis; without ``properties`` all
-    have the same; without ``pictures`` each shows another one.
+    By default, embeddings are clustered by class, properties are equal, and there are no copies.
     """
     photos = [
         Photo(f"{label}/{i:05}.jpg", label, hashlib.sha256(str(i).encode()).hexdigest())
@@ -87,3 +87,26 @@ def make_evidence(
     rows = properties or [PROPERTIES] * len(labels)
     known = {photo.content: row for photo, row in zip(photos, rows, strict=True)}
     return Evidence(catalog, features, groups, known)
+
+
+def of_size(width_px: int, height_px: int) -> Properties:
+    return dataclasses.replace(PROPERTIES, width_px=width_px, height_px=height_px)
+
+
+def with_pixels(**changes: float) -> Properties:
+    return dataclasses.replace(PROPERTIES, pixels=pixels(**changes))
+
+
+def pixels(**changes: float) -> PixelProperties:
+    return dataclasses.replace(PIXELS, **changes)
+
+
+def evidence_of(*properties: Properties, usual: int = 30, labels: str = "ab") -> Evidence:
+    """Photos with these properties, in the first class, and as many usual ones in each."""
+    names = [labels[0]] * len(properties) + [labels[0], labels[1]] * usual
+    return make_evidence(names, properties=[*properties, *[PROPERTIES] * (2 * usual)])
+
+
+def unmeasured(labels: Sequence[str] = ("a", "b")) -> Evidence:
+    """Photos without properties."""
+    return dataclasses.replace(make_evidence(labels), properties={})

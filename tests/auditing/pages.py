@@ -1,4 +1,4 @@
-"""Audits with much in them, and pictures for them, for tests of the page."""
+"""Synthetic audits and thumbnails, for tests of the page."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SHORTCUT = Chart(
     "share",
 )
 
-#: Names that somebody may give a file: markup, quotes, what turns the direction of writing, lines,
-#: bytes that are no UTF-8, and as long as a file system allows.
+#: Hostile file names: markup, quotes, direction marks, line breaks, bytes that are not UTF-8, and
+#: the maximum length.
 HOSTILE = (
     "happy/<script>alert(1)</script>.jpg",
     "happy/<img src=x onerror=alert(1)>.jpg",
@@ -73,13 +73,14 @@ def copies(number: int, size: int) -> tuple[Finding, ...]:
 
 def suspects(number: int) -> tuple[Finding, ...]:
     rows = [
-        (f"sad/suspect-{place}.jpg", "labelled sad, looks happy, 0.97") for place in range(number)
+        (f"sad/suspect-{place}.jpg", "labelled sad, predicted happy, 0.97")
+        for place in range(number)
     ]
     return tuple(Finding(f"{path}: {note}", (Item(path, note, "happy"),)) for path, note in rows)
 
 
 def small_audit() -> Audit:
-    """One of everything: an error, warnings, a note, and checks that ended in each other way."""
+    """An error, warnings, a note, and checks of every other status."""
     broken = Finding("sad/broken.jpg: empty file", (Item("sad/broken.jpg", "empty file", "drop"),))
     return make_audit(
         found(broken, code="unreadable", severity="error"),
@@ -96,7 +97,7 @@ def small_audit() -> Audit:
 
 
 def hostile_audit() -> Audit:
-    """Hostile names wherever a name can be."""
+    """Hostile names in every place."""
     findings = tuple(Finding(f"{path} is odd", (Item(path, path, path),)) for path in HOSTILE)
     pairs = tuple(Finding(path, (Item(path, path, path), Item(path))) for path in HOSTILE)
     bars = tuple(Bar(path, 0.5, 0.4, 0.6) for path in HOSTILE)

@@ -1,4 +1,4 @@
-"""The audit as a whole: every check ends in one status, and no file is touched."""
+"""The audit as a whole: every check ends in one status, and no file is changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 import candid
 from candid.auditing import checks
-from candid.auditing.audit import AuditOptions, audit, run_checks
+from candid.auditing.audit import AuditOptions, audit, run_checks, without_kept
 from candid.auditing.finding import Finding, Item, Outcome
 from candid.cli.demo import SampleSet
 from candid.core.cache import Cache
@@ -21,7 +21,7 @@ from candid.errors import DataError, DependencyError, UsageError
 from tests.auditing.made import make_check, make_evidence
 
 STATUSES = {"found", "clean", "not applicable", "skipped", "failed"}
-#: The smaller backbone: what is tested here does not depend on which it is.
+#: The smaller backbone, for speed; the tests don't depend on it.
 BACKBONE = "efficientnet-lite0"
 SMALL = AuditOptions(backbone=BACKBONE)
 
@@ -50,14 +50,18 @@ def test_codes_are_unique_and_every_check_is_listed() -> None:
     assert sorted(check.code.replace("-", "_").upper() for check in checks.ALL) == sorted(defined)
 
 
-def test_every_check_has_its_test_file() -> None:
-    folder = Path(__file__).parent / "checks"
-    missing = [
-        check.code
-        for check in checks.ALL
-        if not (folder / f"test_{check.code.replace('-', '_')}.py").is_file()
-    ]
-    assert missing == []
+def test_every_check_is_tested_when_it_fires_and_when_it_stays_quiet() -> None:
+    """The tests of a check ``x-y`` are in a class ``TestXY``, in the file of its module."""
+    tested: dict[str, str] = {}
+    for file in (Path(__file__).parent / "checks").glob("test_*.py"):
+        for block in re.split(r"^class Test", file.read_text(), flags=re.MULTILINE)[1:]:
+            name, _, body = block.partition(":")
+            tested[name] = body
+    for check in checks.ALL:
+        body = tested[check.code.title().replace("-", "")]
+        assert f"{check.code.replace('-', '_').upper()}.run(" in body, check.code
+        assert '"clean"' in body, check.code
+        assert body.count("def test_") >= 3, check.code
 
 
 def test_errors_come_first() -> None:
@@ -65,15 +69,15 @@ def test_errors_come_first() -> None:
     assert severities == sorted(severities, key=["error", "warning", "info"].index)
 
 
-def test_what_was_planted_is_found(audited: candid.Audit, faces: SampleSet) -> None:
+def test_injected_defects_are_found(audited: candid.Audit, faces: SampleSet) -> None:
     named = {item.path: check.code for check, _, item in audited.items()}
     codes = {row.check.code for row in audited.found}
     assert {"two-classes", "near-copies", "exact-copies", "truncated", "other-files"} <= codes
-    assert [path for path in planted(faces) if path not in named] == []
+    assert [path for path in injected(faces) if path not in named] == []
 
 
-def planted(faces: SampleSet) -> list[str]:
-    """A wrong label is found or not as luck has it in sixty faces; all else has to be."""
+def injected(faces: SampleSet) -> list[str]:
+    """Files with defects, but for wrong labels: these may be missed among sixty faces."""
     return [plant.path.as_posix() for plant in faces.defects if plant.kind != "wrong_label"]
 
 
@@ -89,7 +93,7 @@ def test_the_same_folder_gives_the_same_audit(audited: candid.Audit, faces: Samp
     assert candid.audit(faces.folder, options=SMALL).to_json() == audited.to_json()
 
 
-def test_a_check_that_breaks_takes_nothing_from_the_others() -> None:
+def test_a_check_that_raises_does_not_stop_the_others() -> None:
     def broken(evidence: object) -> Outcome:
         del evidence
         raise IndexError("out of range\nat all")
@@ -110,14 +114,14 @@ def test_a_missing_package_skips_a_check_and_says_why() -> None:
     assert (row.outcome.status, row.outcome.summary) == ("skipped", "needs x. Run: pip install x")
 
 
-def test_a_check_that_is_not_asked_for_is_not_run(faces: SampleSet) -> None:
+def test_an_excluded_check_is_not_run(faces: SampleSet) -> None:
     options = dataclasses.replace(SMALL, skip=frozenset({"label-suspects"}))
     (row,) = (
         row
         for row in candid.audit(faces.folder, options=options).checked
         if row.check.code == "label-suspects"
     )
-    assert row.outcome == Outcome("skipped", "not asked for")
+    assert row.outcome == Outcome("skipped", "excluded by the skip option")
 
 
 def test_a_check_that_does_not_exist_is_named_with_those_that_do() -> None:
@@ -125,13 +129,13 @@ def test_a_check_that_does_not_exist_is_named_with_those_that_do() -> None:
         AuditOptions(skip=frozenset({"blury"}))
 
 
-def test_what_a_person_keeps_is_left_out() -> None:
+def test_findings_kept_by_decision_are_left_out() -> None:
     evidence = make_evidence(["a", "b"])
     photo = evidence.photos[0]
 
     def finds(evidence: object) -> Outcome:
         del evidence
-        return Outcome.found("some", [Finding("x", (Item(photo.path),))])
+        return Outcome.from_findings("some", [Finding("x", (Item(photo.path),))])
 
     check = dataclasses.replace(make_check("dark"), run=finds)
     kept = {(photo.path, photo.content, "dark")}
@@ -144,7 +148,7 @@ def test_the_callers_cache_stays_open(faces: SampleSet, memory: Cache) -> None:
         audit(faces.folder, options=SMALL, cache=memory)
 
 
-def test_decisions_are_honoured(audited: candid.Audit, faces: SampleSet, tmp_path: Path) -> None:
+def test_decisions_are_applied(audited: candid.Audit, faces: SampleSet, tmp_path: Path) -> None:
     exact = next(row for row in audited.found if row.check.code == "exact-copies")
     rows = [
         Decision(item.path, audited.contents[item.path], "exact-copies", "", item.suggestion)
@@ -192,3 +196,46 @@ def test_a_folder_with_its_own_parts_is_audited(
     across = next(row for row in result.found if row.check.code == "across-parts")
     paths = {item.path for finding in across.outcome.findings for item in finding.items}
     assert paths == {"Training/a/3.png", shared.relative_to(tmp_path / "data").as_posix()}
+
+
+CONTENTS = {"a/1": "x", "a/2": "x", "a/3": "y"}
+COPIES = Finding("copies", (Item("a/1"), Item("a/2")))
+OTHER = Finding("other", (Item("a/3"),))
+TWO_FINDINGS = Outcome.from_findings("2 things", [COPIES, OTHER])
+
+
+def keep(*paths: str, code: str = "blank", severity: str = "warning") -> Outcome:
+    kept = {(path, CONTENTS[path], code) for path in paths}
+    return without_kept(make_check(severity=severity), TWO_FINDINGS, CONTENTS, kept)
+
+
+def test_a_finding_goes_when_all_of_its_files_are_kept() -> None:
+    outcome = keep("a/1", "a/2")
+    assert outcome.findings == (OTHER,)
+    assert outcome.summary == "2 things; 1 of 2 findings kept by decision"
+
+
+@pytest.mark.parametrize("paths", [(), ("a/1",), ("a/2",)])
+def test_it_stays_while_one_is_undecided_though_the_bytes_are_the_same(
+    paths: tuple[str, ...],
+) -> None:
+    assert keep(*paths) == TWO_FINDINGS
+
+
+def test_nothing_left_is_clean_and_says_why() -> None:
+    outcome = keep("a/1", "a/2", "a/3")
+    assert (outcome.status, outcome.findings) == ("clean", ())
+    assert outcome.summary == "2 findings kept by decision"
+
+
+def test_decisions_about_another_check_keep_nothing() -> None:
+    assert keep("a/1", "a/2", "a/3", code="dark") == TWO_FINDINGS
+
+
+def test_an_error_is_reported_for_as_long_as_it_is_there() -> None:
+    assert keep("a/1", "a/2", "a/3", severity="error") == TWO_FINDINGS
+
+
+def test_a_finding_about_no_file_can_not_be_kept() -> None:
+    outcome = Outcome.from_findings("all", [Finding("most are dark")])
+    assert without_kept(make_check(), outcome, {}, {("", "", "blank")}) == outcome

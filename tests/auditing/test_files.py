@@ -33,7 +33,7 @@ def test_a_page_json_and_decisions_are_written(audit: Audit, tmp_path: Path) -> 
     assert "a.jpg" in (folder / "audit.html").read_text()
 
 
-def test_decisions_are_for_the_person_to_take(audit: Audit, tmp_path: Path) -> None:
+def test_the_decision_column_is_empty(audit: Audit, tmp_path: Path) -> None:
     rows = read_decisions(write_audit(audit, tmp_path / "a") / "decisions.csv")
     assert rows == (
         Decision("happy/a.jpg", "content of happy/a.jpg", "blank", "drop", ""),
@@ -41,12 +41,12 @@ def test_decisions_are_for_the_person_to_take(audit: Audit, tmp_path: Path) -> N
     )
 
 
-def test_excel_is_told_the_encoding(audit: Audit, tmp_path: Path) -> None:
+def test_a_byte_order_mark_tells_excel_the_encoding(audit: Audit, tmp_path: Path) -> None:
     file = write_audit(audit, tmp_path / "a") / "decisions.csv"
     assert file.read_bytes().startswith(b"\xef\xbb\xbfpath,content,finding")
 
 
-def test_decisions_that_were_taken_are_carried_on(audit: Audit, tmp_path: Path) -> None:
+def test_decisions_taken_earlier_are_kept(audit: Audit, tmp_path: Path) -> None:
     taken = Decision("happy/a.jpg", "content of happy/a.jpg", "blank", "drop", "keep")
     audit = dataclasses.replace(audit, decided=(taken,))
     rows = read_decisions(write_audit(audit, tmp_path / "a") / "decisions.csv")
@@ -56,7 +56,7 @@ def test_decisions_that_were_taken_are_carried_on(audit: Audit, tmp_path: Path) 
     ]
 
 
-def test_what_nothing_can_be_decided_about_is_not_listed() -> None:
+def test_findings_without_a_decision_to_take_are_not_listed() -> None:
     row = found_in("happy/a.jpg")
     info = Checked(make_check(to_decide=False), row.outcome)
     assert list(undecided(make_audit(info))) == []
@@ -69,7 +69,7 @@ def test_a_file_in_two_findings_of_a_check_is_listed_once() -> None:
     assert len(list(undecided(make_audit(Checked(row.check, twice))))) == 1
 
 
-def test_an_earlier_audit_is_never_written_over(audit: Audit, tmp_path: Path) -> None:
+def test_an_earlier_audit_is_never_overwritten(audit: Audit, tmp_path: Path) -> None:
     folder = write_audit(audit, tmp_path / "a")
     (folder / "decisions.csv").write_text("precious")
     with pytest.raises(UsageError, match="decisions may be in it"):

@@ -1,4 +1,4 @@
-"""Other people's odd files, laid out as two classes: every one is accounted for, quietly."""
+"""Test images of other projects as two classes: every file is reported, without output."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ACCOUNTS = (UNREADABLE, TRUNCATED, OTHER_FILES)
 
 @pytest.fixture
 def odd_folder(tmp_path: Path) -> Path:
-    """Links to the files, every other one in the other class, each under a name of its own."""
+    """Links to the files under different names, alternating between two classes."""
     for number, file in enumerate(sorted(path for path in ODD.rglob("*") if path.is_file())):
         link = tmp_path / "data" / ("even", "odd")[number % 2] / f"{number:03} {file.name}"
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def paths_of(outcome: Outcome) -> list[str]:
 
 
 @needs_odd_images
-def test_every_odd_file_is_a_photo_or_the_matter_of_exactly_one_check(
+def test_every_odd_file_is_a_photo_or_reported_by_exactly_one_check(
     gather, odd_folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     evidence = gather(odd_folder)

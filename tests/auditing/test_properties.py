@@ -1,4 +1,4 @@
-"""Properties of files: what is measured, how it is kept, and that it is CleanVision's measure."""
+"""Properties of files: values, cache, and agreement with CleanVision."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def save(path: Path, image: Image.Image, **options: object) -> Path:
 
 
 def drawn(kind: str, width: int = 160, height: int = 120) -> np.ndarray:
-    """Draw a picture of a kind, uint8 RGB."""
+    """A picture of a kind, uint8 RGB."""
     rng = np.random.default_rng(len(kind))
     coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
     smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -73,7 +73,7 @@ KINDS = ("smooth", "dark", "light", "flat", "blurred", "grain", "stripes")
 
 
 class TestMeasure:
-    def test_it_says_what_is_known_of_a_file(self, tmp_path: Path, memory: Cache) -> None:
+    def test_it_measures_a_file(self, tmp_path: Path, memory: Cache) -> None:
         exif = Image.Exif()
         exif[0x0112], exif[0x010F] = 6, "Xi"
         image = Image.fromarray(drawn("smooth"))
@@ -193,7 +193,7 @@ class TestCache:
             lambda row: json.dumps({**row, "pixels": {"red": 0.5}}).encode(),
         ],
     )
-    def test_a_row_that_is_no_properties_is_as_good_as_absent(
+    def test_an_invalid_row_is_measured_again(
         self, folder: Path, memory: Cache, damage: Callable[[dict], bytes]
     ) -> None:
         catalog = catalog_of(folder)
@@ -237,7 +237,7 @@ class TestCache:
             assert kind == KIND
             sizes.append(len(list(rows)))
 
-        monkeypatch.setattr(module, "_KEEP_EVERY", 3)
+        monkeypatch.setattr(module, "_WRITE_EVERY", 3)
         monkeypatch.setattr(memory, "put", put)
         measure(catalog_of(folder), cache=memory)
         assert sizes == [3, 1]

@@ -1,8 +1,6 @@
-"""What is wrong with a folder of photos, before anything is trained on it.
+"""Checks a folder of photos for problems before a model is trained on it.
 
-    folder ─ gather ─▶ Evidence ─ checks ─▶ outcomes ─▶ Audit ─▶ page, JSON, decisions.csv
-
-`checks/` has one check a file; what they look at is `evidence.py`, what they say `finding.py`.
+folder → `Evidence` → checks → `Outcome` of each → `Audit` → page, JSON, decisions.csv
 """
 
 from candid.auditing.finding import Bar, Chart, Check, Finding, Item, Outcome, Severity

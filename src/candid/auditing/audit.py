@@ -1,14 +1,13 @@
-"""Gathers the evidence and runs every check over it.
-
-What a person decided to keep is not reported again.
-"""
+"""Gathers the evidence of a folder and runs all checks on it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from candid._version import __version__
 from candid.auditing.checks import ALL
@@ -28,59 +27,24 @@ from candid.features.backbones import DEFAULT
 from candid.splits.duplicates import find_duplicates
 from candid.splits.prepare import extract_catalog
 
-
-def without_kept(
-    check: Check,
-    outcome: Outcome,
-    contents: Mapping[str, str],
-    kept: Collection[tuple[str, str, str]],
-) -> Outcome:
-    """Leave out the findings all of whose files a person keeps.
-
-    Args:
-        check: The check; an error is reported for as long as it is there.
-        outcome: How it ended.
-        contents: SHA-256 by path.
-        kept: Path, content and code of each row that says keep.
-
-    Returns:
-        The outcome; clean where nothing is left, and its summary says why.
-    """
-    if check.severity is Severity.error:
-        return outcome
-
-    def is_kept(finding: Finding) -> bool:
-        marks = [(i.path, contents.get(i.path, ""), check.code) for i in finding.items]
-        return bool(marks) and all(mark in kept for mark in marks)
-
-    left = tuple(finding for finding in outcome.findings if not is_kept(finding))
-    num_kept = len(outcome.findings) - len(left)
-    if not num_kept:
-        return outcome
-    if not left:
-        return Outcome.clean(f"{plural(num_kept, 'finding')} kept by decision", chart=outcome.chart)
-    told = f"{outcome.summary}; {num_kept} of {len(outcome.findings)} findings kept by decision"
-    return replace(outcome, findings=left, summary=told)
-
-
 _NUM_REASONS = 3
 
 
 @dataclass(frozen=True)
 class AuditOptions:
-    """How a folder is audited.
+    """Options of an audit.
 
     Attributes:
-        backbone: Name or ONNX path of what embeds; that of a training shares its cache.
-        fit: How photos are brought to a square, likewise.
-        seed: Deals the folds.
-        decisions: A filled-in decisions.csv: its photos are dropped and relabelled first, and what
-            it keeps is not reported again.
-        skip: Codes of checks that are not run.
-        rehash: Whether to read all photos, those too whose size and times are as they were.
+        backbone: Name or ONNX path of the backbone; embeddings are shared with training.
+        fit: How photos are made square, likewise.
+        seed: Random seed of the cross-validation folds.
+        decisions: A filled-in decisions.csv: its photos are dropped and relabelled first, and
+            findings that it keeps are not reported again.
+        skip: Codes of checks not to run.
+        rehash: Whether to read all photos, including those of unchanged size and times.
 
     Raises:
-        UsageError: There is no check of such a code.
+        UsageError: A code in ``skip`` is unknown.
     """
 
     backbone: str = DEFAULT
@@ -106,38 +70,37 @@ def audit(
     cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> Audit:
-    """Say what is wrong with a folder of photos; nothing is written, and no file is changed.
+    """Check a folder of photos for problems. Nothing is written, and no file is changed.
 
     Args:
-        data: A folder with one sub-folder of photos a class, or with such folders below its own
+        data: A folder with one sub-folder of photos per class, or with such folders below its own
             ``train``, ``val`` and ``test``.
         options: Backbone, seed, decisions.
-        cache: Where embeddings and properties are kept; by default the user's own.
-        progress: Told how far it is.
+        cache: Cache of embeddings and properties; by default the user's own.
+        progress: Progress callback.
 
     Returns:
-        What every check said. `candid.write_audit` makes files of it.
+        The outcome of every check. `candid.write_audit` writes it to files.
 
     Raises:
         DataError: The folder is missing, or no photo in it can be read.
-        UsageError: The decisions make no sense.
+        UsageError: The decisions are invalid.
 
     Example:
         >>> [row.check.code for row in candid.audit("data").found]  # doctest: +SKIP
         ['two-classes', 'exact-copies', 'near-copies', 'label-suspects']
     """
     options, progress = options or AuditOptions(), progress or Silent()
-    with nullcontext(cache) if cache else Cache(default_folder()) as opened:
-        evidence, decided = gather(data, options, opened, progress)
+    with nullcontext(cache) if cache else Cache(default_folder()) as cache:
+        evidence, decided = _gather(data, options, cache, progress)
         kept = decided.applied.kept if decided else frozenset()
         checked = run_checks(evidence, ALL, options.skip, kept, progress)
     return _summarise(evidence, checked, options, decided)
 
 
-def gather(
+def _gather(
     data: str | Path, options: AuditOptions, cache: Cache, progress: Progress
 ) -> tuple[Evidence, Decided | None]:
-    """Look at a folder from all sides."""
     file = None if options.decisions is None else load_decisions(options.decisions)
     reader = FileReader(cache, rehash=options.rehash)
     with progress.step("Finding the photos", 0) as advance:
@@ -170,35 +133,62 @@ def run_checks(
     kept: Collection[tuple[str, str, str]],
     progress: Progress,
 ) -> tuple[Checked, ...]:
-    """Run checks; each ends in exactly one status, whatever happens in it.
+    """Run checks; each ends in exactly one status, even if it raises.
 
-    Args:
-        evidence: What they look at.
-        checks: The checks, in order.
-        skip: Codes of those that are not run.
-        kept: Path, content and code of what a person keeps; see `without_kept`.
-        progress: Told how far it is.
+    ``skip`` has codes of checks; for ``kept`` see `without_kept`.
     """
     contents = {photo.path: photo.content for photo in evidence.scanned.photos}
     checked = []
     with progress.step("Checking", len(checks)) as advance:
         for check in checks:
-            asked_for = check.code not in skip
-            outcome = _run(check, evidence) if asked_for else Outcome.skipped("not asked for")
+            outcome = Outcome.skipped("excluded by the skip option")
+            if check.code not in skip:
+                outcome = _run(check, evidence)
             checked.append(Checked(check, without_kept(check, outcome, contents, kept)))
             advance(1)
     return tuple(checked)
 
 
 def _run(check: Check, evidence: Evidence) -> Outcome:
-    """Run one. A fault of ours in one check must not take what the others found from the user."""
+    """Run one check. A bug in it must not lose the findings of the others."""
     try:
         return check.run(evidence)
     except DependencyError as error:
         return Outcome.skipped(str(error))
     except Exception as error:
-        said = f"{type(error).__name__}: {first_line(error)}"
-        return Outcome("failed", f"{said}; a fault of Candid's, please report it")
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        return Outcome("failed", f"{reason}; this is a bug in Candid, please report it")
+
+
+def without_kept(
+    check: Check,
+    outcome: Outcome,
+    contents: Mapping[str, str],
+    kept: Collection[tuple[str, str, str]],
+) -> Outcome:
+    """Remove findings whose files are all kept by decision; errors are always reported.
+
+    Args:
+        check: The check.
+        outcome: Its outcome.
+        contents: SHA-256 by path.
+        kept: Path, content and code of each decision to keep.
+    """
+    if check.severity is Severity.error:
+        return outcome
+
+    def is_kept(finding: Finding) -> bool:
+        keys = [(i.path, contents.get(i.path, ""), check.code) for i in finding.items]
+        return bool(keys) and all(key in kept for key in keys)
+
+    left = tuple(finding for finding in outcome.findings if not is_kept(finding))
+    num_kept = len(outcome.findings) - len(left)
+    if not num_kept:
+        return outcome
+    if not left:
+        return Outcome.clean(f"{plural(num_kept, 'finding')} kept by decision", chart=outcome.chart)
+    summary = f"{outcome.summary}; {num_kept} of {len(outcome.findings)} findings kept by decision"
+    return replace(outcome, findings=left, summary=summary)
 
 
 def _summarise(
@@ -210,12 +200,18 @@ def _summarise(
     catalog = evidence.features.catalog
     contents = {photo.path: photo.content for photo in evidence.scanned.photos}
     named = {item.path for row in checked for f in row.outcome.findings for item in f.items}
-    no_files = sum(row.reason in (DROPPED, HIDDEN_FOLDER) for row in catalog.skipped)
+    not_files = sum(row.reason in (DROPPED, HIDDEN_FOLDER) for row in catalog.skipped)
+    pictures = [
+        evidence.groups.of_photo[evidence.labels == i] for i in range(len(evidence.classes))
+    ]
     return Audit(
         data=catalog.folder,
-        classes=tuple(_count_classes(evidence)),
+        classes=tuple(
+            ClassCount(name, len(some), len(np.unique(some)))
+            for name, some in zip(evidence.classes, pictures, strict=True)
+        ),
         parts=catalog.parts,
-        num_files=len(catalog.photos) + len(catalog.skipped) - no_files,
+        num_files=len(catalog.photos) + len(catalog.skipped) - not_files,
         num_photos=len(catalog.photos),
         num_pictures=evidence.groups.num_pictures,
         checked=checked,
@@ -229,9 +225,3 @@ def _summarise(
         notes=decided.notes if decided else (),
         decided=tuple(row for row in decided.file.rows if row.decision) if decided else (),
     )
-
-
-def _count_classes(evidence: Evidence) -> Iterable[ClassCount]:
-    for number, name in enumerate(evidence.classes):
-        pictures = evidence.groups.of_photo[evidence.labels == number]
-        yield ClassCount(name, len(pictures), len(set(pictures.tolist())))

@@ -1,8 +1,8 @@
-"""Everything that checks look at, gathered once."""
+"""The input of all checks: photos, features, duplicate groups and file properties."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,45 +10,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.auditing.label_errors import LabelErrors, find_label_errors
-from candid.auditing.properties import Properties
+from candid.auditing.properties import PixelProperties, Properties
 from candid.data.catalog import Catalog, Photo
 from candid.features.extract import Features
 from candid.splits.duplicates import Groups
 from candid.splits.grouped_split import NUM_FOLDS, Labelled
 from candid.splits.split import KEY_CHARACTERS, in_two_classes, keys_of
 
-#: Different pictures that a class needs for anything to be learnt of it: one a fold.
-LEAST_PICTURES = NUM_FOLDS
-#: Why checks that learn something do not apply.
-NOTHING_TO_LEARN = f"there are no two classes of {LEAST_PICTURES} different pictures or more"
+#: Different pictures that a class needs to be cross-validated: one per fold.
+MIN_PICTURES = NUM_FOLDS
+#: Why checks that fit a model do not apply.
+NOT_TRAINABLE = f"fewer than two classes have {MIN_PICTURES} different pictures"
 
 
 @dataclass(frozen=True)
-class Learnable:
-    """The part of the photos that something can be learnt from.
+class TrainableSubset:
+    """The photos of the classes that are large enough for cross-validation.
 
     Attributes:
-        places: int64 ``(m,)``, places of these photos among the readable ones.
-        classes: Names of their classes; a label's number is its place here.
-        data: Their embeddings and labels, copies of a picture in one unit.
+        indices: int64 ``(m,)``, indices of these photos among the readable ones.
+        classes: Names of their classes, in the order of the labels.
+        data: Their embeddings and labels, grouped by picture.
     """
 
-    places: NDArray[np.int64]
+    indices: NDArray[np.int64]
     classes: tuple[str, ...]
     data: Labelled
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A folder, looked at from all sides. ``n`` is the number of photos that can be read.
+    """What is known about a folder. ``n`` is the number of readable photos.
 
     Attributes:
-        scanned: The folder as it was found, with photos that can't be read still among its photos.
-        features: What was seen in the n photos that can be read; its catalog names the others among
+        scanned: The folder as scanned; its photos include unreadable ones.
+        features: Features of the n readable photos; its catalog lists the others under
             ``skipped``, with reasons.
         groups: Which of the n photos show the same picture.
-        properties: By content, of all photos whose header makes sense, readable or not.
-        seed: Deals the folds of what is cross-validated.
+        properties: By content, of all photos with a valid header, readable or not.
+        seed: Random seed of the cross-validation folds.
     """
 
     scanned: Catalog
@@ -59,62 +59,72 @@ class Evidence:
 
     @property
     def photos(self) -> tuple[Photo, ...]:
-        """The n photos that can be read, in the order of all arrays."""
+        """The n readable photos, in the order of all arrays."""
         return self.features.catalog.photos
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, empty ones too."""
+        """Names of the classes, including empty ones."""
         return self.scanned.classes
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
-        """The number of each photo's class, int64 ``(n,)``."""
+        """Class index of each photo, int64 ``(n,)``."""
         numbers = {name: number for number, name in enumerate(self.classes)}
         return np.array([numbers[photo.label] for photo in self.photos], np.int64)
 
     @cached_property
     def pictures(self) -> tuple[tuple[int, ...], ...]:
-        """The places of the photos of each picture (group of copies), in order of first place."""
+        """Photo indices of each picture (group of copies), in order of the first index."""
         members: dict[int, list[int]] = {}
-        for place, picture in enumerate(self.groups.of_photo):
-            members.setdefault(int(picture), []).append(place)
-        return tuple(tuple(places) for places in members.values())
+        for index, picture in enumerate(self.groups.of_photo):
+            members.setdefault(int(picture), []).append(index)
+        return tuple(map(tuple, members.values()))
 
     @cached_property
-    def learnable(self) -> Learnable | None:
-        """The classes of `LEAST_PICTURES` or more; None where these are fewer than two.
+    def trainable(self) -> TrainableSubset | None:
+        """Classes of at least `MIN_PICTURES` pictures; None if there are fewer than two of them.
 
-        Pictures that are in two classes don't count, but are among the photos.
+        Pictures in two classes are included, but don't count towards the minimum.
         """
         agreed = ~in_two_classes(self.labels, self.groups.of_photo)
         pairs = np.unique(np.stack([self.labels, self.groups.of_photo])[:, agreed], axis=1)
         num_pictures = np.bincount(pairs[0], minlength=len(self.classes))
-        numbers = np.flatnonzero(num_pictures >= LEAST_PICTURES)
+        numbers = np.flatnonzero(num_pictures >= MIN_PICTURES)
         if len(numbers) < 2:
             return None
-        places = np.flatnonzero(np.isin(self.labels, numbers))
-        _, units = np.unique(self.groups.of_photo[places], return_inverse=True)
-        keys = keys_of([self.photos[place].content for place in places], units)
-        everything = len(places) == len(self.photos)  # then a copy would be a waste
+        indices = np.flatnonzero(np.isin(self.labels, numbers))
+        _, groups = np.unique(self.groups.of_photo[indices], return_inverse=True)
+        keys = keys_of([self.photos[index].content for index in indices], groups)
+        embeddings = self.features.embeddings
         data = Labelled(
-            self.features.embeddings if everything else self.features.embeddings[places],
-            np.searchsorted(numbers, self.labels[places]).astype(np.int64),
-            units.astype(np.int64),
+            embeddings if len(indices) == len(self.photos) else embeddings[indices],
+            np.searchsorted(numbers, self.labels[indices]).astype(np.int64),
+            groups.astype(np.int64),
             [key[:KEY_CHARACTERS] for key in keys],
             len(numbers),
         )
-        return Learnable(places, tuple(self.classes[number] for number in numbers), data)
+        return TrainableSubset(indices, tuple(self.classes[number] for number in numbers), data)
 
     @cached_property
-    def suspicion(self) -> LabelErrors | None:
-        """What is to be thought of the labels of the learnable photos; see `find_label_errors`."""
-        return (
-            None
-            if self.learnable is None
-            else find_label_errors(self.learnable.data, seed=self.seed)
-        )
+    def label_errors(self) -> LabelErrors | None:
+        """Label scores of the trainable photos; see `find_label_errors`."""
+        subset = self.trainable
+        return None if subset is None else find_label_errors(subset.data, seed=self.seed)
 
     def properties_of(self, photo: Photo) -> Properties | None:
-        """What is known of a photo's file."""
+        """Properties of a photo's file, if it could be measured."""
         return self.properties.get(photo.content)
+
+    def measured(self) -> Iterator[tuple[int, Properties]]:
+        """Indices and properties of the photos whose files could be measured."""
+        for index, photo in enumerate(self.photos):
+            properties = self.properties_of(photo)
+            if properties is not None:
+                yield index, properties
+
+    def measured_pixels(self) -> Iterator[tuple[int, PixelProperties]]:
+        """Indices and properties of the photos whose pixels could be measured."""
+        for index, properties in self.measured():
+            if properties.pixels is not None:
+                yield index, properties.pixels

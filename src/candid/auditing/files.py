@@ -1,10 +1,8 @@
-"""What `candid audit` does: audit, compare, write, and say where it is.
+"""Runs `candid audit` and writes its files.
 
-Writes an audit: a folder with the page, the JSON, and the decisions for a person to take.
-
-audit.html      to look at; needs no network
-audit.json      the same for machines, as docs/audit.schema.json describes it
-decisions.csv   a row for each file of a finding, its last column to be filled in
+- audit.html: the page; opens without a network
+- audit.json: the results for programs, as described by docs/audit.schema.json
+- decisions.csv: a row for each file of a finding, with a decision column to fill in
 """
 
 from __future__ import annotations
@@ -45,25 +43,25 @@ def write_audit(
     """Write an audit's files.
 
     Args:
-        audit: What was found.
-        folder: A folder that is not there yet, or empty: decisions in an earlier one are never
-            written over.
-        changes: What is different since an earlier audit, if it was compared with one.
+        audit: The audit.
+        folder: A folder that doesn't exist or is empty, so that earlier decisions are never
+            overwritten.
+        changes: Changes since an earlier audit, if compared.
 
     Returns:
         The folder, absolute.
 
     Raises:
-        UsageError: The folder is taken, lies among the photos, or can't be written.
+        UsageError: The folder is not empty, lies among the photos, or can't be written.
     """
     target = Path(folder)
     require_outside(target, audit.data)
 
     def fill(partial: Path) -> None:
         text = json.dumps(to_json(audit, changes), indent=2, ensure_ascii=False)
-        # What of a file name is not UTF-8 becomes an escape, which JSON reads as what it was.
+        # Bytes of file names that are not UTF-8 become escapes, which JSON reads back unchanged.
         _write(partial / AUDIT_JSON, text + "\n", errors="backslashreplace")
-        # With a mark, or Excel takes it for another encoding.
+        # Excel recognises UTF-8 by the byte order mark only.
         rows = "\ufeff" + to_csv([*audit.decided, *undecided(audit)])
         _write(partial / DECISIONS, rows, errors="surrogateescape")
         page = write_page(audit, file_previews(audit.data))
@@ -72,36 +70,32 @@ def write_audit(
     return write_atomic_dir(target, fill, require_free=require_free)
 
 
+def _write(file: Path, text: str, *, errors: str) -> None:
+    file.write_text(text, encoding="utf-8", errors=errors)
+
+
 def to_json(audit: Audit, changes: Sequence[Change] | None) -> dict[str, Any]:
-    """Audit and changes, as ``docs/audit.schema.json`` describes them."""
+    """Audit and changes, as described by ``docs/audit.schema.json``."""
     rows = None if changes is None else [asdict(change) for change in changes]
     return {**audit.to_json(), "changes": rows}
 
 
 def undecided(audit: Audit) -> Iterator[Decision]:
-    """A row for each file of each finding that a person can decide about and has not."""
-    seen = {(row.path, row.finding) for row in audit.decided}
+    """A row for each file and check that a person can decide about and has not."""
+    done = {(row.path, row.finding) for row in audit.decided}
     for check, _, item in audit.items():
         content = audit.contents.get(item.path)
-        if check.to_decide and content is not None and (item.path, check.code) not in seen:
-            seen.add((item.path, check.code))
+        if check.to_decide and content is not None and (item.path, check.code) not in done:
+            done.add((item.path, check.code))
             yield Decision(item.path, content, check.code, item.suggestion)
 
 
 def require_free(folder: Path) -> None:
-    """Refuse a folder that holds something.
-
-    Raises:
-        UsageError: It does.
-    """
+    """Raise `UsageError` if a folder is not empty."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
             f"{folder} exists already, and decisions may be in it. Choose another --run."
         )
-
-
-def _write(file: Path, text: str, *, errors: str) -> None:
-    file.write_text(text, encoding="utf-8", errors=errors)
 
 
 _PACKAGES: Final = ("cleanlab", "jinja2", "onnx", "threadpoolctl")
@@ -109,14 +103,7 @@ _PACKAGES: Final = ("cleanlab", "jinja2", "onnx", "threadpoolctl")
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """What was asked for on the command line.
-
-    Attributes:
-        data: The folder.
-        options: How it is audited.
-        run: Where the audit is written; None for the next free folder below ``runs``.
-        compare: Whether to compare with the last audit of the folder.
-    """
+    """Arguments of the command; ``run`` None stands for the next free folder below ``runs``."""
 
     data: Path
     options: AuditOptions
@@ -126,14 +113,7 @@ class AuditRequest:
 
 @dataclass(frozen=True)
 class WrittenAudit:
-    """An audit, and where it lies.
-
-    Attributes:
-        audit: What was found.
-        folder: Where its files are.
-        previous: The audit that it was compared with, if there was one.
-        changes: What is different since; None where nothing was to be compared.
-    """
+    """An audit, its folder, and the changes since the previous audit's folder, if compared."""
 
     audit: Audit
     folder: Path
@@ -141,32 +121,28 @@ class WrittenAudit:
     changes: tuple[Change, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As ``docs/audit.schema.json`` describes it."""
+        """As described by ``docs/audit.schema.json``."""
         return to_json(self.audit, self.changes)
 
     def to_text(self) -> str:
-        """For a terminal."""
-        lines = [self.audit.to_text()]
+        """Text for a terminal."""
+        lines = [self.audit.to_text(), ""]
         if self.previous is not None and self.changes is not None:
-            lines += ["", changes_to_text(self.changes, self.previous)]
-        return "\n".join([*lines, "", *self._next_steps()])
-
-    def _next_steps(self) -> list[str]:
+            lines += [changes_to_text(self.changes, self.previous), ""]
         page, decisions = shorten(self.folder / PAGE), shorten(self.folder / DECISIONS)
-        where = f"Written to {shorten(self.folder)}; open {page}"
-        if self.audit.parts:  # `candid train` splits by itself, and takes no such folder
-            return [where]
-        command = shlex.join(
-            ["candid", "train", str(shorten(self.audit.data)), "--decisions", str(decisions)]
-        )
-        return [f"{where}, decide in {decisions}, then", f"  {command}"]
+        written = f"Written to {shorten(self.folder)}; open {page}"
+        if self.audit.parts:  # `candid train` makes its own split, and takes no such folder
+            return "\n".join([*lines, written])
+        data = str(shorten(self.audit.data))
+        command = shlex.join(["candid", "train", data, "--decisions", str(decisions)])
+        return "\n".join([*lines, f"{written}, decide in {decisions}, then", f"  {command}"])
 
 
 def run_audit(request: AuditRequest, *, progress: Progress) -> WrittenAudit:
-    """Audit a folder and write what was found.
+    """Audit a folder and write the files.
 
     Raises:
-        CandidError: Something about the folder, the options or the disk is not as it must be.
+        CandidError: The folder or the options are invalid, or the files can't be written.
     """
     require_packages(_PACKAGES, needed_by="an audit", extra="audit")
     folder = request.run or next_folder(request.data, "audit")

@@ -1,28 +1,24 @@
-"""What checks share that look at one photo at a time: who is judged, and how it is told.
-
-What a check is, and what it says: a status, and findings that name files.
-"""
+"""Checks, their outcomes and findings, and how checks of single photos report."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
 from candid.auditing.evidence import Evidence
-from candid.auditing.properties import PixelProperties, Properties
 from candid.core.text import join_names, plural_are
 
-#: How a check ends; each of every run ends in exactly one of these.
+#: How a check ends; every check of every audit ends in exactly one of these.
 Status = Literal["found", "clean", "not applicable", "skipped", "failed"]
 
 
 class Severity(StrEnum):
-    """How bad it is if a check finds something, from bad to harmless.
+    """Severity of a check's findings.
 
-    ``error``: what is measured or learnt is wrong. ``warning``: it may be, so a person should look.
+    ``error``: training or measurement will be wrong. ``warning``: it may be; a person should look.
     ``info``: good to know; nothing has to be done.
     """
 
@@ -37,10 +33,9 @@ class Item:
 
     Attributes:
         path: Relative to the data folder, with forward slashes.
-        note: What is special about it, shown below its thumbnail: ``labelled sad, looks happy,
-            0.97``.
-        suggestion: What a person may want to write into the decision column: ``keep``, ``drop``,
-            the right class (`candid.data.decisions.class_as_decision`), or nothing.
+        note: Shown below its thumbnail: ``labelled sad, predicted happy, 0.97``.
+        suggestion: Suggested value of the decision column: ``keep``, ``drop``, the right class
+            (`candid.data.decisions.class_as_decision`), or nothing.
     """
 
     path: str
@@ -50,11 +45,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a check found: files to be looked at side by side.
+    """One problem that a check found.
 
     Attributes:
-        summary: What it is, in a line that names the files where they are few.
-        items: The files; none where it is about a class or the whole folder.
+        summary: One line that names the first few files.
+        items: The files; none if it is about a class or the whole folder.
     """
 
     summary: str
@@ -62,20 +57,20 @@ class Finding:
 
     @classmethod
     def of(cls, items: Sequence[Item], what: str) -> Finding:
-        """Files of which one thing is to be said: ``a.jpg, b.jpg and 3 more: cut off``."""
+        """Files, then what is wrong: ``a.jpg, b.jpg and 3 more: cut off``."""
         return cls(f"{join_names([item.path for item in items])}: {what}", tuple(items))
+
+    @classmethod
+    def naming(cls, what: str, items: Sequence[Item]) -> Finding:
+        """What is wrong, then the files: ``the same picture: a.jpg and b.jpg``."""
+        return cls(f"{what}: {join_names([item.path for item in items])}", tuple(items))
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of a chart.
+    """A bar of a chart: a value with its 95 % interval, if any, in the chart's unit.
 
-    Attributes:
-        label: What it stands for.
-        value: Its length, in the chart's unit.
-        low: Where its 95 % interval begins; None without one.
-        high: Where it ends.
-        emphasis: Whether the chart is about this bar; the others are there to compare.
+    ``emphasis`` marks the bars that the chart is about; the others are for comparison.
     """
 
     label: str
@@ -87,13 +82,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """Horizontal bars below one another.
-
-    Attributes:
-        title: What is shown.
-        bars: The bars, in the order of showing.
-        unit: ``share`` (values from 0 to 1, shown as such) or ``count``.
-    """
+    """A horizontal bar chart of shares (0 to 1) or counts, from top to bottom."""
 
     title: str
     bars: tuple[Bar, ...]
@@ -107,8 +96,8 @@ class Outcome:
     Attributes:
         status: One of `Status`.
         summary: One line: what was found, or why the check did not apply or did not run. Mostly
-            empty where all is clean.
-        findings: What was found, the most important first. None unless ``found``.
+            empty if clean.
+        findings: Most important first. None unless ``found``.
         chart: Figures that go with it, whatever the status.
     """
 
@@ -118,10 +107,12 @@ class Outcome:
     chart: Chart | None = None
 
     @classmethod
-    def found(
+    def from_findings(
         cls, summary: str, findings: Sequence[Finding], *, chart: Chart | None = None
     ) -> Outcome:
-        """Something was found."""
+        """``found``; without findings ``clean``, and then without the summary."""
+        if not findings:
+            return cls.clean(chart=chart)
         return cls("found", summary, tuple(findings), chart)
 
     @classmethod
@@ -131,12 +122,12 @@ class Outcome:
 
     @classmethod
     def not_applicable(cls, why: str) -> Outcome:
-        """The check does not apply to this folder; ``why`` is a clause in one line."""
+        """The check does not apply to this folder; ``why`` is one clause."""
         return cls("not applicable", why)
 
     @classmethod
     def skipped(cls, why: str) -> Outcome:
-        """The check could not run, or was not asked for."""
+        """The check could not run, or was excluded."""
         return cls("skipped", why)
 
 
@@ -145,12 +136,12 @@ class Check:
     """A check; see `candid.auditing.checks` for all of them.
 
     Attributes:
-        code: What it is called in JSON, in decisions and on the command line. Never changed.
+        code: Its name in JSON, decisions and on the command line. Never changed.
         title: What it looks for, as a heading: ``Same picture in two classes``.
-        severity: How bad it is if it finds something.
-        remedy: What to do then, in one or two sentences.
-        run: Looks at the evidence. It may raise `candid.errors.DependencyError`, which skips it.
-        to_decide: Whether its files are listed in decisions.csv; not where there is nothing to do.
+        severity: Severity of its findings.
+        remedy: What to do about them, in one or two sentences.
+        run: The check itself. It may raise `candid.errors.DependencyError`, which skips it.
+        to_decide: Whether its files are listed in decisions.csv; not if nothing can be decided.
     """
 
     code: str
@@ -161,106 +152,81 @@ class Check:
     to_decide: bool = True
 
 
-#: Why nothing can be said where no file could be measured.
+#: Why checks of files do not apply if no file could be measured.
 UNMEASURED: Final = "no photo could be measured"
-UNJUDGED: Final = "no photo could be judged: none could be measured, or all are blank"
+_NOT_JUDGED: Final = "no photo could be judged: none could be measured, or all are blank"
 
-_LEAST_FOR_A_CLASS = 5  # of fewer, it may be chance that they are in one class
-_MOST_IN_ONE_CLASS = 0.75
-_MORE_THAN_ITS_SHARE = 1.5
-_LEAST_FOR_A_HABIT = 20  # what most of fewer photos have in common can be listed
+_MIN_FOR_CLASS = 5  # fewer may be in one class by chance
+_MIN_SHARE_IN_CLASS = 0.75
+_MIN_OVERREPRESENTATION = 1.5
+_MAX_LISTED_IF_USUAL = 20  # what most photos have in common is listed up to this many
 
 
 @dataclass(frozen=True)
-class Notable:
-    """A photo that a check has something to say about.
+class FlaggedPhoto:
+    """A photo that a check reports; the highest rank is shown first."""
 
-    Attributes:
-        place: Its place among the photos that can be read.
-        note: What is special about it.
-        rank: The higher, the more so; the highest are shown first.
-    """
-
-    place: int
+    index: int
     note: str
     rank: float
 
 
-def measured(evidence: Evidence) -> Iterator[tuple[int, Properties]]:
-    """The photos whose files could be measured, with their places."""
-    for place, photo in enumerate(evidence.photos):
-        properties = evidence.properties_of(photo)
-        if properties is not None:
-            yield place, properties
-
-
-def seen(evidence: Evidence) -> Iterator[tuple[int, PixelProperties]]:
-    """The photos whose pixels could be measured, with their places."""
-    for place, properties in measured(evidence):
-        if properties.pixels is not None:
-            yield place, properties.pixels
-
-
-def tell(
+def report_photos(
     evidence: Evidence,
-    notable: Sequence[Notable],
+    flagged: Sequence[FlaggedPhoto],
     *,
     num_judged: int,
     what: str,
     suggestion: str = "",
     may_be_usual: bool = True,
 ) -> Outcome:
-    """Say which photos are notable.
+    """Report flagged photos, one finding per picture with its copies.
 
     Args:
-        evidence: Where they are from.
-        notable: The photos, in any order.
-        num_judged: How many were looked at.
+        evidence: What the check ran on.
+        flagged: The photos, in any order.
+        num_judged: How many photos were judged.
         what: The predicate: ``dark``.
-        suggestion: What a person may want to decide about each.
-        may_be_usual: Whether it is in one line, about the whole folder, where it is true of most:
-            in photos of the night, a thousand findings that it is dark help nobody.
-
-    Returns:
-        A finding a picture, copies side by side.
+        suggestion: Suggested decision about each photo.
+        may_be_usual: Whether to report one finding about the whole folder if most photos are
+            flagged, such as dark photos in a folder of night scenes.
     """
     if not num_judged:
-        return Outcome.not_applicable(UNJUDGED)
-    if not notable:
+        return Outcome.not_applicable(_NOT_JUDGED)
+    if not flagged:
         return Outcome.clean()
-    places = [row.place for row in notable]
-    if may_be_usual and num_judged > _LEAST_FOR_A_HABIT and len(notable) > num_judged / 2:
-        summary = f"most photos are {what} ({len(notable)} of {num_judged})"
-        told = f"{summary}, so it is the habit of this folder, and they are not listed one by one"
-        return Outcome.found(summary + mostly_in(evidence, places), [Finding(told)])
-    summary = f"{plural_are(len(notable), 'photo')} {what}{mostly_in(evidence, places)}"
-    return Outcome.found(summary, by_picture(evidence, notable, suggestion))
+    where = name_dominant_class(evidence, [row.index for row in flagged])
+    if may_be_usual and num_judged > _MAX_LISTED_IF_USUAL and len(flagged) > num_judged / 2:
+        summary = f"most photos are {what} ({len(flagged)} of {num_judged})"
+        finding = Finding(f"{summary}; as this is usual here, they are not listed one by one")
+        return Outcome.from_findings(summary + where, [finding])
+    summary = f"{plural_are(len(flagged), 'photo')} {what}{where}"
+    return Outcome.from_findings(summary, group_by_picture(evidence, flagged, suggestion))
 
 
-def by_picture(
-    evidence: Evidence, notable: Sequence[Notable], suggestion: str = ""
+def group_by_picture(
+    evidence: Evidence, flagged: Sequence[FlaggedPhoto], suggestion: str = ""
 ) -> list[Finding]:
-    """Findings of a picture each, with those of its copies that are notable too."""
+    """One finding per picture, with all of its flagged copies."""
     pictures: dict[int, list[Item]] = {}
-    for row in sorted(notable, key=lambda row: (-row.rank, evidence.photos[row.place].content)):
-        item = Item(evidence.photos[row.place].path, row.note, suggestion)
-        pictures.setdefault(int(evidence.groups.of_photo[row.place]), []).append(item)
+    for row in sorted(flagged, key=lambda row: (-row.rank, evidence.photos[row.index].content)):
+        item = Item(evidence.photos[row.index].path, row.note, suggestion)
+        pictures.setdefault(int(evidence.groups.of_photo[row.index]), []).append(item)
     return [
         Finding(f"{items[0].path}: {items[0].note}", tuple(items)) for items in pictures.values()
     ]
 
 
-def mostly_in(evidence: Evidence, places: Sequence[int]) -> str:
-    """Name the class that nearly all of some photos are in, as the end of a line, or nothing.
+def name_dominant_class(evidence: Evidence, indices: Sequence[int]) -> str:
+    """Name the class of nearly all given photos, as the end of a line; empty if there is none.
 
-    A class that has most of all photos anyway is not named.
+    A class that holds most of all photos anyway is not named.
     """
-    labels = Counter(evidence.photos[place].label for place in places)
+    labels = Counter(evidence.photos[index].label for index in indices)
     name, number = labels.most_common(1)[0]
-    of_all = sum(photo.label == name for photo in evidence.photos) / len(evidence.photos)
-    share = number / len(places)
-    if len(places) < _LEAST_FOR_A_CLASS:
+    share_of_all = sum(photo.label == name for photo in evidence.photos) / len(evidence.photos)
+    share = number / len(indices)
+    min_share = max(_MIN_SHARE_IN_CLASS, _MIN_OVERREPRESENTATION * share_of_all)
+    if len(indices) < _MIN_FOR_CLASS or share < min_share:
         return ""
-    if share < max(_MOST_IN_ONE_CLASS, _MORE_THAN_ITS_SHARE * of_all):
-        return ""
-    return f"; {'all' if share == 1 else f'{number} of {len(places)}'} are in {name}"
+    return f"; {'all' if share == 1 else f'{number} of {len(indices)}'} are in {name}"

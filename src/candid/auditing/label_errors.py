@@ -1,11 +1,11 @@
-"""How likely each label is wrong: confident learning on predictions by models that never saw it.
+"""Finds wrong labels by confident learning on out-of-fold predictions.
 
-1. *Held out.* Every photo is predicted by a linear head that saw neither it nor a copy of it.
-2. *Confident learning* (Northcutt, Jiang and Chuang, 2021; by cleanlab) names labels to be doubted.
-3. *Again, without them.* Heads are fitted anew from labels that are believed, and predict every
-   photo once more: a head that was taught wrong labels excuses the next ones.
-4. *Copies vote.* What the head says is averaged over the copies of a picture; where their labels
-   differ, the labels of the others count as votes, of which a share may be wrong.
+1. Every photo is predicted by a linear head fitted without it and its copies.
+2. Confident learning (Northcutt, Jiang and Chuang, 2021; cleanlab) flags likely label errors.
+3. Heads are fitted again on the labels that were not flagged, and predict every photo once more:
+   a head fitted on wrong labels predicts similar wrong labels.
+4. Predictions are averaged over the copies of a picture; where their labels differ, the labels of
+   the other copies count as votes.
 
 ``benchmarks/labels.py`` measures what each step gains.
 """
@@ -23,10 +23,10 @@ from candid.models.recipes.linear_head import cross_validate, predict_held_out
 from candid.splits.grouped_split import Labelled
 from candid.splits.split import in_two_classes
 
-#: Inverse strength of the regularisation of the second round.
+#: Inverse regularisation strength of the second round.
 STRENGTH: Final = 30.0
-_NUM_DEALS = 3
-_MANY_PHOTOS = 20_000  # from here on one deal tells as much
+_NUM_REPEATS = 3
+_MANY_PHOTOS = 20_000  # above this, one repeat is precise enough
 _WRONG_VOTES = 0.05
 _FLOOR = 1e-9
 
@@ -35,31 +35,31 @@ Probabilities = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LabelErrors:
-    """What is to be thought of the labels of ``n`` photos.
+    """Scores of the labels of ``n`` photos.
 
     Attributes:
-        first: float32 ``(n, k)``, what heads say that believed every label; of pictures that sit in
-            two classes, nothing (all classes alike). Of the others it is what `candid train` shows.
-        probabilities: float64 ``(n, k)``, what is believed in the end.
+        first_round: float32 ``(n, k)``, out-of-fold probabilities of heads fitted on all labels,
+            as `candid train` shows them; uniform for pictures in two classes.
+        probabilities: float64 ``(n, k)``, final class probabilities.
         quality: float64 ``(n,)``, cleanlab's score of each label, from 0 (wrong) to 1.
-        doubted: bool ``(n,)``, the labels that confident learning takes for wrong.
+        flagged: bool ``(n,)``, labels that confident learning considers wrong.
     """
 
-    first: NDArray[np.float32]
+    first_round: NDArray[np.float32]
     probabilities: Probabilities
     quality: NDArray[np.float64]
-    doubted: NDArray[np.bool_]
+    flagged: NDArray[np.bool_]
 
 
 def find_label_errors(data: Labelled, *, seed: int = 0) -> LabelErrors | None:
     """Score every label.
 
     Args:
-        data: The photos, copies of a picture in one unit, each class in two units at the least.
-        seed: Deals the folds.
+        data: The photos, grouped by picture, each class with at least two pictures.
+        seed: Random seed of the folds.
 
     Returns:
-        The scores, or None where a class is too small for two folds.
+        The scores, or None if a class is too small for two folds.
 
     Raises:
         DependencyError: cleanlab is not installed.
@@ -68,38 +68,36 @@ def find_label_errors(data: Labelled, *, seed: int = 0) -> LabelErrors | None:
         from cleanlab.rank import get_label_quality_scores
     except ImportError as error:
         raise DependencyError(
-            "labels are checked with the package cleanlab, which is not installed. "
+            "checking labels needs the package cleanlab, which is not installed. "
             'Run: pip install "candid-image[audit]"'
         ) from error
     agreed = ~in_two_classes(data.labels, data.groups)
-    first = _first_round(data, agreed, seed=seed)
-    if first is None:
+    out_of_fold = cross_validate(data.take(np.flatnonzero(agreed)), seed=seed)
+    if out_of_fold is None:
         return None
-    believed = agreed & ~_doubt(data, first)
-    if len(np.unique(data.labels[believed])) < data.num_classes:
-        believed = agreed
-    deals = 1 if len(data.labels) > _MANY_PHOTOS else _NUM_DEALS
-    seeds = range(seed + 1, seed + 1 + deals)
-    second = predict_held_out(data, seeds=seeds, strength=STRENGTH, learn_from=believed)
-    probabilities = count_votes(second, data)
-    return LabelErrors(
-        first,
-        probabilities,
-        np.asarray(get_label_quality_scores(data.labels, probabilities), np.float64),
-        _doubt(data, probabilities),
-    )
+    first_round = np.full((len(agreed), data.num_classes), 1 / data.num_classes, np.float32)
+    first_round[agreed] = out_of_fold
+    trusted = agreed & ~_flag(data, first_round)
+    if len(np.unique(data.labels[trusted])) < data.num_classes:
+        trusted = agreed
+    repeats = 1 if len(data.labels) > _MANY_PHOTOS else _NUM_REPEATS
+    seeds = range(seed + 1, seed + 1 + repeats)
+    second_round = predict_held_out(data, seeds=seeds, strength=STRENGTH, learn_from=trusted)
+    probabilities = combine_copies(second_round, data)
+    quality = np.asarray(get_label_quality_scores(data.labels, probabilities), np.float64)
+    return LabelErrors(first_round, probabilities, quality, _flag(data, probabilities))
 
 
-def count_votes(probabilities: NDArray[np.float32], data: Labelled) -> Probabilities:
-    """Average over the copies of a picture, and let their labels vote where they differ.
+def combine_copies(probabilities: NDArray[np.float32], data: Labelled) -> Probabilities:
+    """Average over the copies of a picture, and add their labels as votes where they differ.
 
-    Copies whose labels agree prove nothing: most likely one file was labelled, and then copied.
-    A label is taken to be wrong with probability 0.05, each independently; so votes multiply
-    the odds.
+    Copies with the same label add no votes: most likely one file was labelled and then copied.
+    Each label is assumed to be wrong with probability 0.05, independently, so votes multiply the
+    odds.
 
     Args:
         probabilities: float32 ``(n, k)``.
-        data: The photos; their units are the pictures.
+        data: The photos, grouped by picture.
 
     Returns:
         float64 ``(n, k)``.
@@ -118,26 +116,13 @@ def count_votes(probabilities: NDArray[np.float32], data: Labelled) -> Probabili
     return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float64)
 
 
-def _first_round(
-    data: Labelled, agreed: NDArray[np.bool_], *, seed: int
-) -> NDArray[np.float32] | None:
-    """Cross-validate as `candid train` does; pictures in two classes are predicted uniformly."""
-    places = np.flatnonzero(agreed)
-    told = cross_validate(data.take(places), seed=seed)
-    if told is None:
-        return None
-    first = np.full((len(agreed), data.num_classes), 1 / data.num_classes, np.float32)
-    first[places] = told
-    return first
-
-
-def _doubt(data: Labelled, probabilities: NDArray[np.float32] | Probabilities) -> NDArray[np.bool_]:
-    """The labels that confident learning takes for wrong."""
+def _flag(data: Labelled, probabilities: NDArray[np.float32] | Probabilities) -> NDArray[np.bool_]:
+    """Labels that confident learning considers wrong."""
     from cleanlab.filter import find_label_issues
 
     if (probabilities.argmax(axis=1) == data.labels).all():
         return np.zeros(len(data.labels), np.bool_)
-    doubted = find_label_issues(
+    flagged = find_label_issues(
         data.labels, probabilities, filter_by="prune_by_noise_rate", n_jobs=1
     )
-    return np.asarray(doubted, np.bool_)
+    return np.asarray(flagged, np.bool_)

@@ -1,4 +1,4 @@
-// What the page can do beyond showing everything: move by keys, filter.
+// Filter and keyboard navigation.
 (() => {
   const filter = byId("filter");
   const help = document.querySelector(".keys");
@@ -6,7 +6,7 @@
   const rows = [...findings, ...all(".row")];
   const sections = all("#findings .check");
 
-  // Filter: every word has to be in the finding, its files or its notes.
+  // Filter: a finding, with its files and notes, must contain every word.
   const texts = new Map();
   const textOf = (row) => {
     if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());

@@ -1,12 +1,10 @@
-"""What a file says about itself and what its pixels are like: sizes, camera, brightness, sharpness.
+"""Properties of image files and their pixels: sizes, camera, brightness, sharpness.
 
-Computed once a content and kept in the cache. None of it says what is in the picture, which is what
-makes it useful: where the label can be guessed from these, a model will guess it from them too.
-
-Scores of what pixels are like: brightness, colour, sharpness.
+They are computed once per content and cached. None of them describes what a photo shows, so where
+they predict the label, a model can learn them instead.
 
 Brightness and sharpness are those of CleanVision 0.3.7 (``issue_managers/image_property.py``), so
-that its thresholds mean the same here, computed on 128 pixels a side instead of the full picture.
+that its thresholds apply, computed on 128 pixels a side instead of the full picture.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ _WEIGHTS = (0.241, 0.691, 0.068)
 # CleanVision's MAX_RESOLUTION_FOR_BLURRY_DETECTION, and its defaults for the issue "blurry".
 _SHARPNESS_PX = 64
 _NORMALISING_FACTOR = 0.01
-_LEAST_SPREAD = 0.18
+_MIN_SPREAD = 0.18
 
 # Pillow's ImageFilter.FIND_EDGES.
 _EDGES = np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], np.float32)
@@ -44,26 +42,16 @@ _EDGES = np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], np.float32)
 def brightness_of(
     red: NDArray[np.float32], green: NDArray[np.float32], blue: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Perceived brightness of colours.
-
-    Args:
-        red: Of any shape, 0 to 255.
-        green: Of the same shape.
-        blue: Of the same shape.
-
-    Returns:
-        0 to 1, of the same shape.
-    """
-    weighed = sum(
-        w * channel * channel for w, channel in zip(_WEIGHTS, (red, green, blue), strict=True)
-    )
-    return cast("NDArray[np.float32]", np.sqrt(weighed) / 255)
+    """Perceived brightness, 0 to 1, of channels of one shape, 0 to 255."""
+    channels = zip(_WEIGHTS, (red, green, blue), strict=True)
+    weighted = sum(weight * channel * channel for weight, channel in channels)
+    return cast("NDArray[np.float32]", np.sqrt(weighted) / 255)
 
 
 def saturation(
     red: NDArray[np.float32], green: NDArray[np.float32], blue: NDArray[np.float32]
 ) -> float:
-    """Mean of (max - min) / max over the pixels, 0 where a pixel is black; whole numbers."""
+    """Mean of (max - min) / max over the pixels; 0 for black pixels. Channels are whole numbers."""
     most = np.maximum(np.maximum(red, green), blue)
     least = np.minimum(np.minimum(red, green), blue)
     return float(np.mean((most - least) / np.maximum(most, 1)))
@@ -77,30 +65,32 @@ def entropy_bits(grey: NDArray[np.uint8]) -> float:
 
 
 def sharpness(pixels: NDArray[np.uint8], width_px: int, height_px: int) -> float:
-    """CleanVision's score of the issue "blurry".
+    """CleanVision's score of the issue "blurry", from 0 (blurred) to 1.
 
-    Two parts: how much the edges vary, and how unevenly the grey levels are used; the second lets
-    drawings with a few flat colours pass for sharp.
+    It adds how much the edges vary and how unevenly the grey levels are used; with the second,
+    drawings of a few flat colours count as sharp.
 
     Args:
-        pixels: ``(h, w, 3)`` RGB, perhaps squashed.
-        width_px: Width of the picture that they come from.
+        pixels: ``(h, w, 3)`` RGB, possibly with another aspect ratio than the picture.
+        width_px: Width of the picture.
         height_px: Its height.
-
-    Returns:
-        0 (blurred) to 1.
     """
     import cv2
 
-    small = cv2.resize(pixels, _reduced(width_px, height_px), interpolation=cv2.INTER_AREA)
+    # CleanVision's size for detecting blur, with its rounding.
+    ratio = max(width_px, height_px) / _SHARPNESS_PX
+    size = (width_px, height_px)
+    if ratio > 1:
+        size = (max(int(width_px // ratio), 1), max(int(height_px // ratio), 1))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
-    edges = _squash(float(find_edges(grey).std()))
-    spread = _squash(float(np.bincount(grey.ravel(), minlength=256).std()))
-    return min(edges + (spread if spread > _LEAST_SPREAD else 0.0), 1.0)
+    edges = _saturate(float(find_edges(grey).std()))
+    spread = _saturate(float(np.bincount(grey.ravel(), minlength=256).std()))
+    return min(edges + (spread if spread > _MIN_SPREAD else 0.0), 1.0)
 
 
 def find_edges(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Filter as Pillow does, which leaves the outermost pixels as they are: the score has them."""
+    """Pillow's edge filter, which leaves the outermost pixels unchanged, as in the score."""
     import cv2
 
     edges = grey.copy()
@@ -109,37 +99,27 @@ def find_edges(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return edges
 
 
-def _reduced(width_px: int, height_px: int) -> tuple[int, int]:
-    """The size at which CleanVision looks for blur; with its rounding, odd as it is."""
-    ratio = max(width_px, height_px) / _SHARPNESS_PX
-    if ratio <= 1:
-        return width_px, height_px
-    return max(int(width_px // ratio), 1), max(int(height_px // ratio), 1)
-
-
-def _squash(value: float) -> float:
+def _saturate(value: float) -> float:
     return float(1 - np.exp(-value * _NORMALISING_FACTOR))
 
 
 _KIND = "properties:v1"
 _PIXELS = PixelContract(size_px=128)
-_DIGITS = 6  # after the point, so that a row of the cache is what was computed, and short
+_DIGITS = 6  # decimals, so that cached and fresh values are equal, and rows short
 _FILES_AHEAD = 32  # bounds the bytes in memory
-_KEEP_EVERY = 256  # files that are lost to the cache at most when the process is killed
+_WRITE_EVERY = 256  # at most this many measurements are lost if the process is killed
 
 
 @dataclass(frozen=True)
 class PixelProperties:
-    """What the pixels of a picture are like. All between 0 and 1 unless said otherwise.
+    """Statistics of a picture's pixels, from 0 to 1 unless noted otherwise.
 
     Attributes:
-        brightness: Perceived brightness of the mean colour, as CleanVision has it.
-        dark_end: The 5th percentile of the pixels' brightness: high in what is blown out.
-        bright_end: The 99th percentile: low in what is dark.
-        red: Mean of the channel.
-        green: Mean of the channel.
-        blue: Mean of the channel.
-        saturation: Mean of (max - min) / max over the pixels, 0 where a pixel is black.
+        brightness: Perceived brightness of the mean colour, as in CleanVision.
+        dark_end: 5th percentile of the pixels' brightness: high in blown-out photos.
+        bright_end: 99th percentile: low in dark photos.
+        red, green, blue: Mean of each channel.
+        saturation: Mean of (max - min) / max over the pixels; 0 for black pixels.
         contrast: Standard deviation of the brightness.
         entropy_bits: Shannon entropy of the grey histogram, 0 to 8.
         sharpness: CleanVision's score of blur, from 0 (blurred) to 1.
@@ -159,23 +139,22 @@ class PixelProperties:
 
 @dataclass(frozen=True)
 class Properties:
-    """What is known of one file.
+    """Properties of one image file.
 
     Attributes:
         format: One of `candid.data.images.FORMATS`.
-        width_px: Width as seen, EXIF orientation applied.
+        width_px: Width after applying the EXIF orientation.
         height_px: Height, likewise.
         num_bytes: Size of the file.
         mode: Pillow's name for the colour mode as stored: ``RGB``, ``L``, ``P``, ``RGBA``,
             ``CMYK``, ``I;16`` …
-        num_frames: More than 1 in an animation or a file of several pages.
+        num_frames: More than 1 for animations and multi-page files.
         orientation: EXIF orientation, 1 (upright) to 8.
-        camera: Make and model by EXIF; empty where it says none.
-        jpeg_quality: The quality of the IJG scale, 1 to 100, whose table is nearest; None where it
-            is no JPEG.
-        decodable_share: Of a truncated picture, the share of its rows that can be decoded; 1 for a
-            whole one, 0 where nothing can.
-        pixels: None where the file gives none.
+        camera: Make and model from EXIF; empty if absent.
+        jpeg_quality: Quality on the IJG scale, 1 to 100, with the nearest table; None for other
+            formats.
+        decodable_share: Share of the rows that can be decoded: 1 for a whole file, 0 if none can.
+        pixels: None if the file can't be decoded.
     """
 
     format: str
@@ -194,18 +173,19 @@ class Properties:
 def measure(
     catalog: Catalog, *, cache: Cache, progress: Progress | None = None
 ) -> Mapping[str, Properties]:
-    """Look at every photo that the cache does not know yet.
+    """Measure every photo that is not in the cache.
 
     Args:
-        catalog: The photos; the unreadable ones among them too.
-        cache: Where properties are kept, by content.
-        progress: Told how far it is.
+        catalog: The photos, readable or not.
+        cache: Cache of the properties, by content.
+        progress: Progress callback.
 
     Returns:
-        Properties by content. A file whose header makes no sense has none.
+        Properties by content, of all files with a valid header.
     """
     files = {photo.content: catalog.file(photo) for photo in catalog.photos}
-    known = _known(cache, list(files))
+    rows = ((content, _from_json(value)) for content, value in cache.get(_KIND, list(files)))
+    known = {content: properties for content, properties in rows if properties is not None}
     missing = {content: file for content, file in files.items() if content not in known}
     new: dict[str, bytes] = {}
     if missing:
@@ -214,52 +194,48 @@ def measure(
                 for content, measured in _measure_all(missing):
                     if measured is not None:
                         known[content] = measured
-                        new[content] = _to_json(measured)
+                        new[content] = json.dumps(asdict(measured), separators=(",", ":")).encode()
                     advance(1)
-                    if len(new) >= _KEEP_EVERY:
+                    if len(new) >= _WRITE_EVERY:
                         cache.put(_KIND, new.items())
                         new.clear()
-            finally:  # Ctrl-C or an error: what was measured by then is kept
+            finally:  # after Ctrl-C or an error too
                 cache.put(_KIND, new.items())
     return known
 
 
 def _measure_all(files: Mapping[str, Path]) -> Iterator[tuple[str, Properties | None]]:
     """Measure in threads, a few files ahead."""
-
-    def work(item: tuple[str, Path]) -> tuple[str, Properties | None]:
-        content, file = item
-        return content, _measure_file(file, content)
-
-    return map_ahead(work, files.items(), num_ahead=_FILES_AHEAD)
+    return map_ahead(
+        lambda item: (item[0], _measure_file(item[1], item[0])),
+        files.items(),
+        num_ahead=_FILES_AHEAD,
+    )
 
 
 def _measure_file(file: Path, content: str) -> Properties | None:
     try:
         data = read_file(file)
-        if hash_bytes(data) != content:  # changed meanwhile: another content
+        if hash_bytes(data) != content:  # changed since the scan
             return None
         details = inspect(data)
     except ImageError:
         return None
+    pixels, share = None, 1.0
     try:
-        pixels = decode(data, _PIXELS)
+        pixels = measure_pixels(decode(data, _PIXELS), details.width_px, details.height_px)
     except ImageError:
         share = round(decodable_share(data), _DIGITS)
-        return Properties(
-            **asdict(details), num_bytes=len(data), decodable_share=share, pixels=None
-        )
-    measured = measure_pixels(pixels, details.width_px, details.height_px)
-    return Properties(**asdict(details), num_bytes=len(data), decodable_share=1.0, pixels=measured)
+    return Properties(**asdict(details), num_bytes=len(data), decodable_share=share, pixels=pixels)
 
 
 def measure_pixels(pixels: NDArray[np.uint8], width_px: int, height_px: int) -> PixelProperties:
-    """Say what pixels are like.
+    """Compute the statistics of a picture's pixels.
 
     Args:
-        pixels: uint8 ``(s, s, 3)`` RGB: the picture, squashed.
-        width_px: Its width before.
-        height_px: Its height before.
+        pixels: uint8 ``(s, s, 3)`` RGB: the picture, resized to a square.
+        width_px: Original width.
+        height_px: Original height.
     """
     import cv2
 
@@ -283,17 +259,8 @@ def measure_pixels(pixels: NDArray[np.uint8], width_px: int, height_px: int) -> 
     return PixelProperties(**{name: round(float(value), _DIGITS) for name, value in values.items()})
 
 
-def _known(cache: Cache, contents: list[str]) -> dict[str, Properties]:
-    rows = ((content, _from_json(value)) for content, value in cache.get(_KIND, contents))
-    return {content: properties for content, properties in rows if properties is not None}
-
-
-def _to_json(properties: Properties) -> bytes:
-    return json.dumps(asdict(properties), separators=(",", ":")).encode()
-
-
 def _from_json(value: bytes) -> Properties | None:
-    """Read a row of the cache; one that is not what `_to_json` writes is none."""
+    """Read a row of the cache; None if it is not valid."""
     try:
         row = json.loads(value)
         if row["pixels"] is not None:
@@ -301,13 +268,11 @@ def _from_json(value: bytes) -> Properties | None:
         properties = Properties(**row)
     except (ValueError, TypeError, KeyError):
         return None
-    whole = _has_its_types(properties)
-    if properties.pixels is not None:
-        whole = whole and _has_its_types(properties.pixels)
-    return properties if whole else None
+    has_types = all(_has_types(row) for row in (properties, properties.pixels) if row)
+    return properties if has_types else None
 
 
-_FITS: dict[str, Callable[[Any], bool]] = {
+_TYPE_CHECKS: dict[str, Callable[[Any], bool]] = {
     "str": lambda value: isinstance(value, str),
     "int": lambda value: type(value) is int,
     "int | None": lambda value: value is None or type(value) is int,
@@ -316,6 +281,6 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def _has_its_types(row: Properties | PixelProperties) -> bool:
+def _has_types(row: Properties | PixelProperties) -> bool:
     # Annotations are strings here.
-    return all(_FITS[str(field.type)](getattr(row, field.name)) for field in fields(row))
+    return all(_TYPE_CHECKS[str(field.type)](getattr(row, field.name)) for field in fields(row))

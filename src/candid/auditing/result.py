@@ -1,15 +1,12 @@
-"""What changed between two audits of a folder.
+"""An `Audit` as a value, as JSON and as text, and what changed since an earlier audit.
 
-Findings are told apart by the contents of their files, not by names or numbers, so a renamed file
-is no change.
-
-An `Audit`: what all checks said about a folder, as a value, as JSON and as text.
+Findings are identified by the contents of their files, so a renamed file is no change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -20,13 +17,17 @@ from candid.core.text import plural, sanitize
 from candid.data.decisions import Decision
 from candid.errors import ArtifactError, UsageError
 
-#: Raised when what the JSON means changes; what is only added does not count.
+#: Incremented when the meaning of the JSON changes; additions don't count.
 FORMAT_VERSION: Final = 1
+AUDIT_JSON: Final = "audit.json"
+_MAX_BYTES = 512 * 2**20
+_NUM_SHOWN = 3
+_NUM_CHANGES_SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A check and how it ended."""
+    """A check and its outcome."""
 
     check: Check
     outcome: Outcome
@@ -34,7 +35,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class ClassCount:
-    """How many photos a class has that can be read, and how many different pictures they show."""
+    """Number of readable photos of a class, and of the different pictures they show."""
 
     name: str
     num_photos: int
@@ -43,20 +44,20 @@ class ClassCount:
 
 @dataclass(frozen=True)
 class Audit:
-    """What is wrong with a folder.
+    """The outcomes of all checks of a folder.
 
     Attributes:
         data: The folder, absolute.
         classes: The classes in alphabetical order.
-        parts: Names of the folder's own part folders; none where it is not split.
-        num_files: The files that were found below it, without those that decisions drop.
-        num_photos: Those that can be read.
-        num_pictures: How many different pictures these show.
-        checked: Every check, errors first, each with its outcome.
+        parts: Names of the folder's own part folders; empty if it is not split.
+        num_files: Files below it, without those that decisions drop.
+        num_photos: Readable photos.
+        num_pictures: Different pictures that these show.
+        checked: Every check with its outcome, errors first.
         settings: Backbone, seed and version, by name.
-        contents: SHA-256 by path, of every file that a finding names and that has one.
-        notes: What became of a person's decisions, if there were any.
-        decided: These decisions.
+        contents: SHA-256 by path, of every readable file that a finding names.
+        notes: Effects of the decisions, if there were any.
+        decided: The decisions that were applied.
     """
 
     data: Path
@@ -73,15 +74,15 @@ class Audit:
 
     @property
     def found(self) -> tuple[Checked, ...]:
-        """The checks that found something."""
+        """Checks with findings."""
         return tuple(row for row in self.checked if row.outcome.status == "found")
 
     def fails_on(self, severity: Severity | Literal["error", "warning", "info"]) -> bool:
-        """Whether a check of this severity or a worse one found something, or one broke."""
+        """Whether a check of this or a higher severity found something, or any check failed."""
         order = list(Severity)
         bad = order[: order.index(Severity(severity)) + 1]
-        broken = any(row.outcome.status == "failed" for row in self.checked)
-        return broken or any(row.check.severity in bad for row in self.found)
+        failed = any(row.outcome.status == "failed" for row in self.checked)
+        return failed or any(row.check.severity in bad for row in self.found)
 
     def items(self) -> Iterator[tuple[Check, Finding, Item]]:
         """Every file of every finding, in order."""
@@ -102,11 +103,10 @@ class Audit:
             "parts": list(self.parts),
             "classes": [asdict(row) for row in self.classes],
             "notes": list(self.notes),
-            "checks": [self._check_to_json(row) for row in self.checked],
+            "checks": [self._check_to_json(row.check, row.outcome) for row in self.checked],
         }
 
-    def _check_to_json(self, row: Checked) -> dict[str, Any]:
-        check, outcome = row.check, row.outcome
+    def _check_to_json(self, check: Check, outcome: Outcome) -> dict[str, Any]:
         return {
             "code": check.code,
             "title": check.title,
@@ -117,23 +117,23 @@ class Audit:
             "findings": [
                 {
                     "summary": finding.summary,
-                    "files": [
-                        {
-                            "path": item.path,
-                            "content": self.contents.get(item.path),
-                            "note": item.note,
-                            "suggestion": item.suggestion,
-                        }
-                        for item in finding.items
-                    ],
+                    "files": [self._item_to_json(item) for item in finding.items],
                 }
                 for finding in outcome.findings
             ],
             "chart": None if outcome.chart is None else asdict(outcome.chart),
         }
 
+    def _item_to_json(self, item: Item) -> dict[str, Any]:
+        return {
+            "path": item.path,
+            "content": self.contents.get(item.path),
+            "note": item.note,
+            "suggestion": item.suggestion,
+        }
+
     def to_text(self) -> str:
-        """What was found, for a terminal: a line a check, and the first findings of each."""
+        """Text for a terminal: one line per check, and the first findings of each."""
         lines = [
             f"{plural(self.num_files, 'file')}, {plural(self.num_photos, 'readable photo')} of "
             f"{plural(self.num_pictures, 'different picture')} in "
@@ -143,46 +143,31 @@ class Audit:
         for row in self.found:
             summary = sanitize(row.outcome.summary)
             lines.append(f"{row.check.severity:8} {row.check.title}: {summary}")
-            lines += [f"{'':9}{sanitize(f.summary)}" for f in row.outcome.findings[:_NUM_SHOWN]]
-            more = len(row.outcome.findings) - _NUM_SHOWN
-            lines += [f"{'':9}and {more} more"] if more > 0 else []
+            summaries = [finding.summary for finding in row.outcome.findings]
+            lines += _first_lines(" " * 9, summaries, _NUM_SHOWN)
         if not self.found:
             lines.append("nothing was found")
-        return "\n".join([*lines, "", *self._quiet_lines()])
-
-    def _quiet_lines(self) -> list[str]:
-        """The checks that found nothing, by how they ended."""
-        lines = []
+        lines.append("")
         clean = [row.check.title for row in self.checked if row.outcome.status == "clean"]
         if clean:
             lines.append(f"clean: {'; '.join(clean)}")
-        return lines + [
+        lines += [
             f"{row.outcome.status}: {row.check.title} ({sanitize(row.outcome.summary)})"
             for row in self.checked
             if row.outcome.status not in ("found", "clean")
         ]
+        return "\n".join(lines)
 
 
-_NUM_SHOWN = 3
-
-
-AUDIT_JSON = "audit.json"
-_NUM_CHANGES_SHOWN = 10
-_MAX_BYTES = 512 * 2**20
+def _first_lines(prefix: str, summaries: Sequence[str], limit: int) -> list[str]:
+    lines = [f"{prefix}{sanitize(text)}" for text in summaries[:limit]]
+    more = len(summaries) - limit
+    return [*lines, f"{prefix}and {more} more"] if more > 0 else lines
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is different about one check.
-
-    Attributes:
-        code: The check.
-        title: Its title.
-        before: Its status then; empty where that audit did not have it.
-        now: Its status now; empty likewise.
-        appeared: Summaries of the findings that are new.
-        gone: Summaries of those that are no more.
-    """
+    """Changed status of a check (empty if absent), and summaries of its new and gone findings."""
 
     code: str
     title: str
@@ -193,12 +178,7 @@ class Change:
 
 
 def find_previous(runs: Path, data: Path) -> Path | None:
-    """The newest audit of a folder among the runs in a folder, or None.
-
-    Args:
-        runs: Where runs and audits lie beside one another.
-        data: The folder that was audited, absolute.
-    """
+    """Find the newest audit of a data folder (absolute) in a folder of runs."""
     newest: tuple[int, Path] | None = None
     for file in [*runs.glob(f"*/{AUDIT_JSON}"), *runs.glob(f".*/{AUDIT_JSON}")]:
         if is_unfinished(file.parent.name):
@@ -214,10 +194,10 @@ def find_previous(runs: Path, data: Path) -> Path | None:
 
 
 def read_audit(folder: Path) -> dict[str, Any]:
-    """Read the values of an audit that was written.
+    """Read an audit's JSON.
 
     Raises:
-        ArtifactError: There is none, or it is not as Candid writes it.
+        ArtifactError: It is missing or invalid.
     """
     file = folder / AUDIT_JSON
     try:
@@ -233,11 +213,7 @@ def read_audit(folder: Path) -> dict[str, Any]:
 
 
 def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Change, ...]:
-    """The checks that ended differently, or found other things.
-
-    Args:
-        before: The values of an audit, as in its JSON.
-        now: Those of a later one of the same folder.
+    """The checks with another status or other findings, of two audits as JSON.
 
     Raises:
         UsageError: They are of two folders.
@@ -249,47 +225,40 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Change, 
     old, new = _findings_by_check(before), _findings_by_check(now)
     changes = []
     for code in dict.fromkeys([*new, *old]):
-        was, is_now = old.get(code, _Ended()), new.get(code, _Ended())
-        appeared = [text for key, text in is_now.findings.items() if key not in was.findings]
-        gone = [text for key, text in was.findings.items() if key not in is_now.findings]
-        if appeared or gone or was.status != is_now.status:
-            title = is_now.title or was.title
-            changes.append(
-                Change(code, title, was.status, is_now.status, tuple(appeared), tuple(gone))
-            )
+        title_then, status_then, then = old.get(code, _ABSENT)
+        title_now, status_now, found = new.get(code, _ABSENT)
+        appeared = tuple(text for key, text in found.items() if key not in then)
+        gone = tuple(text for key, text in then.items() if key not in found)
+        if appeared or gone or status_then != status_now:
+            title = title_now or title_then
+            changes.append(Change(code, title, status_then, status_now, appeared, gone))
     return tuple(changes)
 
 
 def changes_to_text(changes: Iterable[Change], previous: Path) -> str:
     """The changes, for a terminal."""
-    lines = [f"since {previous}:"]
+    lines = []
     for change in changes:
         status = f"{change.before or 'absent'}, now {change.now or 'absent'}"
         lines.append(f"  {change.title}" + (f" ({status})" if change.before != change.now else ""))
-        lines += _some("new ", change.appeared) + _some("gone", change.gone)
-    return "\n".join(lines if len(lines) > 1 else [f"since {previous}: nothing changed"])
+        lines += _first_lines("    new   ", change.appeared, _NUM_CHANGES_SHOWN)
+        lines += _first_lines("    gone  ", change.gone, _NUM_CHANGES_SHOWN)
+    if not lines:
+        return f"since {previous}: nothing changed"
+    return "\n".join([f"since {previous}:", *lines])
 
 
-def _some(word: str, summaries: Sequence[str]) -> list[str]:
-    lines = [f"    {word}  {sanitize(text)}" for text in summaries[:_NUM_CHANGES_SHOWN]]
-    more = len(summaries) - _NUM_CHANGES_SHOWN
-    return [*lines, f"    {word}  and {more} more"] if more > 0 else lines
+#: Title, status, and the summary of each finding by its files, or by itself without files.
+_Result = tuple[str, str, dict[tuple[str, ...], str]]
+_ABSENT: Final[_Result] = ("", "", {})
 
 
-@dataclass(frozen=True)
-class _Ended:
-    title: str = ""
-    status: str = ""
-    findings: Mapping[tuple[str, ...], str] = field(default_factory=dict)
-
-
-def _findings_by_check(values: Mapping[str, Any]) -> dict[str, _Ended]:
-    """Status and findings by code; a finding is known by its files, or by its words without any."""
-    ended = {}
+def _findings_by_check(values: Mapping[str, Any]) -> dict[str, _Result]:
+    results = {}
     for check in values["checks"]:
         findings = {}
         for row in check["findings"]:
             files = tuple(sorted(file["content"] or file["path"] for file in row["files"]))
             findings[files or (str(row["summary"]),)] = str(row["summary"])
-        ended[check["code"]] = _Ended(str(check["title"]), str(check["status"]), findings)
-    return ended
+        results[check["code"]] = str(check["title"]), str(check["status"]), findings
+    return results

@@ -1,4 +1,4 @@
-"""Whether the class can be guessed from the file."""
+"""Check of whether file properties predict the class."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from candid.auditing.checks.shortcuts import SHORTCUTS as CHECK
+from candid.auditing.checks.shortcuts import SHORTCUTS
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Bar
 from candid.auditing.properties import Properties
 from tests.auditing.made import PIXELS, PROPERTIES, make_evidence
 
 LABELS = ["happy", "sad"] * 60
+
+
 Vary = Callable[[bool, np.random.Generator], Properties]
 
 
@@ -60,101 +62,96 @@ def vary(of: Vary, labels: list[str] = LABELS) -> Evidence:
     return make_evidence(labels, properties=[of(label == "sad", rng) for label in labels])
 
 
-@pytest.mark.parametrize(
-    ("of", "name"),
-    [
-        (file_size, "file size alone"),
-        (pixel_size, "pixel size alone"),
-        (aspect_ratio, "aspect ratio alone"),
-        (jpeg_quality, "JPEG quality alone"),
-        (brightness, "brightness alone"),
-        (colour, "colour alone"),
-        (camera, "format and camera alone"),
-    ],
-)
-def test_it_fires_on_each_property_and_names_it(of: Vary, name: str) -> None:
-    outcome = CHECK.run(vary(of))
-    assert outcome.status == "found"
-    (finding,) = outcome.findings
-    assert finding.summary.startswith(name)
-    assert bars(outcome.chart)["all these together"].value > 0.9
-
-
-def test_it_says_which_class_is_which() -> None:
-    (finding,) = CHECK.run(vary(brightness)).findings
-    assert "sad: darker, happy: brighter" in finding.summary
-
-
-def test_the_chart_holds_it_against_the_largest_class_and_the_picture() -> None:
-    labels = ["happy", "happy", "sad"] * 40
-    shown = bars(CHECK.run(vary(brightness, labels)).chart)
-    assert shown["always the largest class"].value == pytest.approx(2 / 3)
-    assert shown["the picture itself"].low is not None
-    assert [name for name, bar in shown.items() if bar.emphasis] == ["all these together"]
-
-
-def test_it_stays_quiet_where_properties_are_the_same() -> None:
-    outcome = CHECK.run(make_evidence(LABELS))
-    assert outcome.status == "clean"
-    assert outcome.chart is not None
-
-
-def test_it_stays_quiet_where_properties_vary_by_chance() -> None:
-    found = 0
-    for seed in range(5):
-        rng = np.random.default_rng(seed)
-        rows = [brightness(bool(rng.integers(2)), rng) for _ in LABELS]
-        found += CHECK.run(make_evidence(LABELS, properties=rows)).status == "found"
-    assert found <= 1
-
-
-def test_copies_do_not_make_a_shortcut() -> None:
-    """Six pictures a class in ten copies each: by chance alike, and no proof of anything."""
-    rng = np.random.default_rng(0)
-    labels = [label for label in ("happy", "sad") for _ in range(60)]
-    pictures = [place // 10 for place in range(120)]
-    rows = [brightness(bool(rng.integers(2)), rng) for _ in range(12)]
-    evidence = make_evidence(
-        labels, properties=[rows[picture] for picture in pictures], pictures=pictures
-    )
-    assert CHECK.run(evidence).status == "clean"
-
-
-def test_class_names_make_no_difference() -> None:
-    """Pictures in two classes have no right answer, whichever class comes first."""
-    truth = [*LABELS, *["happy", "sad"] * 30]
-    pictures = [*range(len(LABELS)), *(len(LABELS) + place // 2 for place in range(60))]
-    embeddings = np.random.default_rng(0).normal(size=(len(truth), 16)).astype(np.float32)
-    embeddings[:, 0] += [2 * (label == "sad") for label in truth]
-    shown = []
-    for names in ({"happy": "a", "sad": "b"}, {"happy": "b", "sad": "a"}):
-        labels = [names[label] for label in truth]
-        evidence = make_evidence(labels, embeddings=embeddings, pictures=pictures)
-        shown.append(bars(CHECK.run(evidence).chart)["the picture itself"].value)
-    assert 0.6 < shown[0] < 0.95
-    assert shown[0] == pytest.approx(shown[1], abs=0.02)
-
-
-def test_many_classes_of_few_photos_print_nothing(recwarn: pytest.WarningsRecorder) -> None:
-    labels = [f"c{place % 30:02}" for place in range(150)]
-    CHECK.run(
-        make_evidence(
-            labels, embeddings=np.random.default_rng(0).normal(size=(150, 16)).astype(np.float32)
-        )
-    )
-    assert not [w for w in recwarn if "unique classes" in str(w.message)]
-
-
-def test_it_does_not_apply_to_one_class_or_few_photos() -> None:
-    assert CHECK.run(make_evidence(["sad"] * 80)).status == "not applicable"
-    assert CHECK.run(make_evidence(LABELS[:10])).status == "not applicable"
-
-
-def test_a_file_without_properties_is_no_obstacle() -> None:
-    evidence = vary(brightness)
-    some = dict(list(evidence.properties.items())[5:])
-    assert CHECK.run(dataclasses.replace(evidence, properties=some)).status == "found"
-
-
 def bars(chart: object) -> dict[str, Bar]:
     return {bar.label: bar for bar in chart.bars}  # type: ignore[attr-defined]
+
+
+class TestShortcuts:
+    @pytest.mark.parametrize(
+        ("of", "name"),
+        [
+            (file_size, "file size alone"),
+            (pixel_size, "pixel size alone"),
+            (aspect_ratio, "aspect ratio alone"),
+            (jpeg_quality, "JPEG quality alone"),
+            (brightness, "brightness alone"),
+            (colour, "colour alone"),
+            (camera, "format and camera alone"),
+        ],
+    )
+    def test_it_fires_on_each_property_and_names_it(self, of: Vary, name: str) -> None:
+        outcome = SHORTCUTS.run(vary(of))
+        assert outcome.status == "found"
+        (finding,) = outcome.findings
+        assert finding.summary.startswith(name)
+        assert bars(outcome.chart)["all these together"].value > 0.9
+
+    def test_it_names_the_classes_at_both_ends(self) -> None:
+        (finding,) = SHORTCUTS.run(vary(brightness)).findings
+        assert "sad: darker, happy: brighter" in finding.summary
+
+    def test_the_chart_compares_with_the_largest_class_and_the_picture(self) -> None:
+        labels = ["happy", "happy", "sad"] * 40
+        shown = bars(SHORTCUTS.run(vary(brightness, labels)).chart)
+        assert shown["always the largest class"].value == pytest.approx(2 / 3)
+        assert shown["the picture itself"].low is not None
+        assert [name for name, bar in shown.items() if bar.emphasis] == ["all these together"]
+
+    def test_it_stays_quiet_where_properties_are_the_same(self) -> None:
+        outcome = SHORTCUTS.run(make_evidence(LABELS))
+        assert outcome.status == "clean"
+        assert outcome.chart is not None
+
+    def test_it_stays_quiet_where_properties_vary_by_chance(self) -> None:
+        found = 0
+        for seed in range(5):
+            rng = np.random.default_rng(seed)
+            rows = [brightness(bool(rng.integers(2)), rng) for _ in LABELS]
+            found += SHORTCUTS.run(make_evidence(LABELS, properties=rows)).status == "found"
+        assert found <= 1
+
+    def test_copies_do_not_make_a_shortcut(self) -> None:
+        """Six pictures per class in ten copies each: similar by chance."""
+        rng = np.random.default_rng(0)
+        labels = [label for label in ("happy", "sad") for _ in range(60)]
+        pictures = [index // 10 for index in range(120)]
+        rows = [brightness(bool(rng.integers(2)), rng) for _ in range(12)]
+        evidence = make_evidence(
+            labels, properties=[rows[picture] for picture in pictures], pictures=pictures
+        )
+        assert SHORTCUTS.run(evidence).status == "clean"
+
+    def test_class_names_make_no_difference(self) -> None:
+        """Pictures in two classes have no right answer, whichever class comes first."""
+        truth = [*LABELS, *["happy", "sad"] * 30]
+        pictures = [*range(len(LABELS)), *(len(LABELS) + index // 2 for index in range(60))]
+        embeddings = np.random.default_rng(0).normal(size=(len(truth), 16)).astype(np.float32)
+        embeddings[:, 0] += [2 * (label == "sad") for label in truth]
+        shown = []
+        for names in ({"happy": "a", "sad": "b"}, {"happy": "b", "sad": "a"}):
+            labels = [names[label] for label in truth]
+            evidence = make_evidence(labels, embeddings=embeddings, pictures=pictures)
+            shown.append(bars(SHORTCUTS.run(evidence).chart)["the picture itself"].value)
+        assert 0.6 < shown[0] < 0.95
+        assert shown[0] == pytest.approx(shown[1], abs=0.02)
+
+    def test_many_classes_of_few_photos_print_nothing(
+        self, recwarn: pytest.WarningsRecorder
+    ) -> None:
+        labels = [f"c{index % 30:02}" for index in range(150)]
+        SHORTCUTS.run(
+            make_evidence(
+                labels,
+                embeddings=np.random.default_rng(0).normal(size=(150, 16)).astype(np.float32),
+            )
+        )
+        assert not [w for w in recwarn if "unique classes" in str(w.message)]
+
+    def test_it_does_not_apply_to_one_class_or_few_photos(self) -> None:
+        assert SHORTCUTS.run(make_evidence(["sad"] * 80)).status == "not applicable"
+        assert SHORTCUTS.run(make_evidence(LABELS[:10])).status == "not applicable"
+
+    def test_a_file_without_properties_is_no_obstacle(self) -> None:
+        evidence = vary(brightness)
+        some = dict(list(evidence.properties.items())[5:])
+        assert SHORTCUTS.run(dataclasses.replace(evidence, properties=some)).status == "found"

@@ -15,7 +15,7 @@ from candid.cli.demo import SampleSet
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "audit.schema.json").read_text())
 Candid = Callable[..., subprocess.CompletedProcess[str]]
-#: The smaller backbone: what is tested here does not depend on which it is.
+#: The smaller backbone, for speed; the tests don't depend on it.
 BACKBONE = "efficientnet-lite0"
 SMALL = ("--backbone", BACKBONE)
 

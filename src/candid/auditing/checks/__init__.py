@@ -1,4 +1,4 @@
-"""All checks, one a file. Whoever adds one adds it here, in the order in which they are shown."""
+"""All checks; a module holds the checks of one concept."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ from candid.auditing.checks.quality import BLANK, BLOWN_OUT, BLURRED, DARK
 from candid.auditing.checks.shortcuts import SHORTCUTS
 from candid.auditing.finding import Check
 
-#: Errors first, then warnings, then what is good to know.
+#: In the order of display: errors, warnings, info. A new check is added here.
 ALL: Final[tuple[Check, ...]] = (
     FOLDER_SHAPE,
     TWO_CLASSES,

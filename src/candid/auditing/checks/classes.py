@@ -1,117 +1,99 @@
-"""Classes of very different sizes.
+"""Checks of the classes: folder shape, empty classes, small classes, imbalance.
 
-How many different pictures each class has, which is what counts: copies teach nothing.
-
-A folder whose sub-folders are not its classes, as when a level was missed in unpacking.
-
-Folders of classes without a photo that can be read, in the whole folder or in one part.
-
-Classes with too few pictures to measure how well they are told from the others.
+Class sizes count different pictures, as copies add no information.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Final
 
 import numpy as np
 
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Bar, Chart, Check, Finding, Outcome, Severity
-from candid.core.text import join_names, plural, plural_are
+from candid.core.text import join_names, plural, plural_are, plural_have
 from candid.data.catalog import HIDDEN_FOLDER, is_part
 from candid.evaluation.estimate import Estimate, wilson
 from candid.splits.split import SHARES
 
-#: Of more classes, the chart shows as many of the largest and of the smallest.
-MOST_BARS: Final = 40
+#: A chart of more classes shows the largest half and the smallest half of this number.
+MAX_BARS: Final = 40
 
 
 def pictures_by_class(evidence: Evidence) -> dict[str, int]:
-    """Different pictures of every class, empty ones too, in alphabetical order.
+    """Number of different pictures of every class, including empty ones, in alphabetical order.
 
-    A picture that sits in two classes counts in both.
+    A picture in two classes counts in both.
     """
     pairs = np.unique(np.stack([evidence.labels, evidence.groups.of_photo], axis=1), axis=0)
     numbers = Counter(pairs[:, 0].tolist())
-    return {name: numbers[place] for place, name in enumerate(evidence.classes)}
+    return {name: numbers[index] for index, name in enumerate(evidence.classes)}
 
 
-def chart_of(sizes: dict[str, int]) -> Chart:
-    """Classes by size, the smallest emphasised."""
-    ranked = sorted(sizes, key=lambda name: (-sizes[name], name))
-    title = "Different pictures of each class"
-    if len(ranked) > MOST_BARS:
-        half = MOST_BARS // 2
-        ranked = ranked[:half] + ranked[-half:]
-        title = f"Different pictures of the {half} largest and the {half} smallest classes"
-    least = min(sizes.values())
-    uneven = least < max(sizes.values())
-    bars = [Bar(name, sizes[name], emphasis=uneven and sizes[name] == least) for name in ranked]
-    return Chart(title, tuple(bars), "count")
+def _nonempty(evidence: Evidence) -> tuple[dict[str, int], list[str]]:
+    """Sizes of the classes that have photos, and their names, the smallest first."""
+    sizes = {name: size for name, size in pictures_by_class(evidence).items() if size}
+    return sizes, sorted(sizes, key=lambda name: (sizes[name], name))
 
 
-_SUMMARY = "the sub-folders don't look like two or more classes"
+def _with_sizes(names: Sequence[str], sizes: dict[str, int]) -> str:
+    """Names, sizes and verb: ``c (4) and b (10) have``."""
+    joined = join_names([f"{name} ({sizes[name]})" for name in names])
+    return f"{joined} {'has' if len(names) == 1 else 'have'}"
 
 
 def _run_folder_shape(evidence: Evidence) -> Outcome:
-    """Say what the classes may be instead of those that were found."""
-    told = _only_class(evidence) if len(evidence.classes) == 1 else _parts_as_classes(evidence)
-    return Outcome.found(_SUMMARY, [Finding(told)]) if told else Outcome.clean()
+    """Report a single class, or parts taken for classes, as when a folder level was missed."""
+    message = _single_class(evidence) if len(evidence.classes) == 1 else _parts_as_classes(evidence)
+    findings = [Finding(message)] if message else []
+    return Outcome.from_findings("the sub-folders don't look like two or more classes", findings)
 
 
-def _only_class(evidence: Evidence) -> str:
-    """Tell where classes may be below the only class that there is."""
-    only = f"there is one class only, {evidence.classes[0]}"
-    above, below = _branching([photo.path for photo in evidence.scanned.photos])
+def _single_class(evidence: Evidence) -> str:
+    """Suggest where the classes may be below the only class."""
     catalog = evidence.scanned
+    only = f"there is one class only, {evidence.classes[0]}"
+    above, below = _branching([photo.path for photo in catalog.photos])
     if len(below) < 2 or not catalog.below_part("/".join((*above, below[0]))):
-        return f"{only}, so there is nothing to tell apart"
-    place = "/".join((catalog.folder.name, *above))
-    named = join_names(below)
-    whose = "its sub-folders are" if above[-1] == catalog.classes[0] else f"{place} holds"
-    return f"{only}; {whose} {named}. Did you mean {place}?"
+        return f"{only}; classification needs at least two"
+    folder = "/".join((catalog.folder.name, *above))
+    owner = "its sub-folders are" if above[-1] == catalog.classes[0] else f"{folder} holds"
+    return f"{only}; {owner} {join_names(below)}. Did you mean {folder}?"
 
 
-def _branching(paths: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """Go down as long as all files lie in one folder.
-
-    Returns:
-        The steps to the folder where they part, and the names of the folders there; nothing where
-        a file lies directly in it.
-    """
+def _branching(paths: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The folders that all paths share, and the folder names below, if all files lie in these."""
     folders = [path.split("/")[:-1] for path in paths]
-    depth = 0
-    while folders and all(len(steps) > depth for steps in folders):
-        names = {steps[depth] for steps in folders}
-        if len(names) > 1:
-            return tuple(folders[0][:depth]), sorted(names)
-        depth += 1
-    return (), []
+    levels = takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False))
+    shared = [names[0] for names in levels]
+    if any(len(steps) == len(shared) for steps in folders):
+        return shared, []
+    return shared, sorted({steps[len(shared)] for steps in folders})
 
 
 def _parts_as_classes(evidence: Evidence) -> str:
-    """Tell which classes are parts by their names, where the others are not.
+    """Name the classes that are called like parts, if there are others beside them.
 
-    One such name alone says little, as a class may well be called train; then its photos have to
-    lie in sub-folders, as those of a part do.
+    A single one may be a class called train; it counts if its photos lie in sub-folders.
     """
     parts = [name for name in evidence.classes if is_part(name)]
     others = [name for name in evidence.classes if not is_part(name)]
     if not parts or not others:
         return ""
-    if len(parts) == 1 and not _all_deeper(evidence, parts[0]):
+    if len(parts) == 1 and not _all_in_subfolders(evidence, parts[0]):
         return ""
     verb = "is taken for a class" if len(parts) == 1 else "are taken for classes"
     return f"{join_names(parts)} {verb}, beside {join_names(others)}"
 
 
-def _all_deeper(evidence: Evidence, name: str) -> bool:
-    """Whether the photos of a class lie in two or more sub-folders of it, and nowhere else."""
-    steps = [evidence.scanned.below_part(photo.path) for photo in evidence.scanned.photos]
-    inside = [some for some in steps if some[:1] == (name,)]
-    return all(len(some) > 2 for some in inside) and len({some[1] for some in inside}) > 1
+def _all_in_subfolders(evidence: Evidence, name: str) -> bool:
+    """Whether all photos of a class lie in two or more sub-folders of it."""
+    paths = [evidence.scanned.below_part(photo.path) for photo in evidence.scanned.photos]
+    inside = [steps for steps in paths if steps[:1] == (name,)]
+    return all(len(steps) > 2 for steps in inside) and len({steps[1] for steps in inside}) > 1
 
 
 FOLDER_SHAPE = Check(
@@ -119,102 +101,101 @@ FOLDER_SHAPE = Check(
     title="Sub-folders that are not the classes",
     severity=Severity.error,
     remedy="Point Candid at the folder whose sub-folders are the classes, such as data with "
-    "data/happy and data/sad. Where train, val and test lie above the classes, keep nothing else "
-    "beside them.",
+    "data/happy and data/sad. If it has train, val and test folders above the classes, keep "
+    "nothing else beside them.",
     run=_run_folder_shape,
     to_decide=False,
 )
 
 
 def _run_empty_class(evidence: Evidence) -> Outcome:
-    """Name the classes that have nothing to learn from, or nothing to be tested on."""
+    """Report classes without readable photos, and parts that lack classes."""
     filled = {photo.label for photo in evidence.photos}
     empty = [name for name in evidence.classes if name not in filled]
-    unlabelled, lacking = _by_part(evidence)
-    told = []
+    empty_parts, lacking = _missing_by_part(evidence)
+    summary = []
     if empty:
-        verb = "has" if len(empty) == 1 else "have"
-        told.append(f"{_classes(len(empty))} {verb} no photo that can be read")
+        number = plural_have(len(empty), "class", "classes")
+        summary.append(f"{number} no photo that can be read")
     if lacking:
-        verb = "is" if len(lacking) == 1 else "are"
-        told.append(f"{_classes(len(lacking))} {verb} in some of the parts only")
-    if unlabelled:
-        told.append(f"{plural(len(unlabelled), 'part')} without a photo of any class")
-    if not told:
-        return Outcome.clean()
-    files = _files_by_class(evidence)
-    lines = [_told(name, files[name]) for name in empty]
+        summary.append(f"{plural_are(len(lacking), 'class', 'classes')} in some of the parts only")
+    if empty_parts:
+        summary.append(f"{plural(len(empty_parts), 'part')} without a photo of any class")
+    num_skipped = _skipped_by_class(evidence)
+    lines = [_describe_empty(name, num_skipped[name]) for name in empty]
     lines += [f"{name} has no photo in {join_names(parts)}" for name, parts in lacking.items()]
-    lines += [f"{part} has no photo of any class" for part in unlabelled]
-    return Outcome.found("; ".join(told), [Finding(line) for line in lines])
+    lines += [f"{part} has no photo of any class" for part in empty_parts]
+    return Outcome.from_findings("; ".join(summary), [Finding(line) for line in lines])
 
 
-def _by_part(evidence: Evidence) -> tuple[list[str], dict[str, list[str]]]:
-    """The parts without any photo; and of each class, the other parts that lack it, if any do."""
+def _missing_by_part(evidence: Evidence) -> tuple[list[str], dict[str, list[str]]]:
+    """The parts without any photo; and by class, the other parts that lack it."""
+    present = {(evidence.scanned.part(photo), photo.label) for photo in evidence.photos}
+    filled_parts = {part for part, _ in present}
+    filled_classes = {name for _, name in present}
     parts = evidence.scanned.parts
-    there = {(evidence.scanned.part(photo), photo.label) for photo in evidence.photos}
-    filled_parts = {part for part, _ in there}
-    filled_classes = {name for _, name in there}
     lacking = {
-        name: [part for part in parts if part in filled_parts and (part, name) not in there]
+        name: [part for part in parts if part in filled_parts and (part, name) not in present]
         for name in evidence.classes
         if name in filled_classes
     }
-    unlabelled = [part for part in parts if part not in filled_parts]
-    return unlabelled, {name: some for name, some in lacking.items() if some}
+    empty_parts = [part for part in parts if part not in filled_parts]
+    return empty_parts, {name: some for name, some in lacking.items() if some}
 
 
-def _classes(number: int) -> str:
-    return plural(number, "class", "classes")
-
-
-def _told(name: str, num_files: int) -> str:
+def _describe_empty(name: str, num_files: int) -> str:
     if not num_files:
         return f"{name} is empty"
     if num_files == 1:
-        return f"{name} has one file, which is no photo that can be read"
-    return f"{name} has {num_files} files, none of which is a photo that can be read"
+        return f"{name} has one file, which is not a readable photo"
+    return f"{name} has {num_files} files, none of which is a readable photo"
 
 
-def _files_by_class(evidence: Evidence) -> Counter[str]:
-    """Files that were passed over, by class; a hidden folder is none."""
+def _skipped_by_class(evidence: Evidence) -> Counter[str]:
+    """Number of skipped files by class, without hidden folders."""
     catalog = evidence.features.catalog
     rows = (row for row in catalog.skipped if row.reason != HIDDEN_FOLDER)
-    steps = (catalog.below_part(row.path) for row in rows)
-    return Counter(some[0] for some in steps if some)
+    paths = (catalog.below_part(row.path) for row in rows)
+    return Counter(steps[0] for steps in paths if steps)
 
 
 EMPTY_CLASS = Check(
     code="empty-class",
     title="Empty classes",
     severity=Severity.error,
-    remedy="Put photos into these folders, or remove them. Of a class that a part lacks, that part "
-    "can teach or test nothing.",
+    remedy="Put photos into these folders, or remove them. A part that lacks a class can neither "
+    "train nor test it.",
     run=_run_empty_class,
     to_decide=False,
 )
 
 
-#: With fewer, the test part's share may be no picture at all.
+#: With fewer, the test part may get no picture at all.
 MIN_PICTURES: Final = 10
-#: With fewer, a class has less than 5 pictures to be tested on.
+#: With fewer, the test part gets less than 5 pictures.
 FEW_PICTURES: Final = 50
 
-_RECALL = 0.9  # of a good model, taken as an example
-_MOST_BARS = 20
+_RECALL = 0.9  # an example of a good model
+_MAX_SMALL_BARS = 20
 
 
 def _run_small_class(evidence: Evidence) -> Outcome:
-    """Name the classes that can't be tested, and say how little is known of the small ones."""
-    sizes = {name: size for name, size in pictures_by_class(evidence).items() if size}
+    """Report classes too small to test, and the expected interval of the small ones."""
+    sizes, ranked = _nonempty(evidence)
     if not sizes:
         return Outcome.not_applicable("no class has photos")
-    ranked = sorted(sizes, key=lambda name: (sizes[name], name))
-    few = [name for name in ranked if MIN_PICTURES <= sizes[name] < FEW_PICTURES]
-    chart = _chart({name: sizes[name] for name in few}) if few else None
     too_few = [name for name in ranked if sizes[name] < MIN_PICTURES]
+    few = [name for name in ranked if MIN_PICTURES <= sizes[name] < FEW_PICTURES]
+    chart, warning = None, ""
+    if few:
+        chart = _recall_chart(few, sizes)
+        figure = recall_interval(sizes[few[0]])
+        warning = (
+            f"{_with_sizes(few, sizes)} few pictures: for a recall of 0.9 in {few[0]}, the 95 % "
+            f"interval of the test would be {figure.low:.2f} to {figure.high:.2f}"
+        )
     if not too_few:
-        return Outcome.clean(_vague(few, sizes), chart=chart)
+        return Outcome.clean(warning, chart=chart)
     summary = f"{plural_are(len(too_few), 'class', 'classes')} too small to measure"
     findings = [
         Finding(
@@ -223,87 +204,83 @@ def _run_small_class(evidence: Evidence) -> Outcome:
         )
         for name in too_few
     ]
-    return Outcome.found(
-        "; ".join(filter(None, (summary, _vague(few, sizes)))), findings, chart=chart
-    )
+    return Outcome.from_findings("; ".join(filter(None, (summary, warning))), findings, chart=chart)
 
 
 def recall_interval(num_pictures: int) -> Estimate:
-    """What is known of a class's recall after a test at which 9 of 10 were right.
+    """Interval of a class's recall if 9 of 10 test pictures are right.
 
     Args:
-        num_pictures: Different pictures of the class, 10 or more; the test part has its share.
+        num_pictures: Different pictures of the class, 10 or more; the test part gets its share.
     """
-    tested = max(1, round(SHARES[-1] * num_pictures))
-    figure = wilson(_RECALL * tested, tested)
-    return figure or Estimate(_RECALL, 0.0, 1.0, 0)
+    num_tested = max(1, round(SHARES[-1] * num_pictures))
+    return wilson(_RECALL * num_tested, num_tested) or Estimate(_RECALL, 0.0, 1.0, 0)
 
 
-def _vague(few: list[str], sizes: dict[str, int]) -> str:
-    if not few:
-        return ""
-    figure = recall_interval(sizes[few[0]])
-    named = join_names([f"{name} ({sizes[name]})" for name in few])
-    return (
-        f"{named} {'has' if len(few) == 1 else 'have'} few pictures: of a recall of 0.9 in "
-        f"{few[0]}, the test would say no more than {figure.low:.2f} to {figure.high:.2f}"
-    )
-
-
-def _chart(sizes: dict[str, int]) -> Chart:
-    """The smallest classes that can be tested, each with what a test would say."""
+def _recall_chart(names: Sequence[str], sizes: dict[str, int]) -> Chart:
     bars = []
-    for name in list(sizes)[:_MOST_BARS]:
+    for name in names[:_MAX_SMALL_BARS]:
         figure = recall_interval(sizes[name])
         bars.append(Bar(f"{name} ({sizes[name]})", figure.value, figure.low, figure.high))
-    return Chart("What a test could say of a recall of 0.9", tuple(bars), "share")
+    return Chart("Expected interval of a recall of 0.9", tuple(bars), "share")
 
 
 SMALL_CLASS = Check(
     code="small-class",
     title="Classes too small to measure",
     severity=Severity.error,
-    remedy="Add different pictures to these classes, join them with another class, or leave them "
-    "out; the model may learn them, but nobody will know how well.",
+    remedy="Add different pictures to these classes, merge them with another class, or leave them "
+    "out. A model can be trained on them, but its accuracy on them can't be measured.",
     run=_run_small_class,
     to_decide=False,
 )
 
 
-#: Of two classes, 3 to 1 is where saying the larger one whatever the photo shows is right 3 times
-#: of 4: an accuracy that many would take for a model that works.
+#: With two classes at 3 to 1, always predicting the larger one is 75 % accurate, which can pass
+#: for a working model.
 MAX_RATIO: Final = 3.0
 
 
 def _run_imbalance(evidence: Evidence) -> Outcome:
-    """Compare the largest class with the smallest one that has photos."""
-    sizes = {name: size for name, size in pictures_by_class(evidence).items() if size}
+    sizes, ranked = _nonempty(evidence)
     if len(sizes) < 2:
         return Outcome.not_applicable("there is only one class with photos")
-    chart = chart_of(sizes)
-    ranked = sorted(sizes, key=lambda name: (sizes[name], name))
     smallest, largest = ranked[0], ranked[-1]
     ratio = sizes[largest] / sizes[smallest]
-    if ratio <= MAX_RATIO:
-        return Outcome.clean(chart=chart)
+    findings = []
+    if ratio > MAX_RATIO:
+        few = [name for name in ranked if sizes[largest] > MAX_RATIO * sizes[name]]
+        share = sizes[largest] / sum(sizes.values())
+        findings = [
+            Finding(
+                f"{_with_sizes(few, sizes)} less than a third of the "
+                f"{plural(sizes[largest], 'different picture')} of {largest}; always predicting "
+                f"{largest} would be right for {100 * share:.0f} % of all"
+            )
+        ]
     summary = f"{largest} has {ratio:.1f} times as many different pictures as {smallest}"
-    few = [name for name in ranked if sizes[largest] > MAX_RATIO * sizes[name]]
-    guess = sizes[largest] / sum(sizes.values())
-    named = join_names([f"{name} ({sizes[name]})" for name in few])
-    told = (
-        f"{named} {'has' if len(few) == 1 else 'have'} less than a third of the "
-        f"{plural(sizes[largest], 'different picture')} of {largest}; always saying {largest} "
-        f"would be right for {100 * guess:.0f} % of all"
-    )
-    return Outcome.found(summary, [Finding(told)], chart=chart)
+    return Outcome.from_findings(summary, findings, chart=size_chart(sizes))
+
+
+def size_chart(sizes: dict[str, int]) -> Chart:
+    """Classes by size, with the smallest emphasised."""
+    ranked = sorted(sizes, key=lambda name: (-sizes[name], name))
+    title = "Different pictures of each class"
+    if len(ranked) > MAX_BARS:
+        half = MAX_BARS // 2
+        ranked = ranked[:half] + ranked[-half:]
+        title = f"Different pictures of the {half} largest and the {half} smallest classes"
+    smallest, largest = min(sizes.values()), max(sizes.values())
+    bars = [Bar(name, sizes[name], emphasis=sizes[name] == smallest < largest) for name in ranked]
+    return Chart(title, tuple(bars), "count")
 
 
 IMBALANCE = Check(
     code="imbalance",
-    title="Classes of very different sizes",
+    title="Class imbalance",
     severity=Severity.warning,
-    remedy="Add photos to the small classes. Do not judge a model by its accuracy here, but by the "
-    "recall of each class.",
+    remedy="Add photos to the small classes. Judge a model by the recall of each class, not by its "
+    "accuracy.",
     run=_run_imbalance,
     to_decide=False,
 )

@@ -1,16 +1,8 @@
-"""Files of several frames or pages.
-
-Photos with too few pixels to show much.
-
-Photos that are much longer than wide, or the other way round.
-
-Photos that are not stored as plain 8-bit colour, and so are converted.
-
-Photos that are stored turned, with a note in EXIF of how to turn them back.
-"""
+"""Checks of how photos are stored: pixel size, aspect ratio, colour mode, EXIF rotation, frames."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from statistics import median
 from typing import Final
 
@@ -19,52 +11,49 @@ from candid.auditing.finding import (
     UNMEASURED,
     Check,
     Finding,
+    FlaggedPhoto,
     Item,
-    Notable,
     Outcome,
     Severity,
-    by_picture,
-    measured,
-    mostly_in,
-    tell,
+    group_by_picture,
+    name_dominant_class,
+    report_photos,
 )
 from candid.core.text import join_names, plural, plural_are, plural_have
 
-#: Backbones look at 224 px or more; of this, they see blown-up squares.
+#: Backbones take 224 px or more, so anything smaller than this is enlarged a lot.
 MIN_SIDE_PX: Final = 64
-_OF_THE_MEDIAN = 0.5  # a photo that is not much smaller than the others is not the odd one
+_MAX_OF_MEDIAN = 0.5  # in a folder of small photos, only much smaller ones are reported
 
 
 def _run_tiny(evidence: Evidence) -> Outcome:
-    """Name the tiny photos among larger ones; a folder that is tiny as a whole is one finding."""
-    rows = [(place, p.width_px, p.height_px) for place, p in measured(evidence)]
-    if not rows:
+    """Report photos much smaller than the others, and a folder of small photos in one finding."""
+    sizes = [(index, p.width_px, p.height_px) for index, p in evidence.measured()]
+    if not sizes:
         return Outcome.not_applicable(UNMEASURED)
-    usual = median(min(width, height) for _, width, height in rows)
-    notable = [
-        Notable(place, f"{width}×{height} px", -min(width, height))
-        for place, width, height in rows
-        if min(width, height) < min(MIN_SIDE_PX, _OF_THE_MEDIAN * usual)
+    usual = median(min(width, height) for _, width, height in sizes)
+    flagged = [
+        FlaggedPhoto(index, f"{width}×{height} px", -min(width, height))
+        for index, width, height in sizes
+        if min(width, height) < min(MIN_SIDE_PX, _MAX_OF_MEDIAN * usual)
     ]
-    told = []
+    summary, findings = [], []
     if usual < MIN_SIDE_PX:
-        small = f"half of the photos have {usual:g} px or less on the shorter side"
-        told.append((small, [Finding(f"{small}, where a model looks at 224 px or more")]))
-    if notable:
-        places = [row.place for row in notable]
-        tiny = f"{plural_are(len(notable), 'photo')} tiny{mostly_in(evidence, places)}"
-        told.append((tiny, by_picture(evidence, notable)))
-    if not told:
-        return Outcome.clean()
-    return Outcome.found("; ".join(text for text, _ in told), [f for _, rows in told for f in rows])
+        summary.append(f"half of the photos have {usual:g} px or less on the shorter side")
+        findings.append(Finding(f"{summary[0]}; models take 224 px or more"))
+    if flagged:
+        where = name_dominant_class(evidence, [row.index for row in flagged])
+        summary.append(f"{plural_are(len(flagged), 'photo')} tiny{where}")
+        findings += group_by_picture(evidence, flagged)
+    return Outcome.from_findings("; ".join(summary), findings)
 
 
 TINY = Check(
     code="tiny",
     title="Tiny pictures",
     severity=Severity.warning,
-    remedy="Look for the originals; thumbnails are often saved in their place. What stays tiny is "
-    "learnt from best where the photos to come are as tiny.",
+    remedy="Look for the originals; thumbnails are often saved in their place. Train on tiny "
+    "photos only if later photos will be as tiny.",
     run=_run_tiny,
 )
 
@@ -74,36 +63,32 @@ MIN_RATIO: Final = 0.35
 
 
 def _run_odd_aspect(evidence: Evidence) -> Outcome:
-    """Name the photos of an odd shape."""
-    rows = [(place, p.width_px, p.height_px) for place, p in measured(evidence)]
-    notable = [
-        Notable(
-            place,
-            f"{width}×{height} px, {_ratio(width, height):.1f} to 1",
-            _ratio(width, height),
-        )
-        for place, width, height in rows
-        if _ratio(width, height) > 1 / MIN_RATIO
-    ]
-    return tell(evidence, notable, num_judged=len(rows), what="of an odd shape")
-
-
-def _ratio(width: int, height: int) -> float:
-    return max(width, height) / min(width, height)
+    """Report very wide and very tall photos."""
+    flagged = []
+    measured = list(evidence.measured())
+    for index, properties in measured:
+        width, height = properties.width_px, properties.height_px
+        ratio = max(width, height) / min(width, height)
+        if ratio > 1 / MIN_RATIO:
+            note = f"{width}×{height} px, {ratio:.1f} to 1"
+            flagged.append(FlaggedPhoto(index, note, ratio))
+    return report_photos(
+        evidence, flagged, num_judged=len(measured), what="of an extreme aspect ratio"
+    )
 
 
 ODD_ASPECT = Check(
     code="odd-aspect",
-    title="Odd shapes",
+    title="Extreme aspect ratios",
     severity=Severity.info,
-    remedy="A model looks at a square, so what is in these photos is squashed or cut off. Crop "
-    "them to what the class is about, or see that the photos to come have such shapes too.",
+    remedy="Models take square pictures, so these photos are squashed or cropped. Crop them to "
+    "what the class is about, or make sure that later photos have such shapes too.",
     run=_run_odd_aspect,
 )
 
 
 _GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "LA;16"})
-_WHAT = {
+_MODES = {
     "1": "in black and white",
     "L": "in grey, others in colour",
     "LA": "in grey with transparency, laid over white",
@@ -112,57 +97,52 @@ _WHAT = {
     "PA": "with a palette and transparency, laid over white",
     "RGBA": "with transparency, laid over white",
     "RGBa": "with transparency, laid over white",
-    "CMYK": "in the colours of print, converted without a colour profile",
-    "I;16": "in grey of 16 bits, of which 8 are kept",
-    "RGB;16": "in colour of 16 bits, of which 8 are kept",
-    "RGBA;16": "with transparency and 16 bits, of which 8 are kept, laid over white",
-    "LA;16": "in grey with transparency and 16 bits, of which 8 are kept, laid over white",
-    "I": "in grey of 32 bits, of which 8 are kept",
+    "CMYK": "in CMYK, converted without a colour profile",
+    "I;16": "in 16-bit grey, of which 8 bits are kept",
+    "RGB;16": "in 16-bit colour, of which 8 bits are kept",
+    "RGBA;16": "in 16-bit colour with transparency, of which 8 bits are kept, laid over white",
+    "LA;16": "in 16-bit grey with transparency, of which 8 bits are kept, laid over white",
+    "I": "in 32-bit grey, of which 8 bits are kept",
     "F": "in grey of 32-bit floats, of which 8 bits are kept",
 }
 
 
 def _run_colour_mode(evidence: Evidence) -> Outcome:
-    """Name the photos that are converted, a finding a mode."""
-    places: dict[str, list[int]] = {}
-    for place, properties in measured(evidence):
-        places.setdefault(properties.mode, []).append(place)
-    if not places:
+    """Report photos that are converted, one finding per colour mode."""
+    modes: defaultdict[str, list[int]] = defaultdict(list)
+    for index, properties in evidence.measured():
+        modes[properties.mode].append(index)
+    if not modes:
         return Outcome.not_applicable(UNMEASURED)
-    if not places.keys() - _GREY:
-        places.pop("L", None)  # all grey alike
-    places.pop("RGB", None)
-    if not places:
-        return Outcome.clean()
-    findings = [
-        _finding(evidence, mode, some)
-        for mode, some in sorted(places.items(), key=lambda row: (-len(row[1]), row[0]))
-    ]
-    number = sum(map(len, places.values()))
-    return Outcome.found(f"{plural_are(number, 'photo')} converted to 8-bit colour", findings)
-
-
-def _finding(evidence: Evidence, mode: str, places: list[int]) -> Finding:
-    paths = [evidence.photos[place].path for place in places]
-    stored = f"{plural(len(paths), 'photo')} stored {_WHAT.get(mode, f'in {mode}')}"
-    summary = f"{stored}: {join_names(paths)}{mostly_in(evidence, places)}"
-    return Finding(summary, tuple(Item(path, f"stored as {mode}") for path in paths))
+    if modes.keys() <= _GREY:
+        modes.pop("L", None)  # all are grey alike
+    modes.pop("RGB", None)
+    findings = []
+    for mode, indices in sorted(modes.items(), key=lambda row: (-len(row[1]), row[0])):
+        paths = [evidence.photos[index].path for index in indices]
+        stored = f"{plural(len(paths), 'photo')} stored {_MODES.get(mode, f'in {mode}')}"
+        summary = f"{stored}: {join_names(paths)}{name_dominant_class(evidence, indices)}"
+        items = tuple(Item(path, f"stored as {mode}") for path in paths)
+        findings.append(Finding(summary, items))
+    number = sum(map(len, modes.values()))
+    summary = f"{plural_are(number, 'photo')} converted to 8-bit colour"
+    return Outcome.from_findings(summary, findings)
 
 
 COLOUR_MODE = Check(
     code="colour-mode",
     title="Colour modes that are converted",
     severity=Severity.info,
-    remedy="Nothing to do for Candid, which converts all in the same way. If a mode is found in "
-    "one class only, a model may learn the mode in place of what is shown: get photos of that kind "
-    "for the other classes too.",
+    remedy="Nothing to do for Candid, which converts all in the same way. If only one class has a "
+    "mode, a model may learn the mode instead of what is shown: get photos of that kind for the "
+    "other classes too.",
     run=_run_colour_mode,
     to_decide=False,
 )
 
 
 # EXIF 2.32, tag 274.
-_STORED = {
+_ORIENTATIONS = {
     2: "mirrored",
     3: "upside down",
     4: "upside down and mirrored",
@@ -174,19 +154,21 @@ _STORED = {
 
 
 def _run_exif_rotation(evidence: Evidence) -> Outcome:
-    """Name the photos that other programs may see turned."""
-    orientations = {place: properties.orientation for place, properties in measured(evidence)}
+    """Report photos that programs without EXIF support show rotated."""
+    orientations = {index: p.orientation for index, p in evidence.measured()}
     if not orientations:
         return Outcome.not_applicable(UNMEASURED)
-    places = [place for place, orientation in orientations.items() if orientation in _STORED]
-    if not places:
+    rotated = [index for index, number in orientations.items() if number in _ORIENTATIONS]
+    if not rotated:
         return Outcome.clean()
     items = []
-    for place in places:
-        note = f"stored {_STORED[orientations[place]]} (orientation {orientations[place]})"
-        items.append(Item(evidence.photos[place].path, note))
-    summary = f"{plural_are(len(places), 'photo')} turned by EXIF{mostly_in(evidence, places)}"
-    return Outcome.found(summary, [Finding.of(items, "turned by EXIF")])
+    for index in rotated:
+        number = orientations[index]
+        note = f"stored {_ORIENTATIONS[number]} (orientation {number})"
+        items.append(Item(evidence.photos[index].path, note))
+    where = name_dominant_class(evidence, rotated)
+    summary = f"{plural_are(len(rotated), 'photo')} rotated by EXIF{where}"
+    return Outcome.from_findings(summary, [Finding.of(items, "rotated by EXIF")])
 
 
 # Tried with Keras 3 on TensorFlow (`tf.image.decode_image`) and OpenCV 5; torchvision by the source
@@ -203,30 +185,29 @@ EXIF_ROTATION = Check(
 )
 
 
-_WORDS = {"TIFF": "page", "HEIF": "picture"}
+_FRAMES = {"TIFF": "page", "HEIF": "picture"}
 
 
 def _run_animation(evidence: Evidence) -> Outcome:
-    """Name the photos of which only a part is used."""
-    rows = list(measured(evidence))
-    if not rows:
+    """Report files with several frames or pages, of which only the first is used."""
+    measured = list(evidence.measured())
+    if not measured:
         return Outcome.not_applicable(UNMEASURED)
     items = []
-    for place, properties in rows:
+    for index, properties in measured:
         if properties.num_frames > 1:
-            frames = plural(properties.num_frames, _WORDS.get(properties.format, "frame"))
-            items.append(Item(evidence.photos[place].path, f"{frames}; the first is used"))
-    if not items:
-        return Outcome.clean()
+            frames = plural(properties.num_frames, _FRAMES.get(properties.format, "frame"))
+            items.append(Item(evidence.photos[index].path, f"{frames}; the first is used"))
     summary = f"{plural_have(len(items), 'file')} more than one frame; only the first is used"
-    return Outcome.found(summary, [Finding.of(items, "more than one frame")])
+    findings = [Finding.of(items, "more than one frame")] if items else []
+    return Outcome.from_findings(summary, findings)
 
 
 ANIMATION = Check(
     code="animation",
-    title="Animations and files of several pages",
+    title="Animations and multi-page files",
     severity=Severity.warning,
-    remedy="Look whether the first frame shows what the class says: it may be a title or empty. If "
-    "another one does, save that as a file of its own.",
+    remedy="Check whether the first frame shows the class: it may be a title or empty. If another "
+    "one does, save that as a file of its own.",
     run=_run_animation,
 )

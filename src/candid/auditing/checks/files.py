@@ -1,43 +1,28 @@
-"""What is no photo of any class: hidden things, other kinds of files, and what lies outside.
+"""Checks of files: unreadable, truncated, of the wrong suffix, and those that are not photos.
 
-What is not among the photos: three kinds, each the matter of exactly one check.
-
-Images that give no pixels.
-
-Images whose end is missing.
-
-Suffixes that lie about the content.
+Every skipped file is reported by exactly one of `UNREADABLE`, `TRUNCATED` and `OTHER_FILES`, unless
+a decision dropped it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
 from pathlib import PurePosixPath
 from typing import Literal
 
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
 from candid.auditing.properties import Properties
-from candid.core.text import join_names, plural, plural_are
-from candid.data.catalog import DROPPED, HIDDEN_FOLDER, NOT_IMAGES, OUTSIDE, Skipped
+from candid.core.text import plural, plural_are
+from candid.data.catalog import DROPPED, HIDDEN_FOLDER, NOT_IMAGES, OUTSIDE
 
-#: ``unreadable``: an image, by its suffix or content, that gives no pixels. ``truncated``: one that
-#: breaks off. ``other``: a file or hidden folder that nobody would expect to be classified.
+#: ``unreadable``: an image, by its suffix or content, that can't be decoded. ``truncated``: one
+#: whose end is missing. ``other``: a file or hidden folder that is not meant to be classified.
 Kind = Literal["unreadable", "truncated", "other"]
 
 
-def left_out(evidence: Evidence, kind: Kind) -> list[Skipped]:
-    """Give the files of a kind, in order of path."""
-    rows = [row for row in evidence.features.catalog.skipped if kind_of(row.reason) == kind]
-    return sorted(rows, key=lambda row: row.path)
-
-
 def kind_of(reason: str) -> Kind | None:
-    """Tell the kind of a file by the reason why it is left out.
-
-    Returns:
-        Its kind, or None where a person decided so.
-    """
+    """Kind of a skipped file, by the reason; None if a decision dropped it."""
     if reason == DROPPED:
         return None
     if reason in NOT_IMAGES or reason == OUTSIDE:
@@ -45,57 +30,64 @@ def kind_of(reason: str) -> Kind | None:
     return "truncated" if reason.startswith("truncated") else "unreadable"
 
 
+def _skipped_by_reason(evidence: Evidence, kind: Kind) -> dict[str, list[str]]:
+    """Paths of the skipped files of a kind by reason, in order of path."""
+    paths: defaultdict[str, list[str]] = defaultdict(list)
+    for row in sorted(evidence.features.catalog.skipped, key=lambda row: row.path):
+        if kind_of(row.reason) == kind:
+            paths[row.reason].append(row.path)
+    return paths
+
+
+def _finding_of(paths: list[str], reason: str) -> Finding:
+    return Finding.of([Item(path, reason) for path in paths], reason)
+
+
 def _run_unreadable(evidence: Evidence) -> Outcome:
-    """Name the images that were left out because nothing can be made of them, by reason."""
-    paths: dict[str, list[str]] = {}
-    for row in left_out(evidence, "unreadable"):
-        paths.setdefault(row.reason, []).append(row.path)
-    if not paths:
-        return Outcome.clean()
-    findings = [
-        Finding.of([Item(path, reason) for path in some], reason)
-        for reason, some in sorted(paths.items(), key=lambda row: -len(row[1]))
-    ]
-    number = sum(map(len, paths.values()))
+    skipped = _skipped_by_reason(evidence, "unreadable")
+    ranked = sorted(skipped.items(), key=lambda row: -len(row[1]))
+    findings = [_finding_of(paths, reason) for reason, paths in ranked]
+    number = sum(map(len, skipped.values()))
     verb = "is" if number == 1 else "are"
-    return Outcome.found(f"{plural(number, 'file')} can't be read, and {verb} left out", findings)
+    summary = f"{plural(number, 'file')} can't be read, and {verb} left out"
+    return Outcome.from_findings(summary, findings)
 
 
 UNREADABLE = Check(
     code="unreadable",
     title="Unreadable files",
     severity=Severity.error,
-    remedy="Get them again from where they came from, or save them as JPEG or PNG with the program "
-    "that made them. Until then they are left out.",
+    remedy="Get them again from their source, or save them as JPEG or PNG with the program that "
+    "made them. Until then they are left out.",
     run=_run_unreadable,
     to_decide=False,
 )
 
 
 def _run_truncated(evidence: Evidence) -> Outcome:
-    """Name the images that break off, and say how much of each can be decoded."""
-    rows = left_out(evidence, "truncated")
-    if not rows:
+    """Report truncated images, and the share of each that can be decoded."""
+    paths = sorted(
+        path for some in _skipped_by_reason(evidence, "truncated").values() for path in some
+    )
+    if not paths:
         return Outcome.clean()
     photos = {photo.path: photo for photo in evidence.scanned.photos}
     items = []
-    for row in rows:
-        photo = photos.get(row.path)
-        properties = evidence.properties_of(photo) if photo else None
-        items.append(Item(row.path, _note(properties)))
-    return Outcome.found(
-        f"{plural_are(len(rows), 'file')} cut off, and left out", [Finding.of(items, "cut off")]
-    )
+    for path in paths:
+        photo = photos.get(path)
+        items.append(Item(path, _describe_share(evidence.properties_of(photo) if photo else None)))
+    summary = f"{plural_are(len(items), 'file')} cut off, and left out"
+    return Outcome.from_findings(summary, [Finding.of(items, "cut off")])
 
 
-def _note(properties: Properties | None) -> str:
+def _describe_share(properties: Properties | None) -> str:
     share = properties.decodable_share if properties else 0.0
     if properties is None or share == 0:
         return "no part of it can be decoded"
     if share == 1:
-        return "all of it can be decoded, but only coarsely"
+        return "all of it can be decoded, but only at low quality"
     percent = f"{int(100 * share)} %" if share >= 0.01 else "less than 1 %"
-    # Rows are missing below as the file stores them, which may be another side as it is seen.
+    # The last rows stored are missing; after rotation these may be at another side.
     if properties.orientation in (1, 2):
         return f"the upper {percent} can be decoded"
     return f"{percent} of it can be decoded"
@@ -105,16 +97,15 @@ TRUNCATED = Check(
     code="truncated",
     title="Truncated files",
     severity=Severity.error,
-    remedy="Copy or download them again: they were cut off on the way. Until then they are left "
-    "out.",
+    remedy="Copy or download them again; the end of each is missing. Until then they are left out.",
     run=_run_truncated,
     to_decide=False,
 )
 
 
-#: The suffixes that are right for a format, the usual one first. A camera's raw file is a TIFF; an
-#: MPO begins as a JPEG; AVIF is a kind of HEIF.
-_RIGHT = {
+#: The right suffixes of each format, the usual one first. Camera raw files are TIFF; an MPO starts
+#: as a JPEG; AVIF is a kind of HEIF.
+_SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo"),
     "PNG": (".png", ".apng"),
     "WEBP": (".webp",),
@@ -124,85 +115,72 @@ _RIGHT = {
     "AVIF": (".avif", ".avifs", ".heif", ".heifs", ".hif"),
     "HEIF": (".heic", ".heics", ".heif", ".heifs", ".hif"),
 }
-_LONGEST_SUFFIX = 8  # characters; what is longer is a name with a dot in it
+_MAX_SUFFIX_LENGTH = 8  # longer ones are names with a dot in them
 
 
 def _run_wrong_suffix(evidence: Evidence) -> Outcome:
-    """Compare the suffixes of readable and truncated images with what they are."""
-    formats = dict(_formats(evidence))
+    formats = _formats(evidence)
     if not formats:
-        return Outcome.not_applicable("no file says what it is")
-    lies: dict[tuple[str, str], list[str]] = {}
+        return Outcome.not_applicable("the format of no file could be identified")
+    wrong: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for path, name in formats.items():
-        if PurePosixPath(path).suffix.lower() not in _RIGHT[name]:
-            lies.setdefault((_suffix(path), name), []).append(path)
-    if not lies:
-        return Outcome.clean()
-    findings = [
-        _finding(suffix, name, paths)
-        for (suffix, name), paths in sorted(lies.items(), key=lambda row: (-len(row[1]), row[0]))
-    ]
-    number = sum(map(len, lies.values()))
-    return Outcome.found(f"{plural_are(number, 'file')} not what the suffix says", findings)
+        suffix = PurePosixPath(path).suffix.lower()
+        if suffix not in _SUFFIXES[name]:
+            is_suffix = len(suffix) <= _MAX_SUFFIX_LENGTH and suffix[1:].isalnum()
+            wrong[suffix if is_suffix else "", name].append(path)
+    findings = []
+    for (suffix, name), paths in sorted(wrong.items(), key=lambda row: (-len(row[1]), row[0])):
+        named = f"named {suffix}" if suffix else "without a suffix"
+        what = f"{plural(len(paths), 'file')} {named}, but {name} by content"
+        note = f"{name}, {named}; expected {_SUFFIXES[name][0]}"
+        findings.append(Finding.naming(what, [Item(path, note) for path in paths]))
+    number = sum(map(len, wrong.values()))
+    verb = "does" if number == 1 else "do"
+    summary = f"{plural(number, 'file')} {verb} not have the suffix of the content"
+    return Outcome.from_findings(summary, findings)
 
 
-def _formats(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """Paths with formats, of the files whose header makes sense."""
-    wanted = {photo.path for photo in evidence.photos}
-    wanted |= {row.path for row in left_out(evidence, "truncated")}
-    for photo in evidence.scanned.photos:
-        properties = evidence.properties_of(photo)
-        if photo.path in wanted and properties is not None and properties.format in _RIGHT:
-            yield photo.path, properties.format
-
-
-def _suffix(path: str) -> str:
-    """The suffix in lower case; empty where there is none that could be meant as one."""
-    suffix = PurePosixPath(path).suffix.lower()
-    return suffix if len(suffix) <= _LONGEST_SUFFIX and suffix[1:].isalnum() else ""
-
-
-def _finding(suffix: str, name: str, paths: list[str]) -> Finding:
-    named = f"named {suffix}" if suffix else "without a suffix"
-    what = f"{plural(len(paths), 'file')} {named}, but {name} by content"
-    note = f"{name}, {named}; {_RIGHT[name][0]} would be right"
-    return Finding(f"{what}: {join_names(paths)}", tuple(Item(path, note) for path in paths))
+def _formats(evidence: Evidence) -> dict[str, str]:
+    """Formats by path, of the readable and truncated files with a valid header."""
+    paths = {photo.path for photo in evidence.photos}.union(
+        *_skipped_by_reason(evidence, "truncated").values()
+    )
+    known = {photo.path: evidence.properties_of(photo) for photo in evidence.scanned.photos}
+    return {
+        path: properties.format
+        for path, properties in known.items()
+        if path in paths and properties is not None and properties.format in _SUFFIXES
+    }
 
 
 WRONG_SUFFIX = Check(
     code="wrong-suffix",
-    title="Suffix that lies about the content",
+    title="Suffix does not match the content",
     severity=Severity.warning,
-    remedy="Rename them. Candid goes by the content, but programs that go by the suffix leave such "
-    "files out, or fail on them.",
+    remedy="Rename them. Candid identifies files by content; programs that go by the suffix skip "
+    "such files, or fail on them.",
     run=_run_wrong_suffix,
 )
 
 
 def _run_other_files(evidence: Evidence) -> Outcome:
-    """Name them, so that all that is in the folder is accounted for."""
-    paths: dict[str, list[str]] = {}
-    for row in left_out(evidence, "other"):
-        paths.setdefault(row.reason, []).append(row.path)
-    if not paths:
-        return Outcome.clean()
-    # What lies outside may be photos that somebody misses.
-    order = sorted(paths, key=lambda reason: (reason != OUTSIDE, reason))
-    findings = [Finding.of([Item(path, r) for path in paths[r]], r) for r in order]
-    return Outcome.found(_counted({reason: len(some) for reason, some in paths.items()}), findings)
-
-
-def _counted(numbers: dict[str, int]) -> str:
-    number = sum(numbers.values())
-    num_folders = numbers.get(HIDDEN_FOLDER, 0)
-    told = [plural(number - num_folders, "file")] if number > num_folders else []
-    told += [plural(num_folders, "hidden folder")] if num_folders else []
-    return f"{' and '.join(told)} {'belongs' if number == 1 else 'belong'} to no class"
+    """Report all other skipped files and hidden folders, so that every file is accounted for."""
+    skipped = _skipped_by_reason(evidence, "other")
+    # Files outside the class folders come first: they may be misplaced photos.
+    order = sorted(skipped, key=lambda reason: (reason != OUTSIDE, reason))
+    number = sum(map(len, skipped.values()))
+    num_folders = len(skipped.get(HIDDEN_FOLDER, ()))
+    counts = [plural(number - num_folders, "file")] if number > num_folders else []
+    counts += [plural(num_folders, "hidden folder")] if num_folders else []
+    summary = f"{' and '.join(counts)} {'belongs' if number == 1 else 'belong'} to no class"
+    return Outcome.from_findings(
+        summary, [_finding_of(skipped[reason], reason) for reason in order]
+    )
 
 
 OTHER_FILES = Check(
     code="other-files",
-    title="Files that are no photos of a class",
+    title="Files that are not photos of a class",
     severity=Severity.info,
     remedy="Nothing has to be done: they are left out. Photos outside the class folders belong to "
     "no class; move those that you want into one.",

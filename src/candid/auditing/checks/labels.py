@@ -1,7 +1,4 @@
-"""Pictures unlike all others: a photo that strayed in, a screenshot, a scan of the wrong page.
-
-Photos whose label a model doubts that saw neither them nor a copy of them.
-"""
+"""Checks by embeddings: label errors and outliers."""
 
 from __future__ import annotations
 
@@ -10,16 +7,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.auditing.evidence import NOTHING_TO_LEARN, Evidence, Learnable
+from candid.auditing.evidence import NOT_TRAINABLE, Evidence, TrainableSubset
 from candid.auditing.finding import (
     Check,
     Finding,
+    FlaggedPhoto,
     Item,
-    Notable,
     Outcome,
     Severity,
-    by_picture,
-    mostly_in,
+    group_by_picture,
+    name_dominant_class,
 )
 from candid.auditing.label_errors import LabelErrors
 from candid.core.linalg import matmul
@@ -30,141 +27,124 @@ from candid.splits.split import in_two_classes
 
 
 def _run_label_suspects(evidence: Evidence) -> Outcome:
-    """Rank the labels that confident learning doubts; see `candid.auditing.label_errors`."""
-    learnable, suspicion = evidence.learnable, evidence.suspicion
-    if learnable is None or suspicion is None:
-        return Outcome.not_applicable(NOTHING_TO_LEARN)
-    if not _is_better_than_chance(suspicion, learnable):
-        return Outcome.not_applicable("a model tells the classes apart no better than chance would")
-    # A picture in two classes has a check of its own.
-    data = learnable.data
-    doubted = np.unique(data.groups[suspicion.doubted & ~in_two_classes(data.labels, data.groups)])
-    if not len(doubted):
-        return Outcome.clean()
+    """Report labels flagged by confident learning; see `candid.auditing.label_errors`."""
+    subset, errors = evidence.trainable, evidence.label_errors
+    if subset is None or errors is None:
+        return Outcome.not_applicable(NOT_TRAINABLE)
+    data = subset.data
+    accuracy = proportion(errors.first_round.argmax(axis=1) == data.labels, data.groups)
+    if accuracy is None or accuracy.low <= np.bincount(data.labels).max() / len(data.labels):
+        return Outcome.not_applicable("a model tells the classes apart no better than chance")
+    # Pictures in two classes have a check of their own.
+    flagged = np.unique(data.groups[errors.flagged & ~in_two_classes(data.labels, data.groups)])
     by_picture: dict[int, list[int]] = {}
-    for row in np.argsort(suspicion.quality, kind="stable"):  # all copies, or they would differ
-        if data.groups[row] in doubted:
+    for row in np.argsort(errors.quality, kind="stable"):
+        if data.groups[row] in flagged:  # with all copies, whose labels would differ otherwise
             by_picture.setdefault(int(data.groups[row]), []).append(int(row))
-    findings = [_finding(evidence, learnable, suspicion, rows) for rows in by_picture.values()]
+    findings = [_suspect(evidence, subset, errors, rows) for rows in by_picture.values()]
     summary = f"{plural(len(findings), 'picture')} may be in the wrong class"
-    return Outcome.found(summary, findings)
+    return Outcome.from_findings(summary, findings)
 
 
-def _is_better_than_chance(suspicion: LabelErrors, learnable: Learnable) -> bool:
-    """Whether what a model says of a label means anything: it learns more than which is largest."""
-    data = learnable.data
-    figure = proportion(suspicion.first.argmax(axis=1) == data.labels, data.groups)
-    return figure is not None and figure.low > np.bincount(data.labels).max() / len(data.labels)
-
-
-def _finding(
-    evidence: Evidence, learnable: Learnable, suspicion: LabelErrors, rows: list[int]
+def _suspect(
+    evidence: Evidence, subset: TrainableSubset, errors: LabelErrors, rows: list[int]
 ) -> Finding:
-    """A picture, with those of its copies that are doubted."""
-    best = suspicion.probabilities[rows[0]].argmax()
-    looks = learnable.classes[best]
+    """A picture with all of its copies."""
+    best = errors.probabilities[rows[0]].argmax()
+    predicted = subset.classes[best]
     items = []
     for row in rows:
-        photo = evidence.photos[learnable.places[row]]
-        sure = suspicion.probabilities[row, best]
-        items.append(
-            Item(
-                photo.path,
-                f"labelled {photo.label}, looks {looks}, {_certainty(sure)}",
-                class_as_decision(looks),
-            )
-        )
+        photo = evidence.photos[subset.indices[row]]
+        probability = errors.probabilities[row, best]
+        shown = f"{min(probability, 0.99):.2f}" if probability < 0.995 else "over 0.99"
+        note = f"labelled {photo.label}, predicted {predicted}, {shown}"
+        items.append(Item(photo.path, note, class_as_decision(predicted)))
     return Finding(f"{items[0].path}: {items[0].note}", tuple(items))
-
-
-def _certainty(probability: float) -> str:
-    """Two digits; never a certainty."""
-    return f"{min(probability, 0.99):.2f}" if probability < 0.995 else "over 0.99"
 
 
 LABEL_SUSPECTS = Check(
     code="label-suspects",
-    title="Labels to be doubted",
+    title="Possible label errors",
     severity=Severity.warning,
     remedy="Look at each, and write keep, drop or the right class into decisions.csv. The most "
-    "doubtful come first; some of them will be right, for a model only knows what is usual.",
+    "likely errors come first; some labels will be right, as unusual photos are flagged too.",
     run=_run_label_suspects,
 )
 
 
-#: Of fewer pictures nobody can say what is usual.
+#: With fewer pictures, the usual distance can't be estimated.
 MIN_PICTURES: Final = 20
-#: The neighbour whose distance counts, so that as many strays that are alike are still strays.
+#: The neighbour whose distance counts; up to as many similar outliers are still found.
 NUM_NEIGHBOURS: Final = 20
-#: Distances this far above the median, by the spread that a normal distribution would have.
-MAX_SPREADS: Final = 2.5
-#: What a stray's distance is at least, in cosine distance, and in medians. Nearer pictures are but
-#: the least alike of look-alikes, of which there are some in every folder.
+#: Minimum distance of an outlier, in robust standard deviations above the median.
+MIN_DEVIATIONS: Final = 2.5
+#: Minimum distance of an outlier, in cosine distance and in medians. Every folder has some pictures
+#: below that are merely the least similar ones.
 MIN_DISTANCE: Final = 0.3
 MIN_MEDIANS: Final = 1.25
-#: What is named at most, of all pictures; more can't be the exception.
+#: Maximum share of outliers among all pictures.
 MAX_SHARE: Final = 0.02
-_ALWAYS_NAMED = 3  # in a small folder
+_MAX_IN_SMALL_FOLDER = 3
 
-_MOST_REFERENCES = 10_000  # beyond, neighbours are looked for among as many
-_LEAST_NEIGHBOURS = 5
+_MAX_REFERENCES = 10_000  # neighbours are searched among this many pictures
+_MIN_NEIGHBOURS = 5
 _MAX_PRODUCTS = 10_000_000  # in memory at a time
-_NORMAL = 1.4826  # standard deviations of a normal distribution in a median absolute deviation
+_NORMAL = 1.4826  # standard deviations of a normal distribution per median absolute deviation
 
 
 def _run_outliers(evidence: Evidence) -> Outcome:
-    """Name the pictures that are far from all others, the farthest first."""
+    """Report the pictures that are farthest from all others."""
     pictures = evidence.pictures
     if len(pictures) < MIN_PICTURES:
         return Outcome.not_applicable(f"there are fewer than {MIN_PICTURES} different pictures")
-    # Each picture is looked at by one of its photos; which one, and their order, is by content.
+    # One photo per picture; which one, and their order, depends on content only.
     contents = [photo.content for photo in evidence.photos]
     chosen = sorted(
-        (min(places, key=contents.__getitem__) for places in pictures), key=contents.__getitem__
+        (min(indices, key=contents.__getitem__) for indices in pictures), key=contents.__getitem__
     )
     distances = neighbour_distances(evidence.features.embeddings, np.array(chosen, np.int64))
-    far = stand_out(distances)
-    if not len(far):
+    rows = find_outliers(distances)
+    if not len(rows):
         return Outcome.clean()
-    usual = float(np.median(distances))
-    places_of = {place: places for places in pictures for place in places}
-    notable = [
-        Notable(
-            place,
-            f"{distances[row]:.2f} away from its like, where {usual:.2f} is usual",
+    median = float(np.median(distances))
+    copies = {index: indices for indices in pictures for index in indices}
+    flagged = [
+        FlaggedPhoto(
+            index,
+            f"distance to similar pictures {distances[row]:.2f}, median {median:.2f}",
             float(distances[row]),
         )
-        for row in far
-        for place in places_of[chosen[row]]
+        for row in rows
+        for index in copies[chosen[row]]
     ]
-    where = mostly_in(evidence, [chosen[row] for row in far])
-    summary = f"{plural_are(len(far), 'picture')} unlike all others{where}"
-    return Outcome.found(summary, by_picture(evidence, notable))
+    where = name_dominant_class(evidence, [chosen[row] for row in rows])
+    summary = f"{plural_are(len(rows), 'picture')} unlike all others{where}"
+    return Outcome.from_findings(summary, group_by_picture(evidence, flagged))
 
 
 def neighbour_distances(
     embeddings: NDArray[np.float32], chosen: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Cosine distance of pictures to the 20th most alike (Ramaswamy, Rastogi and Shim, 2000).
+    """Cosine distance to the 20th nearest neighbour (Ramaswamy, Rastogi and Shim, 2000).
 
-    In embeddings, distances to neighbours tell strays apart as well as any method (Kuan and
-    Mueller, 2022). Beyond 10,000 pictures, neighbours are looked for among the first 10,000, and
-    the one that counts is of a lower number accordingly; so the cost grows linearly.
+    On embeddings, distances to neighbours find outliers as well as any method (Kuan and Mueller,
+    2022). Beyond 10,000 pictures, neighbours are searched among the first 10,000 and the number of
+    the neighbour is reduced in proportion, so that the cost grows linearly.
 
     Args:
         embeddings: float32 ``(n, d)``, of the photos.
-        chosen: int64 ``(m,)``, places of one photo of each picture, in random order.
+        chosen: int64 ``(m,)``, index of one photo of each picture, in random order.
 
     Returns:
         float32 ``(m,)``, 0 to 2.
     """
-    references = _unit(embeddings[chosen[:_MOST_REFERENCES]])
+    references = _normalise(embeddings[chosen[:_MAX_REFERENCES]])
     neighbour = round(NUM_NEIGHBOURS * len(references) / len(chosen))
-    neighbour = min(max(_LEAST_NEIGHBOURS, neighbour), len(references) // 4)
+    neighbour = min(max(_MIN_NEIGHBOURS, neighbour), len(references) // 4)
     distances = np.empty(len(chosen), np.float32)
     block = max(1, _MAX_PRODUCTS // len(references))
     for start in range(0, len(chosen), block):
-        rows = _unit(embeddings[chosen[start : start + block]])
+        rows = _normalise(embeddings[chosen[start : start + block]])
         products = matmul(rows, references.T)
         own = np.arange(start, min(start + block, len(references)))
         products[own - start, own] = -np.inf
@@ -173,31 +153,33 @@ def neighbour_distances(
     return np.maximum(distances, 0)
 
 
-def stand_out(distances: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Places of the distances that are far above the others, the largest first.
+def find_outliers(distances: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Indices of the distances far above the others, the largest first.
 
-    Distances are skewed, their logarithms much less so; the spread of these is taken from their
-    median absolute deviation, which strays don't move (Iglewicz and Hoaglin, 1993).
+    As distances are skewed, their logarithms are used, with the median absolute deviation as a
+    spread that is robust to outliers (Iglewicz and Hoaglin, 1993).
     """
     logarithms = np.log(np.maximum(distances, 1e-6))
-    middle = float(np.median(logarithms))
-    spread = _NORMAL * float(np.median(np.abs(logarithms - middle)))
-    least = max(np.exp(middle + MAX_SPREADS * spread), MIN_MEDIANS * np.exp(middle), MIN_DISTANCE)
-    most = max(_ALWAYS_NAMED, int(MAX_SHARE * len(distances)))
-    ranked = np.argsort(-distances, kind="stable")[:most]
-    return np.asarray(ranked[distances[ranked] > least], np.int64)
+    median = float(np.median(logarithms))
+    spread = _NORMAL * float(np.median(np.abs(logarithms - median)))
+    threshold = max(
+        np.exp(median + MIN_DEVIATIONS * spread), MIN_MEDIANS * np.exp(median), MIN_DISTANCE
+    )
+    limit = max(_MAX_IN_SMALL_FOLDER, int(MAX_SHARE * len(distances)))
+    ranked = np.argsort(-distances, kind="stable")[:limit]
+    return np.asarray(ranked[distances[ranked] > threshold], np.int64)
 
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normalise(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(length, 1e-12), np.float32)
 
 
 OUTLIERS = Check(
     code="outliers",
-    title="Pictures unlike all others",
+    title="Outliers",
     severity=Severity.info,
-    remedy="Look whether they belong here, and write drop beside those that don't. What is rare "
-    "but right is worth keeping: it is what a model knows least.",
+    remedy="Check whether they belong here, and write drop beside those that don't. Keep rare "
+    "pictures that are right: a model has the fewest examples of them.",
     run=_run_outliers,
 )

@@ -1,13 +1,13 @@
-"""Can the class be guessed without looking at what is in the picture?
+"""Check for shortcuts: can the class be predicted from file properties alone?
 
-Sizes, JPEG quality, camera, brightness and mean colour of a file say nothing about what it shows.
-Where they tell the class, a model may learn them instead of what is in the picture (Geirhos et al.,
-2020, "Shortcut learning in deep neural networks").
+File size, pixel size, JPEG quality, camera, brightness and mean colour don't describe what a photo
+shows. Where they predict the class, a model can learn them instead (Geirhos et al., 2020,
+"Shortcut learning in deep neural networks").
 
 All properties together are given to extremely randomised trees (Geurts, Ernst and Wehenkel, 2006),
-each alone to a single tree of a few leaves, both scikit-learn's; copies of a picture stay in one of
-five folds. What that reaches is held against the share of the largest class and against the model
-that looks at the pictures.
+each alone to a single tree of a few leaves, both scikit-learn's, in five-fold cross-validation
+grouped by picture. The accuracy is compared with the share of the largest class and with the model
+of the pictures.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.auditing.evidence import NOTHING_TO_LEARN, Evidence
+from candid.auditing.evidence import NOT_TRAINABLE, Evidence
 from candid.auditing.finding import Bar, Chart, Check, Finding, Outcome, Severity
 from candid.auditing.properties import PixelProperties, Properties
 from candid.errors import DependencyError
@@ -27,21 +27,18 @@ from candid.evaluation.estimate import Estimate, proportion
 from candid.splits.grouped_split import Labelled, grouped_folds
 from candid.splits.split import in_two_classes
 
-_LEAST_PHOTOS = 40
+_MIN_PHOTOS = 40
 _MISSING = -1.0
 _NUM_TREES = 100
-_LEAST_IN_LEAF = 3
-_LEAST_IN_LEAF_ALONE = 10
-# Of what the model of pictures gains over the largest class; less is no worry.
-_LEAST_SHARE = 0.25
-
-Values = Callable[[Properties, PixelProperties], Sequence[float]]
+_MIN_IN_LEAF = 3
+_MIN_IN_LEAF_ALONE = 10
+_MIN_SHARE_OF_GAIN = 0.25  # of what the model of pictures gains over the largest class
 
 
 class _Property(NamedTuple):
     name: str
-    values: Values
-    low: str  # how a class is called whose first value is low
+    values: Callable[[Properties, PixelProperties], Sequence[float]]
+    low: str  # description of a class whose first value is low
     high: str
 
 
@@ -63,12 +60,7 @@ PROPERTIES: Final = (
         "stronger compression",
         "weaker compression",
     ),
-    _Property(
-        "brightness",
-        lambda _, x: [x.brightness],
-        "darker",
-        "brighter",
-    ),
+    _Property("brightness", lambda _, x: [x.brightness], "darker", "brighter"),
     _Property(
         "colour",
         lambda _, x: [x.saturation, x.red - x.green, x.blue - x.green],
@@ -76,20 +68,20 @@ PROPERTIES: Final = (
         "more colourful",
     ),
 )
-_KIND = "format and camera"
+_FORMAT_AND_CAMERA = "format and camera"
 
 
-def _run(evidence: Evidence) -> Outcome:
-    """Guess the class from the properties alone, and hold that against the image model."""
-    learnable = evidence.learnable
-    if learnable is None:
-        return Outcome.not_applicable(NOTHING_TO_LEARN)
-    # A picture in two classes has no right answer.
-    agreed = np.flatnonzero(~in_two_classes(learnable.data.labels, learnable.data.groups))
-    if len(agreed) < _LEAST_PHOTOS:
-        return Outcome.not_applicable(f"there are fewer than {_LEAST_PHOTOS} photos to learn from")
-    data = learnable.data.take(agreed)
-    columns = _columns(evidence, learnable.places[agreed])
+def _run_shortcuts(evidence: Evidence) -> Outcome:
+    """Predict the class from the properties alone, and compare with the model of the pictures."""
+    subset = evidence.trainable
+    if subset is None:
+        return Outcome.not_applicable(NOT_TRAINABLE)
+    # Pictures in two classes have no right answer.
+    agreed = np.flatnonzero(~in_two_classes(subset.data.labels, subset.data.groups))
+    if len(agreed) < _MIN_PHOTOS:
+        return Outcome.not_applicable(f"there are fewer than {_MIN_PHOTOS} photos to fit a model")
+    data = subset.data.take(agreed)
+    columns = _feature_columns(evidence, subset.indices[agreed])
     folds = grouped_folds(
         data.labels, data.groups, data.group_keys, num_folds=data.num_folds(), seed=evidence.seed
     )
@@ -98,55 +90,55 @@ def _run(evidence: Evidence) -> Outcome:
     majority = float(np.bincount(data.labels).max() / len(data.labels))
     image = _image_accuracy(evidence, agreed, data)
     ranked = sorted(alone.items(), key=lambda pair: -pair[1].value)
-    chart = _chart(majority, ranked, together, image)
-    told = f"{_brief(together)} of the photos are guessed right from the file alone"
-    against = f"{majority:.2f} by always saying the largest class"
-    against += "" if image is None else f", {_brief(image)} by looking at the pictures"
-    if not _worth_telling(majority, together, image):
-        return Outcome.clean(f"{told}, {against}", chart=chart)
-    carriers = [pair for pair in ranked if _worth_telling(majority, pair[1], image)]
+    chart = _accuracy_chart(majority, ranked, together, image)
+    summary = (
+        f"accuracy {_with_interval(together)} from the file alone, {majority:.2f} by always "
+        "predicting the largest class"
+    )
+    summary += "" if image is None else f", {_with_interval(image)} from the pictures"
+    if not _is_shortcut(majority, together, image):
+        return Outcome.clean(summary, chart=chart)
     findings = [
         Finding(
-            f"{name} alone: {_brief(figure)}"
-            + _direction(columns[name], data.labels, learnable.classes, name)
+            f"{name} alone: {_with_interval(figure)}"
+            + _extremes(name, columns[name], data.labels, subset.classes)
         )
-        for name, figure in carriers
+        for name, figure in ranked
+        if _is_shortcut(majority, figure, image)
     ]
-    none = Finding("no property alone tells enough; it takes several together")
-    return Outcome.found(f"{told}, {against}", findings or [none], chart=chart)
+    several = Finding("no property alone predicts the class well enough, only several together")
+    return Outcome.from_findings(summary, findings or [several], chart=chart)
 
 
-def _worth_telling(majority: float, together: Estimate, image: Estimate | None) -> bool:
-    if together.low <= majority:
+def _is_shortcut(majority: float, figure: Estimate, image: Estimate | None) -> bool:
+    if figure.low <= majority:
         return False
-    gain = together.value - majority
-    return image is None or gain >= _LEAST_SHARE * (image.value - majority)
-
-
-def _columns(evidence: Evidence, places: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
-    """What each property says of some photos, float32 ``(m, values)``."""
-    known = [_pixels_of(evidence, place) for place in places]
-    columns = {
-        row.name: np.array([row.values(*both) for both in known], np.float32) for row in PROPERTIES
-    }
-    kinds = [(f"{p.format} {p.mode}", p.camera, str(p.orientation)) for p, _ in known]
-    columns[_KIND] = np.stack(
-        [_by_frequency(list(names)) for names in zip(*kinds, strict=True)], axis=1
-    )
-    return columns
+    gain = figure.value - majority
+    return image is None or gain >= _MIN_SHARE_OF_GAIN * (image.value - majority)
 
 
 _UNKNOWN_PIXELS = PixelProperties(*[_MISSING] * 10)
 _UNKNOWN = Properties("", 1, 1, 1, "", 1, 1, "", None, 1.0, None)
 
 
-def _pixels_of(evidence: Evidence, place: int) -> tuple[Properties, PixelProperties]:
-    known = evidence.properties_of(evidence.photos[place]) or _UNKNOWN
-    return known, known.pixels or _UNKNOWN_PIXELS
+def _feature_columns(
+    evidence: Evidence, indices: NDArray[np.int64]
+) -> dict[str, NDArray[np.float32]]:
+    """Values of each property for some photos, float32 ``(m, values)``."""
+    known = [evidence.properties_of(evidence.photos[index]) or _UNKNOWN for index in indices]
+    columns = {
+        row.name: np.array([row.values(p, p.pixels or _UNKNOWN_PIXELS) for p in known], np.float32)
+        for row in PROPERTIES
+    }
+    categories = [(f"{p.format} {p.mode}", p.camera, str(p.orientation)) for p in known]
+    columns[_FORMAT_AND_CAMERA] = np.stack(
+        [_rank_by_frequency(list(names)) for names in zip(*categories, strict=True)], axis=1
+    )
+    return columns
 
 
-def _by_frequency(names: list[str]) -> NDArray[np.float32]:
-    """Names as numbers, the most frequent 0, so that a few cuts single the frequent ones out."""
+def _rank_by_frequency(names: list[str]) -> NDArray[np.float32]:
+    """Names as numbers, the most frequent 0, so that a few splits separate the frequent ones."""
     _, numbers, counts = np.unique(names, return_inverse=True, return_counts=True)
     rank = np.empty(len(counts), np.float32)
     rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
@@ -156,27 +148,25 @@ def _by_frequency(names: list[str]) -> NDArray[np.float32]:
 def _accuracy(
     data: Labelled, rows: NDArray[np.float32], folds: NDArray[np.int64], *, alone: bool
 ) -> Estimate:
-    """The cross-validated accuracy of properties, float32 ``(m, values)``."""
+    """Cross-validated accuracy of properties, float32 ``(m, values)``."""
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.tree import DecisionTreeClassifier
 
-    told = np.empty_like(data.labels)
+    predicted = np.empty_like(data.labels)
     for fold in range(int(folds.max()) + 1):
         if alone:
             model = DecisionTreeClassifier(
                 max_leaf_nodes=2 * data.num_classes,
-                min_samples_leaf=_LEAST_IN_LEAF_ALONE,
+                min_samples_leaf=_MIN_IN_LEAF_ALONE,
                 random_state=0,
             )
         else:
-            model = ExtraTreesClassifier(
-                _NUM_TREES, min_samples_leaf=_LEAST_IN_LEAF, random_state=0
-            )
-        with warnings.catch_warnings():  # it takes many classes of few photos for a regression
+            model = ExtraTreesClassifier(_NUM_TREES, min_samples_leaf=_MIN_IN_LEAF, random_state=0)
+        with warnings.catch_warnings():  # of many classes with few photos
             warnings.filterwarnings("ignore", "The number of unique classes is greater")
             model.fit(rows[folds != fold], data.labels[folds != fold])
-        told[folds == fold] = model.predict(rows[folds == fold])
-    figure = proportion(told == data.labels, data.groups)
+        predicted[folds == fold] = model.predict(rows[folds == fold])
+    figure = proportion(predicted == data.labels, data.groups)
     if figure is None:
         raise ValueError("there are no photos")
     return figure
@@ -185,33 +175,31 @@ def _accuracy(
 def _image_accuracy(
     evidence: Evidence, agreed: NDArray[np.int64], data: Labelled
 ) -> Estimate | None:
-    """The cross-validated accuracy that `candid train` shows, if labels could be checked."""
+    """Cross-validated accuracy as `candid train` shows it, if labels could be checked."""
     try:
-        suspicion = evidence.suspicion
+        errors = evidence.label_errors
     except DependencyError:
         return None
-    if suspicion is None:
+    if errors is None:
         return None
-    return proportion(suspicion.first[agreed].argmax(axis=1) == data.labels, data.groups)
+    return proportion(errors.first_round[agreed].argmax(axis=1) == data.labels, data.groups)
 
 
-def _direction(
-    rows: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str], name: str
+def _extremes(
+    name: str, rows: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str]
 ) -> str:
-    """Which classes are at the ends, by the median: ``; sad: darker, happy: brighter``."""
-    for row in PROPERTIES:
-        if row.name == name:
-            medians = [
-                float(np.median(rows[labels == number, 0])) for number in range(len(classes))
-            ]
-            low, high = int(np.argmin(medians)), int(np.argmax(medians))
-            if medians[low] == medians[high]:
-                return ""
-            return f"; {classes[low]}: {row.low}, {classes[high]}: {row.high}"
-    return ""
+    """The classes of lowest and highest median: ``; sad: darker, happy: brighter``."""
+    row = next((row for row in PROPERTIES if row.name == name), None)
+    if row is None:
+        return ""
+    medians = [float(np.median(rows[labels == number, 0])) for number in range(len(classes))]
+    low, high = int(np.argmin(medians)), int(np.argmax(medians))
+    if medians[low] == medians[high]:
+        return ""
+    return f"; {classes[low]}: {row.low}, {classes[high]}: {row.high}"
 
 
-def _chart(
+def _accuracy_chart(
     majority: float, ranked: list[tuple[str, Estimate]], together: Estimate, image: Estimate | None
 ) -> Chart:
     bars = [Bar("always the largest class", majority)]
@@ -219,19 +207,19 @@ def _chart(
     bars.append(Bar("all these together", together.value, together.low, together.high, True))
     if image is not None:
         bars.append(Bar("the picture itself", image.value, image.low, image.high))
-    return Chart("Share of photos whose class is guessed right", tuple(bars), "share")
+    return Chart("Accuracy from file properties", tuple(bars), "share")
 
 
-def _brief(figure: Estimate) -> str:
+def _with_interval(figure: Estimate) -> str:
     return f"{figure.value:.2f} ({figure.low:.2f} to {figure.high:.2f})"
 
 
 SHORTCUTS = Check(
     code="shortcuts",
-    title="Class told by the file, not by the picture",
+    title="Class predictable from the file, not the picture",
     severity=Severity.warning,
     remedy="If this property is not what the classes are about, a model learns it instead: add "
-    "photos of each class that lack it (dark ones of every class, every camera for every class), "
+    "photos of each class without it (dark ones of every class, every camera for every class), "
     "and measure on photos from elsewhere. If it is (a sunrise is red), nothing is wrong.",
-    run=_run,
+    run=_run_shortcuts,
 )

@@ -1,4 +1,4 @@
-"""Labels that are wrong are found, in embeddings that are drawn from clusters."""
+"""Wrong labels are found in simulated clusters of embeddings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from candid.auditing.label_errors import count_votes, find_label_errors
+from candid.auditing.label_errors import combine_copies, find_label_errors
 from candid.errors import DependencyError
 from candid.models.recipes.linear_head import predict_held_out
 from candid.splits.grouped_split import Labelled
@@ -17,7 +17,7 @@ from candid.splits.split import in_two_classes
 
 
 def draw(*, per_class: int = 60, num_classes: int = 3, copies: int = 1, seed: int = 0) -> Labelled:
-    """Clusters that overlap a little; ``copies`` photos a picture, alike but for some noise."""
+    """Clusters that overlap a little, with ``copies`` noisy photos per picture."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(num_classes), per_class)
     centres = rng.normal(size=(num_classes, 16)) * 1.2
@@ -28,37 +28,37 @@ def draw(*, per_class: int = 60, num_classes: int = 3, copies: int = 1, seed: in
     return Labelled(rows.astype(np.float32), labels[units], units, keys, num_classes)
 
 
-def mislabel(data: Labelled, places: NDArray[np.int64]) -> Labelled:
+def mislabel(data: Labelled, indices: NDArray[np.int64]) -> Labelled:
     labels = data.labels.copy()
-    labels[places] = (labels[places] + 1) % data.num_classes
+    labels[indices] = (labels[indices] + 1) % data.num_classes
     return dataclasses.replace(data, labels=labels)
 
 
-def test_wrong_labels_are_the_most_doubtful() -> None:
-    places = np.arange(0, 180, 20)
-    suspicion = find_label_errors(mislabel(draw(), places))
-    assert suspicion is not None
-    assert len(set(np.argsort(suspicion.quality)[: len(places)]) & set(places)) >= 8
-    assert suspicion.doubted[places].sum() >= 8
-    assert suspicion.doubted.sum() <= 14
+def test_wrong_labels_have_the_lowest_quality() -> None:
+    indices = np.arange(0, 180, 20)
+    errors = find_label_errors(mislabel(draw(), indices))
+    assert errors is not None
+    assert len(set(np.argsort(errors.quality)[: len(indices)]) & set(indices)) >= 8
+    assert errors.flagged[indices].sum() >= 8
+    assert errors.flagged.sum() <= 14
 
 
-def test_right_labels_of_clear_classes_are_not_doubted() -> None:
+def test_right_labels_of_clear_classes_are_not_flagged() -> None:
     data = draw()
     apart = dataclasses.replace(
         data, embeddings=data.embeddings + 20 * np.eye(16, dtype=np.float32)[data.labels]
     )
-    suspicion = find_label_errors(apart)
-    assert suspicion is not None
-    assert not suspicion.doubted.any()
+    errors = find_label_errors(apart)
+    assert errors is not None
+    assert not errors.flagged.any()
 
 
-def test_what_is_believed_is_the_right_class() -> None:
-    data, places = draw(), np.arange(0, 180, 20)
-    suspicion = find_label_errors(mislabel(data, places))
-    assert suspicion is not None
-    assert (suspicion.probabilities.argmax(axis=1) == data.labels)[places].mean() > 0.8
-    np.testing.assert_allclose(suspicion.probabilities.sum(axis=1), 1)
+def test_the_most_probable_class_is_the_right_one() -> None:
+    data, indices = draw(), np.arange(0, 180, 20)
+    errors = find_label_errors(mislabel(data, indices))
+    assert errors is not None
+    assert (errors.probabilities.argmax(axis=1) == data.labels)[indices].mean() > 0.8
+    np.testing.assert_allclose(errors.probabilities.sum(axis=1), 1)
 
 
 def test_the_same_photos_give_the_same_answer_in_any_order() -> None:
@@ -70,14 +70,14 @@ def test_the_same_photos_give_the_same_answer_in_any_order() -> None:
     np.testing.assert_allclose(first.quality[order], second.quality, atol=0.02)
 
 
-def test_a_copy_that_is_labelled_otherwise_is_outvoted() -> None:
+def test_a_copy_with_another_label_is_outvoted() -> None:
     data = draw(copies=3)
     wrong = mislabel(data, np.array([0]))
     assert in_two_classes(wrong.labels, wrong.groups)[:4].tolist() == [True, True, True, False]
-    suspicion = find_label_errors(wrong)
-    assert suspicion is not None
-    assert suspicion.quality[0] < 0.01
-    assert suspicion.quality[1] > suspicion.quality[0]
+    errors = find_label_errors(wrong)
+    assert errors is not None
+    assert errors.quality[0] < 0.01
+    assert errors.quality[1] > errors.quality[0]
 
 
 def test_a_vote_multiplies_the_odds() -> None:
@@ -85,14 +85,14 @@ def test_a_vote_multiplies_the_odds() -> None:
     data = Labelled(
         np.zeros((3, 1), np.float32), np.array([0, 1, 1]), np.array([0, 0, 1]), ["a", "b"], 2
     )
-    believed = count_votes(even, data)  # the first two show one picture, in two classes
+    believed = combine_copies(even, data)  # the first two show one picture, in two classes
     np.testing.assert_allclose(believed, [[0.05, 0.95], [0.95, 0.05], [0.5, 0.5]], atol=1e-9)
 
 
-def test_copies_that_agree_prove_nothing() -> None:
+def test_copies_with_the_same_label_add_no_votes() -> None:
     even = np.full((2, 2), 0.5, np.float32)
     data = Labelled(np.zeros((2, 1), np.float32), np.array([0, 0]), np.array([0, 0]), ["a"], 2)
-    np.testing.assert_allclose(count_votes(even, data), even)
+    np.testing.assert_allclose(combine_copies(even, data), even)
 
 
 def test_a_class_of_one_picture_can_not_be_judged() -> None:
@@ -101,7 +101,7 @@ def test_a_class_of_one_picture_can_not_be_judged() -> None:
     assert find_label_errors(alone) is None
 
 
-def test_without_cleanlab_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_cleanlab_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cleanlab.rank", None)
     with pytest.raises(DependencyError, match=r"candid-image\[audit\]"):
         find_label_errors(draw())
@@ -111,7 +111,7 @@ def test_a_photo_is_predicted_without_its_own_label() -> None:
     data = draw()
     everything = np.ones(len(data.labels), np.bool_)
     before = predict_held_out(data, seeds=[0, 1], strength=10, learn_from=everything)
-    # The deal goes by labels too, so it is held fixed: only what is learnt from may change.
+    # Folds depend on the labels, so these are fixed and only `learn_from` changes.
     without = everything.copy()
     without[0] = False
     after = predict_held_out(data, seeds=[0, 1], strength=10, learn_from=without)
@@ -119,7 +119,7 @@ def test_a_photo_is_predicted_without_its_own_label() -> None:
     assert np.abs(before[1:] - after[1:]).max() > 1e-4
 
 
-def test_deals_are_averaged() -> None:
+def test_repeats_are_averaged() -> None:
     data = draw()
     everything = np.ones(len(data.labels), np.bool_)
     one, two, both = (
