@@ -92,7 +92,7 @@ def test_its_answers_are_those_of_predict(visit: Open, photos: list[Path], model
             one["label"] for one in similar
         ]
         assert visited.page.locator(".similar .note").all_inner_texts() == [
-            f"{one['similarity']:.2f} alike" for one in similar
+            f"similarity {one['similarity']:.2f}" for one in similar
         ]
         assert visited.page.locator(".similar img").evaluate_all("all => all.every(i => i.width)")
 

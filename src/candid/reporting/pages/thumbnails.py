@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from candid.data.images import preview, read_file, read_header
 from candid.errors import ImageError
@@ -33,18 +33,9 @@ _MOST_CHARACTERS = 10_000_000
 _MOST_THREADS = 8
 
 
-class Previews(Protocol):
-    """Encodes the thumbnail of a file; called from several threads at once."""
-
-    def __call__(self, path: str, /) -> bytes | None:
-        """Encode one.
-
-        Args:
-            path: Relative to the data folder, with forward slashes.
-
-        Returns:
-            A JPEG, PNG or WebP file, or None if the file can't be decoded.
-        """
+#: Encodes the thumbnail of a file: from its path relative to the data folder, with forward slashes,
+#: to a JPEG, PNG or WebP file, or None if it can't be decoded. Called from several threads at once.
+Previews = Callable[[str], bytes | None]
 
 
 @dataclass(frozen=True)
@@ -66,7 +57,7 @@ def file_previews(folder: Path, *, size_px: int = _SIZE_PX) -> Previews:
         size_px: The longest side of a thumbnail.
     """
 
-    def preview_file(path: str, /) -> bytes | None:
+    def preview_file(path: str) -> bytes | None:
         try:
             pixels = preview(read_file(folder / path), size_px)
         except ImageError:

@@ -110,6 +110,7 @@ def write_results(evaluation: Evaluation) -> str:
             *_estimate("test", evaluation.test),
             *(_estimate("kfold", evaluation.kfold) if evaluation.kfold else ()),
             "#### Baselines",
+            "A baseline is beaten if the interval of the model's gain over it is above 0.",
             _baselines(evaluation.baselines),
             *(["On the test part alone:", _baselines(on_test)] if on_test else []),
             "#### Leak Tax",
@@ -192,7 +193,7 @@ def _baselines(baselines: Sequence[Baseline]) -> str:
         for rule in baselines
     ]
     head = ["Baseline", "Its accuracy", "Gain of the model", "n", "Beaten"]
-    return f"{table(head, rows)}\n\nA baseline is beaten if the interval of the gain is above 0."
+    return table(head, rows)
 
 
 def _leak_tax(tax: LeakTax | None) -> str:

@@ -68,13 +68,11 @@ def write_scalars(folder: Path, rows: Iterable[tuple[int, Mapping[str, float]]])
     """Write scalars for TensorBoard's "Scalars": rows of a step and its values by tag."""
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    append(
-        folder,
-        [
-            (step, Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in row.items()]))
-            for step, row in rows
-        ],
-    )
+    summaries = []
+    for step, row in rows:
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in row.items()]
+        summaries.append((step, Summary(value=values)))
+    append(folder, summaries)
 
 
 def write_text(folder: Path, tag: str, values: Mapping[str, object]) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from candid.evaluation.evaluation import Evaluation
     from candid.evaluation.learning_curve import LearningCurve
     from candid.evaluation.measures import Measures
-    from candid.evaluation.reliability import Abstained, Calibration
+    from candid.evaluation.reliability import Abstained
     from candid.evaluation.scores import ReliabilityBin
 
 _NUM_THRESHOLDS: Final = 201  # the default of the plugin pr_curves
@@ -61,8 +61,12 @@ def _points(evaluation: Evaluation, names: Mapping[str, str]) -> Iterator[_Point
         tax = evaluation.leak_tax
         for name in ("naive", "honest", "tax"):
             yield 0, f"leak_tax/{name}", getattr(tax, name)
-    if evaluation.calibration is not None:
-        yield from _calibration(evaluation.calibration)
+    if (calibration := evaluation.calibration) is not None:
+        yield 0, "calibration/temperature", calibration.temperature
+        yield 0, "calibration/error_before", calibration.before
+        yield 0, "calibration/error_after", calibration.after
+        yield from _reliability("calibration_before", calibration.bins_before)
+        yield from _reliability("calibration_after", calibration.bins_after)
     if evaluation.abstained is not None:
         yield from _abstained(evaluation.abstained, names)
     if evaluation.learning_curve is not None:
@@ -92,14 +96,6 @@ def _baselines(group: str, baselines: Iterable[Baseline]) -> Iterator[_Point]:
         yield 0, f"{group}/{rule.name}/gain", rule.gain
 
 
-def _calibration(calibration: Calibration) -> Iterator[_Point]:
-    yield 0, "calibration/temperature", calibration.temperature
-    yield 0, "calibration/error_before", calibration.before
-    yield 0, "calibration/error_after", calibration.after
-    yield from _reliability("calibration_before", calibration.bins_before)
-    yield from _reliability("calibration_after", calibration.bins_after)
-
-
 def _abstained(abstained: Abstained, names: Mapping[str, str]) -> Iterator[_Point]:
     for field in fields(abstained):
         value = getattr(abstained, field.name)
@@ -126,30 +122,25 @@ def write_pr_curves(folder: Path, predictions: Predictions, classes: Sequence[st
     Nothing is written without predictions.
     """
     from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.pr_curve.metadata import create_summary_metadata
+    from tensorboard.util.tensor_util import make_tensor_proto
 
     if not len(predictions.truth):
         return
     names = tag_names(classes)
-    numbers = [1] if len(classes) == 2 else range(len(classes))
-    values = [
-        _value(
-            names[number],
-            _counts(predictions.truth == number, predictions.probabilities[:, number]),
+    summary = Summary()
+    for number in [1] if len(classes) == 2 else range(len(classes)):
+        counts = _counts(predictions.truth == number, predictions.probabilities[:, number])
+        description = (
             f"{escape_markdown(classes[number])} against all other classes: "
-            f"{len(predictions.truth)} photos, {_NUM_THRESHOLDS} thresholds.",
+            f"{len(predictions.truth)} photos, {_NUM_THRESHOLDS} thresholds."
         )
-        for number in numbers
-    ]
-    append(folder, [(0, Summary(value=values))])
-
-
-def _value(name: str, curve: NDArray[np.float32], description: str) -> object:
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.plugins.pr_curve.metadata import create_summary_metadata
-    from tensorboard.util.tensor_util import make_tensor_proto
-
-    metadata = create_summary_metadata(name, description, curve.shape[1])
-    return Summary.Value(tag=f"pr_curve/{name}", metadata=metadata, tensor=make_tensor_proto(curve))
+        summary.value.add(
+            tag=f"pr_curve/{names[number]}",
+            metadata=create_summary_metadata(names[number], description, _NUM_THRESHOLDS),
+            tensor=make_tensor_proto(counts),
+        )
+    append(folder, [(0, summary)])
 
 
 def _counts(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -46,60 +46,42 @@ def write_images(folder: Path, tag: str, pictures: Sequence[tuple[str, Pixels]])
         tag: Prefix of the tags, such as ``mistakes``.
         pictures: A caption, and uint8 ``(h, w, 3)``, RGB.
     """
-    from tensorboard.compat.proto.summary_pb2 import Summary
-
     digits = len(str(len(pictures)))
-    values = [
-        image_value(
-            f"{tag}/{number:0{digits}} {tag_text(caption)}",
-            pixels,
-            escape_markdown(caption),
-            encoding=_PHOTO,
-        )
+    images = [
+        (f"{tag}/{number:0{digits}} {tag_text(caption)}", pixels, escape_markdown(caption))
         for number, (caption, pixels) in enumerate(pictures, 1)
     ]
-    append(folder, [(0, Summary(value=values))] if values else [])
+    _write(folder, images, *_PHOTO)
 
 
-def image_value(
-    tag: str,
-    pixels: Pixels,
-    description: str,
-    *,
-    encoding: tuple[str, Sequence[int]] = _DRAWING,
-) -> object:
-    """A ``Summary.Value`` of the plugin ``images``: width, height and an encoded file.
+def write_confusion(folder: Path, measures: Measures, tag: str) -> None:
+    """Write a picture of the confusion matrix, with the counts as a table in its description."""
+    _write(folder, [(tag, draw_confusion(measures), _describe(measures))], *_DRAWING)
 
-    Args:
-        tag: Its tag.
-        pixels: uint8 ``(h, w, 3)``, RGB.
-        description: Markdown.
-        encoding: File suffix and encoder options; lossless by default.
-    """
+
+def _write(
+    folder: Path, images: Sequence[tuple[str, Pixels, str]], suffix: str, options: Sequence[int]
+) -> None:
+    """Write images, each a tag, pixels and a Markdown description, for the plugin ``images``."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
     from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
     from tensorboard.compat.proto.types_pb2 import DT_STRING
     from tensorboard.plugins.image.metadata import create_summary_metadata
 
-    height, width = pixels.shape[:2]
-    suffix, options = encoding
-    encoded = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)[1].tobytes()
-    tensor = TensorProto(
-        dtype=DT_STRING,
-        tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=3)]),
-        string_val=[str(width).encode(), str(height).encode(), encoded],
-    )
-    metadata = create_summary_metadata(display_name="", description=description)
-    return Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
-
-
-def write_confusion(folder: Path, measures: Measures, tag: str) -> None:
-    """Write a picture of the confusion matrix, with the counts as a table in its description."""
-    from tensorboard.compat.proto.summary_pb2 import Summary
-
-    value = image_value(tag, draw_confusion(measures), _describe(measures))
-    append(folder, [(0, Summary(value=[value]))])
+    summary = Summary()
+    for tag, pixels, description in images:
+        height, width = pixels.shape[:2]
+        bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+        encoded = cv2.imencode(suffix, bgr, options)[1].tobytes()
+        tensor = TensorProto(
+            dtype=DT_STRING,
+            tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=3)]),
+            string_val=[str(width).encode(), str(height).encode(), encoded],
+        )
+        metadata = create_summary_metadata(display_name="", description=description)
+        summary.value.add(tag=tag, metadata=metadata, tensor=tensor)
+    append(folder, [(0, summary)] if images else [])
 
 
 def draw_confusion(measures: Measures) -> Pixels:
