@@ -90,7 +90,7 @@ def test_shades_cover_the_whole_range_and_a_single_photo_is_visible() -> None:
 
 
 def decoded(heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The drawn map as uint8 ``(h, w, 4)``, RGBA."""
+    """The drawn heat map as uint8 ``(h, w, 4)``, RGBA."""
     address = draw_heat(heat)
     prefix = "data:image/png;base64,"
     assert address.startswith(prefix)

@@ -29,7 +29,7 @@ def scalars(folder: Path) -> dict[str, dict[int, float]]:
     }
 
 
-def test_every_figure_is_there_with_both_ends_of_its_interval(tmp_path: Path) -> None:
+def test_every_figure_is_written_with_both_ends_of_its_interval(tmp_path: Path) -> None:
     evaluation = make_evaluation()
     write_figures(tmp_path, evaluation)
     written = {round(v, 5) for steps in scalars(tmp_path).values() for v in steps.values()}
@@ -39,7 +39,7 @@ def test_every_figure_is_there_with_both_ends_of_its_interval(tmp_path: Path) ->
         assert {round(x, 5) for x in (figure.value, figure.low, figure.high)} <= written
 
 
-def test_tags_say_of_which_estimate_and_class_a_figure_is(tmp_path: Path) -> None:
+def test_tags_name_the_estimate_and_the_class(tmp_path: Path) -> None:
     evaluation = make_evaluation()
     write_figures(tmp_path, evaluation)
     read = scalars(tmp_path)
@@ -87,7 +87,7 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     assert [tag for tag in read if tag.startswith("test/recall")] == ["test/recall"]
 
 
-def test_classes_that_look_alike_have_tags_of_their_own(tmp_path: Path) -> None:
+def test_classes_with_equal_sanitised_names_have_distinct_tags(tmp_path: Path) -> None:
     evaluation = make_evaluation(("a\udcff", r"a\xff"))
     write_figures(tmp_path, evaluation)
     read = scalars(tmp_path)
@@ -95,7 +95,7 @@ def test_classes_that_look_alike_have_tags_of_their_own(tmp_path: Path) -> None:
         assert read[f"test_per_class/f1/{name}"][0] == pytest.approx(of_class.f1.value)
 
 
-def test_a_curve_counts_what_scores_a_threshold_or_more(tmp_path: Path) -> None:
+def test_a_curve_counts_scores_at_or_above_each_threshold(tmp_path: Path) -> None:
     predictions = make_predictions(3)
     write_pr_curves(tmp_path, predictions, ("a", "b", "c"))
     curve = make_ndarray(read_events(tmp_path)["pr_curve/b"][0].tensor)
@@ -109,7 +109,7 @@ def test_a_curve_counts_what_scores_a_threshold_or_more(tmp_path: Path) -> None:
         np.testing.assert_allclose(curve[:, number], expected, rtol=1e-6)
 
 
-def test_each_of_three_classes_has_a_curve_and_of_two_the_second_one(tmp_path: Path) -> None:
+def test_every_class_has_a_curve_and_of_two_only_the_second(tmp_path: Path) -> None:
     write_pr_curves(tmp_path / "three", make_predictions(3), ("a", "b", "c"))
     write_pr_curves(tmp_path / "two", make_predictions(2), ("happy", "sad"))
     assert list(read_events(tmp_path / "three")) == ["pr_curve/a", "pr_curve/b", "pr_curve/c"]
@@ -120,7 +120,7 @@ def test_each_of_three_classes_has_a_curve_and_of_two_the_second_one(tmp_path: P
     assert parse_plugin_metadata(data.content).num_thresholds == 201
 
 
-def test_a_class_that_is_not_there_has_a_curve_of_zeros(tmp_path: Path) -> None:
+def test_a_class_without_photos_has_a_curve_of_zeros(tmp_path: Path) -> None:
     predictions = replace(make_predictions(2), truth=np.zeros(200, np.int64))
     write_pr_curves(tmp_path, predictions, ("happy", "sad"))
     curve = make_ndarray(read_events(tmp_path)["pr_curve/sad"][0].tensor)

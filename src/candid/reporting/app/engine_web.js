@@ -21,7 +21,7 @@ export async function createEngine({ say = () => {} } = {}) {
   ]);
   const url = new URL("../model.onnx", import.meta.url);
   const ask = await loadNetwork(url, say, settings.pixels.size_px);
-  const rules = readRules(told);
+  const rules = readRules(settings);
   return {
     about: {
       ...page,
