@@ -1,4 +1,4 @@
-"""Figures in sentences and in tables."""
+"""Number formats in sentences and tables."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import pytest
 
 from candid.evaluation.estimate import Estimate
 from candid.reporting.number_format import (
-    between,
-    capitalised,
+    capitalise_first,
     decimals,
-    gain,
-    interval,
     percent,
-    photos,
+    percent_between,
+    percent_interval,
+    percent_with_interval,
+    photo_count,
     points,
-    said,
     signed_points,
+    signed_points_with_unit,
 )
 
 
@@ -34,15 +34,15 @@ def plain(text: str) -> str:
         (float("nan"), "– %"),
     ],
 )
-def test_a_share_is_in_percent_and_never_rounded_to_certainty(share: float, text: str) -> None:
+def test_a_share_is_in_percent_and_not_rounded_to_0_or_100(share: float, text: str) -> None:
     assert plain(percent(share)) == text
 
 
-def test_an_interval_is_said_with_one_unit() -> None:
+def test_an_interval_is_in_percent() -> None:
     figure = Estimate(0.863, 0.804, 0.911, 305)
-    assert plain(between(figure)) == "between 80 and 91 %"
-    assert plain(interval(figure)) == "80 to 91 %"
-    assert plain(said(figure)) == "86 %, between 80 and 91 %"
+    assert plain(percent_between(figure)) == "between 80 and 91 %"
+    assert plain(percent_interval(figure)) == "80 to 91 %"
+    assert plain(percent_with_interval(figure)) == "86 % (80 to 91 %)"
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,15 @@ def test_an_interval_is_said_with_one_unit() -> None:
 def test_a_difference_is_in_points(difference: float, without: str, signed: str, noun: str) -> None:
     assert plain(points(difference)) == without
     assert signed_points(difference) == signed
-    assert plain(gain(difference)) == noun
+    assert plain(signed_points_with_unit(difference)) == noun
 
 
-def test_photos_are_counted_with_their_noun() -> None:
-    assert [plain(photos(n)) for n in (1, 2, 12345)] == ["1 photo", "2 photos", "12,345 photos"]
+def test_a_number_of_photos_has_its_noun() -> None:
+    assert [plain(photo_count(n)) for n in (1, 2, 12345)] == [
+        "1 photo",
+        "2 photos",
+        "12,345 photos",
+    ]
 
 
 def test_a_table_has_three_decimals() -> None:
@@ -73,6 +77,6 @@ def test_a_table_has_three_decimals() -> None:
     assert decimals(float("inf")) == "–"
 
 
-def test_a_line_begins_with_a_capital() -> None:
-    assert capitalised("nearest neighbour") == "Nearest neighbour"
-    assert capitalised("") == ""
+def test_the_first_letter_is_capitalised() -> None:
+    assert capitalise_first("nearest neighbour") == "Nearest neighbour"
+    assert capitalise_first("") == ""

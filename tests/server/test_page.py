@@ -67,7 +67,7 @@ def test_it_says_what_it_tells_apart_and_how_good_it_is(visit: Open, client: htt
     expect(visited.page.locator("h1")).to_have_text("happy or sad?")
     assert visited.show("#sentence") == model["sentence"].replace("\u00a0", " ")
     figure = model["figures"][model["believe"]]["accuracy"]
-    assert f"of {figure['n']} photos" in visited.show("#sentence")
+    assert f"on {figure['n']} photos" in visited.show("#sentence")
     assert f"{100 * figure['high']:.0f} %" in visited.show("#sentence")
     assert visited.page.locator("#choice").is_hidden(), "there is one model"
 
@@ -92,7 +92,7 @@ def test_its_answers_are_those_of_predict(visit: Open, photos: list[Path], model
             one["label"] for one in similar
         ]
         assert visited.page.locator(".similar .note").all_inner_texts() == [
-            f"{one['similarity']:.2f} alike" for one in similar
+            f"similarity {one['similarity']:.2f}" for one in similar
         ]
         assert visited.page.locator(".similar img").evaluate_all("all => all.every(i => i.width)")
 
@@ -113,7 +113,7 @@ def test_photos_can_be_dropped_anywhere_and_pasted(
 def test_what_is_no_file_is_said_to_be_none(visit: Open) -> None:
     visited = visit()
     assert bring(visited, "text")
-    expect(visited.page.get_by_role("alert")).to_contain_text("no file")
+    expect(visited.page.get_by_role("alert")).to_contain_text("not a file")
     assert not bring(visited, "paste"), "text may be pasted into fields"
 
 

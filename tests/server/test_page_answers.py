@@ -54,14 +54,11 @@ def hot(row: int, column: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("explanation", "expected"),
     [
-        (
-            {"where": "mostly the middle"},
-            "What spoke for happy is mostly the middle of the picture.",
-        ),
-        ({"where": "the lower half"}, "What spoke for happy is the lower half of the picture."),
-        ({"where": "in several places"}, "What spoke for happy lies in several places."),
-        ({"where": "all over"}, "What spoke for happy lies all over the picture."),
-        ({"where": "nowhere"}, "No place of the picture spoke for happy."),
+        ({"where": "mostly the middle"}, "Evidence for happy: mostly the middle of the picture."),
+        ({"where": "the lower half"}, "Evidence for happy: the lower half of the picture."),
+        ({"where": "in several places"}, "Evidence for happy is in several places."),
+        ({"where": "all over"}, "Evidence for happy is all over the picture."),
+        ({"where": "nowhere"}, "No part of the picture supports happy."),
         (
             {"similar": similar("sad", "sad", "sad")},
             "The three most similar training photos are all sad.",
@@ -73,8 +70,8 @@ def hot(row: int, column: int) -> dict[str, Any]:
         ({"similar": similar("sad")}, "The most similar training photo is sad."),
         (
             {"similar": [{"label": "sad", "similarity": 0.999}]},
-            "The most similar training photo is sad. It learnt from this photo, or from one "
-            "nearly the same, so this answer proves little.",
+            "The most similar training photo is sad. This photo, or a nearly identical one, was "
+            "used for training, so this answer proves little.",
         ),
         (None, ""),
     ],
@@ -88,14 +85,14 @@ def test_why_says_where_and_what_is_similar(
 @pytest.mark.parametrize(
     ("familiarity", "verdict", "expected"),
     [
-        (0.6, "sure", "The photo is of a familiar kind: 60 % of photos of a known kind are"),
-        (1.0, "sure", "The photo is of a familiar kind: nearly all photos of a known kind are"),
-        (0.1, "sure", "The photo is rather unusual: only 10 % of photos of a known kind are"),
+        (0.6, "sure", "The photo resembles the training photos: 60 % of"),
+        (1.0, "sure", "The photo resembles the training photos: nearly all"),
+        (0.1, "sure", "The photo is rather unusual: only 10 % of"),
         (
             0.004,
             "unknown",
-            "If it had to choose, it would say happy. The photo is unlike those that it learnt "
-            "from: only 0.4 % of photos of a known kind are",
+            "The most likely class would be happy. The photo is unlike the training photos: only "
+            "0.4 % of",
         ),
     ],
 )
@@ -103,13 +100,13 @@ def test_why_says_how_familiar_the_photo_is(
     words: Page, familiarity: float, verdict: str, expected: str
 ) -> None:
     said = why(words, familiarity=familiarity, verdict=verdict)
-    assert said == f"{expected} at least as unusual."
+    assert said == f"{expected} held-out photos of the data set are at least as unusual."
 
 
 @pytest.mark.parametrize(
     ("possible", "expected"),
     [
-        (["happy", "sad", "sleepy"], "It leans to happy, but can’t rule out sad or sleepy."),
+        (["happy", "sad", "sleepy"], "Most likely happy, but sad or sleepy is also possible."),
         ([], "No class fits this photo well."),
     ],
 )
@@ -139,7 +136,7 @@ def test_near_certain_is_not_certain(words: Page, share: float, expected: str) -
     [
         ("sure", "happy", "Sure", "clean"),
         ("uncertain", "uncertain: happy or sad", "Uncertain", "skipped"),
-        ("unknown", "unknown", "Unlike what it learnt from", "unknown"),
+        ("unknown", "unknown", "Unlike the training photos", "unknown"),
         (None, "happy", None, None),
     ],
 )

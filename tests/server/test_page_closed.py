@@ -34,10 +34,10 @@ def test_the_token_is_asked_for_until_it_is_right_and_then_kept(
     with visitor(browser, str(closed.base_url)) as visit:
         visited = visit()
         page = visited.page
-        expect(page.locator("#token-why")).to_have_text("The server asks for its token.")
+        expect(page.locator("#token-why")).to_have_text("The server requires a token.")
         page.keyboard.type("not the token")
         page.keyboard.press("Enter")
-        expect(page.locator("#token-why")).to_have_text("That is not its token.")
+        expect(page.locator("#token-why")).to_have_text("The token is wrong.")
         page.keyboard.type(TOKEN)
         page.keyboard.press("Enter")
         expect(page.locator("#samples button")).to_have_count(3)
@@ -55,7 +55,7 @@ def test_without_the_token_it_says_so_and_can_be_asked_again(
         page = visit().page
         expect(page.locator("#token")).to_be_visible()
         page.keyboard.press("Escape")
-        expect(page.get_by_role("alert")).to_contain_text("Without its token")
+        expect(page.get_by_role("alert")).to_contain_text("without a token")
         page.click("#line-again")
         expect(page.locator("#token")).to_be_visible()
 
@@ -86,5 +86,5 @@ def test_a_photo_that_is_too_large_is_said_to_be(
         visited.page.keyboard.press("Enter")
         visited.page.set_input_files("#files", tmp_path / "large.png")
         visited.wait()
-        assert visited.show(".why") == "The photo is too large for this server: it has 3.1 MB."
+        assert visited.show(".why") == "The photo is too large for this server: 3.1 MB."
         assert visited.page.locator(".again").count() == 0

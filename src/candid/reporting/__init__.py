@@ -1,1 +1,1 @@
-"""What a person reads about a run: report, model card, TensorBoard, the web page."""
+"""Pages and texts about a run: report, model card, TensorBoard, prediction page."""

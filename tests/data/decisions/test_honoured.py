@@ -140,7 +140,7 @@ class TestTheRun:
 
     def test_mentions_them_on_its_card_and_its_page(self, decided: Run, trained: Run) -> None:
         card = (decided.folder / "MODEL_CARD.md").read_text()
-        assert "3 dropped and 1 relabelled, as `decisions.csv` says." in card
+        assert "3 dropped and 1 relabelled, as listed in `decisions.csv`." in card
         assert NOTE in (decided.folder / "report.html").read_text()
         assert "relabelled" not in (trained.folder / "MODEL_CARD.md").read_text()
 

@@ -1,4 +1,4 @@
-"""What the page is made of."""
+"""Files of the prediction page, its title and its sentence on accuracy."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def test_nothing_is_loaded_from_elsewhere_and_nothing_is_inline() -> None:
         assert "innerHTML" not in text
 
 
-def test_a_policy_stands_in_the_page_only_where_one_is_given() -> None:
+def test_a_policy_is_in_the_page_only_if_one_is_given() -> None:
     assert b"Content-Security-Policy" not in index_html()
     html = index_html("default-src 'none'").decode()
     assert '<meta http-equiv="Content-Security-Policy" content="default-src ' in html
-    # Before anything that it is to hold for.
+    # It must come before everything that it applies to.
     assert html.index("Content-Security-Policy") < html.index("<link")
 
 
-def test_the_page_looks_like_our_other_pages() -> None:
+def test_the_page_has_the_styles_of_all_pages() -> None:
     base = (APP.parent / "pages" / "base.css").read_bytes()
     assert read_file("app.css").startswith(base)
 
@@ -56,23 +56,22 @@ def test_the_page_looks_like_our_other_pages() -> None:
         (["one"], "one?"),
     ],
 )
-def test_the_title_asks_what_the_model_answers(classes: list[str], expected: str) -> None:
+def test_the_title_names_the_classes_while_they_are_few(classes: list[str], expected: str) -> None:
     assert title_of(classes) == expected
 
 
 def test_the_sentence_is_of_the_estimate_to_believe() -> None:
     other = replace(FIGURE, value=1.0, n=30)
     folds = Figures(FIGURE)
-    said = sentence_of(Metrics(other, believe="kfold", kfold=folds))
-    assert said.replace("\u00a0", " ") == (
-        "It was right for 86 % of 300 photos that it had not seen. "
-        "With 95 % confidence the truth is between 80 and 91 %."
+    sentence = sentence_of(Metrics(other, believe="kfold", kfold=folds))
+    assert sentence.replace("\u00a0", " ") == (
+        "Accuracy on 300 photos held out from training: 86 % (95 % interval 80 to 91 %)."
     )
-    assert "of 30" in sentence_of(Metrics(other, believe="test", kfold=folds))
+    assert "on 30\u00a0photos" in sentence_of(Metrics(other, believe="test", kfold=folds))
 
 
 @pytest.mark.parametrize(
     "metrics", [None, Metrics(), Metrics(believe="test"), Metrics(FIGURE, believe="kfold")]
 )
-def test_what_was_not_measured_is_not_said(metrics: Metrics | None) -> None:
+def test_without_a_measured_accuracy_there_is_no_sentence(metrics: Metrics | None) -> None:
     assert sentence_of(metrics) == ""

@@ -1,4 +1,4 @@
-"""Opens pages from disk in Chromium, and looks at what happens."""
+"""Opens pages from disk in Chromium and records messages and requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
-#: Of every element that has text of its own: its contrast with what is behind it (WCAG 2.2).
+#: Contrast with the background of every element with text (WCAG 2.2).
 CONTRASTS = """() => {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const channels = (colour) => {
@@ -46,7 +46,7 @@ CONTRASTS = """() => {
 
 @dataclass
 class Opened:
-    """A page, and what happened while it was open."""
+    """A page with its console messages and requests."""
 
     page: Page
     address: str
@@ -54,18 +54,13 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
     def focussed(self) -> str:
-        """The id of what has the focus."""
+        """Id of the focused element."""
         return self.page.evaluate("document.activeElement.id")  # type: ignore[no-any-return]
 
 
 @contextmanager
 def opener(browser: Browser, file: Path) -> Iterator[Callable[..., Opened]]:
-    """A function that writes a page to a file and opens that; all it opened is closed in the end.
-
-    Args:
-        browser: Where.
-        file: Is written over each time.
-    """
+    """Yield a function that writes a page to a file, overwriting it, and opens it."""
     contexts: list[BrowserContext] = []
 
     def open_text(text: str, **options: object) -> Opened:
@@ -85,5 +80,5 @@ def opener(browser: Browser, file: Path) -> Iterator[Callable[..., Opened]]:
 
 
 def overflow(page: Page) -> int:
-    """How many pixels the page is wider than the screen."""
+    """Pixels by which the page is wider than the screen."""
     return page.evaluate("document.documentElement.scrollWidth - innerWidth")  # type: ignore[no-any-return]

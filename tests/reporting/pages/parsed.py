@@ -1,4 +1,4 @@
-"""A page as its elements and its words."""
+"""Parses a page to its elements and text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _EMPTY = {"meta", "img", "input", "br", "wbr", "link", "hr"}
 
 
 class Page(HTMLParser):
-    """Collects elements, and checks that each is closed in order."""
+    """Collects elements and text; fails on elements closed out of order."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -36,16 +36,16 @@ class Page(HTMLParser):
 
     @property
     def words(self) -> str:
-        """The text, with one plain space between words."""
+        """The text with single spaces."""
         return " ".join(self.text.split())
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
-        """The attributes of every element of a kind."""
+        """Attributes of every element with a tag."""
         return [attributes for name, attributes in self.elements if name == tag]
 
     @property
     def lets_only_its_own_script_run(self) -> bool:
-        """Whether its security policy refuses all but the one script whose hash it names."""
+        """Whether its security policy allows only the one script whose hash it names."""
         [policy] = [m["content"] or "" for m in self.all("meta") if m.get("http-equiv")]
         return (
             "default-src 'none'; img-src data:;" in policy
@@ -54,5 +54,5 @@ class Page(HTMLParser):
         )
 
     def of_class(self, name: str) -> list[dict[str, str | None]]:
-        """The attributes of every element of a class."""
+        """Attributes of every element with a class."""
         return [a for _, a in self.elements if name in (a.get("class") or "").split()]

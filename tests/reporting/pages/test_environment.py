@@ -1,4 +1,4 @@
-"""How templates become a page."""
+"""Rendering of templates."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def render(tmp_path: Path, text: str, **values: object) -> str:
     return make_environment(tmp_path, extra="audit").get_template("page.html").render(**values)
 
 
-def test_other_peoples_text_is_escaped_and_fit_to_be_shown(tmp_path: Path) -> None:
+def test_untrusted_text_is_escaped_and_sanitised(tmp_path: Path) -> None:
     shown = render(tmp_path, "{{ name }}", name="<b>\u202e\udcff\n")
     assert shown == r"&lt;b&gt;\u202e\xff\n"
 
 
-def test_names_that_are_not_known_are_refused(tmp_path: Path) -> None:
+def test_undefined_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UndefinedError):
         render(tmp_path, "{{ nmae }}", name="x")
 
@@ -32,7 +32,7 @@ def test_the_hash_is_the_one_that_browsers_compute(tmp_path: Path) -> None:
     )
 
 
-def test_files_of_the_page_go_before_those_that_all_share(tmp_path: Path) -> None:
+def test_files_of_the_page_take_precedence_over_shared_ones(tmp_path: Path) -> None:
     (tmp_path / "page.css").write_text("own", "utf-8")
     text = read_together(tmp_path, "base.css", "page.css")
     assert text.startswith(":root {")

@@ -1,4 +1,4 @@
-"""Small pictures within a page."""
+"""Embedded thumbnails."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import pytest
 from candid.reporting.pages import file_previews, make_thumbnails
 
 
-def test_thumbnails_are_made_once_a_file() -> None:
-    asked: list[str] = []
+def test_each_file_is_encoded_once() -> None:
+    encoded: list[str] = []
     jpeg = bytes(cv2.imencode(".jpg", np.zeros((120, 160, 3), np.uint8))[1])
 
     def previews(path: str, /) -> bytes | None:
-        asked.append(path)
+        encoded.append(path)
         return None if path == "broken" else jpeg
 
     made = make_thumbnails(["a", "b", "a", "broken"], previews)
-    assert sorted(asked) == ["a", "b", "broken"]
+    assert sorted(encoded) == ["a", "b", "broken"]
     assert set(made) == {"a", "b"}
     assert (made["a"].width_px, made["a"].height_px) == (160, 120)
     assert made["a"].source.startswith("data:image/jpeg;base64,")
 
 
-def test_bytes_that_are_no_picture_are_not_embedded() -> None:
+def test_only_formats_that_browsers_show_are_embedded() -> None:
     bmp = bytes(cv2.imencode(".bmp", np.zeros((4, 4, 3), np.uint8))[1])
     given = {"svg": b"<svg onload='alert(1)'/>", "bmp": bmp, "empty": b""}
     assert make_thumbnails(given, given.get) == {}
 
 
-def test_a_file_becomes_a_small_jpeg_of_its_own_shape(tmp_path: Path) -> None:
+def test_a_preview_is_a_small_jpeg_of_the_same_shape(tmp_path: Path) -> None:
     pixels = np.full((300, 600, 3), (0, 0, 255), np.uint8)
     (tmp_path / "red.png").write_bytes(bytes(cv2.imencode(".png", pixels)[1]))
     data = file_previews(tmp_path)("red.png")
@@ -42,7 +42,7 @@ def test_a_file_becomes_a_small_jpeg_of_its_own_shape(tmp_path: Path) -> None:
     assert np.abs(small.reshape(-1, 3).mean(axis=0) - (0, 0, 255)).max() < 5
 
 
-def test_a_file_that_breaks_off_shows_what_there_is(tmp_path: Path) -> None:
+def test_a_truncated_file_has_a_preview(tmp_path: Path) -> None:
     whole = bytes(
         cv2.imencode(
             ".jpg",
@@ -56,6 +56,6 @@ def test_a_file_that_breaks_off_shows_what_there_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.jpg", "text.jpg", "", "a\0b"])
-def test_a_file_that_gives_nothing_has_no_preview(tmp_path: Path, name: str) -> None:
+def test_a_file_that_can_not_be_decoded_has_no_preview(tmp_path: Path, name: str) -> None:
     (tmp_path / "text.jpg").write_text("no picture")
     assert file_previews(tmp_path)(name) is None

@@ -1,4 +1,4 @@
-"""Reports that are made up, and realistic: everything that a page can show is in them."""
+"""Synthetic report contents with everything that a page can show."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHORTCUT = Shortcut(
 
 
 def draw(path: str, /) -> bytes | None:
-    """A JPEG for each path; none for broken files."""
+    """Previews: a JPEG per path, None for broken files."""
     if "broken" in path:
         return None
     pixels = np.random.default_rng(len(path)).integers(0, 256, (12, 16, 3), dtype=np.uint8)
@@ -51,7 +51,7 @@ def make_predictions(
     paths: Sequence[str] | None = None,
     strength: float = 2.2,
 ) -> Predictions:
-    """Predictions that are mostly right, pairs of copies among them."""
+    """Predictions that are mostly correct, with some pairs of copies."""
     rng = np.random.default_rng(seed)
     k = len(classes)
     truth = np.arange(num_images) * k // max(num_images, 1)
@@ -76,12 +76,12 @@ def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)
 
 
-def make_measures(seen: Predictions, classes: Sequence[str] = CLASSES) -> Measures:
-    """Figures that go with predictions as far as the page can tell."""
-    n, k = len(seen.truth), len(classes)
+def make_measures(predictions: Predictions, classes: Sequence[str] = CLASSES) -> Measures:
+    """Measures consistent with predictions, as far as the page shows them."""
+    n, k = len(predictions.truth), len(classes)
     confusion = np.zeros((k, k), np.int64)
-    np.add.at(confusion, (seen.truth, seen.predicted), 1)
-    right = float((seen.truth == seen.predicted).mean()) if n else 0.0
+    np.add.at(confusion, (predictions.truth, predictions.predicted), 1)
+    right = float((predictions.truth == predictions.predicted).mean()) if n else 0.0
 
     def made(value: float) -> Estimate | None:
         return share(value, n) if n else None
@@ -116,7 +116,7 @@ def _of_class(name: str, place: int, confusion: NDArray[np.int64]) -> ClassMeasu
 
 
 def make_bins(n: int, *, off: float = 0.0) -> tuple[ReliabilityBin, ...]:
-    """Ten bins, more photos in the surer ones; ``off`` says how much too sure they are."""
+    """Five bins, more photos in the confident ones; ``off`` is the overconfidence."""
     counts = [max(2, round(n * part)) for part in (0.04, 0.07, 0.11, 0.2, 0.58)]
     confidences = (0.55, 0.65, 0.75, 0.86, 0.96)
     wobble = (0.03, -0.05, 0.02, -0.01, 0.0)
@@ -127,7 +127,7 @@ def make_bins(n: int, *, off: float = 0.0) -> tuple[ReliabilityBin, ...]:
 
 
 def make_curve(classes: Sequence[str], n: int, accuracy: float) -> LearningCurve:
-    """A curve that still rises a little."""
+    """A learning curve that still rises a little."""
     numbers = [n * part for part in (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)]
     law = lambda number: accuracy + 0.03 - 0.03 * (n / number) ** 0.9  # noqa: E731
     points = tuple(
@@ -154,9 +154,9 @@ def make_contents(
     paths: Sequence[str] | None = None,
     name: str = "faces-transfer-1",
 ) -> Contents:
-    """A report with everything in it."""
-    seen = make_predictions(classes, num_images, paths=paths)
-    kfold = make_measures(seen, classes)
+    """A report with every section."""
+    predictions = make_predictions(classes, num_images, paths=paths)
+    kfold = make_measures(predictions, classes)
     assert kfold.accuracy is not None
     accuracy, n = kfold.accuracy.value, num_images
     test = make_measures(make_predictions(classes, max(len(classes), n // 10), seed=1), classes)
@@ -192,8 +192,8 @@ def make_contents(
         name=name,
         run=f"runs/{name}",
         evaluation=evaluation,
-        predictions=seen,
-        heat_maps=make_heat_maps(seen),
+        predictions=predictions,
+        heat_maps=make_heat_maps(predictions),
         counts={each: (n // len(classes), n // len(classes) * 2 // 3) for each in classes},
         folder="data/faces",
         recipe="transfer",
@@ -207,7 +207,7 @@ def make_contents(
 
 
 def make_baselines(accuracy: float, n: int, num_classes: int) -> tuple[Baseline, ...]:
-    """Three rules that are clearly worse."""
+    """Three baselines that are clearly worse."""
     values = {
         "always the largest class": 1.06 / num_classes,
         "brightness and colour alone": 0.6 * accuracy,
@@ -223,17 +223,17 @@ def make_baselines(accuracy: float, n: int, num_classes: int) -> tuple[Baseline,
     )
 
 
-def make_heat_maps(seen: Predictions) -> dict[str, NDArray[np.float32]]:
-    """Heat in the upper left, cold in the lower right, for every mistake."""
+def make_heat_maps(predictions: Predictions) -> dict[str, NDArray[np.float32]]:
+    """For every mistake, evidence for it in the upper left, against it in the lower right."""
     rows, columns = np.mgrid[0:9, 0:9]
     heat = np.exp(-((rows - 2) ** 2 + (columns - 2) ** 2) / 5)
     heat = heat - 0.7 * np.exp(-((rows - 6) ** 2 + (columns - 6) ** 2) / 4)
-    wrong = np.flatnonzero(seen.truth != seen.predicted)
-    return {seen.paths[place]: heat.astype(np.float32) for place in wrong}
+    wrong = np.flatnonzero(predictions.truth != predictions.predicted)
+    return {predictions.paths[place]: heat.astype(np.float32) for place in wrong}
 
 
 def bare_contents(num_images: int = 40) -> Contents:
-    """A report of a recipe that gives next to nothing: one estimate, and nobody asked for more."""
+    """A report with test figures only."""
     full = make_contents(num_images=num_images)
     measures = make_measures(full.predictions)
     return replace(
@@ -250,15 +250,14 @@ def bare_contents(num_images: int = 40) -> Contents:
 
 
 def empty_contents() -> Contents:
-    """A report of nothing: there was no photo to test on."""
+    """A report without any test photo."""
     none = make_predictions(num_images=0)
     return replace(
         bare_contents(), evaluation=Evaluation(test=make_measures(none)), predictions=none
     )
 
 
-#: Names that somebody may give: markup, templates, what turns the direction of writing, lines, and
-#: bytes that are no UTF-8.
+#: Malicious names: markup, templates, changes of writing direction, line breaks, invalid UTF-8.
 HOSTILE = (
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)> {{ 7 * 7 }}",
@@ -270,7 +269,7 @@ HOSTILE = (
 
 
 def hostile_contents() -> Contents:
-    """Hostile text wherever other people's text can be."""
+    """Malicious text in every field that can hold untrusted text."""
     paths = [
         f"{HOSTILE[i % len(HOSTILE)]}/{HOSTILE[-1 - i % len(HOSTILE)]}-{i}" for i in range(120)
     ]

@@ -1,4 +1,4 @@
-"""What a report tells to do next."""
+"""Recommended next steps of a report."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ def with_forecasts(*forecasts: Forecast) -> Contents:
     return replace(contents, evaluation=evaluation)
 
 
-def test_it_ends_with_using_it_and_is_short() -> None:
-    assert titles(make_contents())[-1] == "Use it"
+def test_the_last_step_is_to_use_the_model_and_the_list_is_short() -> None:
+    assert titles(make_contents())[-1] == "Use the model"
     assert len(titles(make_contents())) <= MOST_STEPS
-    assert step(make_contents(), "Use it").command == (
+    assert step(make_contents(), "Use the model").command == (
         "candid predict PHOTO --run runs/faces-transfer-1"
     )
 
 
-def test_without_an_audit_that_comes_first() -> None:
+def test_without_an_audit_the_first_step_is_to_run_one() -> None:
     contents = replace(make_contents(), shortcut=None, folder="my photos")
     assert titles(contents)[0] == "Audit the photos"
     assert advise(contents)[0].command == "candid audit 'my photos'"
 
 
-def test_a_shortcut_is_to_be_removed() -> None:
+def test_a_shortcut_should_be_removed() -> None:
     contents = replace(make_contents(), shortcut=Shortcut("s", (), True, "runs/a"))
     assert titles(contents)[0] == "Remove the shortcut"
 
 
-def test_nobody_is_told_to_use_what_is_no_better_than_a_rule() -> None:
+def test_a_model_that_is_not_better_than_a_baseline_is_not_recommended() -> None:
     contents = make_contents()
     rule = replace(contents.evaluation.baselines[0], gain=Estimate(0.0, -0.1, 0.1, 300))
     weak = replace(contents, evaluation=replace(contents.evaluation, baselines=(rule,)))
-    assert titles(weak)[0] == "Do not use it yet"
-    assert "Use it" not in titles(weak)
-    assert "Use it" not in titles(empty_contents())
+    assert titles(weak)[0] == "Do not use the model yet"
+    assert "Use the model" not in titles(weak)
+    assert "Use the model" not in titles(empty_contents())
 
 
-def test_sure_mistakes_are_counted_by_picture() -> None:
+def test_confident_mistakes_are_counted_by_picture() -> None:
     contents = make_contents()
     seen = contents.predictions
     probabilities = np.full((4, 2), [0.95, 0.05], np.float32)
@@ -70,21 +70,23 @@ def test_sure_mistakes_are_counted_by_picture() -> None:
         probabilities=probabilities,
         raw=probabilities,
     )
-    text = step(replace(contents, predictions=four), "Look at the worst mistakes").text
-    assert text.startswith("2 pictures were answered wrong")
+    text = step(replace(contents, predictions=four), "Check the labels of the worst mistakes").text
+    assert text.startswith("2 pictures were misclassified with a probability of 90")
     unsure = replace(four, probabilities=np.full((4, 2), [0.8, 0.2], np.float32))
-    assert "Look at the worst mistakes" not in titles(replace(contents, predictions=unsure))
+    assert "Check the labels of the worst mistakes" not in titles(
+        replace(contents, predictions=unsure)
+    )
 
 
-def test_photos_are_asked_for_of_the_class_that_is_recognised_least() -> None:
+def test_more_photos_are_recommended_for_the_class_with_the_lowest_recall() -> None:
     contents = make_contents()
     rows = contents.evaluation.believed.per_class
     weakest = min(rows, key=lambda row: row.recall.value if row.recall else 1).name
     assert f"Add 50 photos of {weakest}" in titles(contents)
-    assert "They may also bring nothing." in step(contents, "Add").text
+    assert "There may be no gain." in step(contents, "Add").text
 
 
-def test_where_that_class_promises_nothing_the_best_forecast_is_named() -> None:
+def test_if_that_class_has_no_forecast_gain_the_best_forecast_is_recommended() -> None:
     contents = make_contents()
     rows = contents.evaluation.believed.per_class
     weakest = min(rows, key=lambda row: row.recall.value if row.recall else 1).name
@@ -98,23 +100,26 @@ def test_where_that_class_promises_nothing_the_best_forecast_is_named() -> None:
     assert f"Add 50 photos of {other}" in titles(changed)
     text = step(changed, "Add").text.replace("\u00a0", " ")
     assert text == (
-        "About 2 points of accuracy (+1 to +3, from 300 photos), if they are like the others."
+        "Expected gain: 2 points of accuracy (+1 to +3, from 300 photos), if they are like the "
+        "others."
     )
 
 
-def test_where_no_photos_promise_anything_it_says_so() -> None:
+def test_if_no_forecast_has_a_gain_more_photos_are_not_recommended() -> None:
     changed = with_forecasts(Forecast(None, 50, Estimate(0.002, -0.01, 0.01, 300)))
     assert "More photos of this kind bring little" in titles(changed)
 
 
-def test_few_photos_are_a_reason_to_measure_on_more() -> None:
-    text = step(bare_contents(), "Measure on photos from elsewhere").text
-    assert text.replace("\u00a0", " ").startswith("40 photos leave the truth between")
+def test_with_few_photos_evaluation_on_more_is_recommended() -> None:
+    text = step(bare_contents(), "Evaluate on photos from elsewhere").text
+    assert text.replace("\u00a0", " ").startswith(
+        "With 40 photos, accuracy is only known to be between"
+    )
     assert "candid evaluate runs/faces-transfer-1 OTHER_PHOTOS" in {
         row.command for row in advise(bare_contents())
     }
 
 
-def test_a_name_with_spaces_is_quoted() -> None:
+def test_a_run_with_special_characters_is_quoted_for_the_shell() -> None:
     contents = replace(make_contents(), run="runs/my run; rm -rf")
-    assert step(contents, "Use it").command.endswith("--run 'runs/my run; rm -rf'")
+    assert step(contents, "Use the model").command.endswith("--run 'runs/my run; rm -rf'")

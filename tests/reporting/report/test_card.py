@@ -51,13 +51,13 @@ def contents_of(classes: tuple[str, ...] = PLAIN, **changes: Any) -> Contents:
 
 
 def only_tested(**changes: Any) -> Contents:
-    """What is there where nothing but the test part was measured."""
+    """Contents of a run with nothing but test figures."""
     test = replace(make_evaluation().test, **changes)
     return contents_of(evaluation=Evaluation(test), shortcut=None, settings={}, notes=(), counts={})
 
 
 def split_card(card: str) -> tuple[Any, str]:
-    """The metadata and the text, divided as huggingface_hub does."""
+    """The metadata and the text, split as in huggingface_hub."""
     found = re.match(r"^(\s*---[\r\n]+)([\S\s]*?)([\r\n]+---(\r\n|\n|$))", card)
     assert found
     value, rest = read_yaml(found[2].splitlines(), 0)
@@ -66,7 +66,7 @@ def split_card(card: str) -> tuple[Any, str]:
 
 
 def read_yaml(lines: list[str], indent: int) -> tuple[Any, list[str]]:
-    """Read the part of YAML that is written: blocks, and scalars in the form of JSON."""
+    """Read the subset of YAML that the card uses: blocks, and scalars as JSON."""
     if lines[0][indent:].startswith("- "):
         items = []
         while lines and lines[0].startswith(" " * indent + "- "):
@@ -127,7 +127,7 @@ def test_the_metadata_has_what_the_hub_requires() -> None:
             assert isinstance(metric["value"], float)
 
 
-def test_the_metadata_says_which_estimate_a_figure_is_and_begins_with_the_one_to_believe() -> None:
+def test_the_metadata_names_the_estimate_and_starts_with_the_one_to_believe() -> None:
     contents = contents_of()
     metadata, _ = split_card(write_card(contents, MANIFEST))
     first, *rest = metrics_in(metadata)
@@ -194,7 +194,7 @@ def test_small_numbers_are_numbers_in_yaml_1_1(small: float) -> None:
 )
 @example("---\nlicense: mit\n---", "</td><script>alert(1)</script>")
 @example("# a | b", "yes: !!python/object:x")
-def test_whatever_names_hold_they_are_text(first: str, second: str) -> None:
+def test_untrusted_names_stay_text(first: str, second: str) -> None:
     def card_of(name: str, other: str) -> str:
         contents = contents_of((name, f"{other}."), name=name, settings={name: other})
         noted = replace(contents, notes=(other,), shortcut=replace(SHORTCUT, summary=name))
@@ -235,11 +235,11 @@ def test_the_sections_are_those_of_the_annotated_template() -> None:
     ("contents", "estimate"),
     [(contents_of(), "Grouped cross-validation"), (only_tested(), "Test part")],
 )
-def test_the_card_says_which_estimate_to_believe(contents: Contents, estimate: str) -> None:
+def test_the_card_names_the_estimate_to_believe(contents: Contents, estimate: str) -> None:
     assert f"**{estimate}.** {contents.evaluation.why}" in write_card(contents, MANIFEST)
 
 
-def test_what_was_not_measured_is_said_to_be_so_or_left_out() -> None:
+def test_what_was_not_measured_is_marked_or_left_out() -> None:
     card = write_card(only_tested(accuracy=None, f1=None, log_loss=None, per_class=()), MANIFEST)
     metadata, text = split_card(card)
     assert "f1" not in metadata["metrics"]
@@ -247,14 +247,14 @@ def test_what_was_not_measured_is_said_to_be_so_or_left_out() -> None:
     assert "None" not in card
     assert "nan" not in card.split()
     assert "There was no image to measure on." in text
-    assert "What a random split would have claimed was not measured." in text
+    assert "The accuracy that a random split would give was not measured." in text
     assert "Probabilities were not calibrated." in text
-    assert "it answers one of its classes for every photo" in text
-    assert "was not looked into: `candid audit` does" in text
+    assert "it predicts one of its classes for every photo" in text
+    assert "It was not checked whether the class can be predicted" in text
     assert "Cross-validation" not in text
 
 
-def test_a_rule_that_is_not_beaten_is_a_limitation() -> None:
+def test_a_baseline_that_is_not_beaten_is_a_limitation() -> None:
     _, text = split_card(write_card(contents_of(), MANIFEST))
     limits = text.split("## Bias, Risks, and Limitations")[1].split("###")[0]
     assert "not clearly better than a simple rule: nearest neighbour." in limits
@@ -264,22 +264,22 @@ def test_a_rule_that_is_not_beaten_is_a_limitation() -> None:
     assert "The class with the fewest pictures, sad, has 149 different ones." in limits
 
 
-def test_the_card_says_how_it_was_made_and_how_to_use_it() -> None:
+def test_the_card_has_versions_fingerprints_and_commands() -> None:
     decided = DecisionsSummary("0" * 64, num_dropped=2, num_relabelled=3, num_kept=0)
     card = write_card(contents_of(), replace(MANIFEST, decisions=decided))
-    for said in (
+    for text in (
         "Candid 1.2.3",
         "with s = 224",
         "candid predict photo.jpg --run RUN",
         'candid.load("RUN").predict("photo.jpg")',
         "`candid verify RUN`",
-        "2 dropped and 3 relabelled, as `decisions.csv` says",
+        "2 dropped and 3 relabelled, as listed in `decisions.csv`",
         "Fingerprint of data: ab12",
         "numpy 2.4.6",
     ):
-        assert said in card
+        assert text in card
     assert "relabelled" not in write_card(contents_of(), MANIFEST)
 
 
-def test_where_the_photos_lie_on_this_machine_is_not_told() -> None:
+def test_the_path_of_the_photos_is_not_in_the_card() -> None:
     assert "somebody" not in write_card(contents_of(), MANIFEST)

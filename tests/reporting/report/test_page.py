@@ -37,7 +37,7 @@ def page_of(contents: Contents) -> Page:
 
 
 def part(page: Page, begin: str, end: str) -> str:
-    """The words from one heading to the next."""
+    """The words from one text up to another."""
     words = page.words
     start = words.index(begin)
     return words[start : words.index(end, start)]
@@ -55,7 +55,7 @@ def test_elements_are_closed_in_order_and_ids_are_different(make: type[Contents]
 
 
 @pytest.mark.parametrize("make", EVERY)
-def test_nothing_outside_the_page_is_referred_to(make: type[Contents]) -> None:
+def test_the_page_refers_to_nothing_outside(make: type[Contents]) -> None:
     page = page_of(make())
     for tag, attributes in page.elements:
         for name in ("src", "href", "srcset", "action", "data", "poster"):
@@ -67,7 +67,7 @@ def test_nothing_outside_the_page_is_referred_to(make: type[Contents]) -> None:
 
 
 @pytest.mark.parametrize("make", EVERY)
-def test_links_and_controls_lead_somewhere(make: type[Contents]) -> None:
+def test_targets_of_links_and_controls_exist(make: type[Contents]) -> None:
     page = page_of(make())
     ids = {attributes.get("id") for _, attributes in page.elements}
     for _, attributes in page.elements:
@@ -77,23 +77,23 @@ def test_links_and_controls_lead_somewhere(make: type[Contents]) -> None:
             assert attributes["href"][1:] in ids or attributes["href"].startswith("#icon-")  # type: ignore[index,union-attr]
 
 
-def test_the_answer_comes_first_with_its_interval_and_number() -> None:
+def test_the_accuracy_comes_first_with_its_interval_and_n() -> None:
     contents = make_contents()
     accuracy = contents.evaluation.believed.accuracy
     assert accuracy is not None
     words = page_of(contents).words
-    answer = words[: words.index("What to know")]
-    assert "Tells photos of happy and sad apart" in answer
-    assert f"{accuracy.value:.0%}".rstrip("%") + " % right" in answer
-    interval = f"{100 * accuracy.low:.0f} and {100 * accuracy.high:.0f}"
-    assert f"between {interval} %, on 300 photos" in answer
+    answer = words[: words.index("Summary")]
+    assert "Classifies photos into happy and sad" in answer
+    assert f"{accuracy.value:.0%}".rstrip("%") + " % accuracy" in answer
+    interval = f"{100 * accuracy.low:.0f} to {100 * accuracy.high:.0f}"
+    assert f"95 % interval {interval} %, on 300 photos held out from training" in answer
     for rule in ("Always the largest class", "Brightness and colour alone", "Nearest neighbour"):
         assert rule in answer
 
 
-def test_all_figures_stand_in_the_table_with_interval_and_number() -> None:
+def test_all_figures_are_in_the_table_with_interval_and_n() -> None:
     contents = make_contents()
-    words = part(page_of(contents), "All figures", "The worst mistakes")
+    words = part(page_of(contents), contents.evaluation.why, "Worst mistakes")
     for measures in (contents.evaluation.test, contents.evaluation.kfold):
         assert measures is not None
         figures = [f for row in measures.per_class for f in (row.precision, row.recall)]
@@ -103,95 +103,92 @@ def test_all_figures_stand_in_the_table_with_interval_and_number() -> None:
                 assert f"{figure.value:.3f} {figure.low:.3f} to {figure.high:.3f}" in words
     assert "n = 300" in words
     assert "n = 30" in words
-    assert contents.evaluation.why in words
 
 
-def test_what_was_not_measured_is_said_and_never_looks_passed() -> None:
+def test_what_was_not_measured_is_marked_and_never_looks_passed() -> None:
     page = page_of(bare_contents())
     for sentence in (
-        "Not compared with simple rules",
+        "Not compared with baselines",
         "Leak tax not measured",
-        "It can't say that it does not know",
+        "The model can't abstain",
         "No audit of this folder",
         "candid audit data/faces",
     ):
         assert sentence in page.words
-    know = part(page, "What to know", "What to do next")
+    know = part(page, "Summary", "Next steps")
     assert "Good:" not in know
-    assert know.count("Not known:") == 4
+    assert know.count("Not measured:") == 4
     marks = [a.get("href") for a in page.all("use")]
     assert marks.count("#icon-skipped") == 5
     assert marks.count("#icon-clean") == 1, "the estimate to believe"
 
 
-def test_without_any_photo_it_says_so() -> None:
+def test_without_photos_nothing_is_measured() -> None:
     page = page_of(empty_contents())
-    assert "Nothing to measure" in page.words
-    assert "% right" not in page.words
+    assert "Nothing measured" in page.words
+    assert "% accuracy" not in page.words
     assert "Nothing was measured." in page.words
-    assert "Use it" not in page.words
+    assert "Use the model" not in page.words
 
 
-def test_a_rule_that_is_not_beaten_is_a_warning_at_the_top() -> None:
+def test_a_baseline_that_is_not_beaten_is_a_warning_at_the_top() -> None:
     contents = make_contents()
     evaluation = contents.evaluation
     rule = replace(evaluation.baselines[2], gain=Estimate(0.01, -0.02, 0.04, 300))
     weak = replace(contents, evaluation=replace(evaluation, baselines=(rule,)))
     page = page_of(weak)
-    know = part(page, "What to know", "What to do next")
+    know = part(page, "Summary", "Next steps")
     assert "Warning: Not shown to be better than nearest neighbour" in know
     assert page.of_class("alarm")
-    answer = page.words[: page.words.index("What to know")]
+    answer = page.words[: page.words.index("Summary")]
     assert "Warning: Not shown to be better than nearest neighbour" in answer
-    assert "Do not use it yet" in page.words
+    assert "Do not use the model yet" in page.words
     assert not page_of(contents).of_class("is-bad")
 
 
 def test_a_shortcut_is_a_warning_at_the_top() -> None:
     found = Shortcut("Width tells the classes apart.", ("width: 0.97",), True, "runs/audit-1")
     page = page_of(replace(make_contents(), shortcut=found))
-    assert "Warning: There is a shortcut in the photos Width tells" in page.words
+    assert "Warning: The audit found a shortcut Width tells" in page.words
     assert "width: 0.97" in page.words
     assert "runs/audit-1" in page.words
 
 
-def test_a_cell_opens_its_photos_and_says_what_was_answered() -> None:
+def test_a_cell_opens_a_panel_with_its_photos() -> None:
     contents = make_contents()
     seen = contents.predictions
     page = page_of(contents)
     buttons = {a.get("aria-controls"): a for a in page.all("button") if a.get("aria-controls")}
     assert set(buttons) == {"cell-0-0", "cell-0-1", "cell-1-0", "cell-1-1"}
     count = int(((seen.truth == 0) & (seen.predicted == 1)).sum())
-    assert buttons["cell-0-1"]["aria-label"] == f"{count}\u00a0photos of happy, answered sad"
+    assert buttons["cell-0-1"]["aria-label"] == f"{count}\u00a0photos of happy, predicted sad"
     places = np.flatnonzero((seen.truth == 0) & (seen.predicted == 1))
     surest = places[seen.probabilities[places, 1].argmax()]
     panel = page.words[
-        page.words.index(f"{count} photos of happy, answered sad the surest first") :
+        page.words.index(f"{count} photos of happy, predicted sad highest probability first") :
     ]
     assert panel.index(seen.paths[surest].removeprefix("happy/")) < 120
 
 
-def test_a_cell_with_many_photos_says_how_many_are_shown() -> None:
+def test_a_cell_with_many_photos_has_the_number_of_shown_ones() -> None:
     page = page_of(make_contents(num_images=3000))
     assert f"{MOST_RIGHT} of " in page.words
-    assert re.search(rf"{MOST_RIGHT} of 1,\d\d\d shown, the least sure first", page.words)
-    assert re.search(rf"{MOST_WRONG} of 1\d\d shown, the surest first", page.words)
+    assert re.search(rf"{MOST_RIGHT} of 1,\d\d\d shown, lowest probability first", page.words)
+    assert re.search(rf"{MOST_WRONG} of 1\d\d shown, highest probability first", page.words)
 
 
-def test_a_mistake_says_in_words_where_the_heat_is() -> None:
+def test_a_mistake_has_its_evidence_in_words() -> None:
     page = full_page()
     heated = [a for a in page.all("img") if a.get("class") == "heat"]
     assert heated
     assert all((a["src"] or "").startswith("data:image/png;base64,") for a in heated)
-    assert any(
-        "what spoke for it is the upper left" in (a.get("alt") or "") for a in page.all("img")
-    )
-    assert "Show what spoke for and against" in page.words
+    assert any("evidence: the upper left" in (a.get("alt") or "") for a in page.all("img"))
+    assert "Show heat maps" in page.words
     plain = page_of(replace(make_contents(), heat_maps={}))
-    assert "Show what spoke for and against" not in plain.words
+    assert "Show heat maps" not in plain.words
 
 
-def test_a_photo_that_is_gone_leaves_its_place() -> None:
+def test_a_deleted_photo_has_a_placeholder() -> None:
     text = write_page(make_contents(), lambda _: None)
     assert "No picture" in text
     assert "data:image/jpeg" not in text
@@ -215,7 +212,7 @@ def test_every_chart_has_a_title_a_description_and_its_figures_in_text() -> None
     assert all(a.get("aria-hidden") == "true" or a.get("focusable") == "false" for a in others)
 
 
-def test_it_says_how_the_figures_can_be_checked() -> None:
+def test_it_has_the_command_that_verifies_the_figures() -> None:
     words = full_page().words
     assert "candid verify runs/faces-transfer-1" in words
     assert "3f1c" * 16 in words
@@ -227,7 +224,7 @@ def test_many_classes_stay_usable() -> None:
     contents = make_contents(classes, 3000)
     page = page_of(contents)
     assert "120 of 150 classes are shown" in page.words
-    assert "The most frequent mistakes" in page.words
+    assert "Most frequent mistakes" in page.words
     thumbnails = [a for a in page.all("img") if (a.get("src") or "").startswith("data:image/jpeg")]
     assert 0.9 * MOST_THUMBNAILS < len(thumbnails) <= MOST_THUMBNAILS + 12
 
@@ -240,7 +237,7 @@ def test_two_hundred_thousand_photos_stay_below_twenty_megabytes_even_of_noise()
     assert len(page.encode("utf-8")) < 20e6
 
 
-def test_other_peoples_text_is_text_and_utf8_can_encode_it() -> None:
+def test_untrusted_text_stays_text_and_is_valid_utf8() -> None:
     text = write_page(hostile_contents(), draw)
     text.encode("utf-8")
     page = Page(text)
@@ -256,7 +253,7 @@ def test_the_policy_lets_only_the_pages_own_script_run() -> None:
     assert page_of(bare_contents()).lets_only_its_own_script_run
 
 
-def test_without_jinja_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_jinja_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(DependencyError, match=r"pip install .*\[transfer\]"):
         write_page(bare_contents(), draw)

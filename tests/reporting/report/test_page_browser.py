@@ -35,7 +35,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
 
 
 @pytest.mark.parametrize("make", [make_contents, bare_contents, empty_contents, hostile_contents])
-def test_it_opens_without_a_word_and_asks_for_nothing_else(
+def test_it_opens_without_console_messages_and_requests(
     open_page: Open, make: Callable[[], Contents]
 ) -> None:
     opened = open_page(make())
@@ -51,7 +51,9 @@ def test_it_opens_without_a_word_and_asks_for_nothing_else(
     [make_contents(), hostile_contents(), make_contents(MANY, 900)],
     ids=["two", "hostile", "many"],
 )
-def test_no_screen_is_too_narrow(open_page: Open, contents: Contents, width: int) -> None:
+def test_it_does_not_overflow_narrow_screens(
+    open_page: Open, contents: Contents, width: int
+) -> None:
     page = open_page(contents, viewport={"width": width, "height": 800}).page
     assert overflow(page) <= 0
     page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
@@ -59,13 +61,13 @@ def test_no_screen_is_too_narrow(open_page: Open, contents: Contents, width: int
 
 
 @pytest.mark.parametrize("width", [703, 1040])
-def test_no_paper_is_too_narrow(open_page: Open, width: int) -> None:
+def test_it_does_not_overflow_paper(open_page: Open, width: int) -> None:
     page = open_page(make_contents(), viewport={"width": width, "height": 1000}).page
     page.emulate_media(media="print")
     assert overflow(page) <= 0
 
 
-def test_the_answer_and_what_to_do_are_on_the_first_screen(open_page: Open) -> None:
+def test_the_summary_and_next_steps_are_on_the_first_screen(open_page: Open) -> None:
     page = open_page(make_contents()).page
     for selector in (".big", ".hero", ".statements li:first-child", ".steps li:first-child"):
         box = page.locator(selector).bounding_box()
@@ -73,10 +75,10 @@ def test_the_answer_and_what_to_do_are_on_the_first_screen(open_page: Open) -> N
         assert box["y"] + box["height"] <= 900
 
 
-def test_a_cell_opens_its_photos_and_closes_the_others(open_page: Open) -> None:
+def test_a_cell_opens_its_panel_and_closes_the_others(open_page: Open) -> None:
     page = open_page(make_contents()).page
     assert page.locator(".panel:visible").count() == 1
-    assert page.locator(".panel:visible.wrong").count() == 1, "a mistake is open to begin with"
+    assert page.locator(".panel:visible.wrong").count() == 1, "a mistake is open at the start"
     cell = page.locator(".matrix [aria-controls='cell-1-1']")
     assert cell.get_attribute("aria-expanded") == "false"
     cell.click()
@@ -86,7 +88,7 @@ def test_a_cell_opens_its_photos_and_closes_the_others(open_page: Open) -> None:
     assert page.locator("#cell-1-1 img:visible").count() == 30
 
 
-def test_on_a_phone_the_opened_photos_are_brought_into_sight(open_page: Open) -> None:
+def test_on_a_phone_the_opened_panel_is_scrolled_into_view(open_page: Open) -> None:
     page = open_page(make_contents(), viewport=PHONE, has_touch=True).page
     page.locator("[aria-controls='cell-1-0']").tap()
     box = page.locator("#cell-1-0").bounding_box()
@@ -96,13 +98,13 @@ def test_on_a_phone_the_opened_photos_are_brought_into_sight(open_page: Open) ->
 
 def test_arrows_move_between_cells_and_enter_opens(open_page: Open) -> None:
     page = open_page(make_contents()).page
-    focussed = "document.activeElement.getAttribute('aria-controls')"
+    focused = "document.activeElement.getAttribute('aria-controls')"
     page.locator("[aria-controls='cell-0-0']").focus()
-    seen = []
+    visited = []
     for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowLeft", "ArrowUp"):
         page.keyboard.press(key)
-        seen.append(page.evaluate(focussed))
-    assert seen == ["cell-0-1", "cell-1-1", "cell-1-0", "cell-1-0", "cell-0-0"]
+        visited.append(page.evaluate(focused))
+    assert visited == ["cell-0-1", "cell-1-1", "cell-1-0", "cell-1-0", "cell-0-0"]
     page.keyboard.press("Enter")
     assert page.locator(".panel:visible").get_attribute("id") == "cell-0-0"
 
@@ -115,7 +117,7 @@ def test_a_pair_of_the_list_opens_its_photos(open_page: Open) -> None:
     assert pair.get_attribute("aria-expanded") == "true"
 
 
-def test_the_names_of_many_classes_stay_in_sight(open_page: Open) -> None:
+def test_the_names_of_many_classes_stay_visible(open_page: Open) -> None:
     page = open_page(make_contents(MANY, 900), viewport=PHONE).page
     page.evaluate("document.querySelector('.scroll').scrollTo(400, 300)")
     box = page.locator(".scroll").first.bounding_box()
@@ -128,7 +130,7 @@ def test_the_names_of_many_classes_stay_in_sight(open_page: Open) -> None:
     assert head["y"] >= box["y"] - 1
 
 
-def test_a_photo_is_enlarged_with_its_heat_map_over_it(open_page: Open) -> None:
+def test_a_photo_is_enlarged_with_its_heat_map(open_page: Open) -> None:
     page = open_page(make_contents()).page
     page.locator(".worst button").first.click()
     assert page.locator("#viewer").is_visible()
@@ -138,7 +140,7 @@ def test_a_photo_is_enlarged_with_its_heat_map_over_it(open_page: Open) -> None:
     )
     assert large is not None
     assert heat is not None
-    # 160 by 120, as large as fits.
+    # The photo has 160 by 120 pixels and is enlarged to fit.
     assert heat["width"] == pytest.approx(min(large["width"], large["height"] * 4 / 3), abs=1)
     assert heat["height"] == pytest.approx(heat["width"] * 3 / 4, abs=1)
     assert page.locator("#place").inner_text() == "1 of 12"
@@ -151,7 +153,7 @@ def test_a_photo_is_enlarged_with_its_heat_map_over_it(open_page: Open) -> None:
     assert not page.locator("#heated").is_visible(), "this photo has none"
 
 
-def test_a_heat_map_lies_exactly_over_its_photo_and_can_be_taken_off(open_page: Open) -> None:
+def test_a_heat_map_exactly_covers_its_photo_and_can_be_hidden(open_page: Open) -> None:
     page = open_page(make_contents()).page
     photo = page.locator(".worst .heated img:not(.heat)").first
     heat = page.locator(".worst .heat").first
@@ -165,7 +167,7 @@ def test_a_heat_map_lies_exactly_over_its_photo_and_can_be_taken_off(open_page: 
     assert photo.evaluate("e => getComputedStyle(e).filter") == "none"
 
 
-def test_without_scripts_all_is_there(open_page: Open) -> None:
+def test_without_scripts_everything_is_visible(open_page: Open) -> None:
     page = open_page(make_contents(), java_script_enabled=False).page
     assert not page.locator(".tools").is_visible()
     assert page.locator(".panel:visible").count() == 4
@@ -174,7 +176,7 @@ def test_without_scripts_all_is_there(open_page: Open) -> None:
     assert page.locator("h1").is_visible()
 
 
-def test_should_escaping_fail_the_policy_stops_scripts(open_page: Open, tmp_path: Path) -> None:
+def test_if_escaping_fails_the_policy_blocks_scripts(open_page: Open, tmp_path: Path) -> None:
     opened = open_page(make_contents())
     file = tmp_path / "report.html"
     attack = "<script>document.title = 'owned'</script><img src='https://example.com/x.png'>"
@@ -184,7 +186,7 @@ def test_should_escaping_fail_the_policy_stops_scripts(open_page: Open, tmp_path
     assert any("Content Security Policy" in line for line in opened.said)
 
 
-def test_names_are_neither_elements_nor_scripts(open_page: Open) -> None:
+def test_malicious_names_are_neither_elements_nor_scripts(open_page: Open) -> None:
     opened = open_page(hostile_contents())
     page = opened.page
     for button in page.locator(".matrix button").all()[:5]:
@@ -197,7 +199,7 @@ def test_names_are_neither_elements_nor_scripts(open_page: Open) -> None:
     assert opened.said == []
 
 
-def test_colours_follow_the_system_and_the_button(open_page: Open) -> None:
+def test_the_theme_follows_the_system_and_the_button(open_page: Open) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     light = open_page(make_contents(), color_scheme="light").page
     dark = open_page(make_contents(), color_scheme="dark").page
@@ -210,7 +212,9 @@ def test_colours_follow_the_system_and_the_button(open_page: Open) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("make", [make_contents, bare_contents, lambda: make_contents(MANY, 900)])
-def test_text_can_be_read(open_page: Open, scheme: str, make: Callable[[], Contents]) -> None:
+def test_text_has_enough_contrast(
+    open_page: Open, scheme: str, make: Callable[[], Contents]
+) -> None:
     opened = open_page(make(), color_scheme=scheme)
     opened.page.locator(".worst button").first.click()
     rows = opened.page.evaluate(CONTRASTS)
@@ -243,10 +247,10 @@ def test_pictures_and_controls_have_a_name(open_page: Open) -> None:
             "e.querySelector('img')?.alt"
         )
     assert page.get_by_role("img", name="After calibration").is_visible()
-    assert page.get_by_role("table", name="Share of right answers").is_visible()
+    assert page.get_by_role("table", name="Accuracy of the model").is_visible()
 
 
-def test_the_skip_link_comes_first_and_where_the_focus_is_can_be_seen(open_page: Open) -> None:
+def test_the_skip_link_is_first_and_the_focus_is_visible(open_page: Open) -> None:
     opened = open_page(make_contents())
     opened.page.keyboard.press("Tab")
     assert opened.page.evaluate("document.activeElement.className") == "skip"
@@ -258,7 +262,7 @@ def test_the_skip_link_comes_first_and_where_the_focus_is_can_be_seen(open_page:
         assert style == "solid"
 
 
-def test_a_link_leads_to_its_section_below_the_bar(open_page: Open) -> None:
+def test_a_link_scrolls_its_section_below_the_navigation_bar(open_page: Open) -> None:
     page = open_page(make_contents(), viewport={"width": 1000, "height": 500}).page
     page.click("nav a[href='#abstaining']")
     section = page.locator("#abstaining").bounding_box()
@@ -268,7 +272,7 @@ def test_a_link_leads_to_its_section_below_the_bar(open_page: Open) -> None:
     assert bar["height"] <= section["y"] < 200
 
 
-def test_nothing_moves_for_those_who_asked_for_it(open_page: Open) -> None:
+def test_reduced_motion_turns_animations_off(open_page: Open) -> None:
     page = open_page(make_contents(), reduced_motion="reduce").page
     page.locator(".worst button").first.click()
     page.keyboard.press("Escape")
@@ -276,7 +280,7 @@ def test_nothing_moves_for_those_who_asked_for_it(open_page: Open) -> None:
     assert page.evaluate("document.getAnimations().length") == 0
 
 
-def test_on_paper_it_is_light_without_controls_and_mistakes_are_open(open_page: Open) -> None:
+def test_print_is_light_without_controls_and_shows_mistakes(open_page: Open) -> None:
     page = open_page(make_contents(), color_scheme="dark").page
     page.emulate_media(media="print", color_scheme="dark")
     assert not page.locator(".tools").is_visible()

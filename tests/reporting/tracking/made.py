@@ -1,4 +1,4 @@
-"""An evaluation in which every figure is another one, and what reads event files."""
+"""A synthetic evaluation with distinct figures, and a reader of event files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from candid.evaluation.scores import Predictions, ReliabilityBin
 
 
 class Figures:
-    """Makes figures, each with a value of its own."""
+    """Makes estimates with distinct values."""
 
     def __init__(self) -> None:
         self._made = 0
@@ -36,7 +36,7 @@ class Figures:
 
 
 def make_evaluation(classes: tuple[str, ...] = ("happy", "sad")) -> Evaluation:
-    """Everything that can be measured, of classes of made-up figures."""
+    """An evaluation with every field set."""
     figure = Figures()
     return Evaluation(
         test=make_measures(classes, figure, n=40),
@@ -67,7 +67,7 @@ def make_evaluation(classes: tuple[str, ...] = ("happy", "sad")) -> Evaluation:
 
 
 def make_measures(classes: tuple[str, ...], figure: Figures, *, n: int) -> Measures:
-    """Measures with all figures but the per-class ROC AUC; the confusion matrix counts up."""
+    """Measures with all figures except the ROC AUC by class; confusion counts ascend from 101."""
     k = len(classes)
     return Measures(
         classes=classes,
@@ -92,12 +92,12 @@ def make_measures(classes: tuple[str, ...], figure: Figures, *, n: int) -> Measu
 
 
 def make_bins(figure: Figures) -> tuple[ReliabilityBin, ...]:
-    """Two bins of almost the same confidence."""
+    """Two bins of nearly equal confidence."""
     return (ReliabilityBin(0.9981, figure(20), 20), ReliabilityBin(0.9984, figure(20), 20))
 
 
 def make_predictions(num_classes: int = 2, n: int = 200) -> Predictions:
-    """Seeded predictions that are right more often than not."""
+    """Seeded predictions, mostly correct."""
     rng = np.random.default_rng(0)
     truth = rng.integers(0, num_classes, n)
     scores = np.exp(np.eye(num_classes)[truth] + rng.gumbel(size=(n, num_classes)))
@@ -113,7 +113,7 @@ def make_predictions(num_classes: int = 2, n: int = 200) -> Predictions:
 
 
 def figures_in(value: Any) -> Iterator[Estimate]:
-    """Every figure that a value holds, however deep."""
+    """All estimates in nested dataclasses, mappings and tuples."""
     if isinstance(value, Estimate):
         yield value
     elif is_dataclass(value):
@@ -127,7 +127,7 @@ def figures_in(value: Any) -> Iterator[Estimate]:
 
 
 def read_events(folder: Path) -> dict[str, dict[int, Any]]:
-    """What the event file holds: by tag and step, a ``Summary.Value``."""
+    """The values of an event file, by tag and step."""
     [file] = folder.iterdir()
     reader = PyRecordReader_New(str(file))
     read: dict[str, dict[int, Any]] = {}
@@ -137,6 +137,6 @@ def read_events(folder: Path) -> dict[str, dict[int, Any]]:
             event = Event.FromString(reader.record())
             for value in event.summary.value:
                 steps = read.setdefault(value.tag, {})
-                assert event.step not in steps, f"{value.tag} is there twice"
+                assert event.step not in steps, f"duplicate tag {value.tag}"
                 steps[event.step] = value
     return read

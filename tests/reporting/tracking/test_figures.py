@@ -1,4 +1,4 @@
-"""Every figure of an evaluation in TensorBoard."""
+"""Figures and precision-recall curves in TensorBoard."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tensorboard.plugins.pr_curve.metadata import parse_plugin_metadata
+from tensorboard.util.tensor_util import make_ndarray
 
 from candid.evaluation.estimate import Estimate
 from candid.evaluation.evaluation import Evaluation
-from candid.reporting.tracking import write_figures
-from tests.reporting.tracking.made import figures_in, make_evaluation, read_events
+from candid.reporting.tracking import write_figures, write_pr_curves
+from tests.reporting.tracking.made import (
+    figures_in,
+    make_evaluation,
+    make_predictions,
+    read_events,
+)
 
 
 def scalars(folder: Path) -> dict[str, dict[int, float]]:
@@ -21,7 +29,7 @@ def scalars(folder: Path) -> dict[str, dict[int, float]]:
     }
 
 
-def test_every_figure_is_there_with_both_ends_of_its_interval(tmp_path: Path) -> None:
+def test_every_figure_is_written_with_both_ends_of_its_interval(tmp_path: Path) -> None:
     evaluation = make_evaluation()
     write_figures(tmp_path, evaluation)
     written = {round(v, 5) for steps in scalars(tmp_path).values() for v in steps.values()}
@@ -31,7 +39,7 @@ def test_every_figure_is_there_with_both_ends_of_its_interval(tmp_path: Path) ->
         assert {round(x, 5) for x in (figure.value, figure.low, figure.high)} <= written
 
 
-def test_tags_say_of_which_estimate_and_class_a_figure_is(tmp_path: Path) -> None:
+def test_tags_name_the_estimate_and_the_class(tmp_path: Path) -> None:
     evaluation = make_evaluation()
     write_figures(tmp_path, evaluation)
     read = scalars(tmp_path)
@@ -79,9 +87,47 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     assert [tag for tag in read if tag.startswith("test/recall")] == ["test/recall"]
 
 
-def test_classes_that_look_alike_have_tags_of_their_own(tmp_path: Path) -> None:
+def test_classes_with_equal_sanitised_names_have_distinct_tags(tmp_path: Path) -> None:
     evaluation = make_evaluation(("a\udcff", r"a\xff"))
     write_figures(tmp_path, evaluation)
     read = scalars(tmp_path)
     for name, of_class in zip(("a∖xff", "a∖xff (2)"), evaluation.test.per_class, strict=True):
         assert read[f"test_per_class/f1/{name}"][0] == pytest.approx(of_class.f1.value)
+
+
+def test_a_curve_counts_scores_at_or_above_each_threshold(tmp_path: Path) -> None:
+    predictions = make_predictions(3)
+    write_pr_curves(tmp_path, predictions, ("a", "b", "c"))
+    curve = make_ndarray(read_events(tmp_path)["pr_curve/b"][0].tensor)
+    assert curve.dtype == np.float32
+    real, scores = predictions.truth == 1, predictions.probabilities[:, 1]
+    for number in (0, 1, 57, 100, 199):
+        claimed = scores >= number / 200
+        found, missed = (claimed & real).sum(), (~claimed & real).sum()
+        wrong, rest = (claimed & ~real).sum(), (~claimed & ~real).sum()
+        expected = [found, wrong, rest, missed, found / claimed.sum(), found / real.sum()]
+        np.testing.assert_allclose(curve[:, number], expected, rtol=1e-6)
+
+
+def test_every_class_has_a_curve_and_of_two_only_the_second(tmp_path: Path) -> None:
+    write_pr_curves(tmp_path / "three", make_predictions(3), ("a", "b", "c"))
+    write_pr_curves(tmp_path / "two", make_predictions(2), ("happy", "sad"))
+    assert list(read_events(tmp_path / "three")) == ["pr_curve/a", "pr_curve/b", "pr_curve/c"]
+    [(tag, steps)] = read_events(tmp_path / "two").items()
+    assert tag == "pr_curve/sad"
+    data = steps[0].metadata.plugin_data
+    assert data.plugin_name == "pr_curves"
+    assert parse_plugin_metadata(data.content).num_thresholds == 201
+
+
+def test_a_class_without_photos_has_a_curve_of_zeros(tmp_path: Path) -> None:
+    predictions = replace(make_predictions(2), truth=np.zeros(200, np.int64))
+    write_pr_curves(tmp_path, predictions, ("happy", "sad"))
+    curve = make_ndarray(read_events(tmp_path)["pr_curve/sad"][0].tensor)
+    assert (curve[[0, 3, 4, 5]] == 0).all()
+    assert curve[1, 0] == 200
+
+
+def test_without_photos_there_is_no_curve(tmp_path: Path) -> None:
+    write_pr_curves(tmp_path / "none", make_predictions(2, n=0), ("happy", "sad"))
+    assert not (tmp_path / "none").exists()

@@ -1,4 +1,4 @@
-"""Pictures in TensorBoard."""
+"""Photos and the confusion matrix in TensorBoard."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def test_tags_sort_in_the_order_of_the_pictures(tmp_path: Path) -> None:
     assert tags == sorted(tags)
 
 
-def test_a_caption_is_no_markup_and_can_be_a_tag(tmp_path: Path) -> None:
+def test_a_caption_is_escaped_and_safe_as_a_tag(tmp_path: Path) -> None:
     write_images(tmp_path, "mistakes", [('*a* <b>\\"\udcff', filled(RED))])
     [(tag, steps)] = read_events(tmp_path).items()
     assert tag == "mistakes/1 *a* <b>∖'∖xff"
     assert steps[0].metadata.summary_description == r'\*a\* &#60;b&#62;\\"\\xff'
 
 
-def test_no_pictures_are_no_error(tmp_path: Path) -> None:
+def test_no_pictures_are_not_an_error(tmp_path: Path) -> None:
     write_images(tmp_path, "mistakes", [])
     assert read_events(tmp_path) == {}
 
 
-def test_a_confusion_matrix_is_dark_where_a_class_is_answered(tmp_path: Path) -> None:
+def test_a_confusion_matrix_is_darker_for_larger_shares(tmp_path: Path) -> None:
     measures = make_measures(("happy", "sad"), Figures(), n=40)
     measures.confusion[...] = [[30, 0], [5, 5]]
     write_confusion(tmp_path, measures, "test/confusion")
@@ -60,7 +60,7 @@ def test_a_confusion_matrix_is_dark_where_a_class_is_answered(tmp_path: Path) ->
     colours, counts = np.unique(picture.reshape(-1, 3), axis=0, return_counts=True)
     by_colour = {tuple(map(int, c)): int(n) for c, n in zip(colours, counts, strict=True)}
     full, half = by_colour[8, 64, 129], by_colour[132, 160, 192]
-    assert half == pytest.approx(2 * full, rel=0.2)  # but for the digits
+    assert half == pytest.approx(2 * full, rel=0.2)  # the digits cover some pixels
 
 
 @pytest.mark.parametrize("num_classes", [20, 21, 1000])

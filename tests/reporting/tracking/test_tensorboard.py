@@ -1,4 +1,4 @@
-"""A real TensorBoard reads what was written."""
+"""A real TensorBoard reads the event files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OPENER = build_opener(ProxyHandler({}))
 
 @contextmanager
 def tensorboard(folder: Path, scratch: Path) -> Iterator[str]:
-    """Start one on a free port, as where TensorFlow is not installed, and give its address."""
+    """Start TensorBoard on a free port, with TensorFlow hidden, and yield its address."""
     (scratch / "tensorflow.py").write_text("raise ImportError")
     command = Path(sys.executable).parent / "tensorboard"
     with subprocess.Popen(
@@ -40,13 +40,13 @@ def tensorboard(folder: Path, scratch: Path) -> Iterator[str]:
     ) as process:
         try:
             assert process.stderr is not None
-            said = []
+            lines = []
             for line in process.stderr:
-                said.append(line)
+                lines.append(line)
                 if found := re.search(r"http://127\.0\.0\.1:\d+/", line):
                     yield f"{found[0]}data/plugin/"
                     return
-            pytest.fail("".join(said))
+            pytest.fail("".join(lines))
         finally:
             process.terminate()
 
@@ -56,12 +56,12 @@ def fetch(address: str) -> bytes:
         return bytes(answer.read())
 
 
-def get(address: str, **asked: str) -> Any:
-    return json.loads(fetch(f"{address}?{urlencode(asked)}"))
+def get(address: str, **query: str) -> Any:
+    return json.loads(fetch(f"{address}?{urlencode(query)}"))
 
 
 def get_when_read(address: str) -> Any:
-    """Ask until the files have been read, which TensorBoard does beside answering."""
+    """Poll until TensorBoard, which reads files in the background, has loaded them."""
     deadline = time.monotonic() + LONGEST_S
     while not (answer := get(address)):
         assert time.monotonic() < deadline, f"{address} has nothing"
@@ -80,7 +80,7 @@ def test_tensorboard_shows_figures_curves_pictures_and_settings(tmp_path: Path) 
     written = read_events(run)
     (tmp_path / "scratch").mkdir()
     with tensorboard(run.parent, tmp_path / "scratch") as address:
-        # Pictures are last in the file: once these are there, all is.
+        # Pictures are last in the file, so everything else is loaded with them.
         images = get_when_read(f"{address}images/tags")
         figures = get(f"{address}scalars/tags")["run"]
         text = get(f"{address}text/tags")["run"]

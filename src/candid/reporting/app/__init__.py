@@ -1,4 +1,4 @@
-"""The page that answers for photos, shared by the server and by static exports; see README.md."""
+"""The prediction page of the server and of web exports; see README.md."""
 
 from candid.reporting.app.files import (
     PAGE_FILES,

@@ -1,15 +1,15 @@
-// From a network's numbers to an answer, as candid.decision_rule, candid.abstention and
-// candid.prediction do it, to the last bit: float32 where NumPy has float32, float64 elsewhere.
+// From a network's outputs to an answer, bit for bit as in Python's decision_rule, conformal and
+// prediction: float32 where NumPy has float32, float64 elsewhere.
 
 /**
- * Read what candid-export.json says of answers.
+ * Read the decision rule and abstention settings of candid-export.json.
  *
- * @param {object} told Its JSON.
+ * @param {object} settings Its JSON.
  * @returns {{classes: string[], threshold: number, costs: ?number[][], abstention: ?object}}
- *   costs: a row a true class, a column an answered one; null where there are none.
+ *   costs: one row per true class, one column per answered one; null without costs.
  */
-export function readRules(told) {
-  const { classes, rule, abstention: known } = told;
+export function readRules(settings) {
+  const { classes, rule, abstention: known } = settings;
   return {
     classes,
     threshold: rule.threshold,
@@ -31,7 +31,7 @@ function costMatrix(rows, classes) {
   return matrix;
 }
 
-/** The number of the class that the rule chooses; of equals, the first. */
+/** The index of the class that the rule chooses; the first one in a tie. */
 export function decide(probabilities, rules) {
   if (rules.costs) {
     const expected = rules.classes.map((_, answered) =>
@@ -46,9 +46,9 @@ export function decide(probabilities, rules) {
 /**
  * The answer to one photo.
  *
- * @param {string} name The photo's.
+ * @param {string} name Of the photo.
  * @param {Float32Array} probabilities (k,), calibrated.
- * @param {?number} novelty How unlike the training photos it is; null where nothing tells it.
+ * @param {?number} novelty Distance from the training photos; null without an abstention.
  * @param {object} rules From `readRules`.
  * @returns {object} The JSON of candid.prediction.Prediction, without an explanation.
  */
@@ -68,7 +68,7 @@ export function answerOf(name, probabilities, novelty, rules) {
   };
 }
 
-/** What is said of a photo that gives no pixels. */
+/** The answer for a photo that can't be decoded. */
 export function unreadable(name, reason) {
   return {
     path: name,
@@ -106,7 +106,7 @@ function words(label, { verdict, possible }) {
   return `uncertain: ${possible.join(" or ") || `perhaps ${label}`}`;
 }
 
-/** The conformal p-value: of what is known and the value itself, the share that is as high. */
+/** The conformal p-value: the share of the known values and this one that are at least as high. */
 function shareAtLeast(known, value) {
   let low = 0;
   let high = known.length;

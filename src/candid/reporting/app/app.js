@@ -1,4 +1,4 @@
-// The page: photos in, answers out. What computes them is behind ./engine.js; see README.md.
+// The prediction page. ./engine.js runs the model; see README.md.
 
 import { ask } from "./asking.js";
 import * as camera from "./camera.js";
@@ -28,7 +28,7 @@ function start() {
   return starting;
 }
 
-// --- What the page says ---------------------------------------------------------------------
+// --- Messages and model ---------------------------------------------------------------------
 
 const say = (text) => { byId("state").textContent = text; };
 
@@ -45,7 +45,7 @@ function introduce(engine) {
   say("");
   byId("privacy").textContent = about.private
     ? "Photos stay on this machine"
-    : `Photos go to the server at ${about.host} and are not kept`;
+    : `Photos are sent to the server at ${about.host} and not stored`;
   byId("links").replaceChildren(...(about.links ?? []).map(({ name, url }) => make("a", { href: url }, name)));
   byId("model").replaceChildren(...about.models.map(({ name }) => make("option", {}, name)));
   byId("choice").hidden = about.models.length < 2;
@@ -81,7 +81,7 @@ async function showSamples(engine, { name, samples }) {
 
 function take(files) {
   byId("line").hidden = true;
-  if (files.length > MOST_AT_ONCE) tell(`The first ${MOST_AT_ONCE} of ${files.length} photos were taken.`);
+  if (files.length > MOST_AT_ONCE) tell(`Only the first ${MOST_AT_ONCE} of ${files.length} photos are used.`);
   const taken = files.slice(0, MOST_AT_ONCE);
   const batch = taken.map((file) => {
     return new Card(file.name, { onOpen: unfold, onHeat: () => heat(!isHeated) });
@@ -99,29 +99,29 @@ function take(files) {
   document.body.classList.add("has-answers");
   byId("answers").hidden = false;
   bringIntoSight(batch[0]);
-  // On a phone the samples go: who had pressed one would begin at the top of the page again.
+  // On a phone the samples disappear; move the focus of a pressed one to the answer.
   if (focused?.closest("#samples") && !focused.checkVisibility()) batch[0].focus();
 }
 
-// `asked` is the model that was chosen when the photo came; null before there was one.
-function enqueue(card, file, asked) {
-  answering = answering.then(() => card.isGone || answer(card, file, asked));
+// `requested` is the model chosen when the photo was added; null before one was loaded.
+function enqueue(card, file, requested) {
+  answering = answering.then(() => card.isGone || answer(card, file, requested));
 }
 
-async function answer(card, file, asked) {
+async function answer(card, file, requested) {
   card.showAsking();
   try {
     const engine = await start();
-    const chosen = asked ?? model;
+    const chosen = requested ?? model;
     if (engine.about.models.length > 1) card.nameModel(chosen.name);
     const item = await engine.predict(file, card.name, { model: chosen.name });
-    if (item.label == null) card.showFailure("unreadable", capitalised(item.reason ?? "It can’t be read."));
+    if (item.label == null) card.showFailure("unreadable", capitalised(item.reason ?? "The file can’t be read."));
     else card.showAnswer(item, chosen.fit);
     if (item.verdict) byId("verdicts").hidden = false;
     report(spoken(card.name, item));
-    if (card === cards[0] && card.isOpen) bringIntoSight(card); // it has grown
+    if (card === cards[0] && card.isOpen) bringIntoSight(card); // its height has changed
   } catch (error) {
-    card.showFailure("No answer", error.message, error.again && (() => enqueue(card, file, asked)));
+    card.showFailure("No answer", error.message, error.again && (() => enqueue(card, file, requested)));
     report(`${card.name}: ${error.message}`);
   }
 }
@@ -153,7 +153,7 @@ function bringIntoSight({ element }) {
   element.scrollIntoView({ block: "nearest", behavior: isCalm ? "auto" : "smooth" });
 }
 
-// --- Beginning ------------------------------------------------------------------------------
+// --- Start ----------------------------------------------------------------------------------
 
 intake.listen({ take, tell });
 camera.listen({ take, tell });

@@ -1,10 +1,10 @@
-// Asks the person for the token that the server wants.
+// Dialog that asks for the server's token.
 
 import { byId } from "./dom.js";
 
 let asking = null;
 
-// A promise of the token; it fails where the person says no. Asked twice, it is one question.
+// Resolves to the token and rejects on cancel. Concurrent calls share one dialog.
 export function ask(message) {
   asking ??= new Promise((resolve, reject) => {
     const dialog = byId("token");
@@ -20,7 +20,7 @@ export function ask(message) {
     dialog.onclose = () => {
       asking = null;
       if (given) resolve(given);
-      else reject(Object.assign(new Error("Without its token the server does not answer."), { again: true }));
+      else reject(Object.assign(new Error("The server does not answer without a token."), { again: true }));
     };
     dialog.showModal();
   });

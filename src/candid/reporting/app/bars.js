@@ -1,14 +1,14 @@
-// The probability of each class as a bar.
+// Bar chart of the class probabilities.
 
 import { make } from "./dom.js";
 import { percent } from "./words.js";
 
 const MOST_SHOWN = 5;
 
-// The likeliest first; of many classes the rest can be unfolded.
+// The most probable first; of many classes the rest is folded.
 export function makeBars(item) {
   const ranked = Object.entries(item.probabilities).sort(([, a], [, b]) => b - a);
-  // Hiding a single one would save nothing.
+  // A single one is not worth folding.
   const shown = ranked.length <= MOST_SHOWN + 1 ? ranked.length : MOST_SHOWN;
   const bars = (part) => make("ul", { class: "bars" }, ...part.map((row) => makeBar(row, item)));
   const rest = ranked.slice(shown);

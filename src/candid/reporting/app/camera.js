@@ -1,16 +1,16 @@
-// The camera of this machine: on only while its picture is shown.
+// Camera of this machine, on only while the viewfinder is shown.
 
 import { byId } from "./dom.js";
 
 const REASONS = {
-  NotAllowedError: "The browser was not allowed to use the camera. Allow it, and try again.",
-  NotFoundError: "There is no camera.",
-  NotReadableError: "The camera is used by another program.",
+  NotAllowedError: "The browser has no permission to use the camera. Allow it and try again.",
+  NotFoundError: "No camera was found.",
+  NotReadableError: "The camera is in use by another program.",
 };
 
-// Calls `take` with a file for each photo, and `tell` with a line where there is no camera.
+// Calls `take` with a file per photo, and `tell` with an error message.
 export function listen({ take, tell }) {
-  if (!navigator.mediaDevices?.getUserMedia) return; // not over plain HTTP across a network
+  if (!navigator.mediaDevices?.getUserMedia) return; // unavailable over plain HTTP, except on localhost
   let stream = null;
   let number = 0;
   const video = byId("video");

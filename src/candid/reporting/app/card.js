@@ -1,4 +1,4 @@
-// One photo and what was said of it.
+// Card of one photo with its answer.
 
 import { makeBars } from "./bars.js";
 import { icon, make } from "./dom.js";
@@ -16,7 +16,7 @@ export class Card {
   #isOpen = false;
   #isHeated = false;
 
-  // `onOpen` and `onHeat` are told of buttons pressed.
+  // `onOpen` and `onHeat` are called when their buttons are pressed.
   constructor(name, { onOpen, onHeat }) {
     const id = `card-${++number}`;
     this.name = name;
@@ -26,7 +26,7 @@ export class Card {
     this.fold.append(this.title, icon("fold"));
     this.frame = make("div", { class: "frame", role: "img", "aria-label": name });
     this.toggle = make("button", { class: "toggle", type: "button", "aria-pressed": "false", hidden: true, click: onHeat });
-    this.toggle.append(icon("heat"), "What spoke for it ", make("kbd", {}, "H"));
+    this.toggle.append(icon("heat"), "Heat map ", make("kbd", {}, "H"));
     this.legend = make("p", { class: "legend", hidden: true });
     this.under = make("div", { class: "under" }, this.legend, this.toggle);
     this.badge = make("p", { class: "badge", hidden: true });
@@ -35,7 +35,7 @@ export class Card {
     this.body = make("div", { class: "body", id });
     this.element = make("li", { class: "card", "data-state": "waiting" },
       make("div", { class: "picture" }, this.frame, this.under),
-      make("div", { class: "told" },
+      make("div", { class: "answer" },
         make("p", { class: "name" }, make("bdi", {}, name), this.model),
         make("h3", {}, this.fold),
         this.badge, this.share, this.body),
@@ -64,7 +64,7 @@ export class Card {
     this.#showHeat();
   }
 
-  // A canvas, or null where the browser can't show this kind of file.
+  // Takes a canvas, or null if the browser can't show the file.
   showPhoto(canvas) {
     this.#photo = canvas;
     canvas?.classList.add("photo");
@@ -72,14 +72,14 @@ export class Card {
     this.#showHeat();
   }
 
-  // Where there are several.
+  // Used if there are several models.
   nameModel(name) {
     this.model.textContent = name;
     this.model.hidden = false;
   }
 
   showAsking() {
-    this.#begin("asking", "Looking …");
+    this.#begin("asking", "Predicting …");
   }
 
   showAnswer(item, fit) {
@@ -98,7 +98,7 @@ export class Card {
     this.#showHeat();
   }
 
-  // What stands in place of an answer; `again` is called by a button, where trying again may help.
+  // Shows an error instead of an answer; `again`, if given, is called by a button to retry.
   showFailure(title, message, again) {
     this.#begin("failed", title);
     this.#mark({ word: "No answer", icon: "error" });
@@ -122,7 +122,7 @@ export class Card {
     this.#showHeat();
   }
 
-  // Drawn when it is first looked at: of many photos few are.
+  // The heat map is drawn when it is first shown.
   #showHeat() {
     const { heat, where } = this.#item?.explanation ?? {};
     const isThere = Boolean(heat?.length && this.#photo);
@@ -135,8 +135,8 @@ export class Card {
     this.toggle.hidden = !isThere;
     this.toggle.setAttribute("aria-pressed", this.#isHeated);
     this.legend.hidden = !where;
-    const said = where ? `What spoke for ${this.#item.label}: ${where}` : "";
-    this.legend.replaceChildren(make("span", { class: "swatch" }), said);
-    this.frame.setAttribute("aria-label", isShown ? `${this.name}. ${said}` : this.name);
+    const evidence = where ? `Evidence for ${this.#item.label}: ${where}` : "";
+    this.legend.replaceChildren(make("span", { class: "swatch" }), evidence);
+    this.frame.setAttribute("aria-label", isShown ? `${this.name}. ${evidence}` : this.name);
   }
 }

@@ -1,4 +1,4 @@
-// Makes elements. Text is set as text, never as HTML: names and answers are other people's.
+// Creates elements. Text is never set as HTML: names and answers are untrusted.
 
 const SVG = "http://www.w3.org/2000/svg";
 

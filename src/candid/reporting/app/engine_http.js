@@ -1,7 +1,7 @@
-// Asks the server that the page came from. The contract stands in README.md.
+// Engine that calls the page's server; README.md has the contract.
 
 const KEY = "candid-token";
-const PATIENCE_MS = 120_000;
+const TIMEOUT_MS = 120_000;
 const address = (path) => new URL(`../${path}`, import.meta.url);
 
 export async function createEngine({ ask }) {
@@ -15,8 +15,8 @@ export async function createEngine({ ask }) {
       models: described,
       private: false,
       host: location.host,
-      // A link can't carry the token.
-      links: hasToken ? [] : [{ name: "What programs can ask", url: String(address("docs")) }],
+      // A link can't send the token.
+      links: hasToken ? [] : [{ name: "API documentation", url: String(address("docs")) }],
     },
     predict: (blob, name, { model }) => predict(server, blob, name, model),
     read: async ({ url }) => (await server.ask(url)).blob(),
@@ -41,16 +41,16 @@ async function predict(server, blob, name, model) {
   } catch (error) {
     if (error.status !== 413) throw error;
     const megabytes = (blob.size / 1e6).toFixed(1);
-    throw new Error(`The photo is too large for this server: it has ${megabytes} MB.`);
+    throw new Error(`The photo is too large for this server: ${megabytes} MB.`);
   }
 }
 
-// A folder, or a file that is gone: fetch would fail as if the server were.
+// For a folder or a deleted file, fetch would fail as if the server were down.
 async function requireReadable(blob) {
   try {
     await blob.slice(0, 1).arrayBuffer();
   } catch {
-    throw new Error("The file can’t be read; it may be a folder, or gone.");
+    throw new Error("The file can’t be read; it may be a folder, or deleted.");
   }
 }
 
@@ -69,35 +69,35 @@ class Connection {
     return (await this.ask(path, options)).json();
   }
 
-  // Asks for the token as often as it is not the right one.
+  // Sends a request, and asks for the token until it is right.
   async ask(path, options = {}) {
     for (;;) {
       const token = sessionStorage.getItem(KEY);
       const answer = await send(path, options, token);
       if (answer.ok) return answer;
       if (answer.status !== 401) throw await problem(answer);
-      if (sessionStorage.getItem(KEY) !== token) continue; // another question has brought one
+      if (sessionStorage.getItem(KEY) !== token) continue; // another request has asked for it
       sessionStorage.removeItem(KEY);
-      const message = token ? "That is not its token." : "The server asks for its token.";
+      const message = token ? "The token is wrong." : "The server requires a token.";
       sessionStorage.setItem(KEY, await this.#ask(message));
     }
   }
 }
 
 async function send(path, options, token) {
-  // What no header can hold is no token.
+  // A header can hold only these characters.
   const headers = token && /^[!-~]+$/.test(token) ? { Authorization: `Bearer ${token}` } : {};
   try {
-    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
     return await fetch(address(path), { ...options, headers, signal });
   } catch {
-    throw again("The server does not answer. See whether it is still running, then try again.");
+    throw again("The server does not answer. Check that it is running, then try again.");
   }
 }
 
 async function problem(answer) {
-  const said = await answer.json().then((body) => body.error?.message, () => null);
-  const message = said ? said[0].toUpperCase() + said.slice(1) : `The server answered ${answer.status}.`;
+  const text = await answer.json().then((body) => body.error?.message, () => null);
+  const message = text ? text[0].toUpperCase() + text.slice(1) : `The server answered with status ${answer.status}.`;
   if (answer.status !== 503) return Object.assign(new Error(message), { status: answer.status });
   const seconds = Number(answer.headers.get("Retry-After")) || 1;
   return again(`The server is busy. Try again in ${seconds === 1 ? "a second" : `${seconds} seconds`}.`);

@@ -1,7 +1,7 @@
-// The engine of a static export: the browser computes, and no photo leaves it. An export has this
-// file as app/engine.js, with model.onnx and candid-export.json one folder above. All of it runs in
-// the page and not in a worker: the page's security policy, in a <meta>, does not hold for workers,
-// and so a browser would not keep a worker from asking another host.
+// Engine of a web export: the model runs in the browser, and no photo leaves it. An export has this
+// file as app/engine.js, with model.onnx and candid-export.json one folder above. It uses no worker:
+// the page's security policy is in a <meta>, which does not apply to workers, so nothing would keep
+// a worker from contacting another host.
 
 import { answerOf, decide, readRules, unreadable } from "./answer.js";
 import { contrast, explanationOf, occlude } from "./evidence.js";
@@ -9,30 +9,30 @@ import { loadNetwork, RUNTIME } from "./network.js";
 import { decode } from "./pixels.js";
 
 /**
- * Make the engine; README.md of the page says what it has to do.
+ * Make the engine; README.md has the contract.
  *
  * @param {{say: function(string)}} page
- * @returns {Promise<object>} about, predict; and for programs: decode, ask, runtime.
+ * @returns {Promise<object>} about, predict; for programs also decode, ask, runtime.
  */
 export async function createEngine({ say = () => {} } = {}) {
-  const [told, page] = await Promise.all([
+  const [settings, page] = await Promise.all([
     fetchJson("../candid-export.json"),
     fetchJson("./about.json"),
   ]);
   const url = new URL("../model.onnx", import.meta.url);
-  const ask = await loadNetwork(url, say, told.pixels.size_px);
-  const rules = readRules(told);
+  const ask = await loadNetwork(url, say, settings.pixels.size_px);
+  const rules = readRules(settings);
   return {
     about: {
       ...page,
-      classes: told.classes,
-      fit: told.pixels.fit,
+      classes: settings.classes,
+      fit: settings.pixels.fit,
       samples: [],
-      models: [{ name: told.run.name, classes: told.classes }],
+      models: [{ name: settings.run.name, classes: settings.classes }],
       private: true,
     },
-    predict: (blob, name) => predict(blob, name, told.pixels, rules, ask),
-    decode: (blob) => decode(blob, told.pixels),
+    predict: (blob, name) => predict(blob, name, settings.pixels, rules, ask),
+    decode: (blob) => decode(blob, settings.pixels),
     ask,
     runtime: RUNTIME,
   };

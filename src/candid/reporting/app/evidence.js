@@ -1,5 +1,4 @@
-// What each place of a picture adds to the answer, and where that is in words: as
-// candid.runs.explaining.heat_map and candid.runs.explaining.heat_map say it.
+// Heat maps, and where the evidence is in words, as in candid.runs.explaining.heat_map.
 
 import { roundHalfEven } from "./resize.js";
 
@@ -12,13 +11,13 @@ const QUARTERS = [
   ["lower left", "bottom", "lower right"],
 ];
 const CELLS = 8;
-const WINDOW = 2; // cells that a window is high and wide, so that neighbouring windows overlap
-const LEAST = 2 ** -23; // float32's epsilon: a probability nearer to 0 or 1 says no more
+const WINDOW = 2; // side of a window in cells; neighbouring windows overlap
+const LEAST = 2 ** -23; // float32's epsilon; probabilities are clipped to it
 
 /**
  * A heat map as JSON.
  *
- * @param {number[][]} heat Rows, in nats, positive where a place speaks for the answer.
+ * @param {number[][]} heat Rows, in nats, positive where a place supports the answer.
  * @returns {{heat: number[][], where: string, similar: object[]}}
  */
 export function explanationOf(heat) {
@@ -28,7 +27,7 @@ export function explanationOf(heat) {
 }
 
 /**
- * What each place adds to the score of the answered class beyond the others' scores.
+ * What each place adds to the score of the answered class, minus those of the others.
  *
  * @param {Float32Array} maps (k, h, w).
  * @param {number[]} shape [k, h, w].
@@ -59,7 +58,7 @@ function weightsOfOthers(maps, numClasses, area, answered) {
   return weights.map((weight) => weight / total);
 }
 
-/** Where the evidence for an answer is, to complete "what spoke for it is …". */
+/** Where the evidence for an answer is, in words. */
 export function where(heat) {
   const highest = Math.max(...heat.flat(), 0);
   if (highest === 0) return "nowhere";
@@ -98,7 +97,7 @@ function massWithin(mass, top, bottom, left, right) {
   return sumOf(mass.map((line, row) => rows[row] * sumOf(line.map((m, at) => m * columns[at]))));
 }
 
-/** How much of each place along a side lies between two points of it. */
+/** The share of each place along a side that lies between two points. */
 function overlap(numPlaces, start, end) {
   const edge = (at) => Math.min(end, Math.max(start, at / numPlaces));
   return Array.from({ length: numPlaces }, (_, at) => (edge(at + 1) - edge(at)) * numPlaces);
@@ -110,7 +109,7 @@ function inHottestQuarter(mass) {
 }
 
 /**
- * What covering each place takes from the answer, for a network that has no heat map.
+ * Occlusion map, for a network without a heat map: what covering each place costs the answer.
  *
  * @param {Uint8Array} pixels (s, s, 3).
  * @param {number} size s.

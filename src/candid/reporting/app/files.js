@@ -1,5 +1,5 @@
-// What the bytes of a photo's file say before anything is decoded, as candid.data.images reads it: its
-// format, size and EXIF orientation, and whether it ends early.
+// Parses image files without decoding them, as candid.data.images does: format, size, EXIF orientation,
+// and whether the file is truncated.
 
 export const MIME = {
   JPEG: "image/jpeg",
@@ -16,7 +16,7 @@ const SCAN = 0xda; // JPEG's marker SOS
 const ORIENTATION_TAG = 0x0112;
 const WITH_EXIF = 0x08; // of the flags in a WebP's VP8X
 
-/** Name the format of a file by its first bytes; null where it is none of ours. */
+/** The format of a file by its first bytes; null if it is not supported. */
 export function identify(bytes) {
   const text = (from, to) => textOf(bytes, from, to);
   if (text(0, 3) === "\xff\xd8\xff") return "JPEG";
@@ -35,7 +35,7 @@ export function identify(bytes) {
     : null;
 }
 
-/** Say in a line why bytes that `identify` does not know are refused. */
+/** The error message for bytes that `identify` does not know. */
 export function refusal(bytes) {
   if (!bytes.length) return "empty file";
   const shown = [...bytes.subarray(0, 12)]
@@ -47,14 +47,14 @@ export function refusal(bytes) {
 /**
  * Read the size, as stored.
  *
- * @returns {?{width: number, height: number}} null where only decoding tells.
+ * @returns {?{width: number, height: number}} null if it is known only after decoding.
  */
 export function sizeOf(bytes, format) {
   const read = { JPEG: jpegSize, PNG: pngSize, WEBP: webpSize, BMP: bmpSize, GIF: gifSize }[format];
   try {
     return read ? read(viewOf(bytes), bytes) : null;
   } catch {
-    return null; // it ends within its header
+    return null; // truncated header
   }
 }
 
@@ -90,10 +90,10 @@ function webpSize(view, bytes) {
 }
 
 /**
- * Read the EXIF orientation that is still to be applied.
+ * Read the EXIF orientation to apply.
  *
- * @returns {number} 1 to 8; 1, upright, where the file says nothing that makes sense, and in formats
- *   whose container turns the picture.
+ * @returns {number} 1 to 8; 1, upright, without a valid one, and in formats whose container rotates
+ *   the picture.
  */
 export function orientationOf(bytes, format) {
   const find = { JPEG: jpegExif, PNG: pngExif, WEBP: webpExif }[format];
@@ -102,10 +102,10 @@ export function orientationOf(bytes, format) {
 }
 
 /**
- * Leave out what browsers read differently: EXIF, which some of them apply and some not; and of a
- * PNG all that does not make the picture, as candid.data.images.pillow does.
+ * Remove metadata that browsers treat differently: EXIF, and of a PNG all chunks that do not belong
+ * to the picture, as candid.data.images.pillow does.
  *
- * @returns {Uint8Array[]} Parts of a file that shows the picture as stored.
+ * @returns {Uint8Array[]} Parts of a file with the picture as stored.
  */
 export function withoutMetadata(bytes, format) {
   if (format === "JPEG") return without(bytes, segmentsOf(bytes).filter(isExif(bytes)));
@@ -122,16 +122,16 @@ function readOrientation(exif) {
     const start = view.getUint32(4, little);
     const count = view.getUint16(start, little);
     for (let at = start + 2; at < start + 2 + 12 * count; at += 12) {
-      view.getUint32(at + 8); // an entry that the data cut off is none
+      view.getUint32(at + 8); // throws for a truncated entry
       if (view.getUint16(at, little) === ORIENTATION_TAG) return valueOf(view, at, little);
     }
   } catch {
-    // The directory ends early.
+    // Truncated directory.
   }
   return 1;
 }
 
-/** The value of an entry, of the type that it has, or else should have. */
+/** The value of an entry by its type, or else by the type that the standard requires. */
 function valueOf(view, at, little) {
   const kind = view.getUint16(at + 2, little);
   const read = { 1: "getUint8", 4: "getUint32" }[kind] ?? "getUint16";
@@ -146,9 +146,9 @@ function segmentsOf(bytes) {
   for (let start = 2; start + 4 <= bytes.length && segments.at(-1)?.marker !== SCAN; ) {
     const marker = bytes[start + 1];
     if (bytes[start] !== 0xff || marker === 0xff) {
-      start += 1; // junk, or padding
+      start += 1; // junk or padding
     } else if (marker === 0 || isBare(marker)) {
-      start += 2; // these have no length
+      start += 2; // markers without a length
     } else {
       segments.push({ marker, start, end: start + 2 + view.getUint16(start + 2) });
       start = segments.at(-1).end;
@@ -157,11 +157,11 @@ function segmentsOf(bytes) {
   return segments;
 }
 
-/** Whether a marker has no length behind it, to Pillow. */
+/** Whether Pillow reads no length after a marker. */
 const isBare = (marker) =>
   marker === 0xc8 || (marker >= 0xd0 && marker <= 0xd9) || (marker >= 0xf0 && marker <= 0xfd);
 
-/** The segment that begins the frame (ITU T.81, markers SOF). */
+/** The segment that starts the frame (ITU T.81, markers SOF). */
 function frameOf(bytes) {
   const others = [0xc4, 0xc8, 0xcc];
   return segmentsOf(bytes).find(
@@ -172,7 +172,7 @@ function frameOf(bytes) {
 const isExif = (bytes) => ({ marker, start }) =>
   marker === 0xe1 && textOf(bytes, start + 4, start + 8) === "Exif";
 
-/** A block may be longer than a segment; then others go on with it. */
+/** The EXIF block, which may continue over several segments. */
 function jpegExif(bytes) {
   const parts = segmentsOf(bytes)
     .filter(isExif(bytes))
@@ -181,7 +181,7 @@ function jpegExif(bytes) {
   return Uint8Array.from(parts.flatMap((part) => [...part.subarray(6)]));
 }
 
-/** Whether an end marker follows the beginning of the scan; previews before it have their own. */
+/** Whether an end marker follows the start of the scan; embedded previews have their own. */
 export function jpegEnds(bytes) {
   const scan = segmentsOf(bytes).find(({ marker }) => marker === SCAN);
   if (!scan) return false;
@@ -191,7 +191,7 @@ export function jpegEnds(bytes) {
   return false;
 }
 
-/** Whether a JPEG is baseline and has a scan: then filler tells whether its picture is whole. */
+/** Whether a JPEG is baseline and has a scan, so that filler shows whether it is truncated. */
 export function isBaseline(bytes) {
   const frame = frameOf(bytes);
   const hasScan = segmentsOf(bytes).some(({ marker }) => marker === SCAN);
@@ -215,7 +215,7 @@ function pngExif(bytes) {
 }
 
 function withoutChunks(bytes) {
-  // An upper-case first letter marks a chunk that no decoder may ignore.
+  // An upper-case first letter marks a critical chunk.
   return without(bytes, chunksOf(bytes).filter(({ name }) => name !== "tRNS" && !/^[A-Z]/.test(name)));
 }
 
@@ -240,7 +240,7 @@ function webpExif(bytes) {
 function withoutWebpExif(bytes) {
   const found = webpExifChunk(bytes);
   if (!found) return [bytes];
-  // The chunk stays, under a name that nobody knows, as the file's length stands in its header.
+  // Rename the chunk instead of removing it, as the header holds the file's length.
   const copy = bytes.slice();
   copy[20] &= ~WITH_EXIF;
   copy.fill(0x58, found.start, found.start + 4);

@@ -1,9 +1,4 @@
-"""What the page says of a model at first: what it tells apart, and how good it is.
-
-The page's files.
-
-Photos to try a model on: those that it was checked with when it was written.
-"""
+"""Files of the prediction page, and what it shows of a model: title, accuracy, sample photos."""
 
 from __future__ import annotations
 
@@ -11,16 +6,15 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from candid.evaluation.estimate import Estimate
-from candid.reporting.number_format import between, percent, photos
+from candid.reporting.number_format import percent, percent_interval, photo_count
 from candid.runs.manifest import Metrics
 
-#: All but index.html, and but the engine with its modules.
+#: All files of the page except index.html and the engine with its modules.
 PAGE_FILES: Final = (
     "app.css",
     "app.js",
@@ -37,18 +31,18 @@ PAGE_FILES: Final = (
     "similar.js",
     "words.js",
 )
-_INDEX: Final = "index.html"
-_PLACE: Final = b"<!-- policy -->"
+_POLICY_PLACE: Final = b"<!-- policy -->"
+_MOST_NAMED: Final = 4  # classes in the title
 
 
 def read_file(name: str) -> bytes:
     """Read a file of the page.
 
     Args:
-        name: One of `PAGE_FILES`, or an engine's file beside them.
+        name: One of `PAGE_FILES`, or a file of an engine.
 
     Returns:
-        Its bytes; of ``app.css`` with the looks of all our pages before it.
+        Its bytes; ``app.css`` follows the styles that all pages share.
     """
     data = (files("candid.reporting.app") / name).read_bytes()
     if name == "app.css":
@@ -57,44 +51,34 @@ def read_file(name: str) -> bytes:
 
 
 def index_html(policy: str | None = None) -> bytes:
-    """The page itself.
+    """Read index.html.
 
     Args:
-        policy: A Content-Security-Policy for those who can't send it as a header; put into a
-            ``<meta>``.
+        policy: A Content-Security-Policy to add as a ``<meta>``, where no header can be sent.
     """
-    said = "" if policy is None else _meta(policy)
-    return read_file(_INDEX).replace(_PLACE, said.encode(), 1)
-
-
-def _meta(policy: str) -> str:
-    return f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">'
+    meta = ""
+    if policy is not None:
+        meta = f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">'
+    return read_file("index.html").replace(_POLICY_PLACE, meta.encode(), 1)
 
 
 def read_samples(golden: Path) -> tuple[bytes, ...]:
-    """Read the pictures of a run's ``golden.npz``.
+    """Read the sample photos of a run from its ``golden.npz``.
 
     Args:
-        golden: The file, whose hash was checked.
+        golden: The file; its hash must have been checked.
 
     Returns:
-        A PNG file a picture, in the shape that the network sees.
+        One PNG file per photo, in the model's input size.
     """
-    with golden.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-        return tuple(_encode(pixels) for pixels in arrays["image"])
-
-
-def _encode(pixels: NDArray[Any]) -> bytes:
     import cv2
 
-    return bytes(cv2.imencode(".png", pixels[..., ::-1])[1])
-
-
-_MOST_NAMED: Final = 4
+    with golden.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return tuple(bytes(cv2.imencode(".png", rgb[..., ::-1])[1]) for rgb in arrays["image"])
 
 
 def title_of(classes: Sequence[str]) -> str:
-    """The question that a model answers.
+    """The page's heading for a model.
 
     >>> title_of(["happy", "sad"]), title_of(["a", "b", "c"]), title_of(list("abcdef"))
     ('happy or sad?', 'a, b or c?', 'Which of 6 classes?')
@@ -105,19 +89,12 @@ def title_of(classes: Sequence[str]) -> str:
 
 
 def sentence_of(metrics: Metrics | None) -> str:
-    """How good a model is, by the estimate to believe.
-
-    Args:
-        metrics: Of the manifest; None where it was not measured.
-
-    Returns:
-        A sentence with the interval and the number of photos; empty where it was not measured.
-    """
+    """The accuracy of the estimate to believe, with its interval and n; empty if not measured."""
     believed = metrics and metrics.believed
     if believed is None or believed.accuracy is None:
         return ""
     figure = Estimate(**vars(believed.accuracy))
     return (
-        f"It was right for {percent(figure.value)} of {photos(figure.n)} that it had not seen. "
-        f"With 95 % confidence the truth is {between(figure)}."
+        f"Accuracy on {photo_count(figure.n)} held out from training: {percent(figure.value)} "
+        f"(95 % interval {percent_interval(figure)})."
     )

@@ -1,8 +1,8 @@
-// Photos from the person: chosen, dropped, pasted, or taken with a phone.
+// Photo input: chosen, dropped, pasted, or taken with a phone.
 
 import { byId } from "./dom.js";
 
-// Calls `take` with files, and `tell` with a line where something else was brought.
+// Calls `take` with files, and `tell` with a message for anything else.
 export function listen({ take, tell }) {
   choose("choose", "files", take);
   choose("photograph", "snapshot", take);
@@ -19,14 +19,14 @@ function choose(button, input, take) {
   byId(button).addEventListener("click", () => byId(input).click());
   byId(input).addEventListener("change", () => {
     const files = [...byId(input).files];
-    byId(input).value = ""; // the same file may be chosen again
+    byId(input).value = ""; // so that the same file can be chosen again
     if (files.length) take(files);
   });
 }
 
-// Anywhere on the page: who misses the box should not lose the page to the photo.
+// Anywhere on the page, as the browser would open a photo dropped beside the box.
 function drop(take, tell) {
-  let inside = 0; // elements of the page that the pointer is in
+  let inside = 0; // nested elements that the pointer is in
   const light = (change) => {
     inside = change ? inside + change : 0;
     document.body.classList.toggle("dragging", inside > 0);
@@ -43,6 +43,6 @@ function drop(take, tell) {
     light(0);
     const files = [...event.dataTransfer.files];
     if (files.length) take(files);
-    else tell("That is no file. Drop photos from a folder, or choose them.");
+    else tell("That is not a file. Drop photos from a folder, or choose them.");
   });
 }

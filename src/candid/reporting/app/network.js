@@ -1,18 +1,18 @@
-// The graph of a run in ONNX Runtime for browsers: pixels in, numbers out.
+// Runs a model's graph in ONNX Runtime Web.
 
 import * as ort from "./vendor/ort.wasm.bundle.min.mjs";
 
 const MOST_THREADS = 4;
 const MIB = 2 ** 20;
 
-/** Which runtime it is, for a person. */
+/** Name and version of the runtime. */
 export const RUNTIME = `ONNX Runtime Web ${ort.env.versions.web}`;
 
 /**
  * Load a graph.
  *
- * @param {URL} url Where it lies, on the page's own origin.
- * @param {function(string)} say Told how far it is.
+ * @param {URL} url Address, on the page's own origin.
+ * @param {function(string)} say Progress callback.
  * @param {number} size Height and width of a picture.
  * @returns {Promise<function(Uint8Array): Promise<object>>} From the pixels of one picture,
  *   (size, size, 3) RGB, to {data, dims} by the output's name.
@@ -27,7 +27,7 @@ export async function loadNetwork(url, say, size) {
   say("Starting the model");
   const session = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
   return async (pixels) => {
-    await new Promise((resolve) => setTimeout(resolve)); // the page may draw what it has
+    await new Promise((resolve) => setTimeout(resolve)); // let the page draw
     return session.run({ image: new ort.Tensor("uint8", pixels, [1, size, size, 3]) });
   };
 }
@@ -35,7 +35,7 @@ export async function loadNetwork(url, say, size) {
 async function fetchWhole(url, say) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`The model can't be loaded: ${response.status} for ${url}.`);
-  // A host that compresses tells the compressed length, which says nothing of what will come.
+  // Of compressed responses the length is that of the compressed data.
   const isPlain = !response.headers.get("Content-Encoding");
   const total = isPlain ? Number(response.headers.get("Content-Length")) : 0;
   const chunks = [];

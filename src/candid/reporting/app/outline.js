@@ -1,8 +1,8 @@
-// A line around what is above a level, by marching squares (Lorensen and Cline, 1987, in the plane).
+// Contour line at a level, by marching squares (Lorensen and Cline, 1987, in two dimensions).
 
-const CELLS = 140; // along the longer side: smooth, and fast
+const CELLS = 140; // along the longer side
 
-// Strokes a white line with dark rims; not along the edges of the picture.
+// Strokes a white line with dark rims, not along the edges of the picture.
 export function trace(context, values, width, height, level) {
   const step = Math.max(1, Math.max(width, height) / CELLS);
   const columns = Math.floor((width - 1) / step);
@@ -28,7 +28,7 @@ export function trace(context, values, width, height, level) {
   }
 }
 
-// Where the level crosses the sides of a cell, in pairs that are joined.
+// Crossings of the level with the sides of a cell; each pair is joined by a line.
 function crossings([a, b, c, d], i, j) {
   const found = [];
   if (a > 0 !== b > 0) found.push([i + a / (a - b), j]);

@@ -1,9 +1,9 @@
-// A photo, made small enough to be kept.
+// Decodes a photo and shrinks it for display.
 
-const MOST_PX = 720; // of the longer side: what a card shows on a fine screen
-const LEAST_PX = 360; // heat that is drawn over a tiny photo needs room
+const MOST_PX = 720; // of the longer side, enough for a card on a high-resolution screen
+const LEAST_PX = 360; // of the longer side, enough for a heat map
 
-// A canvas with the photo, upright, in its own shape; null where the browser can't show it.
+// Returns a canvas with the upright photo, or null if the browser can't decode it.
 export async function draw(blob) {
   try {
     return shrink(await createImageBitmap(blob, { imageOrientation: "from-image" }));
@@ -20,7 +20,7 @@ function shrink(bitmap) {
   canvas.width = Math.max(1, Math.round(width * scale));
   canvas.height = Math.max(1, Math.round(height * scale));
   const context = canvas.getContext("2d");
-  context.fillStyle = "#fff"; // as the network sees what is transparent
+  context.fillStyle = "#fff"; // the network's background for transparent pixels
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);

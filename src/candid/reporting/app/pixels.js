@@ -1,6 +1,6 @@
-// From a photo's file to the pixels that a network sees, as candid.data.images does it. The browser
-// decodes; all that comes after it is computed here as OpenCV and Pillow compute it, so that the
-// same decoded picture gives the same pixels.
+// Decodes and resizes a photo to a network's input, as candid.data.images does. The browser decodes;
+// everything after is computed as in OpenCV and Pillow, so that the same decoded picture gives the
+// same pixels.
 
 import {
   chunksOf,
@@ -15,25 +15,25 @@ import {
 } from "./files.js";
 import { fitSquare, reduce, upright } from "./resize.js";
 
-const OVERSAMPLING = 2; // as candid.data.images.decode: large pictures are first averaged over blocks
+const OVERSAMPLING = 2; // as candid.data.images.decode: large pictures are first reduced by block averaging
 const MAX_PIXELS = 178956970;
-const MAX_SIDE = 65535; // of a canvas; past it, Chromium draws nothing and says nothing
-const STRIP_PIXELS = 4_000_000; // read from the browser at a time: a canvas may not be much larger
+const MAX_SIDE = 65535; // of a canvas; beyond, Chromium draws nothing and reports no error
+const STRIP_PIXELS = 4_000_000; // read at a time, as the size of a canvas is limited
 const TRUNCATED = "truncated: the data end before the picture does";
 const END = Uint8Array.of(0xff, 0xd9); // JPEG's marker EOI
-// How the noise of candid.data.images.jpeg begins. What is missing may be so short that by chance it equals
-// noise; then both are wrong alike.
+// The first bytes of the noise of candid.data.images.jpeg, so that very short missing parts, which may
+// equal the noise by chance, give the same result.
 const NOISE =
   "5e81c1d8ceea0ea220d6d881f7bc0f44b7e7cc4da83c7c09" +
   "1cef4112b5263a033a50dd2b777931cf4d1b3fa57858a9e8";
 
 /**
- * Turn a photo's file into pixels.
+ * Decode a photo's file to pixels.
  *
  * @param {Blob} blob The file.
  * @param {{size_px: number, fit: string}} contract The size, and squash, crop or pad.
  * @returns {Promise<Uint8Array>} (size_px, size_px, 3) RGB.
- * @throws {Error} The reason why it gives no pixels, in a line.
+ * @throws {Error} The reason why it can't be decoded, in a line.
  */
 export async function decode(blob, { size_px: size, fit }) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
@@ -45,7 +45,7 @@ export async function decode(blob, { size_px: size, fit }) {
 }
 
 function requireSize(size) {
-  if (!size) return; // only the decoder tells
+  if (!size) return; // known only after decoding
   const { width, height } = size;
   const limit =
     width * height > MAX_PIXELS
@@ -54,7 +54,7 @@ function requireSize(size) {
   if (limit) throw new Error(`too large: ${width} x ${height} pixels, limit ${limit}`);
 }
 
-/** Decode a picture as it is stored; what ends early is refused, where browsers show a part. */
+/** Decode a picture as stored; truncated files are refused, unlike in browsers. */
 async function read(bytes, format, size) {
   const load = (parts) => loadParts(parts, bytes, format, size);
   const parts = withoutMetadata(bytes, format);
@@ -65,8 +65,8 @@ async function read(bytes, format, size) {
 }
 
 /**
- * Decode a JPEG that may lack its end marker only, as candid.data.images.jpeg does: a picture is whole if
- * noise behind its data changes no pixel. A progressive one lacks detail, not area: can't be told.
+ * Decode a JPEG without an end marker, as candid.data.images.jpeg does: it is complete if noise after
+ * its data changes no pixel. Progressive ones can't be checked, as they lack detail and not area.
  */
 async function readWithoutEnd(bytes, parts, load) {
   if (!isBaseline(bytes)) throw new Error(TRUNCATED);
@@ -78,7 +78,7 @@ async function readWithoutEnd(bytes, parts, load) {
   return plain;
 }
 
-/** Entropy-coded noise with every restart marker, so that restart intervals read it too. */
+/** Entropy-coded noise with every restart marker, so that it is decoded in any restart interval. */
 function filler() {
   const filled = new Uint8Array(8 * 4098);
   const noise = NOISE.match(/../g).map((code) => parseInt(code, 16));
@@ -102,7 +102,7 @@ async function loadParts(parts, bytes, format, size) {
 async function open(parts, format) {
   const blob = new Blob(parts, { type: MIME[format] });
   const options = {
-    imageOrientation: "from-image", // by the container: EXIF is left out
+    imageOrientation: "from-image", // of the container; EXIF was removed
     colorSpaceConversion: "none",
     premultiplyAlpha: "none",
   };
@@ -116,13 +116,13 @@ async function open(parts, format) {
   }
 }
 
-/** Sides of the blocks that are averaged, one step after the other, before the picture is fitted. */
+/** Sides of the blocks of each averaging step before the picture is fitted. */
 function blocksOf({ width, height }, bytes, format, size) {
   const least = size * OVERSAMPLING;
   const steps = [];
   let shorter = Math.min(width, height);
   if (format === "JPEG") {
-    // Where libjpeg would scale while it decodes.
+    // As libjpeg scales while decoding.
     const scale = [8, 4, 2].find((some) => Math.floor(shorter / least) >= some);
     if (scale) steps.push(scale);
     shorter = Math.ceil(shorter / (scale ?? 1));
@@ -132,7 +132,7 @@ function blocksOf({ width, height }, bytes, format, size) {
   return steps;
 }
 
-/** Whether Pillow averages this picture: not with a palette, a transparent colour, or deep grey. */
+/** Whether Pillow's reduce averages it: not with a palette, transparent colour, or 1 or 16 bit grey. */
 function isAveraged(bytes, format) {
   if (format === "GIF") return false;
   if (format !== "PNG") return true;
@@ -141,7 +141,7 @@ function isAveraged(bytes, format) {
   return !chunksOf(bytes).some(({ name }) => name === "tRNS");
 }
 
-/** Read a bitmap over white, in strips, averaged over blocks on the way. */
+/** Read a bitmap over white in strips, averaging blocks. */
 function readBitmap(bitmap, blocks) {
   const block = blocks.reduce((product, side) => product * side, 1);
   const least = Math.floor(STRIP_PIXELS / bitmap.width / block) * block;

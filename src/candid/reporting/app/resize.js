@@ -1,5 +1,5 @@
-// Decoded pictures to other sizes, as Pillow's Image.reduce and OpenCV's cv2.resize make them. A
-// picture is {width, height, data}: data is a Uint8Array (height, width, 3), RGB.
+// Resizes decoded pictures as Pillow's Image.reduce and OpenCV's cv2.resize do. A picture is
+// {width, height, data}: data is a Uint8Array (height, width, 3), RGB.
 
 /** Round to the nearest integer, halves to the even one, as Python, NumPy and OpenCV do. */
 export function roundHalfEven(value) {
@@ -7,7 +7,7 @@ export function roundHalfEven(value) {
   return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
 }
 
-/** Average over blocks, as Pillow's Image.reduce; those at the edges may be smaller. */
+/** Average blocks, as Pillow's Image.reduce; blocks at the edges may be smaller. */
 export function reduce({ width, height, data }, block) {
   const [columns, rows] = [Math.ceil(width / block), Math.ceil(height / block)];
   const reduced = new Uint8Array(columns * rows * 3);
@@ -36,7 +36,7 @@ function addBlocks(data, from, width, block, sums) {
   }
 }
 
-/** Turn a picture the way its EXIF orientation, 1 to 8, asks for, as candid.data.images.exif. */
+/** Apply an EXIF orientation, 1 to 8, as candid.data.images.exif. */
 export function upright(picture, orientation) {
   if (orientation === 1) return picture;
   const isTurned = orientation >= 5;
@@ -57,7 +57,7 @@ export function upright(picture, orientation) {
 }
 
 /**
- * Bring a picture to a square, as candid.data.images.contract.
+ * Fit a picture to a square, as candid.data.images.contract.
  *
  * @param {{width: number, height: number, data: Uint8Array}} picture RGB.
  * @returns {Uint8Array} (size, size, 3).
@@ -93,7 +93,7 @@ function pad(picture, size) {
   return square;
 }
 
-/** Resize, by area where a side shrinks and then linearly where one grows. */
+/** Resize: shrink sides by area, then enlarge sides linearly. */
 export function resize(picture, width, height) {
   const narrow = Math.min(width, picture.width);
   const low = Math.min(height, picture.height);
@@ -143,7 +143,7 @@ function shrinkLine({ width, data }, row, columns, line) {
   });
 }
 
-/** For each new place along a side, the old ones below it and their shares. */
+/** For each new place along a side, the old places that it covers and their weights. */
 function areaWeights(from, to) {
   const scale = 1 / (to / from);
   return Array.from({ length: to }, (_, place) => {
@@ -205,7 +205,7 @@ function stretchLine({ width, data }, row, columns) {
   return line;
 }
 
-/** For each new place along a side, the two old ones beside it and their shares of 2048. */
+/** For each new place along a side, the two nearest old places and their weights of 2048. */
 function linearWeights(from, to) {
   const scale = 1 / (to / from);
   return Array.from({ length: to }, (_, place) => {

@@ -1,4 +1,4 @@
-// The training photos that are most similar.
+// List of the most similar training photos.
 
 import { make } from "./dom.js";
 
@@ -17,6 +17,6 @@ function makeOne({ label, similarity, thumbnail }) {
       ? make("img", { src: thumbnail, alt: "", decoding: "async" })
       : make("span", { class: "missing" }, "No picture"),
     make("bdi", { class: "class" }, label),
-    make("span", { class: "note" }, `${similarity.toFixed(2)} alike`),
+    make("span", { class: "note" }, `similarity ${similarity.toFixed(2)}`),
   );
 }

@@ -1,10 +1,10 @@
-// What is said of an answer, in words.
+// Texts of an answer.
 
 const NUMBERS = [, "one", "two", "three"];
-const COPY = 0.99; // as similar as this are only photos of the same picture
-const SPACE = "\u00a0"; // a number and its unit stay on one line
+const COPY = 0.99; // similarity that only photos of one picture reach
+const SPACE = "\u00a0"; // keeps a number and its unit on one line
 
-// Whole percent, but near the ends: those would make 99.6 % certain, and 0.4 % impossible.
+// Whole percent, with a decimal near the ends: 99.6 % is not certain, and 0.4 % not impossible.
 export function percent(share) {
   const number = 100 * share;
   if (number > 0 && number < 0.1) return `<${SPACE}0.1${SPACE}%`;
@@ -19,14 +19,14 @@ export function list(names, word = "and") {
   return `${names.slice(0, -1).join(", ")} ${word} ${names.at(-1)}`;
 }
 
-// A word and a shape for each verdict; the colour only repeats them.
+// Word and icon of each verdict; colour is never the only difference.
 export const VERDICTS = {
   sure: { word: "Sure", icon: "clean" },
   uncertain: { word: "Uncertain", icon: "skipped" },
-  unknown: { word: "Unlike what it learnt from", icon: "unknown" },
+  unknown: { word: "Unlike the training photos", icon: "unknown" },
 };
 
-// What a person who can't see the page hears.
+// Text for screen readers.
 export function spoken(name, item) {
   if (item.label == null) return `${name}: unreadable, ${item.reason ?? ""}`;
   if (item.verdict === "unknown") return `${name}: unknown, ${VERDICTS.unknown.word.toLowerCase()}`;
@@ -36,7 +36,7 @@ export function spoken(name, item) {
 // "86 % happy"
 export const share = (item) => `${percent(item.probabilities[item.label] ?? 0)} ${item.label}`;
 
-// Why it answered so: where, what is similar, how familiar.
+// The explanation: doubts, evidence, similar photos, familiarity.
 export function why(item) {
   const { where, similar = [] } = item.explanation ?? {};
   const sentences = [doubt(item), where && evidence(item.label, where), likeness(similar)];
@@ -44,18 +44,18 @@ export function why(item) {
 }
 
 function doubt({ verdict, label, possible }) {
-  if (verdict === "unknown") return `If it had to choose, it would say ${label}.`;
+  if (verdict === "unknown") return `The most likely class would be ${label}.`;
   if (verdict !== "uncertain") return "";
   const others = possible.filter((name) => name !== label);
   if (!others.length) return "No class fits this photo well.";
-  return `It leans to ${label}, but can’t rule out ${list(others, "or")}.`;
+  return `Most likely ${label}, but ${list(others, "or")} is also possible.`;
 }
 
 function evidence(label, where) {
-  if (where === "nowhere") return `No place of the picture spoke for ${label}.`;
-  if (where === "in several places") return `What spoke for ${label} lies in several places.`;
-  if (where === "all over") return `What spoke for ${label} lies all over the picture.`;
-  return `What spoke for ${label} is ${where} of the picture.`;
+  if (where === "nowhere") return `No part of the picture supports ${label}.`;
+  if (where === "in several places") return `Evidence for ${label} is in several places.`;
+  if (where === "all over") return `Evidence for ${label} is all over the picture.`;
+  return `Evidence for ${label}: ${where} of the picture.`;
 }
 
 function likeness(similar) {
@@ -72,16 +72,16 @@ function likeness(similar) {
 
 function known(similar) {
   if (!similar.some(({ similarity }) => similarity >= COPY)) return "";
-  return "It learnt from this photo, or from one nearly the same, so this answer proves little.";
+  return "This photo, or a nearly identical one, was used for training, so this answer proves little.";
 }
 
 function familiarity({ familiarity: share, verdict }) {
   if (share == null) return "";
-  const others = "of photos of a known kind are at least as unusual";
-  if (share > 0.995) return `The photo is of a familiar kind: nearly all ${others.slice(3)}.`;
+  const others = "held-out photos of the data set are at least as unusual";
+  if (share > 0.995) return `The photo resembles the training photos: nearly all ${others}.`;
   if (verdict === "unknown") {
-    return `The photo is unlike those that it learnt from: only ${percent(share)} ${others}.`;
+    return `The photo is unlike the training photos: only ${percent(share)} of ${others}.`;
   }
-  if (share < 0.2) return `The photo is rather unusual: only ${percent(share)} ${others}.`;
-  return `The photo is of a familiar kind: ${percent(share)} ${others}.`;
+  if (share < 0.2) return `The photo is rather unusual: only ${percent(share)} of ${others}.`;
+  return `The photo resembles the training photos: ${percent(share)} of ${others}.`;
 }

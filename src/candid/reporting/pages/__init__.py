@@ -1,4 +1,4 @@
-"""What every page has in common: its looks, its security policy, small pictures, the viewer."""
+"""Shared parts of all pages: styles, security policy, thumbnails, picture viewer."""
 
 from candid.reporting.pages.environment import make_environment, read_together
 from candid.reporting.pages.thumbnails import Previews, Thumbnail, file_previews, make_thumbnails

@@ -2,7 +2,7 @@
 const byId = (id) => document.getElementById(id);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
-// Colours: the system's, until somebody says otherwise. Nothing is stored.
+// Colour theme: the system's until the button is pressed. Nothing is stored.
 {
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");

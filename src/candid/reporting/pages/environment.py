@@ -1,8 +1,8 @@
-"""How templates become a page: one HTML file that needs no network and opens from disk.
+"""Renders templates to pages: one HTML file each, which works offline and opens from disk.
 
-File names and class names are other people's text. Jinja2 escapes all of it, `sanitize` takes out
-what would break lines or turn the direction of writing, and the page's own security policy lets
-nothing run but the one script whose hash it names, should both fail.
+File names and class names are untrusted. Jinja2 escapes them, `sanitize` removes line breaks and
+changes of writing direction, and should both fail, the page's Content-Security-Policy allows only
+the one script whose hash it names.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _FOLDER: Final = Path(__file__).parent
 
 
 def make_environment(folder: Path, *, extra: str) -> Environment:
-    """Make the environment in which a page is written.
+    """Make a Jinja2 environment for a page.
 
     Args:
-        folder: Where its templates are; those that all pages share are found as well.
-        extra: The extra of ours that brings Jinja2.
+        folder: The page's templates; the shared ones are found too.
+        extra: Candid's extra that installs Jinja2, for the error message.
 
     Returns:
-        An environment that escapes everything and refuses names that it does not know, with the
+        An environment that escapes and sanitises every value, refuses undefined names, and has the
         filter ``hash`` for the security policy.
 
     Raises:
@@ -47,7 +47,7 @@ def make_environment(folder: Path, *, extra: str) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # Of everything that the template puts out, so that nothing is forgotten.
+        # Applied to every value that the template outputs.
         finalize=finalize,
     )
     environment.filters["hash"] = _hash
@@ -55,16 +55,11 @@ def make_environment(folder: Path, *, extra: str) -> Environment:
 
 
 def read_together(folder: Path, *names: str) -> str:
-    """Read styles or scripts as one.
-
-    Args:
-        folder: Where the page's own files are.
-        names: Files of all pages and of this one, in the order in which they apply.
-    """
+    """Concatenate styles or scripts; files in ``folder`` take precedence over shared ones."""
     files = (folder / name if (folder / name).exists() else _FOLDER / name for name in names)
     return "".join(file.read_text("utf-8") for file in files)
 
 
 def _hash(text: str) -> str:
-    """The hash by which a security policy knows a script or style (CSP Level 3, section 2.3.1)."""
+    """Hash source of a script or style in a policy (CSP Level 3, section 2.3.1)."""
     return f"sha256-{b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}"

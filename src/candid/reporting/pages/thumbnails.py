@@ -1,15 +1,15 @@
-"""Small pictures for the page, each within its page: no file is referred to."""
+"""Thumbnails embedded in pages as ``data:`` addresses."""
 
 from __future__ import annotations
 
 import os
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from candid.data.images import preview, read_file, read_header
 from candid.errors import ImageError
@@ -20,42 +20,27 @@ if TYPE_CHECKING:
 
 _SIZE_PX = 160
 
-# Of the photos of three real sets, 160 pixels at this quality are 4.7 kB on average and 8 kB at
-# most. WebP is a third smaller, and takes five times as long to make.
+# On three real data sets, thumbnails of 160 pixels at this quality have 4.7 kB on average, 8 kB at
+# most. WebP is a third smaller, but takes five times as long to encode.
 _JPEG_QUALITY = 80
 
-#: What browsers show; everything else is not embedded.
+#: Formats that browsers show; others are not embedded.
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 
-# All thumbnails together, in characters of base64: the page stays below 20 MB with any of them.
+# Of base64 in all thumbnails together, so that the page stays below 20 MB.
 _MOST_CHARACTERS = 10_000_000
 
 _MOST_THREADS = 8
 
 
-class Previews(Protocol):
-    """Gives the thumbnail of a file. Called from several threads at once."""
-
-    def __call__(self, path: str, /) -> bytes | None:
-        """Encode one.
-
-        Args:
-            path: Relative to the data folder, with forward slashes.
-
-        Returns:
-            The bytes of a JPEG, PNG or WebP file, or None where the file gives no picture.
-        """
+#: Encodes the thumbnail of a file: from its path relative to the data folder, with forward slashes,
+#: to a JPEG, PNG or WebP file, or None if it can't be decoded. Called from several threads at once.
+Previews = Callable[[str], bytes | None]
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A picture inside the page.
-
-    Attributes:
-        source: A ``data:`` address.
-        width_px: Its width.
-        height_px: Its height.
-    """
+    """An embedded picture: its ``data:`` address and size."""
 
     source: str
     width_px: int
@@ -63,17 +48,16 @@ class Thumbnail:
 
 
 def file_previews(folder: Path, *, size_px: int = _SIZE_PX) -> Previews:
-    """Make thumbnails of the files of a folder.
+    """Make a function that encodes JPEG thumbnails of the files of a folder.
+
+    Truncated files give a thumbnail of what can be decoded.
 
     Args:
         folder: The data folder.
         size_px: The longest side of a thumbnail.
-
-    Returns:
-        A function that gives one as JPEG; of a file that breaks off, what there is.
     """
 
-    def preview_file(path: str, /) -> bytes | None:
+    def preview_file(path: str) -> bytes | None:
         try:
             pixels = preview(read_file(folder / path), size_px)
         except ImageError:
@@ -84,15 +68,15 @@ def file_previews(folder: Path, *, size_px: int = _SIZE_PX) -> Previews:
 
 
 def make_thumbnails(paths: Iterable[str], previews: Previews) -> dict[str, Thumbnail]:
-    """Make the thumbnails that a page asks for, each once.
+    """Encode the thumbnails of a page, each once.
 
     Args:
-        paths: The files, the most important first, as there is an end to what a page can hold.
-            What is shown in two places is named twice, and takes the place of two.
-        previews: Gives the encoded picture of a file.
+        paths: Files once per occurrence on the page, the most important first: those beyond the
+            page's size limit are left out.
+        previews: Encodes one.
 
     Returns:
-        Thumbnails by path, without those of files that give none.
+        Thumbnails by path; files that can't be decoded have none.
     """
     thumbnails: dict[str, Thumbnail] = {}
     times = Counter(paths)

@@ -1,9 +1,9 @@
-// The enlarged picture, and those beside it in its gallery.
+// Dialog with the enlarged picture; previous and next go through its gallery.
 const viewer = (() => {
   const dialog = byId("viewer");
-  let beside = [];
+  let gallery = [];
   let at = 0;
-  // A heat map as wide and high as the picture, however both are scaled.
+  // Keep the heat map aligned with the picture at any scale.
   const layOver = (picture, heat) => {
     const image = byId("heated").querySelector("image");
     const [width, height] = ["width", "height"].map((side) => picture.getAttribute(side));
@@ -14,20 +14,20 @@ const viewer = (() => {
     byId("heated").classList.toggle("none", !heat);
   };
   const show = (next) => {
-    at = (next + beside.length) % beside.length;
-    const picture = beside[at].querySelector("img");
-    const heat = beside[at].querySelector("img.heat");
-    const caption = beside[at].parentElement.querySelector("figcaption");
+    at = (next + gallery.length) % gallery.length;
+    const picture = gallery[at].querySelector("img");
+    const heat = gallery[at].querySelector("img.heat");
+    const caption = gallery[at].parentElement.querySelector("figcaption");
     byId("large").src = picture.src;
     byId("large").alt = picture.alt;
     if (byId("heated")) layOver(picture, heat);
     byId("caption").replaceChildren(...caption.cloneNode(true).childNodes);
-    byId("place").textContent = beside.length > 1 ? `${at + 1} of ${beside.length}` : "";
+    byId("place").textContent = gallery.length > 1 ? `${at + 1} of ${gallery.length}` : "";
   };
   const enlarge = (thumb) => {
-    beside = all("button.thumb", thumb.closest(".gallery"));
-    for (const id of ["before", "after"]) byId(id).hidden = beside.length < 2;
-    show(beside.indexOf(thumb));
+    gallery = all("button.thumb", thumb.closest(".gallery"));
+    for (const id of ["before", "after"]) byId(id).hidden = gallery.length < 2;
+    show(gallery.indexOf(thumb));
     dialog.showModal();
     byId("close").focus();
   };
@@ -35,7 +35,7 @@ const viewer = (() => {
     thumb.disabled = false;
     thumb.setAttribute("aria-haspopup", "dialog");
   }
-  // On paper there is no scrolling to what is still to be loaded.
+  // Load lazy images before printing.
   addEventListener("beforeprint", () => {
     for (const image of all("img[loading]")) image.loading = "eager";
   });
@@ -50,7 +50,7 @@ const viewer = (() => {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (dialog.open && step && beside.length > 1) show(at + step);
+    if (dialog.open && step && gallery.length > 1) show(at + step);
   });
   return { enlarge, isOpen: () => dialog.open };
 })();

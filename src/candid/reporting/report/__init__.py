@@ -1,4 +1,1 @@
-"""What a run says to a person: a page and a model card.
-
-Nothing is imported here: the server starts with one of these modules.
-"""
+"""The report page and the model card of a run."""

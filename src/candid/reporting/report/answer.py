@@ -1,4 +1,4 @@
-"""The answer that a report begins with: how good, how sure, better than what, and at what price."""
+"""The summary that a report begins with: accuracy, baselines, leak tax, abstention, shortcuts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 from candid.core.text import join_names
 from candid.reporting.number_format import (
-    between,
-    capitalised,
     percent,
-    photos,
+    percent_between,
+    percent_with_interval,
+    photo_count,
     points,
-    said,
     signed_points,
 )
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from candid.evaluation.evaluation import Evaluation
     from candid.reporting.report.contents import Contents, Shortcut
 
-#: ``open`` is what nobody has looked at: it must not look like what was found good.
+#: ``open`` marks what was not measured; it must not look like a good result.
 Tone = Literal["good", "bad", "open", "note"]
 
 _MOST_NAMED = 6
@@ -29,13 +28,13 @@ _MOST_NAMED = 6
 
 @dataclass(frozen=True)
 class Statement:
-    """One thing to know.
+    """One result of the summary.
 
     Attributes:
-        tone: How it is to be taken.
-        title: What it says, in a few words.
+        tone: How the page marks it.
+        title: The result in a few words.
         text: The figures behind it, in sentences.
-        section: The section of the page that has more of it.
+        section: Id of the page's section with the details.
     """
 
     tone: Tone
@@ -44,118 +43,112 @@ class Statement:
     section: str
 
 
-def what_it_does(classes: tuple[str, ...]) -> str:
-    """Say what a classifier tells apart."""
+def describe_task(classes: tuple[str, ...]) -> str:
+    """The classification task: ``Classifies photos into happy and sad``."""
     if len(classes) > _MOST_NAMED:
-        return f"Tells photos of {len(classes)} classes apart"
-    return f"Tells photos of {join_names(classes, most=_MOST_NAMED)} apart"
+        return f"Classifies photos into {len(classes)} classes"
+    return f"Classifies photos into {join_names(classes, most=_MOST_NAMED)}"
 
 
 def statements(contents: Contents) -> tuple[Statement, ...]:
-    """Say all there is to say at first, the most important first."""
+    """All statements of the summary, the most important first."""
     evaluation = contents.evaluation
     return (
-        how_sure(evaluation),
-        beaten(evaluation.baselines),
-        leak_tax(evaluation),
-        abstaining(evaluation),
-        shortcut(contents.shortcut),
+        accuracy_statement(evaluation),
+        baseline_statement(evaluation.baselines),
+        leak_tax_statement(evaluation),
+        abstention_statement(evaluation),
+        shortcut_statement(contents.shortcut),
     )
 
 
-def how_sure(evaluation: Evaluation) -> Statement:
-    """Say how sure the figure is, which estimate it is of, and why that one."""
-    accuracy = evaluation.believed.accuracy
+def accuracy_statement(evaluation: Evaluation) -> Statement:
+    """The interval of the accuracy, which estimate it is, and why that one."""
+    accuracy, test = evaluation.believed.accuracy, evaluation.test.accuracy
     if accuracy is None:
-        return Statement(
-            "open", "Nothing to measure on", "There was no photo to test on.", "figures"
-        )
-    text = f"With 95 % confidence. Measured on {photos(accuracy.n)} by {_believe(evaluation)}"
-    return Statement("note", f"The truth is {between(accuracy)}", text, "figures")
-
-
-def _believe(evaluation: Evaluation) -> str:
-    seen = "each answered by a model that saw neither it nor a copy of it."
-    if evaluation.kfold is None:
-        return f"the test part, {seen}"
-    test = evaluation.test.accuracy
-    if test is None:
-        return f"grouped cross-validation, {seen}"
-    return (
-        f"grouped cross-validation, {seen} Believe it before the test part, which has only "
-        f"{photos(test.n)} and says {said(test)}."
+        return Statement("open", "Nothing measured", "There was no photo to test on.", "figures")
+    estimate = "the test part" if evaluation.kfold is None else "grouped cross-validation"
+    text = (
+        f"This is the 95 % interval, measured on {photo_count(accuracy.n)} by {estimate}. Each was "
+        "predicted by a model trained on neither it nor a copy of it."
     )
+    if evaluation.kfold is not None and test is not None:
+        text += (
+            f" The test part alone has only {photo_count(test.n)} and gives "
+            f"{percent_with_interval(test)}."
+        )
+    return Statement("note", f"Accuracy is {percent_between(accuracy)}", text, "figures")
 
 
-def beaten(baselines: tuple[Baseline, ...]) -> Statement:
-    """Say which simple rules it beats, and plainly which not."""
+def baseline_statement(baselines: tuple[Baseline, ...]) -> Statement:
+    """Whether the model is better than every baseline; else, than which it is not."""
     if not baselines:
-        text = "Whether it is better than doing nothing was not measured."
-        return Statement("open", "Not compared with simple rules", text, "baselines")
+        text = "Whether the model is better than a simple rule was not measured."
+        return Statement("open", "Not compared with baselines", text, "baselines")
     unbeaten = [row for row in baselines if not row.beaten]
     if unbeaten:
         names = join_names([row.name for row in unbeaten])
         text = " ".join(map(_compare, unbeaten))
         return Statement("bad", f"Not shown to be better than {names}", text, "baselines")
     best = max(baselines, key=lambda row: row.accuracy.value)
-    return Statement("good", "Better than every simple rule", _compare(best), "baselines")
+    return Statement("good", "Better than every baseline", _compare(best), "baselines")
 
 
 def _compare(row: Baseline) -> str:
-    more = "more" if row.gain.value >= 0 else "less"
     return (
-        f"On the same {photos(row.accuracy.n)} the rule “{row.name}” has {said(row.accuracy)}; the "
-        f"model has {points(row.gain.value)} {more} ({signed_points(row.gain.low)} to "
+        f"On the same {photo_count(row.accuracy.n)}, “{row.name}” reaches "
+        f"{percent_with_interval(row.accuracy)}; the model is {points(row.gain.value)} "
+        f"{'better' if row.gain.value >= 0 else 'worse'} ({signed_points(row.gain.low)} to "
         f"{signed_points(row.gain.high)})."
     )
 
 
-def leak_tax(evaluation: Evaluation) -> Statement:
-    """Say what a random split would have claimed."""
+def leak_tax_statement(evaluation: Evaluation) -> Statement:
+    """By how much a random split, with copies in different parts, overstates the accuracy."""
     row = evaluation.leak_tax
     if row is None:
-        text = "Copies of a photo were kept together; what a random split would have claimed was "
-        return Statement("open", "Leak tax not measured", text + "not measured.", "leak-tax")
-    text = (
-        f"A random split would have said {percent(row.naive.value)}; it is "
-        f"{percent(row.honest.value)} ({row.estimate}, {photos(row.honest.n)})."
-    )
-    if not row.num_copies and not row.tax.value:
-        text = f"A random split would have said the same, {percent(row.honest.value)}"
-        text = f"{text} ({row.estimate}, {photos(row.honest.n)})."
-        return Statement("good", "There are no copies", text, "leak-tax")
-    if row.tax.low > 0:
-        return Statement(
-            "good",
-            f"{capitalised(points(row.tax.value))} of self-deception avoided",
-            text,
-            "leak-tax",
+        text = (
+            "Copies of a photo were kept in one part. The accuracy that a random split would give "
+            "was not measured."
         )
-    return Statement("good", "Copies do not flatter the figure", text, "leak-tax")
+        return Statement("open", "Leak tax not measured", text, "leak-tax")
+    source = f"({row.estimate}, {photo_count(row.honest.n)})"
+    if not row.num_copies and not row.tax.value:
+        text = f"A random split gives the same accuracy, {percent(row.honest.value)} {source}."
+        return Statement("good", "No copies among the photos", text, "leak-tax")
+    title = "Copies do not inflate the accuracy"
+    if row.tax.low > 0:
+        title = f"A random split would overstate accuracy by {points(row.tax.value)}"
+    text = (
+        f"Accuracy with a random split: {percent(row.naive.value)}; with copies kept together: "
+        f"{percent(row.honest.value)} {source}."
+    )
+    return Statement("good", title, text, "leak-tax")
 
 
-def abstaining(evaluation: Evaluation) -> Statement:
-    """Say what it brings that it may say that it does not know."""
+def abstention_statement(evaluation: Evaluation) -> Statement:
+    """How often the model is sure, how often it is then correct, and its false alarms."""
     row = evaluation.abstained
     if row is None:
-        text = "It answers one of its classes for every photo, whatever that shows."
-        return Statement("open", "It can't say that it does not know", text, "abstaining")
-    right = row.accuracy_when_sure
-    of_these = f", and {percent(right.value)} of those are right" if right else ""
+        text = "It predicts one of its classes for every photo, whatever the photo shows."
+        return Statement("open", "The model can't abstain", text, "abstaining")
+    correct = row.accuracy_when_sure
+    of_these = f", and {percent(correct.value)} of those are correct" if correct else ""
     text = (
-        f"It is sure about {percent(row.sure.value)} of {photos(row.sure.n)}{of_these}. "
-        f"{percent(row.false_alarms.value)} of these familiar photos it calls unknown."
+        f"It is sure about {percent(row.sure.value)} of {photo_count(row.sure.n)}{of_these}. "
+        f"It wrongly calls {percent(row.false_alarms.value)} of the photos unknown."
     )
-    return Statement("note", "It says when it does not know", text, "abstaining")
+    return Statement("note", "The model abstains when it is unsure", text, "abstaining")
 
 
-def shortcut(found: Shortcut | None) -> Statement:
-    """Say whether the classes are told by the file and not by the picture."""
+def shortcut_statement(found: Shortcut | None) -> Statement:
+    """Whether the audit found that the class can be predicted without the picture."""
     if found is None:
         text = (
-            "Whether something beside what is in the pictures gives the classes away is not known."
+            "It is not known whether the class can be predicted from something other than the "
+            "picture, such as the size of the file."
         )
         return Statement("open", "No audit of this folder", text, "shortcut")
     if found.found:
-        return Statement("bad", "There is a shortcut in the photos", found.summary, "shortcut")
+        return Statement("bad", "The audit found a shortcut", found.summary, "shortcut")
     return Statement("good", "The audit found no shortcut", found.summary, "shortcut")

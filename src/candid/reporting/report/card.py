@@ -1,11 +1,7 @@
 """The model card, in the form of Hugging Face (https://huggingface.co/docs/hub/model-cards).
 
-The sections are those of its annotated template
-(https://huggingface.co/docs/hub/model-card-annotated).
-
-The YAML in front of a model card, as Hugging Face's Hub reads it.
-
-The fields are those of https://github.com/huggingface/hub-docs/blob/main/modelcard.md.
+Sections follow its annotated template (https://huggingface.co/docs/hub/model-card-annotated), the
+YAML metadata https://github.com/huggingface/hub-docs/blob/main/modelcard.md.
 """
 
 from __future__ import annotations
@@ -29,18 +25,53 @@ if TYPE_CHECKING:
     from candid.reporting.report.contents import Contents, Shortcut
     from candid.runs.manifest import Manifest
 
-# Those of our measures that the Hub knows (https://hf.co/metrics), by the same names.
+# Measures that the Hub knows (https://hf.co/metrics) under the same names.
 _ON_THE_HUB: Final = ("accuracy", "precision", "recall", "f1", "roc_auc", "brier_score")
 _TASK: Final = "image-classification"
-# Of `datasets`: a folder with a sub-folder a class.
+# In the library `datasets`: a folder with one sub-folder per class.
 _DATASET_TYPE: Final = "imagefolder"
+_RECIPES: Final = {
+    "transfer": "a frozen pretrained backbone with a linear head trained on these photos",
+    "cnn": "a small convolutional network trained from scratch on these photos",
+}
+_MOST_NAMED: Final = 20  # classes in a sentence; the table of the training data has all
+
+
+def write_card(contents: Contents, manifest: Manifest) -> str:
+    """Write a model card.
+
+    Args:
+        contents: The contents of the run's report.
+        manifest: The contents of ``candid.json``; file hashes are not used.
+
+    Returns:
+        Markdown after YAML metadata. Names are escaped, as they come from file names.
+    """
+    sections = [
+        write_metadata(contents),
+        f"# {escape_markdown(contents.name)}",
+        _summary(contents, manifest),
+        _details(contents, manifest),
+        _uses(contents),
+        _limitations(contents),
+        _get_started(),
+        _training(contents, manifest),
+        _evaluation(contents),
+        write_results(contents.evaluation),
+        "## Environmental Impact\n\nEnergy use and emissions were not measured.",
+        _specifications(contents, manifest),
+        "## How to Verify\n\n"
+        "`candid verify RUN` checks that the files are unchanged since training. "
+        "`candid evaluate RUN` measures the figures again; they are also in `metrics.json`.",
+    ]
+    return "\n\n".join(sections) + "\n"
 
 
 def write_metadata(contents: Contents) -> str:
-    """Write the YAML with the lines of dashes around it.
+    """Write the YAML metadata, including the lines of dashes.
 
-    A licence and the Hub's names of data sets are not in it: they are not known here, and the Hub
-    refuses made-up ones.
+    Licence and data set names are left out: they are not known here, and the Hub refuses made-up
+    ones.
     """
     evaluation = contents.evaluation
     by_estimate = {"test": evaluation.test, "kfold": evaluation.kfold}
@@ -59,28 +90,23 @@ def write_metadata(contents: Contents) -> str:
             {"name": contents.name, "results": [r for r in results if r["metrics"]]},
         ],
     }
-    return "\n".join(["---", *_lines(values), "---"])
-
-
-def data_name(folder: str) -> str:
-    """A data folder's own name: where it lies on somebody's disk is nobody else's business."""
-    return PurePath(folder).name or folder
+    return "\n".join(["---", *_yaml_lines(values), "---"])
 
 
 def _result(contents: Contents, estimate: str, measures: Measures) -> dict[str, object]:
-    called = ESTIMATES[estimate]
+    source = ESTIMATES[estimate]
     return {
         "task": {"type": _TASK, "name": "Image classification"},
         "dataset": {
             "type": _DATASET_TYPE,
-            "name": data_name(contents.folder),
-            "split": "test" if estimate == "test" else called,
+            "name": _data_name(contents),
+            "split": "test" if estimate == "test" else source,
         },
         "metrics": [
             {
                 "type": named.name,
                 "value": named.figure.value,
-                "name": f"{named.title} ({called}, n = {named.figure.n}, 95 % interval "
+                "name": f"{named.title} ({source}, n = {named.figure.n}, 95 % interval "
                 f"{named.figure.low:.3f} to {named.figure.high:.3f})",
             }
             for named in name_figures(measures).values()
@@ -89,137 +115,103 @@ def _result(contents: Contents, estimate: str, measures: Measures) -> dict[str, 
     }
 
 
-def _lines(value: object) -> Iterator[str]:
+def _data_name(contents: Contents) -> str:
+    """Name of the data folder, without the private path to it."""
+    return PurePath(contents.folder).name or contents.folder
+
+
+def _yaml_lines(value: object) -> Iterator[str]:
     """YAML in block style."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _entry(f"{key}:", inner)
+            if isinstance(inner, Mapping | list) and inner:
+                yield f"{key}:"
+                yield from (f"  {line}" for line in _yaml_lines(inner))
+            else:
+                yield f"{key}: {_yaml_scalar(inner)}"
     elif isinstance(value, list):
         for inner in value:
-            first, *rest = _lines(inner)
+            first, *rest = _yaml_lines(inner)
             yield f"- {first}"
             yield from (f"  {line}" for line in rest)
     else:
-        yield _scalar(value)
+        yield _yaml_scalar(value)
 
 
-def _entry(key: str, value: object) -> Iterator[str]:
-    if isinstance(value, Mapping | list) and value:
-        yield key
-        yield from (f"  {line}" for line in _lines(value))
-    else:
-        yield f"{key} {_scalar(value)}"
+def _yaml_scalar(value: object) -> str:
+    """A scalar or an empty list that YAML 1.1 and 1.2 read alike.
 
-
-def _scalar(value: object) -> str:
-    """A scalar that YAML 1.1 and 1.2 read alike, and an empty list.
-
-    Text is quoted as in JSON, which is YAML as well. `sanitize` has taken out what YAML forbids,
-    and what JSON would write as halves of a surrogate pair, which YAML 1.1 does not put together.
+    Text is quoted as JSON, which is valid YAML. `sanitize` removes what YAML forbids, and what JSON
+    would write as surrogate pairs, which YAML 1.1 does not combine.
     """
     if isinstance(value, str):
         return json.dumps(sanitize(value), ensure_ascii=False)
     text = json.dumps(value)
-    # Without a point, YAML 1.1 takes 1e-05 for text.
+    # Without a point, YAML 1.1 reads 1e-05 as text.
     return text.replace("e", ".0e") if isinstance(value, float) and "." not in text else text
-
-
-_RECIPES: Final = {
-    "transfer": "a frozen pretrained network, with a linear layer on top that was trained here",
-    "cnn": "a small convolutional network, trained here from nothing",
-}
-_MOST_NAMED: Final = 20  # classes in a sentence; the table of the training data has all
-
-
-def write_card(contents: Contents, manifest: Manifest) -> str:
-    """Write a model card.
-
-    Args:
-        contents: What the run's page shows as well.
-        manifest: What ``candid.json`` will say, but for the hashes of the files.
-
-    Returns:
-        Markdown with YAML in front. Names are escaped: they come from file names.
-    """
-    sections = [
-        write_metadata(contents),
-        f"# {escape_markdown(contents.name)}",
-        _summary(contents, manifest),
-        _details(contents, manifest),
-        _uses(contents),
-        _limitations(contents),
-        _get_started(),
-        _training(contents, manifest),
-        _evaluation(contents),
-        write_results(contents.evaluation),
-        _environment(),
-        _specifications(contents, manifest),
-        _verify(),
-    ]
-    return "\n\n".join(sections) + "\n"
 
 
 def _summary(contents: Contents, manifest: Manifest) -> str:
     evaluation = contents.evaluation
     classes = [escape_markdown(name) for name in evaluation.classes]
-    tells = f"Tells photos of {len(classes)} classes apart: {join_names(classes, _MOST_NAMED)}."
+    text = f"Classifies photos into {len(classes)} classes: {join_names(classes, _MOST_NAMED)}."
     accuracy = evaluation.believed.accuracy
     if accuracy is None:
-        return f"{tells} How well was not measured.{_decided(manifest)}"
-    return (
-        f"{tells} Accuracy on photos that it never saw, nor any copy of them: "
-        f"**{with_interval(accuracy)}**, n = {accuracy.n}, by the {ESTIMATES[evaluation.believe]}."
-        f"{_decided(manifest)}"
-    )
-
-
-def _decided(manifest: Manifest) -> str:
-    """A sentence on what a person decided about the photos, where somebody did."""
-    decided = manifest.decisions
-    if decided is None:
-        return ""
-    return (
-        f" A person looked through the photos before: {decided.num_dropped} dropped and "
-        f"{decided.num_relabelled} relabelled, as `decisions.csv` says."
-    )
+        text += " Its accuracy was not measured."
+    else:
+        text += (
+            f" Accuracy on held-out photos: **{with_interval(accuracy)}**, n = {accuracy.n}, by "
+            f"the {ESTIMATES[evaluation.believe]}. Each was predicted by a model trained on "
+            "neither it nor a copy of it."
+        )
+    if manifest.decisions is not None:
+        text += (
+            f" The photos were reviewed by a person before training: "
+            f"{manifest.decisions.num_dropped} dropped and {manifest.decisions.num_relabelled} "
+            "relabelled, as listed in `decisions.csv`."
+        )
+    return text
 
 
 def _details(contents: Contents, manifest: Manifest) -> str:
     recipe = escape_markdown(contents.recipe)
-    what = _RECIPES.get(contents.recipe)
+    if description := _RECIPES.get(contents.recipe):
+        recipe = f"{recipe}: {description}"
     version = escape_markdown(manifest.candid_version)
     rows = [
         f"- **Model type:** image classification, {len(contents.evaluation.classes)} classes",
-        f"- **Recipe:** {recipe}" + (f": {what}" if what else ""),
+        f"- **Recipe:** {recipe}",
         f"- **Trained by:** Candid {version}".rstrip(),
         f"- **Trained on:** {escape_markdown(contents.created)}",
-        "- **License:** not stated; it is for whoever owns the photos to choose one",
+        "- **License:** not stated; to be chosen by the owner of the photos",
     ]
     return "## Model Details\n\n" + "\n".join(rows)
 
 
 def _uses(contents: Contents) -> str:
-    folder = escape_markdown(data_name(contents.folder))
+    folder = escape_markdown(_data_name(contents))
     return f"""## Uses
 
 ### Direct Use
 
-Sorting photos like those of the folder {folder} into its classes, where the error rates below can
-be borne.
+Classifying photos like those of the folder {folder}, where the error rates below are acceptable.
 
 ### Out-of-Scope Use
 
-Photos that show none of the classes, and photos of another kind than the training data: another
-camera, place, season or sort of people. The figures below do not cover them. Decisions about people
-that nobody looks at again."""
+Photos that show none of the classes, and photos that differ from the training data: another
+camera, place, season or group of people. The figures below do not cover them. Decisions about
+people without human review."""
 
 
 def _limitations(contents: Contents) -> str:
     limits = [
-        "- Photos that differ from the training data in kind are not covered by the figures.",
-        _closed_world(contents),
+        "- The figures do not cover photos of another kind than the training data.",
+        "- It predicts one of its classes for every photo, whatever the photo shows."
+        if contents.evaluation.abstained is None
+        else "- It can mark a photo as uncertain or unknown, but not reliably: the rates below are "
+        "of photos like the training photos. Other photos may still get a class.",
         *_weak_spots(contents),
-        *(f"- Of the data: {escape_markdown(note)}" for note in contents.notes),
+        *(f"- Data: {escape_markdown(note)}" for note in contents.notes),
     ]
     return "\n\n".join(
         [
@@ -227,53 +219,38 @@ def _limitations(contents: Contents) -> str:
             "\n".join(limits),
             _shortcut(contents.shortcut),
             "### Recommendations",
-            "Measure it on photos from where it is to be used, before it is used there: "
-            "`candid evaluate RUN PHOTOS`. Look at the mistakes in `report.html`.",
+            "Before use, evaluate the model on photos from where it will be used: "
+            "`candid evaluate RUN PHOTOS`. Check the mistakes in `report.html`.",
         ]
     )
 
 
-def _closed_world(contents: Contents) -> str:
-    if contents.evaluation.abstained is None:
-        return "- It answers one of its classes for every photo, whatever the photo shows."
-    return (
-        "- It can say that a photo is uncertain or unknown, but not always: how often it does is "
-        "below, for photos like those it learnt from. Strange photos may still get a class."
-    )
-
-
-def _weak_spots(contents: Contents) -> list[str]:
-    """What the figures themselves warn of."""
-    spots = [
-        f"- It is not clearly better than a simple rule: {escape_markdown(rule.name)}."
-        for rule in contents.evaluation.baselines
-        if not rule.beaten
-    ]
+def _weak_spots(contents: Contents) -> Iterator[str]:
+    """Limitations that follow from the figures."""
+    for rule in contents.evaluation.baselines:
+        if not rule.beaten:
+            yield f"- It is not clearly better than a simple rule: {escape_markdown(rule.name)}."
     recalls = [(c.recall.value, c.name) for c in contents.evaluation.believed.per_class if c.recall]
     if recalls:
         share, name = min(recalls)
-        spots.append(f"- It is weakest on {escape_markdown(name)}: recall {share:.3f}.")
+        yield f"- The class with the lowest recall is {escape_markdown(name)}: {share:.3f}."
     if contents.counts:
         name, (_, pictures) = min(contents.counts.items(), key=lambda item: item[1][1])
-        spots.append(
+        yield (
             f"- The class with the fewest pictures, {escape_markdown(name)}, has "
             f"{plural(pictures, 'different one')}."
         )
-    return spots
 
 
 def _shortcut(shortcut: Shortcut | None) -> str:
-    """Whether the file gives the class away, without the picture."""
     if shortcut is None:
         return (
-            "Whether something other than the picture, such as the size of the file, tells the "
-            "classes apart was not looked into: `candid audit` does."
+            "It was not checked whether the class can be predicted from something other than the "
+            "picture, such as the size of the file; `candid audit` checks it."
         )
+    text = f"Audit in {escape_markdown(shortcut.audit)}: {escape_markdown(shortcut.summary)}"
     findings = "".join(f"\n- {escape_markdown(line)}" for line in shortcut.findings)
-    said = (
-        f"The audit in {escape_markdown(shortcut.audit)} says: {escape_markdown(shortcut.summary)}"
-    )
-    return said + (f"\n{findings}" if findings else "")
+    return text + (f"\n{findings}" if findings else "")
 
 
 def _get_started() -> str:
@@ -281,44 +258,41 @@ def _get_started() -> str:
     return "\n\n".join(
         [
             "## How to Get Started with the Model",
-            "With this folder at hand, as `RUN`:",
+            "`RUN` stands for this folder. On the command line:",
             fence("pip install candid-image\ncandid predict photo.jpg --run RUN", "sh"),
-            "Or in Python:",
+            "In Python:",
             fence(code, "python"),
         ]
     )
 
 
 def _training(contents: Contents, manifest: Manifest) -> str:
+    parts = [
+        "## Training Details",
+        "### Training Data",
+        f"{plural(contents.trained_on, 'photo')} of the folder "
+        f"{escape_markdown(_data_name(contents))}. Copies of a photo were kept in one part, so the "
+        "model was trained on neither a test photo nor a copy of one.",
+    ]
     counts = [
         [escape_markdown(name), str(photos), str(pictures)]
         for name, (photos, pictures) in contents.counts.items()
     ]
-    parts = ["## Training Details", "### Training Data", _trained_on(contents)]
     if counts:
         parts.append(table(["Class", "Photos", "Different pictures"], counts))
-    parts += ["### Training Procedure", "#### Preprocessing", _preprocessing(manifest)]
+    size = manifest.pixels.size_px
+    parts += [
+        "### Training Procedure",
+        "#### Preprocessing",
+        "Photos are decoded to RGB, rotated by their EXIF orientation and resized to "
+        f"{size} × {size} pixels, fitted by `{manifest.pixels.fit}`. Scaling and normalisation are "
+        "part of `model.onnx`.",
+    ]
     if contents.settings:
         settings = [[escape_markdown(k), escape_markdown(v)] for k, v in contents.settings.items()]
         head = ["Setting", "Value"]
         parts += ["#### Training Hyperparameters", table(head, settings, num_text_columns=2)]
     return "\n\n".join(parts)
-
-
-def _trained_on(contents: Contents) -> str:
-    return (
-        f"{plural(contents.trained_on, 'photo')} of the folder "
-        f"{escape_markdown(data_name(contents.folder))}. Copies of a photo were kept in one part, "
-        "so no tested image, nor a copy of it, was trained on."
-    )
-
-
-def _preprocessing(manifest: Manifest) -> str:
-    size, fit = manifest.pixels.size_px, manifest.pixels.fit
-    return (
-        f"Photos are decoded to RGB, turned upright and brought to {size} × {size} pixels, "
-        f"fitted by `{fit}`. Scaling and normalisation are a part of `model.onnx`."
-    )
 
 
 def _evaluation(contents: Contents) -> str:
@@ -327,7 +301,7 @@ def _evaluation(contents: Contents) -> str:
     if evaluation.kfold is not None:
         measured.append(
             f"- Grouped cross-validation: {plural(evaluation.kfold.n, 'image')}, each predicted by "
-            "a model that was trained without its fold."
+            "a model trained without its fold."
         )
     meanings = [
         f"- **{escape_markdown(named.title)}**: {named.meaning}."
@@ -341,24 +315,20 @@ def _evaluation(contents: Contents) -> str:
             "#### Testing Data",
             "\n".join(measured),
             "#### Factors",
-            "Figures are given by class. By camera, place, light or the people in the photos there "
-            "are none: the folder does not say.",
+            "Figures are given by class. Camera, place, lighting and the people in the photos are "
+            "not known, so there are no figures by these.",
             "#### Metrics",
             "\n".join(meanings) or "None was measured.",
-            "Every figure has its 95 % interval and the number of images behind it, n; copies of a "
-            "picture are taken to be right or wrong together.",
+            "Every figure has its 95 % interval and its number of images, n. Intervals take into "
+            "account that copies of a picture are often predicted alike.",
         ]
     )
 
 
-def _environment() -> str:
-    return "## Environmental Impact\n\nNeither energy nor emissions were measured."
-
-
 def _specifications(contents: Contents, manifest: Manifest) -> str:
-    size = manifest.pixels.size_px
     lines = [
-        f"- `model.onnx` takes uint8 `(n, s, s, 3)` RGB, 0 to 255, with s = {size}.",
+        "- `model.onnx` takes uint8 `(n, s, s, 3)` RGB, 0 to 255, with s = "
+        f"{manifest.pixels.size_px}.",
         *(
             f"- Fingerprint of {escape_markdown(name)}: {escape_markdown(value)}"
             for name, value in contents.fingerprints.items()
@@ -368,11 +338,3 @@ def _specifications(contents: Contents, manifest: Manifest) -> str:
         used = ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())
         lines.append(f"- Made with {escape_markdown(used)}.")
     return "## Technical Specifications\n\n" + "\n".join(lines)
-
-
-def _verify() -> str:
-    return (
-        "## How to Verify\n\n"
-        "`candid verify RUN` tells whether the files are those that the training wrote. "
-        "`candid evaluate RUN` measures the figures again; they are in `metrics.json` as well."
-    )

@@ -1,4 +1,4 @@
-"""What a report shows, before it is drawn."""
+"""What the report page and the model card show, before it is formatted."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from candid.evaluation.scores import Predictions
 
 @dataclass(frozen=True)
 class Shortcut:
-    """What the last audit of the folder says of classes told by the file, not by the picture.
+    """The result of the audit's shortcut check: can the class be predicted from the file alone?
 
     Attributes:
         summary: One line.
-        findings: A line each.
-        found: Whether it is a finding; else the audit looked and found nothing.
-        audit: The audit's folder, as a person would type it.
+        findings: One line per finding.
+        found: Whether a shortcut was found; else the check ran and found none.
+        audit: The audit's folder, as typed in a command.
     """
 
     summary: str
@@ -31,24 +31,24 @@ class Shortcut:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a report shows.
+    """Everything that a report shows.
 
     Attributes:
-        name: The run's name.
-        run: Its folder, as a person would type it.
-        evaluation: Every figure.
-        predictions: What the figures of the estimate to believe rest on.
-        heat_maps: By path, for some of the photos that were mistaken: float32 ``(h, w)``, what each
-            place of the picture adds to the score of the class that was answered, beyond the true
-            one's; positive where it speaks for the answer.
-        counts: By class, how many photos it has and how many different pictures these show.
+        name: Name of the run.
+        run: Its folder, as typed in a command.
+        evaluation: All figures.
+        predictions: The predictions behind the figures of the estimate to believe.
+        heat_maps: By path, for some of the misclassified photos: float32 ``(h, w)``, what each
+            place of the photo adds to the score of the predicted class minus that of the true
+            one; positive where it supports the prediction.
+        counts: By class, the number of photos and of different pictures (copies count once).
         folder: The data folder.
         recipe: ``transfer`` or ``cnn``.
-        trained_on: How many photos the model learnt from.
-        settings: What was chosen, by name, as text.
-        fingerprints: Of data, split, model and weights, by name.
-        notes: What a person should know of the data.
-        shortcut: What an audit says of shortcuts; None where there is no audit of this folder.
+        trained_on: Number of training photos.
+        settings: Training settings as text, by name.
+        fingerprints: Hashes of data, split, model and weights, by name.
+        notes: Notes on the data for the reader.
+        shortcut: Result of the audit's shortcut check; None without an audit of this folder.
         created: The date, ``2026-11-24``.
     """
 

@@ -1,4 +1,4 @@
-// What the page can do beyond showing everything: open the photos of a cell, move between cells.
+// Opens the photos of a cell of the confusion matrix; arrow keys move between cells.
 (() => {
   const buttons = all("[aria-controls^='cell-']");
   const panels = all(".panel");
@@ -14,11 +14,11 @@
       open(id);
       const panel = byId(id);
       const { top, bottom } = panel.getBoundingClientRect();
-      // Only where it can't be seen: else the page would jump under the hand.
+      // Scroll only if the panel is out of sight.
       if (top > innerHeight - 120 || bottom < 120) panel.scrollIntoView({ block: "start" });
     });
   }
-  // Mistakes come first, and the most frequent one is open to begin with.
+  // The most frequent mistake is first, and open at the start.
   if (panels.length) open(panels[0].id);
 
   const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
@@ -29,7 +29,7 @@
     const cell = event.target.closest("td");
     let row = cell.parentElement.rowIndex - matrix.rows[0].rowIndex;
     let column = cell.cellIndex;
-    // On to the next cell that has photos.
+    // Skip cells without photos.
     do {
       row += step[0];
       column += step[1];

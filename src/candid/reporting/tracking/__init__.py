@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run: event files, written without TensorFlow."""
+"""TensorBoard event files of a run, written without TensorFlow."""
 
 from candid.reporting.tracking.event_file import write_scalars, write_text
 from candid.reporting.tracking.figures import write_figures, write_pr_curves

@@ -1,9 +1,4 @@
-"""Curves and settings: TensorBoard's pages "Scalars" and "Text".
-
-Other people's text, fit for a tag.
-
-Writes TensorBoard's event files without TensorFlow.
-"""
+"""TensorBoard's event file: scalars, texts, and names that are safe as tags."""
 
 from __future__ import annotations
 
@@ -15,19 +10,15 @@ from typing import Final
 
 from candid.core.text import fence, sanitize
 
-# TensorBoard's data server (0.7.2) finds no image whose tag JSON would have to escape: it reads its
-# own keys as strings without escapes. "mistakes/1 a\b.jpg" would be a broken picture.
+# TensorBoard's data server (0.7.2) does not find images whose tag contains characters that JSON
+# escapes: "mistakes/1 a\b.jpg" would be a broken picture.
 _LOOKALIKES: Final = str.maketrans({"\\": "\N{SET MINUS}", '"': "'"})
 
 
 def tag_text(text: str) -> str:
-    r"""Make other people's text fit for a tag.
+    r"""Make untrusted text safe for a tag: sanitised, without backslashes and double quotes.
 
-    Args:
-        text: A name or a caption; bytes that are no UTF-8 may be in it as lone surrogates.
-
-    Returns:
-        What can be seen and encoded, without backslashes and double quotes.
+    Bytes that are not UTF-8 may be in it as lone surrogates.
 
     >>> tag_text('a "b"\n')
     "a 'b'∖n"
@@ -36,10 +27,7 @@ def tag_text(text: str) -> str:
 
 
 def tag_names(classes: Sequence[str]) -> tuple[str, ...]:
-    r"""Names that a tag can hold, a different one for each class.
-
-    Args:
-        classes: Names of folders; bytes that are no UTF-8 may be in them as lone surrogates.
+    r"""Make class names safe for tags, and keep them distinct.
 
     >>> tag_names(["a\udcff", "a\\xff"])
     ('a∖xff', 'a∖xff (2)')
@@ -55,25 +43,21 @@ def tag_names(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def append(folder: Path, summaries: Iterable[tuple[int, object]]) -> None:
-    """Append to the folder's one event file, which is made where there is none.
+    """Append summaries, each with its step, to the folder's event file, which is made if missing.
 
-    TensorBoard's own ``EventFileWriter`` imports TensorFlow wherever that is installed, for its
-    file systems; its `RecordWriter` writes to any open file.
-
-    Args:
-        folder: Where the event file is, or is made.
-        summaries: A step and its ``Summary``.
+    TensorBoard's ``EventFileWriter`` would import TensorFlow if that is installed, for its file
+    systems; its `RecordWriter` writes to any open file.
     """
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     folder.mkdir(parents=True, exist_ok=True)
     now = time.time()
-    there = sorted(folder.glob("events.out.tfevents.*.candid"))
-    file = there[-1] if there else folder / f"events.out.tfevents.{int(now)}.candid"
-    with file.open("ab") as opened:
-        writer = RecordWriter(opened)
-        if not there:
+    existing = sorted(folder.glob("events.out.tfevents.*.candid"))
+    path = existing[-1] if existing else folder / f"events.out.tfevents.{int(now)}.candid"
+    with path.open("ab") as file:
+        writer = RecordWriter(file)
+        if not existing:
             writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
         for step, summary in summaries:
             event = Event(wall_time=now, step=step, summary=summary)
@@ -81,37 +65,24 @@ def append(folder: Path, summaries: Iterable[tuple[int, object]]) -> None:
 
 
 def write_scalars(folder: Path, rows: Iterable[tuple[int, Mapping[str, float]]]) -> None:
-    """Write scalars that TensorBoard shows as curves.
-
-    Args:
-        folder: Where the event file is made.
-        rows: A step and its values by tag.
-    """
+    """Write scalars for TensorBoard's "Scalars": rows of a step and its values by tag."""
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    append(
-        folder,
-        [
-            (step, Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in row.items()]))
-            for step, row in rows
-        ],
-    )
+    summaries = []
+    for step, row in rows:
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in row.items()]
+        summaries.append((step, Summary(value=values)))
+    append(folder, summaries)
 
 
 def write_text(folder: Path, tag: str, values: Mapping[str, object]) -> None:
-    """Write settings that TensorBoard shows on its text page.
-
-    Args:
-        folder: Where the event file is made.
-        tag: Their title.
-        values: JSON values.
-    """
+    """Write JSON values under a tag of TensorBoard's "Text"."""
     from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
     from tensorboard.compat.proto.types_pb2 import DT_STRING
 
     text = fence(json.dumps(values, indent=2, ensure_ascii=False))
     metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
-    # What of a file name is not UTF-8 is shown as its code.
+    # Bytes of file names that are not UTF-8 are shown as escapes.
     tensor = TensorProto(dtype=DT_STRING, string_val=[text.encode(errors="backslashreplace")])
     append(folder, [(0, Summary(value=[Summary.Value(tag=tag, metadata=metadata, tensor=tensor)]))])

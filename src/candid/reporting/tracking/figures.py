@@ -1,7 +1,4 @@
-"""Precision against recall, on TensorBoard's page "PR Curves".
-
-Every figure of an evaluation, on TensorBoard's page "Scalars".
-"""
+"""Figures of an evaluation for TensorBoard's "Scalars", and its precision-recall curves."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from candid.core.text import escape_markdown
 from candid.evaluation.estimate import Estimate
 from candid.evaluation.scores import Predictions
+from candid.reporting.report.card_results import figures_of
 from candid.reporting.tracking.event_file import append, tag_names, write_scalars
 
 if TYPE_CHECKING:
@@ -24,40 +22,33 @@ if TYPE_CHECKING:
     from candid.evaluation.evaluation import Evaluation
     from candid.evaluation.learning_curve import LearningCurve
     from candid.evaluation.measures import Measures
-    from candid.evaluation.reliability import Abstained, Calibration
+    from candid.evaluation.reliability import Abstained
     from candid.evaluation.scores import ReliabilityBin
 
-_OF_BASELINE: Final = ("accuracy", "gain")
-_OF_LEAK_TAX: Final = ("naive", "honest", "tax")
+_NUM_THRESHOLDS: Final = 201  # the default of the plugin pr_curves
+_LEAST_COUNT: Final = 1e-7  # the plugin's divisor instead of 0
 
-# A step, a tag, and what is to be shown there.
+# Step, tag and value.
 _Point = tuple[int, str, Estimate | float | None]
 
 
 def write_figures(folder: Path, evaluation: Evaluation) -> None:
-    """Write every figure: its value under its tag, and its interval under ``…/low``, ``…/high``.
+    """Write every measured figure: its value under its tag, its interval under ``…/low, …/high``.
 
     Figures of an estimate are at step 0: ``test/accuracy``, and ``test_per_class/recall/sad`` of a
-    class. What TensorBoard is to draw as a curve has steps: numbers of photos for the learning
-    curve, numbers of photos more for a forecast, and bins from the least sure to the surest for
-    reliability. What was not measured is left out.
-
-    Args:
-        folder: Where the event file is made.
-        evaluation: The figures.
+    class. Curves have steps: the number of photos in the learning curve, the number of additional
+    photos in a forecast, the number of the bin, by rising confidence, in reliability.
     """
     names = dict(zip(evaluation.classes, tag_names(evaluation.classes), strict=True))
     rows: dict[int, dict[str, float]] = {}
     for step, tag, figure in _points(evaluation, names):
         row = rows.setdefault(step, {})
-        row.update((t, v) for t, v in _spread(tag, figure).items() if math.isfinite(v))
+        if isinstance(figure, Estimate):
+            values = {tag: figure.value, f"{tag}/low": figure.low, f"{tag}/high": figure.high}
+        else:
+            values = {} if figure is None else {tag: figure}
+        row.update((t, v) for t, v in values.items() if math.isfinite(v))
     write_scalars(folder, rows.items())
-
-
-def _spread(tag: str, figure: Estimate | float | None) -> dict[str, float]:
-    if isinstance(figure, Estimate):
-        return {tag: figure.value, f"{tag}/low": figure.low, f"{tag}/high": figure.high}
-    return {} if figure is None else {tag: figure}
 
 
 def _points(evaluation: Evaluation, names: Mapping[str, str]) -> Iterator[_Point]:
@@ -68,9 +59,14 @@ def _points(evaluation: Evaluation, names: Mapping[str, str]) -> Iterator[_Point
     yield from _baselines("baselines_on_test", evaluation.baselines_on_test)
     if evaluation.leak_tax is not None:
         tax = evaluation.leak_tax
-        yield from ((0, f"leak_tax/{of}", getattr(tax, of)) for of in _OF_LEAK_TAX)
-    if evaluation.calibration is not None:
-        yield from _calibration(evaluation.calibration)
+        for name in ("naive", "honest", "tax"):
+            yield 0, f"leak_tax/{name}", getattr(tax, name)
+    if (calibration := evaluation.calibration) is not None:
+        yield 0, "calibration/temperature", calibration.temperature
+        yield 0, "calibration/error_before", calibration.before
+        yield 0, "calibration/error_after", calibration.after
+        yield from _reliability("calibration_before", calibration.bins_before)
+        yield from _reliability("calibration_after", calibration.bins_after)
     if evaluation.abstained is not None:
         yield from _abstained(evaluation.abstained, names)
     if evaluation.learning_curve is not None:
@@ -79,10 +75,10 @@ def _points(evaluation: Evaluation, names: Mapping[str, str]) -> Iterator[_Point
 
 def _estimate(estimate: str, measures: Measures, names: Mapping[str, str]) -> Iterator[_Point]:
     yield 0, f"{estimate}/num_images", measures.n
-    for name, figure in _figures_of(measures):
+    for name, figure in figures_of(measures):
         yield 0, f"{estimate}/{name}", figure
     for of_class in measures.per_class:
-        for name, figure in _figures_of(of_class):
+        for name, figure in figures_of(of_class):
             yield 0, f"{estimate}_per_class/{name}/{names[of_class.name]}", figure
     yield from _reliability(f"{estimate}_reliability", measures.reliability)
 
@@ -94,24 +90,10 @@ def _reliability(group: str, bins: Iterable[ReliabilityBin]) -> Iterator[_Point]
         yield number, f"{group}/num_images", row.count
 
 
-def _figures_of(value: object) -> Iterator[tuple[str, Estimate]]:
-    """Fields of a dataclass that hold a figure, so that none is forgotten."""
-    for field in fields(value):  # type: ignore[arg-type]
-        if isinstance(figure := getattr(value, field.name), Estimate):
-            yield field.name, figure
-
-
 def _baselines(group: str, baselines: Iterable[Baseline]) -> Iterator[_Point]:
     for rule in baselines:
-        yield from ((0, f"{group}/{rule.name}/{of}", getattr(rule, of)) for of in _OF_BASELINE)
-
-
-def _calibration(calibration: Calibration) -> Iterator[_Point]:
-    yield 0, "calibration/temperature", calibration.temperature
-    yield 0, "calibration/error_before", calibration.before
-    yield 0, "calibration/error_after", calibration.after
-    yield from _reliability("calibration_before", calibration.bins_before)
-    yield from _reliability("calibration_after", calibration.bins_after)
+        yield 0, f"{group}/{rule.name}/accuracy", rule.accuracy
+        yield 0, f"{group}/{rule.name}/gain", rule.gain
 
 
 def _abstained(abstained: Abstained, names: Mapping[str, str]) -> Iterator[_Point]:
@@ -127,54 +109,42 @@ def _learning_curve(curve: LearningCurve, names: Mapping[str, str]) -> Iterator[
     for point in curve.points:
         yield round(point.num_photos), "learning_curve/accuracy", point.accuracy
     for num_photos, value, low, high in curve.curve:
-        step, tag = round(num_photos), "learning_curve/fitted"
-        yield from ((step, tag, value), (step, f"{tag}/low", low), (step, f"{tag}/high", high))
+        fitted = Estimate(value, low, high, 0)
+        yield round(num_photos), "learning_curve/fitted", fitted
     for forecast in curve.forecasts:
         of_class = "" if forecast.label is None else f"_per_class/{names[forecast.label]}"
         yield forecast.num_more, f"forecast{of_class}/gain", forecast.gain
 
 
-_NUM_THRESHOLDS: Final = 201  # the plugin's own default
-_LEAST_COUNT: Final = 1e-7  # what the plugin divides by where nothing is counted
-
-
 def write_pr_curves(folder: Path, predictions: Predictions, classes: Sequence[str]) -> None:
-    """Write a curve for each class, under ``pr_curve/<class>``; of two classes, for the second.
+    """Write a curve per class under ``pr_curve/<class>``; of two classes, for the second only.
 
-    Args:
-        folder: Where the event file is made.
-        predictions: Of n photos; none gives no curves.
-        classes: Names of the k classes.
+    Nothing is written without predictions.
     """
-    from tensorboard.compat.proto.summary_pb2 import Summary
-
-    if not len(predictions.truth):
-        return
-    names = tag_names(classes)
-    numbers = [1] if len(classes) == 2 else range(len(classes))
-    values = [
-        _value(
-            names[number],
-            _counts(predictions.truth == number, predictions.probabilities[:, number]),
-            f"{escape_markdown(classes[number])} against all others, {len(predictions.truth)} "
-            f"photos, at {_NUM_THRESHOLDS} thresholds.",
-        )
-        for number in numbers
-    ]
-    append(folder, [(0, Summary(value=values))])
-
-
-def _value(name: str, curve: NDArray[np.float32], description: str) -> object:
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.pr_curve.metadata import create_summary_metadata
     from tensorboard.util.tensor_util import make_tensor_proto
 
-    metadata = create_summary_metadata(name, description, curve.shape[1])
-    return Summary.Value(tag=f"pr_curve/{name}", metadata=metadata, tensor=make_tensor_proto(curve))
+    if not len(predictions.truth):
+        return
+    names = tag_names(classes)
+    summary = Summary()
+    for number in [1] if len(classes) == 2 else range(len(classes)):
+        counts = _counts(predictions.truth == number, predictions.probabilities[:, number])
+        description = (
+            f"{escape_markdown(classes[number])} against all other classes: "
+            f"{len(predictions.truth)} photos, {_NUM_THRESHOLDS} thresholds."
+        )
+        summary.value.add(
+            tag=f"pr_curve/{names[number]}",
+            metadata=create_summary_metadata(names[number], description, _NUM_THRESHOLDS),
+            tensor=make_tensor_proto(counts),
+        )
+    append(folder, [(0, summary)])
 
 
 def _counts(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the plugin draws.
+    """Counts by threshold, as the plugin reads them.
 
     Args:
         truth: bool ``(n,)``.
@@ -182,7 +152,7 @@ def _counts(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np
 
     Returns:
         float32 ``(6, t)``: true positives, false positives, true negatives, false negatives,
-        precision and recall where whatever scores i / (t - 1) or more is taken to be of the class.
+        precision and recall at the thresholds i / (t - 1).
     """
     # As in tensorboard.plugins.pr_curve.summary, whose functions import TensorFlow.
     places = np.floor(np.clip(scores, 0, 1) * (_NUM_THRESHOLDS - 1)).astype(np.int64)

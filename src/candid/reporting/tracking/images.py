@@ -1,7 +1,4 @@
-"""The confusion matrix as a picture, on TensorBoard's page "Images".
-
-Pictures, on TensorBoard's page "Images".
-"""
+"""Photos and the confusion matrix for TensorBoard's "Images"."""
 
 from __future__ import annotations
 
@@ -21,105 +18,77 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 
-#: File suffix and options of OpenCV's encoder. A photo as PNG takes ten times the bytes, each of
-#: which TensorBoard's checksum goes through in Python.
+# File suffix and options of OpenCV's encoder. A photo as PNG has ten times the bytes, and
+# TensorBoard computes its checksum in Python.
 _PHOTO: Final = (".jpg", (cv2.IMWRITE_JPEG_QUALITY, 90))
 _DRAWING: Final = (".png", ())
+_FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
+_MARGIN: Final = 16  # pixels
+_LINE: Final = 32  # pixels
+_LEAST_CELL: Final = 56  # pixels, of a cell with a number
+_TITLE: Final = "rows: true, columns: predicted"
+_LONGEST_NAME: Final = 20  # characters
+_MOST_WITH_TEXT: Final = 20  # classes; a larger matrix has no text
+_SIDE_WITHOUT_TEXT: Final = 800  # pixels
+_BLACK: Final = (0, 0, 0)
+_WHITE: Final = (255, 255, 255)
+_FULL: Final = (8, 64, 129)  # RGB of a cell with all images of its class
 
 
 def write_images(folder: Path, tag: str, pictures: Sequence[tuple[str, Pixels]]) -> None:
-    """Write pictures with their captions, in the order given.
+    """Write pictures with their captions.
 
-    Each has a tag of its own, ``<tag>/<number> <caption>``: TensorBoard shows tags, in their order,
-    and keeps only ten pictures of each.
+    Each has its own tag ``<tag>/<number> <caption>``: TensorBoard sorts by tag, and keeps only ten
+    pictures per tag.
 
     Args:
-        folder: Where the event file is made.
-        tag: What they have in common, such as ``mistakes``.
+        folder: Folder of the event file.
+        tag: Prefix of the tags, such as ``mistakes``.
         pictures: A caption, and uint8 ``(h, w, 3)``, RGB.
     """
-    from tensorboard.compat.proto.summary_pb2 import Summary
-
     digits = len(str(len(pictures)))
-    values = [
-        image_value(
-            f"{tag}/{number:0{digits}} {tag_text(caption)}",
-            pixels,
-            escape_markdown(caption),
-            encoding=_PHOTO,
-        )
+    images = [
+        (f"{tag}/{number:0{digits}} {tag_text(caption)}", pixels, escape_markdown(caption))
         for number, (caption, pixels) in enumerate(pictures, 1)
     ]
-    append(folder, [(0, Summary(value=values))] if values else [])
+    _write(folder, images, *_PHOTO)
 
 
-def image_value(
-    tag: str,
-    pixels: Pixels,
-    description: str,
-    *,
-    encoding: tuple[str, Sequence[int]] = _DRAWING,
-) -> object:
-    """A picture as the plugin ``images`` reads it: width, height and an encoded file.
+def write_confusion(folder: Path, measures: Measures, tag: str) -> None:
+    """Write a picture of the confusion matrix, with the counts as a table in its description."""
+    _write(folder, [(tag, draw_confusion(measures), _describe(measures))], *_DRAWING)
 
-    Args:
-        tag: Its tag.
-        pixels: uint8 ``(h, w, 3)``, RGB.
-        description: Markdown.
-        encoding: How it is encoded; by default without loss, as suits drawings.
 
-    Returns:
-        A ``Summary.Value``.
-    """
+def _write(
+    folder: Path, images: Sequence[tuple[str, Pixels, str]], suffix: str, options: Sequence[int]
+) -> None:
+    """Write images, each a tag, pixels and a Markdown description, for the plugin ``images``."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
     from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
     from tensorboard.compat.proto.types_pb2 import DT_STRING
     from tensorboard.plugins.image.metadata import create_summary_metadata
 
-    height, width = pixels.shape[:2]
-    suffix, options = encoding
-    encoded = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)[1].tobytes()
-    tensor = TensorProto(
-        dtype=DT_STRING,
-        tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=3)]),
-        string_val=[str(width).encode(), str(height).encode(), encoded],
-    )
-    metadata = create_summary_metadata(display_name="", description=description)
-    return Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
-
-
-_FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
-_MARGIN: Final = 16  # pixels
-_LINE: Final = 32  # pixels
-_LEAST_CELL: Final = 56  # pixels, where there is a number in it
-_TITLE: Final = "rows: true, columns: answered"
-_LONGEST_NAME: Final = 20  # characters
-_MOST_WITH_TEXT: Final = 20  # classes; of more, only colours are drawn
-_SIDE_WITHOUT_TEXT: Final = 800  # pixels
-_BLACK: Final = (0, 0, 0)
-_WHITE: Final = (255, 255, 255)
-_FULL: Final = (8, 64, 129)  # RGB of a cell that holds all images of its class
-
-
-def write_confusion(folder: Path, measures: Measures, tag: str) -> None:
-    """Write a picture of the confusion matrix, with the counts as a table in its description.
-
-    Args:
-        folder: Where the event file is made.
-        measures: Of an estimate.
-        tag: Such as ``test/confusion``.
-    """
-    from tensorboard.compat.proto.summary_pb2 import Summary
-
-    value = image_value(tag, draw_confusion(measures), _describe(measures))
-    append(folder, [(0, Summary(value=[value]))])
+    summary = Summary()
+    for tag, pixels, description in images:
+        height, width = pixels.shape[:2]
+        bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+        encoded = cv2.imencode(suffix, bgr, options)[1].tobytes()
+        tensor = TensorProto(
+            dtype=DT_STRING,
+            tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=3)]),
+            string_val=[str(width).encode(), str(height).encode(), encoded],
+        )
+        metadata = create_summary_metadata(display_name="", description=description)
+        summary.value.add(tag=tag, metadata=metadata, tensor=tensor)
+    append(folder, [(0, summary)] if images else [])
 
 
 def draw_confusion(measures: Measures) -> Pixels:
-    """Draw it: a row a true class, a column an answered one, darker for a larger share of the row.
+    """Draw the confusion matrix: rows are true classes, columns predicted ones.
 
-    Rows and columns are numbered alike, as names of columns would not fit.
+    A cell is darker for a larger share of its row. Columns have the numbers of the rows, as their
+    names would not fit.
 
     Returns:
         uint8 ``(h, w, 3)``, RGB.
@@ -157,7 +126,7 @@ def _enlarge(cells: Pixels, size: int) -> Pixels:
 
 
 def _label(number: int, name: str) -> str:
-    """The font has ASCII only; the number stands for other names."""
+    """Number and name; only the number where the font, which is ASCII, can't write the name."""
     shown = sanitize(name)
     if not shown.isascii():
         return str(number)
@@ -177,6 +146,6 @@ def _put(
 def _describe(measures: Measures) -> str:
     names = [escape_markdown(name) for name in measures.classes]
     if len(names) > _MOST_WITH_TEXT:
-        return f"Rows are true classes, columns answered ones: {', '.join(names)}."
+        return f"Rows are true classes, columns predicted ones: {', '.join(names)}."
     counts = zip(names, measures.confusion, strict=True)
-    return table(["true, then answered", *names], ([name, *map(str, row)] for name, row in counts))
+    return table(["true, then predicted", *names], ([name, *map(str, row)] for name, row in counts))

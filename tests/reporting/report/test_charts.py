@@ -1,4 +1,4 @@
-"""Where things are in the charts of the page."""
+"""Geometry of the charts of the page."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ from tests.reporting.report.made import make_bins, make_curve
     ("values", "low", "high"),
     [((0.53, 0.91), 0.5, 1.0), ((0.84, 0.86), 0.84, 0.86), ((0.2,), 0.0, 1.0), ((), 0.0, 1.0)],
 )
-def test_an_axis_begins_and_ends_with_a_round_number(
-    values: tuple[float, ...], low: float, high: float
-) -> None:
+def test_an_axis_has_round_limits(values: tuple[float, ...], low: float, high: float) -> None:
     scale = fit_scale(values, least=0.0, most=1.0)
     if len(values) > 1:
         assert (scale.low, scale.high) == pytest.approx((low, high))
@@ -33,19 +31,19 @@ def test_an_axis_begins_and_ends_with_a_round_number(
 
 @pytest.mark.parametrize("span", [1e-6, 0.003, 0.02, 0.5, 1, 37, 200_000])
 @pytest.mark.parametrize("most", [4, 6])
-def test_an_axis_has_some_lines_and_not_too_many(span: float, most: int) -> None:
+def test_an_axis_has_a_readable_number_of_grid_lines(span: float, most: int) -> None:
     scale = fit_scale([0.1, 0.1 + span], most_steps=most)
     assert 2 <= len(scale.ticks(str)) <= most + 2
 
 
-def test_what_is_not_finite_or_beyond_the_axis_lies_at_its_end() -> None:
+def test_values_beyond_the_axis_are_clipped_and_non_finite_ones_ignored() -> None:
     scale = Scale(0.0, 2.0, 1.0)
     assert [scale.place(value) for value in (-1, 0, 1, 2, 3)] == [0, 0, 50, 100, 100]
     assert scale.place(math.nan) == 0
     assert fit_scale([0.2, math.inf, math.nan, 0.4]).high == pytest.approx(0.4)
 
 
-def test_close_lines_are_written_with_as_many_decimals_as_they_need() -> None:
+def test_tick_labels_have_as_many_decimals_as_needed() -> None:
     assert [write_share(value) for value in (0.85, 0.875, 1.0, 0.0)] == [
         "85%",
         "87.5%",
@@ -54,12 +52,12 @@ def test_close_lines_are_written_with_as_many_decimals_as_they_need() -> None:
     ]
 
 
-def test_rows_lie_on_one_axis_and_the_first_casts_its_zone() -> None:
+def test_rows_share_one_axis_and_the_interval_of_the_first_is_the_zone() -> None:
     chart = draw_rows(
         [("model", Estimate(0.8, 0.7, 0.9, 10)), ("rule", Estimate(0.5, 0.4, 0.6, 10))]
     )
     model, rule = chart.rows
-    # From 40 % to 100 %, as lines lie 20 % apart.
+    # The axis is 40 % to 100 %, with grid lines every 20 %.
     assert rule.start == 0
     assert model.at == pytest.approx(100 * 40 / 60, abs=0.01)
     assert rule.at == pytest.approx(100 * 10 / 60, abs=0.01)
@@ -68,7 +66,7 @@ def test_rows_lie_on_one_axis_and_the_first_casts_its_zone() -> None:
     assert tuple(tick.text for tick in chart.ticks) == ("40%", "60%", "80%", "100%")
 
 
-def test_differences_may_lie_below_nothing_and_are_in_points() -> None:
+def test_differences_can_be_negative_and_are_in_points() -> None:
     rows = [("a", Estimate(-0.02, -0.1, 0.06, 10)), ("b", Estimate(0.2, 0.1, 0.3, 10))]
     chart = draw_rows(rows, num_emphasised=2, mark=0.0, differences=True)
     assert chart.mark is not None
@@ -80,13 +78,13 @@ def test_differences_may_lie_below_nothing_and_are_in_points() -> None:
     assert "+30" in texts.values()
 
 
-def test_a_reliability_diagram_has_a_point_a_bin_where_said_and_true_meet() -> None:
+def test_a_reliability_diagram_has_a_point_and_a_bar_per_bin() -> None:
     bins = make_bins(300)
     plot = draw_reliability(bins)
     assert plot.diagonal
     assert len(plot.points) == len(plot.bars) == len(bins)
     assert plot.points[-1].x == pytest.approx(plot.points[-1].y, abs=0.1), (
-        "0.96 of what is said 0.96"
+        "the most confident bin is perfectly calibrated"
     )
     assert all(point.low <= point.y <= point.high for point in plot.points)
     heights = [height for _, _, height in plot.bars]
@@ -94,7 +92,7 @@ def test_a_reliability_diagram_has_a_point_a_bin_where_said_and_true_meet() -> N
     assert draw_reliability(()).points == ()
 
 
-def test_a_curve_is_dashed_beyond_what_was_measured_and_has_no_gap() -> None:
+def test_a_curve_is_dashed_beyond_the_last_measurement_without_a_gap() -> None:
     curve = make_curve(("a", "b"), 300, 0.86)
     plot = draw_learning_curve(curve)
     line_end = plot.line.split("L")[-1].strip()
@@ -105,7 +103,7 @@ def test_a_curve_is_dashed_beyond_what_was_measured_and_has_no_gap() -> None:
     assert all(0 <= point.low <= point.y <= point.high <= 100 for point in plot.points)
 
 
-def test_a_curve_without_a_law_is_points_alone() -> None:
+def test_a_curve_without_a_fit_has_only_points() -> None:
     curve = make_curve(("a", "b"), 300, 0.86)
     plot = draw_learning_curve(type(curve)(curve.points, (), ()))
     assert len(plot.points) == len(curve.points)

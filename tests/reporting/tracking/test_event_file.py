@@ -1,4 +1,4 @@
-"""Curves and settings in TensorBoard, and what writing them needs."""
+"""Scalars and texts in an event file, written without TensorFlow."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ print(*sys.modules)
 def test_scalars_are_written_step_by_step_to_one_file(tmp_path: Path) -> None:
     write_scalars(tmp_path, [(0, {"loss": 2.0}), (1, {"loss": 1.0})])
     [file] = tmp_path.iterdir()
-    file.rename(tmp_path / "events.out.tfevents.1000000000.candid")  # as if begun long ago
+    file.rename(tmp_path / "events.out.tfevents.1000000000.candid")  # an older file
     write_scalars(tmp_path, [(2, {"loss": 0.5})])
     steps = read_events(tmp_path)["loss"]
     assert {step: value.simple_value for step, value in steps.items()} == {0: 2.0, 1: 1.0, 2: 0.5}
 
 
 @pytest.mark.parametrize("odd", ["```\n# title", "\udcff", "日本"])
-def test_settings_are_shown_as_they_are(odd: str, tmp_path: Path) -> None:
+def test_settings_are_fenced(odd: str, tmp_path: Path) -> None:
     write_text(tmp_path, "settings", {"name": odd})
     [text] = read_events(tmp_path)["settings"][0].tensor.string_val
     first, *_, last = text.decode().splitlines()
