@@ -34,7 +34,7 @@ def test_a_photo_has_a_picture_and_its_most_similar_training_photos(
     before = photo.read_bytes()
     first, second = explained(trained.folder, [str(photo)])[:2]
     assert "written to me-explained.png" in first
-    assert "what spoke for it is" in first
+    assert "evidence: " in first
     assert second.count(".") >= 3
     assert second.startswith("  most similar: ")
     drawn = cv2.imread(str(tmp_path / "me-explained.png"))
@@ -54,7 +54,7 @@ def test_a_photo_that_was_learnt_from_is_told_to_prove_little(
         )
         for part in ("train", "test")
     }
-    said = {part: sum("It learnt from this photo" in line for line in told[part]) for part in told}
+    said = {part: sum("was used for training" in line for line in told[part]) for part in told}
     assert said == {"train": 4, "test": 0}
 
 

@@ -22,7 +22,9 @@ from candid.runs.prediction import Prediction
 
 _SHOWN_PX = 512
 _EXPLAINED_PX = 640
-_KNOWN = "It learnt from this photo, or from one nearly the same, so this answer proves little."
+_KNOWN = (
+    "This photo, or a nearly identical one, was used for training, so this answer proves little."
+)
 
 
 def show_predictions(
@@ -115,7 +117,7 @@ def draw_explanations(
         ]
         png = picture_of(pixels, explained.heat, prediction.answer, similar)
         written = _write_png(png, f"{stem_of(path)}-explained")
-        evidence = f"{sanitize(prediction.answer)}: what spoke for it is {explained.where}"
+        evidence = f"{sanitize(prediction.answer)}: evidence: {explained.where}"
         yield f"{sanitize(path)}: {evidence}; written to {written}"
         if explained.similar:
             yield f"  most similar: {', '.join(map(_describe, explained.similar))}"
