@@ -22,8 +22,8 @@ CANDID = Path(sys.executable).with_name("candid")
 EMBED = """
 import sys
 from candid.data.catalog import scan
-from candid.splits.prepare import see
-see(scan(sys.argv[1]))
+from candid.splits.prepare import extract_catalog
+extract_catalog(scan(sys.argv[1]))
 """
 
 

@@ -17,7 +17,7 @@ try:
 except ImportError as error:
     raise DependencyError(
         "writing a model needs the package onnx, which is not installed. "
-        "Run: pip install 'candid-image[transfer]'"
+        'Run: pip install "candid-image[transfer]"'
     ) from error
 
 OPSET: Final = 17

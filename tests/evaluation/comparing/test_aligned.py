@@ -119,7 +119,7 @@ class TestReadRun:
         folder = make_run(tmp_path / "run", shots("+-"))
         manifest = folder / "candid.json"
         manifest.write_text(manifest.read_text().replace('"happy"', "7"))
-        with pytest.raises(ArtifactError, match="no list of names"):
+        with pytest.raises(ArtifactError, match="a list of names is expected"):
             read_run(folder)
 
     def test_a_folder_that_is_no_run_is_refused(self, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_an_int8_export_agrees_with_its_run(quantised, trained):
 
 def test_embeddings_differ_a_little_and_the_head_stays_float32(quantised, trained):
     pixels = np.random.default_rng(1).integers(0, 256, (4, 224, 224, 3), dtype=np.uint8)
-    run, found = load(trained.folder).run(pixels), load_onnx(quantised.folder)(pixels)
+    run, found = load(trained.folder).model.run(pixels), load_onnx(quantised.folder)(pixels)
     differences = np.linalg.norm(found["embedding"] - run.embedding, axis=1)
     shares = differences / np.linalg.norm(run.embedding, axis=1)
     assert 0 < shares.max() < 0.3

@@ -69,7 +69,7 @@ def _import_keras() -> Any:
     except ImportError as error:
         raise DependencyError(
             "the Keras recipes need TensorFlow, which is not installed. "
-            "Run: pip install 'candid-image[train]'"
+            'Run: pip install "candid-image[train]"'
         ) from error
     return keras
 
