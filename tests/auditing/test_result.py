@@ -16,7 +16,7 @@ from candid.auditing.result import (
     Audit,
     Checked,
     changes_to_text,
-    compare,
+    find_changes,
     find_previous,
     read_audit,
 )
@@ -29,7 +29,7 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "audit.schema.json").r
 def test_the_json_is_as_the_schema_says() -> None:
     chart = Chart("How many", (Bar("all", 0.5, 0.4, 0.6, emphasis=True), Bar("none", 0.1)), "share")
     audit = make_audit(found_in("happy/a.jpg"), ended("clean", chart=chart), ended("failed"))
-    changes = compare(make_audit(ended("clean")).to_json(), audit.to_json())
+    changes = find_changes(make_audit(ended("clean")).to_json(), audit.to_json())
     for values in (to_json(audit, None), to_json(audit, changes)):
         jsonschema.validate(json.loads(json.dumps(values)), SCHEMA)
 
@@ -98,14 +98,14 @@ def write(audit: Audit, folder: Path, *, at: int = 0) -> Path:
 
 def test_the_same_audit_has_no_changes() -> None:
     values = make_audit(found_in("a/1.jpg"), ended("clean")).to_json()
-    assert compare(values, values) == ()
+    assert find_changes(values, values) == ()
     assert "nothing changed" in changes_to_text((), Path("runs/x"))
 
 
 def test_findings_appear_and_go() -> None:
     before = make_audit(found_in("a/1.jpg", "a/2.jpg")).to_json()
     now = make_audit(found_in("a/2.jpg", "a/3.jpg")).to_json()
-    (change,) = compare(before, now)
+    (change,) = find_changes(before, now)
     assert change.appeared == ("a/3.jpg is blank",)
     assert change.gone == ("a/1.jpg is blank",)
     text = changes_to_text([change], Path("runs/x"))
@@ -116,7 +116,7 @@ def test_findings_appear_and_go() -> None:
 def test_a_renamed_file_is_no_change() -> None:
     before, now = make_audit(found_in("a/1.jpg")), make_audit(found_in("a/2.jpg"))
     now = dataclasses.replace(now, contents={"a/2.jpg": before.contents["a/1.jpg"]})
-    assert compare(before.to_json(), now.to_json()) == ()
+    assert find_changes(before.to_json(), now.to_json()) == ()
 
 
 def test_a_hidden_folder_is_a_place_for_audits_too(tmp_path: Path) -> None:
@@ -132,21 +132,21 @@ def test_fewer_copies_in_a_finding_are_a_change() -> None:
         audit = make_audit(Checked(row.check, outcome))
         return dataclasses.replace(audit, contents=dict.fromkeys(paths, "same"))
 
-    (change,) = compare(copies("a/1", "a/2", "a/3").to_json(), copies("a/1", "a/2").to_json())
+    (change,) = find_changes(copies("a/1", "a/2", "a/3").to_json(), copies("a/1", "a/2").to_json())
     assert (change.appeared, change.gone) == (("copies",), ("copies",))
 
 
 def test_many_changes_are_counted() -> None:
     before = make_audit(found_in("a/0.jpg"))
     now = make_audit(found_in("a/0.jpg", *(f"a/{number}.jpg" for number in range(1, 31))))
-    text = changes_to_text(compare(before.to_json(), now.to_json()), Path("x"))
+    text = changes_to_text(find_changes(before.to_json(), now.to_json()), Path("x"))
     assert "and 20 more" in text
     assert len(text.splitlines()) == 13
 
 
 def test_a_check_that_did_not_run_is_a_change() -> None:
     before, now = make_audit(ended("clean")).to_json(), make_audit(ended("skipped")).to_json()
-    (change,) = compare(before, now)
+    (change,) = find_changes(before, now)
     assert (change.before, change.now) == ("clean", "skipped")
     assert "(clean, now skipped)" in changes_to_text([change], Path("x"))
 
@@ -154,7 +154,7 @@ def test_a_check_that_did_not_run_is_a_change() -> None:
 def test_audits_of_two_folders_are_not_compared() -> None:
     one, other = make_audit(), make_audit(data=Path("/other"))
     with pytest.raises(UsageError, match="/other"):
-        compare(one.to_json(), other.to_json())
+        find_changes(one.to_json(), other.to_json())
 
 
 def test_the_last_audit_of_the_same_folder_is_found(tmp_path: Path) -> None:

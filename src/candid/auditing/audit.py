@@ -168,11 +168,7 @@ def without_kept(
 ) -> Outcome:
     """Remove findings whose files are all kept by decision; errors are always reported.
 
-    Args:
-        check: The check.
-        outcome: Its outcome.
-        contents: SHA-256 by path.
-        kept: Path, content and code of each decision to keep.
+    ``contents`` are SHA-256 by path; ``kept`` is path, content and code of each decision to keep.
     """
     if check.severity is Severity.error:
         return outcome
@@ -192,10 +188,7 @@ def without_kept(
 
 
 def _summarise(
-    evidence: Evidence,
-    checked: tuple[Checked, ...],
-    options: AuditOptions,
-    decided: Decided | None,
+    evidence: Evidence, checked: tuple[Checked, ...], options: AuditOptions, decided: Decided | None
 ) -> Audit:
     catalog = evidence.features.catalog
     contents = {photo.path: photo.content for photo in evidence.scanned.photos}

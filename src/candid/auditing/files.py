@@ -21,7 +21,7 @@ from candid.auditing.result import (
     Audit,
     Change,
     changes_to_text,
-    compare,
+    find_changes,
     find_previous,
     read_audit,
 )
@@ -44,8 +44,7 @@ def write_audit(
 
     Args:
         audit: The audit.
-        folder: A folder that doesn't exist or is empty, so that earlier decisions are never
-            overwritten.
+        folder: Doesn't exist or is empty, so that earlier decisions are never overwritten.
         changes: Changes since an earlier audit, if compared.
 
     Returns:
@@ -102,16 +101,6 @@ _PACKAGES: Final = ("cleanlab", "jinja2", "onnx", "threadpoolctl")
 
 
 @dataclass(frozen=True)
-class AuditRequest:
-    """Arguments of the command; ``run`` None stands for the next free folder below ``runs``."""
-
-    data: Path
-    options: AuditOptions
-    run: Path | None = None
-    compare: bool = False
-
-
-@dataclass(frozen=True)
 class WrittenAudit:
     """An audit, its folder, and the changes since the previous audit's folder, if compared."""
 
@@ -138,25 +127,32 @@ class WrittenAudit:
         return "\n".join([*lines, f"{written}, decide in {decisions}, then", f"  {command}"])
 
 
-def run_audit(request: AuditRequest, *, progress: Progress) -> WrittenAudit:
-    """Audit a folder and write the files.
+def run_audit(
+    data: Path,
+    options: AuditOptions,
+    *,
+    run: Path | None = None,
+    compare: bool = False,
+    progress: Progress,
+) -> WrittenAudit:
+    """Audit a folder and write the files to ``run``, by default the next free one below ``runs``.
 
     Raises:
         CandidError: The folder or the options are invalid, or the files can't be written.
     """
     require_packages(_PACKAGES, needed_by="an audit", extra="audit")
-    folder = request.run or next_folder(request.data, "audit")
-    require_outside(folder, request.data)
+    folder = run or next_folder(data, "audit")
+    require_outside(folder, data)
     require_free(folder)
     require_writable(folder)
     previous, changes = None, None
-    made = audit(request.data, options=request.options, progress=progress)
-    if request.compare:
+    made = audit(data, options=options, progress=progress)
+    if compare:
         previous = find_previous(folder.parent, made.data)
         if previous is None:
             progress.say(f"note: there is no earlier audit of {made.data} in {folder.parent}")
         else:
-            changes = compare(read_audit(previous), made.to_json())
+            changes = find_changes(read_audit(previous), made.to_json())
     with progress.step("Writing the page", 1) as advance:
         written = write_audit(made, folder, changes=changes)
         advance(1)

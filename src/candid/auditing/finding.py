@@ -182,14 +182,8 @@ def report_photos(
 ) -> Outcome:
     """Report flagged photos, one finding per picture with its copies.
 
-    Args:
-        evidence: What the check ran on.
-        flagged: The photos, in any order.
-        num_judged: How many photos were judged.
-        what: The predicate: ``dark``.
-        suggestion: Suggested decision about each photo.
-        may_be_usual: Whether to report one finding about the whole folder if most photos are
-            flagged, such as dark photos in a folder of night scenes.
+    ``what`` is the predicate: ``dark``. If ``may_be_usual`` and most photos are flagged, such as
+    dark photos in a folder of night scenes, one finding about the whole folder is reported.
     """
     if not num_judged:
         return Outcome.not_applicable(_NOT_JUDGED)

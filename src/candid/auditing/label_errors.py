@@ -52,14 +52,11 @@ class LabelErrors:
 
 
 def find_label_errors(data: Labelled, *, seed: int = 0) -> LabelErrors | None:
-    """Score every label.
+    """Score every label; None if a class is too small for two folds.
 
     Args:
         data: The photos, grouped by picture, each class with at least two pictures.
         seed: Random seed of the folds.
-
-    Returns:
-        The scores, or None if a class is too small for two folds.
 
     Raises:
         DependencyError: cleanlab is not installed.

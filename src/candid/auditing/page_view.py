@@ -90,12 +90,13 @@ class StatusGroup:
 def sections(audit: Audit) -> tuple[Section, ...]:
     """One section per check with findings, with at most `MAX_THUMBNAILS` thumbnails in all."""
     found = audit.found
-    num_thumbnails = fair_shares([_num_wanted(row) for row in found], MAX_THUMBNAILS)
-    num_lines = fair_shares(
-        [sum(1 + len(finding.items) for finding in row.outcome.findings) for row in found],
-        MAX_LINES,
-    )
-    return tuple(map(_section, found, num_thumbnails, num_lines))
+    pictures = [
+        sum(min(len(f.items), _max_thumbnails(row)) for f in row.outcome.findings[:MAX_PICTURED])
+        for row in found
+    ]
+    lines = [sum(1 + len(finding.items) for finding in row.outcome.findings) for row in found]
+    shares = fair_shares(pictures, MAX_THUMBNAILS), fair_shares(lines, MAX_LINES)
+    return tuple(map(_section, found, *shares))
 
 
 def fair_shares(wanted: Sequence[int], total: int) -> list[int]:
@@ -175,11 +176,6 @@ def tally(audit: Audit) -> str:
 def _max_thumbnails(checked: Checked) -> int:
     """Thumbnails of one finding of a check."""
     return MAX_ALONE if len(checked.outcome.findings) == 1 else MAX_SIDE_BY_SIDE
-
-
-def _num_wanted(checked: Checked) -> int:
-    shown = checked.outcome.findings[:MAX_PICTURED]
-    return sum(min(len(finding.items), _max_thumbnails(checked)) for finding in shown)
 
 
 def _section(checked: Checked, num_thumbnails: int, num_lines: int) -> Section:

@@ -173,16 +173,7 @@ class Properties:
 def measure(
     catalog: Catalog, *, cache: Cache, progress: Progress | None = None
 ) -> Mapping[str, Properties]:
-    """Measure every photo that is not in the cache.
-
-    Args:
-        catalog: The photos, readable or not.
-        cache: Cache of the properties, by content.
-        progress: Progress callback.
-
-    Returns:
-        Properties by content, of all files with a valid header.
-    """
+    """Properties by content of all files with a valid header, measured unless in the cache."""
     files = {photo.content: catalog.file(photo) for photo in catalog.photos}
     rows = ((content, _from_json(value)) for content, value in cache.get(_KIND, list(files)))
     known = {content: properties for content, properties in rows if properties is not None}

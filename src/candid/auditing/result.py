@@ -6,6 +6,7 @@ Findings are identified by the contents of their files, so a renamed file is no 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -88,8 +89,7 @@ class Audit:
         """Every file of every finding, in order."""
         for row in self.found:
             for finding in row.outcome.findings:
-                for item in finding.items:
-                    yield row.check, finding, item
+                yield from ((row.check, finding, item) for item in finding.items)
 
     def to_json(self) -> dict[str, Any]:
         """The audit as ``docs/audit.schema.json`` describes it."""
@@ -114,23 +114,14 @@ class Audit:
             "status": outcome.status,
             "summary": outcome.summary,
             "remedy": check.remedy,
-            "findings": [
-                {
-                    "summary": finding.summary,
-                    "files": [self._item_to_json(item) for item in finding.items],
-                }
-                for finding in outcome.findings
-            ],
+            "findings": [self._finding_to_json(finding) for finding in outcome.findings],
             "chart": None if outcome.chart is None else asdict(outcome.chart),
         }
 
-    def _item_to_json(self, item: Item) -> dict[str, Any]:
-        return {
-            "path": item.path,
-            "content": self.contents.get(item.path),
-            "note": item.note,
-            "suggestion": item.suggestion,
-        }
+    def _finding_to_json(self, finding: Finding) -> dict[str, Any]:
+        content = self.contents.get
+        files = [{"path": i.path, "content": content(i.path), **vars(i)} for i in finding.items]
+        return {"summary": finding.summary, "files": files}
 
     def to_text(self) -> str:
         """Text for a terminal: one line per check, and the first findings of each."""
@@ -179,18 +170,15 @@ class Change:
 
 def find_previous(runs: Path, data: Path) -> Path | None:
     """Find the newest audit of a data folder (absolute) in a folder of runs."""
-    newest: tuple[int, Path] | None = None
+    found = []
     for file in [*runs.glob(f"*/{AUDIT_JSON}"), *runs.glob(f".*/{AUDIT_JSON}")]:
         if is_unfinished(file.parent.name):
             continue
-        try:
-            values = read_audit(file.parent)
-        except ArtifactError:
-            continue
-        when = file.stat().st_mtime_ns
-        if values["data"] == str(data) and (newest is None or when > newest[0]):
-            newest = when, file.parent
-    return None if newest is None else newest[1]
+        with suppress(ArtifactError):
+            if read_audit(file.parent)["data"] == str(data):
+                found.append(file)
+    newest = max(found, key=lambda file: file.stat().st_mtime_ns, default=None)
+    return newest and newest.parent
 
 
 def read_audit(folder: Path) -> dict[str, Any]:
@@ -212,7 +200,7 @@ def read_audit(folder: Path) -> dict[str, Any]:
     return values
 
 
-def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Change, ...]:
+def find_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Change, ...]:
     """The checks with another status or other findings, of two audits as JSON.
 
     Raises:

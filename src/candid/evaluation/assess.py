@@ -28,14 +28,7 @@ from candid.splits.split import PARTS, Split
 
 @dataclass(frozen=True)
 class EvalContext:
-    """What a run is evaluated on.
-
-    Attributes:
-        features: Features of the photos.
-        dealt: The split of the photos.
-        rule: How a class is chosen from probabilities.
-        seed: Random seed of the folds.
-    """
+    """What a run is evaluated on: photos and their split; ``seed`` is that of the folds."""
 
     features: Features
     dealt: Split
@@ -98,8 +91,6 @@ class EvalResult:
     """An evaluation and the predictions that it is computed from.
 
     Attributes:
-        evaluation: Every figure.
-        test: Predictions of the test part.
         kfold: Predictions of all photos in a part by grouped cross-validation, if there is one.
         folded: The heads of that cross-validation.
     """
@@ -123,14 +114,9 @@ def assess(
     progress: Progress,
     leak_tax: LeakTax | None = None,
 ) -> EvalResult:
-    """Compute every figure.
+    """Compute every figure from the model's answers on the test part.
 
-    Args:
-        context: What to evaluate on.
-        test: The model's answers on the test part.
-        fitted: What the recipe fitted beside the weights.
-        progress: Progress callback.
-        leak_tax: Measured by a recipe without a linear head; others are measured here.
+    ``leak_tax`` is measured by a recipe without a linear head; others are measured here.
     """
     tested = context.predictions(context.dealt.places("test"), test)
     if fitted.strength is not None:
@@ -140,17 +126,13 @@ def assess(
 
 
 def add_reliability(
-    evaluation: Evaluation,
-    classes: tuple[str, ...],
-    predictions: Predictions,
-    fitted: FittedState,
+    evaluation: Evaluation, classes: tuple[str, ...], predictions: Predictions, fitted: FittedState
 ) -> Evaluation:
     """Add calibration and abstention, measured on the predictions of the estimate to believe."""
+    believed, temperature = evaluation.believed, fitted.temperature
     return replace(
         evaluation,
-        calibration=measure_calibration(
-            classes, predictions, evaluation.believed, fitted.temperature
-        ),
+        calibration=measure_calibration(classes, predictions, believed, temperature),
         abstained=measure_abstention(classes, predictions, fitted.abstention),
     )
 

@@ -42,11 +42,7 @@ Round = tuple[NDArray[np.int64], NDArray[np.int64]]
 class Baseline:
     """A simple rule, measured on the same images as the model.
 
-    Attributes:
-        name: ``always the largest class``, ``brightness and colour alone`` or
-            ``nearest neighbour``.
-        accuracy: The rule's accuracy.
-        gain: The model's accuracy minus the rule's, paired by image.
+    ``gain`` is the model's accuracy minus the rule's, paired by image.
     """
 
     name: str
@@ -97,14 +93,12 @@ def predict_baselines(
             num_classes=data.num_classes,
         )
 
-    def by_neighbour(one: Round) -> NDArray[np.int64]:
-        return predict_by_neighbour(data.embeddings, data.labels, *one)
-
+    by_neighbour = partial(predict_by_neighbour, data.embeddings, data.labels)
     blocks = list(_blocks(usable, data, ranks))
     with matrix_threads(0), ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = (
             (COLOUR_ALONE, usable, pool.map(by_colour, usable)),
-            (NEAREST_NEIGHBOUR, blocks, pool.map(by_neighbour, blocks)),
+            (NEAREST_NEIGHBOUR, blocks, pool.map(lambda one: by_neighbour(*one), blocks)),
         )
         for name, parts, found in jobs:
             for (_, test), predicted in zip(parts, found, strict=True):
@@ -175,10 +169,7 @@ def _choose_strength(
 
 
 def predict_by_neighbour(
-    embeddings: Rows,
-    labels: NDArray[np.int64],
-    train: NDArray[np.int64],
-    test: NDArray[np.int64],
+    embeddings: Rows, labels: NDArray[np.int64], train: NDArray[np.int64], test: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Predict the class of the training image with the largest cosine similarity.
 

@@ -60,9 +60,8 @@ def wilson(successes: float, n: int, *, effective_n: float | None = None) -> Est
     middle = (share + Z95**2 / (2 * worth)) / shrink
     spread = share * (1 - share) / worth + Z95**2 / (4 * worth**2)
     half = Z95 / shrink * math.sqrt(spread)
-    return Estimate(
-        share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)), n
-    )
+    low, high = max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
+    return Estimate(share, low, high, n)
 
 
 def effective_size(groups: NDArray[np.int64], *, correlation: float = 1.0) -> float:

@@ -39,13 +39,8 @@ class LoadedRun:
     """A run read from disk.
 
     Attributes:
-        folder: The run's folder.
-        classifier: Ready to predict.
-        split: The split that it was trained with.
         trained_on: The data folder.
-        decisions: A person's decisions about the photos.
         seed: Random seed of the split and the folds.
-        fitted: What the recipe fitted beside the weights.
         prepared_with: The backbone that found the copies, and the resize mode.
     """
 
@@ -299,8 +294,9 @@ def _missing_notes(known: Mapping[str, Row], photos: Sequence[Photo]) -> list[st
     num_others = len(missing) - len(test)
     notes = []
     if test:
-        gone = ", ".join(test)
-        notes.append(f"{len(test)} test images are gone or changed and not measured: {gone}.")
+        notes.append(
+            f"{len(test)} test images are gone or changed and not measured: {', '.join(test)}."
+        )
     if num_others:
         notes.append(
             f"{plural(num_others, 'photo')} of the train and val parts are gone or changed, so the "

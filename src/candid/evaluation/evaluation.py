@@ -176,9 +176,8 @@ def _sentences(evaluation: Evaluation) -> Iterator[str]:
         )
     for baseline in evaluation.baselines:
         rule = f"the baseline {baseline.name!r} ({baseline.accuracy.value:.3f})"
-        value, low, high = map(
-            percentage_points, (baseline.gain.value, baseline.gain.low, baseline.gain.high)
-        )
+        gain = baseline.gain
+        value, low, high = map(percentage_points, (gain.value, gain.low, gain.high))
         if baseline.beaten:
             yield f"It beats {rule} by {value} points ({low} to {high})."
         else:

@@ -227,7 +227,7 @@ class LearningCurve:
 def learn(
     data: Labelled, *, seed: int, strength: float, classes: Sequence[str] | None = None
 ) -> LearningCurve | None:
-    """Measure the learning curve and extrapolate it.
+    """Measure the learning curve and extrapolate it; None if a class has fewer than 20 groups.
 
     Heads are fitted on an eighth to all of the photos that are not held out, in whole groups, and
     the power law is fitted to their errors on the held-out photos. For a class, heads are fitted on
@@ -239,9 +239,6 @@ def learn(
         seed: Random seed of the folds and samples.
         strength: Inverse regularisation strength of the heads.
         classes: Names of the classes; by default their numbers.
-
-    Returns:
-        The curve; None if a class has fewer than 20 groups.
     """
     if data.fewest_groups() < LEAST_GROUPS:
         return None
@@ -285,12 +282,11 @@ def _covariance(wrong: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray
 
 def _points_of(found: Mistakes, units: NDArray[np.int64]) -> tuple[CurvePoint, ...]:
     effective_n, size = effective_size(units[found.places]), len(found.places)
-    points = []
-    for num_photos, wrong in zip(found.sizes, found.wrong.T, strict=True):
-        accuracy = wilson(float((1 - wrong).sum()), size, effective_n=effective_n)
-        if accuracy is not None:
-            points.append(CurvePoint(float(num_photos), accuracy))
-    return tuple(reversed(points))
+    points = [
+        (float(num_photos), wilson(float((1 - wrong).sum()), size, effective_n=effective_n))
+        for num_photos, wrong in zip(found.sizes, found.wrong.T, strict=True)
+    ]
+    return tuple(CurvePoint(n, accuracy) for n, accuracy in reversed(points) if accuracy)
 
 
 def _line(law: Law, first: float, last: float) -> tuple[tuple[float, float, float, float], ...]:
@@ -303,11 +299,7 @@ def _line(law: Law, first: float, last: float) -> tuple[tuple[float, float, floa
 
 
 def _forecast_classes(
-    heads: SubsampledHeads,
-    overall: Mistakes,
-    law: Law,
-    data: Labelled,
-    names: Sequence[str],
+    heads: SubsampledHeads, overall: Mistakes, law: Law, data: Labelled, names: Sequence[str]
 ) -> Iterator[Forecast]:
     """Forecast for more photos of one class, with the number of others unchanged."""
     labels = _weakest(overall, data)

@@ -17,12 +17,8 @@ from candid.models.conformal import Abstention
 class Calibration:
     """Calibration on images used to fit neither the model nor its temperature.
 
-    Attributes:
-        temperature: Divisor of the scores; 1 changes nothing.
-        before: Expected calibration error of the raw probabilities.
-        after: Of the calibrated probabilities.
-        bins_before: Reliability diagram of the raw probabilities.
-        bins_after: Of the calibrated probabilities.
+    ``before`` and ``after`` are the expected calibration errors of the raw and the calibrated
+    probabilities. The temperature divides the scores; 1 changes nothing.
     """
 
     temperature: float

@@ -32,11 +32,9 @@ _NEVER: Final = 2.0
 
 @dataclass(frozen=True)
 class Share:
-    """The subsample that a head is fitted on.
+    """The share of the images outside the held-out fold that a head is fitted on, 0 to 1.
 
-    Attributes:
-        share: Share of the images outside the held-out fold, 0 to 1.
-        label: The only class that is subsampled; None for all classes.
+    With a ``label``, only that class is subsampled.
     """
 
     share: float
@@ -66,12 +64,7 @@ class Mistakes:
 
 @dataclass(frozen=True)
 class _Fold:
-    """A held-out fold, and the order of the other images.
-
-    Attributes:
-        held_out: int64 ``(m,)``, indices.
-        from_share: float64 ``(n,)``, the smallest share that contains the image.
-    """
+    """Held-out indices, int64 ``(m,)``, and each image's smallest share, float64 ``(n,)``."""
 
     held_out: NDArray[np.int64]
     from_share: NDArray[np.float64]

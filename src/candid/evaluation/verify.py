@@ -22,12 +22,9 @@ TOLERANCE: Final = 1e-4
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure that differs from what was written.
+    """A figure that differs from what was written, with ``nothing`` for a missing value.
 
-    Attributes:
-        name: Path in ``metrics.json``, such as ``kfold.accuracy.value``.
-        written: The value in the file; ``nothing`` if there is none.
-        now: The recomputed value; ``nothing`` if there is none.
+    ``name`` is its path in ``metrics.json``, such as ``kfold.accuracy.value``.
     """
 
     name: str
@@ -41,13 +38,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verified:
-    """The result of verifying a run.
-
-    Attributes:
-        num_figures: Number of values compared.
-        differences: Values that differ.
-        notes: What was not compared, such as photos that are gone.
-    """
+    """The result of verifying a run; notes say what was not compared, such as gone photos."""
 
     num_figures: int
     differences: tuple[Difference, ...]
@@ -55,9 +46,8 @@ class Verified:
 
     def to_text(self) -> str:
         """For a terminal."""
-        summary = (
-            f"{plural(self.num_figures, 'figure')} recomputed from the artifact and the photos"
-        )
+        figures = plural(self.num_figures, "figure")
+        summary = f"{figures} recomputed from the artifact and the photos"
         if not self.differences:
             return f"Everything holds: {summary}."
         lines = [f"{summary}; {len(self.differences)} differ:"]
@@ -76,10 +66,6 @@ class Verified:
 def verify_run(run: str | Path, *, progress: Progress | None = None) -> Verified:
     """Check a run's files, predict again by its model, and recompute every figure.
 
-    Args:
-        run: The run's folder.
-        progress: Progress callback.
-
     Returns:
         The differences from ``metrics.json`` and from its excerpt in ``candid.json``.
 
@@ -96,9 +82,7 @@ def verify_run(run: str | Path, *, progress: Progress | None = None) -> Verified
     measured = Evaluator(loaded, progress or Silent(), rehash=True).on_own_folder()
     now = measured.evaluation.to_json()
     notes = list(measured.notes)
-    if (
-        loaded.fitted.strength is None
-    ):  # of the network itself, which would have to be trained again
+    if loaded.fitted.strength is None:  # the network itself would have to be trained again
         now.pop("leak_tax")
         if written.pop("leak_tax", None) is not None:
             notes.append("leak_tax needs a second training, so it was not recomputed")

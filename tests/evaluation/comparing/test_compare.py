@@ -20,8 +20,7 @@ from candid.cli.demo import SampleSet
 from candid.errors import ArtifactError, UsageError
 from candid.evaluation.comparing import Comparison, compare_runs
 from candid.evaluation.comparing.aligned import Aligned, read_run
-from candid.evaluation.comparing.compare import compare_aligned
-from candid.evaluation.comparing.comparison import Compared, Pair
+from candid.evaluation.comparing.compare import Compared, Pair, compare_aligned
 from candid.evaluation.comparing.paired_tests import mcnemar
 from candid.evaluation.estimate import proportion
 from candid.splits.prepare import SplitOptions

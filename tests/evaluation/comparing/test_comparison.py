@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from candid.evaluation.comparing.comparison import Compared, Comparison, Pair, show_p
+from candid.evaluation.comparing.compare import Compared, Comparison, Pair, show_p
 from candid.evaluation.estimate import Estimate
 
 ACCURACY = Estimate(0.9, 0.85, 0.94, 200)

@@ -208,20 +208,14 @@ def _run_small_class(evidence: Evidence) -> Outcome:
 
 
 def recall_interval(num_pictures: int) -> Estimate:
-    """Interval of a class's recall if 9 of 10 test pictures are right.
-
-    Args:
-        num_pictures: Different pictures of the class, 10 or more; the test part gets its share.
-    """
+    """Interval of recall if 9 of 10 test pictures are right, of a class of 10 pictures or more."""
     num_tested = max(1, round(SHARES[-1] * num_pictures))
     return wilson(_RECALL * num_tested, num_tested) or Estimate(_RECALL, 0.0, 1.0, 0)
 
 
 def _recall_chart(names: Sequence[str], sizes: dict[str, int]) -> Chart:
-    bars = []
-    for name in names[:_MAX_SMALL_BARS]:
-        figure = recall_interval(sizes[name])
-        bars.append(Bar(f"{name} ({sizes[name]})", figure.value, figure.low, figure.high))
+    figures = [(name, recall_interval(sizes[name])) for name in names[:_MAX_SMALL_BARS]]
+    bars = [Bar(f"{name} ({sizes[name]})", f.value, f.low, f.high) for name, f in figures]
     return Chart("Expected interval of a recall of 0.9", tuple(bars), "share")
 
 

@@ -60,11 +60,9 @@ def _run_two_classes(evidence: Evidence) -> Outcome:
             continue
         (majority, most), (_, second) = labels[:2]
         suggestion = class_as_decision(majority) if most > second else ""
-        photos.sort(key=lambda photo: (photo.label, photo.path))
         items = [
-            Item(photo.path, f"labelled {name}", "" if name == majority else suggestion)
-            for photo in photos
-            for name in [photo.label]
+            Item(p.path, f"labelled {p.label}", "" if p.label == majority else suggestion)
+            for p in sorted(photos, key=lambda photo: (photo.label, photo.path))
         ]
         findings.append(Finding.naming(_SAME_PICTURE, items))
     summary = f"{plural_are(len(findings), 'picture')} in two classes or more"
@@ -95,16 +93,8 @@ def _run_across_parts(evidence: Evidence) -> Outcome:
         if len(names) < 2:
             continue
         shared.update((one, other) for i, one in enumerate(names) for other in names[i + 1 :])
-        items = [
-            Item(
-                evidence.photos[index].path,
-                f"in {parts[index]}",
-                DROP if is_train(parts[index]) else "",
-            )
-            for index in sorted(
-                indices, key=lambda i: (is_train(parts[i]), evidence.photos[i].path)
-            )
-        ]
+        rows = sorted((is_train(parts[i]), evidence.photos[i].path, parts[i]) for i in indices)
+        items = [Item(path, f"in {part}", DROP if train else "") for train, path, part in rows]
         findings.append(Finding.naming(_SAME_PICTURE, items))
     total = Counter(part for indices in evidence.pictures for part in {parts[i] for i in indices})
     counts = [
@@ -195,18 +185,14 @@ def _run_exact_copies(evidence: Evidence) -> Outcome:
             by_content[evidence.photos[index].content].append(index)
     groups = [indices for indices in by_content.values() if len(indices) > 1]
     groups.sort(key=lambda indices: (-len(indices), paths[indices[0]]))
+    what = "the same bytes"
     findings = [
-        _keep_first(
-            evidence,
-            "the same bytes",
-            sorted(indices, key=paths.__getitem__),
-            ["the same bytes"] * len(indices),
-        )
-        for indices in groups
+        _keep_first(evidence, what, sorted(some, key=paths.__getitem__), [what] * len(some))
+        for some in groups
     ]
     number = sum(len(indices) - 1 for indices in groups)
-    what = "is an exact copy of another" if number == 1 else "are exact copies of others"
-    return Outcome.from_findings(f"{plural(number, 'file')} {what}", findings)
+    are = "is an exact copy of another" if number == 1 else "are exact copies of others"
+    return Outcome.from_findings(f"{plural(number, 'file')} {are}", findings)
 
 
 EXACT_COPIES = Check(

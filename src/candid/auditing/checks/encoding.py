@@ -158,15 +158,14 @@ def _run_exif_rotation(evidence: Evidence) -> Outcome:
     orientations = {index: p.orientation for index, p in evidence.measured()}
     if not orientations:
         return Outcome.not_applicable(UNMEASURED)
-    rotated = [index for index, number in orientations.items() if number in _ORIENTATIONS]
+    rotated = {index: n for index, n in orientations.items() if n in _ORIENTATIONS}
     if not rotated:
         return Outcome.clean()
-    items = []
-    for index in rotated:
-        number = orientations[index]
-        note = f"stored {_ORIENTATIONS[number]} (orientation {number})"
-        items.append(Item(evidence.photos[index].path, note))
-    where = name_dominant_class(evidence, rotated)
+    items = [
+        Item(evidence.photos[index].path, f"stored {_ORIENTATIONS[n]} (orientation {n})")
+        for index, n in rotated.items()
+    ]
+    where = name_dominant_class(evidence, list(rotated))
     summary = f"{plural_are(len(rotated), 'photo')} rotated by EXIF{where}"
     return Outcome.from_findings(summary, [Finding.of(items, "rotated by EXIF")])
 

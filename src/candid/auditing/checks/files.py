@@ -7,6 +7,7 @@ a decision dropped it.
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -66,16 +67,11 @@ UNREADABLE = Check(
 
 def _run_truncated(evidence: Evidence) -> Outcome:
     """Report truncated images, and the share of each that can be decoded."""
-    paths = sorted(
-        path for some in _skipped_by_reason(evidence, "truncated").values() for path in some
-    )
+    paths = sorted(chain(*_skipped_by_reason(evidence, "truncated").values()))
     if not paths:
         return Outcome.clean()
-    photos = {photo.path: photo for photo in evidence.scanned.photos}
-    items = []
-    for path in paths:
-        photo = photos.get(path)
-        items.append(Item(path, _describe_share(evidence.properties_of(photo) if photo else None)))
+    known = {photo.path: evidence.properties_of(photo) for photo in evidence.scanned.photos}
+    items = [Item(path, _describe_share(known.get(path))) for path in paths]
     summary = f"{plural_are(len(items), 'file')} cut off, and left out"
     return Outcome.from_findings(summary, [Finding.of(items, "cut off")])
 

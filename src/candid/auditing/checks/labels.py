@@ -108,12 +108,9 @@ def _run_outliers(evidence: Evidence) -> Outcome:
         return Outcome.clean()
     median = float(np.median(distances))
     copies = {index: indices for indices in pictures for index in indices}
+    note = f"distance to similar pictures {{:.2f}}, median {median:.2f}"
     flagged = [
-        FlaggedPhoto(
-            index,
-            f"distance to similar pictures {distances[row]:.2f}, median {median:.2f}",
-            float(distances[row]),
-        )
+        FlaggedPhoto(index, note.format(distances[row]), float(distances[row]))
         for row in rows
         for index in copies[chosen[row]]
     ]

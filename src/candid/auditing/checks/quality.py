@@ -34,12 +34,7 @@ def _run_blank(evidence: Evidence) -> Outcome:
         if is_blank(pixels)
     ]
     return report_photos(
-        evidence,
-        flagged,
-        num_judged=len(rows),
-        what="blank",
-        suggestion=DROP,
-        may_be_usual=False,
+        evidence, flagged, num_judged=len(rows), what="blank", suggestion=DROP, may_be_usual=False
     )
 
 
@@ -145,10 +140,9 @@ def _run_blurred(evidence: Evidence) -> Outcome:
     ]
     if measured and not large:
         return Outcome.not_applicable(f"no photo has {THUMBNAIL_PX} px or more on its shorter side")
+    note = "no edge is sharp ({:.2f}; sharp photos have 1.2 or more)"
     flagged = [
-        FlaggedPhoto(
-            index, f"no edge is sharp ({value:.2f}; sharp photos have 1.2 or more)", -value
-        )
+        FlaggedPhoto(index, note.format(value), -value)
         for index, value in _steepness_by_photo(evidence, large)
         if value < MAX_STEEPNESS
     ]

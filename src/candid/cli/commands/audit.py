@@ -40,24 +40,19 @@ def audit(
 ) -> None:
     """Check DATA for problems before training on it."""
     from candid.auditing.audit import AuditOptions
-    from candid.auditing.files import AuditRequest, run_audit
+    from candid.auditing.files import run_audit
     from candid.core.progress import for_terminal
     from candid.features.backbones import DEFAULT
 
-    request = AuditRequest(
-        data=data,
-        options=AuditOptions(
-            backbone=backbone or DEFAULT,
-            fit=fit.value,
-            seed=seed,
-            decisions=decisions,
-            skip=frozenset(skip or ()),
-            rehash=rehash,
-        ),
-        run=run,
-        compare=compare,
+    options = AuditOptions(
+        backbone=backbone or DEFAULT,
+        fit=fit.value,
+        seed=seed,
+        decisions=decisions,
+        skip=frozenset(skip or ()),
+        rehash=rehash,
     )
-    written = run_audit(request, progress=for_terminal())
+    written = run_audit(data, options, run=run, compare=compare, progress=for_terminal())
     print_notes(written.audit.notes)
     print_result(written, json=json)
     if fail_on is not None and written.audit.fails_on(fail_on.value):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from candid.auditing.audit import AuditOptions
-from candid.auditing.files import PAGE, AuditRequest, run_audit
+from candid.auditing.files import PAGE, run_audit
 from candid.cli.demo.injected_defects import InjectedDefect
 from candid.cli.demo.sample import draw_sample
 from candid.core.progress import Progress
@@ -36,7 +36,7 @@ def take_tour(folder: Path, *, seed: int, num_images: int, progress: Progress) -
     yield "Audit findings"
     audit_line = None
     try:
-        written = run_audit(AuditRequest(folder, AuditOptions()), progress=progress)
+        written = run_audit(folder, AuditOptions(), progress=progress)
     except DependencyError as error:
         yield f"  skipped: {error}"
     else:

@@ -1,6 +1,5 @@
 """Whether the difference between trained runs is more than chance."""
 
-from candid.evaluation.comparing.compare import compare_runs
-from candid.evaluation.comparing.comparison import Comparison
+from candid.evaluation.comparing.compare import Comparison, compare_runs
 
 __all__ = ["Comparison", "compare_runs"]

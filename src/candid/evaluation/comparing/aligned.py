@@ -41,7 +41,6 @@ class PredictedRun:
 
     Attributes:
         folder: The run's folder, as it was given.
-        classes: Names of the classes.
         images: The first row of each image that is in a part.
         groups: Group name of each image, including those in no part.
         right: By estimate, whether the prediction was right. Estimates that the run does not have
@@ -167,7 +166,6 @@ class Aligned:
     """Outcomes of r runs on the same n images, ordered by SHA-256.
 
     Attributes:
-        estimate: How the images were predicted.
         hits: bool ``(r, n)``, whether each prediction was right.
         groups: int64 ``(n,)``; images of one group are copies of one another.
         notes: What was left out and why.
