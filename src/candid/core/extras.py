@@ -1,4 +1,4 @@
-"""Optional packages: require them before the work begins, import TensorFlow without its log."""
+"""Packages for models: require them before the work begins, start ONNX Runtime and TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import IO, Any, Final
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from candid.errors import DependencyError
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
 
 # Harmless log lines of TensorFlow and LiteRT begin so. TF_CPP_MIN_LOG_LEVEL does not suppress them
 # all: https://github.com/tensorflow/tensorflow/issues/79029
@@ -40,6 +44,21 @@ def require_packages(names: Iterable[str], *, needed_by: str, extra: str) -> Non
             f"{needed_by} needs {', '.join(missing)}, which is not installed. "
             f'Run: pip install "candid-image[{extra}]"'
         )
+
+
+def start_onnx(
+    model: bytes | Path, *, num_threads: int = 0, log_severity: int = 4
+) -> ort.InferenceSession:
+    """Start a graph in ONNX Runtime on the CPU; errors are raised and by default not printed too.
+
+    ``num_threads`` is per operator, 0 for one per physical core.
+    """
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.log_severity_level = log_severity
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def import_tensorflow() -> Any:

@@ -46,32 +46,20 @@ _FILES_AHEAD = 256
 
 @dataclass(frozen=True)
 class Photo:
-    """One image file.
+    """One image file."""
 
-    Attributes:
-        path: Relative to the catalog's folder, with forward slashes.
-        label: Name of its class.
-        content: SHA-256 of its bytes, hexadecimal; identifies the photo everywhere.
-    """
-
-    path: str
-    label: str
-    content: str
+    path: str  # relative to the catalog's folder, with forward slashes
+    label: str  # name of its class
+    content: str  # SHA-256 of its bytes, hexadecimal; identifies the photo everywhere
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file or folder that was skipped, and why.
+    """A file or folder that was skipped, and why."""
 
-    Attributes:
-        path: Relative to the catalog's folder, with forward slashes.
-        reason: Why, as a clause.
-        content: SHA-256 of its bytes for a photo dropped by decision; else empty.
-    """
-
-    path: str
-    reason: str
-    content: str = ""
+    path: str  # relative to the catalog's folder, with forward slashes
+    reason: str  # why, as a clause
+    content: str = ""  # SHA-256 of its bytes for a photo dropped by decision; else empty
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from time import time_ns
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from candid.core.cache import Cache
 from candid.core.hashing import hash_bytes
 from candid.data.images import identify, read_file
 from candid.errors import ImageError
+
+if TYPE_CHECKING:
+    from candid.core.cache import Cache
 
 _KIND: Final = "file:v1"
 _ROW: Final = re.compile(rb"(-?\d+) (-?\d+) (-?\d+) ([01]) ([0-9a-f]{64})")

@@ -10,16 +10,7 @@ TensorFlow is imported by the functions that need it, not by these modules.
 """
 
 from candid.errors import ParityError
-from candid.exporting.export import FORMATS, Exported, ExportRequest, export_run
+from candid.exporting.export import FORMATS, ExportRequest, export_run
 from candid.exporting.format import Format
-from candid.exporting.parity import Parity
 
-__all__ = [
-    "FORMATS",
-    "ExportRequest",
-    "Exported",
-    "Format",
-    "Parity",
-    "ParityError",
-    "export_run",
-]
+__all__ = ["FORMATS", "ExportRequest", "Format", "ParityError", "export_run"]

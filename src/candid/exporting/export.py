@@ -57,21 +57,13 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class Exported:
-    """An export that was written and passed the gate.
+    """An export that was written and passed the gate."""
 
-    Attributes:
-        folder: Where it is.
-        form: Its format.
-        parity: The comparison with the run; another one if it is quantised.
-        snippets: Code that uses it.
-        notes: Notes for the user, such as on missing photos.
-    """
-
-    folder: Path
-    form: Format
-    parity: Parity | Int8Report
-    snippets: tuple[Snippet, ...]
-    notes: tuple[str, ...]
+    folder: Path  # where it is
+    form: Format  # its format
+    parity: Parity | Int8Report  # the comparison with the run; another one if it is quantised
+    snippets: tuple[Snippet, ...]  # code that uses it
+    notes: tuple[str, ...]  # notes for the user, such as on missing photos
 
     def to_text(self) -> str:
         """Lines for a terminal."""

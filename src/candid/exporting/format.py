@@ -27,15 +27,10 @@ Runner = Callable[[NDArray[np.uint8]], Answers]
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Largest allowed differences from the run. Labels have to agree in any case.
+    """Largest allowed differences from the run. Labels have to agree in any case."""
 
-    Attributes:
-        probability: Of a probability.
-        novelty: Of a novelty, a sum of three z-scores.
-    """
-
-    probability: float = 1e-3
-    novelty: float = 1e-2
+    probability: float = 1e-3  # of a probability
+    novelty: float = 1e-2  # of a novelty, a sum of three z-scores
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -101,13 +102,12 @@ answers = {{name: value.numpy() for name, value in answers.items()}}
     return (python_snippet(context, run=run, imports=imports, install="tensorflow"),)
 
 
-SAVED_MODEL: Final = Format(
+SAVED_MODEL: Final = replace(
+    KERAS,
     name="saved_model",
     title="SavedModel",
     runtime="TensorFlow",
     runtime_package="tensorflow",
-    packages=("onnx", "tensorflow"),
-    extra="export",
     files=(_FOLDER,),
     write=write_saved_model,
     load=load_saved_model,

@@ -36,13 +36,9 @@ _AFTER_BACKBONE: Final = ("scores", "novelty")
 
 @dataclass(frozen=True)
 class QuantisedLitert(Source):
-    """A run with its quantised model.
+    """A run with its quantised model."""
 
-    Attributes:
-        flatbuffer: The content of ``model.tflite``.
-    """
-
-    flatbuffer: bytes
+    flatbuffer: bytes  # the content of ``model.tflite``
 
 
 def write_litert(folder: Path, source: Source) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.extras import start_onnx
 from candid.exporting.format import Answers, Format, Runner, run_in_batches
 from candid.exporting.int8.graph import quantise_onnx
 from candid.exporting.snippets import Snippet, SnippetContext, python_snippet
@@ -30,11 +31,7 @@ def write_onnx(folder: Path, source: Source) -> None:
 
 def load_onnx(folder: Path) -> Runner:
     """Load ``model.onnx`` by ONNX Runtime."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.log_severity_level = 4  # errors are raised; nothing is printed in addition
-    session = ort.InferenceSession(folder / FILE, options, providers=["CPUExecutionProvider"])
+    session = start_onnx(folder / FILE)
     names = [output.name for output in session.get_outputs()]
 
     def run_batch(pixels: NDArray[np.uint8]) -> Answers:

@@ -35,21 +35,13 @@ _TOO_LARGE: Final = "too large: "
 
 @dataclass(frozen=True)
 class DecodedParity:
-    """Answers of an export that decodes photos itself, compared with the run's.
+    """Answers of an export that decodes photos itself, compared with the run's."""
 
-    Attributes:
-        num_images: Number of photos that both could read.
-        num_same_label: How many of them have the same label.
-        num_same_answer: How many of them have the same answer, such as ``uncertain: …``.
-        num_unreadable: Number of photos in formats that the export can't read.
-        probability: Largest difference of a probability.
-    """
-
-    num_images: int
-    num_same_label: int
-    num_same_answer: int
-    num_unreadable: int
-    probability: float
+    num_images: int  # number of photos that both could read
+    num_same_label: int  # how many of them have the same label
+    num_same_answer: int  # how many of them have the same answer, such as ``uncertain: …``
+    num_unreadable: int  # number of photos in formats that the export can't read
+    probability: float  # largest difference of a probability
 
     @property
     def label_agreement(self) -> float | None:

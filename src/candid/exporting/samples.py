@@ -27,15 +27,10 @@ BATCH_SIZE: Final = 16
 
 @dataclass(frozen=True)
 class Batch:
-    """Images and the run's answers to them.
+    """Images and the run's answers to them."""
 
-    Attributes:
-        pixels: uint8 ``(n, s, s, 3)`` RGB, n from 1.
-        expected: The run's outputs.
-    """
-
-    pixels: NDArray[np.uint8]
-    expected: Outputs
+    pixels: NDArray[np.uint8]  # uint8 ``(n, s, s, 3)`` RGB, n from 1
+    expected: Outputs  # the run's outputs
 
 
 def read_golden(folder: Path) -> Batch:
@@ -56,15 +51,10 @@ def read_golden(folder: Path) -> Batch:
 
 @dataclass(frozen=True)
 class Photos:
-    """Photos of a run that are unchanged since its training.
+    """Photos of a run that are unchanged since its training."""
 
-    Attributes:
-        files: Their paths.
-        notes: Notes for the user, such as on missing photos.
-    """
-
-    files: tuple[Path, ...]
-    notes: tuple[str, ...]
+    files: tuple[Path, ...]  # their paths
+    notes: tuple[str, ...]  # notes for the user, such as on missing photos
 
     def batches(self, classifier: Classifier) -> Iterator[Batch]:
         """Decode the photos and run the classifier on them, batch by batch."""

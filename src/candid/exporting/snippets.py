@@ -12,36 +12,22 @@ from candid.models.decision_rule import DecisionRule
 
 @dataclass(frozen=True)
 class Snippet:
-    """A piece of code.
+    """A piece of code."""
 
-    Attributes:
-        language: For the fence of a Markdown block, such as ``python``.
-        title: For a heading, such as ``Python``.
-        code: Whole lines, each ended.
-    """
-
-    language: str
-    title: str
-    code: str
+    language: str  # for the fence of a Markdown block, such as ``python``
+    title: str  # for a heading, such as ``Python``
+    code: str  # whole lines, each ended
 
 
 @dataclass(frozen=True)
 class SnippetContext:
-    """The export that a snippet is for.
+    """The export that a snippet is for."""
 
-    Attributes:
-        folder: Path of the export as a user would type it; in the export's own files, its name.
-        contract: How a photo becomes pixels.
-        rule: How a class is chosen.
-        num_classes: Number of classes.
-        abstains: Whether the run can answer ``unknown`` or ``uncertain``.
-    """
-
-    folder: Path
-    contract: PixelContract
-    rule: DecisionRule
-    num_classes: int
-    abstains: bool
+    folder: Path  # path of the export as a user would type it; in the export's own files, its name
+    contract: PixelContract  # how a photo becomes pixels
+    rule: DecisionRule  # how a class is chosen
+    num_classes: int  # number of classes
+    abstains: bool  # whether the run can answer ``unknown`` or ``uncertain``
 
 
 def python_snippet(context: SnippetContext, *, run: str, imports: str, install: str) -> Snippet:

@@ -35,15 +35,10 @@ _NOVELTY: Final = "novelty."
 
 @dataclass(frozen=True)
 class Source:
-    """A run to export.
+    """A run to export."""
 
-    Attributes:
-        folder: The run's folder.
-        classifier: Loaded from it, every file checked.
-    """
-
-    folder: Path
-    classifier: Classifier
+    folder: Path  # the run's folder
+    classifier: Classifier  # loaded from it, every file checked
 
     @property
     def name(self) -> str:

@@ -78,19 +78,12 @@ class Thumbnails:
 
 @dataclass(frozen=True)
 class Features:
-    """Features of a catalog's photos.
+    """Features of a catalog's photos."""
 
-    Attributes:
-        catalog: The photos that could be decoded; the others are in its ``skipped``.
-        embeddings: float32 ``(n, d)``, one row per photo, in the catalog's order.
-        thumbnails: Thumbnails by content.
-        colours: float32 ``(n, c)``, see `colours_of`.
-    """
-
-    catalog: Catalog
-    embeddings: Rows
-    thumbnails: Thumbnails
-    colours: Rows
+    catalog: Catalog  # the photos that could be decoded; the others are in its ``skipped``
+    embeddings: Rows  # float32 ``(n, d)``, one row per photo, in the catalog's order
+    thumbnails: Thumbnails  # thumbnails by content
+    colours: Rows  # float32 ``(n, c)``, see `colours_of`
 
 
 def extract_features(

@@ -59,11 +59,7 @@ class Checkpoint:
         self._say = say
 
     def read(self, fits: Callable[[Snapshot], bool]) -> Snapshot | None:
-        """The latest usable snapshot of an earlier process, or None.
-
-        Args:
-            fits: Whether a snapshot belongs to this training.
-        """
+        """The latest snapshot of an earlier process that is undamaged and ``fits``, or None."""
         for file in reversed(self._files()):
             try:
                 snapshot = _read(file)
@@ -115,12 +111,7 @@ class Checkpoints:
 
     @contextmanager
     def open(self, fingerprint: str, say: Callable[[str], None]) -> Iterator[Checkpoint]:
-        """Lock and yield the checkpoint of one training.
-
-        Args:
-            fingerprint: SHA-256 of everything that determines the weights.
-            say: Callback for messages to the user.
-        """
+        """Lock and yield the checkpoint of the training with this fingerprint."""
         folder = None if self._beside is None else self._beside / f"{_PREFIX}{fingerprint[:16]}"
         held = None
         if folder is not None:

@@ -41,23 +41,14 @@ _TINY: Final = 1e-12
 
 @dataclass(frozen=True)
 class Geometry:
-    """Means and covariance of the classes of some photos.
+    """Means and covariance of the classes of some photos."""
 
-    Attributes:
-        mean: float32 ``(d,)``, the mean of the class means, of mapped embeddings.
-        axes: float32 ``(d, r)``, principal axes within classes.
-        excess: float32 ``(r,)``, the precision along each less that of the rest, 0 at most.
-        rest: The precision in all other directions.
-        discriminant: float32 ``(d, m)``, axes of the discriminant subspace.
-        centres: float32 ``(k, m)``, the class means in it.
-    """
-
-    mean: Rows
-    axes: Rows
-    excess: Rows
-    rest: float
-    discriminant: Rows
-    centres: Rows
+    mean: Rows  # float32 ``(d,)``, the mean of the class means, of mapped embeddings
+    axes: Rows  # float32 ``(d, r)``, principal axes within classes
+    excess: Rows  # float32 ``(r,)``, the precision along each less that of the rest, 0 at most
+    rest: float  # the precision in all other directions
+    discriminant: Rows  # float32 ``(d, m)``, axes of the discriminant subspace
+    centres: Rows  # float32 ``(k, m)``, the class means in it
 
     def measures(self, embeddings: Rows) -> Rows:
         """Angle, distance and residual, float32 ``(n, 3)``; larger for less similar photos."""

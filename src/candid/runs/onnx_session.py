@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from candid.core.extras import start_onnx
 from candid.core.text import first_line
 from candid.data.images import PixelContract
 from candid.errors import ArtifactError
@@ -113,11 +114,8 @@ def _require_probabilities(values: NDArray[np.float32]) -> None:
 
 def _start(model: bytes, num_threads: int | None) -> ort.InferenceSession:
     require_self_contained(model)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = num_threads or 0
-    options.log_severity_level = 4  # errors are raised; nothing is printed
     try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return start_onnx(model, num_threads=num_threads or 0)
     # ONNX Runtime's errors have no common base class other than Exception.
     except Exception as error:
         raise ArtifactError(f"{MODEL} does not load ({first_line(error)}); train again.") from error

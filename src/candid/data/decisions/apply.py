@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from candid.core.hashing import hash_bytes
@@ -92,7 +93,9 @@ def apply_decisions(catalog: Catalog, decisions: Iterable[Decision]) -> Applied:
         UsageError: A decision is neither keyword nor class, or one file gets two classes.
         DataError: A class loses all its photos.
     """
-    rows = sorted(set(decisions), key=_sort_key)
+    rows = sorted(
+        set(decisions), key=attrgetter("path", "content", "finding", "decision", "suggestion")
+    )
     decided = [row for row in rows if row.decision]
     meanings = read_meanings(decided, catalog.classes)
     found = _locate(catalog, rows)
@@ -104,16 +107,14 @@ def apply_decisions(catalog: Catalog, decisions: Iterable[Decision]) -> Applied:
         if meaning.label not in ("", photo.label)
     }
     dropped = [Skipped(photo.path, DROPPED, photo.content) for _, photo in drops]
-    changed = _relabel(catalog.without(sorted(dropped, key=lambda row: row.path)), labels)
+    left = catalog.without(sorted(dropped, key=attrgetter("path")))
+    photos = (replace(photo, label=labels.get(photo.path, photo.label)) for photo in left.photos)
+    changed = replace(left, photos=tuple(photos))
     _require_all_classes(catalog, changed)
     kept = _kept(decided, found, changed)
     lost = _lost([row for row in decided if file_of(row) not in found], catalog)
     notes = (*_lost_notes(lost), *_renamed_notes(drops), *_word_notes(decided, catalog.classes))
     return Applied(changed, len(drops), len(labels), kept, notes)
-
-
-def _sort_key(row: Decision) -> tuple[str, ...]:
-    return row.path, row.content, row.finding, row.decision, row.suggestion
 
 
 def _kept(
@@ -164,11 +165,6 @@ def _lost(rows: Sequence[Decision], catalog: Catalog) -> list[Decision]:
         for row in rows
         if contents.get(row.path) not in ("", row.content) and row.content not in dropped
     ]
-
-
-def _relabel(catalog: Catalog, labels: Mapping[str, str]) -> Catalog:
-    photos = (replace(photo, label=labels.get(photo.path, photo.label)) for photo in catalog.photos)
-    return replace(catalog, photos=tuple(photos))
 
 
 def _require_all_classes(before: Catalog, after: Catalog) -> None:

@@ -20,21 +20,13 @@ File = tuple[str, str]
 
 @dataclass(frozen=True)
 class Decision:
-    """A row: a file with a finding, and the user's decision.
+    """A row: a file with a finding, and the user's decision."""
 
-    Attributes:
-        path: Relative to the folder, with forward slashes.
-        content: SHA-256 of the file; empty if it could not be read.
-        finding: Code of the check that reported the file.
-        suggestion: The check's suggestion: ``keep``, ``drop``, a class, or empty.
-        decision: The user's decision: ``keep``, ``drop``, a class, or empty.
-    """
-
-    path: str
-    content: str
-    finding: str
-    suggestion: str = ""
-    decision: str = ""
+    path: str  # relative to the folder, with forward slashes
+    content: str  # SHA-256 of the file; empty if it could not be read
+    finding: str  # code of the check that reported the file
+    suggestion: str = ""  # the check's suggestion: ``keep``, ``drop``, a class, or empty
+    decision: str = ""  # the user's decision: ``keep``, ``drop``, a class, or empty
 
 
 def class_as_decision(name: str) -> str:

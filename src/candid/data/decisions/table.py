@@ -47,7 +47,10 @@ def to_csv(rows: Iterable[Decision]) -> str:
     ``./``, which changes no path. Write the text with ``errors="surrogateescape"``, as file names
     need not be UTF-8.
     """
-    table = [tuple(map(_as_cell, astuple(row))) for row in rows]
+    table = [
+        [_HERE + cell if cell.startswith(_FORMULA) else cell for cell in astuple(row)]
+        for row in rows
+    ]
     # Python 3.11 quotes cells for its own line end only
     has_returns = any("\r" in cell for cells in table for cell in cells)
     text = io.StringIO()
@@ -146,10 +149,6 @@ def _row(cells: dict[str, str]) -> Decision:
         suggestion=_from_cell(cells.get("suggestion", "")),
         decision=_from_cell(cells.get("decision", "")),
     )
-
-
-def _as_cell(text: str) -> str:
-    return _HERE + text if text.startswith(_FORMULA) else text
 
 
 def _from_cell(text: str) -> str:

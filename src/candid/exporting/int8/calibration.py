@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.extras import start_onnx
 from candid.core.progress import Advance
 from candid.data.images import PixelContract, decode
 from candid.errors import DataError, ImageError
@@ -81,19 +82,12 @@ def _round_robin(lists: Sequence[Sequence[Row]]) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images that were not used for calibration.
+    """Images that were not used for calibration."""
 
-    Attributes:
-        pixels: uint8 ``(n, s, s, 3)`` RGB, n from 1.
-        labels: int64 ``(n,)``, class numbers; -1 where unknown.
-        groups: int64 ``(n,)``; images of one group show the same picture.
-        is_test: bool ``(n,)``, whether they belong to the test part.
-    """
-
-    pixels: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    groups: NDArray[np.int64]
-    is_test: NDArray[np.bool_]
+    pixels: NDArray[np.uint8]  # uint8 ``(n, s, s, 3)`` RGB, n from 1
+    labels: NDArray[np.int64]  # int64 ``(n,)``, class numbers; -1 where unknown
+    groups: NDArray[np.int64]  # int64 ``(n,)``; images of one group show the same picture
+    is_test: NDArray[np.bool_]  # bool ``(n,)``, whether they belong to the test part
 
 
 def read_labelled(source: Source, rows: Sequence[Row]) -> Iterator[LabelledImages]:
@@ -124,17 +118,11 @@ def _decode_unchanged(folder: Path, row: Row, contract: PixelContract) -> NDArra
 
 @dataclass(frozen=True)
 class ActivationStats:
-    """Statistics of a tensor over all calibration photos.
+    """Statistics of a tensor over all calibration photos."""
 
-    Attributes:
-        low: Its smallest value.
-        high: Its largest value.
-        means: float32 ``(c,)``, the mean of each channel.
-    """
-
-    low: float
-    high: float
-    means: NDArray[np.float32]
+    low: float  # its smallest value
+    high: float  # its largest value
+    means: NDArray[np.float32]  # float32 ``(c,)``, the mean of each channel
 
 
 def collect_activation_stats(
@@ -151,14 +139,8 @@ def collect_activation_stats(
         pixels: uint8 ``(n, s, s, 3)`` RGB, n from 1.
         advance: Called with the number of photos just processed.
     """
-    import onnxruntime as ort
-
     extended, outputs = _add_statistics(model, ranks)
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    session = ort.InferenceSession(
-        extended.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = start_onnx(extended.SerializeToString())
     rows: list[Sequence[NDArray[np.float32]]] = []
     for place in range(len(pixels)):
         rows.append(session.run(outputs, {"image": pixels[place : place + 1]}))

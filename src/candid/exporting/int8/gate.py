@@ -150,17 +150,11 @@ def compare_predictions(predictions: PairedPredictions) -> ModelComparison:
 
 @dataclass(frozen=True)
 class Speed:
-    """Images per second, one image per call.
+    """Images per second, one image per call."""
 
-    Attributes:
-        run: The run's.
-        int8: The export's.
-        ratio: The export's divided by the run's: the median over pairs of calls.
-    """
-
-    run: float
-    int8: float
-    ratio: float
+    run: float  # the run's
+    int8: float  # the export's
+    ratio: float  # the export's divided by the run's: the median over pairs of calls
 
 
 def measure_speed(
@@ -185,23 +179,14 @@ def measure_speed(
 
 @dataclass(frozen=True)
 class Int8Report:
-    """What is reported on an int8 export.
+    """What is reported on an int8 export."""
 
-    Attributes:
-        runtime: The runtime and its version.
-        num_calibration_photos: Number of training photos it was calibrated with.
-        comparison: Its accuracy and answers compared with the run's.
-        num_bytes: The size of the run's model, and of the export's.
-        speed: Images per second of both; None if they could not be compared.
-        notes: Notes for the user.
-    """
-
-    runtime: str
-    num_calibration_photos: int
-    comparison: ModelComparison
-    num_bytes: tuple[int, int]
-    speed: Speed | None
-    notes: tuple[str, ...] = ()
+    runtime: str  # the runtime and its version
+    num_calibration_photos: int  # number of training photos it was calibrated with
+    comparison: ModelComparison  # its accuracy and answers compared with the run's
+    num_bytes: tuple[int, int]  # the size of the run's model, and of the export's
+    speed: Speed | None  # images per second of both; None if they could not be compared
+    notes: tuple[str, ...] = ()  # notes for the user
 
     def to_text(self) -> str:
         """A table of the run and the export for a terminal."""

@@ -36,13 +36,9 @@ _TINY: Final = 1e-12
 
 @dataclass(frozen=True)
 class QuantisedOnnx(Source):
-    """A run with its quantised graph.
+    """A run with its quantised graph."""
 
-    Attributes:
-        quantised: The graph.
-    """
-
-    quantised: onnx.ModelProto
+    quantised: onnx.ModelProto  # the graph
 
     @cached_property
     def graph(self) -> onnx.ModelProto:
@@ -218,19 +214,12 @@ class _GraphRewriter:
 
 @dataclass(frozen=True)
 class QuantisedWeights:
-    """A layer's integer weights and bias, and their scales.
+    """A layer's integer weights and bias, and their scales."""
 
-    Attributes:
-        weights: int8, in the shape of the float weights, filter or unit first.
-        scales: float32 ``(f,)``.
-        bias: int32 ``(f,)``.
-        bias_scales: float32 ``(f,)``.
-    """
-
-    weights: NDArray[np.int8]
-    scales: NDArray[np.float32]
-    bias: NDArray[np.int32]
-    bias_scales: NDArray[np.float32]
+    weights: NDArray[np.int8]  # int8, in the shape of the float weights, filter or unit first
+    scales: NDArray[np.float32]  # float32 ``(f,)``
+    bias: NDArray[np.int32]  # int32 ``(f,)``
+    bias_scales: NDArray[np.float32]  # float32 ``(f,)``
 
 
 def quantise_weights(

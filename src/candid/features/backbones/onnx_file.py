@@ -24,24 +24,15 @@ class OnnxFile:
     """A user's ONNX model from images of a fixed size to one vector per image.
 
     Its input is RGB from 0 to 255, so the model has to contain its normalisation.
-
-    Attributes:
-        path: The file.
-        size_px: Height and width of its input.
-        num_features: Length of an embedding.
-        input_name: Name of its input.
-        output_name: Name of its first output of shape ``(n, num_features)``.
-        layout: Axis order of the input.
-        dtype: Type of the input.
     """
 
-    path: Path
-    size_px: int
-    num_features: int
-    input_name: str
-    output_name: str
-    layout: Layout
-    dtype: str
+    path: Path  # the file
+    size_px: int  # height and width of its input
+    num_features: int  # length of an embedding
+    input_name: str  # name of its input
+    output_name: str  # name of its first output of shape ``(n, num_features)``
+    layout: Layout  # axis order of the input
+    dtype: str  # type of the input
     # Which tensor is its feature map, for class activation maps, is unknown.
     has_features: ClassVar[bool] = False
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
+from candid.core.extras import start_onnx
 from candid.core.hashing import hash_bytes
 from candid.errors import UsageError
 from candid.features.backbones.onnx_file import OnnxFile
@@ -17,6 +17,7 @@ from candid.features.backbones.spec import LITE0, LITE2, BackboneSpec
 
 if TYPE_CHECKING:
     import onnx
+    import onnxruntime as ort
 
 Backbone = BackboneSpec | OnnxFile
 
@@ -111,9 +112,7 @@ class Embedder:
     @cached_property
     def _session(self) -> ort.InferenceSession:
         """Started by the first picture; never, if all are cached."""
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self._num_threads
-        return ort.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
+        return start_onnx(self._model, num_threads=self._num_threads, log_severity=-1)
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed uint8 ``(n, size_px, size_px, 3)`` RGB as float32 ``(n, num_features)``.

@@ -29,21 +29,13 @@ _Shape = tuple[int, int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class ConvWeights:
-    """A convolution without bias and its batch normalisation.
+    """A convolution without bias and its batch normalisation."""
 
-    Attributes:
-        kernel: float32 ``(filters, inputs per group, k, k)``.
-        gamma: Scale, float32 ``(filters,)``, as the next three.
-        beta: Shift.
-        mean: Running mean.
-        variance: Running variance.
-    """
-
-    kernel: FloatArray
-    gamma: FloatArray
-    beta: FloatArray
-    mean: FloatArray
-    variance: FloatArray
+    kernel: FloatArray  # float32 ``(filters, inputs per group, k, k)``
+    gamma: FloatArray  # scale, float32 ``(filters,)``, as the next three
+    beta: FloatArray  # shift
+    mean: FloatArray  # running mean
+    variance: FloatArray  # running variance
 
     def folded(self) -> tuple[FloatArray, FloatArray]:
         """Kernel and bias, float32 ``(filters,)``, of one equivalent convolution."""

@@ -45,21 +45,13 @@ class Answers:
 
 @dataclass(frozen=True)
 class AbstainingHead:
-    """A head with its calibration and abstention.
+    """A head with its calibration and abstention."""
 
-    Attributes:
-        raw: The head before calibration.
-        temperature: The divisor of its scores.
-        trials: The strengths tried.
-        novelty: OOD score; None if a class is too small for folds.
-        abstention: When it abstains; None if too few images were held out.
-    """
-
-    raw: LinearHead
-    temperature: float
-    trials: tuple[Trial, ...]
-    novelty: Novelty | None
-    abstention: Abstention | None
+    raw: LinearHead  # the head before calibration
+    temperature: float  # the divisor of its scores
+    trials: tuple[Trial, ...]  # the strengths tried
+    novelty: Novelty | None  # OOD score; None if a class is too small for folds
+    abstention: Abstention | None  # when it abstains; None if too few images were held out
 
     @property
     def head(self) -> LinearHead:

@@ -42,17 +42,11 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class LinearHead:
-    """A linear classifier of embeddings.
+    """A linear classifier of embeddings."""
 
-    Attributes:
-        kernel: float32 ``(k, d)``; for two classes the rows are opposite.
-        bias: float32 ``(k,)``.
-        strength: Inverse strength of the regularisation.
-    """
-
-    kernel: Rows
-    bias: Rows
-    strength: float
+    kernel: Rows  # float32 ``(k, d)``; for two classes the rows are opposite
+    bias: Rows  # float32 ``(k,)``
+    strength: float  # inverse strength of the regularisation
 
     def scores(self, embeddings: Rows) -> Rows:
         """Scores, float32 ``(n, k)``, of embeddings, float32 ``(n, d)``."""
@@ -245,7 +239,11 @@ def _try_strengths(space: Space, data: Labelled, *, seed: int) -> tuple[Trial, .
             starts[fold], predicted[here] = _predict_fold(
                 space, data, here, strength, start=starts[fold]
             )
-        trials.append(_trial(strength, predicted[folds < used], labels))
+        held_out = predicted[folds < used]
+        of_truth = held_out[np.arange(len(labels)), labels]
+        log_loss = float(-np.log(np.maximum(of_truth, 1e-12)).mean())
+        accuracy = float((held_out.argmax(axis=1) == labels).mean())
+        trials.append(Trial(strength, log_loss, accuracy))
         if len(trials) > 1 and trials[-1].log_loss > trials[-2].log_loss:
             break
     return tuple(trials)
@@ -279,9 +277,3 @@ def _enough_folds(
     """Folds, int64 ``(n,)``, and how many of them hold enough images."""
     folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=seed)
     return folds, min(num_folds, math.ceil(enough * num_folds / len(folds)))
-
-
-def _trial(strength: float, probabilities: Rows, labels: NDArray[np.int64]) -> Trial:
-    of_truth = probabilities[np.arange(len(labels)), labels]
-    log_loss = float(-np.log(np.maximum(of_truth, 1e-12)).mean())
-    return Trial(strength, log_loss, float((probabilities.argmax(axis=1) == labels).mean()))

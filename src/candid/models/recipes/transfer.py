@@ -7,6 +7,7 @@ within the train and val parts, so the head is fitted on both; the test part is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 
 import numpy as np
 
@@ -67,14 +68,8 @@ def train(
         "num_images": len(data.labels),
         "seed": seed,
     }
-    history = tuple(
-        {
-            "strength": trial.strength,
-            "held_out_log_loss": trial.log_loss,
-            "held_out_accuracy": trial.accuracy,
-        }
-        for trial in fitted.trials
-    )
+    names = ("strength", "held_out_log_loss", "held_out_accuracy")
+    history = tuple(dict(zip(names, astuple(trial), strict=True)) for trial in fitted.trials)
     model = write_graph(backbone, fitted.head, fitted.novelty)
     return Trained(model, contract, history, settings), fitted
 

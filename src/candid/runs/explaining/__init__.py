@@ -9,14 +9,12 @@ times per image.
 """
 
 from candid.runs.explaining.explain import Explanation, Similar
-from candid.runs.explaining.heat_map import Heat, contrast, occlude, where
+from candid.runs.explaining.heat_map import contrast, occlude, where
 from candid.runs.explaining.picture import draw_overlay, picture_of
-from candid.runs.explaining.similar import Neighbour, Neighbours, fit_neighbours
+from candid.runs.explaining.similar import Neighbours, fit_neighbours
 
 __all__ = [
     "Explanation",
-    "Heat",
-    "Neighbour",
     "Neighbours",
     "Similar",
     "contrast",
