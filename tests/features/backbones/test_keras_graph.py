@@ -62,5 +62,5 @@ def test_without_the_top_the_output_is_the_embedding():
 def test_without_tensorflow_the_error_names_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", None)
     module = importlib.import_module("candid.features.backbones.keras_graph")
-    with pytest.raises(DependencyError, match=r"pip install 'candid-image\[train\]'"):
+    with pytest.raises(DependencyError, match=r'pip install "candid-image\[train\]"'):
         module.build_keras(LITE0, load_weights(LITE0))
