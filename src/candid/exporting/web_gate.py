@@ -159,8 +159,74 @@ class WebExport:
         raise BrowserError(f"it did not answer within {timeout_s:.0f} seconds")
 
 
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = _TASK_TIMEOUT_S
+
+    def do_GET(self) -> None:
+        name = self._name()
+        if name == "check/work":
+            self._send_task()
+        elif name == "check.html":
+            self._send(_PAGE.encode(), type_of(name))
+        elif name == _SCRIPT:
+            self._send((files(__package__) / "web_check.js").read_bytes(), type_of(name))
+        elif name in self.server.files:
+            self._send(self.server.files[name].read_bytes(), type_of(name))
+        else:
+            self._send(b"", "text/plain", status=404)
+
+    def do_POST(self) -> None:
+        kind = self._name().removeprefix("check/")
+        length = int(self.headers.get("Content-Length") or 0)
+        if self._name() not in _RESULT_PATHS or length > _MAX_RESULT_BYTES:
+            self.close_connection = True
+            self._send(b"", "text/plain", status=404)
+            return
+        body = self.rfile.read(length)
+        header = json.loads(self.headers.get("X-Candid") or "{}")
+        self.server.results.put(_Message(kind, header, body))
+        self._send(b"", "text/plain")
+
+    def _name(self) -> str:
+        """The requested name; empty, which matches nothing, without the secret."""
+        root = self.server.root
+        return self.path.removeprefix(root) if self.path.startswith(root) else ""
+
+    def _send_task(self) -> None:
+        try:
+            task = self.server.tasks.get(timeout=_POLL_S)
+        except queue.Empty:
+            self._send(b"", "text/plain", status=204)
+            return
+        headers = {"X-Candid": json.dumps({"kind": task.kind} | task.header)}
+        self._send(task.body, "application/octet-stream", headers=headers)
+
+    def _send(
+        self, body: bytes, kind: str, *, status: int = 200, headers: Mapping[str, str] = {}
+    ) -> None:
+        self.send_response(status)
+        for name, value in (HEADERS | {"Content-Type": kind} | dict(headers)).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's)
+        """Print nothing."""
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+
+    def __init__(self, folder: Path, tasks: _Queue, results: _Queue) -> None:
+        paths = (path for path in folder.rglob("*") if path.is_file())
+        self.files = {path.relative_to(folder).as_posix(): path for path in paths}
+        # A secret in the address keeps other users of this machine from reading the photos.
+        self.root = f"/{secrets.token_urlsafe(16)}/"
+        self.tasks, self.results = tasks, results
+        super().__init__(("127.0.0.1", 0), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Print nothing: the browser may be stopped in the middle of a request."""
@@ -175,80 +241,14 @@ def open_in_browser(folder: Path, browser: str) -> Iterator[WebExport]:
         ParityError: The export does not run in it.
     """
     tasks, results = _Queue(), _Queue()
-    # A secret in the address keeps other users of this machine from reading the photos.
-    root = f"/{secrets.token_urlsafe(16)}/"
-    server = _Server(("127.0.0.1", 0), _handler(folder, root, tasks, results))
+    server = _Server(folder, tasks, results)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        address = f"http://127.0.0.1:{server.server_port}{root}check.html"
+        address = f"http://127.0.0.1:{server.server_port}{server.root}check.html"
         with running_browser(browser, address) as process:
             yield WebExport(tasks, results, process)
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def _handler(
-    folder: Path, root: str, tasks: _Queue, results: _Queue
-) -> type[BaseHTTPRequestHandler]:
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    served = {path.relative_to(folder).as_posix(): path for path in paths}
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = _TASK_TIMEOUT_S
-
-        def do_GET(self) -> None:
-            name = self._name()
-            if name == "check/work":
-                self._send_task()
-            elif name == "check.html":
-                self._send(_PAGE.encode(), type_of(name))
-            elif name == _SCRIPT:
-                self._send((files(__package__) / "web_check.js").read_bytes(), type_of(name))
-            elif name in served:
-                self._send(served[name].read_bytes(), type_of(name))
-            else:
-                self._send(b"", "text/plain", status=404)
-
-        def do_POST(self) -> None:
-            kind = self._name().removeprefix("check/")
-            length = int(self.headers.get("Content-Length") or 0)
-            if self._name() not in _RESULT_PATHS or length > _MAX_RESULT_BYTES:
-                self.close_connection = True
-                self._send(b"", "text/plain", status=404)
-                return
-            body = self.rfile.read(length)
-            header = json.loads(self.headers.get("X-Candid") or "{}")
-            results.put(_Message(kind, header, body))
-            self._send(b"", "text/plain")
-
-        def _name(self) -> str:
-            """The requested name; empty, which matches nothing, without the secret."""
-            return self.path.removeprefix(root) if self.path.startswith(root) else ""
-
-        def _send_task(self) -> None:
-            try:
-                task = tasks.get(timeout=_POLL_S)
-            except queue.Empty:
-                self._send(b"", "text/plain", status=204)
-                return
-            headers = {"X-Candid": json.dumps({"kind": task.kind} | task.header)}
-            self._send(task.body, "application/octet-stream", headers=headers)
-
-        def _send(
-            self, body: bytes, kind: str, *, status: int = 200, headers: Mapping[str, str] = {}
-        ) -> None:
-            self.send_response(status)
-            for name, value in (HEADERS | {"Content-Type": kind} | dict(headers)).items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's)
-            """Print nothing."""
-
-    return Handler
