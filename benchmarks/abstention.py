@@ -54,8 +54,8 @@ def main() -> None:
 def read(folder: Path) -> Labelled:
     """The photos of a folder that are in a part."""
     prepared = prepare(folder)
-    dealt = split_prepared(prepared, SplitOptions())
-    return labelled(prepared.features, dealt.rows).take(dealt.places(*PARTS))
+    split = split_prepared(prepared, SplitOptions())
+    return labelled(prepared.features, split.rows).take(split.places(*PARTS))
 
 
 def deal(data: Labelled, seed: int) -> tuple[Labelled, Labelled]:

@@ -72,8 +72,8 @@ def main() -> None:
     arguments = parser.parse_args()
     for folder in arguments.folders:
         prepared = prepare(folder)
-        dealt = split_prepared(prepared, SplitOptions())
-        data = labelled(prepared.features, dealt.rows).take(dealt.places(*PARTS))
+        split = split_prepared(prepared, SplitOptions())
+        data = labelled(prepared.features, split.rows).take(split.places(*PARTS))
         print(f"\n{folder.name}: {len(data.labels)} photos")
         if arguments.luck:
             print_luck(data)

@@ -31,7 +31,7 @@ class EvalContext:
     """What a run is evaluated on: photos and their split; ``seed`` is that of the folds."""
 
     features: Features
-    dealt: Split
+    split: Split
     rule: DecisionRule
     seed: int
 
@@ -43,11 +43,11 @@ class EvalContext:
     @cached_property
     def data(self) -> Labelled:
         """All photos, including those in no part."""
-        return labelled(self.features, self.dealt.rows)
+        return labelled(self.features, self.split.rows)
 
     def fold_rounds(self) -> list[Round]:
         """Training and test photos of each fold of the cross-validation, as indices of `data`."""
-        placed = self.dealt.places(*PARTS)
+        placed = self.split.places(*PARTS)
         data = self.data.take(placed)
         num_folds = data.num_folds()
         folds = grouped_folds(
@@ -57,12 +57,12 @@ class EvalContext:
 
     def test_round(self) -> Round:
         """The photos that the model was fitted on, and the test part."""
-        return self.dealt.places("train", "val"), self.dealt.places("test")
+        return self.split.places("train", "val"), self.split.places("test")
 
     def predictions(self, places: NDArray[np.int64], answers: Answers) -> Predictions:
         """Predictions of the photos at some indices."""
         return Predictions(
-            tuple(self.dealt.rows[place].path for place in places),
+            tuple(self.split.rows[place].path for place in places),
             self.data.labels[places],
             self.data.groups[places],
             self.rule.decide(answers.probabilities, self.classes),
@@ -118,7 +118,7 @@ def assess(
 
     ``leak_tax`` is measured by a recipe without a linear head; others are measured here.
     """
-    tested = context.predictions(context.dealt.places("test"), test)
+    tested = context.predictions(context.split.places("test"), test)
     if fitted.strength is not None:
         return _with_folds(context, tested, fitted, progress)
     evaluation = _of_test_part(context, tested, fitted)
@@ -148,7 +148,7 @@ def _of_test_part(context: EvalContext, tested: Predictions, fitted: FittedState
 def _with_folds(
     context: EvalContext, tested: Predictions, fitted: FittedState, progress: Progress
 ) -> EvalResult:
-    placed = context.dealt.places(*PARTS)
+    placed = context.split.places(*PARTS)
     data = context.data.take(placed)
     with progress.step("Grouped cross-validation", 4) as advance:
         by_heads = predict_by_folds(data, seed=context.seed)
@@ -187,7 +187,7 @@ def _baselines(
 ) -> tuple[Baseline, ...]:
     """Compare the model with simple rules on the photos of some parts."""
     rules = predict_baselines(context.data, context.features.colours, rounds)
-    places = context.dealt.places(*parts)
+    places = context.split.places(*parts)
     return compare_baselines(
         {name: predicted[places] for name, predicted in rules.items()},
         predictions.predicted == predictions.truth,

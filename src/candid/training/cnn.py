@@ -146,7 +146,7 @@ def _leak_tax(
     progress: Progress,
 ) -> LeakTax | None:
     """Train again on a random split and compare the accuracies on both test parts."""
-    data, split = context.data, context.dealt
+    data, split = context.data, context.split
     placed = split.places(*PARTS)
     num_copies = len(placed) - len(np.unique(data.groups[placed]))
     if not num_copies:
