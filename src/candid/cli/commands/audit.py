@@ -43,6 +43,7 @@ def audit(
     from candid.auditing.files import run_audit
     from candid.core.progress import for_terminal
     from candid.features.backbones import DEFAULT
+    from candid.reporting.terminal import cut_notes
 
     options = AuditOptions(
         backbone=backbone or DEFAULT,
@@ -53,7 +54,7 @@ def audit(
         rehash=rehash,
     )
     written = run_audit(data, options, run=run, compare=compare, progress=for_terminal())
-    print_notes(written.audit.notes)
+    print_notes(cut_notes(written.audit.notes, "audit.html"))
     print_result(written, json=json)
     if fail_on is not None and written.audit.fails_on(fail_on.value):
         raise typer.Exit(EXIT_FINDINGS)
