@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from candid.core.safe_json import to_json
 from candid.core.text import first_line
 from candid.core.threads import map_ahead, num_cores
-from candid.data.images import PixelContract, decode, read_file
+from candid.data.images import PixelContract, Reading, decode, read_file
 from candid.data.images.contract import fit_square
 from candid.errors import ArtifactError, ImageError, UsageError
 from candid.models.conformal import Abstention
@@ -121,6 +121,11 @@ class Classifier:
                 "trained. Train again on more photos."
             )
         return self._with(abstention=self.abstention.with_coverage(coverage))
+
+    def with_reading(self, reading: Reading) -> Self:
+        """A copy that reads files in another way: another page, other bands, another range."""
+        size_px, fit = self.contract.size_px, self.contract.fit
+        return self._with(contract=PixelContract.of(reading, size_px, fit))
 
     def _with(self, **changed: object) -> Self:
         other = object.__new__(type(self))
@@ -316,12 +321,13 @@ def load(folder: str | Path = "runs/latest", *, num_threads: int | None = None) 
         rule.require_fits(manifest.classes)
         values = to_json(manifest.abstention)
         abstention = values and Abstention.from_json(values, len(manifest.classes))
+        contract = manifest.pixels.contract()
     except (LookupError, TypeError, ValueError, OverflowError, UsageError) as error:
         raise ArtifactError(f"{run}/candid.json is incomplete: {error!r}; train again.") from error
     classifier = Classifier(
         (run / MODEL).read_bytes(),
         manifest.classes,
-        PixelContract(manifest.pixels.size_px, manifest.pixels.fit),
+        contract,
         rule=rule,
         abstention=abstention,
         num_threads=num_threads,

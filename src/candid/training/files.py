@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from candid._version import __version__
 from candid.core.safe_json import read_as
@@ -69,7 +70,9 @@ def write_files(folder: Path, final: Path, result: Result) -> Manifest:
     _write_golden(folder / GOLDEN, classifier, result)
     (folder / NEIGHBOURS).write_bytes(_neighbours(result).to_bytes())
     contents = gather(final, result, classifier)
-    previews = file_previews(prepared.catalog.folder, size_px=_REPORT_PHOTO_PX)
+    previews = file_previews(
+        prepared.catalog.folder, size_px=_REPORT_PHOTO_PX, reading=trained.contract
+    )
     texts = {
         SPLIT: to_csv(result.split, with_content=True),
         METRICS: json.dumps(result.evaluation.to_json(), indent=2, allow_nan=False) + "\n",
@@ -99,7 +102,14 @@ def _manifest(result: Result) -> Manifest:
         recipe=options.recipe,
         complete=result.trained.complete,
         classes=catalog.classes,
-        pixels=PixelSettings(contract.size_px, contract.fit, contract.key),
+        pixels=PixelSettings(
+            contract.size_px,
+            contract.fit,
+            contract.key,
+            contract.sample_range,
+            contract.page,
+            contract.bands,
+        ),
         rule=read_as(RuleSettings, options.rule.to_json(), "rule"),
         calibration=CalibrationSettings(fitted.temperature),
         abstention=read_as(AbstentionSettings | None, abstention, "abstention"),
@@ -222,7 +232,11 @@ def _write_tensorboard(folder: Path, contents: Contents, result: Result) -> None
     tracking.write_pr_curves(folder, predictions, evaluation.classes)
     tracking.write_confusion(folder, evaluation.believed, "confusion")
     mistakes = []
-    for place, pixels in read_mistakes(result, lambda data: preview(data, _TENSORBOARD_PHOTO_PX)):
+
+    def show(data: bytes) -> NDArray[np.uint8] | None:
+        return preview(data, _TENSORBOARD_PHOTO_PX, trained.contract)
+
+    for place, pixels in read_mistakes(result, show):
         answered, true = predictions.predicted[place], predictions.truth[place]
         probability = predictions.probabilities[place, answered]
         answer = f"{evaluation.classes[answered]} ({probability:.0%})"

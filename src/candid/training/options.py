@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.data.images import ResizeMode
+from candid.data.images import Reading, ResizeMode
 from candid.evaluation.assess import EvalResult, FittedState
 from candid.evaluation.evaluation import Evaluation
 from candid.features.backbones import DEFAULT
@@ -37,6 +37,7 @@ class TrainOptions:
         leak_tax: Whether ``cnn`` is trained a second time, on a random split, to measure the leak
             tax; ``transfer`` always measures it.
         rehash: Whether to read all photos, even those whose size and times have not changed.
+        reading: What of a file becomes a picture: page, bands, range of deep samples.
     """
 
     recipe: Recipe = "transfer"
@@ -48,6 +49,7 @@ class TrainOptions:
     decisions: Path | None = None
     leak_tax: bool = False
     rehash: bool = False
+    reading: Reading = field(default_factory=Reading)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 
 from candid.core.progress import Progress, Silent
-from candid.data.images import PixelContract
 from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.evaluation import Evaluation, write_text
@@ -86,6 +85,7 @@ def train(
         data,
         backbone=options.backbone,
         fit=options.fit,
+        reading=options.reading,
         decisions=options.decisions,
         rehash=options.rehash,
         progress=progress,
@@ -123,7 +123,7 @@ def _train_transfer(
         backbone,
         data,
         classes=prepared.catalog.classes,
-        contract=PixelContract(backbone.size_px, options.fit),
+        contract=prepared.features.contract,
         seed=seed,
     )
     fitted = FittedState(head.temperature, head.abstention, head.raw.strength)

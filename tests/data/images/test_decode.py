@@ -36,6 +36,7 @@ from candid.data.images import (
 )
 from candid.data.images import pillow as plugins
 from candid.errors import ImageError, UsageError
+from tests.dicom import encode_dicom
 
 # For saving only: the package does not need it registered.
 pillow_heif.register_heif_opener()
@@ -69,6 +70,8 @@ def corners(width: int = 96, height: int = 64) -> Image.Image:
 def encode(image: Image.Image, name: str, **options: object) -> bytes:
     if name in ("JPEG", "WEBP", "AVIF", "HEIF"):
         options = {"quality": 95} | options
+    if name == "DICOM":
+        return encode_dicom(np.asarray(image.convert("RGB")))
     buffer = io.BytesIO()
     image.save(buffer, name, **options)
     return buffer.getvalue()
@@ -180,7 +183,8 @@ def test_every_mode_of_tiff_becomes_rgb(mode: str) -> None:
         wanted = expected(image)
     else:
         stored, wanted = image.convert(mode), expected(image)
-    pixels = decode(encode(stored, "TIFF"), SMALL)
+    contract = SMALL.with_range((0, 255)) if mode == "I" else SMALL
+    pixels = decode(encode(stored, "TIFF"), contract)
     assert difference(pixels, wanted) < 3
 
 
@@ -207,15 +211,24 @@ def test_sixteen_bit_colour_keeps_its_range(suffix: str) -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        (np.float32([0, 2.5]), "float samples from 0 to 2.5"),
-        (np.float32([0, np.nan]), "float samples"),
-        (np.int32([-4, 9]), "32-bit samples from -4 to 9"),
+        (np.float32([0, 2.5]), "float 32-bit samples from 0 to 2.5"),
+        (np.float32([np.nan, np.nan]), "no sample of it is a number"),
+        (np.int32([-4, 9]), "signed 32-bit samples from -4 to 9"),
+        (np.int32([0, 255]), "signed 32-bit samples from 0 to 255"),
     ],
 )
 def test_samples_of_unknown_range_are_refused(values: np.ndarray, reason: str) -> None:
     data = encode(Image.fromarray(values[None]), "TIFF")
     with pytest.raises(ImageError, match=reason):
         decode(data, SMALL)
+
+
+def test_a_sample_that_is_no_number_is_black() -> None:
+    values = np.full((64, 64), 1, np.float32)
+    values[:, 32:] = np.nan
+    pixels = decode(encode(Image.fromarray(values), "TIFF"), SMALL)
+    assert (pixels[:, :16] == 255).all()
+    assert (pixels[:, 16:] == 0).all()
 
 
 @pytest.mark.parametrize("name", ["PNG", "WEBP", "TIFF", "AVIF", "HEIF"])

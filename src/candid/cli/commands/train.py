@@ -10,16 +10,21 @@ import typer
 
 from candid.cli.arguments import (
     Backbone,
+    Bands,
     Cost,
     Data,
     Decisions,
     Fit,
     FitName,
     GroupBy,
+    MaxMegapixels,
+    Page,
     RecipeName,
     Rehash,
+    SampleRange,
     Seed,
     Threshold,
+    choose_reading,
     decision_rule,
 )
 from candid.cli.console import print_notes, reject_options
@@ -53,11 +58,16 @@ def train(
             help="cnn only: train again on a random split, to measure how much it overestimates.",
         ),
     ] = False,
+    sample_range: SampleRange = None,
+    page: Page = None,
+    bands: Bands = None,
+    max_megapixels: MaxMegapixels = None,
     rehash: Rehash = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run.")] = False,
 ) -> None:
     """Train a classifier on DATA and measure how good it is."""
     from candid.core.progress import for_terminal
+    from candid.data.images import Reading
     from candid.features.backbones import DEFAULT
     from candid.runs.paths import shorten
     from candid.splits.prepare import SplitOptions
@@ -81,6 +91,13 @@ def train(
         decisions=decisions,
         leak_tax=leak_tax,
         rehash=rehash,
+        reading=choose_reading(
+            Reading(),
+            sample_range=sample_range,
+            page=page,
+            bands=bands,
+            max_megapixels=max_megapixels,
+        ),
     )
     trained = train_run(
         data, run=run, options=options, overwrite=overwrite, progress=for_terminal()

@@ -53,11 +53,15 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF", "DICOM")
+
+#: Bytes at the beginning of a file that `identify` looks at.
+HEAD_BYTES = 132
 
 _COMMON = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif")
 _RARER = (".tif", ".tiff", ".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif")
-SUFFIXES = frozenset((*_COMMON, *_RARER))
+_SCIENTIFIC = (".dcm", ".dicom")
+SUFFIXES = frozenset((*_COMMON, *_RARER, *_SCIENTIFIC))
 
 _MAGIC = {
     "JPEG": (b"\xff\xd8\xff",),
@@ -100,7 +104,7 @@ def identify(data: bytes) -> str | None:
     r"""Name the format of an image by its content.
 
     Args:
-        data: The file's bytes; the first 64 are enough.
+        data: The file's bytes; the first `HEAD_BYTES` are enough.
 
     Returns:
         One of `FORMATS`, or None.
@@ -115,7 +119,8 @@ def identify(data: bytes) -> str | None:
         return "WEBP"
     if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
         return "BMP"
-    return _identify_iso_media(data)
+    # DICOM PS3.10, 7.1: a preamble of any 128 bytes, then the mark.
+    return "DICOM" if data[128:132] == b"DICM" else _identify_iso_media(data)
 
 
 def refusal(data: bytes) -> str:
