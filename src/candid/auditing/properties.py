@@ -170,6 +170,12 @@ class Properties:
     decodable_share: float
     pixels: PixelProperties | None
 
+    @property
+    def is_deep(self) -> bool:
+        """Whether it has more than 8 bits a sample."""
+        is_number = self.mode.startswith(("int", "uint", "float"))
+        return self.mode.endswith(";16") or (is_number and not self.mode.endswith("int8"))
+
 
 def measure(
     catalog: Catalog,

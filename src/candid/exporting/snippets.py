@@ -74,10 +74,46 @@ def _read_photo(contract: PixelContract) -> str:
         "pad": f'ImageOps.pad(photo, {size}, method, color="white")',
     }[contract.fit]
     return f"""\
-photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")
+{_open(contract)}
 smaller = min(photo.size) >= {contract.size_px}
 method = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
 pixels = np.asarray({fitted})[None]  # uint8, 0 to 255
+"""
+
+
+def _open(contract: PixelContract) -> str:
+    """Lines that open the photo as RGB."""
+    if contract.sample_range is None and contract.page is None and contract.bands is None:
+        return 'photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")'
+    page = (contract.page or 1) - 1
+    if contract.bands is not None:
+        places = [band - 1 for band in contract.bands]
+        opened = (
+            f'levels = tifffile.imread("photo.tif", key={page})'
+            f"  # (h, w, bands)\nlevels = levels[..., {places}]\n"
+        )
+        deep = "" if contract.sample_range is None else _BY_RANGE
+        return f"import tifffile  # pip install tifffile imagecodecs\n\n{opened}{deep}" + (
+            "photo = Image.fromarray(levels.astype(np.uint8))"
+        )
+    seek = f"photo.seek({page})\n" if page else ""
+    deep = "" if contract.sample_range is None else _DEEP
+    return (
+        f'photo = Image.open("photo.jpg")\n{seek}photo = ImageOps.exif_transpose(photo)\n{deep}'
+        'photo = photo.convert("RGB")'
+    )
+
+
+# As candid.data.images.samples.
+_BY_RANGE = """\
+low, high = about["pixels"]["sample_range"]
+levels = ((levels.astype(float) - low) * 255 / (high - low)).clip(0, 255).round()
+"""
+_DEEP = f"""\
+if photo.mode.startswith(("I", "F")):  # more than 8 bits a sample
+    levels = np.asarray(photo)
+{_BY_RANGE.replace("low", "    low", 1).replace("levels", "    levels", 1)}\
+    photo = Image.fromarray(levels.astype(np.uint8))
 """
 
 

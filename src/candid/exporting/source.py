@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from candid._version import __version__
 from candid.core.safe_json import read_object
+from candid.data.images import PixelContract
 from candid.errors import ArtifactError
 from candid.runs.artifact import MODEL
 from candid.runs.classifier import Classifier
@@ -134,12 +135,23 @@ def describe(source: Source) -> dict[str, Any]:
             "size_px": size,
             "fit": contract.fit,
             "key": contract.key,
+            **_chosen(contract),
         },
         "outputs": _outputs(source),
         "rule": classifier.rule.to_json(),
         "temperature": manifest.calibration.temperature,
         "abstention": None if abstention is None else _spell_out(abstention.to_json()),
     }
+
+
+def _chosen(contract: PixelContract) -> dict[str, Any]:
+    """How deep, multi-page and multi-band files are read, as far as that was chosen or decided."""
+    values = {
+        "sample_range": contract.sample_range,
+        "page": contract.page,
+        "bands": contract.bands,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _spell_out(abstention: dict[str, Any]) -> dict[str, Any]:

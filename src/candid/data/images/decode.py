@@ -186,10 +186,15 @@ def read_deep_png(data: bytes) -> Samples:
     values = cv2.imdecode(clean, cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16:
         raise ImageError("damaged or unsupported (16-bit PNG)")
-    if values.ndim == 2:
-        return Samples(values, 16)
-    alpha = Samples(values[..., 3], 16).scaled(None) if values.shape[2] == 4 else None
-    return Samples(np.ascontiguousarray(values[..., 2::-1]), 16, alpha=alpha)
+    alpha = None
+    if values.ndim == 3:
+        alpha = Samples(values[..., 3], 16).scaled(None) if values.shape[2] == 4 else None
+        values = np.ascontiguousarray(values[..., 2::-1])
+    hidden = np.frombuffer(pillow.read_transparent(data), ">u2")
+    if len(hidden) == (1 if values.ndim == 2 else 3):
+        is_hidden = (values.reshape(*values.shape[:2], -1) == hidden).all(axis=2)
+        alpha = np.where(is_hidden, np.uint8(0), np.uint8(255))
+    return Samples(values, 16, alpha=alpha)
 
 
 def _decode_jpeg(data: bytes, image: ImageFile, least_px: int) -> tuple[NDArray[np.uint8], int]:

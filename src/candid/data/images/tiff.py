@@ -74,10 +74,10 @@ def choose_page(data: bytes, reading: Reading) -> Page:
         ImageError: The header is damaged, it is a camera raw file, or it has no such page.
     """
     directories = read_directories(data)
-    if not directories:
-        raise ImageError("damaged header")
     if has_raw(data, directories):
         raise ImageError(CAMERA_RAW)
+    if not directories:
+        raise ImageError("damaged header")
     pages = [row for row in directories if not row.is_reduced] or directories
     first, stack = pages[0], read_stack(pages[0].description)
     is_one = len(pages) == 1 and _holds(data, first, stack.num_planes)
