@@ -75,6 +75,23 @@ def test_every_filter_of_a_png_is_undone(page):
     assert most(page, with_chunk(png, b"IEND", b"", len(png))) <= 1
 
 
+@pytest.mark.parametrize("size", [(20, 10), (1, 1), (3, 5), (33, 17)])
+def test_an_interlaced_png_is_put_together(page, size):
+    width, height = size
+    random, stream = np.random.default_rng(0), b""
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4)]
+    for left, top, across, down in [*passes, (1, 0, 2, 2), (0, 1, 1, 2)]:
+        columns, lines = -(-(width - left) // across), -(-(height - top) // down)
+        if columns > 0 and lines > 0:
+            rows = random.integers(0, 16, (lines, 2 * columns + 1), dtype=np.uint8)
+            rows[:, 0] = 0
+            stream += rows.tobytes()
+    header = struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 1)
+    png = with_chunk(b"\x89PNG\r\n\x1a\n", b"IHDR", header, 8)
+    png = with_chunk(png, b"IDAT", zlib.compress(stream))
+    assert most(page, with_chunk(png, b"IEND", b"", len(png))) <= 1
+
+
 def test_transparent_samples_are_white(page):
     values = np.full((40, 40), 700, np.uint16)
     values[:, 20:] = 1400

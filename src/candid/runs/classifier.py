@@ -25,7 +25,7 @@ from candid.models.outputs import Outputs
 from candid.runs.artifact import MODEL, find_run, read_manifest
 from candid.runs.manifest import Manifest
 from candid.runs.onnx_session import AT_ONCE, Model
-from candid.runs.prediction import Prediction
+from candid.runs.prediction import Prediction, blank_reason
 
 if TYPE_CHECKING:
     from candid.runs.explaining import Explanation
@@ -277,7 +277,13 @@ class Classifier:
             label = self.classes[number]
             shown = by_class[self.classes[1] if len(self.classes) == 2 else label]
             yield Prediction(
-                "", label, shown, by_class, explanation=explanations[place], **verdicts[place]
+                "",
+                label,
+                shown,
+                by_class,
+                blank_reason(pixels[place]),
+                explanation=explanations[place],
+                **verdicts[place],
             )
 
     @cached_property

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from candid.models.conformal import Verdict
     from candid.runs.explaining.explain import Explanation
 
@@ -19,7 +22,8 @@ class Prediction:
         label: The predicted class; None if the image can't be read.
         probability: Of the alphabetically second class if there are two, else of ``label``.
         probabilities: Calibrated probability of each class.
-        reason: Why there is no label, in one line; else None.
+        reason: Why there is no label, in one line; or that the image is blank, whose label means
+            nothing; else None.
         verdict: ``sure``: the prediction set holds only ``label``; ``uncertain``: it holds others
             or none; ``unknown``: the image is out of distribution. None if the image can't be read
             or the classifier can't abstain.
@@ -65,3 +69,16 @@ class Prediction:
         if self.explanation is not None:
             values["explanation"] = self.explanation.to_json()
         return values
+
+
+_NAMED_COLOURS = {(0, 0, 0): "black", (255, 255, 255): "white"}
+
+
+def blank_reason(pixels: NDArray[np.uint8]) -> str | None:
+    """That an image, uint8 ``(s, s, 3)``, has one colour alone: ``blank: every pixel is black``."""
+    first = pixels[0, 0]
+    if not (pixels == first).all():
+        return None
+    red, green, blue = first.tolist()
+    colour = _NAMED_COLOURS.get((red, green, blue), f"#{red:02x}{green:02x}{blue:02x}")
+    return f"blank: every pixel is {colour}"

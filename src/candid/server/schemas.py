@@ -122,7 +122,9 @@ class PredictionOut(BaseModel):
     verdict: Literal["sure", "uncertain", "unknown"] | None
     possible: list[str]
     familiarity: float | None
-    reason: str | None = Field(description="Why there is no label; null if there is one.")
+    reason: str | None = Field(
+        description="Why there is no label, or that the image is blank; else null."
+    )
     explanation: ExplanationOut | None = None
 
 

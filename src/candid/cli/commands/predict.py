@@ -19,7 +19,7 @@ from candid.cli.arguments import (
     choose_reading,
     decision_rule,
 )
-from candid.cli.console import EXIT_FINDINGS, print_error
+from candid.cli.console import EXIT_FINDINGS, print_error, print_notes
 from candid.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def predict(
     ] = False,
 ) -> None:
     """Classify photos."""
+    from candid.cli.pages import note_pages
     from candid.cli.predicting import expand, predict_all, print_predictions, read_piped
     from candid.runs.classifier import load
     from candid.runs.onnx_session import AT_ONCE
@@ -78,6 +79,7 @@ def predict(
     predictions = predict_all(classifier, inputs, piped=piped, explain=explain)
     form: Form = "json" if json else "csv" if csv or not sys.stdout.isatty() else "table"
     shown = print_predictions(predictions, classifier.classes, form=form, keep=show or explain)
+    print_notes(note_pages(inputs, piped, classifier.contract))
     if show:
         from candid.cli.pictures import show_predictions
 

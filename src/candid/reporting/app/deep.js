@@ -22,8 +22,11 @@ export async function readDeepPng(bytes, range) {
   const [width, height] = [view.getUint32(16), view.getUint32(20)];
   const channels = CHANNELS[bytes[25]];
   if (!channels) throw new Error(DAMAGED);
-  if (bytes[28]) throw new Error("an interlaced PNG of 16 bits a sample can't be read here");
-  const rows = unfilter(await inflate(bytes), width * channels * 2, height, channels * 2);
+  const filtered = await inflate(bytes);
+  const step = channels * 2;
+  const rows = bytes[28]
+    ? deinterlace(filtered, width, height, step)
+    : unfilter(filtered, width * step, height, step);
   return { width, height, data: toRgb(rows, width * height, channels, range, transparent(bytes, view)) };
 }
 
@@ -37,6 +40,37 @@ async function inflate(bytes) {
   } catch {
     throw new Error(DAMAGED);
   }
+}
+
+// First column, first row, and distances of each pass (PNG, section 8.2).
+const PASSES = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+];
+
+function deinterlace(filtered, width, height, step) {
+  const rows = new Uint8Array(width * height * step);
+  let from = 0;
+  for (const [left, top, across, down] of PASSES) {
+    const columns = Math.ceil((width - left) / across);
+    const lines = Math.ceil((height - top) / down);
+    if (columns < 1 || lines < 1) continue;
+    const part = unfilter(filtered.subarray(from), columns * step, lines, step);
+    from += (columns * step + 1) * lines;
+    for (let line = 0; line < lines; line++) {
+      for (let column = 0; column < columns; column++) {
+        const to = ((top + line * down) * width + left + column * across) * step;
+        const at = (line * columns + column) * step;
+        rows.set(part.subarray(at, at + step), to);
+      }
+    }
+  }
+  return rows;
 }
 
 /** Undo the filter of each row (PNG, section 9). */
