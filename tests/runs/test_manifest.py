@@ -93,7 +93,7 @@ FORMAT_2 = """{
 FORMAT_3 = FORMAT_2.replace('"format_version": 2', '"format_version": 3').replace(
     '"key": "v1:4:crop"}',
     '"key": "v1:4:crop:range=0,4095:page=2:bands=4,3,2", "sample_range": [0.0, 4095.0], '
-    '"page": 2, "bands": [4, 3, 2]}',
+    '"page": 2, "bands": [4, 3, 2], "max_pixels": 400000000}',
 )
 
 
@@ -190,6 +190,7 @@ class TestARunOfFormat3:
         contract = read_values(json.loads(FORMAT_3)).pixels.contract()
         assert contract.sample_range == (0, 4095)
         assert (contract.page, contract.bands) == (2, (4, 3, 2))
+        assert contract.max_pixels == 400_000_000
         assert contract.key == json.loads(FORMAT_3)["pixels"]["key"]
 
     @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
 
 from candid.core.safe_json import Range, read_as, to_json
-from candid.data.images.contract import PixelContract, ResizeMode
+from candid.data.images.contract import MAX_PIXELS, PixelContract, ResizeMode
 from candid.errors import ArtifactError
 
 #: The format version that is written; `READERS` has those that can be read.
@@ -39,6 +39,7 @@ class PixelSettings:
             become 0 and 255; null if there were none, or all 16 bits are used.
         page: Page of a multi-page file, from 1; null for the first.
         bands: Three bands, from 1, that become red, green and blue; null for those of the file.
+        max_pixels: Pixels of the largest photo that is read; null for the usual limit.
     """
 
     size_px: Annotated[int, Range(1, MAX_SIZE_PX)]
@@ -47,6 +48,7 @@ class PixelSettings:
     sample_range: tuple[float, ...] | None = None
     page: Annotated[int, Range(1)] | None = None
     bands: tuple[Annotated[int, Range(1)], ...] | None = None
+    max_pixels: Annotated[int, Range(1)] | None = None
 
     def contract(self) -> PixelContract:
         """The contract; raises UsageError where values do not fit each other."""
@@ -54,6 +56,7 @@ class PixelSettings:
         return PixelContract(
             self.size_px,
             self.fit,
+            max_pixels=self.max_pixels or MAX_PIXELS,
             sample_range=None if low_high is None else cast("tuple[float, float]", low_high),
             page=self.page,
             bands=None if bands is None else cast("tuple[int, int, int]", bands),
@@ -274,7 +277,7 @@ def _read_2(values: Mapping[str, Any], file: Path) -> Manifest:
     return _read_3({**values, "format_version": FORMAT_VERSION, "pixels": pixels}, file)
 
 
-_ADDED_IN_3: Final = ("sample_range", "page", "bands")
+_ADDED_IN_3: Final = ("sample_range", "page", "bands", "max_pixels")
 
 
 def _read_3(values: Mapping[str, Any], file: Path) -> Manifest:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from candid._version import __version__
 from candid.core.safe_json import read_as
-from candid.data.images import decode, preview, read_file
+from candid.data.images import MAX_PIXELS, decode, preview, read_file
 from candid.errors import DataError, ImageError
 from candid.evaluation.evaluation import headline
 from candid.evaluation.scores import Predictions
@@ -109,6 +109,7 @@ def _manifest(result: Result) -> Manifest:
             contract.sample_range,
             contract.page,
             contract.bands,
+            None if contract.max_pixels == MAX_PIXELS else contract.max_pixels,
         ),
         rule=read_as(RuleSettings, options.rule.to_json(), "rule"),
         calibration=CalibrationSettings(fitted.temperature),

@@ -38,6 +38,9 @@ from candid.data.images import pillow as plugins
 from candid.errors import ImageError, UsageError
 from tests.dicom import encode_dicom
 
+#: The module, which the package's function of the same name hides.
+decoding = sys.modules["candid.data.images.decode"]
+
 # For saving only: the package does not need it registered.
 pillow_heif.register_heif_opener()
 
@@ -386,6 +389,30 @@ def test_what_is_too_large_is_refused_by_its_header() -> None:
             read(data)
     # It decodes nothing: the true picture of that size would take minutes and 40 GB.
     assert time.process_time() - started < 5
+
+
+class TestALimitAboveTheUsualOne:
+    """`--max-megapixels`: where libjpeg scales while decoding, more pixels need no more memory."""
+
+    @pytest.fixture(autouse=True)
+    def _usual(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(decoding, "MAX_PIXELS", 90 * 60)
+
+    def test_lets_a_larger_baseline_jpeg_in(self) -> None:
+        pixels = decode(SAMPLES["JPEG"], PixelContract(32, max_pixels=96 * 64))
+        assert (pixels == decode(SAMPLES["JPEG"], PixelContract(32))).all()
+        header = read_header(SAMPLES["JPEG"], max_pixels=96 * 64)
+        assert (header.width_px, header.height_px) == (96, 64)
+
+    @pytest.mark.parametrize("name", ["PNG", "TIFF", "DICOM", "progressive JPEG"])
+    def test_is_not_for_what_is_decoded_as_a_whole(self, name: str) -> None:
+        contract = PixelContract(32, max_pixels=96 * 64)
+        with pytest.raises(ImageError, match="limit 5400 in all for all but baseline JPEG"):
+            decode(SAMPLES[name], contract)
+
+    def test_is_named_where_it_would_help(self) -> None:
+        with pytest.raises(ImageError, match="limit 5400 in all, which --max-megapixels raises"):
+            decode(SAMPLES["JPEG"], PixelContract(32, max_pixels=90 * 60))
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -27,7 +27,8 @@ class Reading:
     """What of a file becomes a picture, and which samples are black and white.
 
     Attributes:
-        max_pixels: Images with more pixels, by their header, are refused undecoded.
+        max_pixels: Images with more pixels, by their header, are refused undecoded. Above
+            `MAX_PIXELS` for JPEGs alone, which libjpeg scales while decoding.
         sample_range: The samples that become 0 and 255 in pictures with more than 8 bits a sample,
             for a whole set of pictures; None if nothing is known: 16 bits then keep their upper
             byte, and other deep samples are refused. Pictures of 8 bits are never stretched.

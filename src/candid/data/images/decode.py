@@ -20,7 +20,7 @@ from candid.data.images.contract import MAX_PIXELS, PixelContract, Reading, fit_
 from candid.data.images.dicom import read_dicom, read_dicom_header
 from candid.data.images.exif import read_orientation, upright
 from candid.data.images.files import identify, refusal
-from candid.data.images.jpeg import ends_in_mid_grey, is_whole, load_without_end
+from candid.data.images.jpeg import ends_in_mid_grey, is_progressive, is_whole, load_without_end
 from candid.data.images.pillow import open_image
 from candid.data.images.samples import Samples
 from candid.data.images.tiff import choose_page, load_page
@@ -62,15 +62,12 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
     """
     try:
         name = identify(data)
-        if name == "TIFF":
-            size = choose_page(data, _DEFAULT).size
-        elif name == "DICOM":
-            header = read_dicom_header(data)
-            size = header.width_px, header.height_px
-        else:
-            size = open_checked(data, max_pixels).size
+        if name not in ("TIFF", "DICOM"):
+            return Header(name or "", *open_checked(data, max_pixels).size)
+        dicom = read_dicom_header(data) if name == "DICOM" else None
+        size = (dicom.width_px, dicom.height_px) if dicom else choose_page(data, _DEFAULT).size
         require_size(size, max_pixels)
-        return Header(name or "", *size)
+        return Header(name, *size)
     except decoder_errors() as error:
         raise ImageError(reason_of(error)) from None
 
@@ -112,15 +109,23 @@ def open_checked(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFile:
     if name is None:
         raise ImageError(refusal(data))
     image = open_image(data, name)
-    require_size(image.size, max_pixels)
+    # A progressive JPEG is held as a whole, whatever libjpeg makes of it afterwards.
+    is_scaled = name == "JPEG" and not is_progressive(data)
+    require_size(image.size, max_pixels, is_scaled=is_scaled)
     return image
 
 
-def require_size(size: tuple[int, int], max_pixels: int) -> None:
-    """Raise ImageError if a picture of this width and height is empty or above the limit."""
+def require_size(size: tuple[int, int], max_pixels: int, *, is_scaled: bool = False) -> None:
+    """Raise ImageError if a picture of this width and height is empty or above the limit.
+
+    Where it is not scaled while it is decoded, no limit is above `MAX_PIXELS`.
+    """
     width, height = size
-    if width * height > max_pixels:
-        raise ImageError(f"too large: {width} x {height} pixels, limit {max_pixels} in all")
+    limit = max_pixels if is_scaled else min(max_pixels, MAX_PIXELS)
+    if width * height > limit:
+        more = ", which --max-megapixels raises" if is_scaled else ""
+        more = more or (" for all but baseline JPEG" if limit < max_pixels else "")
+        raise ImageError(f"too large: {width} x {height} pixels, limit {limit} in all{more}")
     if width * height == 0:
         raise ImageError(f"no pixels: the header says {width} x {height}")
 
