@@ -22,6 +22,7 @@ from candid.data.catalog import DROPPED, HIDDEN_FOLDER, scan
 from candid.data.decisions import Decided, decide, load_decisions
 from candid.data.file_reader import FileReader
 from candid.data.images import Reading, ResizeMode
+from candid.data.npz import is_archive, unpack
 from candid.data.sample_range import decide_range
 from candid.errors import DataError, DependencyError, UsageError
 from candid.features.backbones import DEFAULT
@@ -77,7 +78,7 @@ def audit(
 
     Args:
         data: A folder with one sub-folder of photos per class, or with such folders below its own
-            ``train``, ``val`` and ``test``.
+            ``train``, ``val`` and ``test``; or a NumPy archive in MedMNIST's layout.
         options: Backbone, seed, decisions.
         cache: Cache of embeddings and properties; by default the user's own.
         progress: Progress callback.
@@ -105,6 +106,8 @@ def _gather(
     data: str | Path, options: AuditOptions, cache: Cache, progress: Progress
 ) -> tuple[Evidence, Decided | None, tuple[str, ...]]:
     file = None if options.decisions is None else load_decisions(options.decisions)
+    if is_archive(Path(data)):
+        data = unpack(Path(data)).folder
     reader = FileReader(cache, rehash=options.rehash)
     with progress.step("Finding the photos", 0) as advance:
         scanned = scan(data, to_train=False, with_parts=True, reader=reader, advance=advance)

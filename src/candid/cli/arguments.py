@@ -38,6 +38,13 @@ class FitName(StrEnum):
 
 
 Data = Annotated[Path, typer.Argument(help="A folder with one sub-folder of photos per class.")]
+TrainData = Annotated[
+    Path,
+    typer.Argument(
+        help="A folder with one sub-folder of photos per class, or a NumPy archive (.npz) in "
+        "MedMNIST's layout, which keeps its own parts."
+    ),
+]
 RunFolder = Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")]
 Seed = Annotated[int, typer.Option(help="Random seed; change it to draw another split.")]
 GroupBy = Annotated[

@@ -30,7 +30,7 @@ def audit(
         Path,
         typer.Argument(
             help="A folder with one sub-folder of photos per class, or with train/ val/ test/ "
-            "folders of such."
+            "folders of such, or a NumPy archive (.npz) in MedMNIST's layout."
         ),
     ],
     run: Annotated[

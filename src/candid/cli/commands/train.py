@@ -12,7 +12,6 @@ from candid.cli.arguments import (
     Backbone,
     Bands,
     Cost,
-    Data,
     Decisions,
     Fit,
     FitName,
@@ -24,6 +23,7 @@ from candid.cli.arguments import (
     SampleRange,
     Seed,
     Threshold,
+    TrainData,
     choose_reading,
     decision_rule,
 )
@@ -35,7 +35,7 @@ _CNN_OPTIONS: Final = frozenset({"epochs", "leak_tax"})
 
 def train(
     context: typer.Context,
-    data: Data,
+    data: TrainData,
     run: Annotated[
         Path | None, typer.Option(help="Folder of the run. [runs/<folder>-<recipe>-<n>]")
     ] = None,
