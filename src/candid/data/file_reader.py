@@ -16,7 +16,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from candid.core.hashing import hash_bytes
-from candid.data.images import identify, read_file
+from candid.data.images import is_picture, read_file
 from candid.data.images.deep import is_deep
 from candid.errors import ImageError
 
@@ -90,7 +90,7 @@ class FileReader:
         if cached is not None and cached[0] == stamp:
             return self._note(cached[1])
         data = read_file(path)
-        file = KnownFile(hash_bytes(data), identify(data) is not None, is_deep(data))
+        file = KnownFile(hash_bytes(data), is_picture(data), is_deep(data))
         if file.is_image:
             self._buffer(file.content, data)
         if stamp is not None and now_ns - max(stamp.mtime_ns, stamp.ctime_ns) > RACY_NS:

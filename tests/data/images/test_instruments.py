@@ -15,6 +15,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from candid.data.catalog import scan
 from candid.data.images import PixelContract, decode, identify, inspect, preview, read_header
 from candid.data.images.science import missing
 from candid.data.images.tiff import is_band
@@ -179,6 +180,18 @@ class TestCameraRaw:
         for read in (decode, read_header, inspect):
             with pytest.raises(ImageError, match=r"^a camera raw file; export it as JPEG$"):
                 read(stream.getvalue())
+
+    @pytest.mark.parametrize(
+        "start",
+        [b"IIRO\x08\0", b"IIU\0", b"FUJIFILMCCD-RAW 0201", b"\0\0\0\x18ftypcrx \0\0\0\1"],
+    )
+    def test_formats_of_their_own_are_known(self, start: bytes, tmp_path: Path) -> None:
+        with pytest.raises(ImageError, match=r"^a camera raw file; export it as JPEG$"):
+            decode(start + bytes(200))
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "photo.raw").write_bytes(start + bytes(200))
+        catalog = scan(tmp_path, to_train=False)
+        assert [photo.path for photo in catalog.photos] == ["a/photo.raw"]
 
     def test_cr2_is_known_by_its_mark(self) -> None:
         with pytest.raises(ImageError, match="camera raw"):

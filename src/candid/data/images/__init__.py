@@ -13,7 +13,15 @@ short to gain from it.
 
 from candid.data.images.contract import MAX_PIXELS, PixelContract, Reading, ResizeMode
 from candid.data.images.decode import Header, decode, read_header
-from candid.data.images.files import FORMATS, HEAD_BYTES, MAX_BYTES, SUFFIXES, identify, read_file
+from candid.data.images.files import (
+    FORMATS,
+    HEAD_BYTES,
+    MAX_BYTES,
+    SUFFIXES,
+    identify,
+    is_picture,
+    read_file,
+)
 from candid.data.images.inspect import Details, inspect
 from candid.data.images.preview import decodable_share, preview
 
@@ -32,6 +40,7 @@ __all__ = [
     "decode",
     "identify",
     "inspect",
+    "is_picture",
     "preview",
     "read_file",
     "read_header",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
+from candid.data.images.raw import CAMERA_RAW, is_raw
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
@@ -123,11 +124,21 @@ def identify(data: bytes) -> str | None:
     return "DICOM" if data[128:132] == b"DICM" else _identify_iso_media(data)
 
 
+def is_picture(data: bytes) -> bool:
+    """Whether a file is an image or a camera raw file, by its first `HEAD_BYTES`.
+
+    Both belong among photos, though the second has a reason instead of pixels.
+    """
+    return identify(data) is not None or is_raw(data)
+
+
 def refusal(data: bytes) -> str:
     """One line on why bytes that `identify` does not know are refused."""
     expected = f"expected one of {', '.join(FORMATS)}"
     if not data:
         return "empty file"
+    if is_raw(data):
+        return CAMERA_RAW
     foreign = _identify_foreign(data)
     if foreign:
         return f"{foreign} is not supported; {expected}"

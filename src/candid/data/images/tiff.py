@@ -14,6 +14,7 @@ import numpy as np
 
 from candid.data.images.contract import Reading
 from candid.data.images.pillow import open_image
+from candid.data.images.raw import CAMERA_RAW
 from candid.data.images.samples import Samples
 from candid.data.images.tiff_tags import Directory, has_raw, read_directories, read_stack
 from candid.errors import ImageError
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
-
-#: Why camera raw files are refused.
-CAMERA_RAW: Final = "a camera raw file; export it as JPEG"
 
 # None, CCITT, LZW, JPEG, Deflate, PackBits, LZMA, Zstandard and WebP: those of Pillow's libtiff.
 _PILLOW_COMPRESSIONS: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000, 50001})
