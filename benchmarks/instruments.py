@@ -8,6 +8,7 @@ Each picture is dark at the left and bright at the right; a row says how far the
 
 from __future__ import annotations
 
+import argparse
 import io
 import sys
 from collections.abc import Iterator
@@ -276,6 +277,7 @@ def judge(case: Case) -> tuple[bool, str]:
 
 def main() -> None:
     """Print a row for each picture; exit with 1 if one is wrong."""
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     rows = [(case.name, *judge(case)) for case in cases()]
     for name, is_right, seen in rows:
         print(f"{'ok   ' if is_right else 'WRONG'} {name}: {seen}")
