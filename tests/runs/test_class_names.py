@@ -50,4 +50,4 @@ def test_other_names_are_not_noted() -> None:
 def test_two_reasons_are_one_finding() -> None:
     [(name, reason)] = misread(["=a|b"])
     assert name == "=a|b"
-    assert reason == "has a | or \\, which CSV escapes and is a formula to a spreadsheet"
+    assert reason == "has a character that CSV escapes (| or \\) and is a formula to a spreadsheet"

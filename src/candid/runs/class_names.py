@@ -16,7 +16,7 @@ _SEPARATOR = "|"
 _TO_ESCAPE = re.compile(r"[|\\]")
 _KINDS: Final = (
     (re.compile(rf"^\s*({'|'.join(VERDICTS)})\s*$", re.IGNORECASE), "is the name of a verdict too"),
-    (_TO_ESCAPE, "has a | or \\, which CSV escapes"),
+    (_TO_ESCAPE, "has a character that CSV escapes (| or \\)"),
     # Programs for tables evaluate such a cell (OWASP, "CSV Injection"); a number is what it says.
     (re.compile(r"^([=+@\t\r]|-(?!\d+(\.\d+)?$))"), "is a formula to a spreadsheet"),
 )

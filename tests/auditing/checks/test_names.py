@@ -110,7 +110,7 @@ class TestMisreadNames:
         assert [finding.summary for finding in outcome.findings] == [
             "=1+1 is a formula to a spreadsheet",
             "Unknown is the name of a verdict too",
-            "a|b has a | or \\, which CSV escapes",
+            "a|b has a character that CSV escapes (| or \\)",
         ]
 
     def test_it_stays_quiet_on_other_names(self) -> None:
