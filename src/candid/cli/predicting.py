@@ -194,7 +194,6 @@ def _print_table(predictions: Iterable[Prediction], classes: Sequence[str]) -> N
 
 def _in_words(prediction: Prediction) -> str:
     """The verdict and what goes with it: the possible classes, or why there is no label."""
-    verdict = prediction.verdict or ""
-    if verdict == "uncertain":
-        return prediction.answer
-    return f"{verdict}: {prediction.reason}" if prediction.reason else verdict
+    verdict = prediction.verdict
+    words = prediction.answer if verdict == "uncertain" else verdict
+    return ": ".join(filter(None, (words, prediction.reason)))
