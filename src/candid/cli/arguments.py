@@ -80,8 +80,8 @@ Cost = Annotated[
 Threshold = Annotated[
     float | None,
     typer.Option(
-        help="With two classes: predict the alphabetically second class above this probability. "
-        "[0.5]"
+        help="With two classes: predict the alphabetically second class where its probability "
+        "(positive_probability) is above this. [0.5]"
     ),
 ]
 SampleRange = Annotated[

@@ -114,8 +114,8 @@ import { createEngine } from "./app/engine.js";
 
 const engine = await createEngine({ say: console.log });
 const photo = await (await fetch("photo.jpg")).blob(); // or a File that somebody chose
-const { answer, probabilities } = await engine.predict(photo, "photo.jpg");
-console.log(answer, probabilities);
+const { label, probability, verdict } = await engine.predict(photo, "photo.jpg");
+console.log(label, probability, verdict); // the probability is that of the label
 """
 
 WEB: Final = Format(

@@ -81,7 +81,7 @@ class Classifier:
 
     @property
     def threshold(self) -> float:
-        """With two classes: the second one is chosen if its probability is above this."""
+        """With two classes: the second one is chosen if ``positive_probability`` is above this."""
         return self.rule.threshold
 
     def with_threshold(self, threshold: float) -> Self:
@@ -241,7 +241,7 @@ class Classifier:
             for source in sources
         ]
         return [
-            Prediction(name, None, None, {}, str(image))
+            Prediction.unreadable(name, str(image))
             if isinstance(image, ImageError)
             else replace(next(predictions), source=name)
             for name, image in zip(names, images, strict=True)
@@ -275,14 +275,14 @@ class Classifier:
                 zip(self.classes, map(float, outputs.probabilities[place]), strict=True)
             )
             label = self.classes[number]
-            shown = by_class[self.classes[1] if len(self.classes) == 2 else label]
+            explanation = explanations[place]
             yield Prediction(
                 "",
                 label,
-                shown,
+                by_class[label],
                 by_class,
                 blank_reason(pixels[place]),
-                explanation=explanations[place],
+                explanation=explanation,
                 **verdicts[place],
             )
 

@@ -26,6 +26,7 @@ from candid.reporting.report.card import write_card
 from candid.reporting.report.contents import Contents
 from candid.reporting.report.page import write_page
 from candid.runs.artifact import DECISIONS, GOLDEN, METRICS, MODEL, NEIGHBOURS, PREDICTIONS, SPLIT
+from candid.runs.class_names import join_classes
 from candid.runs.classifier import GOLDEN_TOLERANCE, Classifier
 from candid.runs.explaining import Neighbours, fit_neighbours
 from candid.runs.manifest import (
@@ -188,7 +189,7 @@ def _history_csv(history: Sequence[Mapping[str, float]]) -> str:
 def _predictions_csv(result: Result) -> str:
     """The predictions that the figures of the test part and of cross-validation are computed from.
 
-    One row per photo and estimate; possible classes are separated by ``|``.
+    One row per photo and estimate; possible classes are joined as in `join_classes`.
     """
     classes, assessed = result.prepared.catalog.classes, result.assessed
     text = io.StringIO()
@@ -209,7 +210,7 @@ def _prediction_rows(
     for place, path in enumerate(predictions.paths):
         possible, familiarity = "", ""
         if predictions.possible is not None:
-            possible = "|".join(names[predictions.possible[place]])
+            possible = join_classes(names[predictions.possible[place]])
         if predictions.familiarity is not None:
             familiarity = f"{predictions.familiarity[place]:.6f}"
         yield (

@@ -15,6 +15,7 @@ from candid.evaluation.evaluation import Evaluation
 from candid.features.backbones import DEFAULT
 from candid.models.decision_rule import DecisionRule
 from candid.models.recipes import Trained
+from candid.runs.class_names import note_misread
 from candid.splits.prepare import Prepared, SplitOptions
 from candid.splits.split import Split
 
@@ -84,4 +85,5 @@ class Result:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the data."""
-        return (*self.prepared.notes, *self.split.notes)
+        names = note_misread(self.prepared.catalog.classes)
+        return (*self.prepared.notes, *names, *self.split.notes)

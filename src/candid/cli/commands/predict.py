@@ -45,6 +45,13 @@ def predict(
     max_megapixels: MaxMegapixels = None,
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row per photo.")] = False,
+    probabilities: Annotated[
+        bool,
+        typer.Option(
+            "--probabilities",
+            help="Add a column p:CLASS for each class to the CSV and the table; JSON has them all.",
+        ),
+    ] = False,
     show: Annotated[bool, typer.Option("--show", help="Show each photo with its label.")] = False,
     explain: Annotated[
         bool,
@@ -78,7 +85,13 @@ def predict(
     piped = read_piped(inputs)
     predictions = predict_all(classifier, inputs, piped=piped, explain=explain)
     form: Form = "json" if json else "csv" if csv or not sys.stdout.isatty() else "table"
-    shown = print_predictions(predictions, classifier.classes, form=form, keep=show or explain)
+    shown = print_predictions(
+        predictions,
+        classifier.classes,
+        form=form,
+        with_probabilities=probabilities,
+        keep=show or explain,
+    )
     print_notes(note_pages(inputs, piped, classifier.contract))
     if show:
         from candid.cli.pictures import show_predictions
