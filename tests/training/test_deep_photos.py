@@ -15,6 +15,7 @@ from candid.cli.demo import SampleSet
 from candid.data.images import PixelContract, decode
 from candid.evaluation.evaluate import evaluate_run
 from candid.exporting import ExportRequest, export_run
+from candid.exporting.parity import Parity
 from candid.exporting.samples import read_golden
 from candid.training import Run, TrainOptions, train
 from tests.exporting.run_snippets import run_snippet
@@ -104,6 +105,18 @@ def test_an_export_says_it_and_its_snippet_keeps_to_it(
     assert names["label"] == expected.label
     pixels = decode(photo.read_bytes(), run.classifier.contract).astype(int)
     assert np.abs(names["pixels"][0] - pixels).mean() < 3
+
+
+def test_the_page_answers_as_the_run_does(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate asks a real browser about the test part, which is 16-bit PNG."""
+    monkeypatch.chdir(tmp_path)
+    exported = export_run(ExportRequest(run.folder, "web"))
+    assert isinstance(exported.parity, Parity)
+    if exported.parity.decoded is None:
+        pytest.skip("no browser runs here")
+    assert exported.parity.decoded.num_same_label == exported.parity.decoded.num_images > 0
 
 
 def test_a_range_of_the_person_s_own_is_kept(
