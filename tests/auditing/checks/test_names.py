@@ -116,3 +116,7 @@ class TestMisreadNames:
     def test_it_stays_quiet_on_other_names(self) -> None:
         labels = ["unknown kind", "not sure", "a-b", "C++", "5", "p:happy"]
         assert MISREAD_NAMES.run(make_evidence(labels)).status == "clean"
+
+    def test_one_class_is_told_in_the_singular(self) -> None:
+        outcome = MISREAD_NAMES.run(make_evidence(["happy", "unreadable"]))
+        assert outcome.summary == "1 class has a name that is easily misread in answers"
