@@ -176,13 +176,16 @@ def without_kept(
 ) -> Outcome:
     """Remove findings whose files are all kept by decision; errors are always reported.
 
-    ``contents`` are SHA-256 by path; ``kept`` is path, content and code of each decision to keep.
+    A finding about the whole folder is kept by its own row. ``contents`` are SHA-256 by path;
+    ``kept`` is path, content and code of each decision to keep.
     """
     if check.severity is Severity.error:
         return outcome
 
     def is_kept(finding: Finding) -> bool:
         keys = [(i.path, contents.get(i.path, ""), check.code) for i in finding.items]
+        if finding.about:
+            keys.append((finding.about, "", check.code))
         return bool(keys) and all(key in kept for key in keys)
 
     left = tuple(finding for finding in outcome.findings if not is_kept(finding))
@@ -190,9 +193,10 @@ def without_kept(
     if not num_kept:
         return outcome
     if not left:
-        return Outcome.clean(f"{plural(num_kept, 'finding')} kept by decision", chart=outcome.chart)
+        summary = f"{plural(num_kept, 'finding')} kept by decision"
+        return Outcome("clean", summary, (), outcome.chart, num_kept)
     summary = f"{outcome.summary}; {num_kept} of {len(outcome.findings)} findings kept by decision"
-    return replace(outcome, findings=left, summary=summary)
+    return replace(outcome, findings=left, summary=summary, num_kept=num_kept)
 
 
 def _summarise(

@@ -52,7 +52,7 @@ _TENSORBOARD_PHOTO_PX: Final = 256
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pillow", "tensorflow")
 
 
-def write_files(folder: Path, final: Path, result: Result) -> Manifest:
+def write_files(folder: Path, final: Path, result: Result) -> tuple[Manifest, Contents]:
     """Write every file of a run except the manifest.
 
     Args:
@@ -61,7 +61,7 @@ def write_files(folder: Path, final: Path, result: Result) -> Manifest:
         result: The trained model and its evaluation.
 
     Returns:
-        The manifest, still without the hashes of the files.
+        The manifest, still without the hashes of the files, and what the report shows.
     """
     prepared, trained = result.prepared, result.trained
     classes = prepared.catalog.classes
@@ -89,7 +89,7 @@ def write_files(folder: Path, final: Path, result: Result) -> Manifest:
     if prepared.decided:
         (folder / DECISIONS).write_bytes(prepared.decided.file.data)
     _write_tensorboard(folder / "tensorboard" / "candid", contents, result)
-    return manifest
+    return manifest, contents
 
 
 def _manifest(result: Result) -> Manifest:

@@ -11,9 +11,11 @@ from candid.core.progress import Progress, Silent
 from candid.data.npz import is_archive, unpack
 from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
-from candid.evaluation.evaluation import Evaluation, write_text
+from candid.evaluation.evaluation import Evaluation
 from candid.features.backbones import get
 from candid.models.recipes import transfer
+from candid.reporting.report.contents import Contents
+from candid.reporting.terminal import write_summary
 from candid.runs.artifact import point_latest, require_free, write_run
 from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Manifest
@@ -31,19 +33,27 @@ class Run:
 
     Attributes:
         folder: The run's folder.
-        evaluation: Its figures.
-        notes: What the user should know about the data.
+        contents: What its report shows.
         complete: False if the training was interrupted; the model is then that of the last epoch.
     """
 
     folder: Path
-    evaluation: Evaluation
-    notes: tuple[str, ...]
+    contents: Contents
     complete: bool
 
+    @property
+    def evaluation(self) -> Evaluation:
+        """Its figures."""
+        return self.contents.evaluation
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the data."""
+        return self.contents.notes
+
     def to_text(self) -> str:
-        """The main figures, for a terminal."""
-        return write_text(self.evaluation)
+        """The figure to believe, what it means and where to go on, for a terminal."""
+        return write_summary(self.contents)
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -96,21 +106,22 @@ def train(
     options.rule.require_fits(prepared.catalog.classes)
     split = split_prepared(prepared, options.split)
     _require_trainable(split, prepared.catalog.classes)
-    results: list[Result] = []
+    made: list[tuple[Contents, bool]] = []
 
     def fill(partial: Path) -> Manifest:
         if options.recipe == "transfer":
             result = _train_transfer(prepared, split, options, progress)
         else:
             result = train_cnn(prepared, split, options, partial, progress)
-        results.append(result)
-        return write_files(partial, folder, result)
+        manifest, contents = write_files(partial, folder, result)
+        made.append((contents, result.trained.complete))
+        return manifest
 
     written = write_run(folder, fill, overwrite=overwrite)
     if written.parent.name == RUNS.name:
         point_latest(written)
-    [result] = results
-    return Run(written, result.evaluation, result.notes, result.trained.complete)
+    [(contents, complete)] = made
+    return Run(written, contents, complete)
 
 
 def _name_of(data: str | Path) -> Path:

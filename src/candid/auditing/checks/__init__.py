@@ -9,7 +9,7 @@ from candid.auditing.checks.files import OTHER_FILES, TRUNCATED, UNREADABLE, WRO
 from candid.auditing.checks.labels import LABEL_SUSPECTS, OUTLIERS
 from candid.auditing.checks.names import MISREAD_NAMES, SIMILAR_NAMES
 from candid.auditing.checks.quality import BLANK, BLOWN_OUT, BLURRED, DARK
-from candid.auditing.checks.shortcuts import SHORTCUTS
+from candid.auditing.checks.shortcuts import BRIGHTNESS_AND_COLOUR, SHORTCUTS
 from candid.auditing.finding import Check
 
 #: In the order of display: errors, warnings, info. A new check is added here.
@@ -33,6 +33,7 @@ ALL: Final[tuple[Check, ...]] = (
     WRONG_SUFFIX,
     ANIMATION,
     OUTLIERS,
+    BRIGHTNESS_AND_COLOUR,
     DARK,
     BLOWN_OUT,
     BLURRED,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated, Final
 
 import typer
@@ -69,7 +68,7 @@ def train(
     from candid.core.progress import for_terminal
     from candid.data.images import Reading
     from candid.features.backbones import DEFAULT
-    from candid.runs.paths import shorten
+    from candid.reporting.terminal import cut_notes
     from candid.splits.prepare import SplitOptions
     from candid.training import TrainOptions
     from candid.training import train as train_run
@@ -102,10 +101,7 @@ def train(
     trained = train_run(
         data, run=run, options=options, overwrite=overwrite, progress=for_terminal()
     )
-    print_notes(trained.notes)
+    print_notes(cut_notes(trained.notes, "report.html"))
     if not trained.complete:
         print_notes(["training was interrupted; the run has the epochs completed before"])
     typer.echo(trained.to_text())
-    shown = shorten(trained.folder)
-    typer.echo(f"\nWritten to {shown}; open {shown}/report.html, or try")
-    typer.echo(f"  candid predict PHOTO --run {quote(str(shown))}")

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from candid.auditing.audit import AuditOptions
-from candid.auditing.files import PAGE, run_audit
+from candid.auditing.files import run_audit
+from candid.auditing.result import PAGE
 from candid.cli.demo.injected_defects import InjectedDefect
 from candid.cli.demo.sample import draw_sample
 from candid.core.progress import Progress
