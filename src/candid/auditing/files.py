@@ -62,7 +62,7 @@ def write_audit(
         # Excel recognises UTF-8 by the byte order mark only.
         rows = "\ufeff" + to_csv([*audit.decided, *undecided(audit)])
         _write(partial / DECISIONS, rows, errors="surrogateescape")
-        page = write_page(audit, file_previews(audit.data))
+        page = write_page(audit, file_previews(audit.data, reading=audit.reading))
         _write(partial / PAGE, page, errors="backslashreplace")
 
     return write_atomic_dir(target, fill, require_free=require_free)

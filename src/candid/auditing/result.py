@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -17,6 +17,7 @@ from candid.core.atomic_dir import is_unfinished
 from candid.core.safe_json import read_object
 from candid.core.text import plural, sanitize
 from candid.data.decisions import Decision
+from candid.data.images import Reading
 from candid.errors import ArtifactError, UsageError
 
 #: Incremented when the meaning of the JSON changes; additions don't count.
@@ -59,8 +60,9 @@ class Audit:
         checked: Every check with its outcome, errors first.
         settings: Backbone, seed and version, by name.
         contents: SHA-256 by path, of every readable file that a finding names.
-        notes: Effects of the decisions, if there were any.
+        notes: How samples of more than 8 bits are read, and the effects of decisions.
         decided: The decisions that were applied.
+        reading: What of a file became a picture.
     """
 
     data: Path
@@ -74,6 +76,7 @@ class Audit:
     contents: dict[str, str]
     notes: tuple[str, ...] = ()
     decided: tuple[Decision, ...] = ()
+    reading: Reading = field(default_factory=Reading)
 
     @property
     def found(self) -> tuple[Checked, ...]:

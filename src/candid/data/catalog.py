@@ -14,7 +14,7 @@ from candid.core.progress import Advance
 from candid.core.text import plural, plural_have
 from candid.core.threads import map_ahead
 from candid.data.file_reader import FileReader
-from candid.data.images import SUFFIXES, identify
+from candid.data.images import HEAD_BYTES, SUFFIXES, is_picture
 from candid.data.walk import is_folder, is_hidden, nested, visible_folders, walk
 from candid.errors import DataError, ImageError
 
@@ -246,7 +246,7 @@ def _read(path: Path, *, root: Path, label: str, reader: FileReader) -> Photo | 
 def _is_image(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return identify(file.read(64)) is not None
+            return is_picture(file.read(HEAD_BYTES))
     except OSError:
         return False
 

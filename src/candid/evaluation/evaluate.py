@@ -244,6 +244,7 @@ class Evaluator:
             catalog,
             backbone=self._run.prepared_with.backbone,
             fit=self._run.prepared_with.fit,
+            reading=self._run.classifier.contract,
             cache=self._cache,
             reader=self._reader,
             progress=self._progress,

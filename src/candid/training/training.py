@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from candid.core.progress import Progress, Silent
-from candid.data.images import PixelContract
+from candid.data.npz import is_archive, unpack
 from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.evaluation import Evaluation
@@ -72,7 +72,8 @@ def train(
     """Train a classifier on a folder of photos, one sub-folder per class, and evaluate it.
 
     Args:
-        data: The folder; it is never written to.
+        data: The folder; it is never written to. Or a NumPy archive in MedMNIST's layout, which
+            keeps its own parts; its images are unpacked beside the cache.
         run: Where the run is written; by default ``runs/<folder>-<recipe>-<number>``.
         options: Recipe, seed and so on.
         overwrite: Whether an existing run at ``run`` is replaced.
@@ -87,15 +88,17 @@ def train(
     """
     options = options or TrainOptions()
     progress = progress or Silent()
-    folder = Path(run) if run else next_folder(Path(data), options.recipe)
+    folder = Path(run) if run else next_folder(_name_of(data), options.recipe)
     require_free(folder.expanduser().absolute(), overwrite=overwrite)
     require_outside(folder, Path(data))
     require_writable(folder)
     transfer.require()
+    data, options = _unpack(Path(data), options, progress)
     prepared = prepare(
         data,
         backbone=options.backbone,
         fit=options.fit,
+        reading=options.reading,
         decisions=options.decisions,
         rehash=options.rehash,
         progress=progress,
@@ -121,6 +124,23 @@ def train(
     return Run(written, contents, complete)
 
 
+def _name_of(data: str | Path) -> Path:
+    """The path that a run is named after."""
+    return Path(data).with_suffix("") if is_archive(Path(data)) else Path(data)
+
+
+def _unpack(data: Path, options: TrainOptions, progress: Progress) -> tuple[Path, TrainOptions]:
+    """The folder of a NumPy archive, and options that keep the archive's parts."""
+    if not is_archive(data):
+        return data, options
+    with progress.step("Unpacking the images", 0) as advance:
+        unpacked = unpack(data, advance=advance)
+    if options.split.previous is not None:
+        return unpacked.folder, options
+    split = replace(options.split, previous=unpacked.split)
+    return unpacked.folder, replace(options, split=split)
+
+
 def _train_transfer(
     prepared: Prepared, split: Split, options: TrainOptions, progress: Progress
 ) -> Result:
@@ -134,7 +154,7 @@ def _train_transfer(
         backbone,
         data,
         classes=prepared.catalog.classes,
-        contract=PixelContract(backbone.size_px, options.fit),
+        contract=prepared.features.contract,
         seed=seed,
     )
     fitted = FittedState(head.temperature, head.abstention, head.raw.strength)

@@ -9,16 +9,21 @@ import typer
 
 from candid.cli.arguments import (
     Backbone,
+    Bands,
     Cost,
-    Data,
     Decisions,
     Fit,
     FitName,
     GroupBy,
+    MaxMegapixels,
+    Page,
     RecipeName,
     Rehash,
+    SampleRange,
     Seed,
     Threshold,
+    TrainData,
+    choose_reading,
     decision_rule,
 )
 from candid.cli.console import print_notes, reject_options
@@ -29,7 +34,7 @@ _CNN_OPTIONS: Final = frozenset({"epochs", "leak_tax"})
 
 def train(
     context: typer.Context,
-    data: Data,
+    data: TrainData,
     run: Annotated[
         Path | None, typer.Option(help="Folder of the run. [runs/<folder>-<recipe>-<n>]")
     ] = None,
@@ -52,11 +57,16 @@ def train(
             help="cnn only: train again on a random split, to measure how much it overestimates.",
         ),
     ] = False,
+    sample_range: SampleRange = None,
+    page: Page = None,
+    bands: Bands = None,
+    max_megapixels: MaxMegapixels = None,
     rehash: Rehash = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run.")] = False,
 ) -> None:
     """Train a classifier on DATA and measure how good it is."""
     from candid.core.progress import for_terminal
+    from candid.data.images import Reading
     from candid.features.backbones import DEFAULT
     from candid.reporting.terminal import cut_notes
     from candid.splits.prepare import SplitOptions
@@ -80,6 +90,13 @@ def train(
         decisions=decisions,
         leak_tax=leak_tax,
         rehash=rehash,
+        reading=choose_reading(
+            Reading(),
+            sample_range=sample_range,
+            page=page,
+            bands=bands,
+            max_megapixels=max_megapixels,
+        ),
     )
     trained = train_run(
         data, run=run, options=options, overwrite=overwrite, progress=for_terminal()

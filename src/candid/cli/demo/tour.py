@@ -106,5 +106,5 @@ def _predicted_outcome(file: Path, classifier: Classifier) -> str:
     prediction = classifier.predict(file)
     if prediction.label is None:
         return f"left out: {prediction.reason}"
-    share = prediction.probabilities[prediction.label]
+    share = prediction.probability
     return f"read upright, in 8 bits; predicted as {prediction.label} ({share:.2f})"

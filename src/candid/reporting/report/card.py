@@ -267,7 +267,10 @@ def _shortcut(shortcut: Shortcut | None) -> str:
 
 
 def _get_started() -> str:
-    code = 'import candid\n\ncandid.load("RUN").predict("photo.jpg")'
+    code = (
+        'import candid\n\nprediction = candid.load("RUN").predict("photo.jpg")\n'
+        "print(prediction.label, prediction.probability, prediction.verdict)"
+    )
     return "\n\n".join(
         [
             "## How to Get Started with the Model",
@@ -275,6 +278,8 @@ def _get_started() -> str:
             fence("pip install candid-image\ncandid predict photo.jpg --run RUN", "sh"),
             "In Python:",
             fence(code, "python"),
+            "`probability` is that of the label. `verdict` is `sure`, `uncertain` or `unknown`, "
+            "and `unreadable` for a file without a label; a model that can't abstain gives none.",
         ]
     )
 

@@ -30,8 +30,8 @@ _TITLES: Final = {
 }
 _MEANINGS: Final = {
     "accuracy": "the share of images that are predicted correctly",
-    "balanced_accuracy": "the mean of the recalls of all classes, so that large classes do not "
-    "dominate",
+    "balanced_accuracy": "the mean of the recalls of the classes that have images, so that large "
+    "classes do not dominate",
     "precision": "of the images predicted as the class, the share that belong to it",
     "recall": "of the images of the class, the share predicted as it",
     "f1": "the harmonic mean of precision and recall",
