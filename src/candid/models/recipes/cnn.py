@@ -30,10 +30,10 @@ from candid.data.catalog import Catalog
 from candid.data.images import PixelContract, decode, read_file
 from candid.errors import DependencyError, SplitError, UsageError
 from candid.models.checkpoint import Checkpoints
-from candid.models.conformal import Abstention, fit_abstention
+from candid.models.conformal import LEAST_PHOTOS, Abstention, fit_abstention
 from candid.models.ood import Novelty, fit_novelty_held_out
 from candid.models.outputs import Outputs, Trained
-from candid.models.temperature import LEAST_IMAGES, fit_temperature, with_temperature
+from candid.models.temperature import fit_temperature, with_temperature
 from candid.splits.split import Split
 from candid.splits.split_export import write_pixels
 
@@ -124,7 +124,7 @@ def fit_posthoc(
     val, labels, groups = held_out
     temperature = fit_temperature(val.probabilities, labels, groups)
     novelty, abstention = None, None
-    if len(labels) >= LEAST_IMAGES:
+    if len(labels) >= LEAST_PHOTOS:
         novelty, scores = fit_novelty_held_out(train.embedding, train_labels, val.embedding)
         calibrated = with_temperature(val.probabilities, temperature)
         abstention = fit_abstention(calibrated, labels, scores)
