@@ -92,11 +92,12 @@ def _add_head(
     graph: GraphBuilder, x: str, kernel: NDArray[np.float32], bias: NDArray[np.float32]
 ) -> str:
     scores = graph.dense(x, kernel.T, bias, name="scores")
-    if len(bias) > 1:
-        return graph.node("Softmax", scores, axis=1, output="probabilities")
-    second = graph.node("Sigmoid", scores)
-    first = graph.node("Sub", graph.constant("one", np.array(1, np.float32)), second)
-    return graph.node("Concat", first, second, axis=1, output="probabilities")
+    if len(bias) == 1:
+        # A sigmoid as a softmax of opposite scores: 1 minus a float32 sigmoid is 0 from a score of
+        # 17 on, and no temperature can undo that.
+        half = graph.node("Mul", scores, graph.constant("half", np.array(0.5, np.float32)))
+        scores = graph.node("Concat", graph.node("Neg", half), half, axis=1)
+    return graph.node("Softmax", scores, axis=1, output="probabilities")
 
 
 @dataclass(frozen=True)
