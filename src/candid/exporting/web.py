@@ -22,7 +22,7 @@ from candid.exporting.web_gate import POLICY, open_in_browser
 from candid.reporting.app import PAGE_FILES, index_html, read_file, sentence_of, title_of
 
 _APP: Final = "app"
-_MODULES: Final = ("answer.js", "evidence.js", "files.js", "network.js", "pixels.js", "resize.js")
+_MODULES: Final = ("answer.js", "evidence.js", "network.js", "pixels.js", "resize.js", "scans.js")
 _VENDOR: Final = "vendor"
 _ASSETS: Final = (
     "LICENSE-onnxruntime-web",

@@ -37,16 +37,13 @@ def to_rgb(image: Image, least_px: int) -> NDArray[np.uint8]:
     if image.mode.startswith(("I", "F")):
         return _deep_grey_to_rgb(np.asarray(image), transparency)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or transparency is not None:
-        image = _over_white(image, transparency)
+        image = _over_white(image)
     return np.asarray(image.convert("RGB"))
 
 
-def _over_white(image: Image, transparency: Any) -> Image:
+def _over_white(image: Image) -> Image:
     import PIL.Image
 
-    if isinstance(transparency, tuple) and max(transparency) > 255:
-        # A colour of a 16-bit PNG, whose samples Pillow has reduced to their high bytes.
-        image.info["transparency"] = tuple(sample >> 8 for sample in transparency)
     if image.mode == "La":
         image = image.convert("LA")
     rgba = image.convert("RGBA")

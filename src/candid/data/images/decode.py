@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from candid.data.images import pillow
+from candid.data.images import png
 from candid.data.images.colour import to_rgb
 from candid.data.images.contract import MAX_PIXELS, PixelContract, fit_square
 from candid.data.images.exif import read_orientation, upright
 from candid.data.images.files import identify, refusal
-from candid.data.images.jpeg import ends_in_mid_grey, is_whole, load_without_end
+from candid.data.images.jpeg import ends_in_mid_grey, is_whole, load_without_end, read_scans
 from candid.data.images.pillow import open_image
 from candid.errors import ImageError
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _OVERSAMPLING = 2
 
 _DEFAULT = PixelContract()
+_TRUNCATED = "truncated: the data end before the picture does"
 
 # Replaces Pillow's less helpful messages.
 _REASONS = {
@@ -128,11 +129,40 @@ def decode_stored(
     image = open_checked(data, max_pixels)
     if image.format == "JPEG":
         return _decode_jpeg(data, image, least_px)
+    extents = image.tile[0].extents if image.format == "GIF" and image.tile else None
     image.load()
     # Pillow rotates TIFF while loading; libheif HEIF, by its container, which overrules EXIF.
     is_upright = image.format in ("TIFF", "HEIF")
-    exif = pillow.read_exif(data) if image.format == "PNG" else image.info.get("exif", b"")
-    return to_rgb(image, least_px), 1 if is_upright else read_orientation(exif)
+    exif = png.read_exif(data) if image.format == "PNG" else image.info.get("exif", b"")
+    orientation = 1 if is_upright else read_orientation(exif)
+    if image.format == "PNG":
+        return _png_to_rgb(data, image, least_px), orientation
+    if extents is not None and extents != (0, 0, *image.size):
+        return _on_screen(image, extents), orientation
+    return to_rgb(image, least_px), orientation
+
+
+def _png_to_rgb(data: bytes, image: ImageFile, least_px: int) -> NDArray[np.uint8]:
+    if not png.has_end(data):
+        raise ImageError(_TRUNCATED)
+    if png.is_deep_transparent(data):
+        pixels = np.array(image)
+        pixels[png.find_transparent(data, pixels, open_image(data, "PNG"))] = 255
+        return pixels
+    png.mark_transparent(data, image)
+    return to_rgb(image, least_px)
+
+
+def _on_screen(image: ImageFile, extents: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """Put the frame of a GIF that does not cover its screen on white, as browsers do.
+
+    Around it Pillow shows the first colour of the palette.
+    """
+    left, top, right, bottom = extents
+    screen = np.full((image.height, image.width, 3), 255, np.uint8)
+    frame = image.crop(extents)
+    screen[top:bottom, left:right] = to_rgb(frame, max(frame.size))
+    return screen
 
 
 def _decode_jpeg(data: bytes, image: ImageFile, least_px: int) -> tuple[NDArray[np.uint8], int]:
@@ -145,8 +175,10 @@ def _decode_jpeg(data: bytes, image: ImageFile, least_px: int) -> tuple[NDArray[
         if "truncated" not in str(error):
             raise
         image = load_without_end(data, size)
-    if ends_in_mid_grey(image) and not is_whole(data, size):
-        raise ImageError("truncated: the data end before the picture does")
+    scans = read_scans(data)
+    is_suspect = scans.ends_in_first_pass or ends_in_mid_grey(image)
+    if not scans.is_whole or (is_suspect and not is_whole(data, size)):
+        raise ImageError(_TRUNCATED)
     return to_rgb(image, least_px), orientation
 
 

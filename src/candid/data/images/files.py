@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
+from candid.data.images.foreign import identify_foreign, remedy
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
@@ -73,28 +74,6 @@ _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 _HEIF_BRANDS |= {b"mif1", b"msf1", b"mif2"}
 
-_TGA_TYPES = {1, 2, 3, 9, 10, 11}
-_TGA_DEPTHS = {8, 15, 16, 24, 32}
-
-# Unsupported formats, to be named in the error.
-_FOREIGN = {
-    # Icons and cursors, with the number of pictures: a TGA may begin with the same four bytes.
-    "ICO": tuple(bytes((0, 0, 1, 0, count, 0)) for count in range(1, 32)),
-    "CUR": tuple(bytes((0, 0, 2, 0, count, 0)) for count in range(1, 32)),
-    "HDR": (b"#?RADIANCE", b"#?RGBE"),
-    "QOI": (b"qoif",),
-    "PSD": (b"8BPS",),
-    "OpenEXR": (b"v/1\x01",),
-    "DDS": (b"DDS ",),
-    "Farbfeld": (b"farbfeld",),
-    "JPEG 2000": (b"\x00\x00\x00\x0cjP  ", b"\xffO\xffQ"),
-    "JPEG XL": (b"\xff\x0a", b"\x00\x00\x00\x0cJXL "),
-    "PDF": (b"%PDF",),
-    "ZIP": (b"PK\x03\x04",),
-    "SVG": (b"<svg",),
-    "PBM/PGM/PPM": tuple(b"P%d%c" % (digit, space) for digit in range(1, 8) for space in b"\n "),
-}
-
 
 def identify(data: bytes) -> str | None:
     r"""Name the format of an image by its content.
@@ -120,14 +99,12 @@ def identify(data: bytes) -> str | None:
 
 def refusal(data: bytes) -> str:
     """One line on why bytes that `identify` does not know are refused."""
-    expected = f"expected one of {', '.join(FORMATS)}"
     if not data:
         return "empty file"
-    foreign = _identify_foreign(data)
-    if foreign:
-        return f"{foreign} is not supported; {expected}"
+    if foreign := identify_foreign(data):
+        return f"{foreign} is not supported: {remedy(foreign)}"
     start = "".join(chr(byte) if 31 < byte < 127 else "·" for byte in data[:12])
-    return f'not an image: it starts with "{start}"; {expected}'
+    return f'not an image: it starts with "{start}"; expected one of {", ".join(FORMATS)}'
 
 
 def _identify_iso_media(data: bytes) -> str | None:
@@ -140,17 +117,3 @@ def _identify_iso_media(data: bytes) -> str | None:
     if brands & _AVIF_BRANDS:
         return "AVIF"
     return "HEIF" if brands & _HEIF_BRANDS else None
-
-
-def _identify_foreign(data: bytes) -> str | None:
-    for name, magic in _FOREIGN.items():
-        if data.startswith(magic):
-            return name
-    if data[4:8] == b"ftyp":
-        return "video (ISO media)"
-    # TGA has no magic number: newer files have a footer, older ones a plausible header (colour map
-    # or none, a known picture type, a known depth).
-    if data[-18:-2] == b"TRUEVISION-XFILE":
-        return "TGA"
-    is_tga = len(data) > 18 and data[1] < 2 and data[2] in _TGA_TYPES and data[16] in _TGA_DEPTHS
-    return "TGA" if is_tga else None

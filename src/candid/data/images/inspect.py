@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from candid.data.images import pillow
+from candid.data.images import png
 from candid.data.images.contract import MAX_PIXELS
 from candid.data.images.decode import decoder_errors, open_checked, reason_of
 from candid.data.images.exif import name_camera, read_camera, read_orientation
@@ -71,7 +71,7 @@ def _read_details(data: bytes, image: ImageFile) -> Details:
     quality = _read_quality(image) if name == "JPEG" else None
     mode = _read_mode(image)
     # Last, as counting moves Pillow through the frames.
-    num_frames = pillow.read_num_frames(data) if name == "PNG" else _count_frames(image)
+    num_frames = png.read_num_frames(data) if name == "PNG" else _count_frames(image)
     return Details(name, width, height, mode, num_frames, orientation, camera, quality)
 
 
@@ -82,7 +82,7 @@ def _read_exif(data: bytes, image: ImageFile) -> tuple[int, str]:
         names = [tags.get(tag) for tag in (_MAKE_TAG, _MODEL_TAG)]
         camera = name_camera(*(name if isinstance(name, str) else "" for name in names))
         return orientation if orientation in range(1, 9) else 1, camera
-    exif = pillow.read_exif(data) if image.format == "PNG" else image.info.get("exif") or b""
+    exif = png.read_exif(data) if image.format == "PNG" else image.info.get("exif") or b""
     # pillow-heif sets the orientation to 1, as the container has rotated the picture.
     return read_orientation(exif), read_camera(exif)
 

@@ -1,6 +1,8 @@
 // Parses image files without decoding them, as candid.data.images does: format, size, EXIF orientation,
 // and whether the file is truncated.
 
+import { refusalOfForeign } from "./foreign.js";
+
 export const MIME = {
   JPEG: "image/jpeg",
   PNG: "image/png",
@@ -38,6 +40,8 @@ export function identify(bytes) {
 /** The error message for bytes that `identify` does not know. */
 export function refusal(bytes) {
   if (!bytes.length) return "empty file";
+  const foreign = refusalOfForeign(bytes);
+  if (foreign) return foreign;
   const shown = [...bytes.subarray(0, 12)]
     .map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : "·"))
     .join("");
@@ -189,13 +193,6 @@ export function jpegEnds(bytes) {
     if (bytes[at + 1] === 0xd9) return true;
   }
   return false;
-}
-
-/** Whether a JPEG is baseline and has a scan, so that filler shows whether it is truncated. */
-export function isBaseline(bytes) {
-  const frame = frameOf(bytes);
-  const hasScan = segmentsOf(bytes).some(({ marker }) => marker === SCAN);
-  return hasScan && frame !== undefined && ![0xc2, 0xca].includes(frame.marker);
 }
 
 /** The chunks of a PNG. */
