@@ -100,7 +100,9 @@ class Catalog:
 
         Photos dropped by decision are not listed: the user knows, and it may be hundreds.
         """
-        others = [row.path for row in self.skipped if row.reason in NOT_IMAGES]
+        left_out = [row for row in self.skipped if row.reason in NOT_IMAGES]
+        left_out.sort(key=lambda row: row.reason != HIDDEN_FOLDER)  # folders first
+        others = [row.path for row in left_out]
         images = [row for row in self.skipped if row.reason not in NOT_IMAGES | {DROPPED}]
         lines = [f"{row.path} is left out: {row.reason}" for row in images]
         if others:

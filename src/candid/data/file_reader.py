@@ -26,7 +26,7 @@ _KIND: Final = "file:v1"
 _ROW: Final = re.compile(rb"(-?\d+) (-?\d+) (-?\d+) ([01]) ([0-9a-f]{64})")
 #: Files modified less than this before they are read are not cached: FAT has ticks of 2 s.
 RACY_NS: Final = 2_000_000_000
-_MAX_BUFFERED_BYTES: Final = 64 * 1024**2
+_MAX_BUFFERED_BYTES: Final = 512 * 1024**2
 
 
 class Stamp(NamedTuple):
@@ -60,6 +60,7 @@ class FileReader:
         self._rehash = rehash
         self._cached: dict[str, bytes] = {}
         self._fresh: dict[str, bytes] = {}
+        self._hashed: dict[Path, Stamp] = {}  # before `learn` read the file
         self._buffered: dict[str, bytes] = {}
         self._num_buffered_bytes = 0
         self._lock = Lock()
@@ -87,10 +88,13 @@ class FileReader:
         if stamp is not None and now_ns - max(stamp.mtime_ns, stamp.ctime_ns) > RACY_NS:
             row = f"{' '.join(map(str, stamp))} {file.is_image:d} {file.content}"
             self._fresh[key] = row.encode()
+            self._hashed[path] = stamp
         return file
 
     def read(self, path: Path, content: str) -> bytes:
         """The bytes of a file, from the buffer of `learn` where they are there.
+
+        Else it is read again, and hashed unless `learn` did so and its size and times are the same.
 
         Raises:
             ImageError: It can't be read, or its content has changed.
@@ -101,7 +105,8 @@ class FileReader:
         if data is not None:
             return data
         data = read_file(path)
-        if hash_bytes(data) != content:
+        stamp = self._hashed.get(path)  # none if the hash is of an earlier run
+        if (stamp is None or stamp != _stamp(path)) and hash_bytes(data) != content:
             raise ImageError("changed while Candid was at work")
         return data
 
