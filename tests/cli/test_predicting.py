@@ -41,11 +41,12 @@ class TestExpand:
         assert expand(["."]) == ["a.png", "b.png"]
         assert len(expand([".."])) == 4
 
-    def test_a_folder_gives_no_file_that_nobody_would_call_an_image(self) -> None:
+    def test_a_folder_gives_every_file_that_is_not_hidden(self) -> None:
         Path("cat/notes.txt").write_text("no image")
         Path("cat/.hidden.png").write_bytes(b"")
         Path("cat/broken.jpg").write_bytes(b"broken")
-        assert expand(["cat"]) == ["cat/a.png", "cat/b.png", "cat/broken.jpg"]
+        files = ["a.png", "b.png", "broken.jpg", "notes.txt"]
+        assert expand(["cat"]) == [f"cat/{name}" for name in files]
 
     def test_a_pattern_becomes_what_it_matches_in_order(self) -> None:
         assert expand(["*/a.png"]) == ["cat/a.png", "dog/a.png"]
@@ -71,7 +72,7 @@ class TestExpand:
 
     def test_an_empty_folder_and_an_empty_pattern_are_errors(self) -> None:
         Path("empty").mkdir()
-        with pytest.raises(UsageError, match="the folder empty has no image in it"):
+        with pytest.raises(UsageError, match="the folder empty has no file in it"):
             expand(["empty"])
         with pytest.raises(UsageError, match=r"nothing matches the pattern \*\.jpg"):
             expand(["*.jpg"])

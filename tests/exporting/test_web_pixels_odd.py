@@ -93,6 +93,18 @@ def test_a_cut_cmyk_jpeg_is_refused_too(page):
     assert ask(page, data) == verdict(data) == "truncated: the data end before the picture does"
 
 
+def test_lossless_jpeg_which_only_python_reads_is_named(page):
+    data = jpeg(smooth()).replace(b"\xff\xc0", b"\xff\xc3", 1)
+    assert ask(page, data) == "this browser can't read lossless JPEG"
+
+
+@pytest.mark.parametrize(("form", "name"), [("PPM", "PPM"), ("JPEG2000", "JPEG2000")])
+def test_formats_that_no_browser_reads_are_named(form, name, page):
+    data = file_of(picture(40, 40), form)
+    assert verdict(data) is None
+    assert ask(page, data) == f"this browser can't read {name}"
+
+
 def test_a_jpeg_cut_behind_any_scan_has_the_same_verdict(page):
     data = jpeg(smooth(), progressive=True)
     for place in scans_of(data)[1:]:

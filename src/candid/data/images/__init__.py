@@ -14,6 +14,7 @@ short to gain from it.
 from candid.data.images.contract import MAX_PIXELS, PixelContract, ResizeMode
 from candid.data.images.decode import Header, decode, read_header
 from candid.data.images.files import FORMATS, MAX_BYTES, SUFFIXES, identify, read_file
+from candid.data.images.foreign import identify_foreign, remedy
 from candid.data.images.inspect import Details, inspect
 from candid.data.images.preview import decodable_share, preview
 
@@ -29,8 +30,10 @@ __all__ = [
     "decodable_share",
     "decode",
     "identify",
+    "identify_foreign",
     "inspect",
     "preview",
     "read_file",
     "read_header",
+    "remedy",
 ]

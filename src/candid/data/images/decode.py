@@ -20,6 +20,7 @@ from candid.data.images.contract import MAX_PIXELS, PixelContract, fit_square
 from candid.data.images.exif import read_orientation, upright
 from candid.data.images.files import identify, refusal
 from candid.data.images.jpeg import ends_in_mid_grey, is_whole, load_without_end, read_scans
+from candid.data.images.jpeg2000 import require_readable
 from candid.data.images.pillow import open_image
 from candid.errors import ImageError
 
@@ -37,6 +38,7 @@ _TRUNCATED = "truncated: the data end before the picture does"
 # Replaces Pillow's less helpful messages.
 _REASONS = {
     "not identified by this driver": "damaged header",
+    "not enough image data": _TRUNCATED,
     "unknown pixel mode": "samples of an unsupported kind, such as 32-bit float colour",
 }
 
@@ -126,9 +128,13 @@ def decode_stored(
         ImageError: As `decode`.
         Exception: One of `decoder_errors`.
     """
+    from PIL.Image import fromarray
+
     image = open_checked(data, max_pixels)
     if image.format == "JPEG":
         return _decode_jpeg(data, image, least_px)
+    if image.format == "JPEG2000":
+        require_readable(data, image)
     extents = image.tile[0].extents if image.format == "GIF" and image.tile else None
     image.load()
     # Pillow rotates TIFF while loading; libheif HEIF, by its container, which overrules EXIF.
@@ -137,6 +143,9 @@ def decode_stored(
     orientation = 1 if is_upright else read_orientation(exif)
     if image.format == "PNG":
         return _png_to_rgb(data, image, least_px), orientation
+    if image.format == "PPM" and image.mode == "I":
+        # Pillow scales every range to 16 bits, whatever values occur.
+        return to_rgb(fromarray(np.asarray(image).astype(np.uint16)), least_px), orientation
     if extents is not None and extents != (0, 0, *image.size):
         return _on_screen(image, extents), orientation
     return to_rgb(image, least_px), orientation

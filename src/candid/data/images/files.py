@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from typing import TYPE_CHECKING
 
@@ -54,18 +55,24 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM")
 
 _COMMON = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif")
 _RARER = (".tif", ".tiff", ".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif")
-SUFFIXES = frozenset((*_COMMON, *_RARER))
+_JPEG2000 = (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx")
+_PPM = (".ppm", ".pgm", ".pbm", ".pnm")
+SUFFIXES = frozenset((*_COMMON, *_RARER, *_JPEG2000, *_PPM))
 
 _MAGIC = {
     "JPEG": (b"\xff\xd8\xff",),
     "PNG": (b"\x89PNG\r\n\x1a\n",),
     "GIF": (b"GIF87a", b"GIF89a"),
     "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "JPEG2000": (b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xffO\xffQ"),
 }
+
+# PBM, PGM and PPM, plain or not: a number or a comment follows, as text may begin so too.
+_PPM_START = re.compile(rb"P[1-6]\s+[\d#]")
 
 # Possible sizes of the header after a BMP's 14 bytes; text may begin with "BM" too.
 _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
@@ -94,6 +101,8 @@ def identify(data: bytes) -> str | None:
         return "WEBP"
     if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
         return "BMP"
+    if _PPM_START.match(data):
+        return "PPM"
     return _identify_iso_media(data)
 
 

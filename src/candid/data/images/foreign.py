@@ -31,11 +31,13 @@ _MAGIC = {
 _TGA_TYPES = frozenset({1, 2, 3, 9, 10, 11})
 _TGA_DEPTHS = frozenset({8, 15, 16, 24, 32})
 
+# Of one file, and of several.
 _REMEDIES = {
-    "PDF": "save its pages as JPEG or PNG",
-    "video": "save frames of it as JPEG or PNG",
-    "ZIP": "unpack it",
+    "PDF": ("save its pages as JPEG or PNG", "save their pages as JPEG or PNG"),
+    "video": ("save frames of it as JPEG or PNG", "save frames of them as JPEG or PNG"),
+    "ZIP": ("unpack it", "unpack them"),
 }
+_SAVE = ("save it as JPEG or PNG", "save them as JPEG or PNG")
 
 
 def identify_foreign(data: bytes) -> str | None:
@@ -63,6 +65,6 @@ def identify_foreign(data: bytes) -> str | None:
     return "TGA" if is_tga else None
 
 
-def remedy(name: str) -> str:
-    """What to do with a file of a format that `identify_foreign` names."""
-    return _REMEDIES.get(name, "save it as JPEG or PNG")
+def remedy(name: str, number: int = 1) -> str:
+    """What to do with so many files of a format that `identify_foreign` names."""
+    return _REMEDIES.get(name, _SAVE)[number != 1]

@@ -12,6 +12,8 @@ export const MIME = {
   TIFF: "image/tiff",
   AVIF: "image/avif",
   HEIF: "image/heif",
+  JPEG2000: "image/jp2",
+  PPM: "image/x-portable-anymap",
 };
 
 const SCAN = 0xda; // JPEG's marker SOS
@@ -27,6 +29,8 @@ export function identify(bytes) {
   if (["II*\0", "MM\0*", "II+\0", "MM\0+"].includes(text(0, 4))) return "TIFF";
   if (text(0, 4) === "RIFF" && text(8, 12) === "WEBP") return "WEBP";
   if (text(0, 2) === "BM" && [12, 16, 40, 52, 56, 64, 108, 124].includes(bytes[14])) return "BMP";
+  if (text(0, 12) === "\0\0\0\x0cjP  \r\n\x87\n" || text(0, 4) === "\xffO\xffQ") return "JPEG2000";
+  if (/^P[1-6][ \t\n\v\f\r]+[0-9#]/.test(text(0, 64))) return "PPM";
   if (text(4, 8) !== "ftyp") return null;
   const end = Math.min(viewOf(bytes).getUint32(0), 256);
   const brands = [text(8, 12)];

@@ -125,7 +125,7 @@ async function open(parts, format) {
   try {
     return await createImageBitmap(blob, options);
   } catch {
-    const foreign = ["TIFF", "HEIF", "AVIF"].includes(format);
+    const foreign = ["TIFF", "HEIF", "AVIF", "JPEG2000", "PPM"].includes(format);
     throw new Error(
       foreign ? `this browser can't read ${format}` : "damaged or unsupported (it can't be decoded)",
     );

@@ -1,0 +1,71 @@
+"""Refuse JPEG 2000 that Pillow would read wrongly, or of which a part is missing, with a reason.
+
+Pillow brings samples of more than 8 bits to 8 by rounding without a limit, so that white turns
+black; only grey ones become 16 bits. It ignores palettes of more than 8 bits, takes Lab for RGB,
+and shows what there is of a file that was cut.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from candid.errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+_START = b"\xffO\xffQ"  # ISO/IEC 15444-1, markers SOC and SIZ
+_TILE, _END = b"\xff\x90", b"\xff\xd9"  # SOT and EOC
+_COLOURS = frozenset({12, 16, 17, 18})  # CMYK, sRGB, grey, sYCC
+_REMEDY = "save it as PNG"
+
+
+def require_readable(data: bytes, image: ImageFile) -> None:
+    """Refuse what Pillow does not read as it is meant.
+
+    Args:
+        data: The file.
+        image: It, opened.
+
+    Raises:
+        ImageError: Why.
+        struct.error: The header is cut.
+    """
+    start = data.find(_START)
+    header = data[:start]
+    bits, is_subsampled = _read_components(data, start + 4)
+    if bits > (16 if image.mode == "I;16" else 8):
+        raise ImageError(f"JPEG 2000 of {bits} bits a colour is not supported: {_REMEDY}")
+    if is_subsampled:
+        raise ImageError(f"JPEG 2000 with colours of fewer pixels is not supported: {_REMEDY}")
+    if b"pclr" in header and image.palette is None:
+        raise ImageError(f"JPEG 2000 with such a palette is not supported: {_REMEDY}")
+    at = header.find(b"colr")
+    if at >= 0 and header[at + 4] == 1:
+        (colours,) = struct.unpack_from(">I", header, at + 7)
+        if colours not in _COLOURS:
+            raise ImageError(f"JPEG 2000 in colour space {colours} is not supported: {_REMEDY}")
+    if not _is_whole(data, start):
+        raise ImageError("truncated: the data end before the picture does")
+
+
+def _read_components(data: bytes, at: int) -> tuple[int, bool]:
+    """Most bits of a component's samples, and whether one has fewer pixels (marker SIZ)."""
+    (num_components,) = struct.unpack_from(">H", data, at + 36)
+    rows = [data[at + 38 + 3 * n : at + 41 + 3 * n] for n in range(num_components)]
+    bits = max((row[0] & 127) + 1 for row in rows)
+    return bits, any(row[1:] != b"\1\1" for row in rows)
+
+
+def _is_whole(data: bytes, start: int) -> bool:
+    """Whether the tile-parts, by their lengths, lead to the end marker (marker SOT)."""
+    at = start + 2
+    while data[at : at + 2] not in (_TILE, _END, b""):
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    while data[at : at + 2] == _TILE:
+        (length,) = struct.unpack_from(">I", data, at + 6)
+        if not length:  # the last, up to the end marker
+            return data.rstrip(b"\0").endswith(_END)
+        at += max(length, 2)
+    return data[at : at + 2] == _END
