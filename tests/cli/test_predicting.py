@@ -209,3 +209,19 @@ def test_csv_comes_as_the_predictions_come(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(KeyboardInterrupt):
         print_predictions(one_then_fail(), ("happy", "sad"), form="csv")  # type: ignore[arg-type]
     assert "sad,0.812500" in capsys.readouterr().out
+
+
+def test_a_text_among_the_photos_has_a_row_and_is_no_failure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text, pdf = "not an image: it starts with", "PDF is not supported: save its pages as PNG"
+    rows = [
+        ("a.png", "happy", None),
+        ("notes.txt", None, text),
+        ("scan.pdf", None, pdf),
+        ("broken.jpg", None, text),
+    ]
+    predictions = [Prediction(path, label, None, {}, reason=why) for path, label, why in rows]
+    shown = print_predictions(predictions, ("happy", "sad"), form="csv")
+    assert shown.num_failed == 2
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(rows)

@@ -141,6 +141,22 @@ def test_jpeg_2000_that_pillow_reads_otherwise_has_a_reason() -> None:
             decode(changed(data, place, value), CONTRACT)
 
 
+def test_a_small_jpeg_2000_that_would_take_minutes_is_refused() -> None:
+    data = jpeg2000(Image.fromarray(COLOURS), no_jp2=True)
+    for place, value, reason in (
+        (8, struct.pack(">II", 9000, 9000), "too large: 9000 x 9000 pixels, limit 64000000 in all"),
+        (24, struct.pack(">II", 1, 1), "truncated"),  # of 256 tiles there is one
+        (24, struct.pack(">II", 0, 0), "truncated"),
+        (40, struct.pack(">H", 0), "damaged"),
+    ):
+        with pytest.raises(ImageError, match=reason):
+            decode(changed(data, place, value), CONTRACT)
+    wrapped = jpeg2000(Image.fromarray(COLOURS))
+    size = wrapped.index(b"\xffO\xffQ") + 8
+    with pytest.raises(ImageError, match="damaged: 900 x 900 pixels in a frame of"):
+        decode(changed(wrapped, size, struct.pack(">II", 900, 900)), CONTRACT)
+
+
 @pytest.mark.parametrize("options", [{}, {"no_jp2": True}, {"tile_size": (8, 8)}])
 @pytest.mark.parametrize("closing", [b"", b"\xff\xd9"])
 def test_jpeg_2000_that_was_cut_is_refused(options: dict[str, object], closing: bytes) -> None:

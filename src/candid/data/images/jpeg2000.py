@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _START = b"\xffO\xffQ"  # ISO/IEC 15444-1, markers SOC and SIZ
 _TILE, _END = b"\xff\x90", b"\xff\xd9"  # SOT and EOC
 _COLOURS = frozenset({12, 16, 17, 18})  # CMYK, sRGB, grey, sYCC
+_MOST_TILES = 65_535
+_MOST_PIXELS = 64_000_000  # some ten seconds; a few kilobytes can claim any number
 _REMEDY = "save it as PNG"
 
 
@@ -34,6 +36,7 @@ def require_readable(data: bytes, image: ImageFile) -> None:
     """
     start = data.find(_START)
     header = data[:start]
+    num_tiles = _count_tiles(data, start + 4, image.size)
     bits, is_subsampled = _read_components(data, start + 4)
     if bits > (16 if image.mode == "I;16" else 8):
         raise ImageError(f"JPEG 2000 of {bits} bits a colour is not supported: {_REMEDY}")
@@ -46,8 +49,27 @@ def require_readable(data: bytes, image: ImageFile) -> None:
         (colours,) = struct.unpack_from(">I", header, at + 7)
         if colours not in _COLOURS:
             raise ImageError(f"JPEG 2000 in colour space {colours} is not supported: {_REMEDY}")
-    if not _is_whole(data, start):
+    if not _is_whole(data, start, num_tiles):
         raise ImageError("truncated: the data end before the picture does")
+
+
+def _count_tiles(data: bytes, at: int, size: tuple[int, int]) -> int:
+    """Number of tiles (marker SIZ), of a codestream that takes no minutes to decode.
+
+    Raises:
+        ImageError: It is too large, or not of the size that the box around it says.
+    """
+    if size[0] * size[1] > _MOST_PIXELS:
+        limit = f"limit {_MOST_PIXELS} in all for JPEG 2000"
+        raise ImageError(f"too large: {size[0]} x {size[1]} pixels, {limit}")
+    right, bottom, left, top, *tile = struct.unpack_from(">8I", data, at + 4)
+    if (right - left, bottom - top) != size:
+        raise ImageError(f"damaged: {right - left} x {bottom - top} pixels in a frame of {size}")
+    across, down, first_x, first_y = tile
+    number: int = -((first_x - right) // max(across, 1)) * -((first_y - bottom) // max(down, 1))
+    if not 0 < number <= _MOST_TILES:
+        raise ImageError(f"damaged: {number} tiles of {across} x {down} pixels")
+    return number
 
 
 def _read_components(data: bytes, at: int) -> tuple[int, bool]:
@@ -58,14 +80,15 @@ def _read_components(data: bytes, at: int) -> tuple[int, bool]:
     return bits, any(row[1:] != b"\1\1" for row in rows)
 
 
-def _is_whole(data: bytes, start: int) -> bool:
-    """Whether the tile-parts, by their lengths, lead to the end marker (marker SOT)."""
-    at = start + 2
+def _is_whole(data: bytes, start: int, num_tiles: int) -> bool:
+    """Whether the tile-parts (marker SOT), by their lengths, lead to the end and have each tile."""
+    at, tiles = start + 2, set()
     while data[at : at + 2] not in (_TILE, _END, b""):
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     while data[at : at + 2] == _TILE:
-        (length,) = struct.unpack_from(">I", data, at + 6)
+        tile, length = struct.unpack_from(">HI", data, at + 4)
+        tiles.add(tile)
         if not length:  # the last, up to the end marker
-            return data.rstrip(b"\0").endswith(_END)
+            return len(tiles) == num_tiles and data.rstrip(b"\0").endswith(_END)
         at += max(length, 2)
-    return data[at : at + 2] == _END
+    return len(tiles) == num_tiles and data[at : at + 2] == _END
