@@ -108,16 +108,34 @@ def test_copies_make_intervals_wider() -> None:
         assert other.high - other.low > one.high - one.low, name
 
 
-def test_the_order_of_images_and_the_numbers_of_groups_do_not_matter_to_values() -> None:
-    truth, probabilities, groups = drawn(80, 3, copies=True)
-    order = np.random.default_rng(0).permutation(80)
+@pytest.mark.parametrize("num_classes", [2, 3])
+@pytest.mark.parametrize("copies", [False, True])
+def test_neither_the_order_of_images_nor_the_numbers_of_groups_matter(
+    num_classes: int, copies: bool
+) -> None:
+    """With many ties, as of probabilities that are shown as 1.000."""
+    truth, probabilities, groups = drawn(100, num_classes, copies=copies)
+    probabilities = np.round(probabilities, 1)
     predicted = probabilities.argmax(axis=1)
-    one = measure("abc", truth, probabilities, groups, predicted=predicted)
-    other = measure(
-        "abc", truth[order], probabilities[order], groups[order], predicted=predicted[order]
-    )
-    for name in FIGURES[:9]:
-        assert value(getattr(one, name)) == pytest.approx(value(getattr(other, name)))
+    names = "abc"[:num_classes]
+    one = measure(names, truth, probabilities, groups, predicted=predicted)
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        order, numbers = rng.permutation(100), rng.permutation(100)
+        other = measure(
+            names,
+            truth[order],
+            probabilities[order],
+            numbers[groups[order]],
+            predicted=predicted[order],
+        )
+        for name in FIGURES:
+            for end in ("value", "low", "high"):
+                first, second = (getattr(getattr(found, name), end) for found in (one, other))
+                assert first == pytest.approx(second, abs=1e-9), name
+        for row, same in zip(one.reliability, other.reliability, strict=True):
+            assert row.accuracy == same.accuracy
+            assert row.confidence == pytest.approx(same.confidence)
 
 
 @pytest.mark.parametrize(("num", "sharper"), [(30, 1), (30, 3), (300, 1), (300, 3)])
@@ -172,6 +190,38 @@ class TestEdges:
         assert value(found.balanced_accuracy) == 1
         assert found.roc_auc is None
         json.dumps(found.to_json(), allow_nan=False)
+
+    def test_means_are_over_the_classes_in_the_truth_though_others_are_predicted(self) -> None:
+        truth = np.repeat([1, 2], [15, 14])
+        predicted = np.array([1] * 15 + [0] * 2 + [2] * 12)
+        rng = np.random.default_rng(0)
+        probabilities = rng.dirichlet(np.ones(4), 29).astype(np.float32)
+        probabilities[np.arange(29), predicted] += 1
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        found = measure("abcd", truth, probabilities, np.arange(29), predicted=predicted)
+        assert value(found.balanced_accuracy) == pytest.approx(np.mean([1, 12 / 14]))
+        given = {"labels": [1, 2], "average": "macro"}
+        for ours, theirs in (
+            (found.precision, metrics.precision_score),
+            (found.recall, metrics.recall_score),
+            (found.f1, metrics.f1_score),
+        ):
+            assert value(ours) == pytest.approx(theirs(truth, predicted, **given))
+            assert ours is not None
+            assert ours.low > 0.7  # nor is the absent class in the resamples
+        for name in ("roc_auc", "average_precision"):
+            of_class = [value(getattr(found.per_class[c], name)) for c in (1, 2)]
+            assert value(getattr(found, name)) == pytest.approx(np.mean(of_class))
+
+    def test_an_absent_class_takes_no_part_in_the_interval(self) -> None:
+        truth, probabilities, groups = drawn(60, 2)
+        wide = np.column_stack([probabilities, np.zeros((60, 3), np.float32)])
+        predicted = probabilities.argmax(axis=1)
+        alone = measure("ab", truth, probabilities, groups, predicted=predicted)
+        beside = measure("abcde", truth, wide, groups, predicted=predicted)
+        for name in ("balanced_accuracy", "log_loss"):
+            one, other = getattr(alone, name), getattr(beside, name)
+            assert (other.low, other.high) == pytest.approx((one.low, one.high), abs=1e-9)
 
     def test_a_class_that_is_never_claimed_counts_as_0_in_the_mean_precision(self) -> None:
         truth = np.array([0, 0, 1, 1, 2, 2])

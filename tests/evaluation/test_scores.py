@@ -115,3 +115,25 @@ class TestCalibration:
         confidences = [row.confidence for row in bins]
         assert confidences == sorted(confidences)
         assert reliability_bins(truth[:3], probabilities[:3], np.arange(3))[0].count == 1
+
+    def test_bins_without_ties_are_of_equal_mass(self) -> None:
+        numbers = bin_numbers(np.random.default_rng(0).permutation(97) / 97)
+        assert np.bincount(numbers).tolist() == [10] * 7 + [9] * 3
+
+    @pytest.mark.parametrize("num_values", [1, 2, 7, 40])
+    def test_ties_stay_together_in_any_order(self, num_values: int) -> None:
+        rng = np.random.default_rng(num_values)
+        confidence = 0.5 + rng.integers(num_values, size=100) / (2 * num_values)
+        right = rng.random(100) < 0.7
+        numbers = bin_numbers(confidence)
+        by_value = {value: set(numbers[confidence == value]) for value in np.unique(confidence)}
+        assert all(len(found) == 1 for found in by_value.values())
+        assert (np.diff([*map(min, by_value.values())]) >= 0).all()
+        gaps = calibration_gaps(right, confidence, numbers, np.ones((1, 100)))
+        for _ in range(5):
+            order = rng.permutation(100)
+            assert (bin_numbers(confidence[order]) == numbers[order]).all()
+            mixed = calibration_gaps(
+                right[order], confidence[order], numbers[order], np.ones((1, 100))
+            )
+            assert np.abs(mixed).sum() == pytest.approx(np.abs(gaps).sum(), abs=1e-12)

@@ -15,7 +15,7 @@ from candid.core.progress import Advance
 from candid.core.text import plural, plural_are, plural_have
 from candid.core.threads import map_ahead
 from candid.data.file_reader import FileReader
-from candid.data.images import SUFFIXES, identify_foreign, remedy
+from candid.data.images import HEAD_BYTES, SUFFIXES, identify_foreign, remedy
 from candid.data.walk import is_folder, is_hidden, nested, visible_folders, walk
 from candid.errors import DataError, ImageError
 
@@ -43,8 +43,7 @@ DROPPED: Final = "dropped by decision"
 
 _NUM_NAMED = 5
 _FILES_AHEAD = 256
-#: What of a file tells its format: its start, and the footer of a TGA.
-_HEAD_BYTES: Final = 64
+#: The footer of a TGA, which tells its format as the start of other files does.
 _TAIL_BYTES: Final = 18
 
 
@@ -271,8 +270,8 @@ def _foreign(path: Path) -> str:
         if not path.is_file():
             return ""
         with path.open("rb") as file:
-            start = file.read(_HEAD_BYTES)
-            file.seek(max(_HEAD_BYTES, path.stat().st_size - _TAIL_BYTES))
+            start = file.read(HEAD_BYTES)
+            file.seek(max(HEAD_BYTES, path.stat().st_size - _TAIL_BYTES))
             foreign = identify_foreign(start + file.read()) or ""
     except OSError:
         return ""

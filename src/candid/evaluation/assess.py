@@ -141,6 +141,7 @@ def _of_test_part(context: EvalContext, tested: Predictions, fitted: FittedState
     evaluation = Evaluation(
         measure_predictions(context.classes, tested),
         baselines=_baselines(context, [context.test_round()], "test", predictions=tested),
+        rule=context.rule,
     )
     return add_reliability(evaluation, context.classes, tested, fitted)
 
@@ -177,6 +178,7 @@ def _with_folds(
         baselines_on_test=on_test,
         leak_tax=tax,
         learning_curve=curve,
+        rule=context.rule,
     )
     evaluation = add_reliability(evaluation, context.classes, folded, fitted)
     return EvalResult(evaluation, tested, folded, by_heads)

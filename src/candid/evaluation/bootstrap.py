@@ -74,27 +74,32 @@ def resample(
 ) -> Resamples:
     """Draw bootstrap weights and pseudo-images.
 
+    Only classes that occur in the truth have pseudo-images. The draws depend neither on the order
+    of the images nor on the numbers of the groups.
+
     Args:
         truth: int64 ``(n,)``, n at least 1.
         predicted: int64 ``(n,)``.
         probabilities: float64 ``(n, k)``.
         groups: int64 ``(n,)``; images of one group show the same picture.
     """
-    num_classes = probabilities.shape[1]
-    mistaken = [_like_mistakes(c, predicted, probabilities) for c in range(num_classes)]
-    right = [_like_right(c, truth, predicted, probabilities) for c in range(num_classes)]
-    labels = np.repeat(np.arange(num_classes), _NUM_ATOMS)
+    num_classes, present = probabilities.shape[1], np.unique(truth)
+    order = np.lexsort((truth, predicted, *probabilities.T))
+    mistaken = [_like_mistakes(c, order, predicted, probabilities) for c in present]
+    right = [_like_right(c, order, truth, predicted, probabilities) for c in present]
+    labels = np.repeat(present, _NUM_ATOMS)
     pseudo = np.concatenate([*mistaken, *right])
     predictions = predicted[pseudo].copy()
     predictions[len(labels) :] = labels
     # If no image was predicted as another class, a pseudo-mistake must still be wrong.
     wrong = predictions[: len(labels)]
     wrong[wrong == labels] = (labels[wrong == labels] + 1) % num_classes
+    numbers = _renumber(groups, order, np.column_stack([truth, predicted, probabilities]))
     return Resamples(
         np.concatenate([np.arange(len(truth)), pseudo]),
         np.concatenate([truth, labels, labels]),
         np.concatenate([predicted, predictions]),
-        _group_weights(groups),
+        _group_weights(numbers),
         len(groups) / effective_size(groups),
     )
 
@@ -136,25 +141,50 @@ def interval_of_sizes(gaps: NDArray[np.float64], n: int) -> Estimate:
     return Estimate(value, min(low, value), max(high, at_least, value), n)
 
 
-def _group_weights(groups: NDArray[np.int64]) -> Weights:
+def _renumber(
+    groups: NDArray[np.int64], order: Places, rows: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Number groups by the rows of their images alone, whatever their order and numbers were.
+
+    Args:
+        groups: int64 ``(n,)``.
+        order: int64 ``(n,)``, sorts the rows.
+        rows: float64 ``(n, m)``, all that is known of an image.
+    """
     numbers = np.unique(groups, return_inverse=True)[1]
-    most = _MOST_VALUES // max(len(groups), 1)
+    ordered = rows[order]
+    ranks = np.empty(len(rows))  # equal rows share their rank
+    ranks[order] = np.append(0, np.cumsum((ordered[1:] != ordered[:-1]).any(axis=1)))
+    first = np.full(int(numbers.max()) + 1, np.inf)
+    np.minimum.at(first, numbers, ranks)
+    moments = [np.bincount(numbers, ranks**power) for power in (2, 1, 0)]
+    places = np.argsort(np.lexsort((*moments, first)))
+    return np.asarray(places[numbers], np.int64)
+
+
+def _group_weights(numbers: NDArray[np.int64]) -> Weights:
+    """Weights, float64 ``(b, n)``; ``numbers`` are the groups', int64 ``(n,)``, without gaps."""
+    most = _MOST_VALUES // max(len(numbers), 1)
     num_resamples = int(np.clip(most, _LEAST_RESAMPLES, NUM_RESAMPLES))
     rng = np.random.default_rng(0)
     return rng.standard_exponential((num_resamples, int(numbers.max()) + 1))[:, numbers]
 
 
 def _like_mistakes(
-    number: int, predicted: NDArray[np.int64], probabilities: NDArray[np.float64]
+    number: int,
+    order: Places,
+    predicted: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
 ) -> Places:
     """Images predicted as another class, sampled by their probability of this one."""
-    others = np.flatnonzero(predicted != number)
-    others = others if len(others) else np.arange(len(predicted))
+    others = order[predicted[order] != number]
+    others = others if len(others) else order
     return _atoms(others, probabilities[others, number] + 1e-12)
 
 
 def _like_right(
     number: int,
+    order: Places,
     truth: NDArray[np.int64],
     predicted: NDArray[np.int64],
     probabilities: NDArray[np.float64],
@@ -162,9 +192,9 @@ def _like_right(
     """Images predicted as this class, correctly if there are any."""
     for mask in ((predicted == number) & (truth == number), predicted == number):
         if mask.any():
-            found = np.flatnonzero(mask)
+            found = order[mask[order]]
             return _atoms(found, 1 + 1e-9 * probabilities[found, number])
-    return np.full(_NUM_ATOMS, probabilities[:, number].argmax(), np.int64)
+    return np.full(_NUM_ATOMS, order[probabilities[order, number].argmax()], np.int64)
 
 
 def _atoms(candidates: Places, chances: NDArray[np.float64]) -> Places:

@@ -52,7 +52,10 @@ class Measures:
     """Figures of a set of predictions; None where undefined.
 
     With two classes, precision, recall, F1, ROC AUC and average precision are those of the
-    alphabetically second one; with more they are means over the classes.
+    alphabetically second one; with more they are means over the classes. All means over classes,
+    balanced accuracy included, are over those that occur in the truth. scikit-learn's
+    ``balanced_accuracy_score`` does the same; its macro precision, recall and F1 also average over
+    classes that are only predicted, each with 0.
     """
 
     classes: tuple[str, ...]
@@ -181,9 +184,8 @@ class _Bootstrap:
         self._drawn = resample(truth, predicted, probabilities, groups)
         self._probabilities = probabilities[self._drawn.places]
         self._num_classes = probabilities.shape[1]
-        # Means are over the classes that occur in the truth or the predictions.
-        self._present = np.union1d(truth, predicted)
-        self._weights = self._drawn.weights(_MISTAKEN / self._num_classes)
+        self._present = np.unique(truth)
+        self._weights = self._drawn.weights(_MISTAKEN / len(self._present))
 
     def ranking(self, number: int) -> tuple[Estimate | None, Estimate | None]:
         """Area under the ROC curve and average precision of a class against all others."""
@@ -195,7 +197,7 @@ class _Bootstrap:
         return self._drawn.weights(_MISRANKED)
 
     def mean(self, name: str) -> Estimate | None:
-        """Mean over the classes of a figure of `ClassMeasures`."""
+        """Mean over the classes in the truth of a figure of `ClassMeasures`."""
         columns = self._by_class(name)[:, self._present]
         known = np.isfinite(columns)
         sums = np.where(known, columns, 0).sum(axis=1)
@@ -220,7 +222,7 @@ class _Bootstrap:
             return self._rankings[name]
         drawn, weights = self._drawn, self._weights
         if name == "precision":  # a class may be predicted for only one or two images
-            weights = drawn.weights(_MISCLAIMED / self._num_classes)
+            weights = drawn.weights(_MISCLAIMED / len(self._present))
         right, true, claimed = counts(drawn.truth, drawn.predicted, self._num_classes, weights)
         if name == "f1":
             return ratio(2 * right, true + claimed)
@@ -228,7 +230,7 @@ class _Bootstrap:
 
     @cached_property
     def _rankings(self) -> dict[str, NDArray[np.float64]]:
-        weights = self._drawn.weights(_MISRANKED_IN_ALL / self._num_classes)
+        weights = self._drawn.weights(_MISRANKED_IN_ALL / len(self._present))
         rows = [self._rank(c, weights) for c in range(self._num_classes)]
         areas, averages = (np.stack(columns, axis=1) for columns in zip(*rows, strict=True))
         return {"roc_auc": areas, "average_precision": averages}

@@ -155,11 +155,15 @@ def calibration_gaps(
 
 
 def bin_numbers(confidence: Values) -> NDArray[np.int64]:
-    """Bin of each image, int64 ``(n,)``; bins of equal mass, the least confident first."""
-    numbers = np.empty(len(confidence), np.int64)
-    for number, places in enumerate(_bins(confidence)):
-        numbers[places] = number
-    return numbers
+    """Bin of each image, int64 ``(n,)``; bins of equal mass, the least confident first.
+
+    Images of equal confidence share the bin that the middle one of them falls into, so that their
+    order does not matter. Bins may therefore differ in size, or be empty.
+    """
+    _, values, num_equal = np.unique(confidence, return_inverse=True, return_counts=True)
+    sizes = [len(part) for part in np.array_split(np.arange(len(confidence)), NUM_BINS)]
+    middle = np.cumsum(num_equal) - (num_equal + 1) // 2
+    return np.asarray(np.repeat(np.arange(NUM_BINS), sizes)[middle][values], np.int64)
 
 
 def reliability_bins(
@@ -177,6 +181,6 @@ def reliability_bins(
 
 
 def _bins(confidence: Values) -> list[NDArray[np.int64]]:
-    """Indices of the images in bins of equal mass, the least confident first."""
-    parts = np.array_split(np.argsort(confidence, kind="stable"), NUM_BINS)
-    return [part for part in parts if len(part)]
+    """Indices of the images in the bins that are not empty, the least confident first."""
+    numbers = bin_numbers(confidence)
+    return [np.flatnonzero(numbers == number) for number in np.unique(numbers)]

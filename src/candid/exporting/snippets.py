@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +44,8 @@ def python_snippet(
         install: The distributions to install besides NumPy, OpenCV and Pillow.
     """
     body = ["pixels = read_photo(file)", *run.splitlines(), *_decide(context)]
-    body += _ABSTAIN.splitlines() if context.abstains else ["answer = label"]
-    body += [
-        "named = dict(zip(classes, probabilities.round(4).tolist()))",
-        'return {"label": label, "answer": answer, "probabilities": named}',
-    ]
+    body += (_ABSTAIN if context.abstains else _ALWAYS_ANSWER).splitlines()
+    body += _values(context).splitlines()
     parts = [
         f"# pip install numpy opencv-python-headless pillow {install}\n{_imports(imports)}",
         f"folder = Path({_quote(context.folder.as_posix())})\n"
@@ -56,7 +54,7 @@ def python_snippet(
         _read_photo(context.contract),
         *([_SHARE] if context.abstains else []),
         _function("classify(file)", body),
-        'if __name__ == "__main__":\n    print(classify("photo.jpg"))\n',
+        'if __name__ == "__main__":\n    print(json.dumps(classify("photo.jpg")))\n',
     ]
     return Snippet("python", "Python", "\n\n".join(parts))
 
@@ -79,14 +77,10 @@ def _imports(runtime: str) -> str:
 
 def _read_photo(contract: PixelContract) -> str:
     """The pixel contract, for what Pillow reads as it is meant."""
-    size, twice = contract.size_px, 2 * contract.size_px
+    size = contract.size_px
     return f"""\
 def read_photo(file):  # what the model takes: uint8, 0 to 255
-    photo = Image.open(file)
-    photo.draft(None, ({twice}, {twice}))  # a large JPEG is scaled while it is decoded
-    photo = ImageOps.exif_transpose(photo)
-    if photo.mode.startswith("I;16"):  # grey of 16 bits: the upper 8
-        photo = Image.fromarray((np.asarray(photo) >> 8).astype(np.uint8))
+{_open(contract)}
     photo = photo.convert("RGBA")
     white = Image.new("RGBA", photo.size, "white")
     pixels = np.asarray(Image.alpha_composite(white, photo).convert("RGB"))
@@ -120,6 +114,49 @@ _SQUARES_IN_PYTHON = {
 }
 
 
+def _open(contract: PixelContract) -> str:
+    """Lines that open the photo, with 8 bits a sample."""
+    page = (contract.page or 1) - 1
+    if contract.bands is not None:
+        places = [band - 1 for band in contract.bands]
+        by_range = "" if contract.sample_range is None else _BY_RANGE
+        return f"""\
+    import tifffile  # pip install tifffile imagecodecs
+
+    levels = tifffile.imread(file, key={page})[..., {places}]  # (h, w, bands)
+{by_range}\
+    photo = Image.fromarray(levels.astype(np.uint8))"""
+    twice = 2 * contract.size_px
+    seek = f"    photo.seek({page})\n" if page else ""
+    deep = _UPPER_BITS
+    if contract.sample_range is not None:
+        deep = _DEEP + textwrap.indent(_BY_RANGE, "    ") + _FROM_LEVELS
+    return f"""\
+    photo = Image.open(file)
+{seek}\
+    photo.draft(None, ({twice}, {twice}))  # a large JPEG is scaled while it is decoded
+    photo = ImageOps.exif_transpose(photo)
+{deep.rstrip()}"""
+
+
+_UPPER_BITS = """\
+    if photo.mode.startswith("I;16"):  # grey of 16 bits: the upper 8
+        photo = Image.fromarray((np.asarray(photo) >> 8).astype(np.uint8))
+"""
+# As candid.data.images.samples.
+_BY_RANGE = """\
+    low, high = about["pixels"]["sample_range"]
+    levels = ((levels.astype(float) - low) * 255 / (high - low)).clip(0, 255).round()
+"""
+_DEEP = """\
+    if photo.mode.startswith(("I", "F")):  # more than 8 bits a sample
+        levels = np.asarray(photo)
+"""
+_FROM_LEVELS = """\
+        photo = Image.fromarray(levels.astype(np.uint8))
+"""
+
+
 def _decide(context: SnippetContext) -> list[str]:
     lines = ['probabilities = answers["probabilities"][0]']
     if context.rule.costs:
@@ -139,6 +176,27 @@ def _decide(context: SnippetContext) -> list[str]:
     return [*lines, "label = classes[probabilities.argmax()]"]
 
 
+def _values(context: SnippetContext) -> str:
+    """Lines that return the values of `Prediction.to_json`, but path and reason."""
+    positive = "by_class[classes[1]]" if context.num_classes == 2 else "None"
+    return f"""\
+by_class = {{name: round(float(value), 6) for name, value in zip(classes, probabilities)}}
+return {{
+    "answer": answer,
+    "label": label,
+    "probability": by_class[label],
+    "positive_probability": {positive},
+    "probabilities": by_class,
+    "verdict": verdict,
+    "possible": possible,
+    "familiarity": familiarity,
+}}
+"""
+
+
+# A run that can't abstain.
+_ALWAYS_ANSWER = "answer, verdict, possible, familiarity = label, None, [], None\n"
+
 # candid.models.conformal for one image.
 _SHARE = """\
 def share(usual, value):  # of held-out photos that were at least as unusual
@@ -149,12 +207,14 @@ _ABSTAIN = """\
 known = about["abstention"]
 unusual = zip(classes, known["nonconformity"], 1 - probabilities)
 possible = [name for name, usual, value in unusual if share(usual, value) > 1 - known["coverage"]]
-if share(known["novelty"], answers["novelty"][0]) <= known["false_alarms"]:
-    answer = "unknown"
+familiarity = float(share(known["novelty"], answers["novelty"][0]))
+if familiarity <= known["false_alarms"]:
+    answer = verdict = "unknown"
 elif possible == [label]:
-    answer = label
+    answer, verdict = label, "sure"
 else:
     answer = "uncertain: " + (" or ".join(possible) or f"perhaps {label}")
+    verdict = "uncertain"
 """
 
 
@@ -170,6 +230,8 @@ def kotlin_snippet(context: SnippetContext, *, file: str, signature: str) -> Sni
         "SIZE": str(context.contract.size_px),
         "SQUARE": _SQUARES[fit],
         "DECIDE": _decide_in_kotlin(context),
+        "POSITIVE": "row[1]" if context.num_classes == 2 else "null",
+        **(_ABSTAIN_IN_KOTLIN if context.abstains else _ALWAYS_IN_KOTLIN),
     }.items():
         code = code.replace(f"«{name}»", value)
     return Snippet("kotlin", "Android (Kotlin)", code)
@@ -197,6 +259,41 @@ val costs = Array(row.size) { t -> DoubleArray(row.size) { if (it == t) 0.0 else
         val expected = row.indices.map { p -> row.indices.sumOf { row[it] * costs[it][p] } }
         val label = classes[expected.indices.minBy { expected[it] }]"""
 
+# A run that can't abstain.
+_ALWAYS_IN_KOTLIN = {
+    "ARRAY": "",
+    "NOVELTY": "",
+    "OUTPUT": "",
+    "JUDGE": "val verdict = null\n        val possible = emptyList<String>()",
+    "SHARE": "",
+}
+# candid.models.conformal for one image.
+_ABSTAIN_IN_KOTLIN = {
+    "ARRAY": "import org.json.JSONArray\n",
+    "NOVELTY": "        val novelty = FloatArray(1)\n",
+    "OUTPUT": ', "novelty" to novelty',
+    "JUDGE": """\
+val known = about.getJSONObject("abstention")
+        val usual = known.getJSONArray("nonconformity")
+        val possible = classes.filterIndexed { i, _ ->
+            share(usual.getJSONArray(i), 1 - row[i]) > 1 - known.getDouble("coverage")
+        }
+        val familiarity = share(known.getJSONArray("novelty"), novelty[0])
+        val verdict = when {
+            familiarity <= known.getDouble("false_alarms") -> "unknown"
+            possible == listOf(label) -> "sure"
+            else -> "uncertain"
+        }""",
+    "SHARE": """\
+    /** The share of held-out photos that were at least as unusual. */
+    private fun share(usual: JSONArray, value: Float): Double {
+        val above = (0 until usual.length()).count { usual.getDouble(it).toFloat() >= value }
+        return (above + 1.0) / (usual.length() + 1)
+    }
+
+""",
+}
+
 _SQUARES = {
     "squash": "val square = Bitmap.createScaledBitmap(photo, SIZE, SIZE, true)",
     "crop": """\
@@ -221,10 +318,25 @@ import android.graphics.Canvas
 import android.graphics.Color
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
-«MATHS»import org.json.JSONObject
+«MATHS»«ARRAY»import org.json.JSONObject
 import org.tensorflow.lite.Interpreter
 
 private const val SIZE = «SIZE»
+
+/**
+ * The answer for a photo.
+ *
+ * [probability] is that of [label]; [positiveProbability], with two classes, that of the second.
+ * [verdict] is sure, uncertain or unknown; null if the model can't abstain.
+ */
+data class Answer(
+    val label: String,
+    val probability: Float,
+    val positiveProbability: Float?,
+    val probabilities: Map<String, Float>,
+    val verdict: String?,
+    val possible: List<String>,
+)
 
 class CandidClassifier(context: Context) {
     private val about = JSONObject(String(read(context, "«MANIFEST»")))
@@ -237,8 +349,8 @@ class CandidClassifier(context: Context) {
         }
     )
 
-    /** The label of an upright photo, and the probability of each class. Not for the UI thread. */
-    fun classify(photo: Bitmap): Pair<String, Map<String, Float>> {
+    /** The answer for an upright photo. Not for the UI thread. */
+    fun classify(photo: Bitmap): Answer {
         // Bilinear: halve a photo much larger than SIZE a few times first.
         «SQUARE»
         val opaque = Bitmap.createBitmap(SIZE, SIZE, Bitmap.Config.ARGB_8888)
@@ -255,17 +367,19 @@ class CandidClassifier(context: Context) {
         }
         image.rewind()
         val probabilities = Array(1) { FloatArray(classes.size) }
-        interpreter.runSignature(
+«NOVELTY»        interpreter.runSignature(
             mapOf<String, Any>("image" to image),
-            mapOf<String, Any>("probabilities" to probabilities),
+            mapOf<String, Any>("probabilities" to probabilities«OUTPUT»),
             "«SIGNATURE»",
         )
         val row = probabilities[0]
         «DECIDE»
-        return label to classes.zip(row.toList()).toMap()
+        «JUDGE»
+        val byClass = classes.zip(row.toList()).toMap()
+        return Answer(label, byClass.getValue(label), «POSITIVE», byClass, verdict, possible)
     }
 
-    private fun read(context: Context, asset: String): ByteArray =
+«SHARE»    private fun read(context: Context, asset: String): ByteArray =
         context.assets.open(asset).use { it.readBytes() }
 }
 """

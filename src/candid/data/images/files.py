@@ -7,6 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from candid.data.images.foreign import identify_foreign, remedy
+from candid.data.images.raw import CAMERA_RAW, is_raw
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
@@ -55,13 +56,18 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM")
+_EVERYDAY = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
+FORMATS = (*_EVERYDAY, "JPEG2000", "PPM", "DICOM")
+
+#: Bytes at the beginning of a file that `identify` looks at.
+HEAD_BYTES = 132
 
 _COMMON = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif")
 _RARER = (".tif", ".tiff", ".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif")
+_SCIENTIFIC = (".dcm", ".dicom")
 _JPEG2000 = (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx")
 _PPM = (".ppm", ".pgm", ".pbm", ".pnm")
-SUFFIXES = frozenset((*_COMMON, *_RARER, *_JPEG2000, *_PPM))
+SUFFIXES = frozenset((*_COMMON, *_RARER, *_JPEG2000, *_PPM, *_SCIENTIFIC))
 
 _MAGIC = {
     "JPEG": (b"\xff\xd8\xff",),
@@ -86,7 +92,7 @@ def identify(data: bytes) -> str | None:
     r"""Name the format of an image by its content.
 
     Args:
-        data: The file's bytes; the first 64 are enough.
+        data: The file's bytes; the first `HEAD_BYTES` are enough.
 
     Returns:
         One of `FORMATS`, or None.
@@ -103,13 +109,24 @@ def identify(data: bytes) -> str | None:
         return "BMP"
     if _PPM_START.match(data):
         return "PPM"
-    return _identify_iso_media(data)
+    # DICOM PS3.10, 7.1: a preamble of any 128 bytes, then the mark.
+    return "DICOM" if data[128:132] == b"DICM" else _identify_iso_media(data)
+
+
+def is_picture(data: bytes) -> bool:
+    """Whether a file is an image or a camera raw file, by its first `HEAD_BYTES`.
+
+    Both belong among photos, though the second has a reason instead of pixels.
+    """
+    return identify(data) is not None or is_raw(data)
 
 
 def refusal(data: bytes) -> str:
     """One line on why bytes that `identify` does not know are refused."""
     if not data:
         return "empty file"
+    if is_raw(data):
+        return CAMERA_RAW
     if foreign := identify_foreign(data):
         return f"{foreign} is not supported: {remedy(foreign)}"
     start = "".join(chr(byte) if 31 < byte < 127 else "·" for byte in data[:12])

@@ -37,7 +37,7 @@ def load_without_end(data: bytes, size: tuple[int, int]) -> ImageFile:
     """
     body = data.removesuffix(b"\xff")
     # A progressive file that ends after a pass lacks detail, not area, which the test can't detect.
-    if read_scans(data).is_progressive or not _same_with_noise(body, size):
+    if is_progressive(data) or not _same_with_noise(body, size):
         raise ImageError("truncated: the data end before the picture does")
     return _load(body + _END, size)
 
@@ -65,7 +65,7 @@ def load_part(data: bytes, size: tuple[int, int]) -> tuple[ImageFile, float]:
     body = data.removesuffix(_END).removesuffix(b"\xff")
     image = _load(body + _END, size)
     rows = np.asarray(image).reshape(image.height, -1)
-    if read_scans(data).is_progressive:
+    if is_progressive(data):
         # A later pass refines existing rows, so noise would test that pass only.
         reached = ~np.isin(rows, _MID_GREY).all(axis=1)
         return image, float(np.flatnonzero(reached).max(initial=-1) + 1) / len(rows)
@@ -82,6 +82,12 @@ _SCAN, _END_MARKER = 0xDA, 0xD9
 _UNSENT = 255
 
 
+def is_progressive(data: bytes) -> bool:
+    """Whether the frame is progressive (ITU T.81, marker SOF2 or SOF10); True if unknown."""
+    frames = (marker for marker, _ in _segments(data) if marker in _FRAMES)
+    return next(frames, 0xC2) in _PROGRESSIVE
+
+
 class Scans(NamedTuple):
     """Which of a JPEG's coefficients its scans hold."""
 
@@ -92,18 +98,18 @@ class Scans(NamedTuple):
 
 def read_scans(data: bytes) -> Scans:
     """Read which coefficients the scans hold (ITU T.81, B.2.3 and G.1.1.1), by their headers."""
-    is_progressive, num_scans = True, 0
+    progressive, num_scans = True, 0
     bits_left: dict[int, list[int]] = {}
     for marker, body in _segments(data):
         if marker in _FRAMES:
-            is_progressive = marker in _PROGRESSIVE
+            progressive = marker in _PROGRESSIVE
             bits_left = {number: [_UNSENT] * 64 for number in body[6::3]}
         elif marker == _SCAN and body:
             num_scans += 1
             fields = 1 + 2 * body[0]
             scanned = {*body[1:fields:2]}
             # Others than progressive ones have but one scan a component, whatever these bytes say.
-            band = body[fields : fields + 3] if is_progressive else bytes((0, 63, 0))
+            band = body[fields : fields + 3] if progressive else bytes((0, 63, 0))
             if len(band) < 3:
                 break
             start, end, bits = band
@@ -111,9 +117,9 @@ def read_scans(data: bytes) -> Scans:
                 bits_left.get(number, [])[start : end + 1] = [bits & 15] * (end + 1 - start)
             if not any(map(any, bits_left.values())):
                 is_luma = next(iter(bits_left), -1) in scanned
-                is_new = not bits >> 4 and num_scans > 1 and (is_luma or not is_progressive)
-                return Scans(is_progressive, is_whole=True, ends_in_first_pass=is_new)
-    return Scans(is_progressive, is_whole=False, ends_in_first_pass=False)
+                is_new = not bits >> 4 and num_scans > 1 and (is_luma or not progressive)
+                return Scans(progressive, is_whole=True, ends_in_first_pass=is_new)
+    return Scans(progressive, is_whole=False, ends_in_first_pass=False)
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -47,6 +47,12 @@ def read_num_frames(data: bytes) -> int:
     return max(1, int.from_bytes(_read_chunk(data, b"acTL")[:4], "big"))
 
 
+def read_transparent(data: bytes) -> bytes:
+    """The samples that stand for transparent (PNG, chunk tRNS), 2 bytes each; may be empty."""
+    content = _read_chunk(data, b"tRNS")
+    return content[: len(content) // 2 * 2]
+
+
 def has_end(data: bytes) -> bool:
     """Whether it has its last chunk, without which browsers show no PNG; Pillow asks for none."""
     chunks = list(_chunks(data))

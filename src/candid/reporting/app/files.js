@@ -14,6 +14,7 @@ export const MIME = {
   HEIF: "image/heif",
   JPEG2000: "image/jp2",
   PPM: "image/x-portable-anymap",
+  DICOM: "application/dicom",
 };
 
 const SCAN = 0xda; // JPEG's marker SOS
@@ -31,6 +32,7 @@ export function identify(bytes) {
   if (text(0, 2) === "BM" && [12, 16, 40, 52, 56, 64, 108, 124].includes(bytes[14])) return "BMP";
   if (text(0, 12) === "\0\0\0\x0cjP  \r\n\x87\n" || text(0, 4) === "\xffO\xffQ") return "JPEG2000";
   if (/^P[1-6][ \t\n\v\f\r]+[0-9#]/.test(text(0, 64))) return "PPM";
+  if (text(128, 132) === "DICM") return "DICOM";
   if (text(4, 8) !== "ftyp") return null;
   const end = Math.min(viewOf(bytes).getUint32(0), 256);
   const brands = [text(8, 12)];
