@@ -67,6 +67,7 @@ def train(
         "fitted_on": ["train", "val"],
         "num_images": len(data.labels),
         "seed": seed,
+        **({"class_weights": "balanced"} if fitted.is_balanced else {}),
     }
     names = ("strength", "held_out_log_loss", "held_out_accuracy")
     history = tuple(dict(zip(names, astuple(trial), strict=True)) for trial in fitted.trials)
