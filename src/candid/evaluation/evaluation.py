@@ -11,6 +11,7 @@ from candid.evaluation.estimate import Estimate, EstimateSource, percentage_poin
 from candid.evaluation.leak_tax import LeakTax
 from candid.evaluation.learning_curve import LearningCurve
 from candid.evaluation.measures import FIGURES, Measures
+from candid.evaluation.rare_class import RareClass
 from candid.evaluation.reliability import Abstained, Calibration
 
 _WIDE_INTERVAL = 0.15
@@ -29,6 +30,7 @@ class Evaluation:
         calibration: Calibration error before and after, on the estimate to believe.
         abstained: The answers "uncertain" and "unknown", on the estimate to believe.
         baselines_on_test: Simple rules on the test part, if that is not the estimate to believe.
+        rare: The rarest class, on the estimate to believe; None if the classes are balanced.
     """
 
     test: Measures
@@ -39,6 +41,7 @@ class Evaluation:
     calibration: Calibration | None = None
     abstained: Abstained | None = None
     baselines_on_test: tuple[Baseline, ...] = ()
+    rare: RareClass | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -84,6 +87,8 @@ class Evaluation:
         for name in ("leak_tax", "learning_curve", "calibration", "abstained"):
             value = getattr(self, name)
             values[name] = None if value is None else asdict(value)
+        if self.rare is not None:
+            values["rare"] = asdict(self.rare)
         return {name: _plain(value) for name, value in values.items()}
 
 
@@ -111,7 +116,12 @@ def write_text(evaluation: Evaluation, of: str = "Test part") -> str:
     if evaluation.kfold is not None:
         lines += ["", f"Grouped cross-validation: all {evaluation.kfold.n} images"]
         lines += ["", *_measures_lines(evaluation.kfold)]
-    return "\n".join([*lines, "", *_sentences(evaluation)])
+    return "\n".join([*rare_class_lines(evaluation), *lines, "", *_sentences(evaluation)])
+
+
+def rare_class_lines(evaluation: Evaluation) -> list[str]:
+    """Where classes are unbalanced, one line: how many photos of the rarest class are found."""
+    return [] if evaluation.rare is None else [evaluation.rare.to_text()]
 
 
 def _titled(measures: Measures) -> list[tuple[str, Estimate | None]]:

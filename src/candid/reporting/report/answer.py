@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -9,6 +10,7 @@ from candid.core.text import join_names
 from candid.reporting.number_format import (
     percent,
     percent_between,
+    percent_interval,
     percent_with_interval,
     photo_count,
     points,
@@ -18,12 +20,14 @@ from candid.reporting.number_format import (
 if TYPE_CHECKING:
     from candid.evaluation.baselines import Baseline
     from candid.evaluation.evaluation import Evaluation
+    from candid.evaluation.rare_class import RareClass
     from candid.reporting.report.contents import Contents, Shortcut
 
 #: ``open`` marks what was not measured; it must not look like a good result.
 Tone = Literal["good", "bad", "open", "note"]
 
 _MOST_NAMED = 6
+_RARELY_FOUND = 0.5  # a recall of the rarest class that may be lower than this is a warning
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ def describe_task(classes: tuple[str, ...]) -> str:
 def statements(contents: Contents) -> tuple[Statement, ...]:
     """All statements of the summary, the most important first."""
     evaluation = contents.evaluation
+    rare = evaluation.rare
     return (
+        *(() if rare is None else (rare_class_statement(rare, contents.run),)),
         accuracy_statement(evaluation),
         baseline_statement(evaluation.baselines),
         leak_tax_statement(evaluation),
@@ -78,6 +84,27 @@ def accuracy_statement(evaluation: Evaluation) -> Statement:
             f"{percent_with_interval(test)}."
         )
     return Statement("note", f"Accuracy is {percent_between(accuracy)}", text, "figures")
+
+
+def rare_class_statement(rare: RareClass, run: str) -> Statement:
+    """How many photos of the rarest class are found, and the command that finds more."""
+    recall, offer = rare.recall, rare.offer
+    text = (
+        f"The share is {percent_with_interval(recall)}. Classes are unbalanced: the accuracy says "
+        f"little about {rare.name}."
+    )
+    if offer is not None:
+        command = f"candid predict PHOTO --run {shlex.quote(run)} {offer.options}"
+        text += (
+            f" “{command}” finds {offer.num_found} of {offer.recall.n} "
+            f"({percent_interval(offer.recall)}), and calls {offer.num_false:,} of "
+            f"{offer.num_others:,} {rare.others} photos {rare.name}; now it is "
+            f"{offer.num_false_before:,}. This was counted on folds that the option was not "
+            "chosen on."
+        )
+    tone: Tone = "bad" if recall.low < _RARELY_FOUND else "note"
+    title = f"Finds {rare.num_found} of {photo_count(recall.n)} of {rare.name}"
+    return Statement(tone, title, text, "figures")
 
 
 def baseline_statement(baselines: tuple[Baseline, ...]) -> Statement:
