@@ -239,3 +239,14 @@ def test_an_error_is_reported_for_as_long_as_it_is_there() -> None:
 def test_a_finding_about_no_file_can_not_be_kept() -> None:
     outcome = Outcome.from_findings("all", [Finding("most are dark")])
     assert without_kept(make_check(), outcome, {}, {("", "", "blank")}) == outcome
+
+
+def test_a_finding_about_all_photos_is_kept_by_its_own_row() -> None:
+    size = Finding("file size alone: 0.9", about="*: file size")
+    outcome = Outcome.from_findings("two", [size, Finding("colour", about="*: colour")])
+    left = without_kept(make_check(), outcome, {}, {("*: file size", "", "blank")})
+    assert [finding.about for finding in left.findings] == ["*: colour"]
+    assert left.num_kept == 1
+    both = {(about, "", "blank") for about in ("*: file size", "*: colour")}
+    assert without_kept(make_check(), outcome, {}, both).status == "clean"
+    assert without_kept(make_check(), outcome, {}, {("*: colour", "", "dark")}) == outcome

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from candid.auditing.files import undecided, write_audit
+from candid.auditing.finding import Finding, Outcome
 from candid.auditing.result import Audit, Checked
-from candid.data.decisions import Decision, read_decisions
+from candid.data.catalog import Catalog, Photo
+from candid.data.decisions import Decision, apply_decisions, read_decisions
 from candid.errors import UsageError
 from tests.auditing.made import ended, found_in, make_audit, make_check
 
@@ -93,3 +95,20 @@ def test_hostile_names_survive(tmp_path: Path) -> None:
     values = json.loads((folder / "audit.json").read_text())
     (file,) = values["checks"][0]["findings"][0]["files"]
     assert file["path"] == path
+
+
+def test_a_trait_of_all_photos_has_a_row_and_its_answer_is_read_back(tmp_path: Path) -> None:
+    finding = Finding("file size alone: 0.9", about="*: file size")
+    row = Checked(make_check("shortcuts"), Outcome("found", "some", (finding,)))
+    write_audit(make_audit(row), tmp_path / "audit")
+    file = tmp_path / "audit" / "decisions.csv"
+    text = file.read_text(encoding="utf-8-sig")
+    assert "*: file size,,shortcuts,,\n" in text
+    file.write_text(text.replace("shortcuts,,", "shortcuts,,keep"), encoding="utf-8")
+    catalog = Catalog(Path("/photos"), ("a",), (Photo("a/1.jpg", "a", "c"),), ())
+    applied = apply_decisions(catalog, read_decisions(file))
+    assert applied.kept == {("*: file size", "", "shortcuts")}
+    assert applied.notes == ()
+    file.write_text(text.replace("shortcuts,,", "shortcuts,,drop"), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"about all photos\. Expected keep"):
+        apply_decisions(catalog, read_decisions(file))

@@ -31,6 +31,7 @@ from candid.auditing.properties import (
 from candid.core import threads
 from candid.core.cache import Cache
 from candid.data.catalog import Catalog, scan
+from candid.data.images import PixelContract
 
 KIND = "properties:v1"
 Write = Callable[..., Path]
@@ -217,10 +218,10 @@ class TestCache:
         catalog = catalog_of(tmp_path)
         measure_file = module._measure_file
 
-        def interrupted(file: Path, content: str) -> Properties | None:
+        def interrupted(file: Path, content: str, contract: PixelContract) -> Properties | None:
             if file.name == "07.png":
                 raise KeyboardInterrupt
-            return measure_file(file, content)
+            return measure_file(file, content, contract)
 
         monkeypatch.setattr(module, "_measure_file", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -247,9 +248,9 @@ class TestCache:
     ) -> None:
         begun: list[str] = []
         monkeypatch.setattr(module, "_FILES_AHEAD", 2)
-        monkeypatch.setattr(module, "_measure_file", lambda _, content: begun.append(content))
+        monkeypatch.setattr(module, "_measure_file", lambda _, content, __: begun.append(content))
         running = module._measure_all(
-            {p.content: folder / p.path for p in catalog_of(folder).photos}
+            {p.content: folder / p.path for p in catalog_of(folder).photos}, PixelContract()
         )
         next(running)
         running.close()

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,18 @@ StateOf = Callable[[Path], dict[str, tuple[str, int]]]
 
 COMMAND = Path(sys.executable).parent / "candid"
 FIGURES = ("accuracy", "precision", "recall", "binary_accuracy", "kfold_accuracy", "f1", "log_loss")
+JSON_KEYS = [
+    "path",
+    "answer",
+    "label",
+    "probability",
+    "positive_probability",
+    "probabilities",
+    "verdict",
+    "possible",
+    "familiarity",
+    "reason",
+]
 BACKBONE = ("--backbone", "efficientnet-lite0")
 
 
@@ -98,8 +111,10 @@ class TestTrain:
         self, candid: Command, faces: SampleSet
     ) -> None:
         done = candid("train", faces.folder, "--run", "run", *BACKBONE)
-        assert done.stdout.startswith("Test part: ")
-        assert "Grouped cross-validation" in done.stdout
+        lines = done.stdout.splitlines()
+        assert re.match(r"Accuracy [01]\.\d{3} \(.* to .*, n = \d+\), by grouped cross-", lines[0])
+        assert len(lines) <= 15
+        assert "Report: run/report.html" in lines
         assert "candid predict PHOTO --run run" in done.stdout
         assert "Finding the photos" in done.stderr
         assert "note: happy/IMG_2041.jpg is left out: truncated" in done.stderr
@@ -401,13 +416,16 @@ class TestPredict:
     ) -> None:
         done = candid("predict", photo, broken, "absent.jpg", "--run", trained.folder, "--csv")
         assert done.returncode == 1
-        assert done.stdout.startswith("path,label,probability,reason,answer,possible,familiarity\n")
+        head = "path,label,probability,reason,answer,verdict,possible,familiarity"
+        assert done.stdout.splitlines()[0] == head
         good, bad, absent = rows(done)
         assert good["path"] == str(photo)
         assert good["label"] in ("happy", "sad")
-        assert (float(good["probability"]) > 0.5) == (good["label"] == "sad")
+        assert float(good["probability"]) > 0.5
+        assert good["verdict"] in ("sure", "uncertain", "unknown")
         assert good["reason"] == ""
         assert (bad["path"], bad["label"], bad["probability"]) == (str(broken), "", "")
+        assert [row["verdict"] for row in (bad, absent)] == ["unreadable", "unreadable"]
         assert bad["reason"].startswith("truncated")
         assert (absent["path"], absent["label"]) == ("absent.jpg", "")
         assert absent["reason"] == "no such file"
@@ -431,8 +449,24 @@ class TestPredict:
         done = candid("predict", photo, broken, "--run", trained.folder, "--json")
         assert done.returncode == 1
         good, bad = json.loads(done.stdout)
-        assert good["probability"] == good["probabilities"]["sad"]
-        assert (bad["label"], bad["probability"]) == (None, None)
+        assert list(good) == list(bad) == JSON_KEYS
+        assert good["probability"] == good["probabilities"][good["label"]]
+        assert good["positive_probability"] == good["probabilities"]["sad"]
+        assert (bad["label"], bad["probability"], bad["verdict"]) == (None, None, "unreadable")
+
+    @pytest.mark.parametrize("option", [("--threshold", "0"), ("--cost", "sad→happy=1e9")])
+    def test_the_probability_is_the_labels_whatever_the_rule(
+        self, candid: Command, trained: Run, faces: SampleSet, option: tuple[str, str]
+    ) -> None:
+        photos = sorted(faces.folder.glob("happy/face-*"))[:3]
+        done = candid("predict", *photos, "--run", trained.folder, "--probabilities", *option)
+        for row in rows(done):
+            assert row["label"] == "sad"
+            assert row["probability"] == row["p:sad"]
+            assert float(row["probability"]) < 0.5
+        with_json = candid("predict", *photos, "--run", trained.folder, "--json", *option)
+        for item in json.loads(with_json.stdout):
+            assert item["probability"] == item["positive_probability"] < 0.5
 
     def test_takes_a_folder_a_pattern_and_standard_input_together(
         self, candid: Command, work: Path, trained: Run, faces: SampleSet, photo: Path

@@ -125,11 +125,20 @@ UNSURE = Prediction(
     possible=("happy", "sad"),
     familiarity=0.25,
 )
-BAD = Prediction("[red]x\ny.jpg", None, None, {}, "no such file")
+BAD = Prediction.unreadable("[red]x\ny.jpg", "no such file")
+HEAD = "path,label,probability,reason,answer,verdict,possible,familiarity"
 
 
-def printed(capsys: pytest.CaptureFixture[str], form: Form, *predictions: Prediction) -> str:
-    shown = print_predictions(predictions, ("happy", "sad"), form=form)
+def printed(
+    capsys: pytest.CaptureFixture[str],
+    form: Form,
+    *predictions: Prediction,
+    classes: tuple[str, ...] = ("happy", "sad"),
+    with_probabilities: bool = False,
+) -> str:
+    shown = print_predictions(
+        predictions, classes, form=form, with_probabilities=with_probabilities
+    )
     assert shown.num_failed == sum(p.label is None for p in predictions)
     assert shown.predictions == ()
     return capsys.readouterr().out
@@ -137,12 +146,62 @@ def printed(capsys: pytest.CaptureFixture[str], form: Form, *predictions: Predic
 
 def test_csv_has_a_row_a_file_and_survives_any_name(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, "csv", GOOD, BAD, UNSURE)
-    assert text.startswith("path,label,probability,reason,answer,possible,familiarity\n")
+    assert text.startswith(f"{HEAD}\n")
+    unsure = ["uncertain: happy or sad", "uncertain", "happy|sad", "0.250000"]
     assert list(csv.reader(io.StringIO(text)))[1:] == [
-        ['a, "b".jpg', "sad", "0.812500", "", "sad", "", ""],
-        ["[red]x\ny.jpg", "", "", "no such file", "unreadable", "", ""],
-        ["c.jpg", "sad", "0.600000", "", "uncertain: happy or sad", "happy|sad", "0.250000"],
+        ['a, "b".jpg', "sad", "0.812500", "", "sad", "", "", ""],
+        ["[red]x\ny.jpg", "", "", "no such file", "unreadable", "unreadable", "", ""],
+        ["c.jpg", "sad", "0.600000", "", *unsure],
     ]
+
+
+def test_csv_has_a_column_a_class_where_it_is_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = printed(capsys, "csv", GOOD, BAD, with_probabilities=True)
+    assert text.startswith(f"{HEAD},p:happy,p:sad\n")
+    good, bad = csv.DictReader(io.StringIO(text))
+    assert (good["p:happy"], good["p:sad"]) == ("0.187500", "0.812500")
+    assert (bad["p:happy"], bad["p:sad"]) == ("", "")
+
+
+def test_no_class_has_the_name_of_another_column(capsys: pytest.CaptureFixture[str]) -> None:
+    classes = ("label", "p:label", "path", "verdict")
+    given = Prediction("a.jpg", "label", 0.25, dict.fromkeys(classes, 0.25))
+    text = printed(capsys, "csv", given, classes=classes, with_probabilities=True)
+    [head, _] = csv.reader(io.StringIO(text))
+    assert len(set(head)) == len(head) == 12
+
+
+def test_a_class_called_unknown_is_told_from_the_verdict(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shares = {"known": 0.1, "unknown": 0.9}
+    named = Prediction("a.jpg", "unknown", 0.9, shares, verdict="sure", possible=("unknown",))
+    judged = Prediction("b.jpg", "unknown", 0.9, shares, verdict="unknown")
+    rows = list(csv.DictReader(io.StringIO(printed(capsys, "csv", named, judged))))
+    assert [row["answer"] for row in rows] == ["unknown", "unknown"]
+    assert [(row["label"], row["verdict"]) for row in rows] == [
+        ("unknown", "sure"),
+        ("unknown", "unknown"),
+    ]
+    lines = printed(capsys, "table", named, judged).splitlines()
+    assert [line.split()[1:] for line in lines[1:]] == [
+        ["unknown", "0.900", "sure"],
+        ["unknown", "0.900", "unknown"],
+    ]
+
+
+def test_a_class_with_the_separator_is_told_from_two_classes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    classes = ("a", "a|b", "b")
+    one, two = (
+        Prediction("x.jpg", "a|b", 0.5, {}, verdict="uncertain", possible=names)
+        for names in (("a|b",), ("a", "b"))
+    )
+    rows = csv.DictReader(io.StringIO(printed(capsys, "csv", one, two, classes=classes)))
+    assert [row["possible"] for row in rows] == [r"a\|b", "a|b"]
 
 
 def test_json_is_one_array_with_every_classs_probability(
@@ -154,6 +213,7 @@ def test_json_is_one_array_with_every_classs_probability(
             "answer": "sad",
             "label": "sad",
             "probability": 0.8125,
+            "positive_probability": 0.8125,
             "probabilities": {"happy": 0.1875, "sad": 0.8125},
             "verdict": None,
             "possible": [],
@@ -165,8 +225,9 @@ def test_json_is_one_array_with_every_classs_probability(
             "answer": "unreadable",
             "label": None,
             "probability": None,
+            "positive_probability": None,
             "probabilities": {},
-            "verdict": None,
+            "verdict": "unreadable",
             "possible": [],
             "familiarity": None,
             "reason": "no such file",
@@ -175,7 +236,7 @@ def test_json_is_one_array_with_every_classs_probability(
 
 
 def test_json_is_text_whatever_bytes_a_name_has(capsys: pytest.CaptureFixture[str]) -> None:
-    text = printed(capsys, "json", Prediction("é\udcff.jpg", None, None, {}, "no"))
+    text = printed(capsys, "json", Prediction.unreadable("é\udcff.jpg", "no"))
     assert text.encode("utf-8")
     assert json.loads(text)[0]["path"] == "é\udcff.jpg"
 
@@ -187,11 +248,20 @@ def test_nothing_is_still_csv_and_json(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_the_table_shows_markup_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, "table", GOOD, BAD, UNSURE)
-    assert "p(sad)" in text
+    assert text.splitlines()[0].split() == ["photo", "label", "probability", "verdict"]
     assert "0.812" in text
     assert "[red]x" in text
-    assert "unreadable" in text
+    assert "unreadable: no such file" in text
     assert "uncertain: happy or sad" in text
+    shares = printed(capsys, "table", GOOD, with_probabilities=True)
+    assert shares.splitlines()[0].split()[4:] == ["p:happy", "p:sad"]
+    assert shares.splitlines()[1].split()[-2:] == ["0.188", "0.812"]
+
+
+def test_the_probability_of_the_table_is_the_labels(capsys: pytest.CaptureFixture[str]) -> None:
+    # As with --threshold 0.2: the label is not the most probable class.
+    text = printed(capsys, "table", Prediction("a.jpg", "sad", 0.3, {"happy": 0.7, "sad": 0.3}))
+    assert text.splitlines()[1].split() == ["a.jpg", "sad", "0.300"]
 
 
 def test_what_is_asked_for_is_kept(capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,6 +128,18 @@ class TestWhatIsFound:
             ("cat/.elsewhere", "cat/.thumbs", "cat/2024/__MACOSX"), "hidden folder"
         )
 
+    def test_folders_of_a_network_drive_are_no_classes_and_are_named_first(
+        self, folder: Path, write_picture: Write
+    ) -> None:
+        for name in ("#recycle/a.png", "cat/@eaDir/a.png/SYNOPHOTO_THUMB_M.png"):
+            write_picture(folder / name)
+        for number in range(5):
+            (folder / "cat" / f".{number}").touch()
+        catalog = scan(folder)
+        assert catalog.classes == ("cat", "dog")
+        assert len(catalog.photos) == 4
+        assert "#recycle, cat/@eaDir, " in catalog.notes()[0]
+
     def test_files_beside_the_class_folders_are_named(self, folder: Path) -> None:
         shutil.copy(folder / "cat" / "a.png", folder / "stray.png")
         (folder / ".DS_Store").write_bytes(b"x")

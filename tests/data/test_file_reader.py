@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from candid.core.cache import Cache
+from candid.core.hashing import hash_bytes as content_hash
 from candid.data import file_reader
 from candid.data.catalog import Catalog, scan
 from candid.data.file_reader import FileReader
@@ -130,7 +131,7 @@ class TestSettled:
         first = scan_again(folder, memory)
         reads.clear()
         keys = [file_reader._key(first.file(photo)) for photo in first.photos]
-        memory.put("file:v1", [(key, row) for key in keys])
+        memory.put("file:v2", [(key, row) for key in keys])
         assert scan_again(folder, memory) == first
         assert len(reads) == 4
 
@@ -210,6 +211,32 @@ class TestBuffer:
         _, features = self.scan_and_extract(folder, memory, fake_embedder)
         assert len(reads) == 8
         assert len(features.catalog.photos) == 4
+
+    @pytest.mark.usefixtures("settled")
+    def test_beyond_the_limit_they_are_not_hashed_again(
+        self, folder: Path, memory: Cache, fake_embedder: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hashed: list[bytes] = []
+        monkeypatch.setattr(
+            file_reader, "hash_bytes", lambda data: hashed.append(data) or content_hash(data)
+        )
+        monkeypatch.setattr(file_reader, "_key", str)
+        monkeypatch.setattr(file_reader, "_MAX_BUFFERED_BYTES", 0)
+        self.scan_and_extract(folder, memory, fake_embedder)
+        assert len(hashed) == 4
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no time of the last change of status")
+    @pytest.mark.usefixtures("settled")
+    def test_beyond_the_limit_a_change_in_between_is_found(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(file_reader, "_MAX_BUFFERED_BYTES", 0)
+        path = folder / "cat" / "a.png"
+        reader = FileReader()
+        content = reader.learn(path).content
+        rewrite(path)
+        with pytest.raises(ImageError, match="changed while"):
+            reader.read(path, content)
 
     def test_they_are_freed(self, folder: Path) -> None:
         path = folder / "cat" / "a.png"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from candid.data.walk import is_folder, nested, visible_folders, walk
+from candid.data.walk import is_folder, is_hidden, nested, visible_folders, walk
 from candid.errors import DataError
 
 
@@ -20,6 +20,20 @@ def test_hidden_folders_are_listed_but_not_entered(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert names(list(walk(tmp_path)), tmp_path) == ["__MACOSX", "a/.git", "a/x"]
     assert names(visible_folders(tmp_path), tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["#recycle", "@eaDir", "$RECYCLE.BIN", "lost+found", ".Trash-1", "_gsdata_", "THUMBS.DB"],
+)
+def test_what_systems_keep_beside_the_files_is_hidden(name: str) -> None:
+    assert is_hidden(name)
+    assert is_hidden("System Volume Information")
+
+
+@pytest.mark.parametrize("name", ["recycled", "#1", "@home", "lost and found", "$5 notes"])
+def test_a_class_of_a_similar_name_is_not(name: str) -> None:
+    assert not is_hidden(name)
 
 
 def test_folders_are_nested_while_the_only_one_has_a_fitting_name(tmp_path: Path) -> None:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
-import pytest
 
-from candid.evaluation.baselines import Baseline
 from candid.evaluation.estimate import Estimate
 from candid.evaluation.evaluation import Evaluation, write_text
 from candid.evaluation.leak_tax import LeakTax
-from candid.evaluation.learning_curve import Forecast, LearningCurve
 from candid.evaluation.measures import Measures, measure
-from candid.evaluation.reliability import Abstained
 
 ACCURACY = Estimate(0.86, 0.80, 0.91, 300)
 
@@ -32,7 +26,7 @@ def measures(num: int = 40, num_classes: int = 2, threshold: float = 0.5) -> Mea
 
 def test_the_tutorials_three_figures_come_first() -> None:
     lines = write_text(Evaluation(measures())).splitlines()
-    assert lines[0] == "Test part: 40 images; the model saw none of them, nor copies of them"
+    assert lines[0] == "Test part: 40 photos"
     titles = [line.strip().split("  ")[0] for line in lines[2:5]]
     assert titles == ["Precision of 'dog'", "Recall of 'dog'", "Binary accuracy"]
 
@@ -60,63 +54,12 @@ def test_of_three_classes_each_has_a_line_and_the_confusion_all() -> None:
     assert "Binary accuracy" not in text
 
 
-def test_it_says_which_estimate_to_believe_and_why() -> None:
-    text = write_text(Evaluation(measures(30), measures(300)))
-    assert "Believe the cross-validated figures" in text
-    assert "they are of 300 images instead of 30" in text
-    assert "are few" not in text
-
-
-def test_a_small_test_part_alone_is_called_small() -> None:
-    assert "12 images are few" in write_text(Evaluation(measures(12)))
-    assert "are few" not in write_text(Evaluation(measures(900)))
-
-
-@pytest.mark.parametrize(
-    ("low", "words"),
-    [
-        (
-            0.02,
-            "It beats the baseline 'nearest neighbour' (0.860) by 5.0 points (2.0 to 10.0).",
-        ),
-        (
-            -0.02,
-            "It does not beat the baseline 'nearest neighbour' (0.860): the gain is 5.0 points "
-            "(-2.0 to 10.0).",
-        ),
-    ],
-)
-def test_it_says_whether_a_simple_rule_is_beaten(low: float, words: str) -> None:
-    baseline = Baseline("nearest neighbour", ACCURACY, Estimate(0.05, low, 0.1, 300))
-    assert words in write_text(Evaluation(measures(), baselines=(baseline,)))
-
-
-def test_it_says_what_a_random_split_would_have_said() -> None:
-    tax = LeakTax(
-        Estimate(0.9, 0.85, 0.94, 300), ACCURACY, Estimate(0.04, 0.01, 0.07, 300), "5-fold"
-    )
-    text = write_text(Evaluation(measures(), leak_tax=tax))
-    assert "A random split would have said 0.90; it is 0.86" in text
-
-
-def test_it_says_how_often_it_is_sure_and_what_more_photos_would_bring() -> None:
-    evaluation = Evaluation(
-        measures(),
-        abstained=Abstained(
-            0.9, ACCURACY, {}, 1.1, ACCURACY, Estimate(0.93, 0.9, 0.95, 258), 0.05, ACCURACY
-        ),
-        learning_curve=LearningCurve(
-            (), (), (Forecast("cat", 50, Estimate(0.02, -0.01, 0.05, 300)),)
-        ),
-    )
-    text = write_text(evaluation)
-    assert (
-        "It is sure about 86% of the photos and right about 93% of those; it wrongly calls 86%"
-        in text
-    )
-    assert "50 more photos of 'cat': about +2 points (-1 to +5)." in text
-    without = replace(evaluation, abstained=replace(evaluation.abstained, accuracy_when_sure=None))
-    assert "right about" not in write_text(without)
+def test_the_figures_to_believe_come_first() -> None:
+    evaluation = Evaluation(measures(30), measures(300))
+    lines = write_text(evaluation).splitlines()
+    assert lines[0] == "Grouped cross-validation: all 300 photos"
+    assert "Test part: 30 photos" in lines
+    assert "they are of 300 photos instead of 30" in evaluation.why
 
 
 def test_all_figures_are_in_the_json_and_null_where_there_is_none() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from candid.evaluation.estimate import Estimate, wilson
+from candid.evaluation.estimate import wilson
 from candid.evaluation.leak_tax import NUM_SPLITS, LeakTax, measure_leak_tax, unpaired_tax
 from candid.models.recipes.linear_head import cross_validate
 from candid.splits.grouped_split import Labelled
@@ -100,48 +100,6 @@ def test_there_is_none_where_there_is_no_cross_validation() -> None:
     hits = data.labels == 0
     assert measure_leak_tax(data, hits, seed=0, predict=cross_validate) is None
     assert measure_leak_tax(noise(), noise().labels == 0, seed=0, predict=lambda _: None) is None
-
-
-def tax_of(naive: float, honest: float, low: float, high: float, copies: int) -> LeakTax:
-    figures = (Estimate(value, value - 0.05, value + 0.05, 100) for value in (naive, honest))
-    return LeakTax(*figures, Estimate(naive - honest, low, high, 100), "5-fold", copies)
-
-
-@pytest.mark.parametrize(
-    ("tax", "text"),
-    [
-        (
-            tax_of(0.9, 0.86, 0.01, 0.07, 30),
-            "A random split would have said 0.90; it is 0.86: too much by 1 to 7 points.",
-        ),
-        (
-            tax_of(0.88, 0.86, -0.01, 0.05, 30),
-            "A random split would have said 0.88; it is 0.86. "
-            "The difference (-1 to +5 points) may be chance.",
-        ),
-        (
-            tax_of(0.85, 0.86, -0.03, -0.001, 30),
-            "A random split would have said 0.85; it is 0.86. "
-            "The difference (-3 to 0 points) may be chance.",
-        ),
-        (
-            tax_of(0.94, 0.94, 0, 0, 0),
-            "A random split would have said the same, 0.94: there are no copies.",
-        ),
-        (
-            tax_of(0.941, 0.94, -0.01, 0.01, 2),
-            "A random split would have said the same, 0.94: "
-            "there are hardly any copies (2 of 100 images).",
-        ),
-        (
-            tax_of(0.941, 0.94, -0.01, 0.01, 30),
-            "A random split would have said the same, 0.94, "
-            "though 30 of 100 images are copies (-1 to +1 points).",
-        ),
-    ],
-)
-def test_says_it_in_a_sentence(tax: LeakTax, text: str) -> None:
-    assert tax.to_text() == text
 
 
 class TestUnpairedTax:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from candid.cli.arguments import decision_rule
-from candid.evaluation.evaluation import Evaluation, rare_class_lines, write_text
+from candid.evaluation.evaluation import Evaluation
 from candid.evaluation.measures import measure_predictions
 from candid.evaluation.rare_class import LEAST_FOUND, RareClass, rare_class, with_offer
 from candid.evaluation.scores import Predictions
+from candid.reporting.terminal import write_measured
 
 
 def predictions(
@@ -119,16 +120,15 @@ def test_nothing_is_offered_where_nothing_finds_more() -> None:
     assert offered(made).offer is None
 
 
-def test_the_line_names_the_class_and_leads_the_text() -> None:
+def test_one_line_names_the_class_and_the_option() -> None:
     made = predictions()
     rare = offered(made)
     measures = measure_predictions(("common", "rare"), made)
-    (line,) = rare_class_lines(Evaluation(measures, rare=rare))
+    lines = write_measured(Evaluation(measures, rare=rare)).splitlines()
+    assert lines[0].startswith("Accuracy")
+    (line,) = (line for line in lines if "finds" in line)
     assert re.search(r"finds \d+ of \d+ 'rare' \(\d+%, \d+% to \d+%\); --threshold", line)
     assert re.search(r"calls \d+ of 300 'common' 'rare'", line)
-    assert write_text(Evaluation(measures, rare=rare)).startswith(line)
-    assert "\n" not in line
-    assert rare_class_lines(Evaluation(measures)) == []
 
 
 def test_the_json_has_it_only_where_classes_are_unbalanced() -> None:

@@ -1,7 +1,22 @@
 """Runs snippets as scripts."""
 
+import json
+
 import cv2
 import numpy as np
+import pytest
+
+#: What a snippet prints: the values of a prediction that do not come from the file.
+KEYS = [
+    "answer",
+    "label",
+    "probability",
+    "positive_probability",
+    "probabilities",
+    "verdict",
+    "possible",
+    "familiarity",
+]
 
 
 def run_snippet(code, folder):
@@ -21,3 +36,14 @@ def photo_of(run, folder):
     photo = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
     cv2.imwrite(str(folder / "photo.jpg"), photo, [cv2.IMWRITE_JPEG_QUALITY, 95])
     return run.classifier.predict(folder / "photo.jpg")
+
+
+def require_same(printed, prediction, near=1e-5):
+    """Check that a snippet printed the values of a prediction, under the same names."""
+    values, expected = json.loads(printed), prediction.to_json()
+    assert list(values) == KEYS
+    for name in ("answer", "label", "verdict", "possible"):
+        assert values[name] == expected[name]
+    for name in ("probability", "positive_probability", "probabilities", "familiarity"):
+        known = expected[name]
+        assert values[name] == (known if known is None else pytest.approx(known, abs=near))

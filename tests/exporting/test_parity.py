@@ -116,12 +116,17 @@ class Sure:
     """A run that predicts the same for every photo."""
 
     def predict(self, _):
-        return Prediction("", "sad", 0.9, {"happy": 0.1, "sad": 0.9})
+        return Prediction("", "sad", 0.9, {"happy": 0.1, "sad": 0.9}, verdict="sure")
 
 
 def prediction(label, sad, answer=None):
     probabilities = {"happy": 1 - sad, "sad": sad}
-    return {"label": label, "answer": answer or label, "probabilities": probabilities}
+    return {
+        "label": label,
+        "answer": answer or label,
+        "verdict": "uncertain" if answer else "sure",
+        "probabilities": probabilities,
+    }
 
 
 def test_equal_labels_equal_answers_and_unreadable_photos_are_counted(tmp_path):
@@ -129,7 +134,7 @@ def test_equal_labels_equal_answers_and_unreadable_photos_are_counted(tmp_path):
         prediction("sad", 0.9),
         prediction("sad", 0.8, "uncertain: happy or sad"),
         prediction("happy", 0.4),
-        {"label": None, "answer": "unreadable", "probabilities": {}},
+        Prediction.unreadable("", "damaged").to_json(),
     ]
     files = [tmp_path / name for name in ("0.png", "1.jpg", "2.png", "3.webp")]
     for file in files:
@@ -141,6 +146,18 @@ def test_equal_labels_equal_answers_and_unreadable_photos_are_counted(tmp_path):
     assert decoded.to_json()["label_agreement"] == pytest.approx(2 / 3)
     assert "not read by the browser" in decoded.to_lines()[1]
     assert sum(steps) == 4
+
+
+def test_a_verdict_is_not_taken_for_a_class_of_that_name(tmp_path):
+    class Named:
+        def predict(self, _):
+            return Prediction("", "unknown", 0.9, {"unknown": 0.9}, verdict="sure")
+
+    cv2.imwrite(str(tmp_path / "0.png"), np.zeros((2, 2, 3), np.uint8))
+    other = Prediction("", "unknown", 0.9, {"unknown": 0.9}, verdict="unknown")
+    assert other.answer == Named().predict(b"").answer
+    decoded = compare_decoded(lambda _: other.to_json(), Named(), [tmp_path / "0.png"])
+    assert (decoded.num_images, decoded.num_same_answer) == (1, 0)
 
 
 @pytest.mark.parametrize(("same", "is_noted"), [(100, False), (99, False), (98, True)])
@@ -172,7 +189,7 @@ class Unable:
     """A run that can't read any photo."""
 
     def predict(self, _):
-        return Prediction("", None, None, {}, reason="damaged")
+        return Prediction.unreadable("", "damaged")
 
 
 UNREADABLE = {"label": None, "probabilities": {}, "reason": "truncated:\x1b the data end"}

@@ -14,7 +14,8 @@ from candid.exporting.litert import LITERT
 from candid.exporting.snippets import SnippetContext, python_snippet
 from candid.models.conformal import Abstention
 from candid.models.decision_rule import DecisionRule
-from tests.exporting.run_snippets import photo_of, run_snippet
+from candid.runs.prediction import Prediction
+from tests.exporting.run_snippets import photo_of, require_same, run_snippet
 
 CLASSES = {2: ("happy", "sad"), 3: ("cloud", "rain", "sun")}
 
@@ -76,14 +77,17 @@ def test_the_label_follows_the_runs_decision_rule(rule, rows, tmp_path, monkeypa
     chosen = rule.decide(np.float32(rows), CLASSES[num_classes])
     for row, number in zip(rows, chosen, strict=True):
         names = run_with_outputs(context(rule, num_classes=num_classes), tmp_path, row)
-        assert names["label"] == CLASSES[num_classes][number]
-        assert capsys.readouterr().out.startswith(f"{names['label']} {{'")
+        label = CLASSES[num_classes][number]
+        assert names["label"] == label
+        by_class = dict(zip(CLASSES[num_classes], row, strict=True))
+        expected = Prediction("", label, row[number], by_class)
+        require_same(capsys.readouterr().out, expected)
 
 
 @pytest.mark.parametrize(
     ("second", "novelty"), [(0.97, 0.0), (0.6, 0.0), (0.03, 0.0), (0.97, 9.0), (0.52, 0.2)]
 )
-def test_the_answer_follows_the_runs_abstention(second, novelty, tmp_path, monkeypatch):
+def test_the_answer_follows_the_runs_abstention(second, novelty, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     usual = np.linspace(0.01, 0.6, 60, dtype=np.float32)
     abstention = Abstention((usual, usual / 2), np.linspace(-1, 1, 60, dtype=np.float32))
@@ -92,12 +96,19 @@ def test_the_answer_follows_the_runs_abstention(second, novelty, tmp_path, monke
     row = np.float32([[1 - second, second]])
     possible = abstention.possible(row)
     familiarity = abstention.familiarity(np.float32([novelty]))
-    (verdict,) = abstention.verdicts(possible, familiarity, np.array([int(second > 0.5)]))
-    snippet_context = context(abstains=True)
-    answer = run_with_outputs(snippet_context, tmp_path, row[0], novelty=novelty)["answer"]
-    assert ("unknown" if answer == "unknown" else answer.partition(":")[0]) == {
-        "sure": CLASSES[2][int(second > 0.5)]
-    }.get(verdict, verdict)
+    chosen = int(second > 0.5)
+    (verdict,) = abstention.verdicts(possible, familiarity, np.array([chosen]))
+    run_with_outputs(context(abstains=True), tmp_path, row[0], novelty=novelty)
+    expected = Prediction(
+        "",
+        CLASSES[2][chosen],
+        float(row[0, chosen]),
+        dict(zip(CLASSES[2], row[0].tolist(), strict=True)),
+        verdict=verdict,
+        possible=tuple(np.array(CLASSES[2])[possible[0]].tolist()),
+        familiarity=float(familiarity[0]),
+    )
+    require_same(capsys.readouterr().out, expected)
 
 
 @pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
@@ -118,7 +129,7 @@ def test_the_onnx_snippet_runs_unchanged(trained, tmp_path, monkeypatch, capsys)
     (snippet,) = export_run(ExportRequest(trained.folder, "onnx")).snippets
     prediction = photo_of(trained, tmp_path)
     run_snippet(snippet.code, tmp_path)
-    assert capsys.readouterr().out.startswith(f"{prediction.answer} {{'happy': ")
+    require_same(capsys.readouterr().out, prediction)
 
 
 def test_a_folder_name_may_contain_quotes_and_spaces(tmp_path, monkeypatch):
@@ -135,8 +146,12 @@ def test_a_folder_name_may_contain_quotes_and_spaces(tmp_path, monkeypatch):
     ("num_classes", "rule"),
     [(2, DecisionRule()), (3, DecisionRule()), (2, DecisionRule(costs={("sad", "happy"): 5.0}))],
 )
-def test_the_kotlin_class_has_no_placeholder_left_and_balanced_brackets(fit, num_classes, rule):
-    code = LITERT.snippets(context(rule, num_classes=num_classes, fit=fit))[1].code
+@pytest.mark.parametrize("abstains", [False, True])
+def test_the_kotlin_class_has_no_placeholder_left_and_balanced_brackets(
+    fit, num_classes, rule, abstains
+):
+    given = context(rule, num_classes=num_classes, fit=fit, abstains=abstains)
+    code = LITERT.snippets(given)[1].code
     assert "«" not in code
     assert "SIZE = 64" in code
     for opening, closing in ("()", "[]", "{}"):
@@ -144,3 +159,8 @@ def test_the_kotlin_class_has_no_placeholder_left_and_balanced_brackets(fit, num
     used = re.findall(r"import (?:[\w.]+\.)(\w+)", code)
     assert all(len(re.findall(rf"\b{name}\b", code)) > 1 for name in used)
     assert ('getDouble("threshold")' in code) == (num_classes == 2 and not rule.costs)
+    positive = "row[1]" if num_classes == 2 else "null"
+    values = f"label, byClass.getValue(label), {positive}, byClass, verdict, possible"
+    assert f"return Answer({values})" in code
+    assert ('"novelty" to novelty' in code) == abstains
+    assert ("val verdict = null" in code) != abstains

@@ -65,6 +65,21 @@ def test_the_manifest_contains_the_metadata_of_the_run(source, tmp_path):
     assert read_manifest(tmp_path) == json.loads(json.dumps(describe(source)))
 
 
+def test_the_metadata_says_what_the_values_of_an_answer_are(source):
+    answer = describe(source)["answer"]
+    assert list(answer) == [
+        "label",
+        "probability",
+        "probabilities",
+        "positive_probability",
+        "verdict",
+        "possible",
+        "familiarity",
+    ]
+    assert answer["probability"] == "0 to 1, of the label"
+    assert set(answer) <= set(source.classifier.predict(b"").to_json())
+
+
 def test_the_onnx_file_alone_is_enough_for_the_same_predictions(properties, source, faces):
     classifier = source.classifier
     again = load_by_metadata(properties[1].read_bytes(), from_properties(properties[0]))

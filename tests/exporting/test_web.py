@@ -18,6 +18,7 @@ from candid.exporting.export import open_source
 from candid.exporting.web import write_web
 from candid.models.decision_rule import DecisionRule
 from candid.runs.artifact import MODEL
+from candid.runs.prediction import Prediction
 from candid.server.static import find_served
 from candid.splits.split import read_csv
 from candid.training import TrainOptions, train
@@ -91,6 +92,12 @@ def same_but_for_decoding(received, expected):
         received["probabilities"][name] == pytest.approx(share, abs=0.03)
         for name, share in expected["probabilities"].items()
     )
+    assert list(received) == [*expected, "explanation"]
+    assert received["probability"] == received["probabilities"][received["label"]]
+    if len(expected["probabilities"]) == 2:
+        assert received["positive_probability"] == [*received["probabilities"].values()][1]
+    else:
+        assert received["positive_probability"] is expected["positive_probability"] is None
     names = ("label", "answer", "verdict", "possible", "reason")
     return near and all(received[name] == expected[name] for name in names)
 
@@ -164,9 +171,8 @@ def test_a_broken_photo_gets_a_reason_in_one_line(page, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff" + b"x" * 500)
     received = predict(page, tmp_path / "broken.jpg")
     assert received["label"] is None
-    assert received["answer"] == "unreadable"
-    assert received["reason"] == "truncated: the data end before the picture does"
-    assert "explanation" not in received
+    reason = "truncated: the data end before the picture does"
+    assert received == Prediction.unreadable("broken.jpg", reason).to_json()
 
 
 def test_the_engine_provides_the_pages_texts(page, trained):
@@ -212,7 +218,6 @@ def test_three_classes_with_padding_give_the_same_answers_as_in_python(browser, 
             expected = three.classifier.predict(file).to_json()
             received = predict(page, file)
             assert same_but_for_decoding(received, expected), (received, expected)
-            assert received["probability"] == received["probabilities"][received["label"]]
             labels.add(received["label"])
         page.close()
     assert labels == {"blue", "green", "red"}

@@ -77,7 +77,6 @@ def expected_of(names, rule, abstention, probabilities, novelty):
     chosen = rule.decide(probabilities[None], names)
     by_class = dict(zip(names, map(float, probabilities), strict=True))
     label = names[chosen[0]]
-    shown = by_class[names[1] if len(names) == 2 else label]
     judged = {}
     if abstention is not None:
         possible = abstention.possible(probabilities[None])
@@ -87,7 +86,7 @@ def expected_of(names, rule, abstention, probabilities, novelty):
             "possible": tuple(np.array(names, object)[possible[0]]),
             "familiarity": float(familiarity[0]),
         }
-    return Prediction("photo", label, shown, by_class, **judged).to_json()
+    return Prediction("photo", label, by_class[label], by_class, **judged).to_json()
 
 
 def rules_of(names, rule, abstention):

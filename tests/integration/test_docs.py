@@ -1,3 +1,4 @@
+import inspect
 import re
 import shlex
 import subprocess
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PREDICTIONS = (ROOT / "docs" / "predictions.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -73,3 +75,29 @@ def test_every_benchmark_starts_and_is_described(file):
     )
     assert done.returncode == 0, done.stderr
     assert f"`{file.name}`" in (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_value_of_a_prediction_is_described():
+    from candid.runs.prediction import Prediction
+
+    described = re.findall(r"^\| `(\w+)` \|", PREDICTIONS, flags=re.MULTILINE)
+    values = list(Prediction.unreadable("a.jpg", "empty file").to_json())
+    assert sorted(described) == sorted([*values, "explanation"])
+
+
+def test_the_columns_of_the_csv_are_those_that_the_docs_name():
+    from candid.cli.predicting import COLUMNS
+
+    head = ",".join(COLUMNS)
+    assert f"```\n{head}\n```" in PREDICTIONS
+    assert f"| `{head}`," in README
+
+
+def test_the_way_to_split_possible_classes_is_right_for_any_names():
+    from candid.runs.class_names import join_classes
+
+    (code,) = re.findall(r"```python\n(.*?)```", PREDICTIONS, flags=re.DOTALL)
+    names = ["happy", "a|b", "c\\", "|", "two\nlines", "x\\|y"]
+    found = {"re": re, "cell": join_classes(names)}
+    exec(inspect.cleandoc(code), found)
+    assert found["names"] == names

@@ -72,13 +72,13 @@ def become_small(run: Path, size_px: int, nodes: list[onnx.NodeProto], *domains:
 
 class TestTheManifest:
     @pytest.mark.parametrize(
-        "version", [1, 3, 2**62, "2", "a\n\x1b[31mred", "x" * 10**6, None, [2], {"a": 2}, True]
+        "version", [1, 4, 2**62, "3", "a\n\x1b[31mred", "x" * 10**6, None, [2], {"a": 2}, True]
     )
     def test_another_version_is_refused_in_a_short_line(
         self, copied_run: Path, version: object
     ) -> None:
         change(copied_run, format_version=version)
-        refuse(copied_run, "has format version .*, expected 2")
+        refuse(copied_run, "has format version .*, expected 3")
 
     @pytest.mark.parametrize(
         "name", ["../outside", "/etc/passwd", "..", ".", "", "a/b", "a\0b", "x" * 5000, "\x1b[31m"]

@@ -201,10 +201,10 @@ class TestReading:
         with pytest.raises(ArtifactError, match=f"does not list {name}"):
             read_manifest(run)
 
-    @pytest.mark.parametrize("version", [0, 1, 3, "2", None, [], 1.5])
+    @pytest.mark.parametrize("version", [0, 1, 4, "3", None, [], 1.5])
     def test_another_format_version_is_refused(self, run: Path, version: object) -> None:
         change(run, format_version=version)
-        with pytest.raises(ArtifactError, match=r"has format version .*, expected 2"):
+        with pytest.raises(ArtifactError, match=r"has format version .*, expected 3"):
             read_manifest(run)
 
     @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a/../../outside", "..", "a/b"])

@@ -18,6 +18,7 @@ from candid.core import threads
 from candid.core.threads import num_cores
 from candid.data.images import PixelContract, decode
 from candid.errors import ArtifactError, UsageError
+from candid.models.decision_rule import DecisionRule
 from candid.runs.classifier import Classifier, load
 from candid.runs.onnx_session import AT_ONCE, Model, Outputs
 from candid.training import Run
@@ -177,15 +178,30 @@ class TestPixels:
 
 
 class TestAnswers:
-    def test_the_probability_is_of_the_alphabetically_second_class(
-        self, classifier: Classifier, photos: list[Path]
+    def test_the_probability_is_that_of_the_label(
+        self, classifier: Classifier, faces: SampleSet
     ) -> None:
         assert classifier.classes == ("happy", "sad")
-        for p in classifier.predict(list(photos)):
-            assert p.probability == p.probabilities["sad"]
+        photos = sorted(faces.folder.glob("*/face-*.*"))[::5]
+        predictions = classifier.predict(list(photos))
+        assert {p.label for p in predictions} == {"happy", "sad"}
+        for p in predictions:
+            assert p.label is not None
+            assert p.probability == p.probabilities[p.label] >= 0.5
+            assert p.positive_probability == p.probabilities["sad"]
+            assert p.label == ("sad" if p.positive_probability > 0.5 else "happy")
             assert sum(p.probabilities.values()) == pytest.approx(1, abs=1e-5)
-            assert p.label == ("sad" if p.probability > 0.5 else "happy")
             assert p.reason is None
+
+    @pytest.mark.parametrize("dear", [("sad", "happy"), ("happy", "sad")])
+    def test_the_probability_is_that_of_a_label_that_costs_chose(
+        self, classifier: Classifier, photos: list[Path], dear: tuple[str, str]
+    ) -> None:
+        costly = classifier.with_rule(DecisionRule(costs={dear: 1e9}))
+        for p in costly.predict(list(photos)):
+            assert p.label == dear[0]
+            assert p.probability == p.probabilities[dear[0]]
+            assert p.positive_probability == p.probabilities["sad"]
 
     def test_most_of_what_it_was_trained_on_is_known(
         self, classifier: Classifier, photos: list[Path]
@@ -196,12 +212,15 @@ class TestAnswers:
     def test_a_threshold_moves_the_label_and_nothing_else(
         self, classifier: Classifier, photos: list[Path]
     ) -> None:
-        probability = classifier.predict(photos[0]).probability
+        probability = classifier.predict(photos[0]).positive_probability
         assert probability is not None
         below = classifier.with_threshold(np.nextafter(probability, 0)).predict(photos[0])
         at = classifier.with_threshold(probability).predict(photos[0])
         assert (below.label, at.label) == ("sad", "happy")
-        assert below.probability == pytest.approx(probability)
+        assert below.positive_probability == pytest.approx(probability)
+        assert at.positive_probability == pytest.approx(probability)
+        assert below.probability == below.positive_probability
+        assert at.probability == at.probabilities["happy"]
         assert classifier.threshold == 0.5
 
     @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
@@ -232,8 +251,9 @@ class TestWhatCanNotBeRead:
         for answer in answers[1:-1]:
             assert answer.reason
             assert "\n" not in answer.reason
-            assert answer.probability is None
+            assert answer.probability is answer.positive_probability is None
             assert answer.probabilities == {}
+            assert answer.verdict == answer.answer == "unreadable"
         assert [a.reason for a in answers[3:6]] == [
             "no such file",
             "is a folder; expected an image file",

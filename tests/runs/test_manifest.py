@@ -1,4 +1,4 @@
-"""``candid.json``: written and read as one type; runs of format 2 keep loading."""
+"""``candid.json``: written and read as one type; runs of formats 2 and 3 keep loading."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from candid.runs.manifest import (
     find_reader,
 )
 from candid.training import Run
-from tests.manifests import SCHEMA, make_manifest
+from tests.manifests import SCHEMA, change, make_manifest
 
 Change = Callable[[dict[str, Any]], object]
 FILE = Path("run/candid.json")
@@ -87,6 +87,14 @@ FORMAT_2 = """{
   "libraries": {"numpy": "2.4.6", "onnxruntime": "1.32.0"},
   "files": {}
 }"""
+
+
+#: The same of format 3, which added what of a file becomes a picture.
+FORMAT_3 = FORMAT_2.replace('"format_version": 2', '"format_version": 3').replace(
+    '"key": "v1:4:crop"}',
+    '"key": "v1:4:crop:range=0,4095:page=2:bands=4,3,2", "sample_range": [0.0, 4095.0], '
+    '"page": 2, "bands": [4, 3, 2], "max_pixels": 400000000}',
+)
 
 
 def read_values(values: dict[str, Any]) -> Manifest:
@@ -162,8 +170,38 @@ class TestARunOfFormat2:
         assert manifest.metrics.accuracy.n == 30
         assert manifest.metrics.kfold is None
 
+    def test_knows_nothing_of_what_came_later(self) -> None:
+        values = json.loads(FORMAT_2)
+        values["pixels"]["page"] = "all"
+        assert read_values(values).pixels.page is None
+
+    def test_becomes_one_of_format_3_when_it_is_written(self) -> None:
+        again = json.loads(read_values(json.loads(FORMAT_2)).to_bytes())
+        jsonschema.validate(again, SCHEMA)
+        assert again["format_version"] == 3
+        assert again["pixels"]["sample_range"] is None
+
+
+class TestARunOfFormat3:
     def test_is_as_the_schema_says(self) -> None:
-        jsonschema.validate(json.loads(FORMAT_2), SCHEMA)
+        jsonschema.validate(json.loads(FORMAT_3), SCHEMA)
+
+    def test_reads_photos_as_the_run_did(self) -> None:
+        contract = read_values(json.loads(FORMAT_3)).pixels.contract()
+        assert contract.sample_range == (0, 4095)
+        assert (contract.page, contract.bands) == (2, (4, 3, 2))
+        assert contract.max_pixels == 400_000_000
+        assert contract.key == json.loads(FORMAT_3)["pixels"]["key"]
+
+    @pytest.mark.parametrize(
+        ("name", "value"), [("sample_range", [1.0]), ("sample_range", [5, 5]), ("bands", [1, 2])]
+    )
+    def test_is_refused_with_a_contract_that_is_none(
+        self, old_run: Path, name: str, value: object
+    ) -> None:
+        change(old_run, format_version=3, pixels=lambda pixels: pixels | {name: value})
+        with pytest.raises(ArtifactError, match="is incomplete"):
+            load(old_run)
 
 
 class TestWriting:
@@ -173,9 +211,9 @@ class TestWriting:
     def test_is_as_the_schema_says(self, trained: Run) -> None:
         jsonschema.validate(json.loads((trained.folder / MANIFEST).read_text()), SCHEMA)
 
-    def test_keys_and_their_order_are_those_of_format_2(self) -> None:
-        again = read_values(json.loads(FORMAT_2)).to_bytes()
-        assert again == (json.dumps(json.loads(FORMAT_2), indent=2) + "\n").encode()
+    def test_keys_and_their_order_are_those_of_format_3(self) -> None:
+        again = read_values(json.loads(FORMAT_3)).to_bytes()
+        assert again == (json.dumps(json.loads(FORMAT_3), indent=2) + "\n").encode()
 
     def test_the_figures_are_those_that_are_measured(self) -> None:
         assert tuple(field.name for field in fields(Figures)) == FIGURES
@@ -288,7 +326,7 @@ class TestReading:
         assert (manifest.backbone, manifest.strength) == (None, None)
 
     def test_a_version_without_a_reader_is_refused(self) -> None:
-        assert list(READERS) == [2]
-        values = json.loads(FORMAT_2) | {"format_version": 3}
-        with pytest.raises(ArtifactError, match=r"run has format version 3, expected 2\. Use"):
+        assert list(READERS) == [2, 3]
+        values = json.loads(FORMAT_2) | {"format_version": 4}
+        with pytest.raises(ArtifactError, match=r"run has format version 4, expected 3\. Use"):
             read_values(values)

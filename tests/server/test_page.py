@@ -79,10 +79,13 @@ def test_its_answers_are_those_of_predict(visit: Open, photos: list[Path], model
         visited = visit()
         item = visited.ask(photo)
         expected = model.classifier.predict(photo, explain=True).to_json()
-        assert item["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-4)
+        assert list(item) == list(expected)
+        for name in ("probability", "positive_probability", "probabilities"):
+            assert item[name] == pytest.approx(expected[name], abs=1e-4)
         same = ("answer", "label", "verdict", "possible", "reason")
         assert [item[key] for key in same] == [expected[key] for key in same]
         assert visited.show(".fold") == expected["answer"]
+        assert visited.show(".share").endswith(f"% {expected['label']}")
         shown = [text.split("\n") for text in visited.page.locator(".bars li").all_inner_texts()]
         ranked = sorted(item["probabilities"].items(), key=lambda pair: -pair[1])
         assert [name for name, _ in shown] == [name for name, _ in ranked]
@@ -275,7 +278,7 @@ def test_who_wants_no_motion_sees_none(visit: Open, photos: list[Path]) -> None:
 def test_a_name_is_shown_as_text(visit: Open, photos: list[Path]) -> None:
     similar = {"label": HOSTILE, "similarity": 0.5, "thumbnail": "javascript:alert(1)"}
     changed = {"answer": HOSTILE, "label": HOSTILE, "possible": [HOSTILE], "verdict": "sure"}
-    changed["probabilities"] = {HOSTILE: 0.9, "sad": 0.1}
+    changed |= {"probability": 0.9, "probabilities": {HOSTILE: 0.9, "sad": 0.1}}
     changed["explanation"] = {"heat": [[1.0]], "where": HOSTILE, "similar": [similar]}
 
     def prepare(visited: Visit) -> None:

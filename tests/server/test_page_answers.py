@@ -163,6 +163,34 @@ def test_each_verdict_has_a_word_and_a_shape_and_is_spoken(
     assert f"{photos[0].name}: {answer}" in heard
 
 
+@pytest.mark.parametrize("name", ["unknown", "unreadable", "uncertain", "sure"])
+def test_a_class_called_like_a_verdict_is_shown_as_a_class(
+    visit: Open, photos: list[Path], name: str
+) -> None:
+    shares = {"known": 0.1, name: 0.9}
+    changed = {"verdict": "sure", "answer": name, "label": name, "possible": [name]}
+    changed |= {"probability": 0.9, "probabilities": shares}
+    visited = visit(lambda visited: visited.answer_with(**changed))
+    visited.ask(photos[0])
+    assert visited.show(".fold") == name
+    assert visited.show(".badge") == "Sure"
+    assert visited.show(".share") == f"90 % {name}"
+    assert visited.page.locator(".bars .chosen .class").all_inner_texts() == [name]
+
+
+def test_the_share_shown_is_the_labels_where_another_class_is_more_probable(
+    visit: Open, photos: list[Path]
+) -> None:
+    # As with --threshold 0.8.
+    changed = {"verdict": "uncertain", "answer": "uncertain: happy or sad", "label": "happy"}
+    changed |= {"possible": ["happy", "sad"], "probability": 0.3, "positive_probability": 0.7}
+    changed |= {"probabilities": {"happy": 0.3, "sad": 0.7}}
+    visited = visit(lambda visited: visited.answer_with(**changed))
+    visited.ask(photos[0])
+    assert visited.show(".share") == "30 % happy"
+    assert visited.page.locator(".bars .value").all_inner_texts() == ["70\u00a0%", "30\u00a0%"]
+
+
 def test_of_many_classes_five_are_shown_and_the_rest_unfolded(
     visit: Open, photos: list[Path]
 ) -> None:
@@ -264,6 +292,8 @@ def test_a_file_that_is_no_photo_has_a_reason(visit: Open) -> None:
     assert visited.show(".why").lower() == item["reason"].lower()
     assert visited.page.locator(".missing").first.is_visible()
     assert visited.page.locator(".toggle").is_hidden()
+    assert item["verdict"] == "unreadable"
+    assert visited.page.locator("#verdicts").is_hidden()
     assert item["reason"] in visited.page.locator("#status").inner_text()
     assert visited.said == []
 

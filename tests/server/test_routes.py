@@ -31,7 +31,7 @@ def without_numbers(item: dict[str, object]) -> dict[str, object]:
     return {
         key: value
         for key, value in item.items()
-        if key not in ("probability", "probabilities", "familiarity")
+        if key not in ("probability", "positive_probability", "probabilities", "familiarity")
     }
 
 
@@ -39,19 +39,24 @@ def test_it_says_what_predict_json_says(
     client: httpx.Client, photos: list[Path], trained: Run, candid: Callable, faces: SampleSet
 ) -> None:
     broken = faces.folder / "happy" / "IMG_2041.jpg"
-    some = [*photos, broken]
+    sad = sorted(faces.folder.glob("sad/face-*"))[0]
+    some = [*photos, sad, broken]
     done = candid("predict", *some, "--run", trained.folder, "--json")
     expected = json.loads(done.stdout)
     answer = client.post("/v1/predict", files=files_of(some)).json()
     assert answer["model"] == "run"
-    assert len(answer["predictions"]) == len(expected) == 9
+    assert len(answer["predictions"]) == len(expected) == 10
     for item, want, photo in zip(answer["predictions"], expected, some, strict=True):
         assert list(item) == list(want)
         assert without_numbers(item) == without_numbers(want | {"path": photo.name})
         assert item["probabilities"] == pytest.approx(want["probabilities"], abs=1e-5)
         assert item["probability"] == pytest.approx(want["probability"], abs=1e-5)
+        assert item["probability"] == item["probabilities"].get(item["label"])
+        assert item["positive_probability"] == item["probabilities"].get("sad")
         assert item["familiarity"] == pytest.approx(want["familiarity"], abs=1e-5)
+    assert {item["label"] for item in answer["predictions"]} == {"happy", "sad", None}
     assert answer["predictions"][-1]["reason"]
+    assert answer["predictions"][-1]["verdict"] == "unreadable"
     assert answer["predictions"][0]["reason"] is None
 
 

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
+from candid.runs.prediction import Prediction
+
 SAMPLE = "/v1/models/{name}/samples/{number}"
 PATHS = ("/v1/predict", "/v1/models", SAMPLE, "/healthz", "/readyz", "/metrics")
 
@@ -45,3 +47,13 @@ def test_the_document_is_openapi_and_names_all_there_is(client: httpx.Client) ->
         "application/octet-stream",
         "image/*",
     }
+
+
+def test_the_document_names_the_values_of_an_answer(client: httpx.Client) -> None:
+    described = client.get("/openapi.json").json()["components"]["schemas"]["PredictionOut"]
+    names = list(Prediction.unreadable("a.jpg", "empty file").to_json())
+    assert described["required"] == names
+    assert list(described["properties"]) == [*names, "explanation"]
+    verdict, _ = described["properties"]["verdict"]["anyOf"]
+    assert verdict["enum"] == ["sure", "uncertain", "unknown", "unreadable"]
+    assert described["properties"]["probability"]["description"] == "Of the label."

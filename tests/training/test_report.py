@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from candid.features.backbones import get
 from candid.features.backbones.registry import Embedder
 from candid.models.recipes.linear_head import LinearHead
 from candid.training import Run, TrainOptions, train
-from candid.training.report import FoldMaps, find_shortcut
+from candid.training.report import FoldMaps, find_shortcut, read_shortcut
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,42 @@ def test_the_latest_audit_of_the_folder_gives_the_check_for_shortcuts(
     assert shortcut.summary == check["summary"]
     assert shortcut.found == (check["status"] == "found")
     assert shortcut.audit.endswith("faces-audit-1")
+
+
+def audit_of(status: str, *traits: str, num_kept: int = 0) -> dict[str, Any]:
+    """An audit as JSON with the checks for shortcuts."""
+    found = [{"summary": f"{name} alone: 0.9", "about": f"*: {name}"} for name in traits]
+    check = {"code": "shortcuts", "status": status, "summary": "s", "num_kept": num_kept}
+    looks = {"code": "brightness-and-colour", "status": "found", "summary": "s"}
+    colour = [{"summary": "colour alone: 0.8", "about": "*: colour"}]
+    return {"checks": [{**check, "findings": found}, {**looks, "findings": colour}]}
+
+
+def test_what_a_person_has_kept_is_judged_and_no_longer_found() -> None:
+    audit, folder = audit_of("found", "file size", "camera"), Path("runs/a")
+    shortcut = read_shortcut(audit, folder)
+    assert shortcut is not None
+    assert (shortcut.found, shortcut.traits) == (True, ("file size", "camera"))
+    assert shortcut.looks == ("colour alone: 0.8",)
+    half = {("*: file size", "", "shortcuts"), ("*: colour", "", "brightness-and-colour")}
+    shortcut = read_shortcut(audit, folder, half)
+    assert shortcut is not None
+    assert (shortcut.found, shortcut.traits, shortcut.looks) == (True, ("camera",), ())
+    shortcut = read_shortcut(audit, folder, {*half, ("*: camera", "", "shortcuts")})
+    assert shortcut is not None
+    assert (shortcut.found, shortcut.is_judged) == (False, True)
+    shortcut = read_shortcut(audit_of("clean", num_kept=1), folder)
+    assert shortcut is not None
+    assert (shortcut.found, shortcut.is_judged) == (False, True)
+    shortcut = read_shortcut(audit_of("clean"), folder)
+    assert shortcut is not None
+    assert not shortcut.is_judged
+
+
+def test_an_audit_whose_check_did_not_run_is_an_audit() -> None:
+    shortcut = read_shortcut(audit_of("not applicable"), Path("runs/a"))
+    assert shortcut is not None
+    assert not shortcut.is_checked
 
 
 def test_an_audit_of_another_folder_is_ignored(

@@ -76,7 +76,7 @@ class TestTheRun:
     def test_lists_the_hash_of_each_file(self, trained: Run) -> None:
         manifest = read_manifest(trained.folder)
         assert set(manifest.files) == FILES - {"candid.json", "tensorboard"}
-        assert manifest.format_version == 2
+        assert manifest.format_version == 3
         assert manifest.classes == ("happy", "sad")
         assert manifest.data.num_photos == 60 + 7
         assert to_json(manifest.metrics) == headline(trained.evaluation.to_json())

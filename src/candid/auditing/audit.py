@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,9 @@ from candid.core.text import first_line, plural, sanitize
 from candid.data.catalog import DROPPED, HIDDEN_FOLDER, scan
 from candid.data.decisions import Decided, decide, load_decisions
 from candid.data.file_reader import FileReader
-from candid.data.images import ResizeMode
+from candid.data.images import Reading, ResizeMode
+from candid.data.npz import is_archive, unpack
+from candid.data.sample_range import decide_range
 from candid.errors import DataError, DependencyError, UsageError
 from candid.features.backbones import DEFAULT
 from candid.splits.duplicates import find_duplicates
@@ -42,6 +44,7 @@ class AuditOptions:
             findings that it keeps are not reported again.
         skip: Codes of checks not to run.
         rehash: Whether to read all photos, including those of unchanged size and times.
+        reading: What of a file becomes a picture: page, bands, range of deep samples.
 
     Raises:
         UsageError: A code in ``skip`` is unknown.
@@ -53,6 +56,7 @@ class AuditOptions:
     decisions: Path | None = None
     skip: frozenset[str] = frozenset()
     rehash: bool = False
+    reading: Reading = field(default_factory=Reading)
 
     def __post_init__(self) -> None:
         codes = [check.code for check in ALL]
@@ -74,7 +78,7 @@ def audit(
 
     Args:
         data: A folder with one sub-folder of photos per class, or with such folders below its own
-            ``train``, ``val`` and ``test``.
+            ``train``, ``val`` and ``test``; or a NumPy archive in MedMNIST's layout.
         options: Backbone, seed, decisions.
         cache: Cache of embeddings and properties; by default the user's own.
         progress: Progress callback.
@@ -92,25 +96,29 @@ def audit(
     """
     options, progress = options or AuditOptions(), progress or Silent()
     with nullcontext(cache) if cache else Cache(default_folder()) as cache:
-        evidence, decided = _gather(data, options, cache, progress)
+        evidence, decided, notes = _gather(data, options, cache, progress)
         kept = decided.applied.kept if decided else frozenset()
         checked = run_checks(evidence, ALL, options.skip, kept, progress)
-    return _summarise(evidence, checked, options, decided)
+    return _summarise(evidence, checked, options, decided, notes)
 
 
 def _gather(
     data: str | Path, options: AuditOptions, cache: Cache, progress: Progress
-) -> tuple[Evidence, Decided | None]:
+) -> tuple[Evidence, Decided | None, tuple[str, ...]]:
     file = None if options.decisions is None else load_decisions(options.decisions)
+    if is_archive(Path(data)):
+        data = unpack(Path(data)).folder
     reader = FileReader(cache, rehash=options.rehash)
     with progress.step("Finding the photos", 0) as advance:
         scanned = scan(data, to_train=False, with_parts=True, reader=reader, advance=advance)
     decided = None if file is None else decide(scanned, file)
     scanned = decided.applied.catalog if decided else scanned
+    reading, notes = decide_range(scanned, options.reading, reader=reader, cache=cache)
     features = extract_catalog(
         scanned,
         backbone=options.backbone,
         fit=options.fit,
+        reading=reading,
         cache=cache,
         reader=reader,
         progress=progress,
@@ -121,9 +129,9 @@ def _gather(
             f"none of the {len(scanned.photos)} photos in {data} can be read; "
             f"{sanitize('; '.join(reasons))}."
         )
-    properties = measure(scanned, cache=cache, progress=progress)
+    properties = measure(scanned, reading=reading, cache=cache, progress=progress)
     groups = find_duplicates(features, progress=progress)
-    return Evidence(scanned, features, groups, properties, options.seed), decided
+    return Evidence(scanned, features, groups, properties, options.seed), decided, notes
 
 
 def run_checks(
@@ -168,13 +176,16 @@ def without_kept(
 ) -> Outcome:
     """Remove findings whose files are all kept by decision; errors are always reported.
 
-    ``contents`` are SHA-256 by path; ``kept`` is path, content and code of each decision to keep.
+    A finding about the whole folder is kept by its own row. ``contents`` are SHA-256 by path;
+    ``kept`` is path, content and code of each decision to keep.
     """
     if check.severity is Severity.error:
         return outcome
 
     def is_kept(finding: Finding) -> bool:
         keys = [(i.path, contents.get(i.path, ""), check.code) for i in finding.items]
+        if finding.about:
+            keys.append((finding.about, "", check.code))
         return bool(keys) and all(key in kept for key in keys)
 
     left = tuple(finding for finding in outcome.findings if not is_kept(finding))
@@ -182,13 +193,18 @@ def without_kept(
     if not num_kept:
         return outcome
     if not left:
-        return Outcome.clean(f"{plural(num_kept, 'finding')} kept by decision", chart=outcome.chart)
+        summary = f"{plural(num_kept, 'finding')} kept by decision"
+        return Outcome("clean", summary, (), outcome.chart, num_kept)
     summary = f"{outcome.summary}; {num_kept} of {len(outcome.findings)} findings kept by decision"
-    return replace(outcome, findings=left, summary=summary)
+    return replace(outcome, findings=left, summary=summary, num_kept=num_kept)
 
 
 def _summarise(
-    evidence: Evidence, checked: tuple[Checked, ...], options: AuditOptions, decided: Decided | None
+    evidence: Evidence,
+    checked: tuple[Checked, ...],
+    options: AuditOptions,
+    decided: Decided | None,
+    notes: tuple[str, ...],
 ) -> Audit:
     catalog = evidence.features.catalog
     contents = {photo.path: photo.content for photo in evidence.scanned.photos}
@@ -215,6 +231,7 @@ def _summarise(
             "seed": options.seed,
         },
         contents={path: contents[path] for path in sorted(named & contents.keys())},
-        notes=decided.notes if decided else (),
+        notes=(*notes, *(decided.notes if decided else ())),
         decided=tuple(row for row in decided.file.rows if row.decision) if decided else (),
+        reading=evidence.features.contract,
     )

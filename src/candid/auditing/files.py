@@ -18,6 +18,7 @@ from candid.auditing.audit import AuditOptions, audit
 from candid.auditing.page import write_page
 from candid.auditing.result import (
     AUDIT_JSON,
+    PAGE,
     Audit,
     Change,
     changes_to_text,
@@ -33,8 +34,6 @@ from candid.errors import UsageError
 from candid.reporting.pages import file_previews
 from candid.runs.artifact import DECISIONS
 from candid.runs.paths import next_folder, require_outside, require_writable, shorten
-
-PAGE: Final = "audit.html"
 
 
 def write_audit(
@@ -63,7 +62,7 @@ def write_audit(
         # Excel recognises UTF-8 by the byte order mark only.
         rows = "\ufeff" + to_csv([*audit.decided, *undecided(audit)])
         _write(partial / DECISIONS, rows, errors="surrogateescape")
-        page = write_page(audit, file_previews(audit.data))
+        page = write_page(audit, file_previews(audit.data, reading=audit.reading))
         _write(partial / PAGE, page, errors="backslashreplace")
 
     return write_atomic_dir(target, fill, require_free=require_free)
@@ -80,8 +79,16 @@ def to_json(audit: Audit, changes: Sequence[Change] | None) -> dict[str, Any]:
 
 
 def undecided(audit: Audit) -> Iterator[Decision]:
-    """A row for each file and check that a person can decide about and has not."""
+    """A row for each file or trait and check that a person can decide about and has not."""
     done = {(row.path, row.finding) for row in audit.decided}
+    for row in audit.found:
+        for finding in row.outcome.findings:
+            if (
+                finding.about
+                and row.check.to_decide
+                and (finding.about, row.check.code) not in done
+            ):
+                yield Decision(finding.about, "", row.check.code, finding.suggestion)
     for check, _, item in audit.items():
         content = audit.contents.get(item.path)
         if check.to_decide and content is not None and (item.path, check.code) not in done:

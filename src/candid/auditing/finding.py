@@ -50,10 +50,15 @@ class Finding:
     Attributes:
         summary: One line that names the first few files.
         items: The files; none if it is about a class or the whole folder.
+        about: What a decision about the whole folder is about, as `about_all` writes it; empty if
+            there is nothing to decide.
+        suggestion: Suggested value of the decision column for it.
     """
 
     summary: str
     items: tuple[Item, ...] = ()
+    about: str = ""
+    suggestion: str = ""
 
     @classmethod
     def of(cls, items: Sequence[Item], what: str) -> Finding:
@@ -99,12 +104,14 @@ class Outcome:
             empty if clean.
         findings: Most important first. None unless ``found``.
         chart: Figures that go with it, whatever the status.
+        num_kept: Number of findings that a person decided to keep; they are not in `findings`.
     """
 
     status: Status
     summary: str = ""
     findings: tuple[Finding, ...] = ()
     chart: Chart | None = None
+    num_kept: int = 0
 
     @classmethod
     def from_findings(

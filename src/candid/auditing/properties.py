@@ -24,7 +24,7 @@ from candid.core.hashing import hash_bytes
 from candid.core.progress import Progress, Silent
 from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog
-from candid.data.images import PixelContract, decodable_share, decode, inspect, read_file
+from candid.data.images import PixelContract, Reading, decodable_share, decode, inspect, read_file
 from candid.errors import ImageError
 
 # CleanVision's `calculate_brightness`, after Finley's HSP colour model: red, green, blue.
@@ -104,7 +104,8 @@ def _saturate(value: float) -> float:
 
 
 _KIND = "properties:v1"
-_PIXELS = PixelContract(size_px=128)
+_SIZE_PX = 128
+_PIXELS = PixelContract(_SIZE_PX)
 _DIGITS = 6  # decimals, so that cached and fresh values are equal, and rows short
 _FILES_AHEAD = 32  # bounds the bytes in memory
 _WRITE_EVERY = 256  # at most this many measurements are lost if the process is killed
@@ -169,52 +170,66 @@ class Properties:
     decodable_share: float
     pixels: PixelProperties | None
 
+    @property
+    def is_deep(self) -> bool:
+        """Whether it has more than 8 bits a sample."""
+        is_number = self.mode.startswith(("int", "uint", "float"))
+        return self.mode.endswith(";16") or (is_number and not self.mode.endswith("int8"))
+
 
 def measure(
-    catalog: Catalog, *, cache: Cache, progress: Progress | None = None
+    catalog: Catalog,
+    *,
+    reading: Reading | None = None,
+    cache: Cache,
+    progress: Progress | None = None,
 ) -> Mapping[str, Properties]:
     """Properties by content of all files with a valid header, measured unless in the cache."""
+    contract = _PIXELS if reading is None else PixelContract.of(reading, _SIZE_PX, "squash")
+    kind = _KIND + contract.reading_key
     files = {photo.content: catalog.file(photo) for photo in catalog.photos}
-    rows = ((content, _from_json(value)) for content, value in cache.get(_KIND, list(files)))
+    rows = ((content, _from_json(value)) for content, value in cache.get(kind, list(files)))
     known = {content: properties for content, properties in rows if properties is not None}
     missing = {content: file for content, file in files.items() if content not in known}
     new: dict[str, bytes] = {}
     if missing:
         with (progress or Silent()).step("Measuring the photos", len(missing)) as advance:
             try:
-                for content, measured in _measure_all(missing):
+                for content, measured in _measure_all(missing, contract):
                     if measured is not None:
                         known[content] = measured
                         new[content] = json.dumps(asdict(measured), separators=(",", ":")).encode()
                     advance(1)
                     if len(new) >= _WRITE_EVERY:
-                        cache.put(_KIND, new.items())
+                        cache.put(kind, new.items())
                         new.clear()
             finally:  # after Ctrl-C or an error too
-                cache.put(_KIND, new.items())
+                cache.put(kind, new.items())
     return known
 
 
-def _measure_all(files: Mapping[str, Path]) -> Iterator[tuple[str, Properties | None]]:
+def _measure_all(
+    files: Mapping[str, Path], contract: PixelContract
+) -> Iterator[tuple[str, Properties | None]]:
     """Measure in threads, a few files ahead."""
     return map_ahead(
-        lambda item: (item[0], _measure_file(item[1], item[0])),
+        lambda item: (item[0], _measure_file(item[1], item[0], contract)),
         files.items(),
         num_ahead=_FILES_AHEAD,
     )
 
 
-def _measure_file(file: Path, content: str) -> Properties | None:
+def _measure_file(file: Path, content: str, contract: PixelContract) -> Properties | None:
     try:
         data = read_file(file)
         if hash_bytes(data) != content:  # changed since the scan
             return None
-        details = inspect(data)
+        details = inspect(data, max_pixels=contract.max_pixels)
     except ImageError:
         return None
     pixels, share = None, 1.0
     try:
-        pixels = measure_pixels(decode(data, _PIXELS), details.width_px, details.height_px)
+        pixels = measure_pixels(decode(data, contract), details.width_px, details.height_px)
     except ImageError:
         share = round(decodable_share(data), _DIGITS)
     return Properties(**asdict(details), num_bytes=len(data), decodable_share=share, pixels=pixels)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -16,11 +16,13 @@ from candid.core.atomic_dir import is_unfinished
 from candid.core.safe_json import read_object
 from candid.core.text import plural, sanitize
 from candid.data.decisions import Decision
+from candid.data.images import Reading
 from candid.errors import ArtifactError, UsageError
 
 #: Incremented when the meaning of the JSON changes; additions don't count.
 FORMAT_VERSION: Final = 1
 AUDIT_JSON: Final = "audit.json"
+PAGE: Final = "audit.html"
 _MAX_BYTES = 512 * 2**20
 _NUM_SHOWN = 3
 _NUM_CHANGES_SHOWN = 10
@@ -57,8 +59,9 @@ class Audit:
         checked: Every check with its outcome, errors first.
         settings: Backbone, seed and version, by name.
         contents: SHA-256 by path, of every readable file that a finding names.
-        notes: Effects of the decisions, if there were any.
+        notes: How samples of more than 8 bits are read, and the effects of decisions.
         decided: The decisions that were applied.
+        reading: What of a file became a picture.
     """
 
     data: Path
@@ -72,6 +75,7 @@ class Audit:
     contents: dict[str, str]
     notes: tuple[str, ...] = ()
     decided: tuple[Decision, ...] = ()
+    reading: Reading = field(default_factory=Reading)
 
     @property
     def found(self) -> tuple[Checked, ...]:
@@ -116,12 +120,13 @@ class Audit:
             "remedy": check.remedy,
             "findings": [self._finding_to_json(finding) for finding in outcome.findings],
             "chart": None if outcome.chart is None else asdict(outcome.chart),
+            "num_kept": outcome.num_kept,
         }
 
     def _finding_to_json(self, finding: Finding) -> dict[str, Any]:
         content = self.contents.get
         files = [{"path": i.path, "content": content(i.path), **vars(i)} for i in finding.items]
-        return {"summary": finding.summary, "files": files}
+        return {"summary": finding.summary, "about": finding.about, "files": files}
 
     def to_text(self) -> str:
         """Text for a terminal: one line per check, and the first findings of each."""
@@ -135,7 +140,7 @@ class Audit:
             summary = sanitize(row.outcome.summary)
             lines.append(f"{row.check.severity:8} {row.check.title}: {summary}")
             summaries = [finding.summary for finding in row.outcome.findings]
-            lines += _first_lines(" " * 9, summaries, _NUM_SHOWN)
+            lines += _first_lines(" " * 9, summaries, _NUM_SHOWN, rest=f" ({PAGE})")
         if not self.found:
             lines.append("nothing was found")
         lines.append("")
@@ -150,10 +155,10 @@ class Audit:
         return "\n".join(lines)
 
 
-def _first_lines(prefix: str, summaries: Sequence[str], limit: int) -> list[str]:
+def _first_lines(prefix: str, summaries: Sequence[str], limit: int, *, rest: str = "") -> list[str]:
     lines = [f"{prefix}{sanitize(text)}" for text in summaries[:limit]]
     more = len(summaries) - limit
-    return [*lines, f"{prefix}and {more} more"] if more > 0 else lines
+    return [*lines, f"{prefix}… and {more} more{rest}"] if more > 0 else lines
 
 
 @dataclass(frozen=True)
@@ -247,6 +252,7 @@ def _findings_by_check(values: Mapping[str, Any]) -> dict[str, _Result]:
         findings = {}
         for row in check["findings"]:
             files = tuple(sorted(file["content"] or file["path"] for file in row["files"]))
-            findings[files or (str(row["summary"]),)] = str(row["summary"])
+            key = files or (str(row.get("about") or row["summary"]),)
+            findings[key] = str(row["summary"])
         results[check["code"]] = str(check["title"]), str(check["status"]), findings
     return results

@@ -11,6 +11,7 @@ import typer
 from candid.errors import UsageError
 
 if TYPE_CHECKING:
+    from candid.data.images import Reading
     from candid.models.decision_rule import DecisionRule
 
 
@@ -37,6 +38,13 @@ class FitName(StrEnum):
 
 
 Data = Annotated[Path, typer.Argument(help="A folder with one sub-folder of photos per class.")]
+TrainData = Annotated[
+    Path,
+    typer.Argument(
+        help="A folder with one sub-folder of photos per class, or a NumPy archive (.npz) in "
+        "MedMNIST's layout, which keeps its own parts."
+    ),
+]
 RunFolder = Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")]
 Seed = Annotated[int, typer.Option(help="Random seed; change it to draw another split.")]
 GroupBy = Annotated[
@@ -72,8 +80,33 @@ Cost = Annotated[
 Threshold = Annotated[
     float | None,
     typer.Option(
-        help="With two classes: predict the alphabetically second class above this probability. "
-        "[0.5]"
+        help="With two classes: predict the alphabetically second class where its probability "
+        "(positive_probability) is above this. [0.5]"
+    ),
+]
+SampleRange = Annotated[
+    str | None,
+    typer.Option(
+        "--range",
+        help="Samples that become black and white in pictures of more than 8 bits, such as "
+        "0,4095 or -1024,3071. [decided for the whole set]",
+        metavar="LOW,HIGH",
+    ),
+]
+Page = Annotated[
+    int | None, typer.Option(help="Page of multi-page TIFF and DICOM files, from 1. [the first]")
+]
+Bands = Annotated[
+    str | None,
+    typer.Option(
+        help="Bands of multi-band TIFF files that become red, green and blue, such as 4,3,2.",
+        metavar="R,G,B",
+    ),
+]
+MaxMegapixels = Annotated[
+    float | None,
+    typer.Option(
+        help="Read JPEGs of up to this many million pixels; other formats up to 178. [178]"
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -94,3 +127,39 @@ def decision_rule(threshold: float | None, cost: list[str] | None) -> DecisionRu
             raise UsageError(f"the cost of {'→'.join(mistake)} is given twice; choose one.")
         costs[mistake] = value
     return DecisionRule(DEFAULT_THRESHOLD if threshold is None else threshold, costs)
+
+
+def choose_reading(
+    reading: Reading,
+    *,
+    sample_range: str | None,
+    page: int | None,
+    bands: str | None,
+    max_megapixels: float | None,
+) -> Reading:
+    """A reading, or a contract, with what ``--range``, ``--page``, ``--bands`` and so on ask for.
+
+    Raises:
+        UsageError: An option can't be parsed, or its value is out of range.
+    """
+    from dataclasses import replace
+
+    chosen: dict[str, object] = {}
+    if sample_range is not None:
+        chosen["sample_range"] = _numbers(sample_range, float, "--range", "0,4095")
+    if page is not None:
+        chosen["page"] = page
+    if bands is not None:
+        chosen["bands"] = _numbers(bands, int, "--bands", "4,3,2")
+    if max_megapixels is not None:
+        chosen["max_pixels"] = int(max_megapixels * 1_000_000)
+    return replace(reading, **chosen)  # type: ignore[arg-type]
+
+
+def _numbers(text: str, kind: type, option: str, example: str) -> tuple[float, ...]:
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"{option} is numbers separated by commas, such as {example}. Received: {text}"
+        ) from None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from candid.cli.console import has_screen
 from candid.cli.predicting import read_input, stem_of
 from candid.core.text import sanitize
-from candid.data.images import PixelContract, decode, preview, read_file
+from candid.data.images import PixelContract, Reading, decode, preview, read_file
 from candid.errors import DependencyError, ImageError, UsageError
 from candid.runs.classifier import Classifier
 from candid.runs.explaining.explain import Similar
@@ -22,13 +22,17 @@ from candid.runs.prediction import Prediction
 
 _SHOWN_PX = 512
 _EXPLAINED_PX = 640
+_DEFAULT = Reading()
 _KNOWN = (
     "This photo, or a nearly identical one, was used for training, so this answer proves little."
 )
 
 
 def show_predictions(
-    paths: Sequence[str], predictions: Sequence[Prediction], piped: bytes = b""
+    paths: Sequence[str],
+    predictions: Sequence[Prediction],
+    piped: bytes = b"",
+    reading: Reading = _DEFAULT,
 ) -> Iterator[Path]:
     """Show each readable photo with its label, in a window or as PNG files.
 
@@ -36,6 +40,7 @@ def show_predictions(
         paths: The photos' files.
         predictions: Their predictions, in the same order.
         piped: Content of ``-``.
+        reading: What of a file becomes a picture.
 
     Yields:
         Without a screen, the PNG files written into the working directory.
@@ -47,7 +52,7 @@ def show_predictions(
     for path, prediction in zip(paths, predictions, strict=True):
         if prediction.label is None:
             continue
-        figure = _draw_prediction(plt, read_input(path, piped), prediction)
+        figure = _draw_prediction(plt, read_input(path, piped), prediction, reading)
         if has_screen():
             plt.show()
         else:
@@ -72,8 +77,8 @@ def _pyplot() -> Any:
     return matplotlib.pyplot
 
 
-def _draw_prediction(plt: Any, data: bytes, prediction: Prediction) -> Any:
-    pixels = decode(data, PixelContract(_SHOWN_PX, "pad"))
+def _draw_prediction(plt: Any, data: bytes, prediction: Prediction, reading: Reading) -> Any:
+    pixels = decode(data, PixelContract.of(reading, _SHOWN_PX, "pad"))
     figure, axes = plt.subplots(figsize=(5, 5.4))
     axes.imshow(pixels)
     axes.set_axis_off()
@@ -104,7 +109,7 @@ def draw_explanations(
     """
     folder = None if classifier.manifest is None else Path(classifier.manifest.data.folder)
     # All that the network gets, in the same shape.
-    contract = PixelContract(_EXPLAINED_PX, classifier.contract.fit)
+    contract = PixelContract.of(classifier.contract, _EXPLAINED_PX, classifier.contract.fit)
     for path, prediction in zip(paths, predictions, strict=True):
         explained = prediction.explanation
         if explained is None:
@@ -113,7 +118,7 @@ def draw_explanations(
         similar = [
             (photo, _describe(row))
             for row in explained.similar
-            if (photo := _read_training_photo(folder, row)) is not None
+            if (photo := _read_training_photo(folder, row, contract)) is not None
         ]
         png = picture_of(pixels, explained.heat, prediction.answer, similar)
         written = _write_png(png, f"{stem_of(path)}-explained")
@@ -125,12 +130,14 @@ def draw_explanations(
             yield f"  {_KNOWN}"
 
 
-def _read_training_photo(folder: Path | None, photo: Similar) -> NDArray[np.uint8] | None:
+def _read_training_photo(
+    folder: Path | None, photo: Similar, reading: Reading
+) -> NDArray[np.uint8] | None:
     """A training photo; None if it is gone."""
     if folder is None:
         return None
     try:
-        return preview(read_file(folder / photo.path), _EXPLAINED_PX)
+        return preview(read_file(folder / photo.path), _EXPLAINED_PX, reading)
     except ImageError:
         return None
 

@@ -8,18 +8,31 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from candid.cli.console import print_json
 from candid.data.catalog import find_images
 from candid.data.images import read_file
 from candid.errors import UsageError
+from candid.runs.class_names import join_classes
 from candid.runs.classifier import Classifier
 from candid.runs.prediction import Prediction
 
 STDIN = "-"
 
 Form = Literal["table", "csv", "json"]
+
+#: The first columns of the CSV; they keep their names and their order.
+COLUMNS: Final = (
+    "path",
+    "label",
+    "probability",
+    "reason",
+    "answer",
+    "verdict",
+    "possible",
+    "familiarity",
+)
 
 
 def expand(paths: Sequence[str]) -> list[str]:
@@ -107,16 +120,22 @@ class Printed(NamedTuple):
 
 
 def print_predictions(
-    predictions: Iterable[Prediction], classes: Sequence[str], *, form: Form, keep: bool = False
+    predictions: Iterable[Prediction],
+    classes: Sequence[str],
+    *,
+    form: Form,
+    with_probabilities: bool = False,
+    keep: bool = False,
 ) -> Printed:
     """Print predictions on stdout as they arrive; JSON as one array at the end.
 
     Args:
         predictions: Consumed one by one.
         classes: Names of the classes.
-        form: ``table`` for a terminal; ``csv`` with the columns path, label, probability, reason,
-            answer, possible (separated by ``|``) and familiarity;
-            ``json`` with the probability of each class too.
+        form: ``table`` for a terminal; ``csv`` with the columns `COLUMNS`; ``json`` with the values
+            of `Prediction.to_json`.
+        with_probabilities: Whether table and CSV have a column ``p:<class>`` per class; JSON always
+            has the probability of each class.
         keep: Whether to return them as well.
     """
     num_failed = 0
@@ -130,23 +149,31 @@ def print_predictions(
                 kept.append(prediction)
             yield prediction
 
-    if form == "csv":
-        _print_csv(counted())
-    elif form == "json":
+    if form == "json":
         print_json([prediction.to_json() for prediction in counted()])
     else:
-        _print_table(counted(), classes)
+        print_rows = _print_csv if form == "csv" else _print_table
+        print_rows(counted(), classes if with_probabilities else ())
     return Printed(num_failed, tuple(kept))
 
 
-def _print_csv(predictions: Iterable[Prediction]) -> None:
+def _print_csv(predictions: Iterable[Prediction], classes: Sequence[str]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("path", "label", "probability", "reason", "answer", "possible", "familiarity"))
+    writer.writerow((*COLUMNS, *map(_column_of, classes)))
     for p in predictions:
-        probability = "" if p.probability is None else f"{p.probability:.6f}"
-        familiarity = "" if p.familiarity is None else f"{p.familiarity:.6f}"
-        row = (p.source, p.label or "", probability, p.reason or "", p.answer)
-        writer.writerow((*row, "|".join(p.possible), familiarity))
+        known = (p.source, p.label or "", _decimal(p.probability), p.reason or "", p.answer)
+        judged = (p.verdict or "", join_classes(p.possible), _decimal(p.familiarity))
+        shares = (_decimal(p.probabilities.get(name)) for name in classes)
+        writer.writerow((*known, *judged, *shares))
+
+
+def _column_of(name: str) -> str:
+    """Title of the column with the probability of a class; no other title begins with ``p:``."""
+    return f"p:{name}"
+
+
+def _decimal(share: float | None, places: int = 6) -> str:
+    return "" if share is None else f"{share:.{places}f}"
 
 
 def _print_table(predictions: Iterable[Prediction], classes: Sequence[str]) -> None:
@@ -154,13 +181,19 @@ def _print_table(predictions: Iterable[Prediction], classes: Sequence[str]) -> N
     from rich.table import Table
     from rich.text import Text
 
-    second = f"p({classes[1]})" if len(classes) == 2 else "probability"
     table = Table(box=None, header_style="bold")
-    for title in ("photo", "answer", second, ""):
+    for title in ("photo", "label", "probability", "verdict", *map(_column_of, classes)):
         table.add_column(Text(title))
     for p in predictions:
-        probability = "" if p.probability is None else f"{p.probability:.3f}"
+        shares = (_decimal(p.probabilities.get(name), 3) for name in classes)
+        cells = (p.source, p.label or "", _decimal(p.probability, 3), _in_words(p), *shares)
         # Text, not markup: a file may be named [red].
-        cells = (p.source, p.answer, probability, p.reason or "")
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*map(Text, cells))
     Console().print(table)
+
+
+def _in_words(prediction: Prediction) -> str:
+    """The verdict and what goes with it: the possible classes, or why there is no label."""
+    verdict = prediction.verdict
+    words = prediction.answer if verdict == "uncertain" else verdict
+    return ": ".join(filter(None, (words, prediction.reason)))

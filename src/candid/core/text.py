@@ -44,7 +44,9 @@ def first_line(error: Exception) -> str:
 
 
 # A path may have 4096 bytes, and a line of text may name several.
-_MOST_CHARACTERS: Final = 400
+_MOST_OF_WORD: Final = 400
+_MOST_OF_LINE: Final = 4000
+_LONG_WORD: Final = re.compile(rf"\S{{{_MOST_OF_WORD + 1},}}")
 
 # Control characters, line and paragraph separators, lone surrogates (bytes of a name that are not
 # UTF-8) and direction marks: "gpj.exe" must not look like "exe.jpg".
@@ -56,20 +58,27 @@ _UNSHOWABLE: Final = re.compile(
 def sanitize(text: str) -> str:
     r"""Make untrusted text safe to show: invisible characters are written as escape codes.
 
+    The middle of what is too long is left out: of a name alone, so that the sentence around it
+    stays whole.
+
     Args:
         text: A name or a line; may hold bytes that are not UTF-8 as lone surrogates.
 
     Returns:
-        At most 400 characters that UTF-8 can encode; the middle of longer text is left out.
+        At most 4,000 characters that UTF-8 can encode, in words of at most 400.
 
     >>> sanitize("a\nb\udcff")
     'a\\nb\\xff'
     """
-    visible = sanitize_line(text)
-    if len(visible) <= _MOST_CHARACTERS:
-        return visible
-    half = (_MOST_CHARACTERS - 3) // 2
-    return f"{visible[:half]} … {visible[-half:]}"
+    visible = _LONG_WORD.sub(lambda match: _cut(match[0], _MOST_OF_WORD, "…"), sanitize_line(text))
+    return _cut(visible, _MOST_OF_LINE, " … ")
+
+
+def _cut(text: str, most: int, mark: str) -> str:
+    if len(text) <= most:
+        return text
+    half = (most - len(mark)) // 2
+    return f"{text[:half]}{mark}{text[-half:]}"
 
 
 def sanitize_line(text: str) -> str:

@@ -14,7 +14,7 @@ from candid.core.progress import Advance
 from candid.core.text import plural, plural_have
 from candid.core.threads import map_ahead
 from candid.data.file_reader import FileReader
-from candid.data.images import SUFFIXES, identify
+from candid.data.images import HEAD_BYTES, SUFFIXES, is_picture
 from candid.data.walk import is_folder, is_hidden, nested, visible_folders, walk
 from candid.errors import DataError, ImageError
 
@@ -100,7 +100,9 @@ class Catalog:
 
         Photos dropped by decision are not listed: the user knows, and it may be hundreds.
         """
-        others = [row.path for row in self.skipped if row.reason in NOT_IMAGES]
+        left_out = [row for row in self.skipped if row.reason in NOT_IMAGES]
+        left_out.sort(key=lambda row: row.reason != HIDDEN_FOLDER)  # folders first
+        others = [row.path for row in left_out]
         images = [row for row in self.skipped if row.reason not in NOT_IMAGES | {DROPPED}]
         lines = [f"{row.path} is left out: {row.reason}" for row in images]
         if others:
@@ -244,7 +246,7 @@ def _read(path: Path, *, root: Path, label: str, reader: FileReader) -> Photo | 
 def _is_image(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return identify(file.read(64)) is not None
+            return is_picture(file.read(HEAD_BYTES))
     except OSError:
         return False
 

@@ -16,17 +16,18 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from candid.core.hashing import hash_bytes
-from candid.data.images import identify, read_file
+from candid.data.images import is_picture, read_file
+from candid.data.images.deep import is_deep
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
     from candid.core.cache import Cache
 
-_KIND: Final = "file:v1"
-_ROW: Final = re.compile(rb"(-?\d+) (-?\d+) (-?\d+) ([01]) ([0-9a-f]{64})")
+_KIND: Final = "file:v2"
+_ROW: Final = re.compile(rb"(-?\d+) (-?\d+) (-?\d+) ([01])([01]) ([0-9a-f]{64})")
 #: Files modified less than this before they are read are not cached: FAT has ticks of 2 s.
 RACY_NS: Final = 2_000_000_000
-_MAX_BUFFERED_BYTES: Final = 64 * 1024**2
+_MAX_BUFFERED_BYTES: Final = 512 * 1024**2
 
 
 class Stamp(NamedTuple):
@@ -39,10 +40,17 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True)
 class KnownFile:
-    """Hexadecimal SHA-256 of a file, and whether it begins as an image does."""
+    """What a file is.
+
+    Attributes:
+        content: Hexadecimal SHA-256.
+        is_image: Whether it begins as an image does.
+        is_deep: Whether it may have more than 8 bits a sample.
+    """
 
     content: str
     is_image: bool
+    is_deep: bool = False
 
 
 class FileReader:
@@ -60,6 +68,8 @@ class FileReader:
         self._rehash = rehash
         self._cached: dict[str, bytes] = {}
         self._fresh: dict[str, bytes] = {}
+        self._deep: set[str] = set()
+        self._hashed: dict[Path, Stamp] = {}  # before `learn` read the file
         self._buffered: dict[str, bytes] = {}
         self._num_buffered_bytes = 0
         self._lock = Lock()
@@ -79,18 +89,30 @@ class FileReader:
         key = _key(path)
         cached = _parse(self._cached.get(key, b""))
         if cached is not None and cached[0] == stamp:
-            return cached[1]
+            return self._note(cached[1])
         data = read_file(path)
-        file = KnownFile(hash_bytes(data), identify(data) is not None)
+        file = KnownFile(hash_bytes(data), is_picture(data), is_deep(data))
         if file.is_image:
             self._buffer(file.content, data)
         if stamp is not None and now_ns - max(stamp.mtime_ns, stamp.ctime_ns) > RACY_NS:
-            row = f"{' '.join(map(str, stamp))} {file.is_image:d} {file.content}"
+            row = f"{' '.join(map(str, stamp))} {file.is_image:d}{file.is_deep:d} {file.content}"
             self._fresh[key] = row.encode()
+            self._hashed[path] = stamp
+        return self._note(file)
+
+    def is_deep(self, content: str) -> bool:
+        """Whether a file that was learnt may have more than 8 bits a sample."""
+        return content in self._deep
+
+    def _note(self, file: KnownFile) -> KnownFile:
+        if file.is_deep:
+            self._deep.add(file.content)
         return file
 
     def read(self, path: Path, content: str) -> bytes:
         """The bytes of a file, from the buffer of `learn` where they are there.
+
+        Else it is read again, and hashed unless `learn` did so and its size and times are the same.
 
         Raises:
             ImageError: It can't be read, or its content has changed.
@@ -101,7 +123,8 @@ class FileReader:
         if data is not None:
             return data
         data = read_file(path)
-        if hash_bytes(data) != content:
+        stamp = self._hashed.get(path)  # none if the hash is of an earlier run
+        if (stamp is None or stamp != _stamp(path)) and hash_bytes(data) != content:
             raise ImageError("changed while Candid was at work")
         return data
 
@@ -144,4 +167,4 @@ def _parse(row: bytes) -> tuple[Stamp, KnownFile] | None:
     if match is None:
         return None
     stamp = Stamp(int(match[1]), int(match[2]), int(match[3]))
-    return stamp, KnownFile(match[5].decode(), match[4] == b"1")
+    return stamp, KnownFile(match[6].decode(), match[4] == b"1", match[5] == b"1")

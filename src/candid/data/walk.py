@@ -8,12 +8,18 @@ from pathlib import Path
 
 from candid.errors import DataError
 
-_HIDDEN_NAMES = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
+# In lower case. Files and folders of file managers, and the trash, thumbnails and snapshots that
+# Windows, macOS, Linux, Synology (# and @), QNAP (@) and GoodSync keep beside a person's files.
+_SYSTEM_NAMES = frozenset(
+    {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "network trash folder"}
+    | {"$recycle.bin", "system volume information", "found.000", "lost+found", "_gsdata_"}
+    | {"#recycle", "#snapshot", "@eadir", "@tmp", "@recycle", "@recently-snapshot", "@__thumb"}
+)
 
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is hidden, or a system file, by its name."""
-    return name.startswith(".") or name in _HIDDEN_NAMES
+    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
 
 
 def is_folder(path: Path) -> bool:

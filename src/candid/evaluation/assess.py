@@ -143,6 +143,7 @@ def _of_test_part(context: EvalContext, tested: Predictions, fitted: FittedState
     evaluation = Evaluation(
         measure_predictions(context.classes, tested),
         baselines=_baselines(context, [context.test_round()], "test", predictions=tested),
+        rule=context.rule,
     )
     return add_reliability(evaluation, context.classes, tested, fitted)
 
@@ -179,6 +180,7 @@ def _with_folds(
         baselines_on_test=on_test,
         leak_tax=tax,
         learning_curve=curve,
+        rule=context.rule,
     )
     rare = rare_class(evaluation.believed)
     if rare is not None and context.rule == DecisionRule():  # no option was chosen yet

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,14 @@ _NUM_FOLDS: Final = 5
 _ENOUGH_HELD_OUT: Final = 100  # images that suffice to choose the strength
 _TOLERANCE: Final = 1e-2
 _FARTHEST: Final = 4.0  # standard deviations at which features are clipped
+
+#: A gain whose whole interval is nearer to 0 than this is no difference worth a word.
+ALIKE: Final = 0.02
+#: An interval wider than this says nothing about whether a model is of use.
+_TOO_WIDE: Final = 0.4
+
+#: What the interval of a gain says; ``undecided``: there are too few images to tell.
+Verdict = Literal["better", "worse", "alike", "undecided"]
 
 #: Images of which the neighbours are searched at a time.
 BLOCK: Final = 1024
@@ -52,7 +60,26 @@ class Baseline:
     @property
     def beaten(self) -> bool:
         """Whether the model is better by more than chance explains."""
-        return self.gain.low > 0
+        return self.verdict == "better"
+
+    @property
+    def verdict(self) -> Verdict:
+        """The model compared with the rule."""
+        low, high = self.gain.low, self.gain.high
+        if low > 0:
+            return "better"
+        if high < 0:
+            return "worse"
+        return "alike" if high - low <= 2 * ALIKE else "undecided"
+
+    @property
+    def unmasks(self) -> bool:
+        """Whether the model fails: the rule is better, or it is blind and there is no gain over it.
+
+        With too few images nothing is measured; that is no failure of the model.
+        """
+        blind = self.name == LARGEST_CLASS and not self.beaten
+        return self.verdict == "worse" or (blind and self.gain.high - self.gain.low <= _TOO_WIDE)
 
     def to_json(self) -> dict[str, object]:
         """JSON values."""

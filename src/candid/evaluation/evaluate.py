@@ -31,6 +31,7 @@ from candid.splits.duplicates import find_duplicates
 from candid.splits.prepare import extract_catalog
 from candid.splits.split import Row, Split, read_csv
 
+_OWN = "Test part"
 _TRAINED_PARTS = ("train", "val")
 
 
@@ -92,10 +93,15 @@ class Measured:
 
     evaluation: Evaluation
     notes: tuple[str, ...]
-    of: str = "Test part"
+    of: str = _OWN
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it was measured on the run's own photos."""
+        return self.of == _OWN
 
     def to_text(self) -> str:
-        """For a terminal."""
+        """Tables of all figures, for a terminal."""
         return write_text(self.evaluation, self.of)
 
 
@@ -238,6 +244,7 @@ class Evaluator:
             catalog,
             backbone=self._run.prepared_with.backbone,
             fit=self._run.prepared_with.fit,
+            reading=self._run.classifier.contract,
             cache=self._cache,
             reader=self._reader,
             progress=self._progress,
@@ -282,7 +289,9 @@ class Evaluator:
             self._run.classifier.rule.decide(answers.probabilities, classes),
             **vars(answers),
         )
-        evaluation = Evaluation(measure_predictions(classes, predictions))
+        evaluation = Evaluation(
+            measure_predictions(classes, predictions), rule=self._run.classifier.rule
+        )
         return add_reliability(evaluation, classes, predictions, self._run.fitted)
 
 

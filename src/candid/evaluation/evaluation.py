@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
+from candid.core.text import plural
 from candid.evaluation.baselines import Baseline
-from candid.evaluation.estimate import Estimate, EstimateSource, percentage_points
+from candid.evaluation.estimate import Estimate, EstimateSource
 from candid.evaluation.leak_tax import LeakTax
 from candid.evaluation.learning_curve import LearningCurve
 from candid.evaluation.measures import FIGURES, Measures
 from candid.evaluation.rare_class import RareClass
 from candid.evaluation.reliability import Abstained, Calibration
+from candid.models.decision_rule import DecisionRule
 
-_WIDE_INTERVAL = 0.15
+_MOST_IN_MATRIX: Final = 12  # classes; a wider table does not fit a terminal
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Evaluation:
         abstained: The answers "uncertain" and "unknown", on the estimate to believe.
         baselines_on_test: Simple rules on the test part, if that is not the estimate to believe.
         rare: The rarest class, on the estimate to believe; None if the classes are balanced.
+        rule: How a class was chosen; with costs or a threshold, not to be right most often.
     """
 
     test: Measures
@@ -42,6 +45,7 @@ class Evaluation:
     abstained: Abstained | None = None
     baselines_on_test: tuple[Baseline, ...] = ()
     rare: RareClass | None = None
+    rule: DecisionRule = field(default_factory=DecisionRule)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -67,10 +71,10 @@ class Evaluation:
                 "more photos with `candid evaluate RUN DATA`."
             )
         return (
-            f"Believe the cross-validated figures: they are of {self.kfold.n} images instead of "
-            f"{self.test.n}, each predicted by a model that was not trained on it or a copy of it. "
-            "Those models were trained on four fifths of the images, so the final model is hardly "
-            "worse."
+            f"Believe the cross-validated figures: they are of {plural(self.kfold.n, 'photo')} "
+            f"instead of {self.test.n}, each predicted by a model that was not trained on it or a "
+            "copy of it. Each of those models was trained on a part of the photos, so the final "
+            "one is hardly worse."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -110,18 +114,13 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_text(evaluation: Evaluation, of: str = "Test part") -> str:
-    """Tables of the figures, then what they mean; ``of`` is what the first were measured on."""
-    lines = [f"{of}: {evaluation.test.n} images; the model saw none of them, nor copies of them"]
-    lines += ["", *_measures_lines(evaluation.test)]
+    """Tables of all figures, those to believe first; ``of`` is what the others were measured on."""
+    lines: list[str] = []
     if evaluation.kfold is not None:
-        lines += ["", f"Grouped cross-validation: all {evaluation.kfold.n} images"]
-        lines += ["", *_measures_lines(evaluation.kfold)]
-    return "\n".join([*rare_class_lines(evaluation), *lines, "", *_sentences(evaluation)])
-
-
-def rare_class_lines(evaluation: Evaluation) -> list[str]:
-    """Where classes are unbalanced, one line: how many photos of the rarest class are found."""
-    return [] if evaluation.rare is None else [evaluation.rare.to_text()]
+        lines += [f"Grouped cross-validation: all {plural(evaluation.kfold.n, 'photo')}", ""]
+        lines += [*_measures_lines(evaluation.kfold), ""]
+    lines += [f"{of}: {plural(evaluation.test.n, 'photo')}", ""]
+    return "\n".join([*lines, *_measures_lines(evaluation.test)])
 
 
 def _titled(measures: Measures) -> list[tuple[str, Estimate | None]]:
@@ -154,8 +153,9 @@ def _measures_lines(measures: Measures) -> Iterator[str]:
     if len(measures.classes) > 2:
         yield ""
         yield from _per_class_lines(measures)
-    yield ""
-    yield from _confusion_lines(measures)
+    if len(measures.classes) <= _MOST_IN_MATRIX:
+        yield ""
+        yield from _confusion_lines(measures)
 
 
 def _per_class_lines(measures: Measures) -> Iterator[str]:
@@ -172,38 +172,3 @@ def _confusion_lines(measures: Measures) -> Iterator[str]:
     yield f"  {'':<{width}} {head}"
     for name, row in zip(measures.classes, measures.confusion, strict=True):
         yield f"  {name:<{width}} " + " ".join(f"{count:>{width}}" for count in row)
-
-
-def _sentences(evaluation: Evaluation) -> Iterator[str]:
-    accuracy = evaluation.test.accuracy
-    if evaluation.kfold is not None:
-        yield evaluation.why
-    elif accuracy is not None and accuracy.high - accuracy.low >= _WIDE_INTERVAL:
-        yield (
-            f"{accuracy.n} images are few: the accuracy may be anywhere in its interval. Measure "
-            "on more photos with `candid evaluate RUN DATA`. With more photos, the recipe transfer "
-            "also gives cross-validated figures."
-        )
-    for baseline in evaluation.baselines:
-        rule = f"the baseline {baseline.name!r} ({baseline.accuracy.value:.3f})"
-        gain = baseline.gain
-        value, low, high = map(percentage_points, (gain.value, gain.low, gain.high))
-        if baseline.beaten:
-            yield f"It beats {rule} by {value} points ({low} to {high})."
-        else:
-            yield f"It does not beat {rule}: the gain is {value} points ({low} to {high})."
-    if evaluation.leak_tax is not None:
-        yield evaluation.leak_tax.to_text()
-    if evaluation.abstained is not None:
-        yield _abstained_sentence(evaluation.abstained)
-    if evaluation.learning_curve is not None:
-        yield from (f"{row.to_text()}." for row in evaluation.learning_curve.forecasts)
-
-
-def _abstained_sentence(abstained: Abstained) -> str:
-    right = abstained.accuracy_when_sure
-    accuracy = "" if right is None else f" and right about {right.value:.0%} of those"
-    return (
-        f"It is sure about {abstained.sure.value:.0%} of the photos{accuracy}; "
-        f"it wrongly calls {abstained.false_alarms.value:.0%} of the photos unknown."
-    )

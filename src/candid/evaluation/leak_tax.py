@@ -15,7 +15,6 @@ from candid.evaluation.estimate import (
     Estimate,
     effective_size,
     paired_difference,
-    percentage_points,
     proportion,
     unpaired_difference,
     wilson,
@@ -26,7 +25,6 @@ from candid.splits.grouped_split import Labelled
 #: Random splits over which the naive accuracy is averaged, for few images.
 NUM_SPLITS: Final = 3
 _FEW_IMAGES: Final = 1000  # above, one split is stable enough, and three take too long
-_HARDLY_ANY: Final = 0.02  # of the images
 
 
 @dataclass(frozen=True)
@@ -49,24 +47,6 @@ class LeakTax:
     estimate: str
     num_copies: int = 0
     num_images: int = 0
-
-    def to_text(self) -> str:
-        """For instance ``A random split would have said 0.92; it is 0.86: too much by …``."""
-        naive, honest = f"{self.naive.value:.2f}", f"{self.honest.value:.2f}"
-        low, high = (percentage_points(x, 0, "+") for x in (self.tax.low, self.tax.high))
-        copies, size = self.num_copies, self.num_images or self.honest.n
-        same = f"A random split would have said the same, {honest}"
-        if not copies and not self.tax.value:
-            return f"{same}: there are no copies."
-        if naive == honest and copies <= _HARDLY_ANY * size:
-            return f"{same}: there are hardly any copies ({copies} of {size} images)."
-        if naive == honest:
-            are = "is a copy" if copies == 1 else "are copies"
-            return f"{same}, though {copies} of {size} images {are} ({low} to {high} points)."
-        differs = f"A random split would have said {naive}; it is {honest}"
-        if self.tax.low > 0:
-            return f"{differs}: too much by {low.lstrip('+')} to {high.lstrip('+')} points."
-        return f"{differs}. The difference ({low} to {high} points) may be chance."
 
 
 @dataclass(frozen=True)

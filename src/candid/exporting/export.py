@@ -186,7 +186,8 @@ def _readme(
         f"preprocessing; photos are made square by `{source.classifier.contract.fit}`.",
         "- Output: `probabilities`, float32, calibrated, one column per class in the order above.",
         f"- `{MANIFEST}` contains the classes, the pixel format, the decision rule and the "
-        "tables for answering *uncertain* or *unknown*.",
+        "tables for answering *uncertain* or *unknown*; under `answer`, what the values mean that "
+        "the code below makes of them: `probability` is that of `label`.",
         "## Compared with the run",
         fence(parity.to_text()),
     ]

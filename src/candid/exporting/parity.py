@@ -261,7 +261,7 @@ def compare_decoded(
             continue
         images += 1
         labels += received["label"] == expected.label
-        answers += received["answer"] == expected.answer
+        answers += (received["answer"], received["verdict"]) == (expected.answer, expected.verdict)
         shares = expected.probabilities.items()
         largest = max(largest, *(abs(received["probabilities"][name] - s) for name, s in shares))
     return DecodedParity(images, labels, answers, unreadable, largest)

@@ -48,9 +48,7 @@ def python_snippet(context: SnippetContext, *, run: str, imports: str, install: 
         run,
         _decide(context),
     ]
-    if context.abstains:
-        parts.append(_ABSTAIN)
-    parts.append("print(answer, dict(zip(classes, probabilities.round(3).tolist())))\n")
+    parts += [_ABSTAIN if context.abstains else _ALWAYS_ANSWER, _print_answer(context)]
     return Snippet("python", "Python", "\n".join(parts))
 
 
@@ -74,10 +72,46 @@ def _read_photo(contract: PixelContract) -> str:
         "pad": f'ImageOps.pad(photo, {size}, method, color="white")',
     }[contract.fit]
     return f"""\
-photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")
+{_open(contract)}
 smaller = min(photo.size) >= {contract.size_px}
 method = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
 pixels = np.asarray({fitted})[None]  # uint8, 0 to 255
+"""
+
+
+def _open(contract: PixelContract) -> str:
+    """Lines that open the photo as RGB."""
+    if contract.sample_range is None and contract.page is None and contract.bands is None:
+        return 'photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")'
+    page = (contract.page or 1) - 1
+    if contract.bands is not None:
+        places = [band - 1 for band in contract.bands]
+        opened = (
+            f'levels = tifffile.imread("photo.tif", key={page})'
+            f"  # (h, w, bands)\nlevels = levels[..., {places}]\n"
+        )
+        deep = "" if contract.sample_range is None else _BY_RANGE
+        return f"import tifffile  # pip install tifffile imagecodecs\n\n{opened}{deep}" + (
+            "photo = Image.fromarray(levels.astype(np.uint8))"
+        )
+    seek = f"photo.seek({page})\n" if page else ""
+    deep = "" if contract.sample_range is None else _DEEP
+    return (
+        f'photo = Image.open("photo.jpg")\n{seek}photo = ImageOps.exif_transpose(photo)\n{deep}'
+        'photo = photo.convert("RGB")'
+    )
+
+
+# As candid.data.images.samples.
+_BY_RANGE = """\
+low, high = about["pixels"]["sample_range"]
+levels = ((levels.astype(float) - low) * 255 / (high - low)).clip(0, 255).round()
+"""
+_DEEP = f"""\
+if photo.mode.startswith(("I", "F")):  # more than 8 bits a sample
+    levels = np.asarray(photo)
+{_BY_RANGE.replace("low", "    low", 1).replace("levels", "    levels", 1)}\
+    photo = Image.fromarray(levels.astype(np.uint8))
 """
 
 
@@ -95,9 +129,30 @@ def _decide(context: SnippetContext) -> str:
         lines.append('label = classes[int(float(probabilities[1]) > about["rule"]["threshold"])]')
     else:
         lines.append("label = classes[probabilities.argmax()]")
-    lines.append("" if context.abstains else "answer = label")
-    return "\n".join(lines).rstrip("\n") + "\n"
+    return "\n".join(lines) + "\n"
 
+
+def _print_answer(context: SnippetContext) -> str:
+    """Lines that print the values of `Prediction.to_json`, but path and reason."""
+    positive = "by_class[classes[1]]" if context.num_classes == 2 else "None"
+    return f"""\
+by_class = {{name: round(float(value), 6) for name, value in zip(classes, probabilities)}}
+values = {{
+    "answer": answer,
+    "label": label,
+    "probability": by_class[label],
+    "positive_probability": {positive},
+    "probabilities": by_class,
+    "verdict": verdict,
+    "possible": possible,
+    "familiarity": familiarity,
+}}
+print(json.dumps(values))
+"""
+
+
+# A run that can't abstain.
+_ALWAYS_ANSWER = "answer, verdict, possible, familiarity = label, None, [], None\n"
 
 # candid.models.conformal for one image.
 _ABSTAIN = """\
@@ -110,12 +165,14 @@ def share(usual, value):  # of held-out photos that were at least as unusual
 
 unusual = zip(classes, known["nonconformity"], 1 - probabilities)
 possible = [name for name, usual, value in unusual if share(usual, value) > 1 - known["coverage"]]
-if share(known["novelty"], answers["novelty"][0]) <= known["false_alarms"]:
-    answer = "unknown"
+familiarity = float(share(known["novelty"], answers["novelty"][0]))
+if familiarity <= known["false_alarms"]:
+    answer = verdict = "unknown"
 elif possible == [label]:
-    answer = label
+    answer, verdict = label, "sure"
 else:
     answer = "uncertain: " + (" or ".join(possible) or f"perhaps {label}")
+    verdict = "uncertain"
 """
 
 
@@ -133,6 +190,8 @@ def kotlin_snippet(context: SnippetContext, *, file: str, signature: str) -> Sni
         "SIZE": str(context.contract.size_px),
         "SQUARE": _SQUARES[fit],
         "DECIDE": _decide_in_kotlin(context),
+        "POSITIVE": "row[1]" if context.num_classes == 2 else "null",
+        **(_ABSTAIN_IN_KOTLIN if context.abstains else _ALWAYS_IN_KOTLIN),
     }.items():
         code = code.replace(f"«{name}»", value)
     return Snippet("kotlin", "Android (Kotlin)", code)
@@ -159,6 +218,41 @@ val costs = Array(row.size) { t -> DoubleArray(row.size) { if (it == t) 0.0 else
         }
         val expected = row.indices.map { p -> row.indices.sumOf { row[it] * costs[it][p] } }
         val label = classes[expected.indices.minBy { expected[it] }]"""
+
+# A run that can't abstain.
+_ALWAYS_IN_KOTLIN = {
+    "ARRAY": "",
+    "NOVELTY": "",
+    "OUTPUT": "",
+    "JUDGE": "val verdict = null\n        val possible = emptyList<String>()",
+    "SHARE": "",
+}
+# candid.models.conformal for one image.
+_ABSTAIN_IN_KOTLIN = {
+    "ARRAY": "import org.json.JSONArray\n",
+    "NOVELTY": "        val novelty = FloatArray(1)\n",
+    "OUTPUT": ', "novelty" to novelty',
+    "JUDGE": """\
+val known = about.getJSONObject("abstention")
+        val usual = known.getJSONArray("nonconformity")
+        val possible = classes.filterIndexed { i, _ ->
+            share(usual.getJSONArray(i), 1 - row[i]) > 1 - known.getDouble("coverage")
+        }
+        val familiarity = share(known.getJSONArray("novelty"), novelty[0])
+        val verdict = when {
+            familiarity <= known.getDouble("false_alarms") -> "unknown"
+            possible == listOf(label) -> "sure"
+            else -> "uncertain"
+        }""",
+    "SHARE": """\
+    /** The share of held-out photos that were at least as unusual. */
+    private fun share(usual: JSONArray, value: Float): Double {
+        val above = (0 until usual.length()).count { usual.getDouble(it).toFloat() >= value }
+        return (above + 1.0) / (usual.length() + 1)
+    }
+
+""",
+}
 
 _SQUARES = {
     "squash": "val square = Bitmap.createScaledBitmap(photo, SIZE, SIZE, true)",
@@ -188,10 +282,25 @@ import android.content.Context
 «GRAPHICS»
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
-«MATHS»import org.json.JSONObject
+«MATHS»«ARRAY»import org.json.JSONObject
 import org.tensorflow.lite.Interpreter
 
 private const val SIZE = «SIZE»
+
+/**
+ * The answer for a photo.
+ *
+ * [probability] is that of [label]; [positiveProbability], with two classes, that of the second.
+ * [verdict] is sure, uncertain or unknown; null if the model can't abstain.
+ */
+data class Answer(
+    val label: String,
+    val probability: Float,
+    val positiveProbability: Float?,
+    val probabilities: Map<String, Float>,
+    val verdict: String?,
+    val possible: List<String>,
+)
 
 class CandidClassifier(context: Context) {
     private val about = JSONObject(String(read(context, "«MANIFEST»")))
@@ -204,8 +313,8 @@ class CandidClassifier(context: Context) {
         }
     )
 
-    /** The label of an upright photo, and the probability of each class. Not for the UI thread. */
-    fun classify(photo: Bitmap): Pair<String, Map<String, Float>> {
+    /** The answer for an upright photo. Not for the UI thread. */
+    fun classify(photo: Bitmap): Answer {
         // Bilinear: halve a photo much larger than SIZE a few times first.
         «SQUARE»
         val colours = IntArray(SIZE * SIZE)
@@ -216,17 +325,19 @@ class CandidClassifier(context: Context) {
         }
         image.rewind()
         val probabilities = Array(1) { FloatArray(classes.size) }
-        interpreter.runSignature(
+«NOVELTY»        interpreter.runSignature(
             mapOf<String, Any>("image" to image),
-            mapOf<String, Any>("probabilities" to probabilities),
+            mapOf<String, Any>("probabilities" to probabilities«OUTPUT»),
             "«SIGNATURE»",
         )
         val row = probabilities[0]
         «DECIDE»
-        return label to classes.zip(row.toList()).toMap()
+        «JUDGE»
+        val byClass = classes.zip(row.toList()).toMap()
+        return Answer(label, byClass.getValue(label), «POSITIVE», byClass, verdict, possible)
     }
 
-    private fun read(context: Context, asset: String): ByteArray =
+«SHARE»    private fun read(context: Context, asset: String): ByteArray =
         context.assets.open(asset).use { it.readBytes() }
 }
 """

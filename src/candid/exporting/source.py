@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from candid._version import __version__
 from candid.core.safe_json import read_object
+from candid.data.images import PixelContract
 from candid.errors import ArtifactError
 from candid.runs.artifact import MODEL
 from candid.runs.classifier import Classifier
@@ -134,12 +135,24 @@ def describe(source: Source) -> dict[str, Any]:
             "size_px": size,
             "fit": contract.fit,
             "key": contract.key,
+            **_chosen(contract),
         },
         "outputs": _outputs(source),
+        "answer": _answer(classifier),
         "rule": classifier.rule.to_json(),
         "temperature": manifest.calibration.temperature,
         "abstention": None if abstention is None else _spell_out(abstention.to_json()),
     }
+
+
+def _chosen(contract: PixelContract) -> dict[str, Any]:
+    """How deep, multi-page and multi-band files are read, as far as that was chosen or decided."""
+    values = {
+        "sample_range": contract.sample_range,
+        "page": contract.page,
+        "bands": contract.bands,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _spell_out(abstention: dict[str, Any]) -> dict[str, Any]:
@@ -163,6 +176,22 @@ def _outputs(source: Source) -> dict[str, str]:
     if source.has_heatmap:
         outputs["heatmap"] = "float32 (n, k, h, w), what each place adds to each class's score"
     return outputs
+
+
+def _answer(classifier: Classifier) -> dict[str, str]:
+    """What the snippets make of the outputs, with the names of `Prediction.to_json`."""
+    answer = {
+        "label": "the class that the rule chooses",
+        "probability": "0 to 1, of the label",
+        "probabilities": "0 to 1, of each class",
+    }
+    if len(classifier.classes) == 2:
+        answer["positive_probability"] = "0 to 1, of the second class, chosen above the threshold"
+    if classifier.abstention is not None:
+        answer["verdict"] = "sure, uncertain or unknown; unreadable without a label"
+        answer["possible"] = "the classes that the abstention does not rule out"
+        answer["familiarity"] = "0 to 1, the share of known photos that are at least as unusual"
+    return answer
 
 
 def to_properties(values: Mapping[str, Any]) -> dict[str, str]:

@@ -22,7 +22,15 @@ from candid.exporting.web_gate import POLICY, open_in_browser
 from candid.reporting.app import PAGE_FILES, index_html, read_file, sentence_of, title_of
 
 _APP: Final = "app"
-_MODULES: Final = ("answer.js", "evidence.js", "files.js", "network.js", "pixels.js", "resize.js")
+_MODULES: Final = (
+    "answer.js",
+    "deep.js",
+    "evidence.js",
+    "files.js",
+    "network.js",
+    "pixels.js",
+    "resize.js",
+)
 _VENDOR: Final = "vendor"
 _ASSETS: Final = (
     "LICENSE-onnxruntime-web",
@@ -106,8 +114,8 @@ import { createEngine } from "./app/engine.js";
 
 const engine = await createEngine({ say: console.log });
 const photo = await (await fetch("photo.jpg")).blob(); // or a File that somebody chose
-const { answer, probabilities } = await engine.predict(photo, "photo.jpg");
-console.log(answer, probabilities);
+const { label, probability, verdict } = await engine.predict(photo, "photo.jpg");
+console.log(label, probability, verdict); // the probability is that of the label
 """
 
 WEB: Final = Format(

@@ -10,7 +10,7 @@ All three are cached by content, so a second run decodes no photo again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -84,6 +84,7 @@ class Features:
     embeddings: Rows  # float32 ``(n, d)``, one row per photo, in the catalog's order
     thumbnails: Thumbnails  # thumbnails by content
     colours: Rows  # float32 ``(n, c)``, see `colours_of`
+    contract: PixelContract = field(default_factory=PixelContract)  # how they became pixels
 
 
 def extract_features(
@@ -132,7 +133,8 @@ def extract_features(
             finally:  # after Ctrl-C or an error too
                 _store(cache, kinds, fresh)
     reader.release()
-    return _gather(catalog, known, reasons, Thumbnails(cache, kinds.thumbnail))
+    thumbnails = Thumbnails(cache, kinds.thumbnail)
+    return replace(_gather(catalog, known, reasons, thumbnails), contract=contract)
 
 
 def colours_of(pixels: NDArray[np.uint8]) -> Rows:

@@ -70,11 +70,18 @@ def decimals(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "–"
 
 
+def decimals_with_n(figure: Estimate) -> str:
+    """A figure on a terminal: ``0.863 (0.808 to 0.905, n = 300)``."""
+    interval = f"{decimals(figure.low)} to {decimals(figure.high)}"
+    return f"{decimals(figure.value)} ({interval}, n = {figure.n})"
+
+
 def _percent_number(share: float) -> str:
     if not math.isfinite(share):
         return "–"
-    near_end = 0 < share < 0.01 or 0.99 < share < 1
-    return f"{100 * share:.1f}" if near_end else f"{100 * share:.0f}"
+    if 0 < share < 0.01 or 0.99 < share < 1:
+        return f"{min(99.9, max(0.1, 100 * share)):.1f}"
+    return f"{100 * share:.0f}"
 
 
 def _points_number(difference: float) -> str:

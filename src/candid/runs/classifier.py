@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from candid.core.safe_json import to_json
 from candid.core.text import first_line
 from candid.core.threads import map_ahead, num_cores
-from candid.data.images import PixelContract, decode, read_file
+from candid.data.images import PixelContract, Reading, decode, read_file
 from candid.data.images.contract import fit_square
 from candid.errors import ArtifactError, ImageError, UsageError
 from candid.models.conformal import Abstention
@@ -25,7 +25,7 @@ from candid.models.outputs import Outputs
 from candid.runs.artifact import MODEL, find_run, read_manifest
 from candid.runs.manifest import Manifest
 from candid.runs.onnx_session import AT_ONCE, Model
-from candid.runs.prediction import Prediction
+from candid.runs.prediction import Prediction, blank_reason
 
 if TYPE_CHECKING:
     from candid.runs.explaining import Explanation
@@ -81,7 +81,7 @@ class Classifier:
 
     @property
     def threshold(self) -> float:
-        """With two classes: the second one is chosen if its probability is above this."""
+        """With two classes: the second one is chosen if ``positive_probability`` is above this."""
         return self.rule.threshold
 
     def with_threshold(self, threshold: float) -> Self:
@@ -121,6 +121,11 @@ class Classifier:
                 "trained. Train again on more photos."
             )
         return self._with(abstention=self.abstention.with_coverage(coverage))
+
+    def with_reading(self, reading: Reading) -> Self:
+        """A copy that reads files in another way: another page, other bands, another range."""
+        size_px, fit = self.contract.size_px, self.contract.fit
+        return self._with(contract=PixelContract.of(reading, size_px, fit))
 
     def _with(self, **changed: object) -> Self:
         other = object.__new__(type(self))
@@ -236,7 +241,7 @@ class Classifier:
             for source in sources
         ]
         return [
-            Prediction(name, None, None, {}, str(image))
+            Prediction.unreadable(name, str(image))
             if isinstance(image, ImageError)
             else replace(next(predictions), source=name)
             for name, image in zip(names, images, strict=True)
@@ -270,9 +275,15 @@ class Classifier:
                 zip(self.classes, map(float, outputs.probabilities[place]), strict=True)
             )
             label = self.classes[number]
-            shown = by_class[self.classes[1] if len(self.classes) == 2 else label]
+            explanation = explanations[place]
             yield Prediction(
-                "", label, shown, by_class, explanation=explanations[place], **verdicts[place]
+                "",
+                label,
+                by_class[label],
+                by_class,
+                blank_reason(pixels[place]),
+                explanation=explanation,
+                **verdicts[place],
             )
 
     @cached_property
@@ -316,12 +327,13 @@ def load(folder: str | Path = "runs/latest", *, num_threads: int | None = None) 
         rule.require_fits(manifest.classes)
         values = to_json(manifest.abstention)
         abstention = values and Abstention.from_json(values, len(manifest.classes))
+        contract = manifest.pixels.contract()
     except (LookupError, TypeError, ValueError, OverflowError, UsageError) as error:
         raise ArtifactError(f"{run}/candid.json is incomplete: {error!r}; train again.") from error
     classifier = Classifier(
         (run / MODEL).read_bytes(),
         manifest.classes,
-        PixelContract(manifest.pixels.size_px, manifest.pixels.fit),
+        contract,
         rule=rule,
         abstention=abstention,
         num_threads=num_threads,

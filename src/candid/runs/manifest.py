@@ -11,14 +11,14 @@ import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 from candid.core.safe_json import Range, read_as, to_json
-from candid.data.images.contract import ResizeMode
+from candid.data.images.contract import MAX_PIXELS, PixelContract, ResizeMode
 from candid.errors import ArtifactError
 
 #: The format version that is written; `READERS` has those that can be read.
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 #: The largest side of the model's input, in pixels.
 MAX_SIZE_PX: Final = 2048
 
@@ -35,11 +35,32 @@ class PixelSettings:
         size_px: Both sides of the model's input, in pixels.
         fit: How a photo is made square.
         key: Cache key of the decoded pixels; optional, as no reader uses it.
+        sample_range: The lowest and the highest sample of pictures with more than 8 bits, which
+            become 0 and 255; null if there were none, or all 16 bits are used.
+        page: Page of a multi-page file, from 1; null for the first.
+        bands: Three bands, from 1, that become red, green and blue; null for those of the file.
+        max_pixels: Pixels of the largest photo that is read; null for the usual limit.
     """
 
     size_px: Annotated[int, Range(1, MAX_SIZE_PX)]
     fit: ResizeMode
     key: str = ""
+    sample_range: tuple[float, ...] | None = None
+    page: Annotated[int, Range(1)] | None = None
+    bands: tuple[Annotated[int, Range(1)], ...] | None = None
+    max_pixels: Annotated[int, Range(1)] | None = None
+
+    def contract(self) -> PixelContract:
+        """The contract; raises UsageError where values do not fit each other."""
+        low_high, bands = self.sample_range, self.bands
+        return PixelContract(
+            self.size_px,
+            self.fit,
+            max_pixels=self.max_pixels or MAX_PIXELS,
+            sample_range=None if low_high is None else cast("tuple[float, float]", low_high),
+            page=self.page,
+            bands=None if bands is None else cast("tuple[int, int, int]", bands),
+        )
 
 
 @dataclass(frozen=True)
@@ -214,7 +235,7 @@ class Manifest:
         files: SHA-256 of each file of the run, hexadecimal.
     """
 
-    format_version: Literal[2] = field(default=FORMAT_VERSION, kw_only=True)
+    format_version: Literal[3] = field(default=FORMAT_VERSION, kw_only=True)
     candid_version: str
     recipe: Literal["transfer", "cnn"]
     complete: bool
@@ -249,7 +270,18 @@ class Manifest:
 
 
 def _read_2(values: Mapping[str, Any], file: Path) -> Manifest:
-    """Read format 2, which is frozen: a format with other fields gets its own reader."""
+    """Read format 2, which is frozen: format 3 without what was added to it."""
+    pixels = values.get("pixels")
+    if isinstance(pixels, dict):
+        pixels = {name: value for name, value in pixels.items() if name not in _ADDED_IN_3}
+    return _read_3({**values, "format_version": FORMAT_VERSION, "pixels": pixels}, file)
+
+
+_ADDED_IN_3: Final = ("sample_range", "page", "bands", "max_pixels")
+
+
+def _read_3(values: Mapping[str, Any], file: Path) -> Manifest:
+    """Read format 3: a format with other fields gets its own reader."""
     try:
         read_as(Metrics | None, values.get("metrics"), "figures.test")
     except ValueError as error:
@@ -275,7 +307,7 @@ def _require_classes(names: object) -> None:
 
 Reader = Callable[[Mapping[str, Any], Path], Manifest]
 #: The reader of each supported format version. A later format adds its own.
-READERS: Final[Mapping[int, Reader]] = {2: _read_2}
+READERS: Final[Mapping[int, Reader]] = {2: _read_2, 3: _read_3}
 
 
 def find_reader(version: object, run: Path) -> Reader:

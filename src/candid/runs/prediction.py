@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from candid.models.conformal import Verdict
     from candid.runs.explaining.explain import Explanation
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The prediction for one image.
+    """The prediction for one image; docs/predictions.md has a table of the fields.
 
     Attributes:
         source: The path as given; empty for bytes and arrays.
-        label: The predicted class; None if the image can't be read.
-        probability: Of the alphabetically second class if there are two, else of ``label``.
-        probabilities: Calibrated probability of each class.
-        reason: Why there is no label, in one line; else None.
+        label: The class that the decision rule chose; None if the image can't be read.
+        probability: Calibrated probability of ``label``, 0 to 1; with a threshold or costs, another
+            class may have a higher one. None if the image can't be read.
+        probabilities: Calibrated probability of each class, in the order of the classes; empty if
+            the image can't be read.
+        reason: Why there is no label, in one line; or that the image is blank, whose label means
+            nothing; else None.
         verdict: ``sure``: the prediction set holds only ``label``; ``uncertain``: it holds others
-            or none; ``unknown``: the image is out of distribution. None if the image can't be read
-            or the classifier can't abstain.
+            or none; ``unknown``: the image is out of distribution; ``unreadable``: there is no
+            label. None if the classifier can't abstain.
         possible: The conformal prediction set at the chosen coverage.
         familiarity: 0 to 1, the share of in-distribution photos with at least this novelty.
         explanation: The evidence for ``label``, if requested.
@@ -33,14 +39,31 @@ class Prediction:
     probability: float | None
     probabilities: dict[str, float]
     reason: str | None = None
-    verdict: Verdict | None = None
+    verdict: Verdict | Literal["unreadable"] | None = None
     possible: tuple[str, ...] = ()
     familiarity: float | None = None
     explanation: Explanation | None = None
 
+    @classmethod
+    def unreadable(cls, source: str, reason: str) -> Self:
+        """The prediction for an image that can't be read."""
+        return cls(source, None, None, {}, reason, "unreadable")
+
+    @property
+    def positive_probability(self) -> float | None:
+        """With two classes, the probability of the alphabetically second one; else None.
+
+        A threshold is compared with it.
+        """
+        shares = tuple(self.probabilities.values())
+        return shares[1] if len(shares) == 2 else None
+
     @property
     def answer(self) -> str:
-        """The answer as text: ``happy``, ``uncertain: happy or sad``, ``unknown``."""
+        """For people: ``happy``, ``uncertain: happy or sad``, ``unknown`` or ``unreadable``.
+
+        A class may have such a name; programs read ``verdict`` and ``label``.
+        """
         if self.label is None:
             return "unreadable"
         if self.verdict == "unknown":
@@ -56,6 +79,7 @@ class Prediction:
             "answer": self.answer,
             "label": self.label,
             "probability": self.probability,
+            "positive_probability": self.positive_probability,
             "probabilities": self.probabilities,
             "verdict": self.verdict,
             "possible": list(self.possible),
@@ -65,3 +89,16 @@ class Prediction:
         if self.explanation is not None:
             values["explanation"] = self.explanation.to_json()
         return values
+
+
+_NAMED_COLOURS = {(0, 0, 0): "black", (255, 255, 255): "white"}
+
+
+def blank_reason(pixels: NDArray[np.uint8]) -> str | None:
+    """That an image, uint8 ``(s, s, 3)``, has one colour alone: ``blank: every pixel is black``."""
+    first = pixels[0, 0]
+    if not (pixels == first).all():
+        return None
+    red, green, blue = first.tolist()
+    colour = _NAMED_COLOURS.get((red, green, blue), f"#{red:02x}{green:02x}{blue:02x}")
+    return f"blank: every pixel is {colour}"

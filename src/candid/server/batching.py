@@ -180,7 +180,7 @@ class Answerer:
         try:
             pixels = await self.run(decode, upload.data, classifier.contract)
         except ImageError as error:
-            return Prediction(upload.name, None, None, {}, str(error))
+            return Prediction.unreadable(upload.name, str(error))
         answer = self._batcher.submit(Job(classifier, pixels, explain))
         return replace(await asyncio.wrap_future(answer), source=upload.name)
 

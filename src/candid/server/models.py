@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from candid.core.hashing import hash_bytes
 from candid.core.text import first_line
-from candid.data.images import read_file
+from candid.data.images import Reading, read_file
 from candid.errors import ArtifactError, ImageError
 from candid.evaluation.measures import FIGURES
 from candid.reporting.app import read_samples, sentence_of, title_of
@@ -42,16 +42,18 @@ class TrainingPhotos:
     A file outside the folder, or with other content than the run's split records, gives none.
     """
 
-    def __init__(self, run: Path, folder: str) -> None:
+    def __init__(self, run: Path, folder: str, reading: Reading) -> None:
         """Read the run's split.
 
         Args:
             run: The run's folder.
             folder: The training folder; empty if it is not known.
+            reading: What of a file becomes a picture.
         """
         from candid.splits.split import read_csv
 
         self._folder = Path(folder) if folder else None
+        self._reading = reading
         self._contents = {row.path: row.content for row in read_csv(run / SPLIT).rows}
         self.thumbnail = lru_cache(_MAX_THUMBNAILS)(self._thumbnail)
 
@@ -67,7 +69,8 @@ class TrainingPhotos:
                 return None
         except (ImageError, OSError, ValueError):  # ValueError: a NUL in the path
             return None
-        data = file_previews(file.parent, size_px=_THUMBNAIL_PX)(file.name)
+        previews = file_previews(file.parent, size_px=_THUMBNAIL_PX, reading=self._reading)
+        data = previews(file.name)
         return f"data:image/jpeg;base64,{b64encode(data).decode('ascii')}" if data else None
 
 
@@ -150,7 +153,7 @@ def load_model(name: str, run: Path, max_pixels: int) -> ServedModel:
     folder = classifier.require_manifest().data.folder
     # Read everything of this version now: the folder may be replaced before it is needed.
     classifier.prepare_to_explain()
-    photos = TrainingPhotos(run, folder)
+    photos = TrainingPhotos(run, folder, classifier.contract)
     model = ServedModel(name, classifier, photos, read_samples(run / GOLDEN))
     _require_measured(model, run)
     return model

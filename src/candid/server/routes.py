@@ -74,7 +74,7 @@ def _predict_routes(state: State) -> APIRouter:
                     raise Problem(422, "no_coverage", str(error)) from None
                 items = await state.answerer.answer(uploads, chosen, classifier, explain=explain)
         for item in items:
-            outcome = "unreadable" if item["label"] is None else item["verdict"] or "answered"
+            outcome = item["verdict"] or "answered"
             state.metrics.images.labels(chosen.name, outcome).inc()
         return _json({"model": chosen.name, "predictions": items})
 

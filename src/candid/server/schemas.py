@@ -115,14 +115,26 @@ class PredictionOut(BaseModel):
     """Prediction for one image; the same values as `candid predict --json`."""
 
     path: str = Field(description="The file name sent by the client, without folders.")
-    answer: str
-    label: str | None
-    probability: float | None = Field(description="With two classes: of the second one.")
-    probabilities: dict[str, float]
-    verdict: Literal["sure", "uncertain", "unknown"] | None
-    possible: list[str]
-    familiarity: float | None
-    reason: str | None = Field(description="Why there is no label; null if there is one.")
+    answer: str = Field(description="For people. Programs read the verdict and the label.")
+    label: str | None = Field(description="The class that the decision rule chose.")
+    probability: float | None = Field(ge=0, le=1, description="Of the label.")
+    positive_probability: float | None = Field(
+        ge=0,
+        le=1,
+        description="With two classes: of the alphabetically second one, which is chosen if this "
+        "is above the threshold. null with more classes.",
+    )
+    probabilities: dict[str, float] = Field(description="Of each class.")
+    verdict: Literal["sure", "uncertain", "unknown", "unreadable"] | None = Field(
+        description="null if the model can't abstain."
+    )
+    possible: list[str] = Field(description="The classes that can't be ruled out.")
+    familiarity: float | None = Field(
+        ge=0, le=1, description="Share of known photos that are at least as unusual."
+    )
+    reason: str | None = Field(
+        description="Why there is no label, or that the image is blank; else null."
+    )
     explanation: ExplanationOut | None = None
 
 
@@ -167,7 +179,7 @@ class ModelOut(MeasuredOut):
     sentence: str = Field(description="How good it is; empty if it was not measured.")
     recipe: str
     classes: list[str]
-    threshold: float
+    threshold: float = Field(description="Compared with positive_probability.")
     costs: list[CostOut]
     fit: Literal["squash", "crop", "pad"] = Field(description="How images are made square.")
     num_samples: int = Field(description="Number of sample images, numbered from 0.")

@@ -13,7 +13,8 @@ from candid.core.progress import Progress, Silent
 from candid.data.catalog import Catalog, scan
 from candid.data.decisions import Decided, decide, load_decisions
 from candid.data.file_reader import FileReader
-from candid.data.images import PixelContract, ResizeMode
+from candid.data.images import PixelContract, Reading, ResizeMode
+from candid.data.sample_range import decide_range
 from candid.errors import DataError
 from candid.features.backbones import DEFAULT, get
 from candid.features.backbones.registry import Embedder
@@ -55,11 +56,13 @@ class Prepared:
         features: Features of the readable photos.
         groups: Which of them show the same picture.
         decided: The applied decisions; None without a file of decisions.
+        reading_notes: What was decided about the samples of deep pictures.
     """
 
     features: Features
     groups: Groups
     decided: Decided | None = None
+    reading_notes: tuple[str, ...] = ()
 
     @property
     def catalog(self) -> Catalog:
@@ -68,8 +71,9 @@ class Prepared:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is left out and why, and the effect of the decisions."""
-        return (*self.catalog.notes(), *(self.decided.notes if self.decided else ()))
+        """What is left out and why, how samples are read, and the effect of the decisions."""
+        decided = self.decided.notes if self.decided else ()
+        return (*self.catalog.notes(), *self.reading_notes, *decided)
 
 
 def extract_catalog(
@@ -77,6 +81,7 @@ def extract_catalog(
     *,
     backbone: str = DEFAULT,
     fit: ResizeMode = "squash",
+    reading: Reading | None = None,
     cache: Cache | None = None,
     reader: FileReader | None = None,
     progress: Progress | None = None,
@@ -86,7 +91,7 @@ def extract_catalog(
     return extract_features(
         catalog,
         embedder,
-        PixelContract(embedder.backbone.size_px, fit),
+        PixelContract.of(reading or Reading(), embedder.backbone.size_px, fit),
         cache=cache or Cache(default_folder()),
         reader=reader,
         progress=progress,
@@ -98,6 +103,7 @@ def prepare(
     *,
     backbone: str = DEFAULT,
     fit: ResizeMode = "squash",
+    reading: Reading | None = None,
     decisions: Path | None = None,
     rehash: bool = False,
     cache: Cache | None = None,
@@ -109,6 +115,8 @@ def prepare(
         folder: The folder of classes.
         backbone: Name of the backbone that embeds the photos.
         fit: How photos are resized to a square.
+        reading: What of a file becomes a picture; by default what is usual, and the range of deep
+            samples that the photos have.
         decisions: A file of decisions, applied before features are extracted.
         rehash: Read every photo, including those whose size and times have not changed.
         cache: Where embeddings are kept; by default the user's own cache.
@@ -126,11 +134,18 @@ def prepare(
         catalog = scan(folder, reader=reader, advance=advance)
     decided = None if file is None else decide(catalog, file)
     catalog = decided.applied.catalog if decided else catalog
+    reading, notes = decide_range(catalog, reading or Reading(), reader=reader, cache=cache)
     features = extract_catalog(
-        catalog, backbone=backbone, fit=fit, cache=cache, reader=reader, progress=progress
+        catalog,
+        backbone=backbone,
+        fit=fit,
+        reading=reading,
+        cache=cache,
+        reader=reader,
+        progress=progress,
     )
     _require_readable(catalog, features.catalog)
-    return Prepared(features, find_duplicates(features, progress=progress), decided)
+    return Prepared(features, find_duplicates(features, progress=progress), decided, notes)
 
 
 def split_prepared(prepared: Prepared, options: SplitOptions) -> Split:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from candid.core.text import plural, sanitize
 from candid.data.catalog import NOT_IMAGES, Catalog, Photo
+from candid.data.tables import PathFinder, read_table
 from candid.errors import SplitError, UsageError
 from candid.splits.duplicates import Groups, connect
 from candid.splits.grouped_split import count_by_group, split_groups
@@ -97,14 +98,18 @@ def split(
         group_by: The user's own groups by path (a patient, a session); they stay whole too.
 
     Raises:
-        UsageError: The user's groups name other paths than the catalog's.
+        UsageError: No path of the user's groups is that of a photo.
+        SplitError: The earlier split knows no photo.
     """
     photos = catalog.photos
     labels = label_numbers(catalog)
     conflict = in_two_classes(labels, groups.of_photo)
-    merged = _merge_groups(photos, groups.of_photo, group_by or {})
+    finder = PathFinder(photo.path for photo in photos)
+    of_user = _find_groups(photos, group_by, finder)
+    merged = _merge_groups(photos, groups.of_photo, of_user)
     keys = keys_of([photo.content for photo in photos], merged)
-    fixed, torn = _keep_parts(photos, merged, conflict, previous)
+    old = _find_parts(photos, previous, finder)
+    fixed, torn = _keep_parts(merged, conflict, old)
     counts = np.zeros((len(keys), len(catalog.classes)), np.int64)
     parts = np.full(len(keys), -1, np.int64)
     if not conflict.all():
@@ -117,6 +122,7 @@ def split(
         key = keys[group][:KEY_CHARACTERS]
         rows.append(Row(photo.path, photo.label, part, key, photo.content))
     notes = (
+        *_coverage_notes(len(photos), group_by, of_user, previous, old),
         *_conflict_notes(photos, groups, conflict),
         *_torn_notes(photos, torn),
         *_small_class_notes(catalog.classes, rows, unit := unit_of(group_by)),
@@ -175,15 +181,67 @@ def keys_of(contents: Sequence[str], groups: NDArray[np.int64]) -> list[str]:
     return [keys[group] for group in range(len(keys))]
 
 
+def _find_groups(
+    photos: tuple[Photo, ...], group_by: Mapping[str, str] | None, finder: PathFinder
+) -> dict[str, str]:
+    """The user's groups by the paths of the photos."""
+    found = {finder.find(path): group for path, group in (group_by or {}).items()}
+    of_user = {path: group for path, group in found.items() if path is not None}
+    if photos and group_by and not of_user:
+        raise UsageError(
+            f"the groups name no photo of the folder. Expected paths like {photos[0].path}, "
+            f"received {sanitize(next(iter(group_by)))}."
+        )
+    return of_user
+
+
+def _find_parts(
+    photos: tuple[Photo, ...], previous: Split | None, finder: PathFinder
+) -> dict[int, str]:
+    """The part, perhaps none, of each photo that an earlier split knows by content or path."""
+    rows = sorted(previous.rows, key=lambda row: bool(row.part)) if previous else []
+    # Of two files with the same content, one may be in no part, such as a dropped one.
+    by_content = {row.content: row.part for row in rows if row.content}
+    by_path = {finder.find(row.path): row.part for row in rows if not row.content}
+    old: dict[int, str] = {}
+    for place, photo in enumerate(photos):
+        part = by_content.get(photo.content, by_path.get(photo.path))
+        if part is not None:
+            old[place] = part
+    if photos and rows and not old:
+        raise SplitError(
+            "the earlier split has no photo of this folder, neither by content nor by path. It "
+            f"has {sanitize(rows[0].path)}, the folder {photos[0].path}. Name the folder's own."
+        )
+    return old
+
+
+def _coverage_notes(
+    num_photos: int,
+    group_by: Mapping[str, str] | None,
+    of_user: Mapping[str, str],
+    previous: Split | None,
+    old: Mapping[int, str],
+) -> list[str]:
+    """How many photos the user's groups and an earlier split leave out."""
+    notes = []
+    if group_by and len(of_user) < num_photos:
+        notes.append(
+            f"groups are given for {len(of_user)} of {plural(num_photos, 'photo')}; each of the "
+            "others is in a group with its copies only."
+        )
+    if previous and len(old) < num_photos:
+        notes.append(
+            f"the earlier split has {len(old)} of {plural(num_photos, 'photo')}; the others were "
+            "assigned now."
+        )
+    return notes
+
+
 def _merge_groups(
     photos: tuple[Photo, ...], pictures: NDArray[np.int64], group_by: Mapping[str, str]
 ) -> NDArray[np.int64]:
     """Groups of photos that share a picture or a group of the user's, directly or indirectly."""
-    if photos and group_by and not any(photo.path in group_by for photo in photos):
-        raise UsageError(
-            f"the groups name no photo of the folder. Expected paths like {photos[0].path}, "
-            f"received {next(iter(group_by))}."
-        )
     members: dict[tuple[str, str | int], list[int]] = {}
     for place, photo in enumerate(photos):
         members.setdefault(("picture", int(pictures[place])), []).append(place)
@@ -193,26 +251,17 @@ def _merge_groups(
 
 
 def _keep_parts(
-    photos: tuple[Photo, ...],
-    groups: NDArray[np.int64],
-    conflict: NDArray[np.bool_],
-    previous: Split | None,
+    groups: NDArray[np.int64], conflict: NDArray[np.bool_], parts: Mapping[int, str]
 ) -> tuple[dict[int, int], dict[int, str]]:
     """Parts of groups that an earlier split knows, and of photos whose group it has in two parts.
 
     Where a new copy joins photos of two parts, old photos keep their part (moving one would put
     training photos into the test part) and new ones get none.
     """
-    if previous is None:
-        return {}, {}
-    # Of two files with the same content, one may be in no part, such as a dropped one.
-    by_content = {row.content: row.part for row in previous.rows if row.content and row.part}
-    by_path = {row.path: row.part for row in previous.rows if not row.content}
     old: dict[int, dict[int, str]] = {}
-    for place, (photo, group) in enumerate(zip(photos, groups.tolist(), strict=True)):
-        part = by_content.get(photo.content) or by_path.get(photo.path)
+    for place, part in parts.items():
         if part and not conflict[place]:
-            old.setdefault(group, {})[place] = part
+            old.setdefault(int(groups[place]), {})[place] = part
     fixed = {group: PARTS.index(next(iter(parts.values()))) for group, parts in old.items()}
     torn: dict[int, str] = {}
     for place, group in enumerate(groups.tolist()):
@@ -287,7 +336,8 @@ def read_csv(file: Path) -> Split:
     Raises:
         SplitError: The file can't be read, lacks a column or names an unknown part.
     """
-    rows = _read_rows(file, set(_COLUMNS), SplitError)
+    remedy = f"Expected the header {','.join(_COLUMNS)}; use a split.csv of Candid."
+    rows = read_table(file, required=_COLUMNS, remedy=remedy, error=SplitError).rows
     for row in rows:
         if row["part"] not in (*PARTS, NO_PART):
             raise SplitError(
@@ -304,26 +354,6 @@ def group_by_file(file: Path) -> dict[str, str]:
     Raises:
         UsageError: The file can't be read or lacks a column.
     """
-    rows = _read_rows(file, {"path", "group"}, UsageError)
-    return {row["path"]: row["group"] for row in rows if row["group"]}
-
-
-def _read_rows(
-    file: Path, columns: set[str], error: type[UsageError] | type[SplitError]
-) -> list[dict[str, str]]:
-    try:
-        # A path need not be UTF-8; the header has to be, or the file is in another encoding.
-        with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
-            reader = csv.DictReader(lines)
-            found = set(reader.fieldnames or ())
-            "".join(found).encode()
-            rows = [{key: value or "" for key, value in row.items() if key} for row in reader]
-    except (OSError, UnicodeError, csv.Error) as problem:
-        raise error(f"{file} can't be read as CSV: {problem}.") from problem
-    if not columns <= found:
-        received = sanitize(", ".join(sorted(found))) or "none"
-        raise error(
-            f"{file} lacks the columns {', '.join(sorted(columns - found))}; "
-            f"expected {', '.join(sorted(columns))}, received {received}."
-        )
-    return rows
+    remedy = "Expected the columns path and group."
+    table = read_table(file, required=("path", "group"), remedy=remedy)
+    return {row["path"]: row["group"] for row in table.rows if row["group"]}

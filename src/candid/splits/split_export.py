@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from candid.core.progress import Advance
 from candid.core.temp_dir import locked_dir
 from candid.data.catalog import Catalog, Photo, Skipped
-from candid.data.images import SUFFIXES, PixelContract, decode, identify, read_file
+from candid.data.images import HEAD_BYTES, SUFFIXES, PixelContract, decode, identify, read_file
 from candid.errors import DataError, ImageError, SplitError
 from candid.splits.split import PARTS, Split
 
@@ -32,6 +32,7 @@ _SUFFIXES = {
     "TIFF": (".tif", ".tiff"),
     "AVIF": (".avif",),
     "HEIF": (".heic", ".heif"),
+    "DICOM": (".dcm", ".dicom"),
 }
 #: The suffixes that ``keras.utils.image_dataset_from_directory`` reads; it ignores others.
 KERAS_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif"})
@@ -146,7 +147,7 @@ def _suffix(catalog: Catalog, photo: Photo) -> str:
     """The photo's own suffix, or its format's if that one is wrong, rare or missing."""
     try:
         with catalog.file(photo).open("rb") as file:
-            fitting = _SUFFIXES.get(identify(file.read(64)) or "")
+            fitting = _SUFFIXES.get(identify(file.read(HEAD_BYTES)) or "")
     except OSError as error:
         raise DataError(
             f"{photo.path} could be read before, but not now: {error.strerror}. "

@@ -50,6 +50,7 @@ def train_cnn(
         prepared.catalog,
         epochs=options.epochs,
         seed=options.split.seed,
+        reading=prepared.features.contract,
         progress=progress,
         checkpoints=checkpoints,
     )

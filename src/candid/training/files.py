@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from candid._version import __version__
 from candid.core.safe_json import read_as
-from candid.data.images import decode, preview, read_file
+from candid.data.images import MAX_PIXELS, decode, preview, read_file
 from candid.errors import DataError, ImageError
 from candid.evaluation.evaluation import headline
 from candid.evaluation.scores import Predictions
@@ -25,6 +26,7 @@ from candid.reporting.report.card import write_card
 from candid.reporting.report.contents import Contents
 from candid.reporting.report.page import write_page
 from candid.runs.artifact import DECISIONS, GOLDEN, METRICS, MODEL, NEIGHBOURS, PREDICTIONS, SPLIT
+from candid.runs.class_names import join_classes
 from candid.runs.classifier import GOLDEN_TOLERANCE, Classifier
 from candid.runs.explaining import Neighbours, fit_neighbours
 from candid.runs.manifest import (
@@ -50,7 +52,7 @@ _TENSORBOARD_PHOTO_PX: Final = 256
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pillow", "tensorflow")
 
 
-def write_files(folder: Path, final: Path, result: Result) -> Manifest:
+def write_files(folder: Path, final: Path, result: Result) -> tuple[Manifest, Contents]:
     """Write every file of a run except the manifest.
 
     Args:
@@ -59,7 +61,7 @@ def write_files(folder: Path, final: Path, result: Result) -> Manifest:
         result: The trained model and its evaluation.
 
     Returns:
-        The manifest, still without the hashes of the files.
+        The manifest, still without the hashes of the files, and what the report shows.
     """
     prepared, trained = result.prepared, result.trained
     classes = prepared.catalog.classes
@@ -69,7 +71,9 @@ def write_files(folder: Path, final: Path, result: Result) -> Manifest:
     _write_golden(folder / GOLDEN, classifier, result)
     (folder / NEIGHBOURS).write_bytes(_neighbours(result).to_bytes())
     contents = gather(final, result, classifier)
-    previews = file_previews(prepared.catalog.folder, size_px=_REPORT_PHOTO_PX)
+    previews = file_previews(
+        prepared.catalog.folder, size_px=_REPORT_PHOTO_PX, reading=trained.contract
+    )
     texts = {
         SPLIT: to_csv(result.split, with_content=True),
         METRICS: json.dumps(result.evaluation.to_json(), indent=2, allow_nan=False) + "\n",
@@ -85,7 +89,7 @@ def write_files(folder: Path, final: Path, result: Result) -> Manifest:
     if prepared.decided:
         (folder / DECISIONS).write_bytes(prepared.decided.file.data)
     _write_tensorboard(folder / "tensorboard" / "candid", contents, result)
-    return manifest
+    return manifest, contents
 
 
 def _manifest(result: Result) -> Manifest:
@@ -99,7 +103,15 @@ def _manifest(result: Result) -> Manifest:
         recipe=options.recipe,
         complete=result.trained.complete,
         classes=catalog.classes,
-        pixels=PixelSettings(contract.size_px, contract.fit, contract.key),
+        pixels=PixelSettings(
+            contract.size_px,
+            contract.fit,
+            contract.key,
+            contract.sample_range,
+            contract.page,
+            contract.bands,
+            None if contract.max_pixels == MAX_PIXELS else contract.max_pixels,
+        ),
         rule=read_as(RuleSettings, options.rule.to_json(), "rule"),
         calibration=CalibrationSettings(fitted.temperature),
         abstention=read_as(AbstentionSettings | None, abstention, "abstention"),
@@ -177,7 +189,7 @@ def _history_csv(history: Sequence[Mapping[str, float]]) -> str:
 def _predictions_csv(result: Result) -> str:
     """The predictions that the figures of the test part and of cross-validation are computed from.
 
-    One row per photo and estimate; possible classes are separated by ``|``.
+    One row per photo and estimate; possible classes are joined as in `join_classes`.
     """
     classes, assessed = result.prepared.catalog.classes, result.assessed
     text = io.StringIO()
@@ -198,7 +210,7 @@ def _prediction_rows(
     for place, path in enumerate(predictions.paths):
         possible, familiarity = "", ""
         if predictions.possible is not None:
-            possible = "|".join(names[predictions.possible[place]])
+            possible = join_classes(names[predictions.possible[place]])
         if predictions.familiarity is not None:
             familiarity = f"{predictions.familiarity[place]:.6f}"
         yield (
@@ -222,7 +234,11 @@ def _write_tensorboard(folder: Path, contents: Contents, result: Result) -> None
     tracking.write_pr_curves(folder, predictions, evaluation.classes)
     tracking.write_confusion(folder, evaluation.believed, "confusion")
     mistakes = []
-    for place, pixels in read_mistakes(result, lambda data: preview(data, _TENSORBOARD_PHOTO_PX)):
+
+    def show(data: bytes) -> NDArray[np.uint8] | None:
+        return preview(data, _TENSORBOARD_PHOTO_PX, trained.contract)
+
+    for place, pixels in read_mistakes(result, show):
         answered, true = predictions.predicted[place], predictions.truth[place]
         probability = predictions.probabilities[place, answered]
         answer = f"{evaluation.classes[answered]} ({probability:.0%})"

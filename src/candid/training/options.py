@@ -9,12 +9,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.data.images import ResizeMode
+from candid.data.images import Reading, ResizeMode
 from candid.evaluation.assess import EvalResult, FittedState
 from candid.evaluation.evaluation import Evaluation
 from candid.features.backbones import DEFAULT
 from candid.models.decision_rule import DecisionRule
 from candid.models.recipes import Trained
+from candid.runs.class_names import note_misread
 from candid.splits.prepare import Prepared, SplitOptions
 from candid.splits.split import Split
 
@@ -37,6 +38,7 @@ class TrainOptions:
         leak_tax: Whether ``cnn`` is trained a second time, on a random split, to measure the leak
             tax; ``transfer`` always measures it.
         rehash: Whether to read all photos, even those whose size and times have not changed.
+        reading: What of a file becomes a picture: page, bands, range of deep samples.
     """
 
     recipe: Recipe = "transfer"
@@ -48,6 +50,7 @@ class TrainOptions:
     decisions: Path | None = None
     leak_tax: bool = False
     rehash: bool = False
+    reading: Reading = field(default_factory=Reading)
 
 
 @dataclass(frozen=True)
@@ -82,4 +85,5 @@ class Result:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the data."""
-        return (*self.prepared.notes, *self.split.notes)
+        names = note_misread(self.prepared.catalog.classes)
+        return (*self.prepared.notes, *names, *self.split.notes)

@@ -7,7 +7,7 @@ was fitted on the photo.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.hashing import hash_bytes
+from candid.data.decisions import about_all
 from candid.data.images import PixelContract, decode, read_file
 from candid.errors import CandidError, ImageError
 from candid.features.backbones import Backbone, get
@@ -42,6 +43,7 @@ def gather(run: Path, result: Result, classifier: Classifier) -> Contents:
         classifier: The same model, loaded.
     """
     prepared, split = result.prepared, result.split
+    kept = prepared.decided.applied.kept if prepared.decided else ()
     return Contents(
         name=run.name,
         run=str(shorten(run.expanduser().absolute())),
@@ -59,7 +61,7 @@ def gather(run: Path, result: Result, classifier: Classifier) -> Contents:
             "model": hash_bytes(result.trained.model),
         },
         notes=result.notes,
-        shortcut=find_shortcut(run.absolute().parent, prepared.catalog.folder),
+        shortcut=find_shortcut(run.absolute().parent, prepared.catalog.folder, kept),
         created=time.strftime("%Y-%m-%d"),
     )
 
@@ -86,29 +88,56 @@ def read_mistakes(
             yield int(place), pixels
 
 
-def find_shortcut(runs: Path, data: Path) -> Shortcut | None:
-    """The result of the check for shortcuts in the latest audit of a data folder, if there is one.
+def find_shortcut(
+    runs: Path, data: Path, kept: Collection[tuple[str, str, str]] = ()
+) -> Shortcut | None:
+    """What the latest audit of a data folder says of shortcuts, if there is one.
 
     Args:
         runs: Folder searched for audits, before ``runs`` in the current folder.
         data: The data folder.
+        kept: Path, content and finding of what a person decided to keep, perhaps after the audit.
     """
     from candid.auditing.result import find_previous, read_audit
 
     try:
         found = find_previous(runs, data) or find_previous(RUNS, data)
-        return None if found is None else _shortcut(read_audit(found), found)
+        return None if found is None else read_shortcut(read_audit(found), found, kept)
     except CandidError:  # an unreadable audit counts as none
         return None
 
 
-def _shortcut(audit: dict[str, Any], folder: Path) -> Shortcut | None:
-    for check in audit["checks"]:
-        if check["code"] == "shortcuts" and check["status"] in ("found", "clean"):
-            findings = tuple(str(finding["summary"]) for finding in check["findings"])
-            is_found = check["status"] == "found"
-            return Shortcut(str(check["summary"]), findings, is_found, str(shorten(folder)))
-    return None
+def read_shortcut(
+    audit: dict[str, Any], folder: Path, kept: Collection[tuple[str, str, str]] = ()
+) -> Shortcut | None:
+    """What an audit, as JSON, says of shortcuts; for ``kept`` see `find_shortcut`.
+
+    Earlier versions had one check for files and looks, and nothing to keep.
+    """
+    checks = {check["code"]: check for check in audit["checks"]}
+    if "shortcuts" not in checks:
+        return None
+    check = checks["shortcuts"]
+    findings = _unkept(check, kept)
+    return Shortcut(
+        summary=str(check["summary"]) or "nothing was found",
+        findings=tuple(str(row["summary"]) for row in findings),
+        found=bool(findings),
+        audit=str(shorten(folder)),
+        traits=tuple(str(row.get("about", "")).removeprefix(about_all("")) for row in findings),
+        is_judged=not findings and (bool(check["findings"]) or check.get("num_kept", 0) > 0),
+        is_checked=check["status"] in ("found", "clean"),
+        looks=tuple(
+            str(row["summary"])
+            for row in _unkept(checks.get("brightness-and-colour", {"findings": []}), kept)
+        ),
+    )
+
+
+def _unkept(check: dict[str, Any], kept: Collection[tuple[str, str, str]]) -> list[dict[str, Any]]:
+    return [
+        row for row in check["findings"] if (row.get("about", ""), "", check["code"]) not in kept
+    ]
 
 
 class FoldMaps:

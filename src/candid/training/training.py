@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from candid.core.progress import Progress, Silent
-from candid.data.images import PixelContract
+from candid.data.npz import is_archive, unpack
 from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
-from candid.evaluation.evaluation import Evaluation, write_text
+from candid.evaluation.evaluation import Evaluation
 from candid.features.backbones import get
 from candid.models.recipes import transfer
+from candid.reporting.report.contents import Contents
+from candid.reporting.terminal import write_summary
 from candid.runs.artifact import point_latest, require_free, write_run
 from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Manifest
@@ -31,19 +33,27 @@ class Run:
 
     Attributes:
         folder: The run's folder.
-        evaluation: Its figures.
-        notes: What the user should know about the data.
+        contents: What its report shows.
         complete: False if the training was interrupted; the model is then that of the last epoch.
     """
 
     folder: Path
-    evaluation: Evaluation
-    notes: tuple[str, ...]
+    contents: Contents
     complete: bool
 
+    @property
+    def evaluation(self) -> Evaluation:
+        """Its figures."""
+        return self.contents.evaluation
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the data."""
+        return self.contents.notes
+
     def to_text(self) -> str:
-        """The main figures, for a terminal."""
-        return write_text(self.evaluation)
+        """The figure to believe, what it means and where to go on, for a terminal."""
+        return write_summary(self.contents)
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -62,7 +72,8 @@ def train(
     """Train a classifier on a folder of photos, one sub-folder per class, and evaluate it.
 
     Args:
-        data: The folder; it is never written to.
+        data: The folder; it is never written to. Or a NumPy archive in MedMNIST's layout, which
+            keeps its own parts; its images are unpacked beside the cache.
         run: Where the run is written; by default ``runs/<folder>-<recipe>-<number>``.
         options: Recipe, seed and so on.
         overwrite: Whether an existing run at ``run`` is replaced.
@@ -77,15 +88,17 @@ def train(
     """
     options = options or TrainOptions()
     progress = progress or Silent()
-    folder = Path(run) if run else next_folder(Path(data), options.recipe)
+    folder = Path(run) if run else next_folder(_name_of(data), options.recipe)
     require_free(folder.expanduser().absolute(), overwrite=overwrite)
     require_outside(folder, Path(data))
     require_writable(folder)
     transfer.require()
+    data, options = _unpack(Path(data), options, progress)
     prepared = prepare(
         data,
         backbone=options.backbone,
         fit=options.fit,
+        reading=options.reading,
         decisions=options.decisions,
         rehash=options.rehash,
         progress=progress,
@@ -93,21 +106,39 @@ def train(
     options.rule.require_fits(prepared.catalog.classes)
     split = split_prepared(prepared, options.split)
     _require_trainable(split, prepared.catalog.classes)
-    results: list[Result] = []
+    made: list[tuple[Contents, bool]] = []
 
     def fill(partial: Path) -> Manifest:
         if options.recipe == "transfer":
             result = _train_transfer(prepared, split, options, progress)
         else:
             result = train_cnn(prepared, split, options, partial, progress)
-        results.append(result)
-        return write_files(partial, folder, result)
+        manifest, contents = write_files(partial, folder, result)
+        made.append((contents, result.trained.complete))
+        return manifest
 
     written = write_run(folder, fill, overwrite=overwrite)
     if written.parent.name == RUNS.name:
         point_latest(written)
-    [result] = results
-    return Run(written, result.evaluation, result.notes, result.trained.complete)
+    [(contents, complete)] = made
+    return Run(written, contents, complete)
+
+
+def _name_of(data: str | Path) -> Path:
+    """The path that a run is named after."""
+    return Path(data).with_suffix("") if is_archive(Path(data)) else Path(data)
+
+
+def _unpack(data: Path, options: TrainOptions, progress: Progress) -> tuple[Path, TrainOptions]:
+    """The folder of a NumPy archive, and options that keep the archive's parts."""
+    if not is_archive(data):
+        return data, options
+    with progress.step("Unpacking the images", 0) as advance:
+        unpacked = unpack(data, advance=advance)
+    if options.split.previous is not None:
+        return unpacked.folder, options
+    split = replace(options.split, previous=unpacked.split)
+    return unpacked.folder, replace(options, split=split)
 
 
 def _train_transfer(
@@ -123,7 +154,7 @@ def _train_transfer(
         backbone,
         data,
         classes=prepared.catalog.classes,
-        contract=PixelContract(backbone.size_px, options.fit),
+        contract=prepared.features.contract,
         seed=seed,
     )
     fitted = FittedState(head.temperature, head.abstention, head.raw.strength)

@@ -112,7 +112,17 @@ class TestLabelSuspects:
         noise = np.random.default_rng(2).normal(size=(80, 16)).astype(np.float32)
         outcome = LABEL_SUSPECTS.run(make_evidence(labels, embeddings=noise))
         assert outcome.status == "not applicable"
-        assert "no better than chance" in outcome.summary
+        assert "a model is right on 0." in outcome.summary
+        assert "always naming the largest class on 0.5" in outcome.summary
+
+    def test_it_applies_where_one_class_has_nearly_all_photos(self) -> None:
+        """Naming that class is right nearly always; that makes the model no worse than chance."""
+        rng = np.random.default_rng(0)
+        labels = ["common"] * 200 + ["rare"] * 10
+        embeddings = rng.normal(size=(210, 16)).astype(np.float32)
+        embeddings[200:, 0] += 4
+        outcome = LABEL_SUSPECTS.run(make_evidence(labels, embeddings=embeddings))
+        assert outcome.status in ("found", "clean")
 
     def test_it_stays_quiet_where_all_is_right(self) -> None:
         assert LABEL_SUSPECTS.run(make_evidence(LABELS, embeddings=embed(LABELS))).status == "clean"

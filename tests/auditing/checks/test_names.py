@@ -1,4 +1,4 @@
-"""Check of the class names."""
+"""Checks of the class names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from candid.auditing.checks.names import SIMILAR_NAMES, find_similar
+from candid.auditing.checks.names import MISREAD_NAMES, SIMILAR_NAMES, find_similar
 from tests.auditing.made import make_evidence
 
 ALIKE = [
@@ -100,3 +100,23 @@ class TestSimilarNames:
 
     def test_it_is_not_applicable_to_one_class(self) -> None:
         assert SIMILAR_NAMES.run(make_evidence(["cloud"])).status == "not applicable"
+
+
+class TestMisreadNames:
+    def test_it_names_each_class_and_the_reason(self) -> None:
+        labels = ["Unknown", "a|b", "=1+1", "happy", "-5"]
+        outcome = MISREAD_NAMES.run(make_evidence(labels))
+        assert outcome.summary == "3 classes have names that are easily misread in answers"
+        assert [finding.summary for finding in outcome.findings] == [
+            "=1+1 is a formula to a spreadsheet",
+            "Unknown is the name of a verdict too",
+            "a|b has a character that CSV escapes (| or \\)",
+        ]
+
+    def test_it_stays_quiet_on_other_names(self) -> None:
+        labels = ["unknown kind", "not sure", "a-b", "C++", "5", "p:happy"]
+        assert MISREAD_NAMES.run(make_evidence(labels)).status == "clean"
+
+    def test_one_class_is_told_in_the_singular(self) -> None:
+        outcome = MISREAD_NAMES.run(make_evidence(["happy", "unreadable"]))
+        assert outcome.summary == "1 class has a name that is easily misread in answers"

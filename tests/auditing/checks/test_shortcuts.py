@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from candid.auditing.checks.shortcuts import SHORTCUTS
+from candid.auditing.checks.shortcuts import BRIGHTNESS_AND_COLOUR, SHORTCUTS
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Bar
 from candid.auditing.properties import Properties
@@ -74,8 +74,6 @@ class TestShortcuts:
             (pixel_size, "pixel size alone"),
             (aspect_ratio, "aspect ratio alone"),
             (jpeg_quality, "JPEG quality alone"),
-            (brightness, "brightness alone"),
-            (colour, "colour alone"),
             (camera, "format and camera alone"),
         ],
     )
@@ -87,12 +85,19 @@ class TestShortcuts:
         assert bars(outcome.chart)["all these together"].value > 0.9
 
     def test_it_names_the_classes_at_both_ends(self) -> None:
-        (finding,) = SHORTCUTS.run(vary(brightness)).findings
-        assert "sad: darker, happy: brighter" in finding.summary
+        (finding,) = SHORTCUTS.run(vary(file_size)).findings
+        assert "sad: smaller files, happy: larger files" in finding.summary
+        assert finding.about == "*: file size"
+        assert not finding.suggestion
+
+    @pytest.mark.parametrize("of", [brightness, colour])
+    def test_it_stays_quiet_where_only_the_picture_differs(self, of: Vary) -> None:
+        """A sunrise is red."""
+        assert SHORTCUTS.run(vary(of)).status == "clean"
 
     def test_the_chart_compares_with_the_largest_class_and_the_picture(self) -> None:
         labels = ["happy", "happy", "sad"] * 40
-        shown = bars(SHORTCUTS.run(vary(brightness, labels)).chart)
+        shown = bars(SHORTCUTS.run(vary(file_size, labels)).chart)
         assert shown["always the largest class"].value == pytest.approx(2 / 3)
         assert shown["the picture itself"].low is not None
         assert [name for name, bar in shown.items() if bar.emphasis] == ["all these together"]
@@ -106,7 +111,7 @@ class TestShortcuts:
         found = 0
         for seed in range(5):
             rng = np.random.default_rng(seed)
-            rows = [brightness(bool(rng.integers(2)), rng) for _ in LABELS]
+            rows = [file_size(bool(rng.integers(2)), rng) for _ in LABELS]
             found += SHORTCUTS.run(make_evidence(LABELS, properties=rows)).status == "found"
         assert found <= 1
 
@@ -115,7 +120,7 @@ class TestShortcuts:
         rng = np.random.default_rng(0)
         labels = [label for label in ("happy", "sad") for _ in range(60)]
         pictures = [index // 10 for index in range(120)]
-        rows = [brightness(bool(rng.integers(2)), rng) for _ in range(12)]
+        rows = [file_size(bool(rng.integers(2)), rng) for _ in range(12)]
         evidence = make_evidence(
             labels, properties=[rows[picture] for picture in pictures], pictures=pictures
         )
@@ -152,6 +157,33 @@ class TestShortcuts:
         assert SHORTCUTS.run(make_evidence(LABELS[:10])).status == "not applicable"
 
     def test_a_file_without_properties_is_no_obstacle(self) -> None:
-        evidence = vary(brightness)
+        evidence = vary(file_size)
         some = dict(list(evidence.properties.items())[5:])
         assert SHORTCUTS.run(dataclasses.replace(evidence, properties=some)).status == "found"
+
+
+class TestBrightnessAndColour:
+    @pytest.mark.parametrize(
+        ("of", "name", "ends"),
+        [
+            (brightness, "brightness", "sad: darker, happy: brighter"),
+            (colour, "colour", "sad: less colourful, happy: more colourful"),
+        ],
+    )
+    def test_it_fires_as_a_note_and_suggests_to_keep_it(
+        self, of: Vary, name: str, ends: str
+    ) -> None:
+        outcome = BRIGHTNESS_AND_COLOUR.run(vary(of))
+        (finding,) = outcome.findings
+        assert finding.summary.startswith(f"{name} alone")
+        assert ends in finding.summary
+        assert (finding.about, finding.suggestion) == (f"*: {name}", "keep")
+        assert BRIGHTNESS_AND_COLOUR.severity == "info"
+        assert "may be the class itself" in BRIGHTNESS_AND_COLOUR.remedy
+
+    def test_it_stays_quiet_where_only_the_files_differ(self) -> None:
+        assert BRIGHTNESS_AND_COLOUR.run(vary(file_size)).status == "clean"
+
+    def test_it_does_not_apply_to_one_class_or_few_photos(self) -> None:
+        assert BRIGHTNESS_AND_COLOUR.run(make_evidence(["sad"] * 80)).status == "not applicable"
+        assert BRIGHTNESS_AND_COLOUR.run(make_evidence(LABELS[:10])).status == "not applicable"

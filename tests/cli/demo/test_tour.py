@@ -92,8 +92,8 @@ def test_it_goes_on_without_what_only_an_audit_needs(
 
 def test_the_figures_and_two_predictions_are_shown(lines: tuple[Path, list[str]]) -> None:
     text = "\n".join(lines[1])
-    assert "Binary accuracy" in text
-    assert "Grouped cross-validation" in text
+    assert "by grouped cross-validation" in text
+    assert "Report: " in text
     assert "Two predictions" in text
 
 

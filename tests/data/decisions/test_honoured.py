@@ -136,7 +136,7 @@ class TestTheRun:
         )
         assert manifest.files["decisions.csv"] == content
         assert (decided.folder / "decisions.csv").read_bytes() == sheet.read_bytes()
-        assert manifest.format_version == 2
+        assert manifest.format_version == 3
 
     def test_mentions_them_on_its_card_and_its_page(self, decided: Run, trained: Run) -> None:
         card = (decided.folder / "MODEL_CARD.md").read_text()

@@ -36,6 +36,10 @@ from candid.data.images import (
 )
 from candid.data.images import pillow as plugins
 from candid.errors import ImageError, UsageError
+from tests.dicom import encode_dicom
+
+#: The module, which the package's function of the same name hides.
+decoding = sys.modules["candid.data.images.decode"]
 
 # For saving only: the package does not need it registered.
 pillow_heif.register_heif_opener()
@@ -69,6 +73,8 @@ def corners(width: int = 96, height: int = 64) -> Image.Image:
 def encode(image: Image.Image, name: str, **options: object) -> bytes:
     if name in ("JPEG", "WEBP", "AVIF", "HEIF"):
         options = {"quality": 95} | options
+    if name == "DICOM":
+        return encode_dicom(np.asarray(image.convert("RGB")))
     buffer = io.BytesIO()
     image.save(buffer, name, **options)
     return buffer.getvalue()
@@ -180,7 +186,8 @@ def test_every_mode_of_tiff_becomes_rgb(mode: str) -> None:
         wanted = expected(image)
     else:
         stored, wanted = image.convert(mode), expected(image)
-    pixels = decode(encode(stored, "TIFF"), SMALL)
+    contract = SMALL.with_range((0, 255)) if mode == "I" else SMALL
+    pixels = decode(encode(stored, "TIFF"), contract)
     assert difference(pixels, wanted) < 3
 
 
@@ -207,15 +214,24 @@ def test_sixteen_bit_colour_keeps_its_range(suffix: str) -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        (np.float32([0, 2.5]), "float samples from 0 to 2.5"),
-        (np.float32([0, np.nan]), "float samples"),
-        (np.int32([-4, 9]), "32-bit samples from -4 to 9"),
+        (np.float32([0, 2.5]), "float 32-bit samples from 0 to 2.5"),
+        (np.float32([np.nan, np.nan]), "no sample of it is a number"),
+        (np.int32([-4, 9]), "signed 32-bit samples from -4 to 9"),
+        (np.int32([0, 255]), "signed 32-bit samples from 0 to 255"),
     ],
 )
 def test_samples_of_unknown_range_are_refused(values: np.ndarray, reason: str) -> None:
     data = encode(Image.fromarray(values[None]), "TIFF")
     with pytest.raises(ImageError, match=reason):
         decode(data, SMALL)
+
+
+def test_a_sample_that_is_no_number_is_black() -> None:
+    values = np.full((64, 64), 1, np.float32)
+    values[:, 32:] = np.nan
+    pixels = decode(encode(Image.fromarray(values), "TIFF"), SMALL)
+    assert (pixels[:, :16] == 255).all()
+    assert (pixels[:, 16:] == 0).all()
 
 
 @pytest.mark.parametrize("name", ["PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
@@ -373,6 +389,30 @@ def test_what_is_too_large_is_refused_by_its_header() -> None:
             read(data)
     # It decodes nothing: the true picture of that size would take minutes and 40 GB.
     assert time.process_time() - started < 5
+
+
+class TestALimitAboveTheUsualOne:
+    """`--max-megapixels`: where libjpeg scales while decoding, more pixels need no more memory."""
+
+    @pytest.fixture(autouse=True)
+    def _usual(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(decoding, "MAX_PIXELS", 90 * 60)
+
+    def test_lets_a_larger_baseline_jpeg_in(self) -> None:
+        pixels = decode(SAMPLES["JPEG"], PixelContract(32, max_pixels=96 * 64))
+        assert (pixels == decode(SAMPLES["JPEG"], PixelContract(32))).all()
+        header = read_header(SAMPLES["JPEG"], max_pixels=96 * 64)
+        assert (header.width_px, header.height_px) == (96, 64)
+
+    @pytest.mark.parametrize("name", ["PNG", "TIFF", "DICOM", "progressive JPEG"])
+    def test_is_not_for_what_is_decoded_as_a_whole(self, name: str) -> None:
+        contract = PixelContract(32, max_pixels=96 * 64)
+        with pytest.raises(ImageError, match="limit 5400 in all for all but baseline JPEG"):
+            decode(SAMPLES[name], contract)
+
+    def test_is_named_where_it_would_help(self) -> None:
+        with pytest.raises(ImageError, match="limit 5400 in all, which --max-megapixels raises"):
+            decode(SAMPLES["JPEG"], PixelContract(32, max_pixels=90 * 60))
 
 
 @pytest.mark.parametrize("name", FORMATS)

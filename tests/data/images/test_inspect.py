@@ -21,6 +21,7 @@ from PIL import Image, PngImagePlugin
 from candid.data.images import FORMATS, decodable_share, decode, inspect, preview, read_header
 from candid.data.images.exif import name_camera
 from candid.errors import ImageError
+from tests.dicom import encode_dicom
 
 # For saving only: the package does not need it registered.
 pillow_heif.register_heif_opener()
@@ -38,6 +39,8 @@ def draw(width: int = 96, height: int = 64, seed: int = 0) -> Image.Image:
 
 
 def encode(image: Image.Image, name: str, **options: object) -> bytes:
+    if name == "DICOM":
+        return encode_dicom(np.asarray(image.convert("RGB")))
     buffer = io.BytesIO()
     image.save(buffer, name, **options)
     return buffer.getvalue()
@@ -101,7 +104,7 @@ def deep(channels: int, suffix: str) -> bytes:
         (encode(draw().quantize(5), "PNG"), "P"),
         (encode(Image.new("RGBA", (4, 4), (9, 9, 9, 99)), "WEBP"), "RGBA"),
         (encode(draw().convert("YCbCr"), "TIFF"), "YCbCr"),
-        (encode(Image.new("F", (4, 4)), "TIFF"), "F"),
+        (encode(Image.new("F", (4, 4)), "TIFF"), "float32"),
         (deep(1, ".png"), "I;16"),
         (deep(1, ".tiff"), "I;16"),
         (deep(3, ".png"), "RGB;16"),

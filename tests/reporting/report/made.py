@@ -169,6 +169,7 @@ def make_contents(
             kfold.accuracy,
             Estimate(0.037, 0.012, 0.061, n),
             "5-fold",
+            n // 3,
         ),
         learning_curve=make_curve(classes, n, accuracy),
         calibration=Calibration(

@@ -50,7 +50,7 @@ def test_a_shortcut_should_be_removed() -> None:
 
 def test_a_model_that_is_not_better_than_a_baseline_is_not_recommended() -> None:
     contents = make_contents()
-    rule = replace(contents.evaluation.baselines[0], gain=Estimate(0.0, -0.1, 0.1, 300))
+    rule = replace(contents.evaluation.baselines[2], gain=Estimate(-0.1, -0.15, -0.05, 300))
     weak = replace(contents, evaluation=replace(contents.evaluation, baselines=(rule,)))
     assert titles(weak)[0] == "Do not use the model yet"
     assert "Use the model" not in titles(weak)

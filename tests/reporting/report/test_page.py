@@ -134,14 +134,14 @@ def test_without_photos_nothing_is_measured() -> None:
 def test_a_baseline_that_is_not_beaten_is_a_warning_at_the_top() -> None:
     contents = make_contents()
     evaluation = contents.evaluation
-    rule = replace(evaluation.baselines[2], gain=Estimate(0.01, -0.02, 0.04, 300))
+    rule = replace(evaluation.baselines[2], gain=Estimate(-0.05, -0.08, -0.02, 300))
     weak = replace(contents, evaluation=replace(evaluation, baselines=(rule,)))
     page = page_of(weak)
     know = part(page, "Summary", "Next steps")
-    assert "Warning: Not shown to be better than nearest neighbour" in know
+    assert "Warning: Worse than nearest neighbour" in know
     assert page.of_class("alarm")
     answer = page.words[: page.words.index("Summary")]
-    assert "Warning: Not shown to be better than nearest neighbour" in answer
+    assert "Warning: Worse than nearest neighbour" in answer
     assert "Do not use the model yet" in page.words
     assert not page_of(contents).of_class("is-bad")
 
@@ -149,7 +149,8 @@ def test_a_baseline_that_is_not_beaten_is_a_warning_at_the_top() -> None:
 def test_a_shortcut_is_a_warning_at_the_top() -> None:
     found = Shortcut("Width tells the classes apart.", ("width: 0.97",), True, "runs/audit-1")
     page = page_of(replace(make_contents(), shortcut=found))
-    assert "Warning: The audit found a shortcut Width tells" in page.words
+    assert "guessed from the file alone By the audit: Width tells" in page.words
+    assert not page.of_class("is-doubtful"), "no figure of the model is bad"
     assert "width: 0.97" in page.words
     assert "runs/audit-1" in page.words
 

@@ -7,9 +7,9 @@ from candid.auditing.checks.copies import ACROSS_PARTS, EXACT_COPIES, NEAR_COPIE
 from candid.auditing.checks.encoding import ANIMATION, COLOUR_MODE, EXIF_ROTATION, ODD_ASPECT, TINY
 from candid.auditing.checks.files import OTHER_FILES, TRUNCATED, UNREADABLE, WRONG_SUFFIX
 from candid.auditing.checks.labels import LABEL_SUSPECTS, OUTLIERS
-from candid.auditing.checks.names import SIMILAR_NAMES
+from candid.auditing.checks.names import MISREAD_NAMES, SIMILAR_NAMES
 from candid.auditing.checks.quality import BLANK, BLOWN_OUT, BLURRED, DARK
-from candid.auditing.checks.shortcuts import SHORTCUTS
+from candid.auditing.checks.shortcuts import BRIGHTNESS_AND_COLOUR, SHORTCUTS
 from candid.auditing.finding import Check
 
 #: In the order of display: errors, warnings, info. A new check is added here.
@@ -27,11 +27,13 @@ ALL: Final[tuple[Check, ...]] = (
     EXACT_COPIES,
     IMBALANCE,
     SIMILAR_NAMES,
+    MISREAD_NAMES,
     BLANK,
     TINY,
     WRONG_SUFFIX,
     ANIMATION,
     OUTLIERS,
+    BRIGHTNESS_AND_COLOUR,
     DARK,
     BLOWN_OUT,
     BLURRED,

@@ -193,11 +193,13 @@ def _run_animation(evidence: Evidence) -> Outcome:
     if not measured:
         return Outcome.not_applicable(UNMEASURED)
     items = []
+    page = evidence.features.contract.page
+    used = "the first" if page is None else f"page {page}"
     for index, properties in measured:
         if properties.num_frames > 1:
             frames = plural(properties.num_frames, _FRAMES.get(properties.format, "frame"))
-            items.append(Item(evidence.photos[index].path, f"{frames}; the first is used"))
-    summary = f"{plural_have(len(items), 'file')} more than one frame; only the first is used"
+            items.append(Item(evidence.photos[index].path, f"{frames}; {used} is used"))
+    summary = f"{plural_have(len(items), 'file')} more than one frame; only {used} is used"
     findings = [Finding.of(items, "more than one frame")] if items else []
     return Outcome.from_findings(summary, findings)
 
@@ -207,6 +209,6 @@ ANIMATION = Check(
     title="Animations and multi-page files",
     severity=Severity.warning,
     remedy="Check whether the first frame shows the class: it may be a title or empty. If another "
-    "one does, save that as a file of its own.",
+    "one does, save that as a file of its own, or choose it with --page.",
     run=_run_animation,
 )

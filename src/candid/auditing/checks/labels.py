@@ -23,6 +23,7 @@ from candid.core.linalg import matmul
 from candid.core.text import plural, plural_are
 from candid.data.decisions import class_as_decision
 from candid.evaluation.estimate import proportion
+from candid.splits.grouped_split import Labelled
 from candid.splits.split import in_two_classes
 
 
@@ -32,9 +33,8 @@ def _run_label_suspects(evidence: Evidence) -> Outcome:
     if subset is None or errors is None:
         return Outcome.not_applicable(NOT_TRAINABLE)
     data = subset.data
-    accuracy = proportion(errors.first_round.argmax(axis=1) == data.labels, data.groups)
-    if accuracy is None or accuracy.low <= np.bincount(data.labels).max() / len(data.labels):
-        return Outcome.not_applicable("a model tells the classes apart no better than chance")
+    if reason := _why_not_learnt(data, errors):
+        return Outcome.not_applicable(reason)
     # Pictures in two classes have a check of their own.
     flagged = np.unique(data.groups[errors.flagged & ~in_two_classes(data.labels, data.groups)])
     by_picture: dict[int, list[int]] = {}
@@ -44,6 +44,29 @@ def _run_label_suspects(evidence: Evidence) -> Outcome:
     findings = [_suspect(evidence, subset, errors, rows) for rows in by_picture.values()]
     summary = f"{plural(len(findings), 'picture')} may be in the wrong class"
     return Outcome.from_findings(summary, findings)
+
+
+def _why_not_learnt(data: Labelled, errors: LabelErrors) -> str:
+    """Why a model's answers say nothing about the labels; empty if it tells the classes apart.
+
+    Where one class has nearly all photos, guessing it is right nearly always; then it is enough
+    that the classes' recalls are better than guessing on average.
+    """
+    agreed = ~in_two_classes(data.labels, data.groups)
+    hits = (errors.first_round.argmax(axis=1) == data.labels)[agreed]
+    labels, groups = data.labels[agreed], data.groups[agreed]
+    accuracy = proportion(hits, groups)
+    recalls = [proportion(hits[labels == c], groups[labels == c]) for c in range(data.num_classes)]
+    if accuracy is None or None in recalls:
+        return NOT_TRAINABLE
+    largest = float(np.bincount(labels).max() / len(labels))
+    mean = sum(recall.low for recall in recalls if recall is not None) / len(recalls)
+    if accuracy.low > largest or mean > 1 / len(recalls):
+        return ""
+    return (
+        f"a model is right on {accuracy.value:.2f} of the photos, always naming the largest class "
+        f"on {largest:.2f}, so its answers do not speak against a label"
+    )
 
 
 def _suspect(

@@ -1,4 +1,4 @@
-"""Class names that look like two spellings of one class.
+"""Class names that look like two spellings of one class, and names easily misread in answers.
 
     Cloudy  cloudy    hot dog  hot_dog    cats  cat    façade  facade    01  1    daffodil  dafodil
 
@@ -17,6 +17,7 @@ from itertools import combinations
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Check, Finding, Outcome, Severity
 from candid.core.text import join_names, plural
+from candid.runs.class_names import misread
 from candid.splits.duplicates import connect
 
 #: Letters that a word needs for a swapped, missing or doubled letter to count as a typing error.
@@ -136,5 +137,21 @@ SIMILAR_NAMES = Check(
     remedy="If they are the same class, move the photos into one folder. If they are two classes, "
     "nothing has to be done.",
     run=_run_similar_names,
+    to_decide=False,
+)
+
+
+def _run_misread_names(evidence: Evidence) -> Outcome:
+    findings = [Finding(f"{name} {reason}") for name, reason in misread(evidence.classes)]
+    have = "class has a name that is" if len(findings) == 1 else "classes have names that are"
+    return Outcome.from_findings(f"{len(findings)} {have} easily misread in answers", findings)
+
+
+MISREAD_NAMES = Check(
+    code="misread-names",
+    title="Class names easily misread",
+    severity=Severity.warning,
+    remedy="Rename these folders, or let scripts read verdict and label instead of the answer.",
+    run=_run_misread_names,
     to_decide=False,
 )

@@ -27,11 +27,12 @@ def is_blank(pixels: PixelProperties) -> bool:
 
 def _run_blank(evidence: Evidence) -> Outcome:
     """Report photos of one colour: a lens cap, an empty page, a failed download."""
-    rows = list(evidence.measured_pixels())
+    rows = [(i, row, row.pixels) for i, row in evidence.measured() if row.pixels is not None]
     flagged = [
         FlaggedPhoto(index, f"nothing but {_describe_colour(pixels)}", -pixels.contrast)
-        for index, pixels in rows
-        if is_blank(pixels)
+        for index, properties, pixels in rows
+        # Deep samples may differ by less than a level of the set's range.
+        if is_blank(pixels) and not (properties.is_deep and pixels.contrast > 0)
     ]
     return report_photos(
         evidence, flagged, num_judged=len(rows), what="blank", suggestion=DROP, may_be_usual=False

@@ -1,19 +1,22 @@
-"""Check for shortcuts: can the class be predicted from file properties alone?
+"""Checks for shortcuts: can the class be predicted without what the photos show?
 
-File size, pixel size, JPEG quality, camera, brightness and mean colour don't describe what a photo
-shows. Where they predict the class, a model can learn them instead (Geirhos et al., 2020,
-"Shortcut learning in deep neural networks").
+Traits of the file (its size in bytes, pixel size, aspect ratio, JPEG quality, format and camera)
+are no part of the picture. Where they predict the class, a model can learn them instead (Geirhos et
+al., 2020, "Shortcut learning in deep neural networks"). Brightness and colour are the picture: a
+sunrise is red. Where they predict the class, that may be the class itself or how its photos were
+taken, which only a person can tell.
 
-All properties together are given to extremely randomised trees (Geurts, Ernst and Wehenkel, 2006),
-each alone to a single tree of a few leaves, both scikit-learn's, in five-fold cross-validation
-grouped by picture. The accuracy is compared with the share of the largest class and with the model
-of the pictures.
+All traits of a kind together are given to extremely randomised trees (Geurts, Ernst and Wehenkel,
+2006), each alone to a single tree of a few leaves, both scikit-learn's, in five-fold
+cross-validation grouped by picture. The accuracy is compared with the share of the largest class
+and with the model of the pictures.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,6 +25,7 @@ from numpy.typing import NDArray
 from candid.auditing.evidence import NOT_TRAINABLE, Evidence
 from candid.auditing.finding import Bar, Chart, Check, Finding, Outcome, Severity
 from candid.auditing.properties import PixelProperties, Properties
+from candid.data.decisions import KEEP, about_all
 from candid.errors import DependencyError
 from candid.evaluation.estimate import Estimate, proportion
 from candid.splits.grouped_split import Labelled, grouped_folds
@@ -46,7 +50,7 @@ def _log(value: float) -> float:
     return float(np.log(max(value, 1)))
 
 
-PROPERTIES: Final = (
+FILE_TRAITS: Final = (
     _Property("file size", lambda p, _: [_log(p.num_bytes)], "smaller files", "larger files"),
     _Property(
         "pixel size", lambda p, _: [_log(p.width_px * p.height_px)], "fewer pixels", "more pixels"
@@ -60,6 +64,8 @@ PROPERTIES: Final = (
         "stronger compression",
         "weaker compression",
     ),
+)
+LOOKS: Final = (
     _Property("brightness", lambda _, x: [x.brightness], "darker", "brighter"),
     _Property(
         "colour",
@@ -69,10 +75,38 @@ PROPERTIES: Final = (
     ),
 )
 _FORMAT_AND_CAMERA = "format and camera"
+SEVERAL: Final = "several together"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Properties of one kind, whose accuracy together counts."""
+
+    properties: tuple[_Property, ...]
+    source: str  # in the summary
+    suggestion: str = ""  # of the decision column
+
+    @property
+    def has_categories(self) -> bool:
+        return self is _FILE
+
+
+_FILE: Final = _Kind(FILE_TRAITS, "the file alone")
+_LOOK: Final = _Kind(LOOKS, "brightness and colour alone", KEEP)
 
 
 def _run_shortcuts(evidence: Evidence) -> Outcome:
-    """Predict the class from the properties alone, and compare with the model of the pictures."""
+    """Predict the class from the traits of the files alone."""
+    return _predict(evidence, _FILE)
+
+
+def _run_looks(evidence: Evidence) -> Outcome:
+    """Predict the class from brightness and mean colour alone."""
+    return _predict(evidence, _LOOK)
+
+
+def _predict(evidence: Evidence, kind: _Kind) -> Outcome:
+    """Predict the class from some properties, and compare with the model of the pictures."""
     subset = evidence.trainable
     if subset is None:
         return Outcome.not_applicable(NOT_TRAINABLE)
@@ -81,7 +115,7 @@ def _run_shortcuts(evidence: Evidence) -> Outcome:
     if len(agreed) < _MIN_PHOTOS:
         return Outcome.not_applicable(f"there are fewer than {_MIN_PHOTOS} photos to fit a model")
     data = subset.data.take(agreed)
-    columns = _feature_columns(evidence, subset.indices[agreed])
+    columns = _feature_columns(evidence, subset.indices[agreed], kind)
     folds = grouped_folds(
         data.labels, data.groups, data.group_keys, num_folds=data.num_folds(), seed=evidence.seed
     )
@@ -92,22 +126,28 @@ def _run_shortcuts(evidence: Evidence) -> Outcome:
     ranked = sorted(alone.items(), key=lambda pair: -pair[1].value)
     chart = _accuracy_chart(majority, ranked, together, image)
     summary = (
-        f"accuracy {_with_interval(together)} from the file alone, {majority:.2f} by always "
+        f"accuracy {_with_interval(together)} from {kind.source}, {majority:.2f} by always "
         "predicting the largest class"
     )
     summary += "" if image is None else f", {_with_interval(image)} from the pictures"
     if not _is_shortcut(majority, together, image):
         return Outcome.clean(summary, chart=chart)
-    findings = [
-        Finding(
-            f"{name} alone: {_with_interval(figure)}"
-            + _extremes(name, columns[name], data.labels, subset.classes)
-        )
+    lines = {
+        name: f"{name} alone: {_with_interval(figure)}"
+        + _extremes(kind, name, columns[name], data.labels, subset.classes)
         for name, figure in ranked
         if _is_shortcut(majority, figure, image)
+    }
+    return Outcome.from_findings(summary, _findings(kind, lines), chart=chart)
+
+
+def _findings(kind: _Kind, lines: Mapping[str, str]) -> list[Finding]:
+    """A finding for each property that tells the class alone, by name; one where none does."""
+    several = "no property alone predicts the class well enough, only several together"
+    return [
+        Finding(line, about=about_all(name), suggestion=kind.suggestion)
+        for name, line in (lines or {SEVERAL: several}).items()
     ]
-    several = Finding("no property alone predicts the class well enough, only several together")
-    return Outcome.from_findings(summary, findings or [several], chart=chart)
 
 
 def _is_shortcut(majority: float, figure: Estimate, image: Estimate | None) -> bool:
@@ -122,14 +162,16 @@ _UNKNOWN = Properties("", 1, 1, 1, "", 1, 1, "", None, 1.0, None)
 
 
 def _feature_columns(
-    evidence: Evidence, indices: NDArray[np.int64]
+    evidence: Evidence, indices: NDArray[np.int64], kind: _Kind
 ) -> dict[str, NDArray[np.float32]]:
     """Values of each property for some photos, float32 ``(m, values)``."""
     known = [evidence.properties_of(evidence.photos[index]) or _UNKNOWN for index in indices]
     columns = {
         row.name: np.array([row.values(p, p.pixels or _UNKNOWN_PIXELS) for p in known], np.float32)
-        for row in PROPERTIES
+        for row in kind.properties
     }
+    if not kind.has_categories:
+        return columns
     categories = [(f"{p.format} {p.mode}", p.camera, str(p.orientation)) for p in known]
     columns[_FORMAT_AND_CAMERA] = np.stack(
         [_rank_by_frequency(list(names)) for names in zip(*categories, strict=True)], axis=1
@@ -186,10 +228,14 @@ def _image_accuracy(
 
 
 def _extremes(
-    name: str, rows: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str]
+    kind: _Kind,
+    name: str,
+    rows: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
 ) -> str:
     """The classes of lowest and highest median: ``; sad: darker, happy: brighter``."""
-    row = next((row for row in PROPERTIES if row.name == name), None)
+    row = next((row for row in kind.properties if row.name == name), None)
     if row is None:
         return ""
     medians = [float(np.median(rows[labels == number, 0])) for number in range(len(classes))]
@@ -207,7 +253,7 @@ def _accuracy_chart(
     bars.append(Bar("all these together", together.value, together.low, together.high, True))
     if image is not None:
         bars.append(Bar("the picture itself", image.value, image.low, image.high))
-    return Chart("Accuracy from file properties", tuple(bars), "share")
+    return Chart("Accuracy without the picture", tuple(bars), "share")
 
 
 def _with_interval(figure: Estimate) -> str:
@@ -218,8 +264,18 @@ SHORTCUTS = Check(
     code="shortcuts",
     title="Class predictable from the file, not the picture",
     severity=Severity.warning,
-    remedy="If this property is not what the classes are about, a model learns it instead: add "
-    "photos of each class without it (dark ones of every class, every camera for every class), "
-    "and measure on photos from elsewhere. If it is (a sunrise is red), nothing is wrong.",
+    remedy="A model can learn this instead of what the photos show: save and take the photos of "
+    "all classes in the same way (every camera and every size for every class), and measure on "
+    "photos from elsewhere. If it is what the class is, write keep beside it in decisions.csv.",
     run=_run_shortcuts,
+)
+
+BRIGHTNESS_AND_COLOUR = Check(
+    code="brightness-and-colour",
+    title="Brightness or colour goes with the class",
+    severity=Severity.info,
+    remedy="This may be the class itself: a sunrise is red. Then nothing is wrong; write keep "
+    "beside it in decisions.csv. If it comes from how the photos were taken, add photos of each "
+    "class without it, such as dark ones of every class.",
+    run=_run_looks,
 )

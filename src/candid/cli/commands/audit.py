@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from candid.cli.arguments import Backbone, Decisions, FailOn, Fit, FitName, Json, Rehash, Seed
+from candid.cli.arguments import (
+    Backbone,
+    Bands,
+    Decisions,
+    FailOn,
+    Fit,
+    FitName,
+    Json,
+    MaxMegapixels,
+    Page,
+    Rehash,
+    SampleRange,
+    Seed,
+    choose_reading,
+)
 from candid.cli.console import EXIT_FINDINGS, print_notes, print_result
 
 
@@ -16,7 +30,7 @@ def audit(
         Path,
         typer.Argument(
             help="A folder with one sub-folder of photos per class, or with train/ val/ test/ "
-            "folders of such."
+            "folders of such, or a NumPy archive (.npz) in MedMNIST's layout."
         ),
     ],
     run: Annotated[
@@ -36,12 +50,17 @@ def audit(
     seed: Seed = 0,
     backbone: Backbone = None,
     fit: Fit = FitName.squash,
+    sample_range: SampleRange = None,
+    page: Page = None,
+    bands: Bands = None,
+    max_megapixels: MaxMegapixels = None,
     rehash: Rehash = False,
 ) -> None:
     """Check DATA for problems before training on it."""
     from candid.auditing.audit import AuditOptions
     from candid.auditing.files import run_audit
     from candid.core.progress import for_terminal
+    from candid.data.images import Reading
     from candid.features.backbones import DEFAULT
 
     options = AuditOptions(
@@ -51,6 +70,13 @@ def audit(
         decisions=decisions,
         skip=frozenset(skip or ()),
         rehash=rehash,
+        reading=choose_reading(
+            Reading(),
+            sample_range=sample_range,
+            page=page,
+            bands=bands,
+            max_megapixels=max_megapixels,
+        ),
     )
     written = run_audit(data, options, run=run, compare=compare, progress=for_terminal())
     print_notes(written.audit.notes)

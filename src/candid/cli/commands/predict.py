@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candid.cli.arguments import Cost, Json, Threshold, decision_rule
-from candid.cli.console import EXIT_FINDINGS, print_error
+from candid.cli.arguments import (
+    Bands,
+    Cost,
+    Json,
+    MaxMegapixels,
+    Page,
+    SampleRange,
+    Threshold,
+    choose_reading,
+    decision_rule,
+)
+from candid.cli.console import EXIT_FINDINGS, print_error, print_notes
 from candid.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,8 +39,19 @@ def predict(
             help="Share of photos whose possible classes include the true one. [the run's: 0.9]"
         ),
     ] = None,
+    sample_range: SampleRange = None,
+    page: Page = None,
+    bands: Bands = None,
+    max_megapixels: MaxMegapixels = None,
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row per photo.")] = False,
+    probabilities: Annotated[
+        bool,
+        typer.Option(
+            "--probabilities",
+            help="Add a column p:CLASS for each class to the CSV and the table; JSON has them all.",
+        ),
+    ] = False,
     show: Annotated[bool, typer.Option("--show", help="Show each photo with its label.")] = False,
     explain: Annotated[
         bool,
@@ -38,6 +59,7 @@ def predict(
     ] = False,
 ) -> None:
     """Classify photos."""
+    from candid.cli.pages import note_pages
     from candid.cli.predicting import expand, predict_all, print_predictions, read_piped
     from candid.runs.classifier import load
     from candid.runs.onnx_session import AT_ONCE
@@ -51,14 +73,30 @@ def predict(
         classifier = classifier.with_rule(decision_rule(threshold, cost))
     if coverage is not None:
         classifier = classifier.with_coverage(coverage)
+    classifier = classifier.with_reading(
+        choose_reading(
+            classifier.contract,
+            sample_range=sample_range,
+            page=page,
+            bands=bands,
+            max_megapixels=max_megapixels,
+        )
+    )
     piped = read_piped(inputs)
     predictions = predict_all(classifier, inputs, piped=piped, explain=explain)
     form: Form = "json" if json else "csv" if csv or not sys.stdout.isatty() else "table"
-    shown = print_predictions(predictions, classifier.classes, form=form, keep=show or explain)
+    shown = print_predictions(
+        predictions,
+        classifier.classes,
+        form=form,
+        with_probabilities=probabilities,
+        keep=show or explain,
+    )
+    print_notes(note_pages(inputs, piped, classifier.contract))
     if show:
         from candid.cli.pictures import show_predictions
 
-        for picture in show_predictions(inputs, shown.predictions, piped):
+        for picture in show_predictions(inputs, shown.predictions, piped, classifier.contract):
             print_error(f"written to {picture}")
     if explain:
         from candid.cli.pictures import draw_explanations

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import Annotated, Final
 
 import typer
 
 from candid.cli.arguments import (
     Backbone,
+    Bands,
     Cost,
-    Data,
     Decisions,
     Fit,
     FitName,
     GroupBy,
+    MaxMegapixels,
+    Page,
     RecipeName,
     Rehash,
+    SampleRange,
     Seed,
     Threshold,
+    TrainData,
+    choose_reading,
     decision_rule,
 )
 from candid.cli.console import print_notes, reject_options
@@ -30,7 +34,7 @@ _CNN_OPTIONS: Final = frozenset({"epochs", "leak_tax"})
 
 def train(
     context: typer.Context,
-    data: Data,
+    data: TrainData,
     run: Annotated[
         Path | None, typer.Option(help="Folder of the run. [runs/<folder>-<recipe>-<n>]")
     ] = None,
@@ -53,13 +57,18 @@ def train(
             help="cnn only: train again on a random split, to measure how much it overestimates.",
         ),
     ] = False,
+    sample_range: SampleRange = None,
+    page: Page = None,
+    bands: Bands = None,
+    max_megapixels: MaxMegapixels = None,
     rehash: Rehash = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run.")] = False,
 ) -> None:
     """Train a classifier on DATA and measure how good it is."""
     from candid.core.progress import for_terminal
+    from candid.data.images import Reading
     from candid.features.backbones import DEFAULT
-    from candid.runs.paths import shorten
+    from candid.reporting.terminal import cut_notes
     from candid.splits.prepare import SplitOptions
     from candid.training import TrainOptions
     from candid.training import train as train_run
@@ -81,14 +90,18 @@ def train(
         decisions=decisions,
         leak_tax=leak_tax,
         rehash=rehash,
+        reading=choose_reading(
+            Reading(),
+            sample_range=sample_range,
+            page=page,
+            bands=bands,
+            max_megapixels=max_megapixels,
+        ),
     )
     trained = train_run(
         data, run=run, options=options, overwrite=overwrite, progress=for_terminal()
     )
-    print_notes(trained.notes)
+    print_notes(cut_notes(trained.notes, "report.html"))
     if not trained.complete:
         print_notes(["training was interrupted; the run has the epochs completed before"])
     typer.echo(trained.to_text())
-    shown = shorten(trained.folder)
-    typer.echo(f"\nWritten to {shown}; open {shown}/report.html, or try")
-    typer.echo(f"  candid predict PHOTO --run {quote(str(shown))}")

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from candid.auditing.audit import AuditOptions
-from candid.auditing.files import PAGE, run_audit
+from candid.auditing.files import run_audit
+from candid.auditing.result import PAGE
 from candid.cli.demo.injected_defects import InjectedDefect
 from candid.cli.demo.sample import draw_sample
 from candid.core.progress import Progress
@@ -105,5 +106,5 @@ def _predicted_outcome(file: Path, classifier: Classifier) -> str:
     prediction = classifier.predict(file)
     if prediction.label is None:
         return f"left out: {prediction.reason}"
-    share = prediction.probabilities[prediction.label]
+    share = prediction.probability
     return f"read upright, in 8 bits; predicted as {prediction.label} ({share:.2f})"

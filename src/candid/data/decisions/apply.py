@@ -17,10 +17,11 @@ from candid.data.decisions.decision import (
     File,
     class_as_decision,
     file_of,
+    is_about_all,
     read_meanings,
 )
 from candid.data.decisions.table import DecisionsFile
-from candid.errors import DataError
+from candid.errors import DataError, UsageError
 
 _NUM_NAMED = 5
 
@@ -34,7 +35,7 @@ class Applied:
         num_dropped: Number of photos dropped.
         num_relabelled: Number of photos whose label is not that of their folder.
         kept: Current path, content and finding of each file with the decision ``keep``, without
-            files that are dropped, missing or changed.
+            files that are dropped, missing or changed; and of each trait of all photos likewise.
         notes: Messages for the user.
     """
 
@@ -90,12 +91,15 @@ def apply_decisions(catalog: Catalog, decisions: Iterable[Decision]) -> Applied:
         decisions: The rows, undecided ones included.
 
     Raises:
-        UsageError: A decision is neither keyword nor class, or one file gets two classes.
+        UsageError: A decision is neither keyword nor class, one file gets two classes, or a trait
+            of all photos gets anything but ``keep``.
         DataError: A class loses all its photos.
     """
     rows = sorted(
         set(decisions), key=attrgetter("path", "content", "finding", "decision", "suggestion")
     )
+    kept_of_all = _kept_of_all([row for row in rows if is_about_all(row)])
+    rows = [row for row in rows if not is_about_all(row)]
     decided = [row for row in rows if row.decision]
     meanings = read_meanings(decided, catalog.classes)
     found = _locate(catalog, rows)
@@ -111,10 +115,21 @@ def apply_decisions(catalog: Catalog, decisions: Iterable[Decision]) -> Applied:
     photos = (replace(photo, label=labels.get(photo.path, photo.label)) for photo in left.photos)
     changed = replace(left, photos=tuple(photos))
     _require_all_classes(catalog, changed)
-    kept = _kept(decided, found, changed)
+    kept = _kept(decided, found, changed) | kept_of_all
     lost = _lost([row for row in decided if file_of(row) not in found], catalog)
     notes = (*_lost_notes(lost), *_renamed_notes(drops), *_word_notes(decided, catalog.classes))
     return Applied(changed, len(drops), len(labels), kept, notes)
+
+
+def _kept_of_all(rows: Sequence[Decision]) -> frozenset[tuple[str, str, str]]:
+    """Traits of all photos that are kept: that is what the classes are."""
+    for row in rows:
+        if row.decision and row.decision.lower() != KEEP:
+            raise UsageError(
+                f"the decision '{sanitize(row.decision)}' about {sanitize(row.path)} is about all "
+                "photos. Expected keep, or nothing."
+            )
+    return frozenset((row.path, row.content, row.finding) for row in rows if row.decision)
 
 
 def _kept(

@@ -22,11 +22,24 @@ File = tuple[str, str]
 class Decision:
     """A row: a file with a finding, and the user's decision."""
 
-    path: str  # relative to the folder, with forward slashes
-    content: str  # SHA-256 of the file; empty if it could not be read
+    path: str  # relative to the folder, with forward slashes; or see `about_all`
+    content: str  # SHA-256 of the file; empty if it could not be read or there is none
     finding: str  # code of the check that reported the file
     suggestion: str = ""  # the check's suggestion: ``keep``, ``drop``, a class, or empty
     decision: str = ""  # the user's decision: ``keep``, ``drop``, a class, or empty
+
+
+_ALL: Final = "*: "
+
+
+def about_all(trait: str) -> str:
+    """The path column of a row about a trait of all photos, which is no file: ``*: file size``."""
+    return f"{_ALL}{trait}"
+
+
+def is_about_all(row: Decision) -> bool:
+    """Whether a row is about a trait of all photos; a photo's path has a slash."""
+    return row.path.startswith(_ALL) and "/" not in row.path and not row.content
 
 
 def class_as_decision(name: str) -> str:

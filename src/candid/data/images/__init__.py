@@ -11,25 +11,36 @@ All functions are thread-safe. OpenCV's global number of threads is not changed:
 short to gain from it.
 """
 
-from candid.data.images.contract import MAX_PIXELS, PixelContract, ResizeMode
+from candid.data.images.contract import MAX_PIXELS, PixelContract, Reading, ResizeMode
 from candid.data.images.decode import Header, decode, read_header
-from candid.data.images.files import FORMATS, MAX_BYTES, SUFFIXES, identify, read_file
+from candid.data.images.files import (
+    FORMATS,
+    HEAD_BYTES,
+    MAX_BYTES,
+    SUFFIXES,
+    identify,
+    is_picture,
+    read_file,
+)
 from candid.data.images.inspect import Details, inspect
 from candid.data.images.preview import decodable_share, preview
 
 __all__ = [
     "FORMATS",
+    "HEAD_BYTES",
     "MAX_BYTES",
     "MAX_PIXELS",
     "SUFFIXES",
     "Details",
     "Header",
     "PixelContract",
+    "Reading",
     "ResizeMode",
     "decodable_share",
     "decode",
     "identify",
     "inspect",
+    "is_picture",
     "preview",
     "read_file",
     "read_header",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+import math
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import numpy as np
 
@@ -21,36 +22,101 @@ MAX_PIXELS = 178_956_970
 _VERSION = 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What of a file becomes a picture, and which samples are black and white.
+
+    Attributes:
+        max_pixels: Images with more pixels, by their header, are refused undecoded. Above
+            `MAX_PIXELS` for JPEGs alone, which libjpeg scales while decoding.
+        sample_range: The samples that become 0 and 255 in pictures with more than 8 bits a sample,
+            for a whole set of pictures; None if nothing is known: 16 bits then keep their upper
+            byte, and other deep samples are refused. Pictures of 8 bits are never stretched.
+        page: Page of a TIFF or frame of a DICOM file, from 1; None for the first.
+        bands: Bands, from 1, that become red, green and blue, in pictures of several bands; None
+            for those that the file names.
+
+    Raises:
+        UsageError: A limit, page or band below 1, or a range that is empty or not finite.
+    """
+
+    max_pixels: int = MAX_PIXELS
+    sample_range: tuple[float, float] | None = None
+    page: int | None = None
+    bands: tuple[int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_pixels < 1:
+            raise UsageError(f"max_pixels must be at least 1. Received: {self.max_pixels}")
+        if self.sample_range is not None:
+            _require_range(self.sample_range)
+        if self.page is not None and self.page < 1:
+            raise UsageError(f"page must be at least 1, the first. Received: page={self.page}")
+        if self.bands is not None and (len(self.bands) != 3 or min(self.bands) < 1):
+            raise UsageError(
+                "bands must be three numbers from 1 on, for red, green and blue, such as 4,3,2. "
+                f"Received: {','.join(map(str, self.bands))}"
+            )
+
+    def with_range(self, sample_range: tuple[float, float] | None) -> Self:
+        """A copy with another range of samples."""
+        return replace(self, sample_range=sample_range)
+
+    @property
+    def reading_key(self) -> str:
+        """The part of a cache key that says what is read; empty unless something was chosen."""
+        low_high = self.sample_range and "range={:.9g},{:.9g}".format(*self.sample_range)
+        page = self.page and f"page={self.page}"
+        bands = self.bands and f"bands={','.join(map(str, self.bands))}"
+        return "".join(f":{part}" for part in (low_high, page, bands) if part)
+
+
+def _require_range(sample_range: tuple[float, ...]) -> None:
+    if (
+        len(sample_range) != 2
+        or not all(map(math.isfinite, sample_range))
+        or sample_range[0] >= sample_range[1]
+    ):
+        raise UsageError(
+            "a range of samples must be two numbers, the lower one first, such as 0,4095. "
+            f"Received: {','.join(f'{value:g}' for value in sample_range)}"
+        )
+
+
 @dataclass(frozen=True)
-class PixelContract:
-    """How an image becomes pixels.
+class PixelContract(Reading):
+    """How an image becomes pixels; see `Reading` for the other attributes.
 
     Attributes:
         size_px: Both sides of the result, in pixels.
         fit: ``squash`` resizes both sides to ``size_px``, as the tutorial does; ``crop`` takes the
             centred square; ``pad`` keeps everything and fills the rest with white.
-        max_pixels: Images with more pixels, by their header, are refused undecoded.
 
     Raises:
-        UsageError: A size or limit below 1, or an unknown fit.
+        UsageError: A size below 1, an unknown fit, or as `Reading`.
     """
 
     size_px: int = 224
     fit: ResizeMode = "squash"
-    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.fit not in get_args(ResizeMode):
             choices = ", ".join(get_args(ResizeMode))
             raise UsageError(f"fit must be one of {choices}. Received: fit={self.fit!r}")
-        if self.size_px < 1 or self.max_pixels < 1:
-            received = f"size_px={self.size_px}, max_pixels={self.max_pixels}"
-            raise UsageError(f"size_px and max_pixels must be at least 1. Received: {received}")
+        if self.size_px < 1:
+            raise UsageError(f"size_px must be at least 1. Received: size_px={self.size_px}")
+
+    @classmethod
+    def of(cls, reading: Reading, size_px: int, fit: ResizeMode) -> PixelContract:
+        """A contract with the attributes of a reading, or of another contract."""
+        taken = {field.name: getattr(reading, field.name) for field in fields(Reading)}
+        return cls(size_px, fit, **taken)
 
     @property
     def key(self) -> str:
         """Cache key, ``v1:224:squash``: with equal keys, equal bytes give equal pixels."""
-        return f"v{_VERSION}:{self.size_px}:{self.fit}"
+        return f"v{_VERSION}:{self.size_px}:{self.fit}{self.reading_key}"
 
 
 def fit_square(pixels: NDArray[np.uint8], size_px: int, fit: ResizeMode) -> NDArray[np.uint8]:

@@ -16,15 +16,19 @@ import numpy as np
 
 from candid.data.images import pillow
 from candid.data.images.colour import to_rgb
-from candid.data.images.contract import MAX_PIXELS, PixelContract, fit_square
+from candid.data.images.contract import MAX_PIXELS, PixelContract, Reading, fit_square
+from candid.data.images.dicom import read_dicom, read_dicom_header
 from candid.data.images.exif import read_orientation, upright
 from candid.data.images.files import identify, refusal
-from candid.data.images.jpeg import ends_in_mid_grey, is_whole, load_without_end
+from candid.data.images.jpeg import ends_in_mid_grey, is_progressive, is_whole, load_without_end
 from candid.data.images.pillow import open_image
+from candid.data.images.samples import Samples
+from candid.data.images.tiff import choose_page, load_page
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
 # libjpeg scales while decoding, by 1/2, 1/4 or 1/8, and large images are averaged over blocks, to
@@ -57,8 +61,13 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
             or `pillow-heif` is needed and not installed.
     """
     try:
-        image = open_checked(data, max_pixels)
-        return Header(image.format or "", *image.size)
+        name = identify(data)
+        if name not in ("TIFF", "DICOM"):
+            return Header(name or "", *open_checked(data, max_pixels).size)
+        dicom = read_dicom_header(data) if name == "DICOM" else None
+        size = (dicom.width_px, dicom.height_px) if dicom else choose_page(data, _DEFAULT).size
+        require_size(size, max_pixels)
+        return Header(name, *size)
     except decoder_errors() as error:
         raise ImageError(reason_of(error)) from None
 
@@ -66,9 +75,9 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
 def decode(data: bytes, contract: PixelContract = _DEFAULT) -> NDArray[np.uint8]:
     """Decode a file's bytes.
 
-    EXIF orientation is applied, alpha is composed over white, 16 bits become 8, every colour model
-    becomes RGB, an animation gives its first frame. ICC profiles are not applied. Truncated files
-    are refused.
+    EXIF orientation is applied, alpha is composed over white, deep samples become 8 bits by the
+    contract's range, every colour model becomes RGB, an animation gives its first frame. ICC
+    profiles are not applied. Truncated files are refused.
 
     Returns:
         ``uint8 (size_px, size_px, 3)``, RGB, 0 to 255, C-contiguous.
@@ -83,7 +92,7 @@ def decode(data: bytes, contract: PixelContract = _DEFAULT) -> NDArray[np.uint8]
     """
     try:
         least_px = contract.size_px * _OVERSAMPLING
-        pixels, orientation = decode_stored(data, least_px, contract.max_pixels)
+        pixels, orientation = decode_stored(data, least_px, contract)
         return fit_square(upright(pixels, orientation), contract.size_px, contract.fit)
     except decoder_errors() as error:
         raise ImageError(reason_of(error)) from None
@@ -100,23 +109,36 @@ def open_checked(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFile:
     if name is None:
         raise ImageError(refusal(data))
     image = open_image(data, name)
-    width, height = image.size
-    if width * height > max_pixels:
-        raise ImageError(f"too large: {width} x {height} pixels, limit {max_pixels} in all")
-    if width * height == 0:
-        raise ImageError(f"no pixels: the header says {width} x {height}")
+    # A progressive JPEG is held as a whole, whatever libjpeg makes of it afterwards.
+    is_scaled = name == "JPEG" and not is_progressive(data)
+    require_size(image.size, max_pixels, is_scaled=is_scaled)
     return image
 
 
+def require_size(size: tuple[int, int], max_pixels: int, *, is_scaled: bool = False) -> None:
+    """Raise ImageError if a picture of this width and height is empty or above the limit.
+
+    Where it is not scaled while it is decoded, no limit is above `MAX_PIXELS`.
+    """
+    width, height = size
+    limit = max_pixels if is_scaled else min(max_pixels, MAX_PIXELS)
+    if width * height > limit:
+        more = ", which --max-megapixels raises" if is_scaled else ""
+        more = more or (" for all but baseline JPEG" if limit < max_pixels else "")
+        raise ImageError(f"too large: {width} x {height} pixels, limit {limit} in all{more}")
+    if width * height == 0:
+        raise ImageError(f"no pixels: the header says {width} x {height}")
+
+
 def decode_stored(
-    data: bytes, least_px: int, max_pixels: int = MAX_PIXELS
+    data: bytes, least_px: int, reading: Reading = _DEFAULT
 ) -> tuple[NDArray[np.uint8], int]:
     """Decode, perhaps at a reduced size, without applying the orientation.
 
     Args:
         data: The whole file.
         least_px: The size may be reduced as long as no side becomes shorter than this.
-        max_pixels: Larger images are refused.
+        reading: What of the file becomes a picture.
 
     Returns:
         ``uint8 (h, w, 3)`` as stored, and the orientation to apply.
@@ -125,14 +147,59 @@ def decode_stored(
         ImageError: As `decode`.
         Exception: One of `decoder_errors`.
     """
-    image = open_checked(data, max_pixels)
+    if identify(data) in ("TIFF", "DICOM"):
+        loaded, orientation = load_scientific(data, reading)
+        if isinstance(loaded, Samples):
+            return loaded.to_rgb(reading.sample_range), orientation
+        return to_rgb(loaded, least_px, reading.sample_range), orientation
+    image = open_checked(data, reading.max_pixels)
     if image.format == "JPEG":
         return _decode_jpeg(data, image, least_px)
     image.load()
-    # Pillow rotates TIFF while loading; libheif HEIF, by its container, which overrules EXIF.
-    is_upright = image.format in ("TIFF", "HEIF")
+    # libheif rotates HEIF while loading, by its container, which overrules EXIF.
     exif = pillow.read_exif(data) if image.format == "PNG" else image.info.get("exif", b"")
-    return to_rgb(image, least_px), 1 if is_upright else read_orientation(exif)
+    orientation = 1 if image.format == "HEIF" else read_orientation(exif)
+    if reading.sample_range is not None and is_deep_png(data):
+        return read_deep_png(data).to_rgb(reading.sample_range), orientation
+    return to_rgb(image, least_px, reading.sample_range), orientation
+
+
+def load_scientific(data: bytes, reading: Reading) -> tuple[Image | Samples, int]:
+    """Load a TIFF or DICOM file: a picture of Pillow's, or samples, and the orientation."""
+    if identify(data) == "DICOM":
+        header = read_dicom_header(data)
+        require_size((header.width_px, header.height_px), reading.max_pixels)
+        return read_dicom(data, reading), 1
+    page = choose_page(data, reading)
+    require_size(page.size, reading.max_pixels)
+    return load_page(data, page, reading)
+
+
+def is_deep_png(data: bytes) -> bool:
+    """Whether it is a PNG of 16 bits a sample (PNG, 11.2.1)."""
+    return data[1:4] == b"PNG" and data[24:25] == b"\x10"
+
+
+def read_deep_png(data: bytes) -> Samples:
+    """Samples of a PNG of 16 bits, of which Pillow keeps the upper bytes where it has colours.
+
+    The file has been loaded by Pillow before, as OpenCV prints about damaged ones.
+    """
+    import cv2
+
+    clean = np.frombuffer(pillow.without_metadata(data), np.uint8)
+    values = cv2.imdecode(clean, cv2.IMREAD_UNCHANGED)
+    if values is None or values.dtype != np.uint16:
+        raise ImageError("damaged or unsupported (16-bit PNG)")
+    alpha = None
+    if values.ndim == 3:
+        alpha = Samples(values[..., 3], 16).scaled(None) if values.shape[2] == 4 else None
+        values = np.ascontiguousarray(values[..., 2::-1])
+    hidden = np.frombuffer(pillow.read_transparent(data), ">u2")
+    if len(hidden) == (1 if values.ndim == 2 else 3):
+        is_hidden = (values.reshape(*values.shape[:2], -1) == hidden).all(axis=2)
+        alpha = np.where(is_hidden, np.uint8(0), np.uint8(255))
+    return Samples(values, 16, alpha=alpha)
 
 
 def _decode_jpeg(data: bytes, image: ImageFile, least_px: int) -> tuple[NDArray[np.uint8], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
+from candid.data.images.raw import CAMERA_RAW, is_raw
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
@@ -53,11 +54,15 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF", "DICOM")
+
+#: Bytes at the beginning of a file that `identify` looks at.
+HEAD_BYTES = 132
 
 _COMMON = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif")
 _RARER = (".tif", ".tiff", ".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif")
-SUFFIXES = frozenset((*_COMMON, *_RARER))
+_SCIENTIFIC = (".dcm", ".dicom")
+SUFFIXES = frozenset((*_COMMON, *_RARER, *_SCIENTIFIC))
 
 _MAGIC = {
     "JPEG": (b"\xff\xd8\xff",),
@@ -100,7 +105,7 @@ def identify(data: bytes) -> str | None:
     r"""Name the format of an image by its content.
 
     Args:
-        data: The file's bytes; the first 64 are enough.
+        data: The file's bytes; the first `HEAD_BYTES` are enough.
 
     Returns:
         One of `FORMATS`, or None.
@@ -115,7 +120,16 @@ def identify(data: bytes) -> str | None:
         return "WEBP"
     if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
         return "BMP"
-    return _identify_iso_media(data)
+    # DICOM PS3.10, 7.1: a preamble of any 128 bytes, then the mark.
+    return "DICOM" if data[128:132] == b"DICM" else _identify_iso_media(data)
+
+
+def is_picture(data: bytes) -> bool:
+    """Whether a file is an image or a camera raw file, by its first `HEAD_BYTES`.
+
+    Both belong among photos, though the second has a reason instead of pixels.
+    """
+    return identify(data) is not None or is_raw(data)
 
 
 def refusal(data: bytes) -> str:
@@ -123,6 +137,8 @@ def refusal(data: bytes) -> str:
     expected = f"expected one of {', '.join(FORMATS)}"
     if not data:
         return "empty file"
+    if is_raw(data):
+        return CAMERA_RAW
     foreign = _identify_foreign(data)
     if foreign:
         return f"{foreign} is not supported; {expected}"

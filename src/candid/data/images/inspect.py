@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from candid.data.images import pillow
-from candid.data.images.contract import MAX_PIXELS
-from candid.data.images.decode import decoder_errors, open_checked, reason_of
+from candid.data.images.contract import MAX_PIXELS, Reading
+from candid.data.images.decode import decoder_errors, open_checked, reason_of, require_size
+from candid.data.images.dicom import read_dicom_header
 from candid.data.images.exif import name_camera, read_camera, read_orientation
+from candid.data.images.files import identify
 from candid.data.images.jpeg import nearest_quality
+from candid.data.images.tiff import choose_page
+from candid.data.images.tiff_tags import tiff_mode
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-_ORIENTATION_TAG, _MAKE_TAG, _MODEL_TAG = 274, 271, 272
+_DEFAULT = Reading()
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Details:
         width_px: Width with the orientation applied.
         height_px: Height, likewise.
         mode: Pillow's name for the colour mode as stored: ``RGB``, ``L``, ``P``, ``RGBA`` …; with
-            16 bits a sample ``I;16`` (grey), ``RGB;16``, ``LA;16``, ``RGBA;16``, ``CMYK;16``.
+            16 bits a sample ``I;16`` (grey), ``RGB;16``, ``LA;16``, ``RGBA;16``, ``CMYK;16``; the
+            type of the samples, such as ``int16`` or ``float32``, where Pillow has no name.
         num_frames: Frames of an animation or pages of a TIFF; 1 if unknown.
         orientation: By EXIF, 1 (upright) to 8; 1 for HEIF, which its container rotates.
         camera: Make and model by EXIF, at most 60 printable characters; may be empty.
@@ -56,6 +61,11 @@ def inspect(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Details:
     6
     """
     try:
+        name = identify(data)
+        if name == "TIFF":
+            return _read_tiff(data, max_pixels)
+        if name == "DICOM":
+            return _read_dicom(data, max_pixels)
         return _read_details(data, open_checked(data, max_pixels))
     except decoder_errors() as error:
         raise ImageError(reason_of(error)) from None
@@ -65,8 +75,7 @@ def _read_details(data: bytes, image: ImageFile) -> Details:
     name = image.format or ""
     width, height = image.size
     orientation, camera = _read_exif(data, image)
-    # Pillow gives the size of a TIFF upright.
-    if orientation >= 5 and name != "TIFF":
+    if orientation >= 5:
         width, height = height, width
     quality = _read_quality(image) if name == "JPEG" else None
     mode = _read_mode(image)
@@ -75,13 +84,24 @@ def _read_details(data: bytes, image: ImageFile) -> Details:
     return Details(name, width, height, mode, num_frames, orientation, camera, quality)
 
 
+def _read_tiff(data: bytes, max_pixels: int) -> Details:
+    page = choose_page(data, _DEFAULT)
+    require_size(page.size, max_pixels)
+    first = page.planes[0]
+    camera = name_camera(*first.camera)
+    mode = tiff_mode(first)
+    return Details("TIFF", *page.size, mode, page.num_pages, first.orientation, camera, None)
+
+
+def _read_dicom(data: bytes, max_pixels: int) -> Details:
+    header = read_dicom_header(data)
+    size = header.width_px, header.height_px
+    require_size(size, max_pixels)
+    camera = name_camera("", header.camera)
+    return Details("DICOM", *size, header.mode, header.num_frames, 1, camera, None)
+
+
 def _read_exif(data: bytes, image: ImageFile) -> tuple[int, str]:
-    if image.format == "TIFF":
-        tags = image.tag_v2  # type: ignore[attr-defined]
-        orientation = tags.get(_ORIENTATION_TAG)
-        names = [tags.get(tag) for tag in (_MAKE_TAG, _MODEL_TAG)]
-        camera = name_camera(*(name if isinstance(name, str) else "" for name in names))
-        return orientation if orientation in range(1, 9) else 1, camera
     exif = pillow.read_exif(data) if image.format == "PNG" else image.info.get("exif") or b""
     # pillow-heif sets the orientation to 1, as the container has rotated the picture.
     return read_orientation(exif), read_camera(exif)
@@ -99,9 +119,9 @@ def _read_mode(image: ImageFile) -> str:
         return "I;16"
     parameters = image.tile[0].args if image.tile else ""
     stored = parameters[0] if isinstance(parameters, tuple) and parameters else parameters
-    # In a BMP, ";16" is 16 bits a pixel. "X" is an unused sample.
-    if image.format in ("PNG", "TIFF") and isinstance(stored, str) and ";16" in stored:
-        return f"{stored.partition(';')[0].rstrip('X')};16"
+    # In a BMP, ";16" is 16 bits a pixel.
+    if image.format == "PNG" and isinstance(stored, str) and ";16" in stored:
+        return f"{stored.partition(';')[0]};16"
     return image.mode
 
 

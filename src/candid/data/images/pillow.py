@@ -45,6 +45,12 @@ def read_exif(data: bytes) -> bytes:
     return _read_chunk(data, b"eXIf")
 
 
+def read_transparent(data: bytes) -> bytes:
+    """The samples that stand for transparent (PNG, chunk tRNS), 2 bytes each; may be empty."""
+    content = _read_chunk(data, b"tRNS")
+    return content[: len(content) // 2 * 2]
+
+
 def read_num_frames(data: bytes) -> int:
     """Number of frames of an animation (PNG 3rd edition, chunk acTL); else 1."""
     return max(1, int.from_bytes(_read_chunk(data, b"acTL")[:4], "big"))

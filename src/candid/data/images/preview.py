@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from candid.data.images.colour import to_rgb
-from candid.data.images.contract import resize_longest
-from candid.data.images.decode import decode_stored, decoder_errors, open_checked
+from candid.data.images.contract import Reading, resize_longest
+from candid.data.images.decode import decode_stored, decoder_errors, open_checked, read_header
 from candid.data.images.exif import read_orientation, upright
 from candid.data.images.files import identify
 from candid.data.images.jpeg import load_part
@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 # As in `decode`, for an antialiased resize.
 _OVERSAMPLING = 2
 
+_DEFAULT = Reading()
+
 # Decoded size for the share of rows, which a smaller one would give only roughly.
 _PART_PX = 512
 
 
-def preview(data: bytes, size_px: int) -> NDArray[np.uint8] | None:
+def preview(data: bytes, size_px: int, reading: Reading = _DEFAULT) -> NDArray[np.uint8] | None:
     """Decode a picture, or the existing part of it. Never raises, and prints nothing.
 
     Args:
         data: The file, perhaps truncated.
         size_px: The longest side of the result.
+        reading: What of the file becomes a picture.
 
     Returns:
         ``uint8 (h, w, 3)`` RGB, upright, with the aspect ratio of the picture; the missing part of
@@ -38,7 +41,7 @@ def preview(data: bytes, size_px: int) -> NDArray[np.uint8] | None:
     """
     for show in (_show_whole, _show_part):
         try:
-            return show(data, size_px)
+            return show(data, size_px, reading)
         except _errors():
             continue
     return None
@@ -61,14 +64,15 @@ def _errors() -> tuple[type[Exception], ...]:
     return (ImageError, *decoder_errors())
 
 
-def _show_whole(data: bytes, size_px: int) -> NDArray[np.uint8]:
-    least_px = _least_px(open_checked(data), size_px)
-    pixels, orientation = decode_stored(data, least_px)
+def _show_whole(data: bytes, size_px: int, reading: Reading) -> NDArray[np.uint8]:
+    header = read_header(data, max_pixels=reading.max_pixels)
+    least_px = _least_px((header.width_px, header.height_px), size_px)
+    pixels, orientation = decode_stored(data, least_px, reading)
     return resize_longest(upright(pixels, orientation), size_px)
 
 
-def _show_part(data: bytes, size_px: int) -> NDArray[np.uint8] | None:
-    least_px = _least_px(open_checked(data), size_px)
+def _show_part(data: bytes, size_px: int, reading: Reading) -> NDArray[np.uint8] | None:
+    least_px = _least_px(open_checked(data, reading.max_pixels).size, size_px)
     image, share = _load_part(data, (least_px, least_px))
     if not share:
         return None
@@ -83,6 +87,6 @@ def _load_part(data: bytes, size: tuple[int, int]) -> tuple[ImageFile, float]:
     return load_part(data, size)
 
 
-def _least_px(image: ImageFile, size_px: int) -> int:
+def _least_px(size: tuple[int, int], size_px: int) -> int:
     """Least length of the shorter side when decoding."""
-    return max(1, math.ceil(_OVERSAMPLING * size_px * min(image.size) / max(image.size)))
+    return max(1, math.ceil(_OVERSAMPLING * size_px * min(size) / max(size)))

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +27,7 @@ from candid.core.onnx_builder import GraphBuilder
 from candid.core.progress import Progress, Silent
 from candid.core.temp_dir import temp_dir
 from candid.data.catalog import Catalog
-from candid.data.images import PixelContract, decode, read_file
+from candid.data.images import PixelContract, Reading, decode, read_file
 from candid.errors import DependencyError, SplitError, UsageError
 from candid.models.checkpoint import Checkpoints
 from candid.models.conformal import Abstention, fit_abstention
@@ -155,6 +155,7 @@ def train(
     epochs: int = 20,
     batch_size: int = 32,
     seed: int = 0,
+    reading: Reading | None = None,
     progress: Progress | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> Trained:
@@ -173,6 +174,7 @@ def train(
         epochs: Passes over the training part, at least 1.
         batch_size: Photos per step, at least 1.
         seed: Random seed of the initial weights and the order.
+        reading: What of a file becomes a picture.
         progress: Progress callback.
         checkpoints: Where each epoch is kept; by default nowhere.
 
@@ -192,8 +194,10 @@ def train(
     checkpoints = checkpoints or Checkpoints()
     with temp_dir(_SCRATCH) as scratch:
         prepared = scratch / "prepared"
-        _prepare(catalog, split, prepared, progress)
-        return _train(catalog.classes, prepared, folder, options, progress, checkpoints)
+        contract = PixelContract.of(reading or Reading(), CONTRACT.size_px, CONTRACT.fit)
+        _prepare(catalog, split, contract, prepared, progress)
+        trained = _train(catalog.classes, prepared, folder, options, progress, checkpoints)
+    return replace(trained, contract=contract)
 
 
 @dataclass(frozen=True)
@@ -208,14 +212,16 @@ class _Options:
             raise UsageError(f"epochs and batch_size must be at least 1. Received: {received}")
 
 
-def _prepare(catalog: Catalog, split: Split, to: Path, progress: Progress) -> None:
+def _prepare(
+    catalog: Catalog, split: Split, contract: PixelContract, to: Path, progress: Progress
+) -> None:
     """Decode the photos while TensorFlow is imported, which takes one core for seconds."""
     parts = ("train", "val")
     num_photos = len(split.places(*parts))
     with ThreadPoolExecutor(1) as pool:
         importing = pool.submit(_import_keras)
         with progress.step("Preparing the photos", num_photos) as advance:
-            tree = write_pixels(catalog, split, CONTRACT, to, parts=parts, advance=advance)
+            tree = write_pixels(catalog, split, contract, to, parts=parts, advance=advance)
         importing.result()
     if not tree.counts["train"]:
         raise SplitError(

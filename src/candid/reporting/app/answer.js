@@ -50,7 +50,7 @@ export function decide(probabilities, rules) {
  * @param {Float32Array} probabilities (k,), calibrated.
  * @param {?number} novelty Distance from the training photos; null without an abstention.
  * @param {object} rules From `readRules`.
- * @returns {object} The JSON of candid.prediction.Prediction, without an explanation.
+ * @returns {object} The JSON of candid.runs.prediction.Prediction, without an explanation.
  */
 export function answerOf(name, probabilities, novelty, rules) {
   const { classes } = rules;
@@ -61,7 +61,8 @@ export function answerOf(name, probabilities, novelty, rules) {
     path: name,
     answer: words(label, judged),
     label,
-    probability: probabilities[classes.length === 2 ? 1 : chosen],
+    probability: probabilities[chosen],
+    positive_probability: classes.length === 2 ? probabilities[1] : null,
     probabilities: Object.fromEntries(classes.map((other, place) => [other, probabilities[place]])),
     ...judged,
     reason: null,
@@ -75,8 +76,9 @@ export function unreadable(name, reason) {
     answer: "unreadable",
     label: null,
     probability: null,
+    positive_probability: null,
     probabilities: {},
-    verdict: null,
+    verdict: "unreadable",
     possible: [],
     familiarity: null,
     reason,

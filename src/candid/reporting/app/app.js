@@ -7,7 +7,7 @@ import { byId, make } from "./dom.js";
 import { createEngine } from "./engine.js";
 import * as intake from "./intake.js";
 import { draw } from "./picture.js";
-import { spoken } from "./words.js";
+import { VERDICTS, spoken } from "./words.js";
 
 const MOST_AT_ONCE = 100;
 
@@ -117,7 +117,7 @@ async function answer(card, file, requested) {
     const item = await engine.predict(file, card.name, { model: chosen.name });
     if (item.label == null) card.showFailure("unreadable", capitalised(item.reason ?? "The file can’t be read."));
     else card.showAnswer(item, chosen.fit);
-    if (item.verdict) byId("verdicts").hidden = false;
+    if (item.verdict in VERDICTS) byId("verdicts").hidden = false;
     report(spoken(card.name, item));
     if (card === cards[0] && card.isOpen) bringIntoSight(card); // its height has changed
   } catch (error) {

@@ -57,7 +57,16 @@ async function predict(blob, name, contract, rules, ask) {
   const novelty = answers.novelty ? answers.novelty.data[0] : null;
   const item = answerOf(name, probabilities, novelty, rules);
   const heat = await heatOf(pixels, answers, decide([...probabilities], rules), contract, ask);
-  return { ...item, explanation: explanationOf(heat) };
+  const reason = blankReason(pixels);
+  return { ...item, reason, explanation: explanationOf(heat) };
+}
+
+/** That a picture has one colour alone, as candid.runs.prediction; else null. */
+function blankReason(pixels) {
+  const first = pixels.slice(0, 3);
+  if (pixels.some((value, at) => value !== first[at % 3])) return null;
+  const code = [...first].map((value) => value.toString(16).padStart(2, "0")).join("");
+  return `blank: every pixel is ${{ "000000": "black", ffffff: "white" }[code] ?? `#${code}`}`;
 }
 
 async function heatOf(pixels, answers, answered, { size_px: size }, ask) {

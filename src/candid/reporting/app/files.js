@@ -10,6 +10,7 @@ export const MIME = {
   TIFF: "image/tiff",
   AVIF: "image/avif",
   HEIF: "image/heif",
+  DICOM: "application/dicom",
 };
 
 const SCAN = 0xda; // JPEG's marker SOS
@@ -25,6 +26,7 @@ export function identify(bytes) {
   if (["II*\0", "MM\0*", "II+\0", "MM\0+"].includes(text(0, 4))) return "TIFF";
   if (text(0, 4) === "RIFF" && text(8, 12) === "WEBP") return "WEBP";
   if (text(0, 2) === "BM" && [12, 16, 40, 52, 56, 64, 108, 124].includes(bytes[14])) return "BMP";
+  if (text(128, 132) === "DICM") return "DICOM";
   if (text(4, 8) !== "ftyp") return null;
   const end = Math.min(viewOf(bytes).getUint32(0), 256);
   const brands = [text(8, 12)];

@@ -2,6 +2,7 @@
 // everything after is computed as in OpenCV and Pillow, so that the same decoded picture gives the
 // same pixels.
 
+import { isDeepPng, readDeepPng } from "./deep.js";
 import {
   chunksOf,
   identify,
@@ -31,16 +32,21 @@ const NOISE =
  * Decode a photo's file to pixels.
  *
  * @param {Blob} blob The file.
- * @param {{size_px: number, fit: string}} contract The size, and squash, crop or pad.
+ * @param {{size_px: number, fit: string, sample_range: ?[number, number]}} contract The size, squash,
+ *   crop or pad, and the range of samples of more than 8 bits.
  * @returns {Promise<Uint8Array>} (size_px, size_px, 3) RGB.
  * @throws {Error} The reason why it can't be decoded, in a line.
  */
-export async function decode(blob, { size_px: size, fit }) {
+export async function decode(blob, { size_px: size, fit, sample_range: range }) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   const format = identify(bytes);
   if (!format) throw new Error(refusal(bytes));
   requireSize(sizeOf(bytes, format));
-  const stored = await read(bytes, format, size);
+  if (range && format === "TIFF") throw new Error("this page can't read TIFF");
+  const stored =
+    range && isDeepPng(bytes, format)
+      ? await readDeepPng(bytes, range)
+      : await read(bytes, format, size);
   return fitSquare(upright(stored, orientationOf(bytes, format)), size, fit);
 }
 
@@ -109,7 +115,7 @@ async function open(parts, format) {
   try {
     return await createImageBitmap(blob, options);
   } catch {
-    const foreign = ["TIFF", "HEIF", "AVIF"].includes(format);
+    const foreign = ["TIFF", "HEIF", "AVIF", "DICOM"].includes(format);
     throw new Error(
       foreign ? `this browser can't read ${format}` : "damaged or unsupported (it can't be decoded)",
     );

@@ -19,7 +19,7 @@ export function list(names, word = "and") {
   return `${names.slice(0, -1).join(", ")} ${word} ${names.at(-1)}`;
 }
 
-// Word and icon of each verdict; colour is never the only difference.
+// Word and icon of each verdict on a photo that can be read; colour is never the only difference.
 export const VERDICTS = {
   sure: { word: "Sure", icon: "clean" },
   uncertain: { word: "Uncertain", icon: "skipped" },
@@ -34,7 +34,7 @@ export function spoken(name, item) {
 }
 
 // "86 % happy"
-export const share = (item) => `${percent(item.probabilities[item.label] ?? 0)} ${item.label}`;
+export const share = (item) => `${percent(item.probability ?? 0)} ${item.label}`;
 
 // The explanation: doubts, evidence, similar photos, familiarity.
 export function why(item) {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from candid.data.images import preview, read_file, read_header
+from candid.data.images import Reading, preview, read_file, read_header
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SIZE_PX = 160
+_DEFAULT = Reading()
 
 # On three real data sets, thumbnails of 160 pixels at this quality have 4.7 kB on average, 8 kB at
 # most. WebP is a third smaller, but takes five times as long to encode.
@@ -47,7 +48,9 @@ class Thumbnail:
     height_px: int
 
 
-def file_previews(folder: Path, *, size_px: int = _SIZE_PX) -> Previews:
+def file_previews(
+    folder: Path, *, size_px: int = _SIZE_PX, reading: Reading = _DEFAULT
+) -> Previews:
     """Make a function that encodes JPEG thumbnails of the files of a folder.
 
     Truncated files give a thumbnail of what can be decoded.
@@ -55,11 +58,12 @@ def file_previews(folder: Path, *, size_px: int = _SIZE_PX) -> Previews:
     Args:
         folder: The data folder.
         size_px: The longest side of a thumbnail.
+        reading: What of a file becomes a picture.
     """
 
     def preview_file(path: str) -> bytes | None:
         try:
-            pixels = preview(read_file(folder / path), size_px)
+            pixels = preview(read_file(folder / path), size_px, reading)
         except ImageError:
             return None
         return None if pixels is None else _encode(pixels)

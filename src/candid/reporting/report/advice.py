@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from candid.evaluation.baselines import LARGEST_CLASS
+from candid.models.decision_rule import DecisionRule
 from candid.reporting.number_format import (
     percent,
     percent_between,
@@ -20,6 +22,7 @@ from candid.reporting.number_format import (
 from candid.reporting.report.answer import baseline_statement
 
 if TYPE_CHECKING:
+    from candid.evaluation.evaluation import Evaluation
     from candid.evaluation.learning_curve import Forecast
     from candid.reporting.report.contents import Contents
 
@@ -50,20 +53,19 @@ class Step:
 
 
 def advise(contents: Contents) -> tuple[Step, ...]:
-    """At most `MOST_STEPS` next steps, the most urgent first.
+    """At most `MOST_STEPS` next steps, the most urgent first, each of which applies to this run.
 
-    The last is to use the model, unless it is not better than a baseline or was not measured.
+    The last is to use the model, if it was measured and is better than guessing.
     """
     evaluation = contents.evaluation
-    unbeaten = baseline_statement(evaluation.baselines).tone == "bad"
     steps = [
-        *_baseline_steps(is_unbeaten=unbeaten),
+        *_baseline_steps(evaluation),
         *_shortcut_steps(contents),
         *_mistake_steps(contents),
         *_more_photos_steps(contents),
         _elsewhere_step(contents),
     ]
-    if unbeaten or evaluation.believed.accuracy is None:
+    if _fails(evaluation) or not _is_shown_to_work(evaluation):
         return tuple(steps[:MOST_STEPS])
     text = "Each prediction comes with a probability"
     text += " and says when the model is unsure." if evaluation.abstained is not None else "."
@@ -71,13 +73,31 @@ def advise(contents: Contents) -> tuple[Step, ...]:
     return (*steps[: MOST_STEPS - 1], use)
 
 
-def _baseline_steps(*, is_unbeaten: bool) -> Iterator[Step]:
-    if is_unbeaten:
-        text = (
-            "It is not shown to be better than a simple rule. Compare its mistakes with what that "
-            "rule uses."
-        )
+def _fails(evaluation: Evaluation) -> bool:
+    return baseline_statement(evaluation).tone == "bad"
+
+
+def _is_shown_to_work(evaluation: Evaluation) -> bool:
+    """Whether it was measured, and there were photos enough to see that it is not guessing."""
+    blind = [row for row in evaluation.baselines if row.name == LARGEST_CLASS]
+    known = all(row.beaten or row.unmasks for row in blind) or evaluation.rule != DecisionRule()
+    return evaluation.believed.accuracy is not None and known
+
+
+def _baseline_steps(evaluation: Evaluation) -> Iterator[Step]:
+    accuracy = evaluation.believed.accuracy
+    if accuracy is None:
+        return
+    if _fails(evaluation):
+        title = baseline_statement(evaluation).title
+        text = f"{title}: the photos may not show what tells the classes apart, or be too few."
         yield Step("Do not use the model yet", text, section="baselines")
+    elif not _is_shown_to_work(evaluation):
+        text = (
+            f"With {photo_count(accuracy.n)} it can't be told whether the model is better than "
+            "always predicting the largest class."
+        )
+        yield Step("Add photos before you rely on it", text, section="baselines")
 
 
 def _shortcut_steps(contents: Contents) -> Iterator[Step]:
@@ -86,8 +106,8 @@ def _shortcut_steps(contents: Contents) -> Iterator[Step]:
         yield Step("Audit the photos", text, audit_command(contents), "shortcut")
     elif contents.shortcut.found:
         text = (
-            "The classes differ in more than what the photos show. Take the photos of all classes "
-            "in the same way, or evaluate on photos from elsewhere."
+            "The files of the classes differ in more than what they show. Take the photos of all "
+            "classes in the same way; if this is what the classes are, keep it in decisions.csv."
         )
         yield Step("Remove the shortcut", text, section="shortcut")
 
@@ -101,16 +121,21 @@ def _mistake_steps(contents: Contents) -> Iterator[Step]:
     number = len(np.unique(predictions.groups[confident]))
     if number:
         pictures = "1 picture was" if number == 1 else f"{number:,} pictures were"
+        its, label = ("Its label", "label") if number == 1 else ("Their labels", "labels")
         text = (
             f"{pictures} misclassified with a probability of {percent(CONFIDENT_MISTAKE)} or more. "
-            "Their labels may be wrong."
+            f"{its} may be wrong."
         )
-        yield Step("Check the labels of the worst mistakes", text, section="mistakes")
+        of = "mistake" if number == 1 else "mistakes"
+        yield Step(f"Check the {label} of the worst {of}", text, section="mistakes")
 
 
 def _more_photos_steps(contents: Contents) -> Iterator[Step]:
     curve = contents.evaluation.learning_curve
+    predictions = contents.predictions
     if curve is None or not curve.forecasts:
+        return
+    if (predictions.predicted == predictions.truth).all():  # nothing to gain on such photos
         return
     best = max(curve.forecasts, key=lambda row: row.gain.value)
     if best.gain.value < _LEAST_GAIN:

@@ -1,4 +1,4 @@
-"""The summary that a report begins with: accuracy, baselines, leak tax, abstention, shortcuts."""
+"""The summary that a report begins with, and `candid train` prints: one statement per result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from candid.core.text import join_names
+from candid.evaluation.baselines import ALIKE, LARGEST_CLASS
+from candid.models.decision_rule import DecisionRule
 from candid.reporting.number_format import (
+    decimals,
+    decimals_with_n,
     percent,
     percent_between,
     percent_interval,
@@ -19,6 +23,7 @@ from candid.reporting.number_format import (
 
 if TYPE_CHECKING:
     from candid.evaluation.baselines import Baseline
+    from candid.evaluation.estimate import Estimate
     from candid.evaluation.evaluation import Evaluation
     from candid.evaluation.rare_class import RareClass
     from candid.reporting.report.contents import Contents, Shortcut
@@ -28,6 +33,7 @@ Tone = Literal["good", "bad", "open", "note"]
 
 _MOST_NAMED = 6
 _RARELY_FOUND = 0.5  # a recall of the rarest class that may be lower than this is a warning
+_MOST_COSTS = 3
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,14 @@ class Statement:
         title: The result in a few words.
         text: The figures behind it, in sentences.
         section: Id of the page's section with the details.
+        brief: The result in one line, for a terminal; empty where there is none to print.
     """
 
     tone: Tone
     title: str
     text: str
     section: str
+    brief: str = ""
 
 
 def describe_task(classes: tuple[str, ...]) -> str:
@@ -56,34 +64,74 @@ def describe_task(classes: tuple[str, ...]) -> str:
 
 def statements(contents: Contents) -> tuple[Statement, ...]:
     """All statements of the summary, the most important first."""
-    evaluation = contents.evaluation
-    rare = evaluation.rare
-    return (
-        *(() if rare is None else (rare_class_statement(rare, contents.run),)),
-        accuracy_statement(evaluation),
-        baseline_statement(evaluation.baselines),
+    measured = measured_statements(contents.evaluation, run=contents.run)
+    return (*measured, shortcut_statement(contents.shortcut))
+
+
+def measured_statements(
+    evaluation: Evaluation, on: str = "", run: str = "RUN"
+) -> tuple[Statement, ...]:
+    """The statements that follow from the figures alone; for ``on`` see `accuracy_statement`."""
+    found = (
+        accuracy_statement(evaluation, on),
+        worst_class_statement(evaluation, run),
+        rule_statement(evaluation),
+        baseline_statement(evaluation),
         leak_tax_statement(evaluation),
         abstention_statement(evaluation),
-        shortcut_statement(contents.shortcut),
     )
+    return tuple(statement for statement in found if statement is not None)
 
 
-def accuracy_statement(evaluation: Evaluation) -> Statement:
-    """The interval of the accuracy, which estimate it is, and why that one."""
+def measured_by(evaluation: Evaluation) -> str:
+    """How the figures to believe were measured: ``on the test part``."""
+    return "on the test part" if evaluation.kfold is None else "by grouped cross-validation"
+
+
+def accuracy_statement(evaluation: Evaluation, on: str = "") -> Statement:
+    """The interval of the accuracy, which estimate it is, and why that one.
+
+    ``on`` replaces how it was measured, for photos from elsewhere.
+    """
     accuracy, test = evaluation.believed.accuracy, evaluation.test.accuracy
     if accuracy is None:
-        return Statement("open", "Nothing measured", "There was no photo to test on.", "figures")
-    estimate = "the test part" if evaluation.kfold is None else "grouped cross-validation"
+        text = "There was no photo to test on."
+        return Statement("open", "Nothing measured", text, "figures", f"Nothing measured: {text}")
+    how = on or measured_by(evaluation)
+    each = "Each" if accuracy.n > 1 else "It"
     text = (
-        f"This is the 95 % interval, measured on {photo_count(accuracy.n)} by {estimate}. Each was "
+        f"This is the 95 % interval, measured on {photo_count(accuracy.n)} {how}. {each} was "
         "predicted by a model trained on neither it nor a copy of it."
+        if evaluation.kfold is not None or on
+        else f"This is the 95 % interval, measured on the {photo_count(accuracy.n)} of the test "
+        "part. The model was trained on none of them, nor on a copy."
     )
     if evaluation.kfold is not None and test is not None:
+        only = "only " if test.n < accuracy.n else ""
         text += (
-            f" The test part alone has only {photo_count(test.n)} and gives "
+            f" The test part alone has {only}{photo_count(test.n)} and gives "
             f"{percent_with_interval(test)}."
         )
-    return Statement("note", f"Accuracy is {percent_between(accuracy)}", text, "figures")
+    brief = f"Accuracy {decimals_with_n(accuracy)}, {how}"
+    return Statement("note", f"Accuracy is {percent_between(accuracy)}", text, "figures", brief)
+
+
+def rule_statement(evaluation: Evaluation) -> Statement | None:
+    """How classes are chosen, unless the most probable one is."""
+    rule = evaluation.rule
+    if rule == DecisionRule():
+        return None
+    if rule.costs:
+        title = "Classes are chosen by the cost of mistakes"
+        costs = [f"{true}→{claimed}={cost:g}" for (true, claimed), cost in rule.costs.items()]
+        text = f"The costs are {join_names(costs, most=_MOST_COSTS)}; other mistakes cost 1."
+        brief = f"{title}, not for the best accuracy."
+    else:
+        title = "Classes are chosen by a threshold"
+        text = f"{evaluation.classes[-1]} is predicted above a probability of {rule.threshold:g}."
+        brief = f"{title} of {rule.threshold:g}, not for the best accuracy."
+    text += " Accuracy counts every mistake alike, so it is not what the model aims for."
+    return Statement("note", title, text, "confusion", brief)
 
 
 def rare_class_statement(rare: RareClass, run: str) -> Statement:
@@ -104,29 +152,104 @@ def rare_class_statement(rare: RareClass, run: str) -> Statement:
         )
     tone: Tone = "bad" if recall.low < _RARELY_FOUND else "note"
     title = f"Finds {rare.num_found} of {photo_count(recall.n)} of {rare.name}"
-    return Statement(tone, title, text, "figures")
+    return Statement(tone, title, text, "figures", rare.to_text())
 
 
-def baseline_statement(baselines: tuple[Baseline, ...]) -> Statement:
-    """Whether the model is better than every baseline; else, than which it is not."""
+def worst_class_statement(evaluation: Evaluation, run: str = "RUN") -> Statement | None:
+    """The class of which the smallest share is found, unless all are found equally often.
+
+    Of unbalanced classes, it is the rarest one.
+    """
+    if evaluation.rare is not None:
+        return rare_class_statement(evaluation.rare, run)
+    rows = [row for row in evaluation.believed.per_class if row.recall is not None]
+    shares = {row.recall.value for row in rows if row.recall is not None}
+    if len(shares) < 2:
+        return None
+    worst = min(rows, key=lambda row: row.recall.value if row.recall else 1.0)
+    recall = worst.recall
+    if recall is None:
+        return None
+    found = round(recall.value * recall.n)
+    text = (
+        f"It finds {found:,} of {photo_count(recall.n)} of {worst.name}: "
+        f"{percent_with_interval(recall)}."
+    )
+    brief = f"Worst class: {worst.name}, finds {found} of {recall.n}."
+    return Statement("note", f"The class missed most often is {worst.name}", text, "figures", brief)
+
+
+def baseline_statement(evaluation: Evaluation) -> Statement:
+    """Whether the model is better than every baseline; else, than which it is not, and how surely.
+
+    It is bad only where a failure was measured: a rule is better, or enough photos show no gain
+    over always naming the largest class. That too few photos can't tell is no failure.
+    """
+    baselines = evaluation.baselines
     if not baselines:
         text = "Whether the model is better than a simple rule was not measured."
         return Statement("open", "Not compared with baselines", text, "baselines")
     unbeaten = [row for row in baselines if not row.beaten]
-    if unbeaten:
-        names = join_names([row.name for row in unbeaten])
-        text = " ".join(map(_compare, unbeaten))
-        return Statement("bad", f"Not shown to be better than {names}", text, "baselines")
-    best = max(baselines, key=lambda row: row.accuracy.value)
-    return Statement("good", "Better than every baseline", _compare(best), "baselines")
+    if not unbeaten:
+        best = max(baselines, key=lambda row: row.accuracy.value)
+        title = "Better than every baseline"
+        brief = f"{title}; the best, {best.name}, gets {decimals(best.accuracy.value)}."
+        return Statement("good", title, _compare(best), "baselines", brief)
+    failing = [row for row in unbeaten if row.unmasks]
+    blind = [row for row in unbeaten if row.name == LARGEST_CLASS]
+    told = failing or blind or unbeaten
+    text = " ".join(map(_compare, unbeaten))
+    tone: Tone = "bad" if failing and not _aims_elsewhere(evaluation, failing) else "note"
+    if failing and tone == "note":
+        text += " Accuracy alone does not say whether this model is of use."
+    title = _title_of_unbeaten(told)
+    return Statement(tone, title, text, "baselines", f"{title}{_difference(told)}.")
+
+
+def _aims_elsewhere(evaluation: Evaluation, failing: list[Baseline]) -> bool:
+    """Whether accuracy does not tell if the model fails.
+
+    With costs or a threshold it is not the aim. And where one class has nearly all photos, naming
+    it is hard to beat, though the model tells the classes apart.
+    """
+    balanced = evaluation.believed.balanced_accuracy
+    if evaluation.rule != DecisionRule():
+        return True
+    apart = balanced is not None and balanced.low > 1 / len(evaluation.classes)
+    return apart and all(row.name == LARGEST_CLASS for row in failing)
+
+
+def _title_of_unbeaten(rows: list[Baseline]) -> str:
+    """Worse, as good, or too few photos to tell: the strongest that holds of any of them."""
+    worse = [row.name for row in rows if row.verdict == "worse"]
+    if worse:
+        return f"Worse than {join_names(worse)}"
+    names = join_names([row.name for row in rows])
+    if any(row.unmasks for row in rows):
+        return f"Not shown to be better than {names}"
+    if all(row.accuracy.value == 1 and row.gain.value == 0 for row in rows):
+        return f"No mistakes, but {names} {'makes' if len(rows) == 1 else 'make'} none either"
+    if all(row.verdict == "alike" for row in rows):
+        return f"About as good as {names}"
+    return f"Too few photos to tell if it is better than {names}"
+
+
+def _difference(rows: list[Baseline]) -> str:
+    """The gain over a single rule: ``: 5 points more``."""
+    if len(rows) != 1 or signed_points(rows[0].gain.value) == "0":
+        return ""
+    gain = rows[0].gain.value
+    return f": {points(gain)} {'more' if gain > 0 else 'less'}"
 
 
 def _compare(row: Baseline) -> str:
+    gain = row.gain
+    differs = f"{points(gain.value)} {'better' if gain.value > 0 else 'worse'}"
     return (
         f"On the same {photo_count(row.accuracy.n)}, “{row.name}” reaches "
-        f"{percent_with_interval(row.accuracy)}; the model is {points(row.gain.value)} "
-        f"{'better' if row.gain.value >= 0 else 'worse'} ({signed_points(row.gain.low)} to "
-        f"{signed_points(row.gain.high)})."
+        f"{percent_with_interval(row.accuracy)}; the model is "
+        f"{'as good' if signed_points(gain.value) == '0' else differs} "
+        f"({signed_points(gain.low)} to {signed_points(gain.high)})."
     )
 
 
@@ -139,18 +262,27 @@ def leak_tax_statement(evaluation: Evaluation) -> Statement:
             "was not measured."
         )
         return Statement("open", "Leak tax not measured", text, "leak-tax")
+    naive, honest = percent(row.naive.value), percent(row.honest.value)
     source = f"({row.estimate}, {photo_count(row.honest.n)})"
-    if not row.num_copies and not row.tax.value:
-        text = f"A random split gives the same accuracy, {percent(row.honest.value)} {source}."
-        return Statement("good", "No copies among the photos", text, "leak-tax")
-    title = "Copies do not inflate the accuracy"
+    if not row.num_copies:
+        title = "No copies among the photos"
+        text = f"So a random split leaks nothing; it gives {naive} {source}."
+        return Statement("good", title, text, "leak-tax", f"{title}: a random split leaks nothing.")
+    size = row.num_images or row.honest.n
+    text = (
+        f"Accuracy with a random split: {naive}; with copies kept together: {honest} {source}. "
+        f"{row.num_copies:,} of {photo_count(size)} show a picture that is there already."
+    )
     if row.tax.low > 0:
         title = f"A random split would overstate accuracy by {points(row.tax.value)}"
-    text = (
-        f"Accuracy with a random split: {percent(row.naive.value)}; with copies kept together: "
-        f"{percent(row.honest.value)} {source}."
-    )
-    return Statement("good", title, text, "leak-tax")
+        said = decimals(row.naive.value)
+        brief = f"A random split would say {said}, {points(row.tax.value)} too much: copies leak."
+        return Statement("good", title, text, "leak-tax", brief)
+    if row.tax.high <= ALIKE:
+        title = "Copies do not inflate the accuracy"
+        return Statement("good", title, text, "leak-tax", f"{title}; they are kept together.")
+    title = "Too few photos to tell whether copies inflate the accuracy"
+    return Statement("note", title, text, "leak-tax", f"{title}; they are kept together.")
 
 
 def abstention_statement(evaluation: Evaluation) -> Statement:
@@ -158,24 +290,50 @@ def abstention_statement(evaluation: Evaluation) -> Statement:
     row = evaluation.abstained
     if row is None:
         text = "It predicts one of its classes for every photo, whatever the photo shows."
-        return Statement("open", "The model can't abstain", text, "abstaining")
+        title = "The model can't abstain"
+        brief = f"{title}: there were too few photos to calibrate it."
+        return Statement("open", title, text, "abstaining", brief)
+    sure, alarms = row.sure, row.false_alarms
     correct = row.accuracy_when_sure
-    of_these = f", and {percent(correct.value)} of those are correct" if correct else ""
-    text = (
-        f"It is sure about {percent(row.sure.value)} of {photo_count(row.sure.n)}{of_these}. "
-        f"It wrongly calls {percent(row.false_alarms.value)} of the photos unknown."
+    of_these = f", and {_portion(correct)} of those are correct" if correct else ""
+    unknown = (
+        f"It wrongly calls {percent(alarms.value)} of the photos unknown."
+        if alarms.value
+        else "It calls none of them unknown."
     )
-    return Statement("note", "The model abstains when it is unsure", text, "abstaining")
+    about = f"{_portion(sure)} of {photo_count(sure.n)}"
+    text = f"It is sure about {about}{of_these}. {unknown}"
+    right = f", {_portion(correct)} of those correct" if correct else ""
+    unknown = f"; {_portion(alarms)} wrongly called unknown" if alarms.value else ""
+    brief = f"Sure about {_portion(sure)} of the photos{right}{unknown}."
+    title = "The model abstains when it is unsure"
+    return Statement("note", title, text, "abstaining", brief)
+
+
+def _portion(share: Estimate) -> str:
+    """A share in a sentence: ``87 %``, ``all`` or ``none``."""
+    return {0.0: "none", 1.0: "all"}.get(share.value, percent(share.value))
 
 
 def shortcut_statement(found: Shortcut | None) -> Statement:
-    """Whether the audit found that the class can be predicted without the picture."""
+    """Whether the audit found that the class can be predicted from traits of the file alone."""
     if found is None:
         text = (
             "It is not known whether the class can be predicted from something other than the "
             "picture, such as the size of the file."
         )
         return Statement("open", "No audit of this folder", text, "shortcut")
+    if not found.is_checked:
+        text = f"The audit of this folder could not check it: {found.summary}."
+        return Statement("open", "Shortcuts could not be checked", text, "shortcut")
+    guessed = "The class can be guessed from the file alone"
     if found.found:
-        return Statement("bad", "The audit found a shortcut", found.summary, "shortcut")
-    return Statement("good", "The audit found no shortcut", found.summary, "shortcut")
+        title = guessed
+        traits = join_names(list(filter(None, found.traits)))
+        brief = f"{title}: {traits}." if traits else f"{title}."
+        return Statement("bad", title, f"By the audit: {found.summary}.", "shortcut", brief)
+    if found.is_judged:
+        title = f"{guessed}, and a person has judged that it may"
+        text = "The audit reported it, and decisions.csv keeps it."
+        return Statement("note", title, text, "shortcut")
+    return Statement("good", "The file alone says little of the class", found.summary, "shortcut")

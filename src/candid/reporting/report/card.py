@@ -9,10 +9,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from candid.core.text import escape_markdown, fence, join_names, plural, sanitize, table
+from candid.reporting.report.answer import (
+    baseline_statement,
+    measured_by,
+    rule_statement,
+    shortcut_statement,
+    worst_class_statement,
+)
 from candid.reporting.report.card_results import (
     ESTIMATES,
     name_figures,
@@ -160,9 +168,9 @@ def _summary(contents: Contents, manifest: Manifest) -> str:
         text += " Its accuracy was not measured."
     else:
         text += (
-            f" Accuracy on held-out photos: **{with_interval(accuracy)}**, n = {accuracy.n}, by "
-            f"the {ESTIMATES[evaluation.believe]}. Each was predicted by a model trained on "
-            "neither it nor a copy of it."
+            f" Accuracy on held-out photos: **{with_interval(accuracy)}**, n = {accuracy.n}, "
+            f"{measured_by(evaluation)}: no model has predicted a photo that it was trained on, "
+            "nor a copy of one."
         )
     if manifest.decisions is not None:
         text += (
@@ -220,41 +228,49 @@ def _limitations(contents: Contents) -> str:
             _shortcut(contents.shortcut),
             "### Recommendations",
             "Before use, evaluate the model on photos from where it will be used: "
-            "`candid evaluate RUN PHOTOS`. Check the mistakes in `report.html`.",
+            "`candid evaluate RUN PHOTOS`."
+            + (" Check the mistakes in `report.html`." if _has_mistakes(contents) else ""),
         ]
     )
 
 
 def _weak_spots(contents: Contents) -> Iterator[str]:
     """Limitations that follow from the figures."""
-    for rule in contents.evaluation.baselines:
-        if not rule.beaten:
-            yield f"- It is not clearly better than a simple rule: {escape_markdown(rule.name)}."
-    recalls = [(c.recall.value, c.name) for c in contents.evaluation.believed.per_class if c.recall]
-    if recalls:
-        share, name = min(recalls)
-        yield f"- The class with the lowest recall is {escape_markdown(name)}: {share:.3f}."
-    if contents.counts:
-        name, (_, pictures) = min(contents.counts.items(), key=lambda item: item[1][1])
-        yield (
-            f"- The class with the fewest pictures, {escape_markdown(name)}, has "
-            f"{plural(pictures, 'different one')}."
-        )
+    evaluation = contents.evaluation
+    rule, worst = rule_statement(evaluation), worst_class_statement(evaluation)
+    baselines = baseline_statement(evaluation)
+    for statement in (rule, baselines if baselines.tone in ("bad", "note") else None, worst):
+        if statement is not None:
+            yield f"- {_escape(statement.title)}. {_escape(statement.text)}"
+    pictures = {name: number for name, (_, number) in contents.counts.items()}
+    if len(set(pictures.values())) > 1:
+        name, fewest = min(pictures.items(), key=itemgetter(1))
+        yield f"- The class with the fewest different pictures, {_escape(name)}, has {fewest:,}."
+
+
+def _escape(text: str) -> str:
+    return escape_markdown(text.replace("\u00a0", " "))
+
+
+def _has_mistakes(contents: Contents) -> bool:
+    predictions = contents.predictions
+    return bool((predictions.truth != predictions.predicted).any())
 
 
 def _shortcut(shortcut: Shortcut | None) -> str:
+    told = shortcut_statement(shortcut)
     if shortcut is None:
-        return (
-            "It was not checked whether the class can be predicted from something other than the "
-            "picture, such as the size of the file; `candid audit` checks it."
-        )
-    text = f"Audit in {escape_markdown(shortcut.audit)}: {escape_markdown(shortcut.summary)}"
-    findings = "".join(f"\n- {escape_markdown(line)}" for line in shortcut.findings)
-    return text + (f"\n{findings}" if findings else "")
+        return f"{told.title}. {told.text} `candid audit` checks it."
+    text = f"Audit in {_escape(shortcut.audit)}: {_escape(told.title)}. {_escape(told.text)}"
+    findings = [f"- {_escape(line)}" for line in (*shortcut.findings, *shortcut.looks)]
+    return "\n".join([text, "", *findings]) if findings else text
 
 
 def _get_started() -> str:
-    code = 'import candid\n\ncandid.load("RUN").predict("photo.jpg")'
+    code = (
+        'import candid\n\nprediction = candid.load("RUN").predict("photo.jpg")\n'
+        "print(prediction.label, prediction.probability, prediction.verdict)"
+    )
     return "\n\n".join(
         [
             "## How to Get Started with the Model",
@@ -262,6 +278,8 @@ def _get_started() -> str:
             fence("pip install candid-image\ncandid predict photo.jpg --run RUN", "sh"),
             "In Python:",
             fence(code, "python"),
+            "`probability` is that of the label. `verdict` is `sure`, `uncertain` or `unknown`, "
+            "and `unreadable` for a file without a label; a model that can't abstain gives none.",
         ]
     )
 

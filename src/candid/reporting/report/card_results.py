@@ -10,7 +10,7 @@ from candid.core.text import escape_markdown, sanitize, table
 from candid.evaluation.estimate import Estimate
 
 if TYPE_CHECKING:
-    from candid.evaluation.baselines import Baseline
+    from candid.evaluation.baselines import Baseline, Verdict
     from candid.evaluation.evaluation import Evaluation
     from candid.evaluation.leak_tax import LeakTax
     from candid.evaluation.learning_curve import LearningCurve
@@ -44,6 +44,12 @@ _MEANINGS: Final = {
     "there are more than two; lower is better",
     "calibration_error": "the mean gap between the probability of the predicted class and the "
     "share of correct predictions; lower is better",
+}
+_VERDICTS: Final[dict[Verdict, str]] = {
+    "better": "better",
+    "worse": "**worse**",
+    "alike": "**as good**",
+    "undecided": "too few photos to tell",
 }
 _NOT_MEASURED: Final = "not measured"
 _MOST_IN_MATRIX: Final = 20  # classes; a wider table is unreadable
@@ -112,7 +118,8 @@ def write_results(evaluation: Evaluation) -> str:
             *_estimate("test", evaluation.test),
             *(_estimate("kfold", evaluation.kfold) if evaluation.kfold else ()),
             "#### Baselines",
-            "A baseline is beaten if the interval of the model's gain over it is above 0.",
+            "The model is better or worse than a baseline if the interval of its gain leaves out "
+            "0. Else they are alike within two points, or there are too few photos to tell.",
             _baselines(evaluation.baselines),
             *(["On the test part alone:", _baselines(on_test)] if on_test else []),
             "#### Leak Tax",
@@ -198,23 +205,25 @@ def _baselines(baselines: Sequence[Baseline]) -> str:
             with_interval(rule.accuracy),
             with_interval(rule.gain, signed=True),
             str(rule.gain.n),
-            "yes" if rule.beaten else "**no**",
+            _VERDICTS[rule.verdict],
         ]
         for rule in baselines
     ]
-    head = ["Baseline", "Its accuracy", "Gain of the model", "n", "Beaten"]
+    head = ["Baseline", "Its accuracy", "Gain of the model", "n", "The model is"]
     return table(head, rows)
 
 
 def _leak_tax(tax: LeakTax | None) -> str:
     if tax is None:
         return "The accuracy that a random split would give was not measured."
+    copies = f"are {tax.num_copies} copies" if tax.num_copies > 1 else "is 1 copy"
     return (
-        "A random split puts copies of a picture into both training and test part, which inflates "
-        f"the accuracy. Measured by {escape_markdown(tax.estimate)}, it is "
+        "A random split puts copies of a picture into both training and test part, which can "
+        f"inflate the accuracy. Measured by {escape_markdown(tax.estimate)}, it is "
         f"{with_interval(tax.naive)} with a random split and {with_interval(tax.honest)} with "
         "copies kept together. "
-        f"The difference is {with_interval(tax.tax, signed=True)}, n = {tax.tax.n}."
+        f"The difference is {with_interval(tax.tax, signed=True)}, n = {tax.tax.n}; there "
+        f"{copies if tax.num_copies else 'are no copies'} among the images."
     )
 
 

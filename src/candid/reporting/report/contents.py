@@ -14,19 +14,27 @@ from candid.evaluation.scores import Predictions
 
 @dataclass(frozen=True)
 class Shortcut:
-    """The result of the audit's shortcut check: can the class be predicted from the file alone?
+    """What the audit says of shortcuts: can the class be predicted without what the picture shows?
 
     Attributes:
-        summary: One line.
-        findings: One line per finding.
-        found: Whether a shortcut was found; else the check ran and found none.
+        summary: One line on the traits of the file: its size, format, camera.
+        findings: One line per finding on them.
+        found: Whether these predict the class; else the check ran and found none, or see below.
         audit: The audit's folder, as typed in a command.
+        traits: Names of the traits that were found: ``file size``.
+        is_judged: Whether a person decided to keep all of them: that is what the class is.
+        is_checked: Whether the check ran; else ``summary`` says why not.
+        looks: One line per finding on colour and brightness, which may be the class itself.
     """
 
     summary: str
     findings: tuple[str, ...]
     found: bool
     audit: str
+    traits: tuple[str, ...] = ()
+    is_judged: bool = False
+    is_checked: bool = True
+    looks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Contents:
         settings: Training settings as text, by name.
         fingerprints: Hashes of data, split, model and weights, by name.
         notes: Notes on the data for the reader.
-        shortcut: Result of the audit's shortcut check; None without an audit of this folder.
+        shortcut: Result of the audit's checks for shortcuts; None without an audit of this folder.
         created: The date, ``2026-11-24``.
     """
 

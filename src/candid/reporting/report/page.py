@@ -11,7 +11,12 @@ from candid.reporting import number_format
 from candid.reporting.number_format import capitalise_first, photo_count, points
 from candid.reporting.pages import Previews, make_environment, make_thumbnails, read_together
 from candid.reporting.report.advice import Step, advise, audit_command, quoted_run
-from candid.reporting.report.answer import Statement, describe_task, statements
+from candid.reporting.report.answer import (
+    Statement,
+    baseline_statement,
+    describe_task,
+    statements,
+)
 from candid.reporting.report.card_results import name_figures
 from candid.reporting.report.charts import (
     Plot,
@@ -87,6 +92,7 @@ class View:
 
     task: str
     headline: Estimate | None
+    fails: bool  # whether a measured figure says that the model is of no use
     statements: tuple[Statement, ...]
     steps: tuple[Step, ...]
     answer_chart: Rows | None
@@ -148,6 +154,7 @@ def make_view(contents: Contents) -> View:
     return View(
         task=describe_task(evaluation.classes),
         headline=evaluation.believed.accuracy,
+        fails=baseline_statement(evaluation).tone == "bad",
         statements=statements(contents),
         steps=advise(contents),
         answer_chart=_answer_chart(evaluation),
@@ -201,7 +208,7 @@ def _reliability_text(row: Calibration) -> str:
         "predicted class is this far from the share of correct predictions."
     )
     if row.temperature == 1:
-        return f"{text} Calibration would not have reduced it, so none is applied."
+        return f"{text} The temperature is 1, so the probabilities are as the model gives them."
     effect = "reduced" if after.value < row.before.value else "did not reduce"
     return f"{text} Calibration {effect} it; before, it was {points(row.before.value)}."
 
