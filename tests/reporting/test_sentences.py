@@ -93,7 +93,7 @@ TABLE: dict[str, list[tuple[str, str]]] = {
         ("not advice", "Use the model"),
     ],
     "unbalanced": [
-        ("terminal", "finds 8 of 12."),
+        ("terminal", "finds 10 of 12 'rare'"),
         ("summary", "The class missed most often is rare"),
         ("card", "The class missed most often is rare"),
     ],

@@ -318,6 +318,14 @@ class TestNotes:
         (note,) = split(*singles(cat=3, dog=30)).notes
         assert note.startswith("class 'cat' has 3 different pictures, too few for a test part")
 
+    def test_groups_of_the_user_are_called_groups(self) -> None:
+        sites = {f"cat/{n:04}.jpg": f"site {n % 3}" for n in range(12)}
+        result = split(*singles(cat=12, dog=30), group_by=sites)
+        note = result.notes[-1]
+        assert note.startswith("class 'cat' has 3 groups, too few for a test part")
+        assert result.unit == "group"
+        assert split(*singles(cat=12, dog=30)).unit == "different picture"
+
     def test_a_class_of_one_picture_lacks_two_parts(self) -> None:
         (note,) = split(*made_up([("cat", 0)] * 12 + [("dog", n) for n in range(1, 31)])).notes
         assert "class 'cat' has 1 different picture, too few for a" in note

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import sys
 from collections import Counter
@@ -19,7 +20,7 @@ from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 
 import candid.features.extract
-from candid.cli.demo import SampleSet
+from candid.cli.demo import SampleSet, draw_sample
 from candid.core.safe_json import to_json
 from candid.data.images import decode
 from candid.errors import DataError, DependencyError, SplitError, UsageError
@@ -314,3 +315,25 @@ class TestRefusals:
         monkeypatch.setitem(sys.modules, "tensorboard", None)
         with pytest.raises(DependencyError, match="tensorboard"):
             train(folder / "not even there", run=tmp_path / "run", options=OPTIONS)
+
+
+def test_a_rare_class_is_named_in_the_terminal_the_report_and_the_card(tmp_path: Path) -> None:
+    folder = draw_sample(tmp_path / "faces", num_images=80).folder
+    classes = sorted(path for path in folder.iterdir() if path.is_dir())
+    for file in sorted(classes[1].iterdir())[9:]:
+        file.unlink()
+    run = train(folder, run=tmp_path / "run", options=OPTIONS)
+    name = classes[1].name
+    found = re.search(rf"finds (\d+) of (\d+) '{name}'", run.to_text())
+    assert found is not None
+    kfold = run.evaluation.kfold
+    assert kfold is not None
+    assert [int(number) for number in found.groups()] == [
+        kfold.confusion[1, 1],
+        kfold.confusion[1].sum(),
+    ]
+    metrics = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["rare"]["name"] == name
+    report = (run.folder / "report.html").read_text(encoding="utf-8").replace("\u00a0", " ")
+    assert f"Finds {found[1]} of {found[2]} photos of {name}" in report
+    assert f"finds {found[1]} of {found[2]}" in (run.folder / "MODEL_CARD.md").read_text("utf-8")

@@ -14,6 +14,7 @@ from candid.evaluation.evaluation import Evaluation
 from candid.evaluation.leak_tax import LeakTax, measure_leak_tax
 from candid.evaluation.learning_curve import learn
 from candid.evaluation.measures import measure_predictions
+from candid.evaluation.rare_class import rare_class, with_offer
 from candid.evaluation.reliability import measure_abstention, measure_calibration
 from candid.evaluation.scores import Predictions
 from candid.features.extract import Features
@@ -128,12 +129,13 @@ def assess(
 def add_reliability(
     evaluation: Evaluation, classes: tuple[str, ...], predictions: Predictions, fitted: FittedState
 ) -> Evaluation:
-    """Add calibration and abstention, measured on the predictions of the estimate to believe."""
+    """Add calibration, abstention and the rare class, of the estimate to believe."""
     believed, temperature = evaluation.believed, fitted.temperature
     return replace(
         evaluation,
         calibration=measure_calibration(classes, predictions, believed, temperature),
         abstained=measure_abstention(classes, predictions, fitted.abstention),
+        rare=evaluation.rare or rare_class(believed),
     )
 
 
@@ -180,7 +182,10 @@ def _with_folds(
         learning_curve=curve,
         rule=context.rule,
     )
-    evaluation = add_reliability(evaluation, context.classes, folded, fitted)
+    rare = rare_class(evaluation.believed)
+    if rare is not None and context.rule == DecisionRule():  # no option was chosen yet
+        rare = with_offer(rare, context.classes, folded, by_heads.folds)
+    evaluation = add_reliability(replace(evaluation, rare=rare), context.classes, folded, fitted)
     return EvalResult(evaluation, tested, folded, by_heads)
 
 

@@ -12,6 +12,7 @@ from candid.evaluation.estimate import Estimate, EstimateSource
 from candid.evaluation.leak_tax import LeakTax
 from candid.evaluation.learning_curve import LearningCurve
 from candid.evaluation.measures import FIGURES, Measures
+from candid.evaluation.rare_class import RareClass
 from candid.evaluation.reliability import Abstained, Calibration
 from candid.models.decision_rule import DecisionRule
 
@@ -31,6 +32,7 @@ class Evaluation:
         calibration: Calibration error before and after, on the estimate to believe.
         abstained: The answers "uncertain" and "unknown", on the estimate to believe.
         baselines_on_test: Simple rules on the test part, if that is not the estimate to believe.
+        rare: The rarest class, on the estimate to believe; None if the classes are balanced.
         rule: How a class was chosen; with costs or a threshold, not to be right most often.
     """
 
@@ -42,6 +44,7 @@ class Evaluation:
     calibration: Calibration | None = None
     abstained: Abstained | None = None
     baselines_on_test: tuple[Baseline, ...] = ()
+    rare: RareClass | None = None
     rule: DecisionRule = field(default_factory=DecisionRule)
 
     @property
@@ -88,6 +91,8 @@ class Evaluation:
         for name in ("leak_tax", "learning_curve", "calibration", "abstained"):
             value = getattr(self, name)
             values[name] = None if value is None else asdict(value)
+        if self.rare is not None:
+            values["rare"] = asdict(self.rare)
         return {name: _plain(value) for name, value in values.items()}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,9 @@ class Row:
     content: str
 
 
+Unit = Literal["different picture", "group"]
+
+
 @dataclass(frozen=True)
 class Split:
     """A split of a folder.
@@ -61,10 +64,13 @@ class Split:
         rows: One row per photo in the order of the catalog, then one per photo that is left out,
             unreadable or dropped.
         notes: Warnings: conflicts, classes too small for a part.
+        unit: What stays in one part, in the singular: a picture with its copies, or a group of the
+            user's.
     """
 
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    unit: Unit = "different picture"
 
     def places(self, *parts: str) -> NDArray[np.int64]:
         """Indices of the rows in any of these parts, in order."""
@@ -119,9 +125,14 @@ def split(
         *_coverage_notes(len(photos), group_by, of_user, previous, old),
         *_conflict_notes(photos, groups, conflict),
         *_torn_notes(photos, torn),
-        *_small_class_notes(catalog.classes, rows),
+        *_small_class_notes(catalog.classes, rows, unit := unit_of(group_by)),
     )
-    return Split((*rows, *_left_out_rows(catalog)), notes)
+    return Split((*rows, *_left_out_rows(catalog)), notes, unit)
+
+
+def unit_of(group_by: Mapping[str, str] | None) -> Unit:
+    """What stays in one part, given the user's groups."""
+    return "group" if group_by else "different picture"
 
 
 def label_numbers(catalog: Catalog) -> NDArray[np.int64]:
@@ -293,15 +304,15 @@ def _torn_notes(photos: tuple[Photo, ...], torn: dict[int, str]) -> list[str]:
     ]
 
 
-def _small_class_notes(classes: tuple[str, ...], rows: list[Row]) -> list[str]:
+def _small_class_notes(classes: tuple[str, ...], rows: list[Row], unit: Unit) -> list[str]:
     notes = []
     for name in classes:
         assigned = [row for row in rows if row.label == name and row.part]
         missing = [part for part in PARTS if not any(row.part == part for row in assigned)]
         if missing:
-            pictures = len({row.group for row in assigned})
+            number = len({row.group for row in assigned})
             notes.append(
-                f"class {name!r} has {plural(pictures, 'different picture')}, too few for a "
+                f"class {name!r} has {plural(number, unit)}, too few for a "
                 f"{' and a '.join(missing)} part. Add photos: 10 different ones are enough for "
                 "all three parts."
             )

@@ -166,13 +166,13 @@ def _train_transfer(
 def _require_trainable(split: Split, classes: Sequence[str]) -> None:
     if not len(split.places("test")) or not len(split.places("train")):
         raise SplitError(
-            "there are too few different pictures for a train and a test part. Add photos: with 10 "
-            "different pictures, a class has one in the test part."
+            f"there are too few {split.unit}s for a train and a test part. Add photos: with 10 "
+            f"{split.unit}s, a class has one in the test part."
         )
     present = {split.rows[place].label for place in split.places("train", "val")}
     missing = [name for name in classes if name not in present]
     if missing:
         raise SplitError(
-            f"the train and val parts have no photo of {', '.join(missing)}: too few different "
-            "pictures. Add photos, at least 10 different pictures per class, or remove the class."
+            f"the train and val parts have no photo of {', '.join(missing)}: too few "
+            f"{split.unit}s. Add photos, at least 10 {split.unit}s per class, or remove the class."
         )

@@ -89,8 +89,7 @@ def test_a_p_value_is_never_rounded_to_the_level(p: float, expected: str) -> Non
 class TestText:
     def test_is_a_table_of_the_runs_and_the_pairs_and_a_sentence(self) -> None:
         assert comparison(compared(PAIR)).to_text().splitlines() == [
-            "Test part: 200 images of 180 different pictures; no run was trained on them or on "
-            "copies of them",
+            "Test part: 200 images in 180 groups; no run was trained on them or on copies of them",
             "",
             "  run  accuracy",
             "  a    0.900  (0.850 to 0.940, n = 200)",

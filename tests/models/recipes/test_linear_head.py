@@ -11,7 +11,14 @@ from sklearn.linear_model import LogisticRegression
 
 from candid.errors import DependencyError
 from candid.models.recipes import linear_head, logistic
-from candid.models.recipes.linear_head import STRENGTHS, cross_validate, fit_head
+from candid.models.recipes.linear_head import (
+    STRENGTHS,
+    HeadFit,
+    balanced_weights,
+    cross_validate,
+    fit_head,
+    is_unbalanced,
+)
 from candid.splits.grouped_split import Labelled, grouped_folds
 
 
@@ -180,6 +187,77 @@ def test_equal_embeddings_give_the_share_of_each_class() -> None:
     data = Labelled(np.ones((40, 5), np.float32), labels, np.arange(40), list(map(str, labels)), 2)
     head = fit_head(replace(data, group_keys=[f"k{i}" for i in range(40)])).head
     np.testing.assert_allclose(head.probabilities(data.embeddings)[:, 1], 0.25, atol=0.01)
+
+
+class TestUnbalancedClasses:
+    """300 photos to 12, as embeddings of hundreds of features have them."""
+
+    @staticmethod
+    def drawn(
+        sizes: tuple[int, int], seed: int, *, apart: float = 8, num_features: int = 200
+    ) -> Labelled:
+        random = np.random.default_rng(seed)
+        labels = np.repeat([0, 1], sizes)
+        rows = random.normal(size=(len(labels), num_features))
+        rows[:, 0] += apart * labels
+        keys = [f"{seed}-{i}" for i in range(len(labels))]
+        return Labelled(rows.astype(np.float32), labels, np.arange(len(labels)), keys, 2)
+
+    def fits(self, monkeypatch: pytest.MonkeyPatch, data: Labelled) -> tuple[HeadFit, HeadFit]:
+        """Without and with weights."""
+        with monkeypatch.context() as patch:
+            patch.setattr(linear_head, "UNBALANCED", 1e9)
+            plain = fit_head(data)
+        return plain, fit_head(data)
+
+    def test_weights_that_win_find_more_of_the_rare_class_and_keep_to_its_frequency(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        recalls, sums, losses = [], [], []
+        for seed in range(5):
+            test = self.drawn((1500, 60), 100 + seed)
+            rows = []
+            for fitted in self.fits(monkeypatch, self.drawn((300, 12), seed)):
+                rare = fitted.head.probabilities(test.embeddings).astype(np.float64)[:, 1]
+                of_truth = np.where(test.labels, rare, 1 - rare)
+                rows.append((rare[1500:] > 0.5).mean())
+                sums.append(rare.sum() / 60)
+                losses.append(-np.log(of_truth).mean())
+            recalls.append(rows)
+        plain, weighted = np.mean(recalls, axis=0)
+        assert weighted > plain + 0.3
+        # The mean probability of the rare class is its frequency.
+        too_few, right = np.reshape(sums, (-1, 2)).mean(axis=0)
+        assert abs(np.log(right)) < abs(np.log(too_few))
+        before, after = np.reshape(losses, (-1, 2)).mean(axis=0)
+        assert after < before
+
+    def test_weights_are_used_only_where_they_lower_the_held_out_log_loss(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        chosen = set()
+        for seed in range(6):
+            data = self.drawn((120, 12), seed, apart=4 if seed < 3 else 0, num_features=40)
+            plain, fitted = self.fits(monkeypatch, data)
+            least = min(trial.log_loss for trial in fitted.trials)
+            before = min(trial.log_loss for trial in plain.trials)
+            assert least < before if fitted.is_balanced else fitted.trials == plain.trials
+            chosen.add(fitted.is_balanced)
+        assert chosen == {False, True}
+
+    def test_sets_within_a_factor_of_three_are_fitted_to_the_same_bits(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plain, fitted = self.fits(monkeypatch, self.drawn((90, 30), 0))
+        assert not fitted.is_balanced
+        assert (fitted.head.kernel == plain.head.kernel).all()
+        assert (fitted.head.bias == plain.head.bias).all()
+        assert is_unbalanced(np.repeat([0, 1], [91, 30]), 2)
+
+    def test_balanced_weights_sum_to_the_same_for_each_class(self) -> None:
+        labels = np.repeat([0, 1, 2], [30, 6, 4])
+        sums = np.bincount(labels, balanced_weights(labels, 3))
+        assert sums.tolist() == pytest.approx([40 / 3] * 3)
 
 
 def test_copies_never_help_their_own_prediction() -> None:

@@ -9,6 +9,7 @@ import pytest
 from candid.evaluation.baselines import Baseline
 from candid.evaluation.estimate import Estimate
 from candid.evaluation.evaluation import Evaluation
+from candid.evaluation.rare_class import Offer, RareClass
 from candid.models.decision_rule import DecisionRule
 from candid.reporting.report.answer import (
     abstention_statement,
@@ -16,6 +17,7 @@ from candid.reporting.report.answer import (
     baseline_statement,
     describe_task,
     leak_tax_statement,
+    rare_class_statement,
     rule_statement,
     shortcut_statement,
     statements,
@@ -40,6 +42,29 @@ def test_the_task_names_the_classes_while_they_are_few() -> None:
     assert describe_task(("happy", "sad")) == "Classifies photos into happy and sad"
     assert describe_task(("a", "b", "c")) == "Classifies photos into a, b and c"
     assert describe_task(tuple(map(str, range(24)))) == "Classifies photos into 24 classes"
+
+
+RARE = RareClass(
+    "rare",
+    "common",
+    Estimate(1 / 12, 0.015, 0.354, 12),
+    1,
+    Offer("--threshold 0.2", Estimate(10 / 12, 0.55, 0.95, 12), 10, 9, 0, 300),
+)
+
+
+def test_a_rare_class_leads_with_the_command_that_finds_more_and_what_it_costs() -> None:
+    contents = make_contents()
+    assert all("Finds" not in row.title for row in statements(contents))
+    contents = replace(contents, evaluation=replace(contents.evaluation, rare=RARE))
+    first = statements(contents)[1]  # after the accuracy
+    assert first.tone == "bad"
+    assert plain(first.title) == "Finds 1 of 12 photos of rare"
+    assert f"candid predict PHOTO --run {contents.run} --threshold 0.2" in first.text
+    assert "finds 10 of 12 (55 to 95 %), and calls 9 of 300 common photos rare" in plain(first.text)
+    often = replace(RARE, recall=Estimate(0.9, 0.8, 0.95, 60), num_found=54, offer=None)
+    assert rare_class_statement(often, "runs/a").tone == "note"
+    assert "candid predict" not in rare_class_statement(often, "runs/a").text
 
 
 def test_the_accuracy_is_of_the_estimate_to_believe_and_the_other_is_named() -> None:

@@ -18,6 +18,7 @@ from markdown_it import MarkdownIt
 from candid.core.text import sanitize
 from candid.evaluation.estimate import Estimate
 from candid.evaluation.evaluation import Evaluation
+from candid.evaluation.rare_class import RareClass
 from candid.reporting.report.card import write_card
 from candid.reporting.report.contents import Contents, Shortcut
 from candid.reporting.tracking import write_figures
@@ -48,6 +49,17 @@ def contents_of(classes: tuple[str, ...] = PLAIN, **changes: Any) -> Contents:
         created="2026-11-24",
     )
     return replace(contents, **changes)
+
+
+def test_a_rare_class_is_named_before_the_figures() -> None:
+    contents = contents_of()
+    assert "Unbalanced" not in write_card(contents, MANIFEST)
+    rare = RareClass("sad", "happy", Estimate(1 / 12, 0.015, 0.354, 12), 1)
+    card = write_card(
+        replace(contents, evaluation=replace(contents.evaluation, rare=rare)), MANIFEST
+    )
+    place = card.index("finds 1 of 12")
+    assert card.index("### Results") < place < card.index("| Figure, with its 95 % interval")
 
 
 def only_tested(**changes: Any) -> Contents:

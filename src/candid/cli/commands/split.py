@@ -57,7 +57,7 @@ def split(
     if str(csv) == "-" or (csv is None and to is None):
         typer.echo(to_csv(parts), nl=False)
     counts = ", ".join(f"{len(parts.places(part))} {part}" for part in PARTS)
-    print_error(
-        f"{prepared.groups.num_pictures} different pictures; {counts}, "
-        f"{len(parts.places(''))} in no part"
-    )
+    pictures = f"{prepared.groups.num_pictures} different pictures"
+    if group_by is not None:
+        pictures += f" in {len({row.group for row in parts.rows if row.group})} groups"
+    print_error(f"{pictures}; {counts}, {len(parts.places(''))} in no part")

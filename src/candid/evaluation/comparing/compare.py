@@ -137,11 +137,11 @@ class Compared:
         title = TITLES[self.estimate]
         runs = [(sanitize(name), str(a)) for name, a in zip(names, self.accuracies, strict=True)]
         images = plural(self.num_images, "image")
-        pictures = plural(self.num_pictures, "different picture")
+        groups = plural(self.num_pictures, "group")  # of copies, or of the user's
         heads = ("pair", *_HEADS, "p (Holm)" if len(self.pairs) > 1 else "p")
         return "\n".join(
             [
-                f"{title[0].upper()}{title[1:]}: {images} of {pictures}; {_UNSEEN[self.estimate]}",
+                f"{title[0].upper()}{title[1:]}: {images} in {groups}; {_UNSEEN[self.estimate]}",
                 "",
                 *_columns([("run", "accuracy"), *runs]),
                 "",

@@ -52,6 +52,7 @@ class AbstainingHead:
     trials: tuple[Trial, ...]  # the strengths tried
     novelty: Novelty | None  # OOD score; None if a class is too small for folds
     abstention: Abstention | None  # when it abstains; None if too few images were held out
+    is_balanced: bool = False  # whether every class had the same weight in the fit
 
     @property
     def head(self) -> LinearHead:
@@ -86,7 +87,7 @@ def fit_abstaining(data: Labelled, *, seed: int = 0) -> AbstainingHead:
     fitted = fit_head(data, seed=seed, with_held_out=True)
     held = fitted.held_out
     if held is None:
-        return AbstainingHead(fitted.head, 1.0, fitted.trials, None, None)
+        return AbstainingHead(fitted.head, 1.0, fitted.trials, None, None, fitted.is_balanced)
     labels = data.labels[held.places]
     temperature = fit_temperature(held.probabilities, labels, data.groups[held.places])
     num_folds = data.num_folds()
@@ -97,7 +98,9 @@ def fit_abstaining(data: Labelled, *, seed: int = 0) -> AbstainingHead:
         novelty, held_out_novelty = fit_novelty(data.embeddings, data.labels, folds)
     calibrated = with_temperature(held.probabilities, temperature)
     abstention = fit_abstention(calibrated, labels, held_out_novelty)
-    return AbstainingHead(fitted.head, temperature, fitted.trials, novelty, abstention)
+    return AbstainingHead(
+        fitted.head, temperature, fitted.trials, novelty, abstention, fitted.is_balanced
+    )
 
 
 def predict_by_folds(data: Labelled, *, seed: int = 0) -> CrossValidated | None:

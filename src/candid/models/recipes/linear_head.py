@@ -38,6 +38,9 @@ _NO_WEIGHT = 5.0  # in nats: strengths less likely by this do not influence the 
 _ENOUGH_TO_CHOOSE = 500  # held-out images to choose a strength by; further folds are skipped
 _ENOUGH_TO_CALIBRATE = 1000  # held-out images to calibrate on
 _CALIBRATION_FOLDS = 10
+#: Photos of the largest class for one of the smallest from which classes count as unbalanced; the
+#: audit's check of imbalance has the same limit.
+UNBALANCED: Final = 3.0
 
 _Result = TypeVar("_Result")
 
@@ -86,27 +89,49 @@ class HeadFit:
     """A fitted head with the strengths tried."""
 
     head: LinearHead
-    trials: tuple[Trial, ...]
+    trials: tuple[Trial, ...]  # with the weights that were chosen
     held_out: HeldOut | None  # None if not requested, or if a class is too small for folds
+    is_balanced: bool = False  # whether every class had the same weight in the fit
+
+
+def is_unbalanced(labels: NDArray[np.int64], num_classes: int) -> bool:
+    """Whether the largest class has over `UNBALANCED` times as many images as the smallest."""
+    counts = np.bincount(labels, minlength=num_classes)
+    return bool(counts.max() > UNBALANCED * max(int(counts.min()), 1))
+
+
+def balanced_weights(labels: NDArray[np.int64], num_classes: int) -> Rows:
+    """Weights of the images, float32 ``(n,)``, of mean 1, with an equal sum for every class."""
+    counts = np.maximum(np.bincount(labels, minlength=num_classes), 1)
+    return (len(labels) / (num_classes * counts))[labels].astype(np.float32)
 
 
 def fit_head(data: Labelled, *, seed: int = 0, with_held_out: bool = False) -> HeadFit:
-    """Fit a head, its strength chosen by grouped cross-validation; the seed draws the folds."""
+    """Fit a head, its strength chosen by grouped cross-validation; the seed draws the folds.
+
+    Where classes are unbalanced, every strength is also tried with an equal weight for every class.
+    Both are judged by the log loss of the held-out images, each counted once: a penalised fit calls
+    a rare class too improbable (King and Zeng, "Logistic regression in rare events data", 2001),
+    and weights that overshoot cost log loss on the other classes. So probabilities keep to the true
+    frequencies of the classes.
+    """
     with matrix_threads(data.embeddings.size):
         space = Space(data.embeddings)
-        trials, best = _try_strengths(space, data, seed=seed)
+        weights, (trials, best) = _try_weights(space, data, seed=seed)
         fitted = fit(
             space,
             data.labels,
-            np.ones(len(data.labels), np.float32),
+            np.ones(len(data.labels), np.float32) if weights is None else weights,
             best,
             num_classes=data.num_classes,
             start=None,
             tolerance=_FINAL_TOLERANCE,
         )
         kernel, bias = space.to_embeddings(fitted)
-        held_out = _predict_for_calibration(space, data, best, seed=seed) if with_held_out else None
-    return HeadFit(LinearHead(kernel, bias, best), trials, held_out)
+        held_out = None
+        if with_held_out:
+            held_out = _predict_for_calibration(space, data, best, weights, seed=seed)
+    return HeadFit(LinearHead(kernel, bias, best), trials, held_out, weights is not None)
 
 
 def run_folds(
@@ -206,14 +231,15 @@ def _predict_fold(
     *,
     start: NDArray[np.float64] | None,
     learn_from: NDArray[np.bool_] | None = None,
+    weights: Rows | None = None,
     tolerance: float = _SEARCH_TOLERANCE,
 ) -> tuple[NDArray[np.float64], Rows]:
     """Fit on the other images; return the fit and the probabilities of the held-out ones."""
-    weights = ~held_out if learn_from is None else ~held_out & learn_from
+    kept = (~held_out if learn_from is None else ~held_out & learn_from).astype(np.float32)
     fitted = fit(
         space,
         data.labels,
-        weights.astype(np.float32),
+        kept if weights is None else kept * weights,
         strength,
         num_classes=data.num_classes,
         start=start,
@@ -222,7 +248,25 @@ def _predict_fold(
     return fitted, softmax(scores_of(space.rows[held_out], fitted))
 
 
-def _try_strengths(space: Space, data: Labelled, *, seed: int) -> tuple[tuple[Trial, ...], float]:
+def _try_weights(
+    space: Space, data: Labelled, *, seed: int
+) -> tuple[Rows | None, tuple[tuple[Trial, ...], float]]:
+    """The weights of the images with the least held-out log loss, and what `_try_strengths` gave.
+
+    The weights are None if all images weigh the same.
+    """
+    plain = _try_strengths(space, data, None, seed=seed)
+    if not plain[0] or not is_unbalanced(data.labels, data.num_classes):
+        return None, plain
+    weights = balanced_weights(data.labels, data.num_classes)
+    weighted = _try_strengths(space, data, weights, seed=seed)
+    least, other = (min(trial.log_loss for trial in trials) for trials, _ in (plain, weighted))
+    return (weights, weighted) if other < least else (None, plain)
+
+
+def _try_strengths(
+    space: Space, data: Labelled, weights: Rows | None, *, seed: int
+) -> tuple[tuple[Trial, ...], float]:
     """Held-out figures of each strength, from strong to weak, and the strength to use.
 
     Weaker ones are not tried once their log loss has risen beyond any weight.
@@ -241,7 +285,7 @@ def _try_strengths(space: Space, data: Labelled, *, seed: int) -> tuple[tuple[Tr
         for fold in range(used):
             here = folds == fold
             starts[fold], predicted[here] = _predict_fold(
-                space, data, here, strength, start=starts[fold]
+                space, data, here, strength, start=starts[fold], weights=weights
             )
         trials.append(_measure(strength, predicted[held], labels))
         scores = np.log(np.maximum(predicted[held], 1e-37))
@@ -275,7 +319,7 @@ def _average_strength(losses: Sequence[float]) -> float:
 
 
 def _predict_for_calibration(
-    space: Space, data: Labelled, strength: float, *, seed: int
+    space: Space, data: Labelled, strength: float, weights: Rows | None, *, seed: int
 ) -> HeldOut | None:
     """Predictions of held-out images by heads as similar to the final one as possible.
 
@@ -290,7 +334,7 @@ def _predict_for_calibration(
     for fold in range(used):
         here = folds == fold
         _, predicted[here] = _predict_fold(
-            space, data, here, strength, start=None, tolerance=_FINAL_TOLERANCE
+            space, data, here, strength, start=None, weights=weights, tolerance=_FINAL_TOLERANCE
         )
     held = np.flatnonzero(folds < used)
     return HeldOut(held, predicted[held])

@@ -56,8 +56,8 @@ def train(
     missing = [name for name, count in zip(classes, present, strict=True) if count == 0]
     if missing:
         raise SplitError(
-            f"there is no image of {', '.join(missing)} to train on: too few different pictures. "
-            "Add photos, at least 10 different ones per class, or remove the class."
+            f"there is no image of {', '.join(missing)} to train on: too few different pictures "
+            "or groups. Add photos, at least 10 different ones per class, or remove the class."
         )
     fitted = fit_abstaining(data, seed=seed)
     settings = {
@@ -67,6 +67,7 @@ def train(
         "fitted_on": ["train", "val"],
         "num_images": len(data.labels),
         "seed": seed,
+        **({"class_weights": "balanced"} if fitted.is_balanced else {}),
     }
     names = ("strength", "held_out_log_loss", "held_out_accuracy")
     history = tuple(dict(zip(names, astuple(trial), strict=True)) for trial in fitted.trials)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +14,7 @@ from candid.reporting.number_format import (
     decimals_with_n,
     percent,
     percent_between,
+    percent_interval,
     percent_with_interval,
     photo_count,
     points,
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
     from candid.evaluation.baselines import Baseline
     from candid.evaluation.estimate import Estimate
     from candid.evaluation.evaluation import Evaluation
+    from candid.evaluation.rare_class import RareClass
     from candid.reporting.report.contents import Contents, Shortcut
 
 #: ``open`` marks what was not measured; it must not look like a good result.
 Tone = Literal["good", "bad", "open", "note"]
 
 _MOST_NAMED = 6
+_RARELY_FOUND = 0.5  # a recall of the rarest class that may be lower than this is a warning
 _MOST_COSTS = 3
 
 
@@ -60,15 +64,18 @@ def describe_task(classes: tuple[str, ...]) -> str:
 
 def statements(contents: Contents) -> tuple[Statement, ...]:
     """All statements of the summary, the most important first."""
-    return (*measured_statements(contents.evaluation), shortcut_statement(contents.shortcut))
+    measured = measured_statements(contents.evaluation, run=contents.run)
+    return (*measured, shortcut_statement(contents.shortcut))
 
 
-def measured_statements(evaluation: Evaluation, on: str = "") -> tuple[Statement, ...]:
+def measured_statements(
+    evaluation: Evaluation, on: str = "", run: str = "RUN"
+) -> tuple[Statement, ...]:
     """The statements that follow from the figures alone; for ``on`` see `accuracy_statement`."""
     found = (
         accuracy_statement(evaluation, on),
+        worst_class_statement(evaluation, run),
         rule_statement(evaluation),
-        worst_class_statement(evaluation),
         baseline_statement(evaluation),
         leak_tax_statement(evaluation),
         abstention_statement(evaluation),
@@ -127,8 +134,34 @@ def rule_statement(evaluation: Evaluation) -> Statement | None:
     return Statement("note", title, text, "confusion", brief)
 
 
-def worst_class_statement(evaluation: Evaluation) -> Statement | None:
-    """The class of which the smallest share is found, unless all are found equally often."""
+def rare_class_statement(rare: RareClass, run: str) -> Statement:
+    """How many photos of the rarest class are found, and the command that finds more."""
+    recall, offer = rare.recall, rare.offer
+    text = (
+        f"The share is {percent_with_interval(recall)}. Classes are unbalanced: the accuracy says "
+        f"little about {rare.name}."
+    )
+    if offer is not None:
+        command = f"candid predict PHOTO --run {shlex.quote(run)} {offer.options}"
+        text += (
+            f" “{command}” finds {offer.num_found} of {offer.recall.n} "
+            f"({percent_interval(offer.recall)}), and calls {offer.num_false:,} of "
+            f"{offer.num_others:,} {rare.others} photos {rare.name}; now it is "
+            f"{offer.num_false_before:,}. This was counted on folds that the option was not "
+            "chosen on."
+        )
+    tone: Tone = "bad" if recall.low < _RARELY_FOUND else "note"
+    title = f"Finds {rare.num_found} of {photo_count(recall.n)} of {rare.name}"
+    return Statement(tone, title, text, "figures", rare.to_text())
+
+
+def worst_class_statement(evaluation: Evaluation, run: str = "RUN") -> Statement | None:
+    """The class of which the smallest share is found, unless all are found equally often.
+
+    Of unbalanced classes, it is the rarest one.
+    """
+    if evaluation.rare is not None:
+        return rare_class_statement(evaluation.rare, run)
     rows = [row for row in evaluation.believed.per_class if row.recall is not None]
     shares = {row.recall.value for row in rows if row.recall is not None}
     if len(shares) < 2:

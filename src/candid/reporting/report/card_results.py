@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from candid.evaluation.leak_tax import LeakTax
     from candid.evaluation.learning_curve import LearningCurve
     from candid.evaluation.measures import ClassMeasures, Measures
+    from candid.evaluation.rare_class import RareClass
     from candid.evaluation.reliability import Abstained, Calibration
 
 #: Names of the estimates.
@@ -109,6 +110,7 @@ def write_results(evaluation: Evaluation) -> str:
     return "\n\n".join(
         [
             "### Results",
+            *_rare_class(evaluation.rare),
             "There was no image to measure on."
             if evaluation.believed.accuracy is None
             else f"**{ESTIMATES[evaluation.believe].capitalize()}.** {evaluation.why}",
@@ -130,6 +132,14 @@ def write_results(evaluation: Evaluation) -> str:
             _learning_curve(evaluation.learning_curve),
         ]
     )
+
+
+def _rare_class(rare: RareClass | None) -> list[str]:
+    """The rarest class of unbalanced ones, which the accuracy says little about."""
+    if rare is None:
+        return []
+    counted = " Counted on folds that the option was not chosen on." if rare.offer else ""
+    return [f"**Unbalanced classes.** {escape_markdown(rare.to_text())}{counted}"]
 
 
 def _figures(evaluation: Evaluation) -> list[str]:
