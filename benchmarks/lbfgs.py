@@ -32,12 +32,12 @@ TOLERANCE = 1e-4
 
 def capture(
     space: Space, labels: np.ndarray, num_classes: int, strength: float
-) -> tuple[Loss, Vector]:
-    """The loss and the scale that `fit` passes to `minimise`."""
-    passed: list[tuple[Loss, Vector]] = []
+) -> tuple[Loss, Vector, float]:
+    """The loss, the scale and the tolerance that `fit` passes to `minimise`."""
+    passed: list[tuple[Loss, Vector, float]] = []
 
-    def record(loss: Loss, start: Vector, *, scale: Vector, **_: object) -> Vector:
-        passed.append((loss, scale))
+    def record(loss: Loss, start: Vector, *, scale: Vector, tolerance: float) -> Vector:
+        passed.append((loss, scale, tolerance))
         return start
 
     logistic.minimise, kept = record, logistic.minimise
@@ -50,8 +50,8 @@ def capture(
     return passed[0]
 
 
-def solvers(loss: Loss, scale: Vector) -> dict[str, Callable[[Loss], Vector]]:
-    """Minimise from zero until the gradient is `TOLERANCE` times that at zero."""
+def solvers(loss: Loss, scale: Vector, tolerance: float) -> dict[str, Callable[[Loss], Vector]]:
+    """Minimise from zero until the gradient is ``tolerance`` times that at zero."""
     zero, root = np.zeros_like(scale), np.sqrt(scale)
     gradient = np.abs(loss(zero)[1])
 
@@ -60,11 +60,11 @@ def solvers(loss: Loss, scale: Vector) -> dict[str, Callable[[Loss], Vector]]:
             value, gradient = loss(point * by)
             return value, gradient * by
 
-        options = {"maxcor": 10, "maxiter": 500, "ftol": 0, "gtol": TOLERANCE * largest}
+        options = {"maxcor": 10, "maxiter": 500, "ftol": 0, "gtol": tolerance * largest}
         return minimize(scaled, zero, jac=True, method="L-BFGS-B", options=options).x * by
 
     return {
-        "ours": lambda loss: minimise(loss, zero, scale=scale, tolerance=TOLERANCE),
+        "ours": lambda loss: minimise(loss, zero, scale=scale, tolerance=tolerance),
         "SciPy, scaled": lambda loss: scipy(loss, root, float((gradient * root).max())),
         "SciPy": lambda loss: scipy(loss, np.ones_like(scale), float(gradient.max())),
     }
@@ -119,8 +119,8 @@ def main() -> None:
     print(f"{rows.shape[0]} x {rows.shape[1]}, import scipy.optimize: {import_seconds():.2f} s CPU")
     print("strength  solver         ms/fit  evaluations  above best  gradient")
     for strength in STRENGTHS:
-        loss, scale = capture(space, labels, int(labels.max()) + 1, strength)
-        ways = solvers(loss, scale)
+        loss, scale, tolerance = capture(space, labels, int(labels.max()) + 1, strength)
+        ways = solvers(loss, scale, tolerance)
         with threadpool_limits(1):
             runs = [
                 {name: timed(solve, loss) for name, solve in ways.items()}

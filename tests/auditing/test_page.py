@@ -22,7 +22,6 @@ from candid.auditing.page_view import (
     not_run,
     remark,
     sections,
-    verdict,
 )
 from candid.auditing.result import Audit, Checked, ClassCount
 from candid.core.text import sanitize
@@ -72,10 +71,10 @@ def test_links_within_the_page_lead_somewhere() -> None:
 
 def test_the_verdict_counts_checks_by_severity() -> None:
     audit = small_audit()
-    assert verdict(audit) == "1 error, 3 warnings"
+    assert audit.verdict == "1 error, 3 warnings"
     assert "1 error, 3 warnings" in page_of(audit).words
-    assert verdict(make_audit(ended("clean"))) == "No errors, no warnings"
-    assert verdict(make_audit(found(*copies(1, 2)))) == "0 errors, 1 warning"
+    assert make_audit(ended("clean")).verdict == "No errors, no warnings"
+    assert make_audit(found(*copies(1, 2))).verdict == "0 errors, 1 warning"
 
 
 def test_checks_that_did_not_run_are_in_the_heading_and_never_listed_as_clean() -> None:

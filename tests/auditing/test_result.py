@@ -65,10 +65,11 @@ def test_a_failed_check_is_no_pass() -> None:
 def test_the_text_names_findings_and_what_was_not_run() -> None:
     paths = [f"happy/{number}.jpg" for number in range(5)]
     text = make_audit(found_in(*paths), ended("skipped", "blurred"), ended("clean")).to_text()
+    assert text.startswith("0 errors, 1 warning\n")
     assert "6 files, 5 readable photos of 4 different pictures in 2 classes" in text
     assert "warning  Blank: some" in text
     assert "happy/2.jpg is blank" in text
-    assert "and 2 more" in text
+    assert "… and 2 more (audit.html)" in text
     assert "clean: Dark" in text
     assert "skipped: Blurred (why)" in text
 

@@ -41,11 +41,12 @@ class TestExpand:
         assert expand(["."]) == ["a.png", "b.png"]
         assert len(expand([".."])) == 4
 
-    def test_a_folder_gives_no_file_that_nobody_would_call_an_image(self) -> None:
+    def test_a_folder_gives_every_file_that_is_not_hidden(self) -> None:
         Path("cat/notes.txt").write_text("no image")
         Path("cat/.hidden.png").write_bytes(b"")
         Path("cat/broken.jpg").write_bytes(b"broken")
-        assert expand(["cat"]) == ["cat/a.png", "cat/b.png", "cat/broken.jpg"]
+        files = ["a.png", "b.png", "broken.jpg", "notes.txt"]
+        assert expand(["cat"]) == [f"cat/{name}" for name in files]
 
     def test_a_pattern_becomes_what_it_matches_in_order(self) -> None:
         assert expand(["*/a.png"]) == ["cat/a.png", "dog/a.png"]
@@ -71,7 +72,7 @@ class TestExpand:
 
     def test_an_empty_folder_and_an_empty_pattern_are_errors(self) -> None:
         Path("empty").mkdir()
-        with pytest.raises(UsageError, match="the folder empty has no image in it"):
+        with pytest.raises(UsageError, match="the folder empty has no file in it"):
             expand(["empty"])
         with pytest.raises(UsageError, match=r"nothing matches the pattern \*\.jpg"):
             expand(["*.jpg"])
@@ -278,3 +279,19 @@ def test_csv_comes_as_the_predictions_come(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(KeyboardInterrupt):
         print_predictions(one_then_fail(), ("happy", "sad"), form="csv")  # type: ignore[arg-type]
     assert "sad,0.812500" in capsys.readouterr().out
+
+
+def test_a_text_among_the_photos_has_a_row_and_is_no_failure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text, pdf = "not an image: it starts with", "PDF is not supported: save its pages as PNG"
+    rows = [
+        ("a.png", "happy", None),
+        ("notes.txt", None, text),
+        ("scan.pdf", None, pdf),
+        ("broken.jpg", None, text),
+    ]
+    predictions = [Prediction(path, label, None, {}, reason=why) for path, label, why in rows]
+    shown = print_predictions(predictions, ("happy", "sad"), form="csv")
+    assert shown.num_failed == 2
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(rows)

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from candid.cli.demo import SampleSet
 from candid.core.cache import Cache
-from candid.data.catalog import DROPPED, Skipped, find_images, scan
+from candid.data.catalog import DROPPED, Skipped, find_files, scan
 from candid.data.images import PixelContract
 from candid.errors import DataError
 from candid.features.extract import Embeds, extract_features
@@ -175,14 +176,15 @@ class TestWhatIsFound:
         scan(folder, advance=steps.append)
         assert sum(steps) == 5
 
-    def test_images_of_any_folder_are_found_without_classes(self, folder: Path) -> None:
+    def test_files_of_any_folder_are_found_without_hidden_ones(self, folder: Path) -> None:
         (folder / "cat" / "notes.md").write_text("x")
         (folder / "cat" / ".hidden.png").write_bytes(b"x")
         shutil.copytree(folder / "dog", folder / ".png")
         shutil.copytree(folder / "dog", folder / "cat" / ".thumbs")
         shutil.copy(folder / "cat" / "a.png", folder / "cat" / "bare")
-        found = [path.relative_to(folder).as_posix() for path in find_images(folder)]
-        assert found == ["cat/a.png", "cat/b.png", "cat/bare", "dog/a.png", "dog/b.png"]
+        found = [path.relative_to(folder).as_posix() for path in find_files(folder)]
+        images = ["cat/a.png", "cat/b.png", "cat/bare", "dog/a.png", "dog/b.png"]
+        assert found == sorted([*images, "cat/notes.md"])
 
 
 class TestWhatCanNotBeRead:
@@ -390,3 +392,58 @@ def test_hidden_folders_are_no_rows_of_a_split(
     features = extract_features(scan(folder), fake_embedder, PixelContract(), cache=memory)
     rows = split(features.catalog, find_duplicates(features)).rows
     assert [row.path for row in rows] == ["cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png"]
+
+
+FOREIGN = {
+    "scan.pdf": b"%PDF-1.7\n",
+    "b.pdf": b"%PDF-1.4\n",
+    "film.mp4": b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom",
+    "new.jxl": b"\xff\x0a" + bytes(20),
+    "old.tga": bytes(200) + b"TRUEVISION-XFILE.\0",
+    "more.zip": b"PK\x03\x04",
+}
+
+
+def test_pictures_of_foreign_formats_are_counted_with_a_remedy(folder: Path) -> None:
+    for name, data in FOREIGN.items():
+        (folder / "cat" / name).write_bytes(data)
+    (folder / "cat" / "table.xlsx").write_bytes(b"PK\x03\x04")
+    catalog = scan(folder)
+    assert {row.path: row.foreign for row in catalog.skipped if row.foreign} == {
+        "cat/scan.pdf": "PDF",
+        "cat/b.pdf": "PDF",
+        "cat/film.mp4": "video",
+        "cat/new.jxl": "JPEG XL",
+        "cat/old.tga": "TGA",
+        "cat/more.zip": "ZIP",
+    }
+    notes = catalog.notes()
+    assert notes[0] == "2 PDF files are left out: save their pages as JPEG or PNG"
+    assert set(notes[1:-1]) == {
+        "1 video file is left out: save frames of it as JPEG or PNG",
+        "1 JPEG XL file is left out: save it as JPEG or PNG",
+        "1 TGA file is left out: save it as JPEG or PNG",
+        "1 ZIP file is left out: unpack it",
+    }
+    assert notes[-1].endswith("files that are no images: cat/table.xlsx")
+
+
+@pytest.mark.parametrize("is_one_class", [True, False])
+def test_classes_without_a_readable_photo_are_told_what_they_hold(
+    folder: Path, is_one_class: bool
+) -> None:
+    for name in ("cat",) if is_one_class else ("cat", "dog"):
+        for photo in (folder / name).iterdir():
+            photo.unlink()
+        (folder / name / "scan.pdf").write_bytes(FOREIGN["scan.pdf"])
+    files = "1 PDF file is left out" if is_one_class else "2 PDF files are left out"
+    with pytest.raises(DataError, match=files):
+        scan(folder)
+
+
+def test_portable_and_jpeg_2000_pictures_are_photos(folder: Path) -> None:
+    image = Image.new("RGB", (8, 8), (200, 10, 10))
+    image.save(folder / "cat" / "c.ppm")
+    image.save(folder / "cat" / "d.jp2")
+    paths = [photo.path for photo in scan(folder).photos]
+    assert {"cat/c.ppm", "cat/d.jp2"} <= set(paths)

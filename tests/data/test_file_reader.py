@@ -131,7 +131,7 @@ class TestSettled:
         first = scan_again(folder, memory)
         reads.clear()
         keys = [file_reader._key(first.file(photo)) for photo in first.photos]
-        memory.put("file:v2", [(key, row) for key in keys])
+        memory.put("file:v3", [(key, row) for key in keys])
         assert scan_again(folder, memory) == first
         assert len(reads) == 4
 

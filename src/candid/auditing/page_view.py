@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from candid.auditing.finding import Check, Finding, Item, Severity, Status
+from candid.auditing.finding import Check, Finding, Item, Status
 from candid.auditing.result import Audit, Checked
 from candid.core.text import plural
 
@@ -149,15 +149,6 @@ def with_chart_only(audit: Audit) -> tuple[Checked, ...]:
     return tuple(
         row for row in audit.checked if row.outcome.status != "found" and row.outcome.chart
     )
-
-
-def verdict(audit: Audit) -> str:
-    """Number of checks with errors and warnings: ``1 error, 3 warnings``."""
-    number = Counter(row.check.severity for row in audit.found)
-    errors, warnings = number[Severity.error], number[Severity.warning]
-    if not errors and not warnings:
-        return "No errors, no warnings"
-    return f"{plural(errors, 'error')}, {plural(warnings, 'warning')}"
 
 
 def not_run(audit: Audit) -> str:

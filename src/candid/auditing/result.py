@@ -5,6 +5,7 @@ Findings are identified by the contents of their files, so a renamed file is no 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -82,6 +83,15 @@ class Audit:
         """Checks with findings."""
         return tuple(row for row in self.checked if row.outcome.status == "found")
 
+    @property
+    def verdict(self) -> str:
+        """Number of checks with errors and warnings: ``1 error, 3 warnings``."""
+        number = Counter(row.check.severity for row in self.found)
+        errors, warnings = number[Severity.error], number[Severity.warning]
+        if not errors and not warnings:
+            return "No errors, no warnings"
+        return f"{plural(errors, 'error')}, {plural(warnings, 'warning')}"
+
     def fails_on(self, severity: Severity | Literal["error", "warning", "info"]) -> bool:
         """Whether a check of this or a higher severity found something, or any check failed."""
         order = list(Severity)
@@ -131,6 +141,7 @@ class Audit:
     def to_text(self) -> str:
         """Text for a terminal: one line per check, and the first findings of each."""
         lines = [
+            self.verdict,
             f"{plural(self.num_files, 'file')}, {plural(self.num_photos, 'readable photo')} of "
             f"{plural(self.num_pictures, 'different picture')} in "
             f"{plural(len(self.classes), 'class', 'classes')}",

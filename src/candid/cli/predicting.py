@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from candid.cli.console import print_json
-from candid.data.catalog import find_images
-from candid.data.images import read_file
+from candid.data.catalog import find_files
+from candid.data.images import SUFFIXES, read_file
 from candid.errors import UsageError
 from candid.runs.class_names import join_classes
 from candid.runs.classifier import Classifier
@@ -36,7 +36,7 @@ COLUMNS: Final = (
 
 
 def expand(paths: Sequence[str]) -> list[str]:
-    """Expand folders to their images, and glob patterns to their matches.
+    """Expand folders to their files, and glob patterns to their matches.
 
     Args:
         paths: Files, folders, glob patterns (``**`` too), or ``-`` for standard input.
@@ -45,7 +45,7 @@ def expand(paths: Sequence[str]) -> list[str]:
         Paths in the order given; missing files stay, and get a reason later.
 
     Raises:
-        UsageError: A folder has no image, or a pattern matches nothing.
+        UsageError: A folder has no file, or a pattern matches nothing.
     """
     return [file for path in paths for file in _expand_one(path)]
 
@@ -54,10 +54,10 @@ def _expand_one(path: str) -> list[str]:
     if path == STDIN or Path(path).is_file():
         return [path]
     if Path(path).is_dir():
-        images = [str(image) for image in find_images(Path(path))]
-        if not images:
-            raise UsageError(f"the folder {path} has no image in it.")
-        return images
+        files = [str(file) for file in find_files(Path(path))]
+        if not files:
+            raise UsageError(f"the folder {path} has no file in it.")
+        return files
     if glob.has_magic(path):
         matches = sorted(
             match for match in glob.glob(path, recursive=True) if Path(match).is_file()
@@ -144,7 +144,7 @@ def print_predictions(
     def counted() -> Iterator[Prediction]:
         nonlocal num_failed
         for prediction in predictions:
-            num_failed += prediction.label is None
+            num_failed += _is_failed(prediction)
             if keep:
                 kept.append(prediction)
             yield prediction
@@ -155,6 +155,17 @@ def print_predictions(
         print_rows = _print_csv if form == "csv" else _print_table
         print_rows(counted(), classes if with_probabilities else ())
     return Printed(num_failed, tuple(kept))
+
+
+def _is_failed(prediction: Prediction) -> bool:
+    """Whether a photo could not be read; a text or table among photos has a row, and is no failure.
+
+    The reason is that of `candid.data.images.files.refusal`.
+    """
+    if prediction.label is not None:
+        return False
+    is_named_so = Path(prediction.source).suffix.lower() in SUFFIXES
+    return is_named_so or not (prediction.reason or "").startswith("not an image")
 
 
 def _print_csv(predictions: Iterable[Prediction], classes: Sequence[str]) -> None:

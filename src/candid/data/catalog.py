@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from candid.core.progress import Advance
-from candid.core.text import plural, plural_have
+from candid.core.text import plural, plural_are, plural_have
 from candid.core.threads import map_ahead
 from candid.data.file_reader import FileReader
-from candid.data.images import HEAD_BYTES, SUFFIXES, is_picture
+from candid.data.images import HEAD_BYTES, SUFFIXES, identify_foreign, remedy
 from candid.data.walk import is_folder, is_hidden, nested, visible_folders, walk
 from candid.errors import DataError, ImageError
 
@@ -42,6 +43,8 @@ DROPPED: Final = "dropped by decision"
 
 _NUM_NAMED = 5
 _FILES_AHEAD = 256
+#: The footer of a TGA, which tells its format as the start of other files does.
+_TAIL_BYTES: Final = 18
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Skipped:
     path: str  # relative to the catalog's folder, with forward slashes
     reason: str  # why, as a clause
     content: str = ""  # SHA-256 of its bytes for a photo dropped by decision; else empty
+    foreign: str = ""  # name of its format if that is known, and not one that is read
 
 
 @dataclass(frozen=True)
@@ -96,15 +100,17 @@ class Catalog:
         return tuple(steps) if len(steps) > 1 and steps[0] in self.classes else ()
 
     def notes(self) -> tuple[str, ...]:
-        """One line per skipped image, and one for all other skipped files.
+        """One line per skipped image, one per foreign format, one for all other skipped files.
 
         Photos dropped by decision are not listed: the user knows, and it may be hundreds.
         """
         left_out = [row for row in self.skipped if row.reason in NOT_IMAGES]
         left_out.sort(key=lambda row: row.reason != HIDDEN_FOLDER)  # folders first
         others = [row.path for row in left_out]
-        images = [row for row in self.skipped if row.reason not in NOT_IMAGES | {DROPPED}]
+        known = NOT_IMAGES | {DROPPED}
+        images = [row for row in self.skipped if row.reason not in known and not row.foreign]
         lines = [f"{row.path} is left out: {row.reason}" for row in images]
+        lines += _note_foreign(self.skipped)
         if others:
             named = ", ".join(others[:_NUM_NAMED]) + (", …" if len(others) > _NUM_NAMED else "")
             folders = any(row.reason == HIDDEN_FOLDER for row in self.skipped)
@@ -221,13 +227,18 @@ def _part_words(name: str) -> set[str]:
     return set(re.findall(r"[^\W\d_]+", name.lower())) - _PART_FILLERS
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Image files of a folder at any depth, sorted by path, without hidden ones."""
+def _note_foreign(skipped: Iterable[Skipped]) -> list[str]:
+    """Lines such as ``12 PDF files are left out: save their pages as JPEG or PNG``."""
+    counts = Counter(row.foreign for row in skipped if row.foreign)
     return [
-        path
-        for path in sorted(walk(folder))
-        if not is_hidden(path.name) and (path.suffix.lower() in SUFFIXES or _is_image(path))
+        f"{plural_are(number, f'{name} file')} left out: {remedy(name, number)}"
+        for name, number in counts.most_common()
     ]
+
+
+def find_files(folder: Path) -> list[Path]:
+    """Files of a folder at any depth, sorted by path, without hidden ones."""
+    return [path for path in sorted(walk(folder)) if not is_hidden(path.name)]
 
 
 def _read(path: Path, *, root: Path, label: str, reader: FileReader) -> Photo | Skipped:
@@ -237,18 +248,34 @@ def _read(path: Path, *, root: Path, label: str, reader: FileReader) -> Photo | 
     try:
         file = reader.learn(path)
     except ImageError as error:
-        return Skipped(name, _CLOSED if path.is_dir() else str(error))
-    if not file.is_image and path.suffix.lower() not in SUFFIXES:
-        return Skipped(name, _NO_IMAGE)
-    return Photo(name, label, file.content)
+        foreign = _foreign(path)
+        reason = _CLOSED if path.is_dir() else str(error)
+        return _skip_foreign(name, foreign) if foreign else Skipped(name, reason)
+    if file.is_image or path.suffix.lower() in SUFFIXES:
+        return Photo(name, label, file.content)
+    foreign = _foreign(path)
+    return _skip_foreign(name, foreign) if foreign else Skipped(name, _NO_IMAGE)
 
 
-def _is_image(path: Path) -> bool:
+def _skip_foreign(name: str, foreign: str) -> Skipped:
+    return Skipped(name, f"{foreign} is not supported: {remedy(foreign)}", foreign=foreign)
+
+
+def _foreign(path: Path) -> str:
+    """The format of a picture or film that is not read; empty if there is none.
+
+    Of archives, which documents are too, only those that are called so.
+    """
     try:
+        if not path.is_file():
+            return ""
         with path.open("rb") as file:
-            return is_picture(file.read(HEAD_BYTES))
+            start = file.read(HEAD_BYTES)
+            file.seek(max(HEAD_BYTES, path.stat().st_size - _TAIL_BYTES))
+            foreign = identify_foreign(start + file.read()) or ""
     except OSError:
-        return False
+        return ""
+    return "" if foreign == "ZIP" and path.suffix.lower() != ".zip" else foreign
 
 
 def _require_folder(root: Path, *, given: str | Path) -> None:
@@ -274,6 +301,10 @@ def _explain_flat(root: Path, skipped: list[Skipped]) -> str:
     )
 
 
+def _explain_foreign(skipped: list[Skipped]) -> str:
+    return "".join(f" {line}." for line in _note_foreign(skipped))
+
+
 def _require_classes(
     root: Path,
     classes: tuple[str, ...],
@@ -288,10 +319,11 @@ def _require_classes(
         raise DataError(
             f"{root} has {plural(len(filled), 'class', 'classes')} with photos ({found}); expected "
             f"{num_needed} or more sub-folders with photos in them, one per class."
-            f"{_explain_flat(root, skipped)}"
+            f"{_explain_flat(root, skipped)}{_explain_foreign(skipped)}"
         )
     empty = [name for name in classes if name not in filled]
     if empty and num_needed > 1:
         raise DataError(
             f"{root} has no photo in {', '.join(empty)}; add photos there or remove the folder."
+            f"{_explain_foreign(skipped)}"
         )

@@ -23,7 +23,7 @@ from candid.errors import ImageError
 if TYPE_CHECKING:
     from candid.core.cache import Cache
 
-_KIND: Final = "file:v2"
+_KIND: Final = "file:v3"
 _ROW: Final = re.compile(rb"(-?\d+) (-?\d+) (-?\d+) ([01])([01]) ([0-9a-f]{64})")
 #: Files modified less than this before they are read are not cached: FAT has ticks of 2 s.
 RACY_NS: Final = 2_000_000_000

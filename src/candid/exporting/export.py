@@ -21,6 +21,7 @@ from candid.exporting.int8.gate import Int8Report
 from candid.exporting.keras import KERAS, SAVED_MODEL
 from candid.exporting.litert import LITERT
 from candid.exporting.onnx import ONNX
+from candid.exporting.own_reading import OwnReading, check_own_reading
 from candid.exporting.parity import Parity, compare, compare_decoded, require_parity, subsample
 from candid.exporting.samples import Photos, find_photos, read_golden
 from candid.exporting.snippets import Snippet, SnippetContext
@@ -62,13 +63,15 @@ class Exported:
     folder: Path  # where it is
     form: Format  # its format
     parity: Parity | Int8Report  # the comparison with the run; another one if it is quantised
+    reading: OwnReading | None  # how it reads photos by its own code; None if not checked
     snippets: tuple[Snippet, ...]  # code that uses it
     notes: tuple[str, ...]  # notes for the user, such as on missing photos
 
     def to_text(self) -> str:
         """Lines for a terminal."""
         names = ", ".join((*self.form.files, MANIFEST, _README))
-        parts = [self.parity.to_text(), f"Written to {shorten(self.folder)}: {names}"]
+        compared = [part.to_text() for part in (self.parity, self.reading) if part is not None]
+        parts = [*compared, f"Written to {shorten(self.folder)}: {names}"]
         parts += [f"{snippet.title}:\n\n{snippet.code.rstrip()}" for snippet in self.snippets]
         return "\n\n".join(parts)
 
@@ -78,7 +81,7 @@ class Exported:
             "folder": str(self.folder),
             "format": self.form.name,
             "files": list(self.form.files),
-            **_parity_json(self.parity),
+            **_parity_json(self.parity, self.reading),
             "notes": list(self.notes),
         }
 
@@ -114,8 +117,8 @@ def export_run(request: ExportRequest, *, progress: Progress | None = None) -> E
     if not request.int8:
         photos = find_photos(source.data_folder, read_csv(run / SPLIT))
     # The export's own files name its folder without the path on this machine.
-    own_context = _snippet_context(source, Path(folder.expanduser().resolve().name))
-    kept: list[Parity | Int8Report] = []
+    own_context = snippet_context(source, Path(folder.expanduser().resolve().name))
+    kept: list[tuple[Parity | Int8Report, OwnReading | None]] = []
 
     def fill(partial: Path) -> None:
         parity: Parity | Int8Report
@@ -123,14 +126,19 @@ def export_run(request: ExportRequest, *, progress: Progress | None = None) -> E
             parity = write_int8(partial, form, source, progress or Silent())
         else:
             parity = _write(partial, form, source, photos, progress or Silent())
-        text = _readme(form, source, parity, form.snippets(own_context))
+        # The Python code reads the manifest.
+        _write_manifest(partial, form, source, _parity_json(parity, None))
+        reading = check_own_reading(partial, form, source, own_context)
+        compared = "\n\n".join(part.to_text() for part in (parity, reading) if part is not None)
+        text = _readme(form, source, compared, form.snippets(own_context))
         (partial / _README).write_text(text, "utf-8", "backslashreplace")
-        _write_manifest(partial, form, source, parity)
-        kept.append(parity)
+        _write_manifest(partial, form, source, _parity_json(parity, reading))
+        kept.append((parity, reading))
 
     written = write_atomic_dir(folder, fill, require_free=require_free, option="--output")
-    snippets = form.snippets(_snippet_context(source, shorten(folder.expanduser().absolute())))
-    return Exported(written, form, kept[0], snippets, (*photos.notes, *kept[0].notes))
+    snippets = form.snippets(snippet_context(source, shorten(folder.expanduser().absolute())))
+    parity, reading = kept[0]
+    return Exported(written, form, parity, reading, snippets, (*photos.notes, *parity.notes))
 
 
 def open_source(run: Path) -> Source:
@@ -167,13 +175,12 @@ def _write(
     return replace(parity, decoded=decoded, notes=(*parity.notes, *decoded.notes))
 
 
-def _parity_json(parity: Parity | Int8Report) -> dict[str, Any]:
-    return {"int8" if isinstance(parity, Int8Report) else "parity": parity.to_json()}
+def _parity_json(parity: Parity | Int8Report, reading: OwnReading | None) -> dict[str, Any]:
+    values = {"int8" if isinstance(parity, Int8Report) else "parity": parity.to_json()}
+    return values | ({"own_reading": reading.to_json()} if reading else {})
 
 
-def _readme(
-    form: Format, source: Source, parity: Parity | Int8Report, snippets: Sequence[Snippet]
-) -> str:
+def _readme(form: Format, source: Source, compared: str, snippets: Sequence[Snippet]) -> str:
     """The export's ``README.md``: classes, input, output, comparison with the run, snippets."""
     classes = ", ".join(escape_markdown(name) for name in source.classifier.classes)
     size = source.size_px
@@ -189,20 +196,18 @@ def _readme(
         "tables for answering *uncertain* or *unknown*; under `answer`, what the values mean that "
         "the code below makes of them: `probability` is that of `label`.",
         "## Compared with the run",
-        fence(parity.to_text()),
+        fence(compared),
     ]
     for snippet in snippets:
         parts += [f"## {snippet.title}", fence(snippet.code.rstrip("\n"), snippet.language)]
     return "\n\n".join(parts) + "\n"
 
 
-def _write_manifest(
-    folder: Path, form: Format, source: Source, parity: Parity | Int8Report
-) -> None:
+def _write_manifest(folder: Path, form: Format, source: Source, parity: dict[str, Any]) -> None:
     """Write the manifest, last: it has the hash of every file."""
     files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
     hashes = {file.relative_to(folder).as_posix(): hash_file(file) for file in files}
-    values = {"format": form.name, **_parity_json(parity), "files": hashes}
+    values = {"format": form.name, **parity, "files": hashes}
     write_manifest(folder, describe(source) | values)
 
 
@@ -213,7 +218,8 @@ def _require_free(folder: Path, *, overwrite: bool) -> None:
     )
 
 
-def _snippet_context(source: Source, folder: Path) -> SnippetContext:
+def snippet_context(source: Source, folder: Path) -> SnippetContext:
+    """What an export's snippets are made for; ``folder`` is its path as a user would type it."""
     run = source.classifier
     abstains = run.abstention is not None
     return SnippetContext(folder, run.contract, run.rule, len(run.classes), abstains)

@@ -46,11 +46,11 @@ def load_keras(folder: Path) -> Runner:
 
 
 def _keras_snippets(context: SnippetContext) -> tuple[Snippet, ...]:
-    run = f'''\
-model = keras.models.load_model(folder / "{_FILE}")
-answers = model.predict(pixels, verbose=0)
-'''
-    return (python_snippet(context, run=run, imports="import keras", install="tensorflow"),)
+    load = f'model = keras.models.load_model(folder / "{_FILE}")\n'
+    run = "answers = model.predict(pixels, verbose=0)\n"
+    return (
+        python_snippet(context, load=load, run=run, imports="import keras", install="tensorflow"),
+    )
 
 
 KERAS: Final = Format(
@@ -93,13 +93,13 @@ def load_saved_model(folder: Path) -> Runner:
 
 
 def _saved_model_snippets(context: SnippetContext) -> tuple[Snippet, ...]:
+    load = f'model = tf.saved_model.load(folder / "{_FOLDER}")\n'
     run = f'''\
-model = tf.saved_model.load(folder / "{_FOLDER}")
 answers = model.signatures["{SIGNATURE}"](image=tf.constant(pixels))
 answers = {{name: value.numpy() for name, value in answers.items()}}
 '''
     imports = "import tensorflow as tf"
-    return (python_snippet(context, run=run, imports=imports, install="tensorflow"),)
+    return (python_snippet(context, load=load, run=run, imports=imports, install="tensorflow"),)
 
 
 SAVED_MODEL: Final = replace(

@@ -104,8 +104,8 @@ def _add_head(keras: Any, source: Source, embedding: Any) -> dict[str, Any]:
     if len(bias) > 1:
         probabilities = layers.Softmax(name="probabilities")(scores)
     else:
-        second = keras.ops.sigmoid(scores)
-        probabilities = layers.Concatenate(name="probabilities")([1.0 - second, second])
+        first, second = keras.ops.sigmoid(-scores), keras.ops.sigmoid(scores)
+        probabilities = layers.Concatenate(name="probabilities")([first, second])
     outputs = {"probabilities": probabilities, "embedding": embedding}
     constants = source.novelty()
     if constants is not None:

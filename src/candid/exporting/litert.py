@@ -141,12 +141,13 @@ def _float_tensors(flatbuffer: bytes) -> list[str]:
 
 
 def _snippets(context: SnippetContext) -> tuple[Snippet, ...]:
-    run = f'''\
+    load = f'''\
 interpreter = Interpreter(model_path=str(folder / "{_FILE}"))
-answers = interpreter.get_signature_runner("{SIGNATURE}")(image=pixels)
+model = interpreter.get_signature_runner("{SIGNATURE}")
 '''
+    run = "answers = model(image=pixels)\n"
     imports = "from ai_edge_litert.interpreter import Interpreter"
-    python = python_snippet(context, run=run, imports=imports, install="ai-edge-litert")
+    python = python_snippet(context, load=load, run=run, imports=imports, install="ai-edge-litert")
     return python, kotlin_snippet(context, file=_FILE, signature=SIGNATURE)
 
 

@@ -41,12 +41,16 @@ def load_onnx(folder: Path) -> Runner:
 
 
 def _snippets(context: SnippetContext) -> tuple[Snippet, ...]:
-    run = f'''\
+    load = f'''\
 session = onnxruntime.InferenceSession(folder / "{FILE}")
 names = [output.name for output in session.get_outputs()]
-answers = dict(zip(names, session.run(names, {{"image": pixels}})))
 '''
-    return (python_snippet(context, run=run, imports="import onnxruntime", install="onnxruntime"),)
+    run = 'answers = dict(zip(names, session.run(names, {"image": pixels})))\n'
+    return (
+        python_snippet(
+            context, load=load, run=run, imports="import onnxruntime", install="onnxruntime"
+        ),
+    )
 
 
 ONNX: Final = Format(

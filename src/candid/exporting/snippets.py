@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,26 +31,36 @@ class SnippetContext:
     abstains: bool  # whether the run can answer ``unknown`` or ``uncertain``
 
 
-def python_snippet(context: SnippetContext, *, run: str, imports: str, install: str) -> Snippet:
+def python_snippet(
+    context: SnippetContext, *, load: str, run: str, imports: str, install: str
+) -> Snippet:
     """Make a Python script that prints the answer for a photo.
 
     Args:
         context: The export.
+        load: Lines that load the model from ``folder``.
         run: Lines that compute ``answers``, outputs by name, from ``pixels``.
         imports: The line that imports the runtime.
-        install: The distributions to install besides NumPy and Pillow.
+        install: The distributions to install besides NumPy, OpenCV and Pillow.
     """
+    body = ["pixels = read_photo(file)", *run.splitlines(), *_decide(context)]
+    body += (_ABSTAIN if context.abstains else _ALWAYS_ANSWER).splitlines()
+    body += _values(context).splitlines()
     parts = [
-        f"# pip install numpy pillow {install}\n{_imports(imports)}",
+        f"# pip install numpy opencv-python-headless pillow {install}\n{_imports(imports)}",
         f"folder = Path({_quote(context.folder.as_posix())})\n"
         f'about = json.loads((folder / "{MANIFEST}").read_text(encoding="utf-8"))\n'
-        'classes = about["classes"]\n',
+        f'classes = about["classes"]\n{load}',
         _read_photo(context.contract),
-        run,
-        _decide(context),
+        *([_SHARE] if context.abstains else []),
+        _function("classify(file)", body),
+        'if __name__ == "__main__":\n    print(json.dumps(classify("photo.jpg")))\n',
     ]
-    parts += [_ABSTAIN if context.abstains else _ALWAYS_ANSWER, _print_answer(context)]
-    return Snippet("python", "Python", "\n".join(parts))
+    return Snippet("python", "Python", "\n\n".join(parts))
+
+
+def _function(signature: str, body: list[str]) -> str:
+    return f"def {signature}:\n" + "".join(f"    {line}".rstrip() + "\n" for line in body)
 
 
 def _quote(text: str) -> str:
@@ -59,85 +70,118 @@ def _quote(text: str) -> str:
 
 
 def _imports(runtime: str) -> str:
-    imports = ["import numpy as np", "from PIL import Image, ImageOps", runtime]
+    imports = ["import cv2", "import numpy as np", "from PIL import Image, ImageOps", runtime]
     ordered = sorted(imports, key=lambda line: (line.startswith("from"), line.split()[1].lower()))
     return "\n".join(["import json", "from pathlib import Path", "", *ordered, ""])
 
 
 def _read_photo(contract: PixelContract) -> str:
-    size = f"({contract.size_px}, {contract.size_px})"
-    fitted = {
-        "squash": f"photo.resize({size}, method)",
-        "crop": f"ImageOps.fit(photo, {size}, method)",
-        "pad": f'ImageOps.pad(photo, {size}, method, color="white")',
-    }[contract.fit]
+    """The pixel contract, for what Pillow reads as it is meant."""
+    size = contract.size_px
     return f"""\
+def read_photo(file):  # what the model takes: uint8, 0 to 255
 {_open(contract)}
-smaller = min(photo.size) >= {contract.size_px}
-method = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
-pixels = np.asarray({fitted})[None]  # uint8, 0 to 255
+    photo = photo.convert("RGBA")
+    white = Image.new("RGBA", photo.size, "white")
+    pixels = np.asarray(Image.alpha_composite(white, photo).convert("RGB"))
+    height, width = pixels.shape[:2]
+{_SQUARES_IN_PYTHON[contract.fit].replace("SIZE", str(size))}"""
+
+
+_RESIZE = """\
+    pixels = cv2.resize(pixels, (min(width, SIZE), min(height, SIZE)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(pixels, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[None]
 """
+
+_SQUARES_IN_PYTHON = {
+    "squash": _RESIZE,
+    "crop": f"""\
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    pixels = np.ascontiguousarray(pixels[top : top + side, left : left + side])
+    height = width = side
+{_RESIZE}""",
+    "pad": """\
+    scale = SIZE / max(height, width)
+    height, width = max(1, round(height * scale)), max(1, round(width * scale))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    square = np.full((1, SIZE, SIZE, 3), 255, np.uint8)
+    top, left = (SIZE - height) // 2, (SIZE - width) // 2
+    inner = cv2.resize(pixels, (width, height), interpolation=method)
+    square[0, top : top + height, left : left + width] = inner
+    return square
+""",
+}
 
 
 def _open(contract: PixelContract) -> str:
-    """Lines that open the photo as RGB."""
-    if contract.sample_range is None and contract.page is None and contract.bands is None:
-        return 'photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")'
+    """Lines that open the photo, with 8 bits a sample."""
     page = (contract.page or 1) - 1
     if contract.bands is not None:
         places = [band - 1 for band in contract.bands]
-        opened = (
-            f'levels = tifffile.imread("photo.tif", key={page})'
-            f"  # (h, w, bands)\nlevels = levels[..., {places}]\n"
-        )
-        deep = "" if contract.sample_range is None else _BY_RANGE
-        return f"import tifffile  # pip install tifffile imagecodecs\n\n{opened}{deep}" + (
-            "photo = Image.fromarray(levels.astype(np.uint8))"
-        )
-    seek = f"photo.seek({page})\n" if page else ""
-    deep = "" if contract.sample_range is None else _DEEP
-    return (
-        f'photo = Image.open("photo.jpg")\n{seek}photo = ImageOps.exif_transpose(photo)\n{deep}'
-        'photo = photo.convert("RGB")'
-    )
+        by_range = "" if contract.sample_range is None else _BY_RANGE
+        return f"""\
+    import tifffile  # pip install tifffile imagecodecs
+
+    levels = tifffile.imread(file, key={page})[..., {places}]  # (h, w, bands)
+{by_range}\
+    photo = Image.fromarray(levels.astype(np.uint8))"""
+    twice = 2 * contract.size_px
+    seek = f"    photo.seek({page})\n" if page else ""
+    deep = _UPPER_BITS
+    if contract.sample_range is not None:
+        deep = _DEEP + textwrap.indent(_BY_RANGE, "    ") + _FROM_LEVELS
+    return f"""\
+    photo = Image.open(file)
+{seek}\
+    photo.draft(None, ({twice}, {twice}))  # a large JPEG is scaled while it is decoded
+    photo = ImageOps.exif_transpose(photo)
+{deep.rstrip()}"""
 
 
+_UPPER_BITS = """\
+    if photo.mode.startswith("I;16"):  # grey of 16 bits: the upper 8
+        photo = Image.fromarray((np.asarray(photo) >> 8).astype(np.uint8))
+"""
 # As candid.data.images.samples.
 _BY_RANGE = """\
-low, high = about["pixels"]["sample_range"]
-levels = ((levels.astype(float) - low) * 255 / (high - low)).clip(0, 255).round()
+    low, high = about["pixels"]["sample_range"]
+    levels = ((levels.astype(float) - low) * 255 / (high - low)).clip(0, 255).round()
 """
-_DEEP = f"""\
-if photo.mode.startswith(("I", "F")):  # more than 8 bits a sample
-    levels = np.asarray(photo)
-{_BY_RANGE.replace("low", "    low", 1).replace("levels", "    levels", 1)}\
-    photo = Image.fromarray(levels.astype(np.uint8))
+_DEEP = """\
+    if photo.mode.startswith(("I", "F")):  # more than 8 bits a sample
+        levels = np.asarray(photo)
+"""
+_FROM_LEVELS = """\
+        photo = Image.fromarray(levels.astype(np.uint8))
 """
 
 
-def _decide(context: SnippetContext) -> str:
+def _decide(context: SnippetContext) -> list[str]:
     lines = ['probabilities = answers["probabilities"][0]']
     if context.rule.costs:
-        lines += [
+        return [
+            *lines,
             "costs = 1 - np.eye(len(classes))  # rows: true class, columns: answered class",
             'for row in about["rule"]["costs"]:',
             '    place = classes.index(row["true"]), classes.index(row["predicted"])',
             '    costs[place] = row["cost"]',
             "label = classes[(probabilities @ costs).argmin()]",
         ]
-    elif context.num_classes == 2:
-        lines.append('label = classes[int(float(probabilities[1]) > about["rule"]["threshold"])]')
-    else:
-        lines.append("label = classes[probabilities.argmax()]")
-    return "\n".join(lines) + "\n"
+    if context.num_classes == 2:
+        return [
+            *lines,
+            'label = classes[int(float(probabilities[1]) > about["rule"]["threshold"])]',
+        ]
+    return [*lines, "label = classes[probabilities.argmax()]"]
 
 
-def _print_answer(context: SnippetContext) -> str:
-    """Lines that print the values of `Prediction.to_json`, but path and reason."""
+def _values(context: SnippetContext) -> str:
+    """Lines that return the values of `Prediction.to_json`, but path and reason."""
     positive = "by_class[classes[1]]" if context.num_classes == 2 else "None"
     return f"""\
 by_class = {{name: round(float(value), 6) for name, value in zip(classes, probabilities)}}
-values = {{
+return {{
     "answer": answer,
     "label": label,
     "probability": by_class[label],
@@ -147,7 +191,6 @@ values = {{
     "possible": possible,
     "familiarity": familiarity,
 }}
-print(json.dumps(values))
 """
 
 
@@ -155,14 +198,13 @@ print(json.dumps(values))
 _ALWAYS_ANSWER = "answer, verdict, possible, familiarity = label, None, [], None\n"
 
 # candid.models.conformal for one image.
-_ABSTAIN = """\
-known = about["abstention"]
-
-
+_SHARE = """\
 def share(usual, value):  # of held-out photos that were at least as unusual
     return (sum(other >= value for other in usual) + 1) / (len(usual) + 1)
+"""
 
-
+_ABSTAIN = """\
+known = about["abstention"]
 unusual = zip(classes, known["nonconformity"], 1 - probabilities)
 possible = [name for name, usual, value in unusual if share(usual, value) > 1 - known["coverage"]]
 familiarity = float(share(known["novelty"], answers["novelty"][0]))
@@ -179,13 +221,11 @@ else:
 def kotlin_snippet(context: SnippetContext, *, file: str, signature: str) -> Snippet:
     """Make a Kotlin class for an Android app that labels a bitmap, with the model as an asset."""
     fit = context.contract.fit
-    graphics = ("Bitmap", "Canvas", "Color") if fit == "pad" else ("Bitmap",)
     code = _CLASS
     for name, value in {
         "FILE": file,
         "MANIFEST": MANIFEST,
         "SIGNATURE": signature,
-        "GRAPHICS": "\n".join(f"import android.graphics.{name}" for name in graphics),
         "MATHS": "import kotlin.math.roundToInt\n" if fit == "pad" else "",
         "SIZE": str(context.contract.size_px),
         "SQUARE": _SQUARES[fit],
@@ -266,20 +306,16 @@ val side = minOf(photo.width, photo.height)
 val scale = SIZE.toFloat() / maxOf(photo.width, photo.height)
         val width = (photo.width * scale).roundToInt().coerceAtLeast(1)
         val height = (photo.height * scale).roundToInt().coerceAtLeast(1)
-        val square = Bitmap.createBitmap(SIZE, SIZE, Bitmap.Config.ARGB_8888)
-        val left = ((SIZE - width) / 2).toFloat()
-        val top = ((SIZE - height) / 2).toFloat()
-        Canvas(square).apply {
-            drawColor(Color.WHITE)
-            drawBitmap(Bitmap.createScaledBitmap(photo, width, height, true), left, top, null)
-        }""",
+        val square = Bitmap.createScaledBitmap(photo, width, height, true)""",
 }
 
 _CLASS = """\
 // app/build.gradle.kts: implementation("com.google.ai.edge.litert:litert:1.4.0")
 // app/src/main/assets/: «FILE», «MANIFEST»
 import android.content.Context
-«GRAPHICS»
+import android.graphics.Bitmap
+import android.graphics.Canvas
+import android.graphics.Color
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 «MATHS»«ARRAY»import org.json.JSONObject
@@ -317,8 +353,14 @@ class CandidClassifier(context: Context) {
     fun classify(photo: Bitmap): Answer {
         // Bilinear: halve a photo much larger than SIZE a few times first.
         «SQUARE»
+        val opaque = Bitmap.createBitmap(SIZE, SIZE, Bitmap.Config.ARGB_8888)
+        Canvas(opaque).apply {
+            drawColor(Color.WHITE) // behind transparent pixels, and beside a narrow photo
+            val left = (SIZE - square.width) / 2
+            drawBitmap(square, left.toFloat(), ((SIZE - square.height) / 2).toFloat(), null)
+        }
         val colours = IntArray(SIZE * SIZE)
-        square.getPixels(colours, 0, SIZE, 0, 0, SIZE, SIZE)
+        opaque.getPixels(colours, 0, SIZE, 0, 0, SIZE, SIZE)
         val image = ByteBuffer.allocateDirect(SIZE * SIZE * 3)
         for (colour in colours) {
             image.put((colour shr 16).toByte()).put((colour shr 8).toByte()).put(colour.toByte())

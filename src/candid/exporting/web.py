@@ -26,10 +26,10 @@ _MODULES: Final = (
     "answer.js",
     "deep.js",
     "evidence.js",
-    "files.js",
     "network.js",
     "pixels.js",
     "resize.js",
+    "scans.js",
 )
 _VENDOR: Final = "vendor"
 _ASSETS: Final = (

@@ -32,6 +32,8 @@ _SUFFIXES = {
     "TIFF": (".tif", ".tiff"),
     "AVIF": (".avif",),
     "HEIF": (".heic", ".heif"),
+    "JPEG2000": (".jp2", ".j2k"),
+    "PPM": (".ppm", ".pgm", ".pbm"),
     "DICOM": (".dcm", ".dicom"),
 }
 #: The suffixes that ``keras.utils.image_dataset_from_directory`` reads; it ignores others.

@@ -124,11 +124,15 @@ def test_a_format_is_known_by_its_content(name: str) -> None:
         (b"", "empty file"),
         (b"hello, I am a text\n", 'not an image: it starts with "hello, I am'),
         (b"BM is how this text begins, and goes on", "not an image"),
-        (b"\x00\x00\x01\x00\x01\x00\x10\x10" + bytes(40), "ICO is not supported; expected one of"),
+        (
+            b"\x00\x00\x01\x00\x01\x00\x10\x10" + bytes(40),
+            "ICO is not supported: save it as JPEG or PNG",
+        ),
         (b"\0\0\2\0\0\0\0\0\0\0\0\0\4\0\4\0\x18\x20" + bytes(48), "TGA is not supported"),
         (b"#?RADIANCE\n", "HDR is not supported"),
-        (b"P4\n1 1\n\0", "PBM/PGM/PPM is not supported"),
-        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "video (ISO media) is not supported"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "video is not supported: save frames of it as"),
+        (b"%PDF-1.7\n", "PDF is not supported: save its pages as JPEG or PNG"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL is not supported: save it as JPEG or PNG"),
         (b"\x89PNG\r\n\x1a\n", "damaged"),
         (b"\xff\xd8\xff", "damaged"),
     ],
@@ -367,7 +371,7 @@ def test_a_contract_that_makes_no_sense_is_refused(options: dict[str, object]) -
 
 
 def test_the_key_tells_contracts_with_different_pixels_apart() -> None:
-    assert PixelContract().key == "v1:224:squash"
+    assert PixelContract().key == "v2:224:squash"
     assert len({PixelContract(s, f).key for s in (1, 2) for f in ("crop", "pad")}) == 4
 
 

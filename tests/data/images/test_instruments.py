@@ -56,6 +56,12 @@ def test_a_picture_is_read_rightly_or_refused_truly(name: str) -> None:
     assert is_right, seen
 
 
+def test_webp_in_tiff_is_read_whether_pillow_has_it_or_not() -> None:
+    grey = np.repeat(ramp("uint8", 0, 255)[:, :, None], 3, axis=2)
+    read = decode(tiff(grey, compression="webp", photometric="rgb"), SMALL)
+    assert np.abs(read.astype(int) - grey).max() <= 2
+
+
 @pytest.mark.parametrize("name", [name for name in CASES if isinstance(CASES[name].expected, str)])
 def test_a_reason_is_one_line(name: str) -> None:
     with pytest.raises(ImageError) as caught:

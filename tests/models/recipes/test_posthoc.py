@@ -9,6 +9,7 @@ import pytest
 from candid.data.images import PixelContract
 from candid.models.outputs import Outputs
 from candid.models.recipes.cnn import Posthoc, build_onnx, fit_posthoc
+from candid.models.temperature import with_temperature
 from candid.runs.onnx_session import Model
 
 SIZE_PX = 22
@@ -60,11 +61,25 @@ def test_the_graph_divides_its_scores_by_the_temperature(num_units: int) -> None
     done, _ = calibrated(model)
     assert done.temperature > 2
     before, after = (run(m, pixels(20, seed=5)).probabilities for m in (model, done.model))
-    usable = (before.min(axis=1) > 1e-6) & (before.max(axis=1) < 1 - 1e-6)
+    usable = before.min(axis=1) > 1e-30
     assert usable.sum() > 2
     odds = [np.log(p[usable, 1] / p[usable, 0]) for p in (before, after)]
     assert odds[1] == pytest.approx(odds[0] / done.temperature, rel=0.05, abs=0.02)
     assert (before.argmax(axis=1) == after.argmax(axis=1)).all()
+
+
+@pytest.mark.parametrize(("num_units", "sharpness"), [(1, 200), (2, 120)])
+def test_a_saturated_network_is_calibrated_on_what_its_graph_answers(
+    num_units: int, sharpness: float
+) -> None:
+    model = network(num_units, sharpness)
+    before = run(model, pixels(80, seed=2)).probabilities
+    least = before.min(axis=1)
+    assert (least < 1e-8).sum() > 5  # where 1 minus the other one would be 0
+    assert (least > 0).all()
+    done, _ = calibrated(model)
+    after = run(done.model, pixels(80, seed=2)).probabilities
+    assert with_temperature(before, done.temperature) == pytest.approx(after, abs=1e-4)
 
 
 def test_the_graph_scores_ood_pictures_higher() -> None:

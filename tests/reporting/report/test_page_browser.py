@@ -60,6 +60,16 @@ def test_it_does_not_overflow_narrow_screens(
     assert overflow(page) <= 0
 
 
+@pytest.mark.parametrize("name", ["faces-transfer-1", "happy_sad-evening-transfer-12"])
+def test_on_a_phone_the_date_is_in_one_line(open_page: Open, name: str) -> None:
+    page = open_page(make_contents(name=name), viewport={"width": 390, "height": 844}).page
+    lines = "time => new Set([...time.getClientRects()].map(box => box.top)).size"
+    assert page.locator("time").evaluate(lines) == 1
+    left = "element => element.getBoundingClientRect().left"
+    if name != "faces-transfer-1":  # below the name, not indented
+        assert page.locator("time").evaluate(left) == page.locator("h1").evaluate(left)
+
+
 @pytest.mark.parametrize("width", [703, 1040])
 def test_it_does_not_overflow_paper(open_page: Open, width: int) -> None:
     page = open_page(make_contents(), viewport={"width": width, "height": 1000}).page

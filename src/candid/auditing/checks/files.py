@@ -110,6 +110,8 @@ _SUFFIXES = {
     "TIFF": (".tif", ".tiff", ".dng", ".nef", ".nrw", ".cr2", ".arw", ".pef", ".srw"),
     "AVIF": (".avif", ".avifs", ".heif", ".heifs", ".hif"),
     "HEIF": (".heic", ".heics", ".heif", ".heifs", ".hif"),
+    "JPEG2000": (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
     "DICOM": (".dcm", ".dicom"),
 }
 _MAX_SUFFIX_LENGTH = 8  # longer ones are names with a dot in them

@@ -62,6 +62,7 @@ def audit(
     from candid.core.progress import for_terminal
     from candid.data.images import Reading
     from candid.features.backbones import DEFAULT
+    from candid.reporting.terminal import cut_notes
 
     options = AuditOptions(
         backbone=backbone or DEFAULT,
@@ -79,7 +80,7 @@ def audit(
         ),
     )
     written = run_audit(data, options, run=run, compare=compare, progress=for_terminal())
-    print_notes(written.audit.notes)
+    print_notes(cut_notes(written.audit.notes, "audit.html"))
     print_result(written, json=json)
     if fail_on is not None and written.audit.fails_on(fail_on.value):
         raise typer.Exit(EXIT_FINDINGS)

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 def predict(
     paths: Annotated[
-        list[str], typer.Argument(help="Photos, folders, glob patterns, or - for a photo on stdin.")
+        list[str],
+        typer.Argument(
+            help="Photos, folders (every file in them), glob patterns, or - for a photo on stdin."
+        ),
     ],
     run: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/latest"),
     threshold: Threshold = None,

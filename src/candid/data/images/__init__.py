@@ -22,6 +22,7 @@ from candid.data.images.files import (
     is_picture,
     read_file,
 )
+from candid.data.images.foreign import identify_foreign, remedy
 from candid.data.images.inspect import Details, inspect
 from candid.data.images.preview import decodable_share, preview
 
@@ -39,9 +40,11 @@ __all__ = [
     "decodable_share",
     "decode",
     "identify",
+    "identify_foreign",
     "inspect",
     "is_picture",
     "preview",
     "read_file",
     "read_header",
+    "remedy",
 ]

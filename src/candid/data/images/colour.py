@@ -41,16 +41,13 @@ def to_rgb(
     if image.mode.startswith(("I", "F")):
         return _deep_grey_to_rgb(np.asarray(image), transparency, sample_range)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or transparency is not None:
-        image = _over_white(image, transparency)
+        image = _over_white(image)
     return np.asarray(image.convert("RGB"))
 
 
-def _over_white(image: Image, transparency: Any) -> Image:
+def _over_white(image: Image) -> Image:
     import PIL.Image
 
-    if isinstance(transparency, tuple) and max(transparency) > 255:
-        # A colour of a 16-bit PNG, whose samples Pillow has reduced to their high bytes.
-        image.info["transparency"] = tuple(sample >> 8 for sample in transparency)
     if image.mode == "La":
         image = image.convert("LA")
     rgba = image.convert("RGBA")

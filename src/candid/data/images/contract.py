@@ -19,7 +19,7 @@ ResizeMode = Literal["squash", "crop", "pad"]
 MAX_PIXELS = 178_956_970
 
 # Incremented whenever `decode` gives other pixels for the same bytes, to invalidate caches.
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ class PixelContract(Reading):
 
     @property
     def key(self) -> str:
-        """Cache key, ``v1:224:squash``: with equal keys, equal bytes give equal pixels."""
+        """Cache key, ``v2:224:squash``: with equal keys, equal bytes give equal pixels."""
         return f"v{_VERSION}:{self.size_px}:{self.fit}{self.reading_key}"
 
 

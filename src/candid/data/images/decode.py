@@ -14,13 +14,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from candid.data.images import pillow
+from candid.data.images import png
 from candid.data.images.colour import to_rgb
 from candid.data.images.contract import MAX_PIXELS, PixelContract, Reading, fit_square
 from candid.data.images.dicom import read_dicom, read_dicom_header
 from candid.data.images.exif import read_orientation, upright
 from candid.data.images.files import identify, refusal
-from candid.data.images.jpeg import ends_in_mid_grey, is_progressive, is_whole, load_without_end
+from candid.data.images.jpeg import (
+    ends_in_mid_grey,
+    is_progressive,
+    is_whole,
+    load_without_end,
+    read_scans,
+)
+from candid.data.images.jpeg2000 import require_readable
 from candid.data.images.pillow import open_image
 from candid.data.images.samples import Samples
 from candid.data.images.tiff import choose_page, load_page
@@ -36,10 +43,12 @@ if TYPE_CHECKING:
 _OVERSAMPLING = 2
 
 _DEFAULT = PixelContract()
+_TRUNCATED = "truncated: the data end before the picture does"
 
 # Replaces Pillow's less helpful messages.
 _REASONS = {
     "not identified by this driver": "damaged header",
+    "not enough image data": _TRUNCATED,
     "unknown pixel mode": "samples of an unsupported kind, such as 32-bit float colour",
 }
 
@@ -147,6 +156,8 @@ def decode_stored(
         ImageError: As `decode`.
         Exception: One of `decoder_errors`.
     """
+    from PIL.Image import fromarray
+
     if identify(data) in ("TIFF", "DICOM"):
         loaded, orientation = load_scientific(data, reading)
         if isinstance(loaded, Samples):
@@ -155,13 +166,50 @@ def decode_stored(
     image = open_checked(data, reading.max_pixels)
     if image.format == "JPEG":
         return _decode_jpeg(data, image, least_px)
+    if image.format == "JPEG2000":
+        require_readable(data, image)
+    extents = image.tile[0].extents if image.format == "GIF" and image.tile else None
     image.load()
+    if image.format == "PNG":
+        exif = png.read_exif(data)
+        return _png_to_rgb(data, image, least_px, reading), read_orientation(exif)
     # libheif rotates HEIF while loading, by its container, which overrules EXIF.
-    exif = pillow.read_exif(data) if image.format == "PNG" else image.info.get("exif", b"")
+    exif = image.info.get("exif", b"")
     orientation = 1 if image.format == "HEIF" else read_orientation(exif)
-    if reading.sample_range is not None and is_deep_png(data):
-        return read_deep_png(data).to_rgb(reading.sample_range), orientation
+    if extents is not None and extents != (0, 0, *image.size):
+        return _on_screen(image, extents), orientation
+    if image.format == "PPM" and image.mode == "I":
+        # Pillow scales every range to 16 bits, whatever values occur.
+        deep = fromarray(np.asarray(image).astype(np.uint16))
+        return to_rgb(deep, least_px, reading.sample_range), orientation
     return to_rgb(image, least_px, reading.sample_range), orientation
+
+
+def _png_to_rgb(
+    data: bytes, image: ImageFile, least_px: int, reading: Reading
+) -> NDArray[np.uint8]:
+    if not png.has_end(data):
+        raise ImageError(_TRUNCATED)
+    if reading.sample_range is not None and is_deep_png(data):
+        return read_deep_png(data).to_rgb(reading.sample_range)
+    if png.is_deep_transparent(data):
+        pixels = np.array(image)
+        pixels[png.find_transparent(data, pixels, open_image(data, "PNG"))] = 255
+        return pixels
+    png.mark_transparent(data, image)
+    return to_rgb(image, least_px, reading.sample_range)
+
+
+def _on_screen(image: ImageFile, extents: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """Put the frame of a GIF that does not cover its screen on white, as browsers do.
+
+    Around it Pillow shows the first colour of the palette.
+    """
+    left, top, right, bottom = extents
+    screen = np.full((image.height, image.width, 3), 255, np.uint8)
+    frame = image.crop(extents)
+    screen[top:bottom, left:right] = to_rgb(frame, max(frame.size))
+    return screen
 
 
 def load_scientific(data: bytes, reading: Reading) -> tuple[Image | Samples, int]:
@@ -187,7 +235,7 @@ def read_deep_png(data: bytes) -> Samples:
     """
     import cv2
 
-    clean = np.frombuffer(pillow.without_metadata(data), np.uint8)
+    clean = np.frombuffer(png.without_metadata(data), np.uint8)
     values = cv2.imdecode(clean, cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16:
         raise ImageError("damaged or unsupported (16-bit PNG)")
@@ -195,7 +243,7 @@ def read_deep_png(data: bytes) -> Samples:
     if values.ndim == 3:
         alpha = Samples(values[..., 3], 16).scaled(None) if values.shape[2] == 4 else None
         values = np.ascontiguousarray(values[..., 2::-1])
-    hidden = np.frombuffer(pillow.read_transparent(data), ">u2")
+    hidden = np.frombuffer(png.read_transparent(data), ">u2")
     if len(hidden) == (1 if values.ndim == 2 else 3):
         is_hidden = (values.reshape(*values.shape[:2], -1) == hidden).all(axis=2)
         alpha = np.where(is_hidden, np.uint8(0), np.uint8(255))
@@ -212,8 +260,10 @@ def _decode_jpeg(data: bytes, image: ImageFile, least_px: int) -> tuple[NDArray[
         if "truncated" not in str(error):
             raise
         image = load_without_end(data, size)
-    if ends_in_mid_grey(image) and not is_whole(data, size):
-        raise ImageError("truncated: the data end before the picture does")
+    scans = read_scans(data)
+    is_suspect = scans.ends_in_first_pass or ends_in_mid_grey(image)
+    if not scans.is_whole or (is_suspect and not is_whole(data, size)):
+        raise ImageError(_TRUNCATED)
     return to_rgb(image, least_px), orientation
 
 

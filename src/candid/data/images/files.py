@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from typing import TYPE_CHECKING
 
+from candid.data.images.foreign import identify_foreign, remedy
 from candid.data.images.raw import CAMERA_RAW, is_raw
 from candid.errors import ImageError
 
@@ -54,7 +56,8 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF", "DICOM")
+_EVERYDAY = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
+FORMATS = (*_EVERYDAY, "JPEG2000", "PPM", "DICOM")
 
 #: Bytes at the beginning of a file that `identify` looks at.
 HEAD_BYTES = 132
@@ -62,14 +65,20 @@ HEAD_BYTES = 132
 _COMMON = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif")
 _RARER = (".tif", ".tiff", ".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif")
 _SCIENTIFIC = (".dcm", ".dicom")
-SUFFIXES = frozenset((*_COMMON, *_RARER, *_SCIENTIFIC))
+_JPEG2000 = (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx")
+_PPM = (".ppm", ".pgm", ".pbm", ".pnm")
+SUFFIXES = frozenset((*_COMMON, *_RARER, *_JPEG2000, *_PPM, *_SCIENTIFIC))
 
 _MAGIC = {
     "JPEG": (b"\xff\xd8\xff",),
     "PNG": (b"\x89PNG\r\n\x1a\n",),
     "GIF": (b"GIF87a", b"GIF89a"),
     "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "JPEG2000": (b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xffO\xffQ"),
 }
+
+# PBM, PGM and PPM, plain or not: a number or a comment follows, as text may begin so too.
+_PPM_START = re.compile(rb"P[1-6]\s+[\d#]")
 
 # Possible sizes of the header after a BMP's 14 bytes; text may begin with "BM" too.
 _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
@@ -77,28 +86,6 @@ _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 _HEIF_BRANDS |= {b"mif1", b"msf1", b"mif2"}
-
-_TGA_TYPES = {1, 2, 3, 9, 10, 11}
-_TGA_DEPTHS = {8, 15, 16, 24, 32}
-
-# Unsupported formats, to be named in the error.
-_FOREIGN = {
-    # Icons and cursors, with the number of pictures: a TGA may begin with the same four bytes.
-    "ICO": tuple(bytes((0, 0, 1, 0, count, 0)) for count in range(1, 32)),
-    "CUR": tuple(bytes((0, 0, 2, 0, count, 0)) for count in range(1, 32)),
-    "HDR": (b"#?RADIANCE", b"#?RGBE"),
-    "QOI": (b"qoif",),
-    "PSD": (b"8BPS",),
-    "OpenEXR": (b"v/1\x01",),
-    "DDS": (b"DDS ",),
-    "Farbfeld": (b"farbfeld",),
-    "JPEG 2000": (b"\x00\x00\x00\x0cjP  ", b"\xffO\xffQ"),
-    "JPEG XL": (b"\xff\x0a", b"\x00\x00\x00\x0cJXL "),
-    "PDF": (b"%PDF",),
-    "ZIP": (b"PK\x03\x04",),
-    "SVG": (b"<svg",),
-    "PBM/PGM/PPM": tuple(b"P%d%c" % (digit, space) for digit in range(1, 8) for space in b"\n "),
-}
 
 
 def identify(data: bytes) -> str | None:
@@ -120,6 +107,8 @@ def identify(data: bytes) -> str | None:
         return "WEBP"
     if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
         return "BMP"
+    if _PPM_START.match(data):
+        return "PPM"
     # DICOM PS3.10, 7.1: a preamble of any 128 bytes, then the mark.
     return "DICOM" if data[128:132] == b"DICM" else _identify_iso_media(data)
 
@@ -134,16 +123,14 @@ def is_picture(data: bytes) -> bool:
 
 def refusal(data: bytes) -> str:
     """One line on why bytes that `identify` does not know are refused."""
-    expected = f"expected one of {', '.join(FORMATS)}"
     if not data:
         return "empty file"
     if is_raw(data):
         return CAMERA_RAW
-    foreign = _identify_foreign(data)
-    if foreign:
-        return f"{foreign} is not supported; {expected}"
+    if foreign := identify_foreign(data):
+        return f"{foreign} is not supported: {remedy(foreign)}"
     start = "".join(chr(byte) if 31 < byte < 127 else "·" for byte in data[:12])
-    return f'not an image: it starts with "{start}"; {expected}'
+    return f'not an image: it starts with "{start}"; expected one of {", ".join(FORMATS)}'
 
 
 def _identify_iso_media(data: bytes) -> str | None:
@@ -156,17 +143,3 @@ def _identify_iso_media(data: bytes) -> str | None:
     if brands & _AVIF_BRANDS:
         return "AVIF"
     return "HEIF" if brands & _HEIF_BRANDS else None
-
-
-def _identify_foreign(data: bytes) -> str | None:
-    for name, magic in _FOREIGN.items():
-        if data.startswith(magic):
-            return name
-    if data[4:8] == b"ftyp":
-        return "video (ISO media)"
-    # TGA has no magic number: newer files have a footer, older ones a plausible header (colour map
-    # or none, a known picture type, a known depth).
-    if data[-18:-2] == b"TRUEVISION-XFILE":
-        return "TGA"
-    is_tga = len(data) > 18 and data[1] < 2 and data[2] in _TGA_TYPES and data[16] in _TGA_DEPTHS
-    return "TGA" if is_tga else None

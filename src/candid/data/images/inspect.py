@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from candid.data.images import pillow
+from candid.data.images import png
 from candid.data.images.contract import MAX_PIXELS, Reading
 from candid.data.images.decode import decoder_errors, open_checked, reason_of, require_size
 from candid.data.images.dicom import read_dicom_header
@@ -80,7 +80,7 @@ def _read_details(data: bytes, image: ImageFile) -> Details:
     quality = _read_quality(image) if name == "JPEG" else None
     mode = _read_mode(image)
     # Last, as counting moves Pillow through the frames.
-    num_frames = pillow.read_num_frames(data) if name == "PNG" else _count_frames(image)
+    num_frames = png.read_num_frames(data) if name == "PNG" else _count_frames(image)
     return Details(name, width, height, mode, num_frames, orientation, camera, quality)
 
 
@@ -102,7 +102,7 @@ def _read_dicom(data: bytes, max_pixels: int) -> Details:
 
 
 def _read_exif(data: bytes, image: ImageFile) -> tuple[int, str]:
-    exif = pillow.read_exif(data) if image.format == "PNG" else image.info.get("exif") or b""
+    exif = png.read_exif(data) if image.format == "PNG" else image.info.get("exif") or b""
     # pillow-heif sets the orientation to 1, as the container has rotated the picture.
     return read_orientation(exif), read_camera(exif)
 

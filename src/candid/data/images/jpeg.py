@@ -2,13 +2,15 @@
 
 libjpeg fills missing data with mid-grey, without an error. The test is to decode twice: with the
 end marker right after the data, and after additional noise. A complete picture never reads the
-noise; a truncated one shows it.
+noise; a truncated one shows it. Of several scans, such as a progressive JPEG has, all must be there
+(`read_scans`): a missing one lacks detail or colour, and no area.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, cast
+import re
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from candid.data.images.pillow import open_image
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from PIL.ImageFile import ImageFile
@@ -72,15 +74,60 @@ def load_part(data: bytes, size: tuple[int, int]) -> tuple[ImageFile, float]:
     return image, 1.0 if same.all() else float(same.argmin()) / len(rows)
 
 
+# ITU T.81, table B.1. Not searched for: those within entropy-coded data, and some without a length.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_PROGRESSIVE = frozenset({0xC2, 0xCA})
+_SCAN, _END_MARKER = 0xDA, 0xD9
+_UNSENT = 255
+
+
 def is_progressive(data: bytes) -> bool:
     """Whether the frame is progressive (ITU T.81, marker SOF2 or SOF10); True if unknown."""
+    frames = (marker for marker, _ in _segments(data) if marker in _FRAMES)
+    return next(frames, 0xC2) in _PROGRESSIVE
+
+
+class Scans(NamedTuple):
+    """Which of a JPEG's coefficients its scans hold."""
+
+    is_progressive: bool  # True if there is no frame
+    is_whole: bool  # every coefficient of every component to its last bit
+    ends_in_first_pass: bool  # the last of several brings new detail, and does not only refine
+
+
+def read_scans(data: bytes) -> Scans:
+    """Read which coefficients the scans hold (ITU T.81, B.2.3 and G.1.1.1), by their headers."""
+    progressive, num_scans = True, 0
+    bits_left: dict[int, list[int]] = {}
+    for marker, body in _segments(data):
+        if marker in _FRAMES:
+            progressive = marker in _PROGRESSIVE
+            bits_left = {number: [_UNSENT] * 64 for number in body[6::3]}
+        elif marker == _SCAN and body:
+            num_scans += 1
+            fields = 1 + 2 * body[0]
+            scanned = {*body[1:fields:2]}
+            # Others than progressive ones have but one scan a component, whatever these bytes say.
+            band = body[fields : fields + 3] if progressive else bytes((0, 63, 0))
+            if len(band) < 3:
+                break
+            start, end, bits = band
+            for number in scanned:
+                bits_left.get(number, [])[start : end + 1] = [bits & 15] * (end + 1 - start)
+            if not any(map(any, bits_left.values())):
+                is_luma = next(iter(bits_left), -1) in scanned
+                is_new = not bits >> 4 and num_scans > 1 and (is_luma or not progressive)
+                return Scans(progressive, is_whole=True, ends_in_first_pass=is_new)
+    return Scans(progressive, is_whole=False, ends_in_first_pass=False)
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Markers and contents of the segments up to the end marker, passing over the scans' data."""
     at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return marker in (0xC2, 0xCA)
-        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return True
+    while (found := _MARKER.search(data, at)) and data[found.start() + 1] != _END_MARKER:
+        at = max(found.end(), found.end() + int.from_bytes(data[found.end() : found.end() + 2]))
+        yield data[found.start() + 1], data[found.end() + 2 : at]
 
 
 def _same_with_noise(body: bytes, size: tuple[int, int]) -> bool:

@@ -1,9 +1,4 @@
-"""Open images with Pillow's plugin classes, without warnings.
-
-PNG metadata are removed before Pillow reads the file, as they are the usual cause of failures that
-browsers ignore: a wrong checksum in a colour profile, a decompression bomb in a text, animation
-chunks out of order. Without its animation chunks, an APNG is its default image.
-"""
+"""Open images with Pillow's plugin classes, without warnings."""
 
 from __future__ import annotations
 
@@ -16,63 +11,11 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
+from candid.data.images import png
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from PIL.ImageFile import ImageFile
-
-_SIGNATURE_BYTES = 8
-_CHUNK_OVERHEAD_BYTES = 12
-
-
-def without_metadata(data: bytes) -> bytes:
-    """Keep critical chunks, transparency, and data that are no chunk, for Pillow to check."""
-    kept = [data[:_SIGNATURE_BYTES]]
-    end = _SIGNATURE_BYTES
-    for kind, start, end in _chunks(data):
-        # An upper-case first letter marks a critical chunk.
-        if kind == b"tRNS" or kind[:1].isupper():
-            kept.append(data[start:end])
-        if kind == b"IEND":
-            return b"".join(kept)
-    return b"".join([*kept, data[end:]])
-
-
-def read_exif(data: bytes) -> bytes:
-    """The EXIF block (PNG 3rd edition, chunk eXIf); may be empty."""
-    return _read_chunk(data, b"eXIf")
-
-
-def read_transparent(data: bytes) -> bytes:
-    """The samples that stand for transparent (PNG, chunk tRNS), 2 bytes each; may be empty."""
-    content = _read_chunk(data, b"tRNS")
-    return content[: len(content) // 2 * 2]
-
-
-def read_num_frames(data: bytes) -> int:
-    """Number of frames of an animation (PNG 3rd edition, chunk acTL); else 1."""
-    return max(1, int.from_bytes(_read_chunk(data, b"acTL")[:4], "big"))
-
-
-def _read_chunk(data: bytes, wanted: bytes) -> bytes:
-    for kind, start, end in _chunks(data):
-        if kind == wanted:
-            return data[start + 8 : end - 4]
-    return b""
-
-
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    start = _SIGNATURE_BYTES
-    while start + _CHUNK_OVERHEAD_BYTES <= len(data):
-        length = int.from_bytes(data[start : start + 4], "big")
-        end = start + _CHUNK_OVERHEAD_BYTES + length
-        if end > len(data):
-            return
-        yield data[start + 4 : start + 8], start, end
-        start = end
-
 
 _CLASSES = {
     "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
@@ -83,6 +26,8 @@ _CLASSES = {
     "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "HEIF": ("pillow_heif", "HeifImageFile"),
+    "JPEG2000": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
+    "PPM": ("PIL.PpmImagePlugin", "PpmImageFile"),
 }
 
 _QUIET_MODULES = r"PIL\."
@@ -110,7 +55,7 @@ def open_image(data: bytes, name: str) -> ImageFile:
             raise
         raise ImageError('HEIF needs a package: pip install "candid-image[heic]"') from None
     if name == "PNG":
-        data = without_metadata(data)
+        data = png.without_metadata(data)
     elif name == "WEBP" and len(data) + 1 < (size := 8 + int.from_bytes(data[4:8], "little")):
         # libwebp would only report that it could not create a decoder.
         raise ImageError(f"truncated: {len(data)} bytes of {size}")

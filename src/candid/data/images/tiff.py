@@ -24,14 +24,16 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-# None, CCITT, LZW, JPEG, Deflate, PackBits, LZMA, Zstandard and WebP: those of Pillow's libtiff.
-_PILLOW_COMPRESSIONS: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000, 50001})
+# None, CCITT, LZW, JPEG, Deflate, PackBits, LZMA and Zstandard: those of Pillow's libtiff, which is
+# mostly built without WebP.
+_PILLOW_COMPRESSIONS: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000})
 _COMPRESSIONS: Final = {
     **dict.fromkeys((33003, 33004, 33005, 34712), "JPEG 2000"),
     34887: "LERC",
     34892: "lossy JPEG",
     34933: "PNG",
     34934: "JPEG XR",
+    50001: "WebP",
     50002: "JPEG XL",
     52546: "JPEG XL",
 }

@@ -30,10 +30,10 @@ from candid.data.catalog import Catalog
 from candid.data.images import PixelContract, Reading, decode, read_file
 from candid.errors import DependencyError, SplitError, UsageError
 from candid.models.checkpoint import Checkpoints
-from candid.models.conformal import Abstention, fit_abstention
+from candid.models.conformal import LEAST_PHOTOS, Abstention, fit_abstention
 from candid.models.ood import Novelty, fit_novelty_held_out
 from candid.models.outputs import Outputs, Trained
-from candid.models.temperature import LEAST_IMAGES, fit_temperature, with_temperature
+from candid.models.temperature import fit_temperature, with_temperature
 from candid.splits.split import Split
 from candid.splits.split_export import write_pixels
 
@@ -92,11 +92,12 @@ def _add_head(
     graph: GraphBuilder, x: str, kernel: NDArray[np.float32], bias: NDArray[np.float32]
 ) -> str:
     scores = graph.dense(x, kernel.T, bias, name="scores")
-    if len(bias) > 1:
-        return graph.node("Softmax", scores, axis=1, output="probabilities")
-    second = graph.node("Sigmoid", scores)
-    first = graph.node("Sub", graph.constant("one", np.array(1, np.float32)), second)
-    return graph.node("Concat", first, second, axis=1, output="probabilities")
+    if len(bias) == 1:
+        # A sigmoid as a softmax of opposite scores: 1 minus a float32 sigmoid is 0 from a score of
+        # 17 on, and no temperature can undo that.
+        half = graph.node("Mul", scores, graph.constant("half", np.array(0.5, np.float32)))
+        scores = graph.node("Concat", graph.node("Neg", half), half, axis=1)
+    return graph.node("Softmax", scores, axis=1, output="probabilities")
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def fit_posthoc(
     val, labels, groups = held_out
     temperature = fit_temperature(val.probabilities, labels, groups)
     novelty, abstention = None, None
-    if len(labels) >= LEAST_IMAGES:
+    if len(labels) >= LEAST_PHOTOS:
         novelty, scores = fit_novelty_held_out(train.embedding, train_labels, val.embedding)
         calibrated = with_temperature(val.probabilities, temperature)
         abstention = fit_abstention(calibrated, labels, scores)

@@ -26,13 +26,15 @@ from candid.models.recipes.logistic import (
     scores_of,
     softmax,
 )
+from candid.models.temperature import count_pictures, smoothed_losses
 from candid.splits.grouped_split import Labelled, grouped_folds
 
-#: Inverse strengths of the regularisation to try, from strong to weak.
-STRENGTHS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+#: Inverse strengths of the regularisation to try, from strong to weak, evenly on a log scale.
+STRENGTHS: Final = (1.0, 3.2, 10.0, 32.0, 100.0, 320.0, 1000.0)
 _DEFAULT_STRENGTH = 10.0
 _SEARCH_TOLERANCE = 1e-3
 _FINAL_TOLERANCE = 1e-4
+_NO_WEIGHT = 5.0  # in nats: strengths less likely by this do not influence the choice
 _ENOUGH_TO_CHOOSE = 500  # held-out images to choose a strength by; further folds are skipped
 _ENOUGH_TO_CALIBRATE = 1000  # held-out images to calibrate on
 _CALIBRATION_FOLDS = 10
@@ -115,10 +117,7 @@ def fit_head(data: Labelled, *, seed: int = 0, with_held_out: bool = False) -> H
     """
     with matrix_threads(data.embeddings.size):
         space = Space(data.embeddings)
-        weights, trials = _try_weights(space, data, seed=seed)
-        best = (
-            min(trials, key=lambda trial: trial.log_loss).strength if trials else _DEFAULT_STRENGTH
-        )
+        weights, trials, best = _try_weights(space, data, seed=seed)
         fitted = fit(
             space,
             data.labels,
@@ -251,28 +250,33 @@ def _predict_fold(
 
 def _try_weights(
     space: Space, data: Labelled, *, seed: int
-) -> tuple[Rows | None, tuple[Trial, ...]]:
-    """The weights of the images with the least held-out log loss (None: all 1), and its trials."""
-    trials = _try_strengths(space, data, None, seed=seed)
+) -> tuple[Rows | None, tuple[Trial, ...], float]:
+    """Weights of the images (None: all 1) with the least held-out log loss, trials and strength."""
+    trials, best = _try_strengths(space, data, None, seed=seed)
     if not trials or not is_unbalanced(data.labels, data.num_classes):
-        return None, trials
+        return None, trials, best
     weights = balanced_weights(data.labels, data.num_classes)
-    weighted = _try_strengths(space, data, weights, seed=seed)
+    weighted, best_weighted = _try_strengths(space, data, weights, seed=seed)
     least, other = (min(trial.log_loss for trial in tried) for tried in (trials, weighted))
-    return (weights, weighted) if other < least else (None, trials)
+    return (weights, weighted, best_weighted) if other < least else (None, trials, best)
 
 
 def _try_strengths(
     space: Space, data: Labelled, weights: Rows | None, *, seed: int
-) -> tuple[Trial, ...]:
-    """Held-out figures of each strength, from strong to weak until the log loss rises."""
+) -> tuple[tuple[Trial, ...], float]:
+    """Held-out figures of each strength, from strong to weak, and the strength to use.
+
+    Weaker ones are not tried once their log loss has risen beyond any weight.
+    """
     num_folds = data.num_folds()
     if num_folds < 2:
-        return ()
+        return (), _DEFAULT_STRENGTH
     folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CHOOSE, seed=seed)
-    labels = data.labels[folds < used]
+    held = folds < used
+    labels, num_pictures = data.labels[held], count_pictures(data.groups[held])
     starts: list[NDArray[np.float64] | None] = [None] * used
     trials: list[Trial] = []
+    losses: list[float] = []
     for strength in STRENGTHS:
         predicted = np.zeros((len(data.labels), data.num_classes), np.float32)
         for fold in range(used):
@@ -280,14 +284,35 @@ def _try_strengths(
             starts[fold], predicted[here] = _predict_fold(
                 space, data, here, strength, start=starts[fold], weights=weights
             )
-        held_out = predicted[folds < used]
-        of_truth = held_out[np.arange(len(labels)), labels]
-        log_loss = float(-np.log(np.maximum(of_truth, 1e-12)).mean())
-        accuracy = float((held_out.argmax(axis=1) == labels).mean())
-        trials.append(Trial(strength, log_loss, accuracy))
-        if len(trials) > 1 and trials[-1].log_loss > trials[-2].log_loss:
+        trials.append(_measure(strength, predicted[held], labels))
+        scores = np.log(np.maximum(predicted[held], 1e-37))
+        losses.append(num_pictures * float(smoothed_losses(scores, labels, num_pictures).mean()))
+        if losses[-1] > min(losses) + _NO_WEIGHT:
             break
-    return tuple(trials)
+    return tuple(trials), _average_strength(losses)
+
+
+def _measure(strength: float, probabilities: Rows, labels: NDArray[np.int64]) -> Trial:
+    of_truth = probabilities[np.arange(len(labels)), labels]
+    log_loss = float(-np.log(np.maximum(of_truth, 1e-12)).mean())
+    return Trial(strength, log_loss, float((probabilities.argmax(axis=1) == labels).mean()))
+
+
+def _average_strength(losses: Sequence[float]) -> float:
+    """The strengths' geometric mean, weighted by the likelihood of the held-out labels.
+
+    Where few labels can't tell strengths apart, it lies between them, not at the end that the last
+    label happens to favour.
+
+    Args:
+        losses: Summed log loss of the first strengths, in nats per independent image.
+
+    Returns:
+        The inverse strength, to two digits.
+    """
+    weights = np.exp(min(losses) - np.array(losses))
+    mean = float(np.average(np.log(STRENGTHS[: len(losses)]), weights=weights))
+    return float(f"{math.exp(mean):.2g}")
 
 
 def _predict_for_calibration(

@@ -31,7 +31,8 @@ _ARMIJO: Final = 1e-4
 _MAX_HALVINGS: Final = 30
 
 _STD_FLOOR = 0.02  # of the mean standard deviation: limits the scaling of nearly constant features
-_CURVATURE = 0.1  # rough estimate of the log loss's second derivative by a score, p (1 - p)
+_STRONG = 100.0  # inverse strength up to which the tolerance is as given
+_LEAST_CURVATURE = 1e-4  # of the log loss by a score, p (1 - p); 0 where all rows fit exactly
 _SMALL_MATRIX = 2_000_000  # values
 _TINY_MATRIX = 500_000  # values: fits on fewer are bound by the GIL
 _LARGE_MATRIX = 20_000_000  # values, 80 MB
@@ -198,7 +199,8 @@ def fit(
         strength: Inverse strength of the regularisation.
         num_classes: The number of classes.
         start: The result of an earlier fit, for a warm start.
-        tolerance: See `minimise`.
+        tolerance: See `minimise`; proportionally less for strengths above 30, where the gradient
+            at zero, which it is relative to, grows and the solution hardly does.
 
     Returns:
         float64 ``(k, r + 1)``, the bias last.
@@ -221,10 +223,23 @@ def fit(
     begin = (
         np.zeros(shape) if start is None else start[-num_outputs:] - (num_outputs == 1) * start[:1]
     )
-    hessian = np.append(1 + strength * _CURVATURE * space.squares, _CURVATURE * len(rows))
-    scale = np.tile(1 / hessian, num_outputs)
+    scale = _inverse_hessian(space, weights, strength, begin).ravel()
+    tolerance *= min(1, _STRONG / strength)
     fitted = minimise(loss, begin.ravel(), scale=scale, tolerance=tolerance).reshape(shape)
     return np.concatenate([-fitted / 2, fitted / 2]) if num_outputs == 1 else fitted
+
+
+def _inverse_hessian(
+    space: Space, weights: NDArray[np.float32], strength: float, parameters: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Estimate the diagonal of the inverse Hessian at some parameters, ``(k, r + 1)``."""
+    scores = scores_of(space.rows, parameters)
+    if len(parameters) == 1:
+        scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
+    chances = softmax(scores)[:, -len(parameters) :]
+    curvature = matmul(weights, chances * (1 - chances)) / len(weights)
+    curvature = strength * np.maximum(curvature, _LEAST_CURVATURE)[:, None].astype(np.float64)
+    return 1 / np.concatenate([1 + curvature * space.squares, curvature * len(weights)], axis=1)
 
 
 def _log_loss(

@@ -1,6 +1,8 @@
 // Parses image files without decoding them, as candid.data.images does: format, size, EXIF orientation,
 // and whether the file is truncated.
 
+import { refusalOfForeign } from "./foreign.js";
+
 export const MIME = {
   JPEG: "image/jpeg",
   PNG: "image/png",
@@ -10,6 +12,8 @@ export const MIME = {
   TIFF: "image/tiff",
   AVIF: "image/avif",
   HEIF: "image/heif",
+  JPEG2000: "image/jp2",
+  PPM: "image/x-portable-anymap",
   DICOM: "application/dicom",
 };
 
@@ -26,6 +30,8 @@ export function identify(bytes) {
   if (["II*\0", "MM\0*", "II+\0", "MM\0+"].includes(text(0, 4))) return "TIFF";
   if (text(0, 4) === "RIFF" && text(8, 12) === "WEBP") return "WEBP";
   if (text(0, 2) === "BM" && [12, 16, 40, 52, 56, 64, 108, 124].includes(bytes[14])) return "BMP";
+  if (text(0, 12) === "\0\0\0\x0cjP  \r\n\x87\n" || text(0, 4) === "\xffO\xffQ") return "JPEG2000";
+  if (/^P[1-6][ \t\n\v\f\r]+[0-9#]/.test(text(0, 64))) return "PPM";
   if (text(128, 132) === "DICM") return "DICOM";
   if (text(4, 8) !== "ftyp") return null;
   const end = Math.min(viewOf(bytes).getUint32(0), 256);
@@ -40,6 +46,8 @@ export function identify(bytes) {
 /** The error message for bytes that `identify` does not know. */
 export function refusal(bytes) {
   if (!bytes.length) return "empty file";
+  const foreign = refusalOfForeign(bytes);
+  if (foreign) return foreign;
   const shown = [...bytes.subarray(0, 12)]
     .map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : "·"))
     .join("");
@@ -191,13 +199,6 @@ export function jpegEnds(bytes) {
     if (bytes[at + 1] === 0xd9) return true;
   }
   return false;
-}
-
-/** Whether a JPEG is baseline and has a scan, so that filler shows whether it is truncated. */
-export function isBaseline(bytes) {
-  const frame = frameOf(bytes);
-  const hasScan = segmentsOf(bytes).some(({ marker }) => marker === SCAN);
-  return hasScan && frame !== undefined && ![0xc2, 0xca].includes(frame.marker);
 }
 
 /** The chunks of a PNG. */

@@ -23,6 +23,8 @@ PAGE_FILES: Final = (
     "camera.js",
     "card.js",
     "dom.js",
+    "files.js",
+    "foreign.js",
     "heat.js",
     "icon.svg",
     "intake.js",

@@ -6,7 +6,6 @@ import { isDeepPng, readDeepPng } from "./deep.js";
 import {
   chunksOf,
   identify,
-  isBaseline,
   jpegEnds,
   MIME,
   orientationOf,
@@ -15,6 +14,7 @@ import {
   withoutMetadata,
 } from "./files.js";
 import { fitSquare, reduce, upright } from "./resize.js";
+import { scansOf } from "./scans.js";
 
 const OVERSAMPLING = 2; // as candid.data.images.decode: large pictures are first reduced by block averaging
 const MAX_PIXELS = 178956970;
@@ -64,25 +64,41 @@ function requireSize(size) {
 async function read(bytes, format, size) {
   const load = (parts) => loadParts(parts, bytes, format, size);
   const parts = withoutMetadata(bytes, format);
-  if (format === "JPEG" && !jpegEnds(bytes)) return readWithoutEnd(bytes, parts, load);
+  if (format === "JPEG") return readJpeg(bytes, parts, load);
   const isCut = format === "PNG" && !chunksOf(bytes).some(({ name }) => name === "IEND");
   if (isCut) throw new Error(TRUNCATED);
   return load(parts);
 }
 
 /**
- * Decode a JPEG without an end marker, as candid.data.images.jpeg does: it is complete if noise after
- * its data changes no pixel. Progressive ones can't be checked, as they lack detail and not area.
+ * Decode a JPEG as candid.data.images does: all scans must be there, and one that lacks its end marker
+ * or may be cut is complete if noise after its data changes no pixel.
  */
-async function readWithoutEnd(bytes, parts, load) {
-  if (!isBaseline(bytes)) throw new Error(TRUNCATED);
-  const last = parts.at(-1);
-  const body = [...parts.slice(0, -1), last.at(-1) === 0xff ? last.subarray(0, -1) : last];
-  const plain = await load([...body, END]);
-  const filled = await load([...body, filler(), END]);
-  if (!plain.data.every((value, at) => value === filled.data[at])) throw new Error(TRUNCATED);
-  return plain;
+async function readJpeg(bytes, parts, load) {
+  const scans = scansOf(bytes);
+  if (scans.isLossless) throw new Error("this browser can't read lossless JPEG");
+  const hasEnd = jpegEnds(bytes);
+  if (!scans.isWhole || (!hasEnd && scans.isProgressive)) throw new Error(TRUNCATED);
+  const body = withoutEnd(parts, hasEnd);
+  const stored = await load(hasEnd ? parts : [...body, END]);
+  if (!hasEnd || scans.endsInFirstPass || endsInMidGrey(stored, scans.components)) {
+    const filled = await load([...body, filler(), END]);
+    if (!stored.data.every((value, at) => value === filled.data[at])) throw new Error(TRUNCATED);
+  }
+  return stored;
 }
+
+/** The data up to the last end marker; without one, all of them. */
+function withoutEnd(parts, hasEnd) {
+  const last = parts.at(-1);
+  let end = last.length - (last.at(-1) === 0xff ? 1 : 0);
+  if (hasEnd) for (end = last.length - 2; last[end] !== 0xff || last[end + 1] !== 0xd9; ) end -= 1;
+  return [...parts.slice(0, -1), last.subarray(0, end)];
+}
+
+/** Whether the last pixel has libjpeg's filling, of which CMYK makes a darker grey. */
+const endsInMidGrey = ({ data }, components) =>
+  data.subarray(-3).every((value) => (components === 4 ? [63, 64, 65] : [127, 128]).includes(value));
 
 /** Entropy-coded noise with every restart marker, so that it is decoded in any restart interval. */
 function filler() {
@@ -115,7 +131,7 @@ async function open(parts, format) {
   try {
     return await createImageBitmap(blob, options);
   } catch {
-    const foreign = ["TIFF", "HEIF", "AVIF", "DICOM"].includes(format);
+    const foreign = ["TIFF", "HEIF", "AVIF", "JPEG2000", "PPM", "DICOM"].includes(format);
     throw new Error(
       foreign ? `this browser can't read ${format}` : "damaged or unsupported (it can't be decoded)",
     );

@@ -327,13 +327,13 @@ def shortcut_statement(found: Shortcut | None) -> Statement:
         text = f"The audit of this folder could not check it: {found.summary}."
         return Statement("open", "Shortcuts could not be checked", text, "shortcut")
     guessed = "The class can be guessed from the file alone"
+    text = f"By the audit: {found.summary}."
     if found.found:
-        title = guessed
         traits = join_names(list(filter(None, found.traits)))
-        brief = f"{title}: {traits}." if traits else f"{title}."
-        return Statement("bad", title, f"By the audit: {found.summary}.", "shortcut", brief)
+        brief = f"{guessed}: {traits}." if traits else f"{guessed}."
+        return Statement("bad", guessed, text, "shortcut", brief)
     if found.is_judged:
         title = f"{guessed}, and a person has judged that it may"
         text = "The audit reported it, and decisions.csv keeps it."
         return Statement("note", title, text, "shortcut")
-    return Statement("good", "The file alone says little of the class", found.summary, "shortcut")
+    return Statement("good", "The file alone says little of the class", text, "shortcut")

@@ -1,0 +1,86 @@
+"""Photos of every colour mode, drawn, to ask an export's own code about."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+_LARGE = 4  # times the model's input: libjpeg halves a JPEG from this size on
+_SEED = 7
+
+
+@dataclass(frozen=True)
+class DrawnPhoto:
+    """A photo's file."""
+
+    name: str  # its colour mode
+    data: bytes
+
+
+@cache
+def draw_photos(size_px: int) -> tuple[DrawnPhoto, ...]:
+    """Draw a photo of each colour mode, and a large one.
+
+    Args:
+        size_px: The model's input. Sides are whole multiples of it, so that resizing leaves no
+            choice and any two right readers agree to a level.
+
+    Returns:
+        PNG, and JPEG for CMYK and the large one.
+    """
+    from PIL import Image
+
+    colours = Image.fromarray(_draw(2 * size_px))
+    grey, mask = colours.convert("L"), _draw_mask(2 * size_px)
+    deep = (np.asarray(grey).astype(np.uint16) << 8) + 77
+    palette = colours.quantize(64)
+    modes = {
+        "1": grey.convert("1"),
+        "L": grey,
+        "LA": Image.merge("LA", (grey, mask)),
+        "P": palette,
+        "RGB": colours,
+        "RGBA": Image.merge("RGBA", (*colours.split(), mask)),
+        "I;16": Image.fromarray(deep),
+    }
+    large = Image.fromarray(_draw(_LARGE * size_px))
+    return (
+        *(DrawnPhoto(name, _encode(image, "PNG")) for name, image in modes.items()),
+        DrawnPhoto("P, transparent", _encode(palette, "PNG", transparency=bytes(range(0, 256, 8)))),
+        DrawnPhoto("CMYK", _encode(colours.convert("CMYK"), "JPEG", quality=95)),
+        DrawnPhoto("large JPEG", _encode(large, "JPEG", quality=95)),
+    )
+
+
+def _draw(side: int) -> NDArray[np.uint8]:
+    """Soft colours with some grain, as photos have, ``(side, side, 3)``."""
+    import cv2
+
+    random = np.random.default_rng(_SEED)
+    coarse = random.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    soft = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
+    grain = random.integers(0, 12, (side, side, 1), dtype=np.uint8)
+    drawn: NDArray[np.uint8] = cv2.add(soft, np.repeat(grain, 3, axis=2))
+    return drawn
+
+
+def _draw_mask(side: int) -> Image:
+    """Opaque within a circle, transparent in the corners, translucent between."""
+    from PIL import Image
+
+    y, x = np.mgrid[:side, :side] * (2 / side) - 1
+    return Image.fromarray(np.uint8(np.clip(1.4 - np.hypot(x, y), 0, 0.6) / 0.6 * 255))
+
+
+def _encode(image: Image, form: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
