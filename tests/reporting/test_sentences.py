@@ -94,8 +94,8 @@ TABLE: dict[str, list[tuple[str, str]]] = {
     ],
     "unbalanced": [
         ("terminal", "finds 10 of 12 'rare'"),
-        ("summary", "The class missed most often is rare"),
-        ("card", "The class missed most often is rare"),
+        ("summary", "Finds 10 of 12 photos of rare"),
+        ("card", "Finds 10 of 12 photos of rare"),
     ],
     "one class trivial": [
         ("terminal", "Worst class: pear"),

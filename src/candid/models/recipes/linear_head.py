@@ -117,7 +117,7 @@ def fit_head(data: Labelled, *, seed: int = 0, with_held_out: bool = False) -> H
     """
     with matrix_threads(data.embeddings.size):
         space = Space(data.embeddings)
-        weights, (trials, best) = _try_weights(space, data, seed=seed)
+        weights, trials, best = _try_weights(space, data, seed=seed)
         fitted = fit(
             space,
             data.labels,
@@ -250,18 +250,15 @@ def _predict_fold(
 
 def _try_weights(
     space: Space, data: Labelled, *, seed: int
-) -> tuple[Rows | None, tuple[tuple[Trial, ...], float]]:
-    """The weights of the images with the least held-out log loss, and what `_try_strengths` gave.
-
-    The weights are None if all images weigh the same.
-    """
-    plain = _try_strengths(space, data, None, seed=seed)
-    if not plain[0] or not is_unbalanced(data.labels, data.num_classes):
-        return None, plain
+) -> tuple[Rows | None, tuple[Trial, ...], float]:
+    """Weights of the images (None: all 1) with the least held-out log loss, trials and strength."""
+    trials, best = _try_strengths(space, data, None, seed=seed)
+    if not trials or not is_unbalanced(data.labels, data.num_classes):
+        return None, trials, best
     weights = balanced_weights(data.labels, data.num_classes)
-    weighted = _try_strengths(space, data, weights, seed=seed)
-    least, other = (min(trial.log_loss for trial in trials) for trials, _ in (plain, weighted))
-    return (weights, weighted) if other < least else (None, plain)
+    weighted, best_weighted = _try_strengths(space, data, weights, seed=seed)
+    least, other = (min(trial.log_loss for trial in tried) for tried in (trials, weighted))
+    return (weights, weighted, best_weighted) if other < least else (None, trials, best)
 
 
 def _try_strengths(
