@@ -3,6 +3,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain, repeat
 
 import numpy as np
 import pytest
@@ -221,7 +222,7 @@ def test_both_are_timed_with_the_same_outputs(trained, tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("few_photos")
 def test_no_speed_is_reported_if_the_runtimes_differ(trained, tmp_path, monkeypatch):
-    runtimes = iter(["Chromium 1", "ONNX Runtime 1"])
+    runtimes = chain(["Chromium 1"], repeat("ONNX Runtime 1"))
 
     @contextmanager
     def open_export(folder):
