@@ -142,7 +142,7 @@ def test_equal_labels_equal_answers_and_unreadable_photos_are_counted(tmp_path):
     steps, left = [], iter(answers)
     gone = tmp_path / "gone.png"
     decoded = compare_decoded(lambda _: next(left), Sure(), [*files, gone], steps.append)
-    assert decoded == DecodedParity(3, 2, 1, 1, pytest.approx(0.5), "3.webp: None")
+    assert decoded == DecodedParity(3, 2, 1, 1, pytest.approx(0.5), "3.webp: damaged")
     assert decoded.to_json()["label_agreement"] == pytest.approx(2 / 3)
     assert "not read by the browser" in decoded.to_lines()[1]
     assert sum(steps) == 4

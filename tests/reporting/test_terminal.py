@@ -25,7 +25,8 @@ def test_the_best_of_two_estimates_comes_first_and_then_the_other() -> None:
 def test_without_a_photo_to_test_on_it_says_so() -> None:
     text = write_summary(empty_contents())
     assert text.startswith("Nothing measured: There was no photo to test on.")
-    assert "candid predict" not in text
+    assert "Use the model" not in text
+    assert "Try the model: candid predict PHOTO --run" in text
 
 
 def test_photos_from_elsewhere_are_named() -> None:

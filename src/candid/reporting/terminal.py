@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from candid.core.text import sanitize_line
 from candid.reporting.number_format import decimals_with_n
-from candid.reporting.report.advice import advise
+from candid.reporting.report.advice import advise, quoted_run
 from candid.reporting.report.answer import Statement, measured_statements, statements
 
 if TYPE_CHECKING:
@@ -30,8 +30,11 @@ def write_summary(contents: Contents) -> str:
     lines = list(_lines(contents.evaluation, statements(contents)))[: MOST_LINES - _MOST_OF_RUN]
     report = f"{contents.run}/report.html"
     lines += ["", f"Report: {report}"]
+    use = f"candid predict PHOTO --run {quoted_run(contents)}"
     steps = [step for step in advise(contents) if step.command]
-    lines += [f"{step.title}: {step.command}" for step in (steps[:1] + steps[1:][-1:])]
+    others = [step for step in steps if step.command != use]
+    lines += [f"{step.title}: {step.command}" for step in others[:1]]
+    lines += [f"{'Use' if len(others) < len(steps) else 'Try'} the model: {use}"]
     return "\n".join(map(_plain, lines))
 
 
