@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from candid import load
 from candid.cli.main import app
-from candid.cli.pages import note_pages
+from candid.cli.predicting import note_pages
 from candid.data.images import Reading
 from candid.training import Run
 

@@ -131,7 +131,6 @@ def decision_rule(threshold: float | None, cost: list[str] | None) -> DecisionRu
 
 def choose_reading(
     reading: Reading,
-    *,
     sample_range: str | None,
     page: int | None,
     bands: str | None,

@@ -1,4 +1,7 @@
-"""Input photos of a command line, and their predictions as a table, CSV or JSON."""
+"""Input photos of a command line, and their predictions as a table, CSV or JSON.
+
+Of a file with several pages, one is answered for; a note says so.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,16 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from candid.cli.console import print_json
+from candid.core.text import plural, sanitize
 from candid.data.catalog import find_files
-from candid.data.images import SUFFIXES, read_file
-from candid.errors import UsageError
+from candid.data.images import HEAD_BYTES, SUFFIXES, Reading, identify, inspect, read_file
+from candid.errors import ImageError, UsageError
 from candid.runs.class_names import join_classes
 from candid.runs.classifier import Classifier
 from candid.runs.prediction import Prediction
 
 STDIN = "-"
+_PAGED: Final = ("TIFF", "DICOM")
 
 Form = Literal["table", "csv", "json"]
 
@@ -208,3 +213,36 @@ def _in_words(prediction: Prediction) -> str:
     verdict = prediction.verdict
     words = prediction.answer if verdict == "uncertain" else verdict
     return ": ".join(filter(None, (words, prediction.reason)))
+
+
+def note_pages(paths: Sequence[str], piped: bytes, reading: Reading) -> Iterator[str]:
+    """Say which files have further pages, and how to choose one.
+
+    Other files are only opened, to see by their first bytes that they have none.
+    """
+    counts = {path: count for path in paths if (count := _count_pages(path, piped, reading)) > 1}
+    if not counts:
+        return
+    page = reading.page or 1
+    (path, count), *others = counts.items()
+    if others:
+        yield (
+            f"{plural(len(counts), 'file')} have several pages, such as {sanitize(path)} "
+            f"({count}); these answer for page {page}, see --page"
+        )
+    else:
+        yield f"{sanitize(path)} has {count} pages; this answers for page {page}, see --page"
+
+
+def _count_pages(path: str, piped: bytes, reading: Reading) -> int:
+    try:
+        if path == STDIN:
+            head = piped[:HEAD_BYTES]
+        else:
+            with Path(path).open("rb") as file:
+                head = file.read(HEAD_BYTES)
+        if identify(head) not in _PAGED:
+            return 1
+        return inspect(read_input(path, piped), max_pixels=reading.max_pixels).num_frames
+    except (ImageError, OSError, ValueError):  # ValueError: a NUL in the path
+        return 1

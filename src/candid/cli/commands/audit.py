@@ -71,13 +71,7 @@ def audit(
         decisions=decisions,
         skip=frozenset(skip or ()),
         rehash=rehash,
-        reading=choose_reading(
-            Reading(),
-            sample_range=sample_range,
-            page=page,
-            bands=bands,
-            max_megapixels=max_megapixels,
-        ),
+        reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
     )
     written = run_audit(data, options, run=run, compare=compare, progress=for_terminal())
     print_notes(cut_notes(written.audit.notes, "audit.html"))

@@ -62,8 +62,13 @@ def predict(
     ] = False,
 ) -> None:
     """Classify photos."""
-    from candid.cli.pages import note_pages
-    from candid.cli.predicting import expand, predict_all, print_predictions, read_piped
+    from candid.cli.predicting import (
+        expand,
+        note_pages,
+        predict_all,
+        print_predictions,
+        read_piped,
+    )
     from candid.runs.classifier import load
     from candid.runs.onnx_session import AT_ONCE
 
@@ -77,13 +82,7 @@ def predict(
     if coverage is not None:
         classifier = classifier.with_coverage(coverage)
     classifier = classifier.with_reading(
-        choose_reading(
-            classifier.contract,
-            sample_range=sample_range,
-            page=page,
-            bands=bands,
-            max_megapixels=max_megapixels,
-        )
+        choose_reading(classifier.contract, sample_range, page, bands, max_megapixels)
     )
     piped = read_piped(inputs)
     predictions = predict_all(classifier, inputs, piped=piped, explain=explain)

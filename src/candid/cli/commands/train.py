@@ -90,13 +90,7 @@ def train(
         decisions=decisions,
         leak_tax=leak_tax,
         rehash=rehash,
-        reading=choose_reading(
-            Reading(),
-            sample_range=sample_range,
-            page=page,
-            bands=bands,
-            max_megapixels=max_megapixels,
-        ),
+        reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
     )
     trained = train_run(
         data, run=run, options=options, overwrite=overwrite, progress=for_terminal()
