@@ -104,11 +104,10 @@ def split(
     photos = catalog.photos
     labels = label_numbers(catalog)
     conflict = in_two_classes(labels, groups.of_photo)
-    finder = PathFinder(photo.path for photo in photos)
-    of_user = _find_groups(photos, group_by, finder)
+    of_user, group_notes = _find_groups(photos, group_by)
     merged = _merge_groups(photos, groups.of_photo, of_user)
     keys = keys_of([photo.content for photo in photos], merged)
-    old = _find_parts(photos, previous, finder)
+    old, part_notes = _find_parts(photos, previous)
     fixed, torn = _keep_parts(merged, conflict, old)
     counts = np.zeros((len(keys), len(catalog.classes)), np.int64)
     parts = np.full(len(keys), -1, np.int64)
@@ -122,7 +121,8 @@ def split(
         key = keys[group][:KEY_CHARACTERS]
         rows.append(Row(photo.path, photo.label, part, key, photo.content))
     notes = (
-        *_coverage_notes(len(photos), group_by, of_user, previous, old),
+        *group_notes,
+        *part_notes,
         *_conflict_notes(photos, groups, conflict),
         *_torn_notes(photos, torn),
         *_small_class_notes(catalog.classes, rows, unit := unit_of(group_by)),
@@ -182,60 +182,53 @@ def keys_of(contents: Sequence[str], groups: NDArray[np.int64]) -> list[str]:
 
 
 def _find_groups(
-    photos: tuple[Photo, ...], group_by: Mapping[str, str] | None, finder: PathFinder
-) -> dict[str, str]:
-    """The user's groups by the paths of the photos."""
-    found = {finder.find(path): group for path, group in (group_by or {}).items()}
+    photos: tuple[Photo, ...], group_by: Mapping[str, str] | None
+) -> tuple[dict[str, str], list[str]]:
+    """The user's groups by the paths of the photos, and a note if some photos have none."""
+    if not group_by:
+        return {}, []
+    finder = PathFinder(photo.path for photo in photos)
+    found = {finder.find(path): group for path, group in group_by.items()}
     of_user = {path: group for path, group in found.items() if path is not None}
-    if photos and group_by and not of_user:
+    if photos and not of_user:
         raise UsageError(
             f"the groups name no photo of the folder. Expected paths like {photos[0].path}, "
             f"received {sanitize(next(iter(group_by)))}."
         )
-    return of_user
+    if len(of_user) == len(photos):
+        return of_user, []
+    note = (
+        f"groups are given for {len(of_user)} of {plural(len(photos), 'photo')}; each of the "
+        "others is in a group with its copies only."
+    )
+    return of_user, [note]
 
 
 def _find_parts(
-    photos: tuple[Photo, ...], previous: Split | None, finder: PathFinder
-) -> dict[int, str]:
-    """The part, perhaps none, of each photo that an earlier split knows by content or path."""
-    rows = sorted(previous.rows, key=lambda row: bool(row.part)) if previous else []
+    photos: tuple[Photo, ...], previous: Split | None
+) -> tuple[dict[int, str], list[str]]:
+    """The part, perhaps none, of each photo that an earlier split knows, and a note on new ones."""
+    if previous is None:
+        return {}, []
+    finder = PathFinder(photo.path for photo in photos)
+    rows = sorted(previous.rows, key=lambda row: bool(row.part))
     # Of two files with the same content, one may be in no part, such as a dropped one.
     by_content = {row.content: row.part for row in rows if row.content}
     by_path = {finder.find(row.path): row.part for row in rows if not row.content}
-    old: dict[int, str] = {}
-    for place, photo in enumerate(photos):
-        part = by_content.get(photo.content, by_path.get(photo.path))
-        if part is not None:
-            old[place] = part
+    parts = [by_content.get(photo.content, by_path.get(photo.path)) for photo in photos]
+    old = {place: part for place, part in enumerate(parts) if part is not None}
     if photos and rows and not old:
         raise SplitError(
             "the earlier split has no photo of this folder, neither by content nor by path. It "
             f"has {sanitize(rows[0].path)}, the folder {photos[0].path}. Name the folder's own."
         )
-    return old
-
-
-def _coverage_notes(
-    num_photos: int,
-    group_by: Mapping[str, str] | None,
-    of_user: Mapping[str, str],
-    previous: Split | None,
-    old: Mapping[int, str],
-) -> list[str]:
-    """How many photos the user's groups and an earlier split leave out."""
-    notes = []
-    if group_by and len(of_user) < num_photos:
-        notes.append(
-            f"groups are given for {len(of_user)} of {plural(num_photos, 'photo')}; each of the "
-            "others is in a group with its copies only."
-        )
-    if previous and len(old) < num_photos:
-        notes.append(
-            f"the earlier split has {len(old)} of {plural(num_photos, 'photo')}; the others were "
-            "assigned now."
-        )
-    return notes
+    if len(old) == len(photos):
+        return old, []
+    note = (
+        f"the earlier split has {len(old)} of {plural(len(photos), 'photo')}; the others were "
+        "assigned now."
+    )
+    return old, [note]
 
 
 def _merge_groups(
