@@ -110,28 +110,34 @@ def fit_head(data: Labelled, *, seed: int = 0, with_held_out: bool = False) -> H
     """Fit a head, its strength chosen by grouped cross-validation; the seed draws the folds.
 
     Where classes are unbalanced, every strength is also tried with an equal weight for every class.
-    Both are judged by the log loss of the held-out images, each counted once: a penalised fit calls
-    a rare class too improbable (King and Zeng, "Logistic regression in rare events data", 2001),
-    and weights that overshoot cost log loss on the other classes. So probabilities keep to the true
-    frequencies of the classes.
+    Strengths and weights are judged by one figure, the smoothed log loss of the held-out images,
+    each counted once: a penalised fit calls a rare class too improbable (King and Zeng, "Logistic
+    regression in rare events data", 2001), and weights that overshoot cost log loss on the other
+    classes. So probabilities keep to the true frequencies of the classes.
     """
     with matrix_threads(data.embeddings.size):
         space = Space(data.embeddings)
-        weights, trials, best = _try_weights(space, data, seed=seed)
+        ones = np.ones(len(data.labels), np.float32)
+        search = _try_strengths(space, data, ones, seed=seed)
+        if is_unbalanced(data.labels, data.num_classes):
+            weights = balanced_weights(data.labels, data.num_classes)
+            weighted = _try_strengths(space, data, weights, seed=seed)
+            search = min(search, weighted, key=lambda one: one.loss)
         fitted = fit(
             space,
             data.labels,
-            np.ones(len(data.labels), np.float32) if weights is None else weights,
-            best,
+            search.weights,
+            search.strength,
             num_classes=data.num_classes,
             start=None,
             tolerance=_FINAL_TOLERANCE,
         )
         kernel, bias = space.to_embeddings(fitted)
-        held_out = None
-        if with_held_out:
-            held_out = _predict_for_calibration(space, data, best, weights, seed=seed)
-    return HeadFit(LinearHead(kernel, bias, best), trials, held_out, weights is not None)
+        held_out = (
+            _predict_for_calibration(space, data, search, seed=seed) if with_held_out else None
+        )
+    head = LinearHead(kernel, bias, search.strength)
+    return HeadFit(head, search.trials, held_out, search.weights is not ones)
 
 
 def run_folds(
@@ -211,11 +217,11 @@ def predict_held_out(
         for fold in range(num_folds)
     ]
     with matrix_threads(0), ThreadPoolExecutor(os.cpu_count()) as pool:
-        space = Space(data.embeddings)
+        space, weights = Space(data.embeddings), learn_from.astype(np.float32)
 
         def predict(here: NDArray[np.bool_]) -> Rows:
             # No warm start: it would come from a fit on these labels.
-            return _predict_fold(space, data, here, strength, start=None, learn_from=learn_from)[1]
+            return _predict_fold(space, data, here, strength, weights)[1]
 
         total = np.zeros((len(data.labels), data.num_classes), np.float32)
         for here, predicted in zip(held_out, pool.map(predict, held_out), strict=True):
@@ -228,18 +234,16 @@ def _predict_fold(
     data: Labelled,
     held_out: NDArray[np.bool_],
     strength: float,
+    weights: Rows,
     *,
-    start: NDArray[np.float64] | None,
-    learn_from: NDArray[np.bool_] | None = None,
-    weights: Rows | None = None,
+    start: NDArray[np.float64] | None = None,
     tolerance: float = _SEARCH_TOLERANCE,
 ) -> tuple[NDArray[np.float64], Rows]:
     """Fit on the other images; return the fit and the probabilities of the held-out ones."""
-    kept = (~held_out if learn_from is None else ~held_out & learn_from).astype(np.float32)
     fitted = fit(
         space,
         data.labels,
-        kept if weights is None else kept * weights,
+        weights * ~held_out,
         strength,
         num_classes=data.num_classes,
         start=start,
@@ -248,29 +252,25 @@ def _predict_fold(
     return fitted, softmax(scores_of(space.rows[held_out], fitted))
 
 
-def _try_weights(
-    space: Space, data: Labelled, *, seed: int
-) -> tuple[Rows | None, tuple[Trial, ...], float]:
-    """Weights of the images (None: all 1) with the least held-out log loss, trials and strength."""
-    trials, best = _try_strengths(space, data, None, seed=seed)
-    if not trials or not is_unbalanced(data.labels, data.num_classes):
-        return None, trials, best
-    weights = balanced_weights(data.labels, data.num_classes)
-    weighted, best_weighted = _try_strengths(space, data, weights, seed=seed)
-    least, other = (min(trial.log_loss for trial in tried) for tried in (trials, weighted))
-    return (weights, weighted, best_weighted) if other < least else (None, trials, best)
+@dataclass(frozen=True)
+class _Search:
+    """The strengths tried with some weights of the images, and the one to use; or the default."""
+
+    weights: Rows  # float32 ``(n,)``
+    trials: tuple[Trial, ...] = ()
+    strength: float = _DEFAULT_STRENGTH
+    loss: float = math.inf  # the least, as in `_try_strengths`
 
 
-def _try_strengths(
-    space: Space, data: Labelled, weights: Rows | None, *, seed: int
-) -> tuple[tuple[Trial, ...], float]:
-    """Held-out figures of each strength, from strong to weak, and the strength to use.
+def _try_strengths(space: Space, data: Labelled, weights: Rows, *, seed: int) -> _Search:
+    """Measure each strength on held-out images, from strong to weak, and average the good ones.
 
-    Weaker ones are not tried once their log loss has risen beyond any weight.
+    They are judged by the summed smoothed log loss, in nats per independent image. Weaker ones are
+    not tried once it has risen beyond any weight.
     """
     num_folds = data.num_folds()
     if num_folds < 2:
-        return (), _DEFAULT_STRENGTH
+        return _Search(weights)
     folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CHOOSE, seed=seed)
     held = folds < used
     labels, num_pictures = data.labels[held], count_pictures(data.groups[held])
@@ -282,14 +282,14 @@ def _try_strengths(
         for fold in range(used):
             here = folds == fold
             starts[fold], predicted[here] = _predict_fold(
-                space, data, here, strength, start=starts[fold], weights=weights
+                space, data, here, strength, weights, start=starts[fold]
             )
         trials.append(_measure(strength, predicted[held], labels))
         scores = np.log(np.maximum(predicted[held], 1e-37))
         losses.append(num_pictures * float(smoothed_losses(scores, labels, num_pictures).mean()))
         if losses[-1] > min(losses) + _NO_WEIGHT:
             break
-    return tuple(trials), _average_strength(losses)
+    return _Search(weights, tuple(trials), _average_strength(losses), min(losses))
 
 
 def _measure(strength: float, probabilities: Rows, labels: NDArray[np.int64]) -> Trial:
@@ -305,7 +305,7 @@ def _average_strength(losses: Sequence[float]) -> float:
     label happens to favour.
 
     Args:
-        losses: Summed log loss of the first strengths, in nats per independent image.
+        losses: Those of the first strengths, as in `_try_strengths`.
 
     Returns:
         The inverse strength, to two digits.
@@ -316,7 +316,7 @@ def _average_strength(losses: Sequence[float]) -> float:
 
 
 def _predict_for_calibration(
-    space: Space, data: Labelled, strength: float, weights: Rows | None, *, seed: int
+    space: Space, data: Labelled, search: _Search, *, seed: int
 ) -> HeldOut | None:
     """Predictions of held-out images by heads as similar to the final one as possible.
 
@@ -331,7 +331,7 @@ def _predict_for_calibration(
     for fold in range(used):
         here = folds == fold
         _, predicted[here] = _predict_fold(
-            space, data, here, strength, start=None, weights=weights, tolerance=_FINAL_TOLERANCE
+            space, data, here, search.strength, search.weights, tolerance=_FINAL_TOLERANCE
         )
     held = np.flatnonzero(folds < used)
     return HeldOut(held, predicted[held])
