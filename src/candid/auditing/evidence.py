@@ -15,7 +15,7 @@ from candid.data.catalog import Catalog, Photo
 from candid.features.extract import Features
 from candid.splits.duplicates import Groups
 from candid.splits.grouped_split import NUM_FOLDS, Labelled
-from candid.splits.split import KEY_CHARACTERS, in_two_classes, keys_of
+from candid.splits.split import KEY_CHARACTERS, in_two_classes, keys_of, label_numbers
 
 #: Different pictures that a class needs to be cross-validated: one per fold.
 MIN_PICTURES = NUM_FOLDS
@@ -70,8 +70,7 @@ class Evidence:
     @cached_property
     def labels(self) -> NDArray[np.int64]:
         """Class index of each photo, int64 ``(n,)``."""
-        numbers = {name: number for number, name in enumerate(self.classes)}
-        return np.array([numbers[photo.label] for photo in self.photos], np.int64)
+        return label_numbers(self.features.catalog)
 
     @cached_property
     def pictures(self) -> tuple[tuple[int, ...], ...]:

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from candid.errors import ComputationError
 
+#: A row of numbers per image, float32 ``(n, d)``.
+Rows = NDArray[np.float32]
+
 
 def without_flags() -> np.errstate:
     """A context or decorator for many products; check the result with `is_finite`."""

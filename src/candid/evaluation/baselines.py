@@ -12,9 +12,9 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.linalg import matmul
+from candid.core.linalg import Rows, matmul
 from candid.evaluation.estimate import Estimate, paired_difference, proportion
-from candid.models.recipes.logistic import Rows, Space, fit, matrix_threads, scores_of, softmax
+from candid.models.recipes.logistic import Space, fit, matrix_threads, scores_of, softmax
 from candid.splits.grouped_split import Labelled, random_ranks, sample_groups
 
 LARGEST_CLASS: Final = "always the largest class"

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.linalg import Rows
 from candid.evaluation.estimate import (
     Estimate,
     effective_size,
@@ -19,7 +20,6 @@ from candid.evaluation.estimate import (
     unpaired_difference,
     wilson,
 )
-from candid.models.recipes.logistic import Rows
 from candid.splits.grouped_split import Labelled
 
 #: Random splits over which the naive accuracy is averaged, for few images.

@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.models.recipes.logistic import Rows, Space, fit, fits_at_once, matrix_threads, scores_of
+from candid.core.linalg import Rows
+from candid.models.recipes.logistic import Space, fit, fits_at_once, matrix_threads, scores_of
 from candid.splits.grouped_split import (
     Labelled,
     count_by_group,

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.cache import Cache
-from candid.core.linalg import matmul
+from candid.core.linalg import Rows, matmul
 from candid.core.progress import Progress, Silent
 from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog, Skipped
@@ -39,8 +39,6 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as OpenCV a
 _CHUNK = 2  # photos that one thread decodes and embeds at a time; bounds the pixels in memory
 _CHUNKS_AHEAD = 16
 _STORE_EVERY = 64  # photos whose features are lost at most if the process is killed
-
-Rows = NDArray[np.float32]
 
 
 class Embeds(Protocol):

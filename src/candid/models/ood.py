@@ -22,12 +22,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.linalg import matmul
+from candid.core.linalg import Rows, matmul
 
 if TYPE_CHECKING:
     from candid.core.onnx_builder import GraphBuilder
 
-Rows = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 _RIDGE: Final = 1.0  # of the mean variance within classes; 0.1 to 3 make little difference

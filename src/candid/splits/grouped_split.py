@@ -13,9 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.linalg import without_flags
-
-Rows = NDArray[np.float32]
+from candid.core.linalg import Rows, without_flags
 
 #: Folds of a cross-validation, where every class has that many groups.
 NUM_FOLDS: Final = 5

@@ -12,10 +12,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.linalg import Rows
 from candid.models.conformal import Abstention, fit_abstention
 from candid.models.ood import Novelty, fit_novelty
 from candid.models.recipes.linear_head import LinearHead, Trial, fit_head, run_folds
-from candid.models.recipes.logistic import Rows, matrix_threads
+from candid.models.recipes.logistic import matrix_threads
 from candid.models.temperature import fit_temperature, with_temperature
 from candid.splits.grouped_split import Labelled, grouped_folds
 

@@ -16,9 +16,8 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.linalg import matmul
+from candid.core.linalg import Rows, matmul
 from candid.models.recipes.logistic import (
-    Rows,
     Space,
     fit,
     fits_at_once,

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.extras import require_packages
-from candid.core.linalg import is_finite, matmul, without_flags
+from candid.core.linalg import Rows, is_finite, matmul, without_flags
 from candid.errors import ComputationError
 
-Rows = NDArray[np.float32]
 Vector = NDArray[np.float64]
 Loss = Callable[[Vector], tuple[float, Vector]]
 
