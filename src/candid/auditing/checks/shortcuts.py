@@ -17,6 +17,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -85,24 +86,11 @@ class _Kind:
     properties: tuple[_Property, ...]
     source: str  # in the summary
     suggestion: str = ""  # of the decision column
-
-    @property
-    def has_categories(self) -> bool:
-        return self is _FILE
+    has_categories: bool = False  # whether format and camera belong to it
 
 
-_FILE: Final = _Kind(FILE_TRAITS, "the file alone")
+_FILE: Final = _Kind(FILE_TRAITS, "the file alone", has_categories=True)
 _LOOK: Final = _Kind(LOOKS, "brightness and colour alone", KEEP)
-
-
-def _run_shortcuts(evidence: Evidence) -> Outcome:
-    """Predict the class from the traits of the files alone."""
-    return _predict(evidence, _FILE)
-
-
-def _run_looks(evidence: Evidence) -> Outcome:
-    """Predict the class from brightness and mean colour alone."""
-    return _predict(evidence, _LOOK)
 
 
 def _predict(evidence: Evidence, kind: _Kind) -> Outcome:
@@ -267,7 +255,7 @@ SHORTCUTS = Check(
     remedy="A model can learn this instead of what the photos show: save and take the photos of "
     "all classes in the same way (every camera and every size for every class), and measure on "
     "photos from elsewhere. If it is what the class is, write keep beside it in decisions.csv.",
-    run=_run_shortcuts,
+    run=partial(_predict, kind=_FILE),
 )
 
 BRIGHTNESS_AND_COLOUR = Check(
@@ -277,5 +265,5 @@ BRIGHTNESS_AND_COLOUR = Check(
     remedy="This may be the class itself: a sunrise is red. Then nothing is wrong; write keep "
     "beside it in decisions.csv. If it comes from how the photos were taken, add photos of each "
     "class without it, such as dark ones of every class.",
-    run=_run_looks,
+    run=partial(_predict, kind=_LOOK),
 )
