@@ -9,10 +9,11 @@ from typing import Final, get_args
 from candid.core.text import join_names, sanitize
 from candid.models.conformal import Verdict
 
+#: What to do about names that are easily misread.
+REMEDY: Final = "Rename these folders, or let scripts read verdict and label instead of the answer."
 #: All verdicts on a photo, including that on a file that can't be read.
 VERDICTS: Final = (*get_args(Verdict), "unreadable")
 
-_SEPARATOR = "|"
 _TO_ESCAPE = re.compile(r"[|\\]")
 _KINDS: Final = (
     (re.compile(rf"^\s*({'|'.join(VERDICTS)})\s*$", re.IGNORECASE), "is the name of a verdict too"),
@@ -31,7 +32,7 @@ def join_classes(names: Iterable[str]) -> str:
     >>> join_classes(["happy", "sad"]), join_classes(["a|b"])
     ('happy|sad', 'a\\|b')
     """
-    return _SEPARATOR.join(_TO_ESCAPE.sub(r"\\\g<0>", name) for name in names)
+    return "|".join(_TO_ESCAPE.sub(r"\\\g<0>", name) for name in names)
 
 
 def misread(names: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -47,7 +48,4 @@ def note_misread(names: Iterable[str]) -> tuple[str, ...]:
     found = [f"'{sanitize(name)}' {reason}" for name, reason in misread(names)]
     if not found:
         return ()
-    return (
-        f"class names that are easily misread in answers: {join_names(found)}. Rename these "
-        "folders, or let scripts read verdict and label instead of the answer.",
-    )
+    return (f"class names that are easily misread in answers: {join_names(found)}. {REMEDY}",)

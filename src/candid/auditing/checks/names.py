@@ -17,7 +17,7 @@ from itertools import combinations
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Check, Finding, Outcome, Severity
 from candid.core.text import join_names, plural
-from candid.runs.class_names import misread
+from candid.runs.class_names import REMEDY, misread
 from candid.splits.duplicates import connect
 
 #: Letters that a word needs for a swapped, missing or doubled letter to count as a typing error.
@@ -151,7 +151,7 @@ MISREAD_NAMES = Check(
     code="misread-names",
     title="Class names easily misread",
     severity=Severity.warning,
-    remedy="Rename these folders, or let scripts read verdict and label instead of the answer.",
+    remedy=REMEDY,
     run=_run_misread_names,
     to_decide=False,
 )
