@@ -85,10 +85,11 @@ def resample(
     """
     num_classes, present = probabilities.shape[1], np.unique(truth)
     order = np.lexsort((truth, predicted, *probabilities.T))
-    mistaken = [_like_mistakes(c, order, predicted, probabilities) for c in present]
-    right = [_like_right(c, order, truth, predicted, probabilities) for c in present]
+    answers = predicted[order], probabilities[order]
+    mistaken = [_like_mistakes(c, *answers) for c in present]
+    right = [_like_right(c, truth[order], *answers) for c in present]
     labels = np.repeat(present, _NUM_ATOMS)
-    pseudo = np.concatenate([*mistaken, *right])
+    pseudo = order[np.concatenate([*mistaken, *right])]
     predictions = predicted[pseudo].copy()
     predictions[len(labels) :] = labels
     # If no image was predicted as another class, a pseudo-mistake must still be wrong.
@@ -171,20 +172,16 @@ def _group_weights(numbers: NDArray[np.int64]) -> Weights:
 
 
 def _like_mistakes(
-    number: int,
-    order: Places,
-    predicted: NDArray[np.int64],
-    probabilities: NDArray[np.float64],
+    number: int, predicted: NDArray[np.int64], probabilities: NDArray[np.float64]
 ) -> Places:
     """Images predicted as another class, sampled by their probability of this one."""
-    others = order[predicted[order] != number]
-    others = others if len(others) else order
+    others = np.flatnonzero(predicted != number)
+    others = others if len(others) else np.arange(len(predicted))
     return _atoms(others, probabilities[others, number] + 1e-12)
 
 
 def _like_right(
     number: int,
-    order: Places,
     truth: NDArray[np.int64],
     predicted: NDArray[np.int64],
     probabilities: NDArray[np.float64],
@@ -192,9 +189,9 @@ def _like_right(
     """Images predicted as this class, correctly if there are any."""
     for mask in ((predicted == number) & (truth == number), predicted == number):
         if mask.any():
-            found = order[mask[order]]
+            found = np.flatnonzero(mask)
             return _atoms(found, 1 + 1e-9 * probabilities[found, number])
-    return np.full(_NUM_ATOMS, order[probabilities[order, number].argmax()], np.int64)
+    return np.full(_NUM_ATOMS, probabilities[:, number].argmax(), np.int64)
 
 
 def _atoms(candidates: Places, chances: NDArray[np.float64]) -> Places:
