@@ -135,7 +135,7 @@ def add_reliability(
         evaluation,
         calibration=measure_calibration(classes, predictions, believed, temperature),
         abstained=measure_abstention(classes, predictions, fitted.abstention),
-        rare=evaluation.rare or rare_class(believed),
+        rare=rare_class(believed),
     )
 
 
@@ -182,10 +182,10 @@ def _with_folds(
         learning_curve=curve,
         rule=context.rule,
     )
-    rare = rare_class(evaluation.believed)
-    if rare is not None and context.rule == DecisionRule():  # no option was chosen yet
-        rare = with_offer(rare, context.classes, folded, by_heads.folds)
-    evaluation = add_reliability(replace(evaluation, rare=rare), context.classes, folded, fitted)
+    evaluation = add_reliability(evaluation, context.classes, folded, fitted)
+    if evaluation.rare is not None and context.rule == DecisionRule():  # no option was chosen yet
+        rare = with_offer(evaluation.rare, context.classes, folded, by_heads.folds)
+        evaluation = replace(evaluation, rare=rare)
     return EvalResult(evaluation, tested, folded, by_heads)
 
 

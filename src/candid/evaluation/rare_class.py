@@ -117,16 +117,16 @@ def with_offer(
     for fold in np.unique(folds):
         here = folds == fold
         said[here] = hits[_choose(hits[:, ~here], true[~here])][here]
-    recall = proportion(said[true], predictions.groups[true])
-    if recall is None or said[true].sum() <= rare.num_found:
+    recall, num_found = proportion(said[true], predictions.groups[true]), int(said[true].sum())
+    if recall is None or num_found <= rare.num_found:
         return rare
     offer = Offer(
         _options(rules[_choose(hits, true)]),
         recall,
-        int(said[true].sum()),
-        int(said[~true].sum()),
-        int((predictions.predicted[~true] == number).sum()),
-        int((~true).sum()),
+        num_found,
+        num_false=int(said[~true].sum()),
+        num_false_before=int((predictions.predicted[~true] == number).sum()),
+        num_others=int((~true).sum()),
     )
     return replace(rare, offer=offer)
 
