@@ -19,6 +19,15 @@ def test_folders_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert next_folder(Path("some/data"), "cnn") == Path("runs/data-cnn-1")
 
 
+def test_a_run_on_an_archive_has_no_suffix_in_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("set.v2.npz").touch()
+    assert next_folder(Path("set.v2.npz"), "audit") == Path("runs/set.v2-audit-1")
+    assert next_folder(Path("set.v2"), "audit") == Path("runs/set.v2-audit-1")
+
+
 @pytest.mark.parametrize("name", ["", "audit", "happy/audit"])
 def test_a_place_among_the_photos_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="taken for a class"):

@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from candid.data.npz import is_archive
 from candid.errors import UsageError
 
 RUNS: Final = Path("runs")
@@ -14,8 +15,9 @@ RUNS: Final = Path("runs")
 
 def next_folder(data: Path, kind: str) -> Path:
     """The first free ``runs/<data>-<kind>-<number>``; the kind is a recipe or ``audit``."""
-    name = f"{data.expanduser().resolve().name}-{kind}"
-    folders = (RUNS / f"{name}-{number}" for number in count(1))
+    named = data.expanduser().resolve()
+    name = named.stem if is_archive(named) else named.name
+    folders = (RUNS / f"{name}-{kind}-{number}" for number in count(1))
     return next(folder for folder in folders if not folder.exists())
 
 

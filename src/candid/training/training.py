@@ -88,7 +88,7 @@ def train(
     """
     options = options or TrainOptions()
     progress = progress or Silent()
-    folder = Path(run) if run else next_folder(_name_of(data), options.recipe)
+    folder = Path(run) if run else next_folder(Path(data), options.recipe)
     require_free(folder.expanduser().absolute(), overwrite=overwrite)
     require_outside(folder, Path(data))
     require_writable(folder)
@@ -122,11 +122,6 @@ def train(
         point_latest(written)
     [(contents, complete)] = made
     return Run(written, contents, complete)
-
-
-def _name_of(data: str | Path) -> Path:
-    """The path that a run is named after."""
-    return Path(data).with_suffix("") if is_archive(Path(data)) else Path(data)
 
 
 def _unpack(data: Path, options: TrainOptions, progress: Progress) -> tuple[Path, TrainOptions]:
