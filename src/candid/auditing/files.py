@@ -80,20 +80,16 @@ def to_json(audit: Audit, changes: Sequence[Change] | None) -> dict[str, Any]:
 
 def undecided(audit: Audit) -> Iterator[Decision]:
     """A row for each file or trait and check that a person can decide about and has not."""
-    done = {(row.path, row.finding) for row in audit.decided}
-    for row in audit.found:
-        for finding in row.outcome.findings:
-            if (
-                finding.about
-                and row.check.to_decide
-                and (finding.about, row.check.code) not in done
-            ):
-                yield Decision(finding.about, "", row.check.code, finding.suggestion)
+    findings = [(row.check, finding) for row in audit.found for finding in row.outcome.findings]
+    asked = [(check, f.about, "", f.suggestion) for check, f in findings if f.about]
     for check, _, item in audit.items():
-        content = audit.contents.get(item.path)
-        if check.to_decide and content is not None and (item.path, check.code) not in done:
-            done.add((item.path, check.code))
-            yield Decision(item.path, content, check.code, item.suggestion)
+        if item.path in audit.contents:
+            asked.append((check, item.path, audit.contents[item.path], item.suggestion))
+    done = {(row.path, row.finding) for row in audit.decided}
+    for check, path, content, suggestion in asked:
+        if check.to_decide and (path, check.code) not in done:
+            done.add((path, check.code))
+            yield Decision(path, content, check.code, suggestion)
 
 
 def require_free(folder: Path) -> None:
