@@ -105,7 +105,6 @@ def _saturate(value: float) -> float:
 
 _KIND = "properties:v1"
 _SIZE_PX = 128
-_PIXELS = PixelContract(_SIZE_PX)
 _DIGITS = 6  # decimals, so that cached and fresh values are equal, and rows short
 _FILES_AHEAD = 32  # bounds the bytes in memory
 _WRITE_EVERY = 256  # at most this many measurements are lost if the process is killed
@@ -185,7 +184,7 @@ def measure(
     progress: Progress | None = None,
 ) -> Mapping[str, Properties]:
     """Properties by content of all files with a valid header, measured unless in the cache."""
-    contract = _PIXELS if reading is None else PixelContract.of(reading, _SIZE_PX, "squash")
+    contract = PixelContract.of(reading or Reading(), _SIZE_PX, "squash")
     kind = _KIND + contract.reading_key
     files = {photo.content: catalog.file(photo) for photo in catalog.photos}
     rows = ((content, _from_json(value)) for content, value in cache.get(kind, list(files)))

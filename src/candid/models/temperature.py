@@ -27,7 +27,7 @@ _SCALE_ABOVE: Final = 0.5
 _MOST = 20.0  # of the temperature, and 1 / of it
 _NUM_TRIED = 21  # temperatures from 1 / 20 to 20, then between the neighbours of the best
 _NUM_ROUNDS = 3
-_FLOOR = float(np.finfo(np.float32).tiny)
+_FLOOR = np.finfo(np.float32).tiny
 
 
 def fit_temperature(
@@ -45,7 +45,7 @@ def fit_temperature(
     """
     if not len(labels):
         return 1.0
-    scores = np.log(np.maximum(probabilities, np.float32(_FLOOR))).astype(np.float64)
+    scores = np.log(np.maximum(probabilities, _FLOOR)).astype(np.float64)
     num_pictures = count_pictures(groups)
 
     def cost(log_temperature: float) -> float:
@@ -100,4 +100,4 @@ def _log_sum_exp(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def with_temperature(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
     """Probabilities, float32 ``(n, k)``, with their scores divided by a temperature."""
-    return softmax(np.log(np.maximum(probabilities, np.float32(_FLOOR))) / np.float32(temperature))
+    return softmax(np.log(np.maximum(probabilities, _FLOOR)) / np.float32(temperature))

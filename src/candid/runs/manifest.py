@@ -52,14 +52,13 @@ class PixelSettings:
 
     def contract(self) -> PixelContract:
         """The contract; raises UsageError where values do not fit each other."""
-        low_high, bands = self.sample_range, self.bands
         return PixelContract(
             self.size_px,
             self.fit,
             max_pixels=self.max_pixels or MAX_PIXELS,
-            sample_range=None if low_high is None else cast("tuple[float, float]", low_high),
+            sample_range=cast("tuple[float, float] | None", self.sample_range),
             page=self.page,
-            bands=None if bands is None else cast("tuple[int, int, int]", bands),
+            bands=cast("tuple[int, int, int] | None", self.bands),
         )
 
 
