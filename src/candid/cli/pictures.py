@@ -22,7 +22,6 @@ from candid.runs.prediction import Prediction
 
 _SHOWN_PX = 512
 _EXPLAINED_PX = 640
-_DEFAULT = Reading()
 _KNOWN = (
     "This photo, or a nearly identical one, was used for training, so this answer proves little."
 )
@@ -31,8 +30,8 @@ _KNOWN = (
 def show_predictions(
     paths: Sequence[str],
     predictions: Sequence[Prediction],
-    piped: bytes = b"",
-    reading: Reading = _DEFAULT,
+    piped: bytes,
+    reading: Reading,
 ) -> Iterator[Path]:
     """Show each readable photo with its label, in a window or as PNG files.
 
