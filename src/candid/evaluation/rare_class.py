@@ -67,7 +67,7 @@ class RareClass:
     offer: Offer | None = None
 
     def to_text(self) -> str:
-        """One line: ``finds 1 of 12 'rare' (0.083, 0.015 to 0.354)``, and the offer."""
+        """One line: ``It finds 1 of 12 'rare' (8%, 1% to 35%).``, and the offer if any."""
         recall, offer = self.recall, self.offer
         line = (
             f"It finds {self.num_found} of {recall.n} {self.name!r} ({recall.value:.0%}, "

@@ -17,6 +17,7 @@ from candid.auditing.finding import Bar, Chart, Check, Finding, Outcome, Severit
 from candid.core.text import join_names, plural, plural_are, plural_have
 from candid.data.catalog import HIDDEN_FOLDER, is_part
 from candid.evaluation.estimate import Estimate, wilson
+from candid.models.recipes.linear_head import UNBALANCED
 from candid.splits.split import SHARES
 
 #: A chart of more classes shows the largest half and the smallest half of this number.
@@ -230,11 +231,6 @@ SMALL_CLASS = Check(
 )
 
 
-#: With two classes at 3 to 1, always predicting the larger one is 75 % accurate, which can pass
-#: for a working model.
-MAX_RATIO: Final = 3.0
-
-
 def _run_imbalance(evidence: Evidence) -> Outcome:
     sizes, ranked = _nonempty(evidence)
     if len(sizes) < 2:
@@ -242,8 +238,8 @@ def _run_imbalance(evidence: Evidence) -> Outcome:
     smallest, largest = ranked[0], ranked[-1]
     ratio = sizes[largest] / sizes[smallest]
     findings = []
-    if ratio > MAX_RATIO:
-        few = [name for name in ranked if sizes[largest] > MAX_RATIO * sizes[name]]
+    if ratio > UNBALANCED:
+        few = [name for name in ranked if sizes[largest] > UNBALANCED * sizes[name]]
         share = sizes[largest] / sum(sizes.values())
         findings = [
             Finding(
