@@ -6,9 +6,7 @@ import io
 import subprocess
 import sys
 from contextlib import suppress
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -21,22 +19,12 @@ from candid.data.images.science import missing
 from candid.data.images.tiff import is_band
 from candid.errors import ImageError, UsageError
 from tests.dicom import encode_dicom
+from tests.scripts import load_script
 
 SMALL = PixelContract(32)
 
 
-def load_benchmark() -> ModuleType:
-    file = Path(__file__).parents[3] / "benchmarks" / "instruments.py"
-    spec = spec_from_file_location("instruments", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules["instruments"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-instruments = load_benchmark()
+instruments = load_script("benchmarks/instruments.py")
 CASES = {case.name: case for case in instruments.cases()}
 
 
