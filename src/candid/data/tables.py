@@ -105,8 +105,9 @@ def _parse(
     rows = []
     for cells in reader:
         if any(cells[len(names) :]):
+            line = reader.line_num + (declared is not None)
             raise error(
-                f"{shown}, line {reader.line_num + (declared is not None)}, has {len(cells)} cells; "
+                f"{shown}, line {line}, has {len(cells)} cells; "
                 f"expected {len(names)}. Put a cell that contains {_in_words(delimiter)} into "
                 "double quotes."
             )
