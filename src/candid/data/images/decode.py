@@ -190,12 +190,8 @@ def _png_to_rgb(
 ) -> NDArray[np.uint8]:
     if not png.has_end(data):
         raise ImageError(_TRUNCATED)
-    if reading.sample_range is not None and is_deep_png(data):
-        return read_deep_png(data).to_rgb(reading.sample_range)
-    if png.is_deep_transparent(data):
-        pixels = np.array(image)
-        pixels[png.find_transparent(data, pixels, open_image(data, "PNG"))] = 255
-        return pixels
+    if png.is_deep(data) and (reading.sample_range or png.transparent_colour(data)):
+        return png.read_deep(data).to_rgb(reading.sample_range)
     png.mark_transparent(data, image)
     return to_rgb(image, least_px, reading.sample_range)
 
@@ -221,33 +217,6 @@ def load_scientific(data: bytes, reading: Reading) -> tuple[Image | Samples, int
     page = choose_page(data, reading)
     require_size(page.size, reading.max_pixels)
     return load_page(data, page, reading)
-
-
-def is_deep_png(data: bytes) -> bool:
-    """Whether it is a PNG of 16 bits a sample (PNG, 11.2.1)."""
-    return data[1:4] == b"PNG" and data[24:25] == b"\x10"
-
-
-def read_deep_png(data: bytes) -> Samples:
-    """Samples of a PNG of 16 bits, of which Pillow keeps the upper bytes where it has colours.
-
-    The file has been loaded by Pillow before, as OpenCV prints about damaged ones.
-    """
-    import cv2
-
-    clean = np.frombuffer(png.without_metadata(data), np.uint8)
-    values = cv2.imdecode(clean, cv2.IMREAD_UNCHANGED)
-    if values is None or values.dtype != np.uint16:
-        raise ImageError("damaged or unsupported (16-bit PNG)")
-    alpha = None
-    if values.ndim == 3:
-        alpha = Samples(values[..., 3], 16).scaled(None) if values.shape[2] == 4 else None
-        values = np.ascontiguousarray(values[..., 2::-1])
-    hidden = np.frombuffer(png.read_transparent(data), ">u2")
-    if len(hidden) == (1 if values.ndim == 2 else 3):
-        is_hidden = (values.reshape(*values.shape[:2], -1) == hidden).all(axis=2)
-        alpha = np.where(is_hidden, np.uint8(0), np.uint8(255))
-    return Samples(values, 16, alpha=alpha)
 
 
 def _decode_jpeg(data: bytes, image: ImageFile, least_px: int) -> tuple[NDArray[np.uint8], int]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from candid.data.images import tiff_tags
+from candid.data.images import png, tiff_tags
 from candid.data.images.contract import Reading
 from candid.data.images.decode import (
     decoder_errors,
-    is_deep_png,
     load_scientific,
     open_checked,
-    read_deep_png,
     reason_of,
 )
 from candid.data.images.files import identify
@@ -27,7 +25,7 @@ def is_deep(data: bytes) -> bool:
     if name == "TIFF":
         pages = tiff_tags.read_directories(data)
         return any(page.is_deep for page in pages)
-    return name == "DICOM" or is_deep_png(data)
+    return name == "DICOM" or png.is_deep(data)
 
 
 def read_samples(data: bytes, reading: Reading) -> Samples | None:
@@ -43,7 +41,7 @@ def read_samples(data: bytes, reading: Reading) -> Samples | None:
             samples = loaded if isinstance(loaded, Samples) else None
         else:
             open_checked(data, reading.max_pixels).load()
-            samples = read_deep_png(data)
+            samples = png.read_deep(data)
     except decoder_errors() as error:
         raise ImageError(reason_of(error)) from None
     return samples if samples is not None and samples.is_deep else None
