@@ -156,8 +156,6 @@ def decode_stored(
         ImageError: As `decode`.
         Exception: One of `decoder_errors`.
     """
-    from PIL.Image import fromarray
-
     if identify(data) in ("TIFF", "DICOM"):
         loaded, orientation = load_scientific(data, reading)
         if isinstance(loaded, Samples):
@@ -178,10 +176,6 @@ def decode_stored(
     orientation = 1 if image.format == "HEIF" else read_orientation(exif)
     if extents is not None and extents != (0, 0, *image.size):
         return _on_screen(image, extents), orientation
-    if image.format == "PPM" and image.mode == "I":
-        # Pillow scales every range to 16 bits, whatever values occur.
-        deep = fromarray(np.asarray(image).astype(np.uint16))
-        return to_rgb(deep, least_px, reading.sample_range), orientation
     return to_rgb(image, least_px, reading.sample_range), orientation
 
 

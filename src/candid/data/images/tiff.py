@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from candid.data.images.contract import Reading
-from candid.data.images.pillow import open_image
 from candid.data.images.foreign import CAMERA_RAW
+from candid.data.images.pillow import open_image
 from candid.data.images.samples import Samples
 from candid.data.images.tiff_tags import Directory, has_raw, read_directories, read_stack
 from candid.errors import ImageError
