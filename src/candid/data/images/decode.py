@@ -20,15 +20,9 @@ from candid.data.images.contract import MAX_PIXELS, PixelContract, Reading, fit_
 from candid.data.images.dicom import read_dicom, read_dicom_header
 from candid.data.images.exif import read_orientation, upright
 from candid.data.images.files import identify, refusal
-from candid.data.images.jpeg import (
-    ends_in_mid_grey,
-    is_progressive,
-    is_whole,
-    load_without_end,
-    read_scans,
-)
+from candid.data.images.jpeg import is_progressive, load_whole
 from candid.data.images.jpeg2000 import require_readable
-from candid.data.images.pillow import open_image
+from candid.data.images.pillow import TRUNCATED, open_image
 from candid.data.images.samples import Samples
 from candid.data.images.tiff import choose_page, load_page
 from candid.errors import ImageError
@@ -43,12 +37,11 @@ if TYPE_CHECKING:
 _OVERSAMPLING = 2
 
 _DEFAULT = PixelContract()
-_TRUNCATED = "truncated: the data end before the picture does"
 
 # Replaces Pillow's less helpful messages.
 _REASONS = {
     "not identified by this driver": "damaged header",
-    "not enough image data": _TRUNCATED,
+    "not enough image data": TRUNCATED,
     "unknown pixel mode": "samples of an unsupported kind, such as 32-bit float colour",
 }
 
@@ -163,7 +156,8 @@ def decode_stored(
         return to_rgb(loaded, least_px, reading.sample_range), orientation
     image = open_checked(data, reading.max_pixels)
     if image.format == "JPEG":
-        return _decode_jpeg(data, image, least_px)
+        orientation = read_orientation(image.info.get("exif", b""))
+        return to_rgb(load_whole(data, image, (least_px, least_px)), least_px), orientation
     if image.format == "JPEG2000":
         require_readable(data, image)
     extents = image.tile[0].extents if image.format == "GIF" and image.tile else None
@@ -183,7 +177,7 @@ def _png_to_rgb(
     data: bytes, image: ImageFile, least_px: int, reading: Reading
 ) -> NDArray[np.uint8]:
     if not png.has_end(data):
-        raise ImageError(_TRUNCATED)
+        raise ImageError(TRUNCATED)
     if png.is_deep(data) and (reading.sample_range or png.transparent_colour(data)):
         return png.read_deep(data).to_rgb(reading.sample_range)
     png.mark_transparent(data, image)
@@ -211,23 +205,6 @@ def load_scientific(data: bytes, reading: Reading) -> tuple[Image | Samples, int
     page = choose_page(data, reading)
     require_size(page.size, reading.max_pixels)
     return load_page(data, page, reading)
-
-
-def _decode_jpeg(data: bytes, image: ImageFile, least_px: int) -> tuple[NDArray[np.uint8], int]:
-    size = (least_px, least_px)
-    orientation = read_orientation(image.info.get("exif", b""))
-    image.draft("", size)
-    try:
-        image.load()
-    except OSError as error:
-        if "truncated" not in str(error):
-            raise
-        image = load_without_end(data, size)
-    scans = read_scans(data)
-    is_suspect = scans.ends_in_first_pass or ends_in_mid_grey(image)
-    if not scans.is_whole or (is_suspect and not is_whole(data, size)):
-        raise ImageError(_TRUNCATED)
-    return to_rgb(image, least_px), orientation
 
 
 def decoder_errors() -> tuple[type[Exception], ...]:

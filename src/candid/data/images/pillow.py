@@ -17,6 +17,9 @@ from candid.errors import ImageError
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
+#: Why a file that was cut is refused.
+TRUNCATED = "truncated: the data end before the picture does"
+
 _CLASSES = {
     "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
     "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
