@@ -22,7 +22,7 @@ from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog
 from candid.data.file_reader import FileReader
 from candid.data.images import Reading, read_file
-from candid.data.images.deep import read_samples
+from candid.data.images.decode import read_samples
 from candid.errors import ImageError
 
 #: Photos that are looked at, in the order of their SHA-256, which is that of no name.

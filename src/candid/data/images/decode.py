@@ -17,14 +17,15 @@ import numpy as np
 from candid.data.images import png
 from candid.data.images.colour import to_rgb
 from candid.data.images.contract import MAX_PIXELS, PixelContract, Reading, fit_square
-from candid.data.images.dicom import read_dicom, read_dicom_header
+from candid.data.images.dicom import DicomHeader, read_dicom, read_dicom_header
 from candid.data.images.exif import read_orientation, upright
 from candid.data.images.files import identify, refusal
 from candid.data.images.jpeg import is_progressive, load_whole
 from candid.data.images.jpeg2000 import require_readable
 from candid.data.images.pillow import TRUNCATED, open_image
 from candid.data.images.samples import Samples
-from candid.data.images.tiff import choose_page, load_page
+from candid.data.images.tiff import Page, choose_page, load_page
+from candid.data.images.tiff_tags import read_directories
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
@@ -63,13 +64,8 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
             or `pillow-heif` is needed and not installed.
     """
     try:
-        name = identify(data)
-        if name not in ("TIFF", "DICOM"):
-            return Header(name or "", *open_checked(data, max_pixels).size)
-        dicom = read_dicom_header(data) if name == "DICOM" else None
-        size = (dicom.width_px, dicom.height_px) if dicom else choose_page(data, _DEFAULT).size
-        require_size(size, max_pixels)
-        return Header(name, *size)
+        opened = find_page(data, Reading(max_pixels=max_pixels)) or open_checked(data, max_pixels)
+        return Header(identify(data) or "", *opened.size)
     except decoder_errors() as error:
         raise ImageError(reason_of(error)) from None
 
@@ -98,6 +94,21 @@ def decode(data: bytes, contract: PixelContract = _DEFAULT) -> NDArray[np.uint8]
         return fit_square(upright(pixels, orientation), contract.size_px, contract.fit)
     except decoder_errors() as error:
         raise ImageError(reason_of(error)) from None
+
+
+def find_page(data: bytes, reading: Reading) -> Page | DicomHeader | None:
+    """Find the page of a TIFF or DICOM file, and check its size; None for other formats.
+
+    Raises:
+        ImageError: The file is damaged, has no such page, or a size that `require_size` refuses.
+        Exception: One of `decoder_errors`.
+    """
+    name = identify(data)
+    if name not in ("TIFF", "DICOM"):
+        return None
+    page = choose_page(data, reading) if name == "TIFF" else read_dicom_header(data)
+    require_size(page.size, reading.max_pixels)
+    return page
 
 
 def open_checked(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFile:
@@ -149,8 +160,9 @@ def decode_stored(
         ImageError: As `decode`.
         Exception: One of `decoder_errors`.
     """
-    if identify(data) in ("TIFF", "DICOM"):
-        loaded, orientation = load_scientific(data, reading)
+    page = find_page(data, reading)
+    if page is not None:
+        loaded, orientation = _load_page(data, page, reading)
         if isinstance(loaded, Samples):
             return loaded.to_rgb(reading.sample_range), orientation
         return to_rgb(loaded, least_px, reading.sample_range), orientation
@@ -196,15 +208,45 @@ def _on_screen(image: ImageFile, extents: tuple[int, int, int, int]) -> NDArray[
     return screen
 
 
-def load_scientific(data: bytes, reading: Reading) -> tuple[Image | Samples, int]:
-    """Load a TIFF or DICOM file: a picture of Pillow's, or samples, and the orientation."""
-    if identify(data) == "DICOM":
-        header = read_dicom_header(data)
-        require_size((header.width_px, header.height_px), reading.max_pixels)
-        return read_dicom(data, reading), 1
-    page = choose_page(data, reading)
-    require_size(page.size, reading.max_pixels)
+def _load_page(
+    data: bytes, page: Page | DicomHeader, reading: Reading
+) -> tuple[Image | Samples, int]:
+    """Load a picture of Pillow's, or samples; and the orientation to apply."""
+    if isinstance(page, DicomHeader):
+        return read_dicom(data, reading), page.orientation
     return load_page(data, page, reading)
+
+
+def is_deep(data: bytes) -> bool:
+    """Whether a file may have more than 8 bits a sample, by its header. Never raises.
+
+    Args:
+        data: The whole file.
+    """
+    name = identify(data)
+    if name == "TIFF":
+        return any(page.is_deep for page in read_directories(data))
+    return name == "DICOM" or png.is_deep(data)
+
+
+def read_samples(data: bytes, reading: Reading) -> Samples | None:
+    """The samples of a picture that `is_deep`, as they are in the file; None if they fit 8 bits.
+
+    Raises:
+        ImageError: It can't be decoded.
+    """
+    try:
+        page = find_page(data, reading)
+        if page is not None:
+            # Asked for with a range, Pillow's upper bytes are not enough.
+            loaded, _ = _load_page(data, page, reading.with_range((0.0, 1.0)))
+            samples = loaded if isinstance(loaded, Samples) else None
+        else:
+            open_checked(data, reading.max_pixels).load()
+            samples = png.read_deep(data)
+    except decoder_errors() as error:
+        raise ImageError(reason_of(error)) from None
+    return samples if samples is not None and samples.is_deep else None
 
 
 def decoder_errors() -> tuple[type[Exception], ...]:

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DicomHeader:
-    """Facts of a DICOM file."""
+    """Facts of a DICOM file, named as those of a page of a TIFF."""
 
-    width_px: int
-    height_px: int
-    num_frames: int
+    size: tuple[int, int]
+    num_pages: int
     mode: str  # as `candid.data.images.inspect.Details.mode`: ``RGB``, ``L`` or ``int16``
-    camera: str  # manufacturer and model
+    camera: tuple[str, str]  # nothing, and manufacturer with model
+    orientation: int = 1
 
 
 def read_dicom_header(data: bytes) -> DicomHeader:
@@ -50,7 +50,7 @@ def read_dicom_header(data: bytes) -> DicomHeader:
     mode = "RGB" if is_colour else "L" if bits == 8 else f"{kind}{bits}"
     camera = " ".join(str(dataset.get(n, "")) for n in ("Manufacturer", "ManufacturerModelName"))
     num_frames = int(dataset.get("NumberOfFrames") or 1)
-    return DicomHeader(int(columns), int(rows), num_frames, mode, camera.strip())
+    return DicomHeader((int(columns), int(rows)), num_frames, mode, ("", camera.strip()))
 
 
 def read_dicom(data: bytes, reading: Reading) -> Samples:

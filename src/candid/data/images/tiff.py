@@ -16,7 +16,13 @@ from candid.data.images.contract import Reading
 from candid.data.images.foreign import CAMERA_RAW
 from candid.data.images.pillow import open_image
 from candid.data.images.samples import Samples
-from candid.data.images.tiff_tags import Directory, has_raw, read_directories, read_stack
+from candid.data.images.tiff_tags import (
+    Directory,
+    has_raw,
+    read_directories,
+    read_stack,
+    tiff_mode,
+)
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
@@ -65,6 +71,21 @@ class Page:
         first = self.planes[0]
         size = first.width_px, first.height_px
         return size[::-1] if first.orientation >= 5 else size
+
+    @property
+    def mode(self) -> str:
+        """The colour mode; see `candid.data.images.inspect.Details.mode`."""
+        return tiff_mode(self.planes[0])
+
+    @property
+    def camera(self) -> tuple[str, str]:
+        """Make and model."""
+        return self.planes[0].camera
+
+    @property
+    def orientation(self) -> int:
+        """1 (upright) to 8."""
+        return self.planes[0].orientation
 
 
 def choose_page(data: bytes, reading: Reading) -> Page:
