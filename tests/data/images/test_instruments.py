@@ -15,7 +15,7 @@ from PIL import Image
 
 from candid.data.catalog import scan
 from candid.data.images import PixelContract, decode, identify, inspect, preview, read_header
-from candid.data.images.science import missing
+from candid.data.images.packages import missing
 from candid.data.images.tiff import is_band
 from candid.errors import ImageError, UsageError
 from tests.dicom import encode_dicom

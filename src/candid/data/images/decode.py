@@ -22,7 +22,7 @@ from candid.data.images.exif import read_orientation, upright
 from candid.data.images.files import identify, refusal
 from candid.data.images.jpeg import is_progressive, load_whole
 from candid.data.images.jpeg2000 import require_readable
-from candid.data.images.pillow import TRUNCATED, open_image
+from candid.data.images.packages import TRUNCATED, open_image
 from candid.data.images.samples import Samples
 from candid.data.images.tiff import Page, choose_page, load_page
 from candid.data.images.tiff_tags import read_directories

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
-from candid.data.images.pillow import TRUNCATED, open_image
+from candid.data.images.packages import TRUNCATED, open_image
 from candid.errors import ImageError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from candid.data.images.pillow import TRUNCATED
+from candid.data.images.packages import TRUNCATED
 from candid.errors import ImageError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 
 from candid.data.images.contract import Reading
 from candid.data.images.foreign import CAMERA_RAW
-from candid.data.images.pillow import open_image
+from candid.data.images.packages import load_tiff_page, open_image
 from candid.data.images.samples import Samples
 from candid.data.images.tiff_tags import (
     Directory,
@@ -149,7 +149,7 @@ def load_page(data: bytes, page: Page, reading: Reading) -> tuple[Image | Sample
         image = _open(data, first)
         if image is not None:
             return _load_by_pillow(image, first), 1  # Pillow turns it
-    values = _load_by_library(data, first)
+    values = load_tiff_page(data, first.index, needed_by=describe(first))
     return _arrange(first, values, reading.bands), first.orientation
 
 
@@ -242,7 +242,7 @@ def _load_plane(data: bytes, page: Directory, frame: int) -> NDArray[Any]:
     if not frame:
         image = _open(data, page) if pillow_reads(page, None) else None
         if image is None:
-            return _load_by_library(data, page)
+            return load_tiff_page(data, page.index, needed_by=describe(page))
         loaded = _load_by_pillow(image, page)
         return loaded.values if isinstance(loaded, Samples) else np.asarray(loaded)
     dtype = np.dtype(f"{'<' if page.order == 'II' else '>'}{page.kind}{page.num_bits // 8}")
@@ -250,13 +250,6 @@ def _load_plane(data: bytes, page: Directory, frame: int) -> NDArray[Any]:
     start = page.first_strip + frame * _num_bytes(page)
     values = np.frombuffer(data, dtype, int(np.prod(shape)), start).reshape(shape)
     return values[..., 0] if page.num_samples == 1 else values
-
-
-def _load_by_library(data: bytes, page: Directory) -> NDArray[Any]:
-    """Samples ``(h, w)`` or ``(h, w, n)`` by tifffile."""
-    from candid.data.images.science import load_tiff_page
-
-    return load_tiff_page(data, page.index, needed_by=describe(page))
 
 
 def describe(page: Directory) -> str:
