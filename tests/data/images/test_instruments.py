@@ -244,6 +244,20 @@ def test_damaged_files_raise_nothing_else(name: str) -> None:
             decode(case.data[:end], contract)
 
 
+def test_dicom_with_a_value_of_half_a_number_is_damaged() -> None:
+    data = bytearray(CASES["DICOM 8 bits"].data)
+    data[138] = 5  # bytes of the first value, a number of four
+    for read in (decode, read_header, inspect):
+        with pytest.raises(ImageError, match=r"^damaged DICOM file \(.*\)$"):
+            read(bytes(data))
+
+
+def test_a_signalling_nan_is_a_missing_sample() -> None:
+    values = ramp("float32", 0, 1)
+    values.view(np.uint32)[0, 5] = 0x7F800001
+    assert (decode(tiff(values), SMALL.with_range((0, 1)))[0, 5] == 0).all()
+
+
 def test_tiff_s_orientation_is_applied_once() -> None:
     values = instruments.rgb()[:40]
     for deep in (values, values.astype(np.float32)):

@@ -39,13 +39,13 @@ class DicomHeader:
 def _by_pydicom() -> Iterator[None]:
     """Name the extra, and make reasons of pydicom's errors that are none of `decoder_errors`."""
     try:
-        from pydicom.errors import BytesLengthException, InvalidDicomError
+        import pydicom
     except ImportError:
         raise missing("DICOM") from None
     hush("pydicom")
     try:
         yield
-    except (BytesLengthException, InvalidDicomError) as error:
+    except (pydicom.errors.BytesLengthException, pydicom.errors.InvalidDicomError) as error:
         raise ImageError(f"damaged DICOM file ({' '.join(str(error).split())[:200]})") from None
 
 

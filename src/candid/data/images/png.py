@@ -93,7 +93,7 @@ def read_deep(data: bytes) -> Samples:
     """
     import cv2
 
-    clean = _with_checksums(without_metadata(data))
+    clean = _for_opencv(without_metadata(data))
     values = cv2.imdecode(np.frombuffer(clean, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16:
         raise ImageError("damaged or unsupported (16-bit PNG)")
@@ -107,12 +107,13 @@ def read_deep(data: bytes) -> Samples:
     return Samples(values, 16, alpha=alpha)
 
 
-def _with_checksums(data: bytes) -> bytes:
-    """Mend the checksums, which OpenCV wants right where Pillow does not look at them."""
+def _for_opencv(data: bytes) -> bytes:
+    """Mend the checksums, which Pillow does not look at, and leave out the transparent colour."""
     mended = [data[:_SIGNATURE_BYTES]]
-    for _, start, end in _chunks(data + bytes(4)):  # that of the end may be missing
-        checksum = zlib.crc32(data[start + 4 : end - 4])
-        mended.append(data[start : end - 4] + checksum.to_bytes(4, "big"))
+    for kind, start, end in _chunks(data + bytes(4)):  # the checksum of the end may be missing
+        if kind != b"tRNS":
+            checksum = zlib.crc32(data[start + 4 : end - 4])
+            mended.append(data[start : end - 4] + checksum.to_bytes(4, "big"))
     return b"".join(mended)
 
 
