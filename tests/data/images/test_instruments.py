@@ -252,6 +252,15 @@ def test_dicom_with_a_value_of_half_a_number_is_damaged() -> None:
             read(bytes(data))
 
 
+def test_a_bigtiff_whose_directory_lies_nowhere_is_damaged(tmp_path: Path) -> None:
+    data = b"II+\0\x08\0\0\0" + b"\xff" * 8
+    with pytest.raises(ImageError, match="damaged header"):
+        decode(data)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "photo.tif").write_bytes(data)
+    assert [photo.path for photo in scan(tmp_path, to_train=False).photos] == ["a/photo.tif"]
+
+
 def test_a_signalling_nan_is_a_missing_sample() -> None:
     values = ramp("float32", 0, 1)
     values.view(np.uint32)[0, 5] = 0x7F800001

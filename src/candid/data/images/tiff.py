@@ -254,11 +254,10 @@ def _load_plane(data: bytes, page: Directory, frame: int) -> NDArray[Any]:
 
 def describe(page: Directory) -> str:
     """A page in words, such as ``compressed big-endian float32 TIFF``."""
-    kinds = {"u": "uint", "i": "int", "f": "float", "c": "complex"}
     words = [
         "planar" if page.is_planar else "",
         "big-endian" if page.order == "MM" and page.num_bits > 8 else "",
-        f"{kinds.get(page.kind, 'mixed')}{page.num_bits}",
+        page.sample_type,
         f"TIFF of {page.num_samples} bands" if page.num_samples > 1 else "TIFF",
     ]
     name = _COMPRESSIONS.get(page.compression)
@@ -278,11 +277,8 @@ def _arrange(
         _require_bands(bands, num_bands)
         return _samples(page, values.reshape(*values.shape[:2], -1)[..., np.array(bands) - 1])
     if num_bands == 1:
-        return (
-            _colour_of_palette(page, values)
-            if page.photometric == _PALETTE
-            else (_samples(page, values))
-        )
+        is_palette = page.photometric == _PALETTE
+        return _colour_of_palette(page, values) if is_palette else _samples(page, values)
     if page.photometric == _CMYK and num_bands >= 4:
         from PIL import Image as PillowImage
 
