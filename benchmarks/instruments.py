@@ -170,11 +170,16 @@ def stacks() -> Iterator[Case]:
 
 
 def dicom(values: np.ndarray, **tags: Any) -> FileDataset:
-    """A DICOM dataset of a picture, or of frames ``(n, h, w)``."""
+    """A DICOM dataset of a picture.
+
+    Args:
+        values: ``(h, w)`` grey, ``(h, w, 3)`` RGB or ``(n, h, w)`` frames; 8 or 16 bits.
+        tags: Further or other tags, by keyword.
+    """
     is_colour = values.ndim == 3 and values.shape[2] == 3
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
-    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["candid"])
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     made = FileDataset(None, {}, file_meta=meta, preamble=bytes(128))
     made.SOPClassUID = meta.MediaStorageSOPClassUID
@@ -189,7 +194,7 @@ def dicom(values: np.ndarray, **tags: Any) -> FileDataset:
     made.BitsAllocated = made.BitsStored = 8 * values.dtype.itemsize
     made.HighBit = made.BitsStored - 1
     made.PixelRepresentation = int(values.dtype.kind == "i")
-    made.PixelData = values.tobytes()
+    made.PixelData = values.tobytes() + bytes(values.nbytes % 2)
     for keyword, value in tags.items():
         setattr(made, keyword, value)
     return made

@@ -247,18 +247,15 @@ def _read(path: Path, *, root: Path, label: str, reader: FileReader) -> Photo | 
         return Skipped(name, HIDDEN_FOLDER if is_folder(path) else _HIDDEN)
     try:
         file = reader.learn(path)
+        if file.is_image or path.suffix.lower() in SUFFIXES:
+            return Photo(name, label, file.content)
+        reason = _NO_IMAGE
     except ImageError as error:
-        foreign = _foreign(path)
         reason = _CLOSED if path.is_dir() else str(error)
-        return _skip_foreign(name, foreign) if foreign else Skipped(name, reason)
-    if file.is_image or path.suffix.lower() in SUFFIXES:
-        return Photo(name, label, file.content)
     foreign = _foreign(path)
-    return _skip_foreign(name, foreign) if foreign else Skipped(name, _NO_IMAGE)
-
-
-def _skip_foreign(name: str, foreign: str) -> Skipped:
-    return Skipped(name, f"{foreign} is not supported: {remedy(foreign)}", foreign=foreign)
+    if foreign:
+        reason = f"{foreign} is not supported: {remedy(foreign)}"
+    return Skipped(name, reason, foreign=foreign)
 
 
 def _foreign(path: Path) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from candid.core.hashing import hash_bytes
 from candid.data.images import is_picture, read_file
-from candid.data.images.deep import is_deep
+from candid.data.images.decode import is_deep
 from candid.errors import ImageError
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ bright one is brighter than a dark one. Only pictures with more than 8 bits a sa
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog
 from candid.data.file_reader import FileReader
 from candid.data.images import Reading, read_file
-from candid.data.images.deep import read_samples
+from candid.data.images.decode import read_samples
 from candid.errors import ImageError
 
 #: Photos that are looked at, in the order of their SHA-256, which is that of no name.
@@ -89,7 +90,7 @@ def decide_range(
     missing = [content for content in contents if content not in cached]
 
     def look(content: str) -> tuple[str, bytes]:
-        return content, _look(lambda: read_file(files[content]), reading)
+        return content, _look(files[content], reading)
 
     fresh = dict(map_ahead(look, missing, num_ahead=_AHEAD))
     cache.put(kind, fresh.items())
@@ -154,12 +155,12 @@ def _note_mixture(rows: Sequence[Looked]) -> tuple[str, ...]:
     )
 
 
-def _look(read: Callable[[], bytes], reading: Reading) -> bytes:
+def _look(file: Path, reading: Reading) -> bytes:
     """A row of the cache: a line of JSON, then float32 samples; none if it can't be read."""
     try:
-        samples = read_samples(read(), reading)
+        samples = read_samples(read_file(file), reading)
     except ImageError:
-        return b"{}\n"
+        samples = None
     if samples is None:
         return b"{}\n"
     measured = samples.measured()

@@ -67,11 +67,9 @@ def read_table(
     if "\0" in text:
         raise error(f"{shown} is not plain text. Save it as CSV in UTF-8.")
     try:
-        names, rows = _parse(text)
+        names, rows = _parse(text, shown, error)
     except csv.Error as problem:
         raise error(f"{shown} can't be read as CSV: {problem}. Repair or restore it.") from problem
-    except _TooManyCellsError as problem:
-        raise error(f"{shown}, {problem}") from None
     _require_columns(shown, names, required, remedy, error)
     return Table(data, rows)
 
@@ -94,11 +92,9 @@ def _decode(data: bytes) -> str:
     return data.decode("utf-8-sig", "surrogateescape")
 
 
-class _TooManyCellsError(ValueError):
-    pass
-
-
-def _parse(text: str) -> tuple[list[str], tuple[dict[str, str], ...]]:
+def _parse(
+    text: str, shown: str, error: type[CandidError]
+) -> tuple[list[str], tuple[dict[str, str], ...]]:
     """The names of the columns, in lower case, and the rows that are not empty."""
     declared = _SEPARATOR.match(text)
     delimiter = declared[1] if declared else _guess_delimiter(text)
@@ -109,8 +105,9 @@ def _parse(text: str) -> tuple[list[str], tuple[dict[str, str], ...]]:
     rows = []
     for cells in reader:
         if any(cells[len(names) :]):
-            raise _TooManyCellsError(
-                f"line {reader.line_num + (declared is not None)}, has {len(cells)} cells; "
+            line = reader.line_num + (declared is not None)
+            raise error(
+                f"{shown}, line {line}, has {len(cells)} cells; "
                 f"expected {len(names)}. Put a cell that contains {_in_words(delimiter)} into "
                 "double quotes."
             )
@@ -131,14 +128,14 @@ def _in_words(delimiter: str) -> str:
 
 
 def _require_columns(
-    file: str, names: list[str], required: Sequence[str], remedy: str, error: type[CandidError]
+    shown: str, names: list[str], required: Sequence[str], remedy: str, error: type[CandidError]
 ) -> None:
     missing = [name for name in required if name not in names]
     repeated = [name for name in required if names.count(name) > 1]
     problems = [f"lacks {_columns(missing)}"] if missing else []
     problems += [f"has {_columns(repeated)} more than once"] if repeated else []
     if problems:
-        raise error(f"{file} {' and '.join(problems)}. {remedy}")
+        raise error(f"{shown} {' and '.join(problems)}. {remedy}")
 
 
 def _columns(names: list[str]) -> str:

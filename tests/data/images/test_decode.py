@@ -34,7 +34,7 @@ from candid.data.images import (
     read_file,
     read_header,
 )
-from candid.data.images import pillow as plugins
+from candid.data.images import packages as plugins
 from candid.errors import ImageError, UsageError
 from tests.dicom import encode_dicom
 

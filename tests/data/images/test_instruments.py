@@ -6,9 +6,7 @@ import io
 import subprocess
 import sys
 from contextlib import suppress
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,26 +15,16 @@ from PIL import Image
 
 from candid.data.catalog import scan
 from candid.data.images import PixelContract, decode, identify, inspect, preview, read_header
-from candid.data.images.science import missing
+from candid.data.images.packages import missing
 from candid.data.images.tiff import is_band
 from candid.errors import ImageError, UsageError
 from tests.dicom import encode_dicom
+from tests.scripts import load_script
 
 SMALL = PixelContract(32)
 
 
-def load_benchmark() -> ModuleType:
-    file = Path(__file__).parents[3] / "benchmarks" / "instruments.py"
-    spec = spec_from_file_location("instruments", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules["instruments"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-instruments = load_benchmark()
+instruments = load_script("benchmarks/instruments.py")
 CASES = {case.name: case for case in instruments.cases()}
 
 
@@ -254,6 +242,29 @@ def test_damaged_files_raise_nothing_else(name: str) -> None:
     for end in np.linspace(1, len(case.data) - 1, 40).astype(int):
         with suppress(ImageError):  # and nothing else
             decode(case.data[:end], contract)
+
+
+def test_dicom_with_a_value_of_half_a_number_is_damaged() -> None:
+    data = bytearray(CASES["DICOM 8 bits"].data)
+    data[138] = 5  # bytes of the first value, a number of four
+    for read in (decode, read_header, inspect):
+        with pytest.raises(ImageError, match=r"^damaged DICOM file \(.*\)$"):
+            read(bytes(data))
+
+
+def test_a_bigtiff_whose_directory_lies_nowhere_is_damaged(tmp_path: Path) -> None:
+    data = b"II+\0\x08\0\0\0" + b"\xff" * 8
+    with pytest.raises(ImageError, match="damaged header"):
+        decode(data)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "photo.tif").write_bytes(data)
+    assert [photo.path for photo in scan(tmp_path, to_train=False).photos] == ["a/photo.tif"]
+
+
+def test_a_signalling_nan_is_a_missing_sample() -> None:
+    values = ramp("float32", 0, 1)
+    values.view(np.uint32)[0, 5] = 0x7F800001
+    assert (decode(tiff(values), SMALL.with_range((0, 1)))[0, 5] == 0).all()
 
 
 def test_tiff_s_orientation_is_applied_once() -> None:

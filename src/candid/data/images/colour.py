@@ -1,8 +1,8 @@
-"""Convert any of Pillow's modes to 8-bit RGB."""
+"""Convert Pillow's modes to 8-bit RGB."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 # The modes that Pillow can average over blocks, weighted by alpha.
 _AVERAGED = ("L", "LA", "RGB", "RGBA", "CMYK")
-_MOST_16_BITS: Final = 65535
 
 
 def to_rgb(
@@ -23,7 +22,7 @@ def to_rgb(
     """Convert a loaded image to RGB, alpha over white.
 
     Args:
-        image: In any mode.
+        image: In any mode of 8 bits, or grey of 16.
         least_px: A large image may be averaged over whole blocks first, to save memory, as long as
             no side becomes shorter than this.
         sample_range: See `candid.data.images.contract.Reading`.
@@ -38,8 +37,8 @@ def to_rgb(
     block = min(image.size) // least_px
     if block > 1 and image.mode in _AVERAGED and transparency is None:
         image = image.reduce(block)
-    if image.mode.startswith(("I", "F")):
-        return _deep_grey_to_rgb(np.asarray(image), transparency, sample_range)
+    if image.mode.startswith("I"):  # 16 bits, to which Pillow scales those of a PPM too
+        return Samples(np.asarray(image).astype(np.uint16), 16).to_rgb(sample_range)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or transparency is not None:
         image = _over_white(image)
     return np.asarray(image.convert("RGB"))
@@ -57,14 +56,3 @@ def _over_white(image: Image) -> Image:
     white = PIL.Image.new("RGB", rgba.size, "white")
     white.paste(rgba, mask=alpha)
     return white
-
-
-def _deep_grey_to_rgb(
-    samples: NDArray[Any], transparency: Any, sample_range: tuple[float, float] | None
-) -> NDArray[np.uint8]:
-    if samples.dtype.kind == "i" and samples.min() >= 0 and samples.max() <= _MOST_16_BITS:
-        samples = samples.astype(np.uint16)  # Pillow's mode I, of 16-bit files in some formats
-    rgb = Samples(samples, 8 * samples.dtype.itemsize).to_rgb(sample_range)
-    if isinstance(transparency, int):
-        rgb[samples == transparency] = 255
-    return rgb

@@ -17,20 +17,15 @@ import numpy as np
 from candid.data.images import png
 from candid.data.images.colour import to_rgb
 from candid.data.images.contract import MAX_PIXELS, PixelContract, Reading, fit_square
-from candid.data.images.dicom import read_dicom, read_dicom_header
+from candid.data.images.dicom import DicomHeader, read_dicom, read_dicom_header
 from candid.data.images.exif import read_orientation, upright
 from candid.data.images.files import identify, refusal
-from candid.data.images.jpeg import (
-    ends_in_mid_grey,
-    is_progressive,
-    is_whole,
-    load_without_end,
-    read_scans,
-)
+from candid.data.images.jpeg import is_progressive, load_whole
 from candid.data.images.jpeg2000 import require_readable
-from candid.data.images.pillow import open_image
+from candid.data.images.packages import TRUNCATED, open_image
 from candid.data.images.samples import Samples
-from candid.data.images.tiff import choose_page, load_page
+from candid.data.images.tiff import Page, choose_page, load_page
+from candid.data.images.tiff_tags import read_directories
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
@@ -43,12 +38,11 @@ if TYPE_CHECKING:
 _OVERSAMPLING = 2
 
 _DEFAULT = PixelContract()
-_TRUNCATED = "truncated: the data end before the picture does"
 
 # Replaces Pillow's less helpful messages.
 _REASONS = {
     "not identified by this driver": "damaged header",
-    "not enough image data": _TRUNCATED,
+    "not enough image data": TRUNCATED,
     "unknown pixel mode": "samples of an unsupported kind, such as 32-bit float colour",
 }
 
@@ -70,13 +64,8 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
             or `pillow-heif` is needed and not installed.
     """
     try:
-        name = identify(data)
-        if name not in ("TIFF", "DICOM"):
-            return Header(name or "", *open_checked(data, max_pixels).size)
-        dicom = read_dicom_header(data) if name == "DICOM" else None
-        size = (dicom.width_px, dicom.height_px) if dicom else choose_page(data, _DEFAULT).size
-        require_size(size, max_pixels)
-        return Header(name, *size)
+        opened = find_page(data, Reading(max_pixels=max_pixels)) or open_checked(data, max_pixels)
+        return Header(identify(data) or "", *opened.size)
     except decoder_errors() as error:
         raise ImageError(reason_of(error)) from None
 
@@ -105,6 +94,21 @@ def decode(data: bytes, contract: PixelContract = _DEFAULT) -> NDArray[np.uint8]
         return fit_square(upright(pixels, orientation), contract.size_px, contract.fit)
     except decoder_errors() as error:
         raise ImageError(reason_of(error)) from None
+
+
+def find_page(data: bytes, reading: Reading) -> Page | DicomHeader | None:
+    """Find the page of a TIFF or DICOM file, and check its size; None for other formats.
+
+    Raises:
+        ImageError: The file is damaged, has no such page, or a size that `require_size` refuses.
+        Exception: One of `decoder_errors`.
+    """
+    name = identify(data)
+    if name not in ("TIFF", "DICOM"):
+        return None
+    page = choose_page(data, reading) if name == "TIFF" else read_dicom_header(data)
+    require_size(page.size, reading.max_pixels)
+    return page
 
 
 def open_checked(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFile:
@@ -156,16 +160,16 @@ def decode_stored(
         ImageError: As `decode`.
         Exception: One of `decoder_errors`.
     """
-    from PIL.Image import fromarray
-
-    if identify(data) in ("TIFF", "DICOM"):
-        loaded, orientation = load_scientific(data, reading)
+    page = find_page(data, reading)
+    if page is not None:
+        loaded, orientation = _load_page(data, page, reading)
         if isinstance(loaded, Samples):
             return loaded.to_rgb(reading.sample_range), orientation
         return to_rgb(loaded, least_px, reading.sample_range), orientation
     image = open_checked(data, reading.max_pixels)
     if image.format == "JPEG":
-        return _decode_jpeg(data, image, least_px)
+        orientation = read_orientation(image.info.get("exif", b""))
+        return to_rgb(load_whole(data, image, (least_px, least_px)), least_px), orientation
     if image.format == "JPEG2000":
         require_readable(data, image)
     extents = image.tile[0].extents if image.format == "GIF" and image.tile else None
@@ -178,10 +182,6 @@ def decode_stored(
     orientation = 1 if image.format == "HEIF" else read_orientation(exif)
     if extents is not None and extents != (0, 0, *image.size):
         return _on_screen(image, extents), orientation
-    if image.format == "PPM" and image.mode == "I":
-        # Pillow scales every range to 16 bits, whatever values occur.
-        deep = fromarray(np.asarray(image).astype(np.uint16))
-        return to_rgb(deep, least_px, reading.sample_range), orientation
     return to_rgb(image, least_px, reading.sample_range), orientation
 
 
@@ -189,13 +189,9 @@ def _png_to_rgb(
     data: bytes, image: ImageFile, least_px: int, reading: Reading
 ) -> NDArray[np.uint8]:
     if not png.has_end(data):
-        raise ImageError(_TRUNCATED)
-    if reading.sample_range is not None and is_deep_png(data):
-        return read_deep_png(data).to_rgb(reading.sample_range)
-    if png.is_deep_transparent(data):
-        pixels = np.array(image)
-        pixels[png.find_transparent(data, pixels, open_image(data, "PNG"))] = 255
-        return pixels
+        raise ImageError(TRUNCATED)
+    if png.is_deep(data) and (reading.sample_range or png.transparent_colour(data)):
+        return png.read_deep(data).to_rgb(reading.sample_range)
     png.mark_transparent(data, image)
     return to_rgb(image, least_px, reading.sample_range)
 
@@ -212,59 +208,45 @@ def _on_screen(image: ImageFile, extents: tuple[int, int, int, int]) -> NDArray[
     return screen
 
 
-def load_scientific(data: bytes, reading: Reading) -> tuple[Image | Samples, int]:
-    """Load a TIFF or DICOM file: a picture of Pillow's, or samples, and the orientation."""
-    if identify(data) == "DICOM":
-        header = read_dicom_header(data)
-        require_size((header.width_px, header.height_px), reading.max_pixels)
-        return read_dicom(data, reading), 1
-    page = choose_page(data, reading)
-    require_size(page.size, reading.max_pixels)
+def _load_page(
+    data: bytes, page: Page | DicomHeader, reading: Reading
+) -> tuple[Image | Samples, int]:
+    """Load a picture of Pillow's, or samples; and the orientation to apply."""
+    if isinstance(page, DicomHeader):
+        return read_dicom(data, reading), page.orientation
     return load_page(data, page, reading)
 
 
-def is_deep_png(data: bytes) -> bool:
-    """Whether it is a PNG of 16 bits a sample (PNG, 11.2.1)."""
-    return data[1:4] == b"PNG" and data[24:25] == b"\x10"
+def is_deep(data: bytes) -> bool:
+    """Whether a file may have more than 8 bits a sample, by its header. Never raises.
 
-
-def read_deep_png(data: bytes) -> Samples:
-    """Samples of a PNG of 16 bits, of which Pillow keeps the upper bytes where it has colours.
-
-    The file has been loaded by Pillow before, as OpenCV prints about damaged ones.
+    Args:
+        data: The whole file.
     """
-    import cv2
-
-    clean = np.frombuffer(png.without_metadata(data), np.uint8)
-    values = cv2.imdecode(clean, cv2.IMREAD_UNCHANGED)
-    if values is None or values.dtype != np.uint16:
-        raise ImageError("damaged or unsupported (16-bit PNG)")
-    alpha = None
-    if values.ndim == 3:
-        alpha = Samples(values[..., 3], 16).scaled(None) if values.shape[2] == 4 else None
-        values = np.ascontiguousarray(values[..., 2::-1])
-    hidden = np.frombuffer(png.read_transparent(data), ">u2")
-    if len(hidden) == (1 if values.ndim == 2 else 3):
-        is_hidden = (values.reshape(*values.shape[:2], -1) == hidden).all(axis=2)
-        alpha = np.where(is_hidden, np.uint8(0), np.uint8(255))
-    return Samples(values, 16, alpha=alpha)
+    name = identify(data)
+    if name == "TIFF":
+        return any(page.is_deep for page in read_directories(data))
+    return name == "DICOM" or png.is_deep(data)
 
 
-def _decode_jpeg(data: bytes, image: ImageFile, least_px: int) -> tuple[NDArray[np.uint8], int]:
-    size = (least_px, least_px)
-    orientation = read_orientation(image.info.get("exif", b""))
-    image.draft("", size)
+def read_samples(data: bytes, reading: Reading) -> Samples | None:
+    """The samples of a picture that `is_deep`, as they are in the file; None if they fit 8 bits.
+
+    Raises:
+        ImageError: It can't be decoded.
+    """
     try:
-        image.load()
-    except OSError as error:
-        if "truncated" not in str(error):
-            raise
-        image = load_without_end(data, size)
-    scans = read_scans(data)
-    is_suspect = scans.ends_in_first_pass or ends_in_mid_grey(image)
-    if not scans.is_whole or (is_suspect and not is_whole(data, size)):
-        raise ImageError(_TRUNCATED)
-    return to_rgb(image, least_px), orientation
+        page = find_page(data, reading)
+        if page is not None:
+            # Asked for with a range, Pillow's upper bytes are not enough.
+            loaded, _ = _load_page(data, page, reading.with_range((0.0, 1.0)))
+            samples = loaded if isinstance(loaded, Samples) else None
+        else:
+            open_checked(data, reading.max_pixels).load()
+            samples = png.read_deep(data)
+    except decoder_errors() as error:
+        raise ImageError(reason_of(error)) from None
+    return samples if samples is not None and samples.is_deep else None
 
 
 def decoder_errors() -> tuple[type[Exception], ...]:

@@ -8,15 +8,16 @@ would spoil the colours. It neither rescales (DICOM PS3.3 C.7.6.16, C.11.1) nor 
 from __future__ import annotations
 
 import io
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from candid.data.images.contract import Reading
+from candid.data.images.packages import hush, missing
 from candid.data.images.samples import Samples
-from candid.data.images.science import hush, missing
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
@@ -25,22 +26,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DicomHeader:
-    """Facts of a DICOM file."""
+    """Facts of a DICOM file, named as those of a page of a TIFF."""
 
-    width_px: int
-    height_px: int
-    num_frames: int
+    size: tuple[int, int]
+    num_pages: int
     mode: str  # as `candid.data.images.inspect.Details.mode`: ``RGB``, ``L`` or ``int16``
-    camera: str  # manufacturer and model
+    camera: tuple[str, str]  # nothing, and manufacturer with model
+    orientation: int = 1
 
 
+@contextmanager
+def _by_pydicom() -> Iterator[None]:
+    """Name the extra, and make reasons of pydicom's errors that are none of `decoder_errors`."""
+    try:
+        import pydicom
+    except ImportError:
+        raise missing("DICOM") from None
+    hush("pydicom")
+    try:
+        yield
+    except (pydicom.errors.BytesLengthException, pydicom.errors.InvalidDicomError) as error:
+        raise ImageError(f"damaged DICOM file ({' '.join(str(error).split())[:200]})") from None
+
+
+@_by_pydicom()
 def read_dicom_header(data: bytes) -> DicomHeader:
     """Read the size of a DICOM file's picture.
 
     Raises:
         ImageError: pydicom is missing, the file is damaged, or it has no picture.
     """
-    dataset = _read(data, with_pixels=False)
+    from pydicom import dcmread
+
+    dataset = dcmread(io.BytesIO(data), stop_before_pixels=True)
     rows, columns = dataset.get("Rows"), dataset.get("Columns")
     if not rows or not columns:
         raise ImageError("a DICOM file without a picture")
@@ -50,16 +68,19 @@ def read_dicom_header(data: bytes) -> DicomHeader:
     mode = "RGB" if is_colour else "L" if bits == 8 else f"{kind}{bits}"
     camera = " ".join(str(dataset.get(n, "")) for n in ("Manufacturer", "ManufacturerModelName"))
     num_frames = int(dataset.get("NumberOfFrames") or 1)
-    return DicomHeader(int(columns), int(rows), num_frames, mode, camera.strip())
+    return DicomHeader((int(columns), int(rows)), num_frames, mode, ("", camera.strip()))
 
 
+@_by_pydicom()
 def read_dicom(data: bytes, reading: Reading) -> Samples:
     """Decode a frame of a DICOM file.
 
     Raises:
         ImageError: It can't be decoded; a compression needs a plug-in of pydicom.
     """
-    dataset = _read(data, with_pixels=True)
+    from pydicom import dcmread
+
+    dataset = dcmread(io.BytesIO(data))
     frame = (reading.page or 1) - 1
     num_frames = int(dataset.get("NumberOfFrames") or 1)
     if frame >= num_frames:
@@ -80,21 +101,6 @@ def read_dicom(data: bytes, reading: Reading) -> Samples:
     return Samples(values, num_bits, is_inverted, padding, window)
 
 
-def _read(data: bytes, *, with_pixels: bool) -> Any:
-    try:
-        import pydicom
-    except ImportError:
-        raise missing("DICOM") from None
-    hush("pydicom")
-    try:
-        # Unlike Pillow's, pydicom's warnings speak of this file's values, which no one can mend.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=not with_pixels)
-    except pydicom.errors.InvalidDicomError as error:
-        raise ImageError(f"damaged DICOM file ({error})") from None
-
-
 def _decode_frame(dataset: Any, frame: int) -> NDArray[Any]:
     from pydicom.pixels import pixel_array
 
@@ -102,9 +108,7 @@ def _decode_frame(dataset: Any, frame: int) -> NDArray[Any]:
         raise ImageError("a DICOM file without a picture")
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return np.asarray(pixel_array(dataset, index=frame))
+        return np.asarray(pixel_array(dataset, index=frame))
     except (RuntimeError, NotImplementedError) as error:
         if "missing dependencies" not in str(error) and "no available" not in str(error):
             raise

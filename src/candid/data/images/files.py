@@ -6,8 +6,7 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
-from candid.data.images.foreign import identify_foreign, remedy
-from candid.data.images.raw import CAMERA_RAW, is_raw
+from candid.data.images.foreign import CAMERA_RAW, identify_foreign, is_raw, remedy
 from candid.errors import ImageError
 
 if TYPE_CHECKING:

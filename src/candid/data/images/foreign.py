@@ -5,6 +5,24 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+#: Why camera raw files are refused: a sensor's samples, which a raw converter makes into a picture.
+CAMERA_RAW: Final = "a camera raw file; export it as JPEG"
+
+# Olympus, Panasonic, Fujifilm, Sigma and Minolta; Canon's CR3 is ISO media.
+_RAW_MAGIC: Final = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"FOVb", b"\0MRM")
+
+
+def is_raw(data: bytes) -> bool:
+    """Whether a file is a camera raw file of a format of its own, by its first bytes.
+
+    DNG, NEF, CR2, ARW, PEF and others are TIFF files; `candid.data.images.tiff_tags.has_raw` looks
+    into them. What Pillow would read of them is their thumbnail.
+    """
+    return data.startswith(_RAW_MAGIC) or data[4:12] == b"ftypcrx "
+
+
 _MAGIC = {
     # Icons and cursors, with the number of pictures: a TGA may begin with the same four bytes.
     "ICO": tuple(bytes((0, 0, 1, 0, count, 0)) for count in range(1, 32)),

@@ -7,19 +7,14 @@ from typing import TYPE_CHECKING
 
 from candid.data.images import png
 from candid.data.images.contract import MAX_PIXELS, Reading
-from candid.data.images.decode import decoder_errors, open_checked, reason_of, require_size
-from candid.data.images.dicom import read_dicom_header
+from candid.data.images.decode import decoder_errors, find_page, open_checked, reason_of
 from candid.data.images.exif import name_camera, read_camera, read_orientation
 from candid.data.images.files import identify
 from candid.data.images.jpeg import nearest_quality
-from candid.data.images.tiff import choose_page
-from candid.data.images.tiff_tags import tiff_mode
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
-
-_DEFAULT = Reading()
 
 
 @dataclass(frozen=True)
@@ -61,12 +56,12 @@ def inspect(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Details:
     6
     """
     try:
-        name = identify(data)
-        if name == "TIFF":
-            return _read_tiff(data, max_pixels)
-        if name == "DICOM":
-            return _read_dicom(data, max_pixels)
-        return _read_details(data, open_checked(data, max_pixels))
+        page = find_page(data, Reading(max_pixels=max_pixels))
+        if page is None:
+            return _read_details(data, open_checked(data, max_pixels))
+        name, camera = identify(data) or "", name_camera(*page.camera)
+        mode, orientation = page.mode, page.orientation
+        return Details(name, *page.size, mode, page.num_pages, orientation, camera, None)
     except decoder_errors() as error:
         raise ImageError(reason_of(error)) from None
 
@@ -82,23 +77,6 @@ def _read_details(data: bytes, image: ImageFile) -> Details:
     # Last, as counting moves Pillow through the frames.
     num_frames = png.read_num_frames(data) if name == "PNG" else _count_frames(image)
     return Details(name, width, height, mode, num_frames, orientation, camera, quality)
-
-
-def _read_tiff(data: bytes, max_pixels: int) -> Details:
-    page = choose_page(data, _DEFAULT)
-    require_size(page.size, max_pixels)
-    first = page.planes[0]
-    camera = name_camera(*first.camera)
-    mode = tiff_mode(first)
-    return Details("TIFF", *page.size, mode, page.num_pages, first.orientation, camera, None)
-
-
-def _read_dicom(data: bytes, max_pixels: int) -> Details:
-    header = read_dicom_header(data)
-    size = header.width_px, header.height_px
-    require_size(size, max_pixels)
-    camera = name_camera("", header.camera)
-    return Details("DICOM", *size, header.mode, header.num_frames, 1, camera, None)
 
 
 def _read_exif(data: bytes, image: ImageFile) -> tuple[int, str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
-from candid.data.images.pillow import open_image
+from candid.data.images.packages import TRUNCATED, open_image
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
@@ -29,29 +29,41 @@ _END = b"\xff\xd9"
 _MID_GREY = (127, 128)
 
 
-def load_without_end(data: bytes, size: tuple[int, int]) -> ImageFile:
-    """Load a JPEG that Pillow refuses, if only its end marker is missing; ``size`` is for draft.
+def load_whole(data: bytes, image: ImageFile, size: tuple[int, int]) -> ImageFile:
+    """Load an opened JPEG, of which only the end marker may be missing; ``size`` is for ``draft``.
 
     Raises:
-        ImageError: More than the end marker is missing, or may be.
+        ImageError: More is missing, or may be.
+        Exception: One of `candid.data.images.decode.decoder_errors`.
     """
+    image.draft("", size)
+    try:
+        image.load()
+    except OSError as error:
+        if "truncated" not in str(error):
+            raise
+        image = _load_without_end(data, size)
+    scans = read_scans(data)
+    is_suspect = scans.ends_in_first_pass or _ends_in_mid_grey(image)
+    end = data.rfind(_END)
+    body = data[: end if end >= 0 else len(data)]
+    if not scans.is_whole or (is_suspect and not _same_with_noise(body, size)):
+        raise ImageError(TRUNCATED)
+    return image
+
+
+def _load_without_end(data: bytes, size: tuple[int, int]) -> ImageFile:
     body = data.removesuffix(b"\xff")
     # A progressive file that ends after a pass lacks detail, not area, which the test can't detect.
     if is_progressive(data) or not _same_with_noise(body, size):
-        raise ImageError("truncated: the data end before the picture does")
+        raise ImageError(TRUNCATED)
     return _load(body + _END, size)
 
 
-def ends_in_mid_grey(image: ImageFile) -> bool:
+def _ends_in_mid_grey(image: ImageFile) -> bool:
     """Whether the last pixel has libjpeg's filling."""
     last = np.asarray(image.getpixel((image.width - 1, image.height - 1)))
     return bool(np.isin(last, _MID_GREY).all())
-
-
-def is_whole(data: bytes, size: tuple[int, int]) -> bool:
-    """Whether a picture that ends in mid-grey is complete."""
-    end = data.rfind(_END)
-    return _same_with_noise(data[: end if end >= 0 else len(data)], size)
 
 
 def load_part(data: bytes, size: tuple[int, int]) -> tuple[ImageFile, float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from candid.data.images.packages import TRUNCATED
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def require_readable(data: bytes, image: ImageFile) -> None:
         if colours not in _COLOURS:
             raise ImageError(f"JPEG 2000 in colour space {colours} is not supported: {_REMEDY}")
     if not _is_whole(data, start, num_tiles):
-        raise ImageError("truncated: the data end before the picture does")
+        raise ImageError(TRUNCATED)
 
 
 def _count_tiles(data: bytes, at: int, size: tuple[int, int]) -> int:

@@ -8,14 +8,17 @@ chunks out of order. Without its animation chunks, an APNG is its default image.
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from candid.data.images.samples import Samples
+from candid.errors import ImageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
     from PIL.ImageFile import ImageFile
 
 _SIGNATURE_BYTES = 8
@@ -47,12 +50,6 @@ def read_num_frames(data: bytes) -> int:
     return max(1, int.from_bytes(_read_chunk(data, b"acTL")[:4], "big"))
 
 
-def read_transparent(data: bytes) -> bytes:
-    """The samples that stand for transparent (PNG, chunk tRNS), 2 bytes each; may be empty."""
-    content = _read_chunk(data, b"tRNS")
-    return content[: len(content) // 2 * 2]
-
-
 def has_end(data: bytes) -> bool:
     """Whether it has its last chunk, without which browsers show no PNG; Pillow asks for none."""
     chunks = list(_chunks(data))
@@ -62,47 +59,62 @@ def has_end(data: bytes) -> bool:
     return is_next or any(kind == b"IEND" for kind, _, _ in chunks)
 
 
+def transparent_colour(data: bytes) -> tuple[int, ...]:
+    """The samples that stand for transparent (PNG, chunk tRNS).
+
+    One of a grey PNG, three of one in colour; none of others, or if there is no such colour.
+    """
+    num_samples = {_GREY: 1, _COLOUR: 3}.get(data[_KIND_AT], 0)
+    chunk = _read_chunk(data, b"tRNS")
+    return struct.unpack_from(f">{num_samples}H", chunk) if len(chunk) >= 2 * num_samples else ()
+
+
 def mark_transparent(data: bytes, image: ImageFile) -> None:
     """Set the transparent colour as Pillow's 8-bit samples have it; Pillow leaves it as stored.
 
     Only as many low bits count as a sample has (PNG 3rd edition, 11.3.1.1).
     """
-    samples, depth = _transparent_colour(data), data[_DEPTH_AT]
+    samples, depth = transparent_colour(data), data[_DEPTH_AT]
     if depth <= 8 and samples:
         most = (1 << depth) - 1
         levels = tuple((sample & most) * 255 // most for sample in samples)
         image.info["transparency"] = levels if len(levels) > 1 else levels[0]
 
 
-def is_deep_transparent(data: bytes) -> bool:
-    """Whether it has colours of 16 bits, of which one is transparent."""
-    return data[_DEPTH_AT] == 16 and len(_transparent_colour(data)) == 3
+def is_deep(data: bytes) -> bool:
+    """Whether it is a PNG of 16 bits a sample (PNG, 11.2.1)."""
+    return data[1:4] == b"PNG" and data[_DEPTH_AT : _DEPTH_AT + 1] == b"\x10"
 
 
-def find_transparent(data: bytes, high: NDArray[np.uint8], again: ImageFile) -> NDArray[np.bool_]:
-    """Where a PNG of 16-bit colours has its transparent one.
+def read_deep(data: bytes) -> Samples:
+    """Samples of a PNG of 16 bits, of which Pillow keeps the upper bytes where it has colours.
 
-    Args:
-        data: The file.
-        high: The upper bytes, ``(h, w, 3)``, all that Pillow keeps.
-        again: The file, opened but not loaded, to read the lower bytes.
-
-    Returns:
-        ``(h, w)``.
+    The file has been loaded by Pillow before, as OpenCV prints about damaged ones.
     """
-    # Pillow keeps the second byte of what it takes for little-endian.
-    again.tile = [tile._replace(args="RGB;16L") for tile in again.tile]
-    colour = np.array(_transparent_colour(data))
-    is_high = (high == colour >> 8).all(axis=2)
-    is_there: NDArray[np.bool_] = is_high & (np.asarray(again) == (colour & 255)).all(axis=2)
-    return is_there
+    import cv2
+
+    clean = _for_opencv(without_metadata(data))
+    values = cv2.imdecode(np.frombuffer(clean, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None or values.dtype != np.uint16:
+        raise ImageError("damaged or unsupported (16-bit PNG)")
+    alpha = None
+    if values.ndim == 3:
+        alpha = Samples(values[..., 3], 16).scaled(None) if values.shape[2] == 4 else None
+        values = np.ascontiguousarray(values[..., 2::-1])
+    if hidden := transparent_colour(data):
+        is_hidden = (values.reshape(*values.shape[:2], -1) == hidden).all(axis=2)
+        alpha = np.where(is_hidden, np.uint8(0), np.uint8(255))
+    return Samples(values, 16, alpha=alpha)
 
 
-def _transparent_colour(data: bytes) -> tuple[int, ...]:
-    """The samples as stored: one of a grey PNG, three of a colour one, none of others."""
-    num_samples = {_GREY: 1, _COLOUR: 3}.get(data[_KIND_AT], 0)
-    chunk = _read_chunk(data, b"tRNS")
-    return struct.unpack_from(f">{num_samples}H", chunk) if len(chunk) >= 2 * num_samples else ()
+def _for_opencv(data: bytes) -> bytes:
+    """Mend the checksums, which Pillow does not look at, and leave out the transparent colour."""
+    mended = [data[:_SIGNATURE_BYTES]]
+    for kind, start, end in _chunks(data + bytes(4)):  # the checksum of the end may be missing
+        if kind != b"tRNS":
+            checksum = zlib.crc32(data[start + 4 : end - 4])
+            mended.append(data[start : end - 4] + checksum.to_bytes(4, "big"))
+    return b"".join(mended)
 
 
 def _read_chunk(data: bytes, wanted: bytes) -> bytes:

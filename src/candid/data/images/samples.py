@@ -96,7 +96,8 @@ class Samples:
         low, high = sample_range
         # float64 only where 24 bits of a float32 would not do.
         kind = np.float64 if values.dtype.itemsize > 2 else np.float32
-        wide: NDArray[Any] = values.astype(kind)
+        with np.errstate(invalid="ignore"):  # of signalling NaNs, in damaged files
+            wide: NDArray[Any] = values.astype(kind)
         scaled = np.nan_to_num((wide - low) * (255 / (high - low)), nan=0.0)
         return cast("NDArray[np.uint8]", np.rint(np.clip(scaled, 0, 255)).astype(np.uint8))
 

@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from candid.data.images.contract import Reading
-from candid.data.images.pillow import open_image
-from candid.data.images.raw import CAMERA_RAW
+from candid.data.images.foreign import CAMERA_RAW
+from candid.data.images.packages import load_tiff_page, open_image
 from candid.data.images.samples import Samples
-from candid.data.images.tiff_tags import Directory, has_raw, read_directories, read_stack
+from candid.data.images.tiff_tags import (
+    Directory,
+    has_raw,
+    read_directories,
+    read_stack,
+    tiff_mode,
+)
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
@@ -65,6 +71,21 @@ class Page:
         first = self.planes[0]
         size = first.width_px, first.height_px
         return size[::-1] if first.orientation >= 5 else size
+
+    @property
+    def mode(self) -> str:
+        """The colour mode; see `candid.data.images.inspect.Details.mode`."""
+        return tiff_mode(self.planes[0])
+
+    @property
+    def camera(self) -> tuple[str, str]:
+        """Make and model."""
+        return self.planes[0].camera
+
+    @property
+    def orientation(self) -> int:
+        """1 (upright) to 8."""
+        return self.planes[0].orientation
 
 
 def choose_page(data: bytes, reading: Reading) -> Page:
@@ -128,7 +149,7 @@ def load_page(data: bytes, page: Page, reading: Reading) -> tuple[Image | Sample
         image = _open(data, first)
         if image is not None:
             return _load_by_pillow(image, first), 1  # Pillow turns it
-    values = _load_by_library(data, first)
+    values = load_tiff_page(data, first.index, needed_by=describe(first))
     return _arrange(first, values, reading.bands), first.orientation
 
 
@@ -221,7 +242,7 @@ def _load_plane(data: bytes, page: Directory, frame: int) -> NDArray[Any]:
     if not frame:
         image = _open(data, page) if pillow_reads(page, None) else None
         if image is None:
-            return _load_by_library(data, page)
+            return load_tiff_page(data, page.index, needed_by=describe(page))
         loaded = _load_by_pillow(image, page)
         return loaded.values if isinstance(loaded, Samples) else np.asarray(loaded)
     dtype = np.dtype(f"{'<' if page.order == 'II' else '>'}{page.kind}{page.num_bits // 8}")
@@ -231,20 +252,12 @@ def _load_plane(data: bytes, page: Directory, frame: int) -> NDArray[Any]:
     return values[..., 0] if page.num_samples == 1 else values
 
 
-def _load_by_library(data: bytes, page: Directory) -> NDArray[Any]:
-    """Samples ``(h, w)`` or ``(h, w, n)`` by tifffile."""
-    from candid.data.images.science import load_tiff_page
-
-    return load_tiff_page(data, page.index, needed_by=describe(page))
-
-
 def describe(page: Directory) -> str:
     """A page in words, such as ``compressed big-endian float32 TIFF``."""
-    kinds = {"u": "uint", "i": "int", "f": "float", "c": "complex"}
     words = [
         "planar" if page.is_planar else "",
         "big-endian" if page.order == "MM" and page.num_bits > 8 else "",
-        f"{kinds.get(page.kind, 'mixed')}{page.num_bits}",
+        page.sample_type,
         f"TIFF of {page.num_samples} bands" if page.num_samples > 1 else "TIFF",
     ]
     name = _COMPRESSIONS.get(page.compression)
@@ -264,11 +277,8 @@ def _arrange(
         _require_bands(bands, num_bands)
         return _samples(page, values.reshape(*values.shape[:2], -1)[..., np.array(bands) - 1])
     if num_bands == 1:
-        return (
-            _colour_of_palette(page, values)
-            if page.photometric == _PALETTE
-            else (_samples(page, values))
-        )
+        is_palette = page.photometric == _PALETTE
+        return _colour_of_palette(page, values) if is_palette else _samples(page, values)
     if page.photometric == _CMYK and num_bands >= 4:
         from PIL import Image as PillowImage
 

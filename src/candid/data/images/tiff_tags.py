@@ -95,12 +95,15 @@ class Directory:
     @property
     def kind(self) -> str:
         """``u`` unsigned, ``i`` signed, ``f`` float, ``c`` complex; ``?`` if bands differ."""
-        kinds = {{1: "u", 2: "i", 3: "f", 4: "u"}.get(n, "c") for n in self._formats}
+        formats = self._numbers(_SAMPLE_FORMAT, (1,))
+        kinds = {{1: "u", 2: "i", 3: "f", 4: "u"}.get(number, "c") for number in formats}
         return kinds.pop() if len(kinds) == 1 else "?"
 
     @property
-    def _formats(self) -> tuple[int, ...]:
-        return self._numbers(_SAMPLE_FORMAT, (1,))
+    def sample_type(self) -> str:
+        """Type of the samples: ``uint16``; ``mixed16`` if bands differ."""
+        names = {"u": "uint", "i": "int", "f": "float", "c": "complex"}
+        return f"{names.get(self.kind, 'mixed')}{self.num_bits}"
 
     @property
     def extra(self) -> tuple[int, ...]:
@@ -166,8 +169,7 @@ class Directory:
 def read_directories(data: bytes) -> list[Directory]:
     """The images of a file's chain, in order, up to the first malformed one."""
     order = data[:2].decode("ascii", "replace")
-    mark = "<" if order == "II" else ">"
-    is_big = data[2:4] in (b"+\0", b"\0+")
+    mark, is_big = _layout(data)
     found: list[Directory] = []
     visited: set[int] = set()
     try:
@@ -176,7 +178,7 @@ def read_directories(data: bytes) -> list[Directory]:
             visited.add(start)
             tags, start = _read_directory(data, start, mark, is_big)
             found.append(Directory(len(found), order, tags))
-    except struct.error:
+    except (struct.error, OverflowError):  # the second of an offset beyond 2**63
         pass
     return found
 
@@ -195,13 +197,17 @@ def has_raw(data: bytes, directories: list[Directory]) -> bool:
 
 
 def _sub_directories(data: bytes, directory: Directory) -> Iterator[Directory]:
-    mark = "<" if directory.order == "II" else ">"
-    is_big = data[2:4] in (b"+\0", b"\0+")
+    mark, is_big = _layout(data)
     for start in directory.tags.get(_SUB_DIRECTORIES, ())[:16]:
         try:
             yield Directory(0, directory.order, _read_directory(data, start, mark, is_big)[0])
-        except struct.error:
+        except (struct.error, OverflowError):
             continue
+
+
+def _layout(data: bytes) -> tuple[str, bool]:
+    """The mark of the byte order in `struct`, and whether it is a BigTIFF."""
+    return "<" if data[:2] == b"II" else ">", data[2:4] in (b"+\0", b"\0+")
 
 
 def _read_directory(data: bytes, start: int, mark: str, is_big: bool) -> tuple[Tags, int]:
@@ -238,9 +244,8 @@ _MODES: Final = {2: "RGB", 3: "P", 5: "CMYK", 6: "YCbCr", 8: "LAB"}
 
 def tiff_mode(page: Directory) -> str:
     """The colour mode of a page; see `candid.data.images.inspect.Details.mode`."""
-    names = {"u": "uint", "i": "int", "f": "float", "c": "complex"}
     if page.kind != "u" or page.num_bits not in (1, 2, 4, 8, 16):
-        return f"{names.get(page.kind, 'mixed')}{page.num_bits}"
+        return page.sample_type
     alpha = "A" if page.extra[:1] in ((1,), (2,)) else ""
     mode = _MODES.get(page.photometric, "L") + alpha
     if page.num_bits == 16:

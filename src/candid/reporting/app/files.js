@@ -113,7 +113,7 @@ export function orientationOf(bytes, format) {
 
 /**
  * Remove metadata that browsers treat differently: EXIF, and of a PNG all chunks that do not belong
- * to the picture, as candid.data.images.pillow does.
+ * to the picture, as candid.data.images.png does.
  *
  * @returns {Uint8Array[]} Parts of a file with the picture as stored.
  */
