@@ -127,8 +127,8 @@ def test_one_line_names_the_class_and_the_option() -> None:
     lines = write_measured(Evaluation(measures, rare=rare)).splitlines()
     assert lines[0].startswith("Accuracy")
     (line,) = (line for line in lines if "finds" in line)
-    assert re.search(r"finds \d+ of \d+ 'rare' \(\d+%, \d+% to \d+%\); --threshold", line)
-    assert re.search(r"calls \d+ of 300 'common' 'rare'", line)
+    assert re.search(r"class: rare, finds \d+ of \d+ \(\d+ %, \d+ to \d+ %\); --threshold", line)
+    assert re.search(r"calls \d+ of 300 common photos rare", line)
 
 
 def test_the_json_has_it_only_where_classes_are_unbalanced() -> None:

@@ -93,7 +93,7 @@ TABLE: dict[str, list[tuple[str, str]]] = {
         ("not advice", "Use the model"),
     ],
     "unbalanced": [
-        ("terminal", "finds 10 of 12 'rare'"),
+        ("terminal", "Rarest class: rare, finds 10 of 12"),
         ("summary", "Finds 10 of 12 photos of rare"),
         ("card", "Finds 10 of 12 photos of rare"),
     ],

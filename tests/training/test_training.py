@@ -324,7 +324,7 @@ def test_a_rare_class_is_named_in_the_terminal_the_report_and_the_card(tmp_path:
         file.unlink()
     run = train(folder, run=tmp_path / "run", options=OPTIONS)
     name = classes[1].name
-    found = re.search(rf"finds (\d+) of (\d+) '{name}'", run.to_text())
+    found = re.search(rf"Rarest class: {name}, finds (\d+) of (\d+)", run.to_text())
     assert found is not None
     kfold = run.evaluation.kfold
     assert kfold is not None

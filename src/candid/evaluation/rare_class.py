@@ -67,17 +67,18 @@ class RareClass:
     offer: Offer | None = None
 
     def to_text(self) -> str:
-        """One line: ``It finds 1 of 12 'rare' (8%, 1% to 35%).``, and the offer if any."""
+        """``Rarest class: rare, finds 1 of 12 (8 %, 1 to 35 %)``, and the offer if there is one."""
         recall, offer = self.recall, self.offer
+        low, high = 100 * recall.low, 100 * recall.high
         line = (
-            f"It finds {self.num_found} of {recall.n} {self.name!r} ({recall.value:.0%}, "
-            f"{recall.low:.0%} to {recall.high:.0%})"
+            f"Rarest class: {self.name}, finds {self.num_found} of {recall.n} "
+            f"({100 * recall.value:.0f} %, {low:.0f} to {high:.0f} %)"
         )
         if offer is None:
             return f"{line}."
         return (
             f"{line}; {offer.options} finds {offer.num_found} of {offer.recall.n}, and calls "
-            f"{offer.num_false} of {offer.num_others} {self.others!r} {self.name!r} (now "
+            f"{offer.num_false} of {offer.num_others} {self.others} photos {self.name} (now "
             f"{offer.num_false_before})."
         )
 
