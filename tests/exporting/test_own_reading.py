@@ -107,5 +107,6 @@ def test_a_format_without_python_code_and_without_a_browser_is_not_asked(trained
     onnx.write(tmp_path, source)
     context = SnippetContext(tmp_path, source.classifier.contract, source.classifier.rule, 2, True)
     form = replace(onnx, snippets=lambda _: (shell,))
-    assert check_own_reading(tmp_path, form, source, context) is None
+    with form.open_export(tmp_path) as loaded:
+        assert check_own_reading(loaded, form, source, context) is None
     assert OwnReading("it", 9, 0.001).to_text().startswith("Read by it, 9 drawn photos of")
