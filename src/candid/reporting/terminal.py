@@ -28,8 +28,7 @@ _MOST_OF_RUN: Final = 4  # of MOST_LINES: an empty one, and where to go on
 def write_summary(contents: Contents) -> str:
     """The figure to believe, what it means, and where to go on, in at most `MOST_LINES` lines."""
     lines = list(_lines(contents.evaluation, statements(contents)))[: MOST_LINES - _MOST_OF_RUN]
-    report = f"{contents.run}/report.html"
-    lines += ["", f"Report: {report}"]
+    lines += ["", f"Report: {contents.run}/report.html"]
     use = predict_command(contents)
     steps = [step for step in advise(contents) if step.command]
     others = [step for step in steps if step.command != use]
