@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -17,16 +17,8 @@ _LARGE = 4  # times the model's input: libjpeg halves a JPEG from this size on
 _SEED = 7
 
 
-@dataclass(frozen=True)
-class DrawnPhoto:
-    """A photo's file."""
-
-    name: str  # its colour mode
-    data: bytes
-
-
 @cache
-def draw_photos(size_px: int) -> tuple[DrawnPhoto, ...]:
+def draw_photos(size_px: int) -> Mapping[str, bytes]:
     """Draw a photo of each colour mode, and a large one.
 
     Args:
@@ -34,16 +26,13 @@ def draw_photos(size_px: int) -> tuple[DrawnPhoto, ...]:
             choice and any two right readers agree to a level.
 
     Returns:
-        PNG, and JPEG for CMYK and the large one.
+        Files by colour mode: PNG, and JPEG for CMYK and the large one.
     """
     from PIL import Image
 
     modes = in_modes(Image.fromarray(_draw(2 * size_px)))
     large = Image.fromarray(_draw(_LARGE * size_px))
-    return (
-        *(DrawnPhoto(name, data) for name, data in modes.items()),
-        DrawnPhoto("large JPEG", _encode(large, "JPEG", quality=95)),
-    )
+    return modes | {"large JPEG": _encode(large, "JPEG", quality=95)}
 
 
 def in_modes(colours: Image) -> dict[str, bytes]:

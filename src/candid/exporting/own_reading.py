@@ -104,17 +104,17 @@ def _compare(form: Format, source: Source, run: Runner, reader: str, read: Reade
     classifier = source.classifier
     differences = [0.0]
     photos = draw_photos(classifier.contract.size_px)
-    for photo in photos:
-        expected = run(decode(photo.data, classifier.contract)[None])["probabilities"]
+    for mode, data in photos.items():
+        expected = run(decode(data, classifier.contract)[None])["probabilities"]
         label = classifier.classes[classifier.rule.decide(expected, classifier.classes)[0]]
-        received = read(photo.data)
+        received = read(data)
         if received["label"] is None:
             found = f"not read ({received.get('reason') or 'no reason given'})"
-            raise _refused(form, reader, photo.name, label, found)
+            raise _refused(form, reader, mode, label, found)
         shares = [received["probabilities"][name] for name in classifier.classes]
         differences.append(float(np.abs(np.array(shares) - expected[0]).max()))
         if received["label"] != label and not differences[-1] <= _TIE:
-            raise _refused(form, reader, photo.name, label, received["label"])
+            raise _refused(form, reader, mode, label, received["label"])
     return OwnReading(reader, len(photos), max(differences))
 
 
