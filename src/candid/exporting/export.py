@@ -16,7 +16,7 @@ from candid.core.progress import Progress, Silent
 from candid.core.text import escape_markdown, fence
 from candid.errors import UsageError
 from candid.exporting.format import Format, LoadedExport
-from candid.exporting.int8.export import check_int8, require_quantisable, write_int8
+from candid.exporting.int8.export import check_int8, quantise, require_quantisable
 from candid.exporting.int8.gate import Int8Report
 from candid.exporting.keras import KERAS, SAVED_MODEL
 from candid.exporting.litert import LITERT
@@ -150,13 +150,10 @@ def _write(
 ) -> tuple[Parity | Int8Report, OwnReading | None]:
     """Write the model, quantised if there are no photos to compare, and pass the gate."""
     told = progress or Silent()
-    num_calibrated = 0
-    if photos is None:
-        num_calibrated = write_int8(folder, form, source, told)
-    else:
-        with told.step(f"Writing {form.title}", 1) as advance:
-            form.write(folder, source)
-            advance(1)
+    written, num_calibrated = quantise(form, source, told) if photos is None else (source, 0)
+    with told.step(f"Writing {form.title}", 1) as advance:
+        form.write(folder, written)
+        advance(1)
     # A preliminary one, which the export's own code reads.
     write_manifest(folder, describe(source) | {"format": form.name})
     parity: Parity | Int8Report

@@ -53,11 +53,11 @@ def require_quantisable(form: Format, names: list[str]) -> None:
         )
 
 
-def write_int8(folder: Path, form: Format, source: Source, progress: Progress) -> int:
-    """Write a run quantised to int8.
+def quantise(form: Format, source: Source, progress: Progress) -> tuple[Source, int]:
+    """Quantise a run to int8.
 
     Returns:
-        The number of training photos that it was calibrated with.
+        What to write, and the number of training photos that it was calibrated with.
 
     Raises:
         DataError: The training photos are gone.
@@ -67,11 +67,7 @@ def write_int8(folder: Path, form: Format, source: Source, progress: Progress) -
         raise ValueError(f"{form.name} can't be quantised")
     pixels = read_calibration(source, read_csv(source.folder / SPLIT))
     with progress.step("Calibrating", len(pixels)) as advance:
-        quantised = form.quantise(source, pixels, advance)
-    with progress.step(f"Writing {form.title}", 1) as advance:
-        form.write(folder, quantised)
-        advance(1)
-    return len(pixels)
+        return form.quantise(source, pixels, advance), len(pixels)
 
 
 def check_int8(
