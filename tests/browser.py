@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
@@ -47,6 +48,13 @@ def is_required() -> bool:
     )
 
 
+def go_without(why: str) -> NoReturn:
+    """Skip a test of pages; fail it where `is_required`."""
+    if is_required():
+        pytest.fail(why)
+    pytest.skip(why)
+
+
 # By module and not by session: Playwright keeps an event loop running in this thread for as long as
 # it is open, which tests of other modules may not expect.
 @pytest.fixture(scope="module")
@@ -56,7 +64,7 @@ def browser() -> Iterator[Browser]:
         try:
             started = playwright.chromium.launch(executable_path=find(), args=list(FLAGS))
         except Error as error:
-            _go_without(str(error).strip().splitlines()[0])
+            go_without(f"no browser: {str(error).strip().splitlines()[0]}. Run: make browser")
         yield started
         started.close()
 
@@ -90,12 +98,6 @@ def main() -> int:
         "browser: none is here, and none could be installed; tests of pages can't run", flush=True
     )
     return 1 if is_required() else 0
-
-
-def _go_without(why: str) -> None:
-    if is_required():
-        pytest.fail(f"no browser: {why}. Run: make browser")
-    pytest.skip(f"no browser: {why}. Run: make browser")
 
 
 def _has_playwright_own() -> bool:

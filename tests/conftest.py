@@ -55,6 +55,19 @@ def pytest_terminal_summary(
 
 #: The smaller backbone: what is tested here does not depend on which it is.
 BACKBONE = "efficientnet-lite0"
+#: A prediction as JSON.
+JSON_KEYS = [
+    "path",
+    "answer",
+    "label",
+    "probability",
+    "positive_probability",
+    "probabilities",
+    "verdict",
+    "possible",
+    "familiarity",
+    "reason",
+]
 COMMAND = Path(sys.executable).parent / "candid"
 _SCREENS = {"DISPLAY", "WAYLAND_DISPLAY"}
 

@@ -25,6 +25,7 @@ from candid.data.decisions import Decision, to_csv
 from candid.evaluation.verify import differences
 from candid.splits.split import read_csv
 from candid.training import Run
+from tests.conftest import JSON_KEYS
 from tests.manifests import SCHEMA
 
 Done = subprocess.CompletedProcess[str]
@@ -33,18 +34,6 @@ StateOf = Callable[[Path], dict[str, tuple[str, int]]]
 
 COMMAND = Path(sys.executable).parent / "candid"
 FIGURES = ("accuracy", "precision", "recall", "binary_accuracy", "kfold_accuracy", "f1", "log_loss")
-JSON_KEYS = [
-    "path",
-    "answer",
-    "label",
-    "probability",
-    "positive_probability",
-    "probabilities",
-    "verdict",
-    "possible",
-    "familiarity",
-    "reason",
-]
 BACKBONE = ("--backbone", "efficientnet-lite0")
 
 

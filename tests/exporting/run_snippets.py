@@ -6,17 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.conftest import JSON_KEYS
+
 #: What a snippet prints: the values of a prediction that do not come from the file.
-KEYS = [
-    "answer",
-    "label",
-    "probability",
-    "positive_probability",
-    "probabilities",
-    "verdict",
-    "possible",
-    "familiarity",
-]
+KEYS = [key for key in JSON_KEYS if key not in ("path", "reason")]
 
 
 def run_snippet(code, folder):

@@ -21,21 +21,21 @@ MODES = {"1", "L", "LA", "P", "P, transparent", "RGB", "RGBA", "CMYK", "I;16", "
 
 def test_the_drawn_photos_have_every_colour_mode():
     photos = draw_photos(64)
-    assert {photo.name for photo in photos} == MODES
-    modes = {photo.name: inspect(photo.data).mode for photo in photos}
+    assert set(photos) == MODES
+    modes = {name: inspect(data).mode for name, data in photos.items()}
     for name in MODES - {"P, transparent", "large JPEG"}:
         assert modes[name] == name
-    large = inspect(next(photo.data for photo in photos if photo.name == "large JPEG"))
+    large = inspect(photos["large JPEG"])
     assert (large.format, large.width_px) == ("JPEG", 256)
 
 
 def test_reading_alpha_or_deep_grey_as_rgb_shows_other_pixels():
-    for photo in draw_photos(64):
-        image = Image.open(io.BytesIO(photo.data)).convert("RGB")
+    for name, data in draw_photos(64).items():
+        image = Image.open(io.BytesIO(data)).convert("RGB")
         image = image.resize((64, 64), Image.Resampling.BOX)
-        difference = np.abs(np.asarray(image).astype(int) - decode(photo.data, PixelContract(64)))
-        is_plain = photo.name in ("1", "L", "P", "RGB", "CMYK", "large JPEG")
-        assert bool(difference.mean() < 4) is is_plain, photo.name
+        difference = np.abs(np.asarray(image).astype(int) - decode(data, PixelContract(64)))
+        is_plain = name in ("1", "L", "P", "RGB", "CMYK", "large JPEG")
+        assert bool(difference.mean() < 4) is is_plain, name
 
 
 def test_an_export_says_how_its_own_code_reads_photos(trained, tmp_path):
@@ -107,5 +107,6 @@ def test_a_format_without_python_code_and_without_a_browser_is_not_asked(trained
     onnx.write(tmp_path, source)
     context = SnippetContext(tmp_path, source.classifier.contract, source.classifier.rule, 2, True)
     form = replace(onnx, snippets=lambda _: (shell,))
-    assert check_own_reading(tmp_path, form, source, context) is None
+    with form.open_export(tmp_path) as loaded:
+        assert check_own_reading(loaded, form, source, context) is None
     assert OwnReading("it", 9, 0.001).to_text().startswith("Read by it, 9 drawn photos of")

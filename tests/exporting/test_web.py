@@ -13,7 +13,6 @@ from browser import browser
 
 from candid.data.images import decode
 from candid.exporting import ExportRequest, export_run
-from candid.exporting import web as web_module
 from candid.exporting.export import open_source
 from candid.exporting.web import write_web
 from candid.models.decision_rule import DecisionRule
@@ -24,7 +23,7 @@ from candid.splits.split import read_csv
 from candid.training import TrainOptions, train
 from tests.conftest import BACKBONE
 from tests.exporting.path_leaks import leaks
-from tests.exporting.web_pages import BLOB, encoded, need_assets, program, served
+from tests.exporting.web_pages import BLOB, encoded, need_assets, served, use_browser
 
 __all__ = ["browser"]
 
@@ -49,11 +48,9 @@ START = """async () => {
 @pytest.fixture(scope="module")
 def exported(trained, tmp_path_factory):
     """The drawn faces for the web, checked in a browser. Not to be written to."""
-    need_assets()
     folder = tmp_path_factory.mktemp("exported") / "web"
-    path = program()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(web_module, "find_browser", lambda: path)
+        use_browser(patch)
         return export_run(ExportRequest(trained.folder, "web", folder))
 
 

@@ -3,16 +3,15 @@
 import json
 
 import numpy as np
-import pytest
 from browser import browser
 
 from candid.models.conformal import Abstention
 from candid.models.decision_rule import DecisionRule
 from candid.runs.explaining import Explanation, contrast, occlude, where
 from candid.runs.prediction import Prediction
-from tests.exporting.web_pages import serving_modules
+from tests.exporting.web_pages import page
 
-__all__ = ["browser"]
+__all__ = ["browser", "page"]
 
 CASES = 400
 RULES = (
@@ -44,15 +43,6 @@ OCCLUDE = """async ({ pixels, size, weights, answered }) => {
   };
   return explanationOf(await occlude(Uint8Array.from(pixels), size, ask, answered));
 }"""
-
-
-@pytest.fixture(scope="module")
-def page(browser, tmp_path_factory):
-    with serving_modules(tmp_path_factory.mktemp("modules")) as address:
-        tab = browser.new_page()
-        tab.goto(address)
-        yield tab
-        tab.close()
 
 
 def make_case(seed):

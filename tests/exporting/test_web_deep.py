@@ -12,22 +12,12 @@ from PIL import Image
 
 from candid.data.images import PixelContract, decode
 from tests.dicom import encode_dicom
-from tests.exporting.test_web_pixels import DECODE
-from tests.exporting.web_pages import encoded, serving_modules
+from tests.exporting.web_pages import DECODE, encoded, page
 
-__all__ = ["browser"]
+__all__ = ["browser", "page"]
 
 SIZE = 32
 RANGE = (0.0, 4095.0)
-
-
-@pytest.fixture(scope="module")
-def page(browser, tmp_path_factory):
-    with serving_modules(tmp_path_factory.mktemp("modules")) as address:
-        tab = browser.new_page()
-        tab.goto(address)
-        yield tab
-        tab.close()
 
 
 def deep(channels, height=70, width=90):

@@ -23,7 +23,7 @@ from candid.exporting.web import WEB, open_web, write_web
 from candid.exporting.web_browser import BrowserError, find_browser, running_browser
 from candid.exporting.web_gate import open_in_browser
 from tests.exporting.path_leaks import leaks
-from tests.exporting.web_pages import need_assets, program
+from tests.exporting.web_pages import need_assets, program, use_browser
 
 __all__ = ["browser"]
 
@@ -78,9 +78,7 @@ def test_an_export_with_other_answers_in_the_browser_is_refused_and_removed(
     write, message, browser, trained, tmp_path, monkeypatch
 ):
     del browser  # skips where there is none
-    need_assets()
-    path = program()
-    monkeypatch.setattr(web_module, "find_browser", lambda: path)
+    use_browser(monkeypatch)
     monkeypatch.setitem(FORMATS, "web", replace(WEB, write=write))
     with pytest.raises(ParityError, match=message):
         export_run(ExportRequest(trained.folder, "web", tmp_path / "web"))

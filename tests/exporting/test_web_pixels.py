@@ -11,33 +11,15 @@ from PIL import Image
 from candid.data.images import PixelContract, decode
 from candid.data.images.contract import resize
 from candid.errors import ImageError
-from tests.exporting.web_pages import BLOB, encoded, serving_modules
+from tests.exporting.web_pages import DECODE, encoded, page
 
-__all__ = ["browser"]
+__all__ = ["browser", "page"]
 
 SIZE = 32
-DECODE = f"""async ({{ data, contract }}) => {{
-  {BLOB}
-  const {{ decode }} = await import("/app/pixels.js");
-  try {{
-    return [...await decode(blob, contract)];
-  }} catch (error) {{
-    return error.message;
-  }}
-}}"""
 RESIZE = """async ({ pixels, width, height, to }) => {
   const { resize } = await import("/app/resize.js");
   return [...resize({ width, height, data: Uint8Array.from(pixels) }, ...to).data];
 }"""
-
-
-@pytest.fixture(scope="module")
-def page(browser, tmp_path_factory):
-    with serving_modules(tmp_path_factory.mktemp("modules")) as address:
-        tab = browser.new_page()
-        tab.goto(address)
-        yield tab
-        tab.close()
 
 
 def picture(height, width, channels=3, seed=0):

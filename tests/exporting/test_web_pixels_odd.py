@@ -8,9 +8,9 @@ from candid.data.images import PixelContract, decode
 from candid.data.images.foreign import _MAGIC
 from candid.errors import ImageError
 from tests.data.images.test_odd_pixels import jpeg, png, scans_of, smooth, without_refinements
-from tests.exporting.test_web_pixels import SIZE, ask, difference, file_of, page, picture
+from tests.exporting.test_web_pixels import SIZE, ask, difference, file_of, picture
 from tests.exporting.test_web_pixels_upright import exif_of, photo_of
-from tests.exporting.web_pages import BLOB, encoded
+from tests.exporting.web_pages import BLOB, encoded, page
 
 __all__ = ["browser", "page"]
 

@@ -12,7 +12,8 @@ from PIL import Image
 from candid.data.images import PixelContract, decode
 from candid.data.images.jpeg import _noise
 from candid.errors import ImageError
-from tests.exporting.test_web_pixels import SIZE, ask, difference, file_of, page, picture
+from tests.exporting.test_web_pixels import SIZE, ask, difference, file_of, picture
+from tests.exporting.web_pages import page
 
 __all__ = ["browser", "page"]
 

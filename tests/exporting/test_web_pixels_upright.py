@@ -12,8 +12,8 @@ from browser import browser
 from PIL import Image
 
 from candid.data.images import PixelContract, decode
-from tests.exporting.test_web_pixels import SIZE, difference, file_of, page, picture
-from tests.exporting.web_pages import BLOB, encoded
+from tests.exporting.test_web_pixels import SIZE, difference, file_of, picture
+from tests.exporting.web_pages import BLOB, encoded, page
 
 __all__ = ["browser", "page"]
 

@@ -7,15 +7,26 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from browser import find, is_required
+from browser import find, go_without
 from playwright.sync_api import sync_playwright
 
 from candid.errors import DependencyError
+from candid.exporting import web as web_module
 from candid.exporting.web import require_assets
 from candid.server.static import StaticServer
 
 #: Makes a Blob of base64, as a page's policy lets it fetch no data: addresses.
 BLOB = "const blob = new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))]);"
+#: The pixels of a photo, or the message that refuses it.
+DECODE = f"""async ({{ data, contract }}) => {{
+  {BLOB}
+  const {{ decode }} = await import("/app/pixels.js");
+  try {{
+    return [...await decode(blob, contract)];
+  }} catch (error) {{
+    return error.message;
+  }}
+}}"""
 
 
 def need_assets():
@@ -23,9 +34,14 @@ def need_assets():
     try:
         require_assets()
     except DependencyError as error:
-        if is_required():
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+        go_without(str(error))
+
+
+def use_browser(patch):
+    """Let the gate of an export to the web find the browser of the tests."""
+    need_assets()
+    path = program()
+    patch.setattr(web_module, "find_browser", lambda: path)
 
 
 def program():
@@ -49,14 +65,18 @@ def served(files_by_name):
             thread.join()
 
 
-@contextmanager
-def serving_modules(folder):
-    """Serve the engine's modules from the source, and an empty page."""
-    (folder / "index.html").write_text("<!doctype html>", encoding="utf-8")
+@pytest.fixture(scope="module")
+def page(browser, tmp_path_factory):
+    """An empty page beside the engine's modules, served from the source."""
+    index = tmp_path_factory.mktemp("modules") / "index.html"
+    index.write_text("<!doctype html>", encoding="utf-8")
     source = Path(str(files("candid.reporting.app")))
     modules = {f"app/{file.name}": file for file in source.glob("*.js")}
-    with served(modules | {"": folder / "index.html"}) as address:
-        yield address
+    with served(modules | {"": index}) as address:
+        tab = browser.new_page()
+        tab.goto(address)
+        yield tab
+        tab.close()
 
 
 def encoded(data):

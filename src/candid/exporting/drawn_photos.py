@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -17,16 +17,8 @@ _LARGE = 4  # times the model's input: libjpeg halves a JPEG from this size on
 _SEED = 7
 
 
-@dataclass(frozen=True)
-class DrawnPhoto:
-    """A photo's file."""
-
-    name: str  # its colour mode
-    data: bytes
-
-
 @cache
-def draw_photos(size_px: int) -> tuple[DrawnPhoto, ...]:
+def draw_photos(size_px: int) -> Mapping[str, bytes]:
     """Draw a photo of each colour mode, and a large one.
 
     Args:
@@ -34,12 +26,24 @@ def draw_photos(size_px: int) -> tuple[DrawnPhoto, ...]:
             choice and any two right readers agree to a level.
 
     Returns:
-        PNG, and JPEG for CMYK and the large one.
+        Files by colour mode: PNG, and JPEG for CMYK and the large one.
     """
     from PIL import Image
 
-    colours = Image.fromarray(_draw(2 * size_px))
-    grey, mask = colours.convert("L"), _draw_mask(2 * size_px)
+    modes = in_modes(Image.fromarray(_draw(2 * size_px)))
+    large = Image.fromarray(_draw(_LARGE * size_px))
+    return modes | {"large JPEG": _encode(large, "JPEG", quality=95)}
+
+
+def in_modes(colours: Image) -> dict[str, bytes]:
+    """A picture in each colour mode: PNG, and JPEG for CMYK.
+
+    Args:
+        colours: RGB. Where the mode has alpha, its corners become transparent.
+    """
+    from PIL import Image
+
+    grey, mask = colours.convert("L"), _draw_mask(*colours.size)
     deep = (np.asarray(grey).astype(np.uint16) << 8) + 77
     palette = colours.quantize(64)
     modes = {
@@ -51,13 +55,11 @@ def draw_photos(size_px: int) -> tuple[DrawnPhoto, ...]:
         "RGBA": Image.merge("RGBA", (*colours.split(), mask)),
         "I;16": Image.fromarray(deep),
     }
-    large = Image.fromarray(_draw(_LARGE * size_px))
-    return (
-        *(DrawnPhoto(name, _encode(image, "PNG")) for name, image in modes.items()),
-        DrawnPhoto("P, transparent", _encode(palette, "PNG", transparency=bytes(range(0, 256, 8)))),
-        DrawnPhoto("CMYK", _encode(colours.convert("CMYK"), "JPEG", quality=95)),
-        DrawnPhoto("large JPEG", _encode(large, "JPEG", quality=95)),
-    )
+    return {
+        **{name: _encode(image, "PNG") for name, image in modes.items()},
+        "P, transparent": _encode(palette, "PNG", transparency=bytes(range(0, 256, 8))),
+        "CMYK": _encode(colours.convert("CMYK"), "JPEG", quality=95),
+    }
 
 
 def _draw(side: int) -> NDArray[np.uint8]:
@@ -72,12 +74,13 @@ def _draw(side: int) -> NDArray[np.uint8]:
     return drawn
 
 
-def _draw_mask(side: int) -> Image:
-    """Opaque within a circle, transparent in the corners, translucent between."""
+def _draw_mask(width: int, height: int) -> Image:
+    """Opaque within an ellipse, transparent in the corners, translucent between."""
     from PIL import Image
 
-    y, x = np.mgrid[:side, :side] * (2 / side) - 1
-    return Image.fromarray(np.uint8(np.clip(1.4 - np.hypot(x, y), 0, 0.6) / 0.6 * 255))
+    y, x = np.mgrid[:height, :width]
+    radius = np.hypot(x * (2 / width) - 1, y * (2 / height) - 1)
+    return Image.fromarray(np.uint8(np.clip(1.4 - radius, 0, 0.6) / 0.6 * 255))
 
 
 def _encode(image: Image, form: str, **options: object) -> bytes:

@@ -15,8 +15,8 @@ from candid.core.hashing import hash_file
 from candid.core.progress import Progress, Silent
 from candid.core.text import escape_markdown, fence
 from candid.errors import UsageError
-from candid.exporting.format import Format
-from candid.exporting.int8.export import require_quantisable, write_int8
+from candid.exporting.format import Format, LoadedExport
+from candid.exporting.int8.export import check_int8, quantise, require_quantisable
 from candid.exporting.int8.gate import Int8Report
 from candid.exporting.keras import KERAS, SAVED_MODEL
 from candid.exporting.litert import LITERT
@@ -121,19 +121,12 @@ def export_run(request: ExportRequest, *, progress: Progress | None = None) -> E
     kept: list[tuple[Parity | Int8Report, OwnReading | None]] = []
 
     def fill(partial: Path) -> None:
-        parity: Parity | Int8Report
-        if request.int8:
-            parity = write_int8(partial, form, source, progress or Silent())
-        else:
-            parity = _write(partial, form, source, photos, progress or Silent())
-        # The Python code reads the manifest.
-        _write_manifest(partial, form, source, _parity_json(parity, None))
-        reading = check_own_reading(partial, form, source, own_context)
-        compared = "\n\n".join(part.to_text() for part in (parity, reading) if part is not None)
-        text = _readme(form, source, compared, form.snippets(own_context))
+        compared = _write(partial, form, source, None if request.int8 else photos, progress)
+        texts = "\n\n".join(part.to_text() for part in compared if part is not None)
+        text = _readme(form, source, texts, form.snippets(own_context))
         (partial / _README).write_text(text, "utf-8", "backslashreplace")
-        _write_manifest(partial, form, source, _parity_json(parity, reading))
-        kept.append((parity, reading))
+        _write_manifest(partial, form, source, _parity_json(*compared))
+        kept.append(compared)
 
     written = write_atomic_dir(folder, fill, require_free=require_free, option="--output")
     snippets = form.snippets(snippet_context(source, shorten(folder.expanduser().absolute())))
@@ -153,25 +146,41 @@ def open_source(run: Path) -> Source:
 
 
 def _write(
-    folder: Path, form: Format, source: Source, photos: Photos, progress: Progress
-) -> Parity:
-    """Write the model, and compare what was written with the run."""
-    with progress.step(f"Writing {form.title}", 1) as advance:
-        form.write(folder, source)
+    folder: Path, form: Format, source: Source, photos: Photos | None, progress: Progress | None
+) -> tuple[Parity | Int8Report, OwnReading | None]:
+    """Write the model, quantised if there are no photos to compare, and pass the gate."""
+    told = progress or Silent()
+    written, num_calibrated = quantise(form, source, told) if photos is None else (source, 0)
+    with told.step(f"Writing {form.title}", 1) as advance:
+        form.write(folder, written)
         advance(1)
+    # A preliminary one, which the export's own code reads.
+    write_manifest(folder, describe(source) | {"format": form.name})
+    parity: Parity | Int8Report
+    with form.open_export(folder) as loaded:
+        if photos is None:
+            parity = check_int8(folder, form, source, loaded, num_calibrated, told)
+        else:
+            parity = _check_parity(form, source, loaded, photos, told)
+        return parity, check_own_reading(loaded, form, source, snippet_context(source, folder))
+
+
+def _check_parity(
+    form: Format, source: Source, loaded: LoadedExport, photos: Photos, progress: Progress
+) -> Parity:
+    """Compare what was written with the run."""
     golden = read_golden(source.folder)
     num_images = len(golden.pixels) + len(photos.files)
     batches = chain([golden], photos.batches(source.classifier))
-    with form.open_export(folder) as loaded:
-        with progress.step("Comparing with the run", num_images) as advance:
-            parity = compare(form, loaded.run, source.classifier, batches, advance)
-        parity = replace(parity, runtime=loaded.runtime, notes=loaded.notes)
-        require_parity(form, parity)
-        files = subsample(photos.files)
-        if loaded.predict_photo is None or not files:
-            return parity
-        with progress.step("Comparing its own decoding", len(files)) as advance:
-            decoded = compare_decoded(loaded.predict_photo, source.classifier, files, advance)
+    with progress.step("Comparing with the run", num_images) as advance:
+        parity = compare(form, loaded.run, source.classifier, batches, advance)
+    parity = replace(parity, runtime=loaded.runtime, notes=loaded.notes)
+    require_parity(form, parity)
+    files = subsample(photos.files)
+    if loaded.predict_photo is None or not files:
+        return parity
+    with progress.step("Comparing its own decoding", len(files)) as advance:
+        decoded = compare_decoded(loaded.predict_photo, source.classifier, files, advance)
     return replace(parity, decoded=decoded, notes=(*parity.notes, *decoded.notes))
 
 

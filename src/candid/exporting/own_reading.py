@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +18,7 @@ from candid.core.text import plural
 from candid.data.images import decode
 from candid.errors import ParityError
 from candid.exporting.drawn_photos import draw_photos
-from candid.exporting.format import Format, Runner
+from candid.exporting.format import Format, LoadedExport, Runner
 from candid.exporting.snippets import SnippetContext
 from candid.exporting.source import Source
 
@@ -56,15 +55,15 @@ class OwnReading:
 
 
 def check_own_reading(
-    folder: Path, form: Format, source: Source, context: SnippetContext
+    loaded: LoadedExport, form: Format, source: Source, context: SnippetContext
 ) -> OwnReading | None:
     """Ask the README's Python code, or the page in a browser, about drawn photos.
 
     Args:
-        folder: The export.
+        loaded: The export.
         form: Its format.
         source: The run.
-        context: The export, for its snippets.
+        context: The export's folder, for its snippets.
 
     Returns:
         The comparison; None if nothing in the export reads files here.
@@ -74,14 +73,13 @@ def check_own_reading(
     """
     if context.contract.page is not None or context.contract.bands is not None:
         return None  # drawn photos have but one page, and three bands
-    with form.open_export(folder) as loaded:
-        if loaded.predict_photo is not None:
-            return _compare(form, source, loaded.run, "the page in a browser", loaded.predict_photo)
-        code = python_code(form, replace(context, folder=folder))
-        if code is None:
-            return None
-        with quiet():
-            return _compare(form, source, loaded.run, "its Python code", load_code(code))
+    if loaded.predict_photo is not None:
+        return _compare(form, source, loaded.run, "the page in a browser", loaded.predict_photo)
+    code = python_code(form, context)
+    if code is None:
+        return None
+    with quiet():
+        return _compare(form, source, loaded.run, "its Python code", load_code(code))
 
 
 def python_code(form: Format, context: SnippetContext) -> str | None:
@@ -106,17 +104,17 @@ def _compare(form: Format, source: Source, run: Runner, reader: str, read: Reade
     classifier = source.classifier
     differences = [0.0]
     photos = draw_photos(classifier.contract.size_px)
-    for photo in photos:
-        expected = run(decode(photo.data, classifier.contract)[None])["probabilities"]
+    for mode, data in photos.items():
+        expected = run(decode(data, classifier.contract)[None])["probabilities"]
         label = classifier.classes[classifier.rule.decide(expected, classifier.classes)[0]]
-        received = read(photo.data)
+        received = read(data)
         if received["label"] is None:
             found = f"not read ({received.get('reason') or 'no reason given'})"
-            raise _refused(form, reader, photo.name, label, found)
+            raise _refused(form, reader, mode, label, found)
         shares = [received["probabilities"][name] for name in classifier.classes]
         differences.append(float(np.abs(np.array(shares) - expected[0]).max()))
         if received["label"] != label and not differences[-1] <= _TIE:
-            raise _refused(form, reader, photo.name, label, received["label"])
+            raise _refused(form, reader, mode, label, received["label"])
     return OwnReading(reader, len(photos), max(differences))
 
 

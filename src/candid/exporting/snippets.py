@@ -43,9 +43,8 @@ def python_snippet(
         imports: The line that imports the runtime.
         install: The distributions to install besides NumPy, OpenCV and Pillow.
     """
-    body = ["pixels = read_photo(file)", *run.splitlines(), *_decide(context)]
-    body += (_ABSTAIN if context.abstains else _ALWAYS_ANSWER).splitlines()
-    body += _values(context).splitlines()
+    answer = _ABSTAIN if context.abstains else _ALWAYS_ANSWER
+    body = "pixels = read_photo(file)\n" + run + _decide(context) + answer + _values(context)
     parts = [
         f"# pip install numpy opencv-python-headless pillow {install}\n{_imports(imports)}",
         f"folder = Path({_quote(context.folder.as_posix())})\n"
@@ -53,14 +52,10 @@ def python_snippet(
         f'classes = about["classes"]\n{load}',
         _read_photo(context.contract),
         *([_SHARE] if context.abstains else []),
-        _function("classify(file)", body),
+        "def classify(file):\n" + textwrap.indent(body, "    "),
         'if __name__ == "__main__":\n    print(json.dumps(classify("photo.jpg")))\n',
     ]
     return Snippet("python", "Python", "\n\n".join(parts))
-
-
-def _function(signature: str, body: list[str]) -> str:
-    return f"def {signature}:\n" + "".join(f"    {line}".rstrip() + "\n" for line in body)
 
 
 def _quote(text: str) -> str:
@@ -77,39 +72,41 @@ def _imports(runtime: str) -> str:
 
 def _read_photo(contract: PixelContract) -> str:
     """The pixel contract, for what Pillow reads as it is meant."""
-    size = contract.size_px
-    return f"""\
-def read_photo(file):  # what the model takes: uint8, 0 to 255
-{_open(contract)}
-    photo = photo.convert("RGBA")
-    white = Image.new("RGBA", photo.size, "white")
-    pixels = np.asarray(Image.alpha_composite(white, photo).convert("RGB"))
-    height, width = pixels.shape[:2]
-{_SQUARES_IN_PYTHON[contract.fit].replace("SIZE", str(size))}"""
+    square = _SQUARES_IN_PYTHON[contract.fit].replace("SIZE", str(contract.size_px))
+    body = _open(contract) + _OVER_WHITE + square
+    signature = "def read_photo(file):  # what the model takes: uint8, 0 to 255\n"
+    return signature + textwrap.indent(body, "    ")
 
+
+_OVER_WHITE = """\
+photo = photo.convert("RGBA")
+white = Image.new("RGBA", photo.size, "white")
+pixels = np.asarray(Image.alpha_composite(white, photo).convert("RGB"))
+height, width = pixels.shape[:2]
+"""
 
 _RESIZE = """\
-    pixels = cv2.resize(pixels, (min(width, SIZE), min(height, SIZE)), interpolation=cv2.INTER_AREA)
-    return cv2.resize(pixels, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[None]
+pixels = cv2.resize(pixels, (min(width, SIZE), min(height, SIZE)), interpolation=cv2.INTER_AREA)
+return cv2.resize(pixels, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[None]
 """
 
 _SQUARES_IN_PYTHON = {
     "squash": _RESIZE,
     "crop": f"""\
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    pixels = np.ascontiguousarray(pixels[top : top + side, left : left + side])
-    height = width = side
+side = min(height, width)
+top, left = (height - side) // 2, (width - side) // 2
+pixels = np.ascontiguousarray(pixels[top : top + side, left : left + side])
+height = width = side
 {_RESIZE}""",
     "pad": """\
-    scale = SIZE / max(height, width)
-    height, width = max(1, round(height * scale)), max(1, round(width * scale))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    square = np.full((1, SIZE, SIZE, 3), 255, np.uint8)
-    top, left = (SIZE - height) // 2, (SIZE - width) // 2
-    inner = cv2.resize(pixels, (width, height), interpolation=method)
-    square[0, top : top + height, left : left + width] = inner
-    return square
+scale = SIZE / max(height, width)
+height, width = max(1, round(height * scale)), max(1, round(width * scale))
+method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+square = np.full((1, SIZE, SIZE, 3), 255, np.uint8)
+top, left = (SIZE - height) // 2, (SIZE - width) // 2
+inner = cv2.resize(pixels, (width, height), interpolation=method)
+square[0, top : top + height, left : left + width] = inner
+return square
 """,
 }
 
@@ -117,63 +114,59 @@ _SQUARES_IN_PYTHON = {
 def _open(contract: PixelContract) -> str:
     """Lines that open the photo, with 8 bits a sample."""
     page = (contract.page or 1) - 1
+    from_levels = "photo = Image.fromarray(levels.astype(np.uint8))\n"
+    if contract.sample_range is not None:
+        from_levels = _BY_RANGE + from_levels
     if contract.bands is not None:
         places = [band - 1 for band in contract.bands]
-        by_range = "" if contract.sample_range is None else _BY_RANGE
         return f"""\
-    import tifffile  # pip install tifffile imagecodecs
+import tifffile  # pip install tifffile imagecodecs
 
-    levels = tifffile.imread(file, key={page})[..., {places}]  # (h, w, bands)
-{by_range}\
-    photo = Image.fromarray(levels.astype(np.uint8))"""
+levels = tifffile.imread(file, key={page})[..., {places}]  # (h, w, bands)
+{from_levels}"""
     twice = 2 * contract.size_px
-    seek = f"    photo.seek({page})\n" if page else ""
-    deep = _UPPER_BITS
-    if contract.sample_range is not None:
-        deep = _DEEP + textwrap.indent(_BY_RANGE, "    ") + _FROM_LEVELS
+    seek = f"photo.seek({page})\n" if page else ""
+    deep = _DEEP + textwrap.indent(from_levels, "    ")
     return f"""\
-    photo = Image.open(file)
+photo = Image.open(file)
 {seek}\
-    photo.draft(None, ({twice}, {twice}))  # a large JPEG is scaled while it is decoded
-    photo = ImageOps.exif_transpose(photo)
-{deep.rstrip()}"""
+photo.draft(None, ({twice}, {twice}))  # a large JPEG is scaled while it is decoded
+photo = ImageOps.exif_transpose(photo)
+{_UPPER_BITS if contract.sample_range is None else deep}"""
 
 
 _UPPER_BITS = """\
-    if photo.mode.startswith("I;16"):  # grey of 16 bits: the upper 8
-        photo = Image.fromarray((np.asarray(photo) >> 8).astype(np.uint8))
+if photo.mode.startswith("I;16"):  # grey of 16 bits: the upper 8
+    photo = Image.fromarray((np.asarray(photo) >> 8).astype(np.uint8))
+"""
+_DEEP = """\
+if photo.mode.startswith(("I", "F")):  # more than 8 bits a sample
+    levels = np.asarray(photo)
 """
 # As candid.data.images.samples.
 _BY_RANGE = """\
-    low, high = about["pixels"]["sample_range"]
-    levels = ((levels.astype(float) - low) * 255 / (high - low)).clip(0, 255).round()
-"""
-_DEEP = """\
-    if photo.mode.startswith(("I", "F")):  # more than 8 bits a sample
-        levels = np.asarray(photo)
-"""
-_FROM_LEVELS = """\
-        photo = Image.fromarray(levels.astype(np.uint8))
+low, high = about["pixels"]["sample_range"]
+levels = ((levels.astype(float) - low) * 255 / (high - low)).clip(0, 255).round()
 """
 
 
-def _decide(context: SnippetContext) -> list[str]:
-    lines = ['probabilities = answers["probabilities"][0]']
+def _decide(context: SnippetContext) -> str:
+    """Lines that choose the label by the decision rule."""
+    label = "label = classes[probabilities.argmax()]\n"
     if context.rule.costs:
-        return [
-            *lines,
-            "costs = 1 - np.eye(len(classes))  # rows: true class, columns: answered class",
-            'for row in about["rule"]["costs"]:',
-            '    place = classes.index(row["true"]), classes.index(row["predicted"])',
-            '    costs[place] = row["cost"]',
-            "label = classes[(probabilities @ costs).argmin()]",
-        ]
-    if context.num_classes == 2:
-        return [
-            *lines,
-            'label = classes[int(float(probabilities[1]) > about["rule"]["threshold"])]',
-        ]
-    return [*lines, "label = classes[probabilities.argmax()]"]
+        label = _BY_COST
+    elif context.num_classes == 2:
+        label = 'label = classes[int(float(probabilities[1]) > about["rule"]["threshold"])]\n'
+    return 'probabilities = answers["probabilities"][0]\n' + label
+
+
+_BY_COST = """\
+costs = 1 - np.eye(len(classes))  # rows: true class, columns: answered class
+for row in about["rule"]["costs"]:
+    place = classes.index(row["true"]), classes.index(row["predicted"])
+    costs[place] = row["cost"]
+label = classes[(probabilities @ costs).argmin()]
+"""
 
 
 def _values(context: SnippetContext) -> str:
@@ -239,7 +232,7 @@ def kotlin_snippet(context: SnippetContext, *, file: str, signature: str) -> Sni
 
 def _decide_in_kotlin(context: SnippetContext) -> str:
     if context.rule.costs:
-        return _BY_COST
+        return _BY_COST_IN_KOTLIN
     if context.num_classes == 2:
         return (
             'val threshold = about.getJSONObject("rule").getDouble("threshold")\n'
@@ -248,7 +241,7 @@ def _decide_in_kotlin(context: SnippetContext) -> str:
     return "val label = classes[row.indices.maxBy { row[it] }]"
 
 
-_BY_COST = """\
+_BY_COST_IN_KOTLIN = """\
 val costs = Array(row.size) { t -> DoubleArray(row.size) { if (it == t) 0.0 else 1.0 } }
         val named = about.getJSONObject("rule").getJSONArray("costs")
         for (i in 0 until named.length()) {

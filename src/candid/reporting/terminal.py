@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from candid.core.text import sanitize_line
 from candid.reporting.number_format import decimals_with_n
-from candid.reporting.report.advice import advise, quoted_run
+from candid.reporting.report.advice import advise, predict_command
 from candid.reporting.report.answer import Statement, measured_statements, statements
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ _MOST_OF_RUN: Final = 4  # of MOST_LINES: an empty one, and where to go on
 def write_summary(contents: Contents) -> str:
     """The figure to believe, what it means, and where to go on, in at most `MOST_LINES` lines."""
     lines = list(_lines(contents.evaluation, statements(contents)))[: MOST_LINES - _MOST_OF_RUN]
-    report = f"{contents.run}/report.html"
-    lines += ["", f"Report: {report}"]
-    use = f"candid predict PHOTO --run {quoted_run(contents)}"
+    lines += ["", f"Report: {contents.run}/report.html"]
+    use = predict_command(contents)
     steps = [step for step in advise(contents) if step.command]
     others = [step for step in steps if step.command != use]
     lines += [f"{step.title}: {step.command}" for step in others[:1]]

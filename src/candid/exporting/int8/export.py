@@ -53,37 +53,50 @@ def require_quantisable(form: Format, names: list[str]) -> None:
         )
 
 
-def write_int8(folder: Path, form: Format, source: Source, progress: Progress) -> Int8Report:
-    """Write a run quantised to int8, load it by its own runtime and compare it with the run.
+def quantise(form: Format, source: Source, progress: Progress) -> tuple[Source, int]:
+    """Quantise a run to int8.
+
+    Returns:
+        What to write, and the number of training photos that it was calibrated with.
 
     Raises:
         DataError: The training photos are gone.
         UsageError: The model has no layer to quantise.
-        ParityError: The export is measurably worse than the run.
     """
     if form.quantise is None:
         raise ValueError(f"{form.name} can't be quantised")
-    split = read_csv(source.folder / SPLIT)
-    pixels = read_calibration(source, split)
+    pixels = read_calibration(source, read_csv(source.folder / SPLIT))
     with progress.step("Calibrating", len(pixels)) as advance:
-        quantised = form.quantise(source, pixels, advance)
-    with progress.step(f"Writing {form.title}", 1) as advance:
-        form.write(folder, quantised)
-        advance(1)
+        return form.quantise(source, pixels, advance), len(pixels)
+
+
+def check_int8(
+    folder: Path,
+    form: Format,
+    source: Source,
+    loaded: LoadedExport,
+    num_calibration_photos: int,
+    progress: Progress,
+) -> Int8Report:
+    """Compare an int8 export, loaded by its own runtime, with the run.
+
+    Raises:
+        ParityError: The export is measurably worse than the run.
+    """
+    split = read_csv(source.folder / SPLIT)
     rows = [row for row in split.rows if row.part in ("test", "val")]
     golden = read_golden(source.folder).pixels
     unknown = np.full(len(golden), -1, np.int64)
     kept = LabelledImages(golden, unknown, unknown, np.zeros(len(golden), np.bool_))
-    with form.open_export(folder) as loaded:
-        with progress.step("Comparing with the run", len(golden) + len(rows)) as advance:
-            images = chain([kept], read_labelled(source, rows))
-            predictions = predict_both(source.classifier, loaded.run, images, advance)
-        with (
-            progress.step("Measuring the speed", 1) as advance,
-            open_reference(form, source) as reference,
-        ):
-            speed, notes = compare_speed(form, reference, loaded, golden)
-            advance(1)
+    with progress.step("Comparing with the run", len(golden) + len(rows)) as advance:
+        images = chain([kept], read_labelled(source, rows))
+        predictions = predict_both(source.classifier, loaded.run, images, advance)
+    with (
+        progress.step("Measuring the speed", 1) as advance,
+        open_reference(form, source) as reference,
+    ):
+        speed, notes = compare_speed(form, reference, loaded, golden)
+        advance(1)
     num_photos, num_tested = len(predictions.labels) - len(golden), int(predictions.is_test.sum())
     notes = (*loaded.notes, *notes, *note_missing(len(rows) - num_photos))
     if num_tested < _FEW_TEST_PHOTOS:
@@ -95,7 +108,7 @@ def write_int8(folder: Path, form: Format, source: Source, progress: Progress) -
     require_not_worse(form, comparison)
     # The model itself is the last of a format's files.
     num_bytes = (source.folder / MODEL).stat().st_size, (folder / form.files[-1]).stat().st_size
-    return Int8Report(loaded.runtime, len(pixels), comparison, num_bytes, speed, notes)
+    return Int8Report(loaded.runtime, num_calibration_photos, comparison, num_bytes, speed, notes)
 
 
 @contextmanager

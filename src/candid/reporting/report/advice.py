@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from candid.reporting.number_format import (
     points,
     signed_points,
 )
-from candid.reporting.report.answer import baseline_statement
+from candid.reporting.report.answer import NO_PHOTO, baseline_statement, class_recalls
 
 if TYPE_CHECKING:
     from candid.evaluation.evaluation import Evaluation
@@ -65,15 +64,16 @@ def advise(contents: Contents) -> tuple[Step, ...]:
         *_more_photos_steps(contents),
         _elsewhere_step(contents),
     ]
-    if _fails(evaluation) or not _is_shown_to_work(evaluation):
+    if fails(evaluation) or not _is_shown_to_work(evaluation):
         return tuple(steps[:MOST_STEPS])
     text = "Each prediction comes with a probability"
     text += " and says when the model is unsure." if evaluation.abstained is not None else "."
-    use = Step("Use the model", text, f"candid predict PHOTO --run {quoted_run(contents)}")
+    use = Step("Use the model", text, predict_command(contents))
     return (*steps[: MOST_STEPS - 1], use)
 
 
-def _fails(evaluation: Evaluation) -> bool:
+def fails(evaluation: Evaluation) -> bool:
+    """Whether a measured figure says that the model is of no use."""
     return baseline_statement(evaluation).tone == "bad"
 
 
@@ -88,7 +88,7 @@ def _baseline_steps(evaluation: Evaluation) -> Iterator[Step]:
     accuracy = evaluation.believed.accuracy
     if accuracy is None:
         return
-    if _fails(evaluation):
+    if fails(evaluation):
         title = baseline_statement(evaluation).title
         text = f"{title}: the photos may not show what tells the classes apart, or be too few."
         yield Step("Do not use the model yet", text, section="baselines")
@@ -161,18 +161,17 @@ def _more_photos_steps(contents: Contents) -> Iterator[Step]:
 
 def _forecast_of_weakest_class(contents: Contents) -> Forecast | None:
     """The forecast for the class with the lowest recall."""
-    curve = contents.evaluation.learning_curve
-    rows = [row for row in contents.evaluation.believed.per_class if row.recall is not None]
-    if curve is None or not rows:
+    curve, recalls = contents.evaluation.learning_curve, class_recalls(contents.evaluation)
+    if curve is None or not recalls:
         return None
-    weakest = min(rows, key=lambda row: row.recall.value if row.recall else math.inf)
-    return next((row for row in curve.forecasts if row.label == weakest.name), None)
+    weakest = min(recalls, key=lambda name: recalls[name].value)
+    return next((row for row in curve.forecasts if row.label == weakest), None)
 
 
 def _elsewhere_step(contents: Contents) -> Step:
     accuracy = contents.evaluation.believed.accuracy
     if accuracy is None:
-        why = "There was no photo to test on."
+        why = NO_PHOTO
     elif accuracy.high - accuracy.low > _WIDE_INTERVAL:
         why = f"With {photo_count(accuracy.n)}, accuracy is only known to be "
         why += f"{percent_between(accuracy)}."
@@ -180,6 +179,11 @@ def _elsewhere_step(contents: Contents) -> Step:
         why = "The figures are of photos from this folder; another camera or place may differ."
     command = f"candid evaluate {quoted_run(contents)} OTHER_PHOTOS"
     return Step("Evaluate on photos from elsewhere", why, command)
+
+
+def predict_command(contents: Contents) -> str:
+    """The command that predicts a photo."""
+    return f"candid predict PHOTO --run {quoted_run(contents)}"
 
 
 def audit_command(contents: Contents) -> str:

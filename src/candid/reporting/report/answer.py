@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: ``open`` marks what was not measured; it must not look like a good result.
 Tone = Literal["good", "bad", "open", "note"]
 
+#: Why nothing was measured.
+NO_PHOTO = "There was no photo to test on."
+
 _MOST_NAMED = 6
 _RARELY_FOUND = 0.5  # a recall of the rarest class that may be lower than this is a warning
 _MOST_COSTS = 3
@@ -95,8 +98,8 @@ def accuracy_statement(evaluation: Evaluation, on: str = "") -> Statement:
     """
     accuracy, test = evaluation.believed.accuracy, evaluation.test.accuracy
     if accuracy is None:
-        text = "There was no photo to test on."
-        return Statement("open", "Nothing measured", text, "figures", f"Nothing measured: {text}")
+        title = "Nothing measured"
+        return Statement("open", title, NO_PHOTO, "figures", f"{title}: {NO_PHOTO}")
     how = on or measured_by(evaluation)
     each = "Each" if accuracy.n > 1 else "It"
     text = (
@@ -122,15 +125,15 @@ def rule_statement(evaluation: Evaluation) -> Statement | None:
     if rule == DecisionRule():
         return None
     if rule.costs:
-        title = "Classes are chosen by the cost of mistakes"
+        title = chosen = "Classes are chosen by the cost of mistakes"
         costs = [f"{true}→{claimed}={cost:g}" for (true, claimed), cost in rule.costs.items()]
         text = f"The costs are {join_names(costs, most=_MOST_COSTS)}; other mistakes cost 1."
-        brief = f"{title}, not for the best accuracy."
     else:
         title = "Classes are chosen by a threshold"
         text = f"{evaluation.classes[-1]} is predicted above a probability of {rule.threshold:g}."
-        brief = f"{title} of {rule.threshold:g}, not for the best accuracy."
+        chosen = f"{title} of {rule.threshold:g}"
     text += " Accuracy counts every mistake alike, so it is not what the model aims for."
+    brief = f"{chosen}, not for the best accuracy."
     return Statement("note", title, text, "confusion", brief)
 
 
@@ -162,21 +165,22 @@ def worst_class_statement(evaluation: Evaluation, run: str = "RUN") -> Statement
     """
     if evaluation.rare is not None:
         return rare_class_statement(evaluation.rare, run)
-    rows = [row for row in evaluation.believed.per_class if row.recall is not None]
-    shares = {row.recall.value for row in rows if row.recall is not None}
-    if len(shares) < 2:
+    recalls = class_recalls(evaluation)
+    if len({recall.value for recall in recalls.values()}) < 2:
         return None
-    worst = min(rows, key=lambda row: row.recall.value if row.recall else 1.0)
-    recall = worst.recall
-    if recall is None:
-        return None
+    name, recall = min(recalls.items(), key=lambda item: item[1].value)
     found = round(recall.value * recall.n)
     text = (
-        f"It finds {found:,} of {photo_count(recall.n)} of {worst.name}: "
-        f"{percent_with_interval(recall)}."
+        f"It finds {found:,} of {photo_count(recall.n)} of {name}: {percent_with_interval(recall)}."
     )
-    brief = f"Worst class: {worst.name}, finds {found} of {recall.n}."
-    return Statement("note", f"The class missed most often is {worst.name}", text, "figures", brief)
+    brief = f"Worst class: {name}, finds {found} of {recall.n}."
+    return Statement("note", f"The class missed most often is {name}", text, "figures", brief)
+
+
+def class_recalls(evaluation: Evaluation) -> dict[str, Estimate]:
+    """The recall of every class of which there was a photo."""
+    rows = evaluation.believed.per_class
+    return {row.name: row.recall for row in rows if row.recall is not None}
 
 
 def baseline_statement(evaluation: Evaluation) -> Statement:
@@ -278,11 +282,12 @@ def leak_tax_statement(evaluation: Evaluation) -> Statement:
         said = decimals(row.naive.value)
         brief = f"A random split would say {said}, {points(row.tax.value)} too much: copies leak."
         return Statement("good", title, text, "leak-tax", brief)
+    tone: Tone
     if row.tax.high <= ALIKE:
-        title = "Copies do not inflate the accuracy"
-        return Statement("good", title, text, "leak-tax", f"{title}; they are kept together.")
-    title = "Too few photos to tell whether copies inflate the accuracy"
-    return Statement("note", title, text, "leak-tax", f"{title}; they are kept together.")
+        tone, title = "good", "Copies do not inflate the accuracy"
+    else:
+        tone, title = "note", "Too few photos to tell whether copies inflate the accuracy"
+    return Statement(tone, title, text, "leak-tax", f"{title}; they are kept together.")
 
 
 def abstention_statement(evaluation: Evaluation) -> Statement:
@@ -294,20 +299,19 @@ def abstention_statement(evaluation: Evaluation) -> Statement:
         brief = f"{title}: there were too few photos to calibrate it."
         return Statement("open", title, text, "abstaining", brief)
     sure, alarms = row.sure, row.false_alarms
-    correct = row.accuracy_when_sure
-    of_these = f", and {_portion(correct)} of those are correct" if correct else ""
-    unknown = (
-        f"It wrongly calls {percent(alarms.value)} of the photos unknown."
-        if alarms.value
-        else "It calls none of them unknown."
-    )
-    about = f"{_portion(sure)} of {photo_count(sure.n)}"
-    text = f"It is sure about {about}{of_these}. {unknown}"
-    right = f", {_portion(correct)} of those correct" if correct else ""
-    unknown = f"; {_portion(alarms)} wrongly called unknown" if alarms.value else ""
-    brief = f"Sure about {_portion(sure)} of the photos{right}{unknown}."
+    text = f"It is sure about {_portion(sure)} of {photo_count(sure.n)}"
+    brief = f"Sure about {_portion(sure)} of the photos"
+    if row.accuracy_when_sure:
+        correct = f"{_portion(row.accuracy_when_sure)} of those"
+        text += f", and {correct} are correct"
+        brief += f", {correct} correct"
+    if alarms.value:
+        text += f". It wrongly calls {percent(alarms.value)} of the photos unknown."
+        brief += f"; {_portion(alarms)} wrongly called unknown"
+    else:
+        text += ". It calls none of them unknown."
     title = "The model abstains when it is unsure"
-    return Statement("note", title, text, "abstaining", brief)
+    return Statement("note", title, text, "abstaining", f"{brief}.")
 
 
 def _portion(share: Estimate) -> str:

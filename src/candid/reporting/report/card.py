@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from candid.core.text import escape_markdown, fence, join_names, plural, sanitize, table
 from candid.reporting.report.answer import (
+    abstention_statement,
     baseline_statement,
     measured_by,
     rule_statement,
@@ -214,7 +215,7 @@ people without human review."""
 def _limitations(contents: Contents) -> str:
     limits = [
         "- The figures do not cover photos of another kind than the training data.",
-        "- It predicts one of its classes for every photo, whatever the photo shows."
+        f"- {abstention_statement(contents.evaluation).text}"
         if contents.evaluation.abstained is None
         else "- It can mark a photo as uncertain or unknown, but not reliably: the rates below are "
         "of photos like the training photos. Other photos may still get a class.",

@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING, Final
 from candid.reporting import number_format
 from candid.reporting.number_format import capitalise_first, photo_count, points
 from candid.reporting.pages import Previews, make_environment, make_thumbnails, read_together
-from candid.reporting.report.advice import Step, advise, audit_command, quoted_run
-from candid.reporting.report.answer import (
-    Statement,
-    baseline_statement,
-    describe_task,
-    statements,
-)
+from candid.reporting.report.advice import Step, advise, audit_command, fails, quoted_run
+from candid.reporting.report.answer import Statement, describe_task, statements
 from candid.reporting.report.card_results import name_figures
 from candid.reporting.report.charts import (
     Plot,
@@ -154,7 +149,7 @@ def make_view(contents: Contents) -> View:
     return View(
         task=describe_task(evaluation.classes),
         headline=evaluation.believed.accuracy,
-        fails=baseline_statement(evaluation).tone == "bad",
+        fails=fails(evaluation),
         statements=statements(contents),
         steps=advise(contents),
         answer_chart=_answer_chart(evaluation),
