@@ -134,6 +134,16 @@ def test_every_colour_mode_gives_candids_own_pixels(mode, fit, tmp_path):
     assert np.abs(pixels.astype(int) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("most", [255, 1023, 65535])
+def test_a_portable_graymap_gives_candids_own_pixels(most, tmp_path):
+    levels = np.linspace(0, most, 64 * 64).astype(">u2" if most > 255 else "u1")
+    (tmp_path / "photo").write_bytes(b"P5 64 64 %d\n" % most + levels.tobytes())
+    expected = decode((tmp_path / "photo").read_bytes(), PixelContract(64))
+    pixels = read_by_snippet(tmp_path / "photo")[0]
+    assert np.abs(pixels.astype(int) - expected).max() <= 1
+    assert len(np.unique(expected)) > 200
+
+
 @pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
 @pytest.mark.parametrize("size", [(90, 70), (400, 150), (50, 40), (90, 40)])
 def test_pixels_are_those_of_candids_own_decoding(fit, size, tmp_path, monkeypatch):

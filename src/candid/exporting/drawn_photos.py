@@ -57,6 +57,7 @@ def in_modes(colours: Image) -> dict[str, bytes]:
     }
     return {
         **{name: _encode(image, "PNG") for name, image in modes.items()},
+        "I;16, transparent": _encode(modes["I;16"], "PNG", transparency=int(np.median(deep))),
         "P, transparent": _encode(palette, "PNG", transparency=bytes(range(0, 256, 8))),
         "CMYK": _encode(colours.convert("CMYK"), "JPEG", quality=95),
     }

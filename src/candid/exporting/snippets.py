@@ -136,8 +136,10 @@ photo = ImageOps.exif_transpose(photo)
 
 
 _UPPER_BITS = """\
-if photo.mode.startswith("I;16"):  # grey of 16 bits: the upper 8
-    photo = Image.fromarray((np.asarray(photo) >> 8).astype(np.uint8))
+if photo.mode.startswith("I"):  # grey of 16 bits: the upper 8
+    levels = np.asarray(photo)
+    is_clear = levels == photo.info.get("transparency", -1)
+    photo = Image.fromarray(np.where(is_clear, 255, levels >> 8).astype(np.uint8))
 """
 _DEEP = """\
 if photo.mode.startswith(("I", "F")):  # more than 8 bits a sample
