@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+from candid.core.notebook import card
+from candid.core.text import brief
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +21,7 @@ class Prediction:
     """The prediction for one image; docs/predictions.md has a table of the fields.
 
     Attributes:
-        source: The path as given; empty for bytes and arrays.
+        source: The path as given, or the name of an opened file; empty for bytes and arrays.
         label: The class that the decision rule chose; None if the image can't be read.
         probability: Calibrated probability of ``label``, 0 to 1; with a threshold or costs, another
             class may have a higher one. None if the image can't be read.
@@ -32,6 +35,7 @@ class Prediction:
         possible: The conformal prediction set at the chosen coverage.
         familiarity: 0 to 1, the share of in-distribution photos with at least this novelty.
         explanation: The evidence for ``label``, if requested.
+        thumbnail: A small JPEG of what was read, for notebooks; may be empty.
     """
 
     source: str
@@ -43,11 +47,27 @@ class Prediction:
     possible: tuple[str, ...] = ()
     familiarity: float | None = None
     explanation: Explanation | None = None
+    thumbnail: bytes = field(default=b"", repr=False, compare=False)
 
     @classmethod
     def unreadable(cls, source: str, reason: str) -> Self:
         """The prediction for an image that can't be read."""
         return cls(source, None, None, {}, reason, "unreadable")
+
+    def __repr__(self) -> str:
+        label = f"{self.label!r}" + ("" if self.probability is None else f" {self.probability:.3f}")
+        reason = "" if self.reason is None else f"reason={self.reason!r}"
+        source = f"source={self.source!r}" if self.source else ""
+        return brief("Prediction", label, self.verdict or "", source, reason)
+
+    def _repr_html_(self) -> str:
+        """The picture, the answer and the most probable classes, for a notebook."""
+        ranked = sorted(self.probabilities.items(), key=lambda row: -row[1])[:_MOST_SHOWN]
+        texts = {"verdict": self.verdict, "note": self.reason, "file": self.source}
+        if self.explanation is not None:
+            texts["evidence"] = self.explanation.where
+        rows = [(name, text) for name, text in texts.items() if text]
+        return card(self.answer, [*ranked, *rows], picture=self.thumbnail)
 
     @property
     def positive_probability(self) -> float | None:
@@ -91,6 +111,7 @@ class Prediction:
         return values
 
 
+_MOST_SHOWN: Final = 5
 _NAMED_COLOURS = {(0, 0, 0): "black", (255, 255, 255): "white"}
 
 
