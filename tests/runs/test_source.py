@@ -136,6 +136,11 @@ def test_an_image_that_can_not_be_read_has_the_reason_of_its_file() -> None:
         read(image)
     with pytest.raises(ImageError, match="no pixels"):
         read(Image.new("RGB", (0, 5)))
+    with Image.open(io.BytesIO(PNG)) as left:
+        pass
+    left.fp = None  # as of a path
+    with pytest.raises(ImageError, match="closed before Pillow loaded it"):
+        read(left)
     closed = Image.open(io.BytesIO(PNG))
     closed.close()
     with pytest.raises(ImageError, match="damaged or unsupported"):

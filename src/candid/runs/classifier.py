@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property, lru_cache, partial
 from itertools import chain, islice
 from pathlib import Path
@@ -271,7 +270,7 @@ class Classifier:
         return [
             Prediction.unreadable(photo.name, str(image))
             if isinstance(image, ImageError)
-            else replace(next(predictions), source=photo.name, thumbnail=image[1])
+            else next(predictions).of(photo.name, image[1])
             for photo, image in zip(photos, images, strict=True)
         ]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 from candid.core.notebook import card
 from candid.core.text import brief
@@ -35,7 +35,6 @@ class Prediction:
         possible: The conformal prediction set at the chosen coverage.
         familiarity: 0 to 1, the share of in-distribution photos with at least this novelty.
         explanation: The evidence for ``label``, if requested.
-        thumbnail: A small JPEG of what was read, for notebooks; may be empty.
     """
 
     source: str
@@ -47,7 +46,9 @@ class Prediction:
     possible: tuple[str, ...] = ()
     familiarity: float | None = None
     explanation: Explanation | None = None
-    thumbnail: bytes = field(default=b"", repr=False, compare=False)
+
+    #: A small JPEG of what was read, for notebooks; no field, as it is no part of the answer.
+    thumbnail: ClassVar[bytes] = b""
 
     @classmethod
     def unreadable(cls, source: str, reason: str) -> Self:
@@ -68,6 +69,12 @@ class Prediction:
             texts["evidence"] = self.explanation.where
         rows = [(name, text) for name, text in texts.items() if text]
         return card(self.answer, [*ranked, *rows], picture=self.thumbnail)
+
+    def of(self, source: str, thumbnail: bytes) -> Self:
+        """The same answer, with the name of the photo and a small JPEG of it."""
+        named = replace(self, source=source)
+        object.__setattr__(named, "thumbnail", thumbnail)
+        return named
 
     @property
     def positive_probability(self) -> float | None:

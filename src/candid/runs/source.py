@@ -98,16 +98,16 @@ def take(source: object) -> Photo:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return Photo("", bytes(source))
     if _is_file(source):
-        return Photo(_name_of(source, "name"), _read_opened(source))
+        return Photo(_name_of(source), _read_opened(source))
     from PIL.Image import Image
 
     if not isinstance(source, Image):
-        raise _refuse(f"{type(source).__name__} ({cut(repr(source), 80)})")
+        raise _refuse(type(source).__name__)
     try:
         content: bytes | Image | ImageError = open_pillow(source)
     except ImageError as error:
         content = error
-    return Photo(_name_of(source, "filename"), content)
+    return Photo(_name_of(source), content)
 
 
 def _path(source: str | os.PathLike[str]) -> Path:
@@ -156,9 +156,10 @@ def _read_opened(file: IO[bytes]) -> bytes | ImageError:
     return ImageError("too large, or never ends") if len(data) > MAX_BYTES else data
 
 
-def _name_of(source: object, attribute: str) -> str:
-    name = getattr(source, attribute, "")
-    return name if isinstance(name, str) else ""
+def _name_of(source: object) -> str:
+    """The name of an opened file; Flask calls the form's field ``name``."""
+    names = (getattr(source, attribute, None) for attribute in ("filename", "name"))
+    return next((name for name in names if name and isinstance(name, str)), "")
 
 
 def _refuse(received: str) -> UsageError:

@@ -119,7 +119,10 @@ def open_pillow(image: Image) -> bytes | Image:
             file.seek(place)
             if identify(data):
                 return bytes(data)
-        image.load()
+        try:
+            image.load()
+        except AssertionError:  # that its file is there
+            raise ImageError("its file was closed before Pillow loaded it") from None
         return image
 
 
