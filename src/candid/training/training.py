@@ -95,8 +95,8 @@ def train(
         data: The folder; it is never written to. Or a NumPy archive in MedMNIST's layout, which
             keeps its own parts; its images are unpacked beside the cache.
         run: Where the run is written; by default ``runs/<folder>-<recipe>-<number>``.
-        seed: Random seed of the split and the training, before that of the options.
-        recipe: ``transfer`` or ``cnn``, before that of the options.
+        seed: Random seed of the split and the training; replaces that of the options.
+        recipe: ``transfer`` or ``cnn``; replaces that of the options.
         options: All options.
         overwrite: Whether an existing run at ``run`` is replaced.
         progress: Progress callback; by default a bar in a notebook or at a prompt.

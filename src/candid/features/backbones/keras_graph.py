@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from candid.errors import DependencyError
+from candid.core.extras import require_packages
 from candid.features.backbones.spec import (
     BATCH_NORM_EPSILON,
     NUM_CLASSES,
@@ -43,7 +43,9 @@ def build_keras(spec: BackboneSpec, weights: Weights, *, include_top: bool = Fal
     Raises:
         DependencyError: TensorFlow is not installed.
     """
-    keras = _import_keras()
+    require_packages(["keras"], needed_by="a Keras model", extra="train")
+    import keras
+
     layers = keras.layers
     image = layers.Input((spec.size_px, spec.size_px, 3), name="image")
     scale = [1 / std for std in spec.std]
@@ -61,17 +63,6 @@ def build_keras(spec: BackboneSpec, weights: Weights, *, include_top: bool = Fal
     model = keras.Model(image, x, name=spec.name)
     _fill(model, weights, include_top=include_top)
     return model
-
-
-def _import_keras() -> Any:
-    try:
-        import keras
-    except ImportError as error:
-        raise DependencyError(
-            "the Keras recipes need TensorFlow, which is not installed. "
-            'Run: pip install "candid-image[train]"'
-        ) from error
-    return keras
 
 
 def _block(layers: Any, x: Any, block: Block) -> Any:
