@@ -17,10 +17,10 @@ from pathlib import Path, PurePosixPath
 
 from candid.core.progress import Advance
 from candid.core.temp_dir import locked_dir
-from candid.data.catalog import Catalog, Photo, Skipped
+from candid.data.catalog import PARTS, Catalog, Photo, Skipped
 from candid.data.images import HEAD_BYTES, SUFFIXES, PixelContract, decode, identify, read_file
 from candid.errors import DataError, ImageError, SplitError
-from candid.splits.split import PARTS, Split
+from candid.splits.split import Split
 
 # The suffixes by which other tools recognise a format; a file with another one gets the first.
 _SUFFIXES = {
@@ -127,7 +127,7 @@ def _names(
             )
         if row.part in parts:
             # fastai takes the last folder as the class, so the tree is flat below the class
-            stem = "__".join(PurePosixPath(photo.path).parts[1:])
+            stem = "__".join(catalog.below_part(photo.path)[1:])
             stem = stem.removesuffix(_own_suffix(photo))
             if len(stem.encode()) > _MAX_NAME_BYTES:
                 stem = photo.content[:32]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from candid.cli.arguments import Data, Decisions, GroupBy, Rehash, Seed
+from candid.cli.arguments import Data, Decisions, GroupBy, OwnParts, OwnPartsMode, Rehash, Seed
 from candid.cli.console import print_error, print_notes
 from candid.errors import UsageError
 
@@ -25,6 +25,7 @@ def split(
         Path | None, typer.Option(help="An earlier split file; its photos keep their part.")
     ] = None,
     group_by: GroupBy = None,
+    own_parts: OwnParts = OwnPartsMode.strict,
     decisions: Decisions = None,
     rehash: Rehash = False,
 ) -> None:
@@ -33,13 +34,14 @@ def split(
     Copies of a photo stay in one part.
     """
     from candid.core.progress import for_terminal
+    from candid.data.catalog import PARTS
     from candid.splits.prepare import SplitOptions, prepare, split_prepared
-    from candid.splits.split import PARTS, to_csv
+    from candid.splits.split import to_csv
 
     if to is not None and to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UsageError(f"{to} exists already and is not empty; choose another --to.")
     prepared = prepare(data, decisions=decisions, rehash=rehash, progress=for_terminal())
-    options = SplitOptions(seed=seed, previous=previous, group_by=group_by)
+    options = SplitOptions(seed, previous, group_by, own_parts.value)
     parts = split_prepared(prepared, options)
     print_notes((*prepared.notes, *parts.notes))
     if csv is not None and str(csv) != "-":
