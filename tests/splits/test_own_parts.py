@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import shutil
 from collections import Counter
@@ -20,8 +19,9 @@ from candid.evaluation.verify import verify_run
 from candid.runs.artifact import read_manifest
 from candid.splits.duplicates import Groups
 from candid.splits.own_parts import OwnParts
-from candid.splits.prepare import SplitOptions
+from candid.splits.prepare import SplitOptions, prepare, split_prepared
 from candid.splits.split import Split, read_csv, split
+from candid.splits.split_export import write_links
 from candid.training import Run, TrainOptions, train
 from candid.training.training import require_trainable
 
@@ -273,16 +273,12 @@ def test_parts_that_cannot_be_trained_on_are_refused(
         require_trainable(split(catalog, groups), catalog.classes)
 
 
-def test_the_command_keeps_the_parts_in_the_tree_and_in_the_csv(
-    candid: object, parted: Path, work: Path
-) -> None:
-    done = candid("split", parted, "--to", "tree", "--csv", "split.csv")  # type: ignore[operator]
-    assert done.returncode == 0, done.stderr
-    assert "own parts are kept" in done.stderr
-    with (work / "split.csv").open(newline="") as lines:
-        rows = [row for row in csv.DictReader(lines) if row["part"] == "test"]
-    assert {row["path"].partition("/")[0] for row in rows} == {"Testing"}
-    assert len(list((work / "tree" / "test").glob("*/*"))) == len(rows)
-    names = {path.name for path in (work / "tree" / "test" / "happy").iterdir()}
-    assert not any("again" in name for name in names)
-    assert all("__" not in name for name in names)
+def test_a_tree_of_links_has_the_folders_own_parts(parted: Path, tmp_path: Path) -> None:
+    prepared = prepare(parted, backbone=BACKBONE)
+    made = split_prepared(prepared, SplitOptions())
+    tree = write_links(prepared.catalog, made, tmp_path / "tree")
+    tested = [row for row in made.rows if row.part == "test"]
+    names = {path.name for path in (tmp_path / "tree" / "test").glob("*/*")}
+    assert names == {Path(row.path).name for row in tested}
+    assert tree.counts["test"] == len(tested)
+    assert not any("again-" in name for name in names)

@@ -17,6 +17,13 @@ def split(
     to: Annotated[
         Path | None, typer.Option(help="Write train/ val/ test/ trees of links to this folder.")
     ] = None,
+    materialize: Annotated[
+        bool,
+        typer.Option(
+            "--materialize",
+            help="With --to: write JPEG and PNG files, upright and of 8 bits, instead of links.",
+        ),
+    ] = False,
     csv: Annotated[
         Path | None, typer.Option(help="Write path,class,part,group to this file; - for stdout.")
     ] = None,
@@ -36,8 +43,12 @@ def split(
     from candid.core.progress import for_terminal
     from candid.data.catalog import PARTS
     from candid.splits.prepare import SplitOptions, prepare, split_prepared
+    from candid.splits.readers import describe, warnings
     from candid.splits.split import to_csv
+    from candid.splits.split_export import write_links, write_photos
 
+    if materialize and to is None:
+        raise UsageError("--materialize writes photos to the folder of --to; add --to FOLDER.")
     if to is not None and to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UsageError(f"{to} exists already and is not empty; choose another --to.")
     prepared = prepare(data, decisions=decisions, rehash=rehash, progress=for_terminal())
@@ -50,12 +61,22 @@ def split(
         except OSError as error:
             raise UsageError(f"{csv} can't be written: {error.strerror}.") from error
     if to is not None:
-        from candid.splits.split_export import write_links
-
-        if num_unread := write_links(prepared.catalog, parts, to).num_unread_by_keras:
-            print_notes(
-                [f"Keras' loader skips {num_unread} files: it reads JPEG, PNG, BMP and GIF only"]
+        with for_terminal().step("Writing the tree", len(prepared.catalog.photos)) as advance:
+            tree = (
+                write_photos(
+                    prepared.catalog, parts, prepared.features.contract, to, advance=advance
+                )
+                if materialize
+                else write_links(prepared.catalog, parts, to, advance=advance)
             )
+        told = describe(to, prepared.catalog.classes, tree.files)
+        (print_error if str(csv) == "-" else typer.echo)("\n".join((*told, "")))
+        print_notes(
+            (
+                *(f"{row.path} is left out: {row.reason}" for row in tree.skipped),
+                *warnings(prepared.catalog.classes, tree.files),
+            )
+        )
     if str(csv) == "-" or (csv is None and to is None):
         typer.echo(to_csv(parts), nl=False)
     counts = ", ".join(f"{len(parts.places(part))} {part}" for part in PARTS)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 # at least this many times the target, so that the final resize can antialias. Figures: ADR 3.
 _OVERSAMPLING = 2
 
+#: A least size that no picture reaches, so that none is reduced while decoding.
+_WHOLE_PX = 1 << 30
 _DEFAULT = PixelContract()
 
 # Replaces Pillow's less helpful messages.
@@ -92,6 +94,21 @@ def decode(data: bytes, contract: PixelContract = _DEFAULT) -> NDArray[np.uint8]
         least_px = contract.size_px * _OVERSAMPLING
         pixels, orientation = decode_stored(data, least_px, contract)
         return fit_square(upright(pixels, orientation), contract.size_px, contract.fit)
+    except decoder_errors() as error:
+        raise ImageError(reason_of(error)) from None
+
+
+def decode_whole(data: bytes, reading: Reading = _DEFAULT) -> NDArray[np.uint8]:
+    """Decode a file's bytes in full size; see `decode`.
+
+    Returns:
+        ``uint8 (h, w, 3)`` RGB, upright.
+
+    Raises:
+        ImageError: It can't be decoded; the text is the reason, in one line.
+    """
+    try:
+        return upright(*decode_stored(data, _WHOLE_PX, reading))
     except decoder_errors() as error:
         raise ImageError(reason_of(error)) from None
 
