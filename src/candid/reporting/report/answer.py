@@ -307,7 +307,8 @@ def leak_tax_statement(evaluation: Evaluation) -> Statement:
         tone, title = "good", "Copies do not inflate the accuracy"
     else:
         tone, title = "note", "Too few photos to tell whether copies inflate the accuracy"
-    return Statement(tone, title, text, "leak-tax", f"{title}; they are kept together.")
+    kept = "" if evaluation.leak else "; they are kept together"
+    return Statement(tone, title, text, "leak-tax", f"{title}{kept}.")
 
 
 def abstention_statement(evaluation: Evaluation) -> Statement:
