@@ -263,6 +263,7 @@ def test_the_tree_says_which_photos_readers_show_otherwise(tmp_path):
     assert "passes over 1 file (1 gif)" in ultralytics
     for reader in (keras, torchvision, fastai, ultralytics, hugging_face):
         assert "1 photo of more than 8 bits" in reader
+        assert "does not put 1 transparent photo on white" in reader
     assert 'data_files={"train": f"{tree}/train/**"}' in hugging_face
     words, others = warnings(catalog.classes, tree.files)
     assert "takes rapid test for a part" in words

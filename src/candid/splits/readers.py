@@ -20,13 +20,14 @@ from candid.data.catalog import PARTS
 
 @dataclass(frozen=True)
 class TreeFile:
-    """A file of the tree: ``suffix`` is in lower case, ``is_deep`` is over 8 bits a sample."""
+    """A file of the tree, with its suffix in lower case."""
 
     part: str
     label: str
     suffix: str
     is_turned: bool = False  # by EXIF
-    is_deep: bool = False
+    is_deep: bool = False  # more than 8 bits a sample
+    is_clear: bool = False  # with transparency
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Reader:
         turned = sum(file.is_turned for file in seen)
         if turned and not self.turns:
             yield f"does not turn {plural(turned, 'photo')} that EXIF turns"
+        if clear := sum(file.is_clear for file in seen):
+            yield f"does not put {plural(clear, 'transparent photo')} on white"
         deep = sum(file.is_deep for file in seen)
         if deep:
             yield f"{self.deep} {plural(deep, 'photo')} of more than 8 bits"

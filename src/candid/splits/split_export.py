@@ -265,7 +265,8 @@ def _look(photo: Path, link: Path) -> TreeFile:
         return found
     # Pillow, which they use, turns TIFF itself
     is_turned = details.orientation != 1 and details.format not in ("TIFF", "HEIF")
-    return replace(found, is_turned=is_turned, is_deep=details.is_deep)
+    is_clear = details.mode.partition(";")[0] in ("LA", "PA", "RGBA")
+    return replace(found, is_turned=is_turned, is_deep=details.is_deep, is_clear=is_clear)
 
 
 def _tree_file(file: Path) -> TreeFile:
