@@ -91,9 +91,9 @@ def train(
     """Train a classifier on a folder of photos, one sub-folder per class, and evaluate it.
 
     Args:
-        data: The folder; it is never written to. It may have ``train``, ``val`` and ``test`` folders
-            of its own, which are kept; so are those of a NumPy archive in MedMNIST's layout, whose
-            images are unpacked beside the cache.
+        data: The folder; it is never written to. Folders ``train``, ``val`` and ``test`` of its own
+            are kept, and so are the parts of a NumPy archive in MedMNIST's layout, whose images
+            are unpacked beside the cache.
         run: Where the run is written; by default ``runs/<folder>-<recipe>-<number>``.
         seed: Random seed of the split and the training; replaces that of the options.
         recipe: ``transfer`` or ``cnn``; replaces that of the options.
