@@ -10,7 +10,7 @@ import mimetypes
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -75,95 +75,70 @@ def _suffixes(names: str) -> frozenset[str]:
     return frozenset(f".{name}" for name in names.split())
 
 
+def _mime_images() -> frozenset[str]:
+    mimetypes.init()
+    return frozenset(k for k, kind in mimetypes.types_map.items() if kind.startswith("image/"))
+
+
 _HEIF: Final = _suffixes("heic heif")
 #: What Hugging Face calls the parts.
 _HF_NAMES: Final = {"train": "train", "val": "validation", "test": "test"}
 _PILLOW_CLIPS: Final = "makes every grey above 255 white in"
 
+KERAS: Final = Reader(
+    "Keras",
+    'keras.utils.image_dataset_from_directory(f"{tree}/train")',
+    "The same for val and test. `validation_split=` would draw the parts anew and put copies on "
+    "both sides.",
+    _suffixes("bmp gif jpeg jpg png"),
+)
+TORCHVISION: Final = Reader(
+    "torchvision",
+    'torchvision.datasets.ImageFolder(f"{tree}/train")',
+    "The same for val and test.",
+    _suffixes("bmp jpeg jpg pgm png ppm tif tiff webp"),
+    deep=_PILLOW_CLIPS,
+)
+FASTAI: Final = Reader(
+    "fastai",
+    'ImageDataLoaders.from_folder(tree, valid="val", item_tfms=Resize(224))\n'
+    'get_image_files(f"{tree}/test")',
+    'Without `valid="val"` it looks for a folder `valid` and has no validation photos.',
+    _mime_images(),  # as it does itself, so that it depends on the machine
+    refused=_HEIF,
+    deep=_PILLOW_CLIPS,
+)
+ULTRALYTICS: Final = Reader(
+    "Ultralytics",
+    'YOLO("yolo11n-cls.pt").train(data=tree)',
+    "It finds train, val and test by their names.",
+    _suffixes("avif bmp heic heif jp2 jpeg jpg mpo png tif tiff webp"),
+    refused=_HEIF,
+    turns=True,
+)
+HUGGING_FACE: Final = Reader(
+    "Hugging Face",
+    'datasets.load_dataset("imagefolder", data_files={FILES})',
+    "`data_files`, as it takes the part from any folder name otherwise, a class's too; "
+    "`load_dataset(tree)` is right by the README.md in the tree.",
+    _suffixes("bmp gif j2k jp2 jpeg jpg pbm pgm png ppm tif tiff webp"),
+    turns=True,
+    deep='gives samples up to 65535, white after `convert("RGB")`, of',
+)
+
 
 def _readers(classes: Sequence[str], files: Sequence[TreeFile]) -> tuple[Reader, ...]:
     """The readers, with code that fits a tree of these files."""
     filled = {(file.part, file.label) for file in files}
-    has_empty = len(filled) < len(PARTS) * len(classes)
+    torchvision = TORCHVISION
+    if len(filled) < len(PARTS) * len(classes):
+        code = torchvision.code.replace(")", ", allow_empty=True)")
+        why = f"{torchvision.why} `allow_empty`, as some class has no photo in some part."
+        torchvision = replace(torchvision, code=code, why=why)
     parts = [part for part in PARTS if any(part == where for where, _ in filled)]
     data_files = ", ".join(f'"{_HF_NAMES[part]}": f"{{tree}}/{part}/**"' for part in parts)
-    mimetypes.init()  # fastai reads the suffixes that the machine's MIME types list as images
-    by_mime = {name for name, kind in mimetypes.types_map.items() if kind.startswith("image/")}
-    empty = ", allow_empty=True" if has_empty else ""
-    return (
-        Reader(
-            "Keras",
-            'keras.utils.image_dataset_from_directory(f"{tree}/train")',
-            "The same for val and test. `validation_split=` would draw the parts anew and put "
-            "copies on both sides.",
-            _suffixes("bmp gif jpeg jpg png"),
-        ),
-        Reader(
-            "torchvision",
-            f'torchvision.datasets.ImageFolder(f"{{tree}}/train"{empty})',
-            "The same for val and test."
-            + (" `allow_empty`, as some class has no photo in some part." if has_empty else ""),
-            _suffixes("bmp jpeg jpg pgm png ppm tif tiff webp"),
-            deep=_PILLOW_CLIPS,
-        ),
-        Reader(
-            "fastai",
-            'ImageDataLoaders.from_folder(tree, valid="val", item_tfms=Resize(224))\n'
-            'get_image_files(f"{tree}/test")',
-            'Without `valid="val"` it looks for a folder `valid` and has no validation photos.',
-            frozenset(by_mime),
-            refused=_HEIF,
-            deep=_PILLOW_CLIPS,
-        ),
-        Reader(
-            "Ultralytics",
-            'YOLO("yolo11n-cls.pt").train(data=tree)',
-            "It finds train, val and test by their names.",
-            frozenset(
-                [
-                    ".avif",
-                    ".bmp",
-                    ".heic",
-                    ".heif",
-                    ".jp2",
-                    ".jpeg",
-                    ".jpg",
-                    ".mpo",
-                    ".png",
-                    ".tif",
-                    ".tiff",
-                    ".webp",
-                ]
-            ),
-            refused=_HEIF,
-            turns=True,
-        ),
-        Reader(
-            "Hugging Face",
-            f'datasets.load_dataset("imagefolder", data_files={{{data_files}}})',
-            "`data_files`, as it takes the part from any folder name otherwise, a class's too; "
-            "`load_dataset(tree)` is right by the README.md in the tree.",
-            frozenset(
-                [
-                    ".bmp",
-                    ".gif",
-                    ".j2k",
-                    ".jp2",
-                    ".jpeg",
-                    ".jpg",
-                    ".pbm",
-                    ".pgm",
-                    ".png",
-                    ".ppm",
-                    ".tif",
-                    ".tiff",
-                    ".webp",
-                ]
-            ),
-            turns=True,
-            deep='gives samples up to 65535, white after `convert("RGB")`, of',
-        ),
-    )
+    code = HUGGING_FACE.code.replace("FILES", data_files)
+    return KERAS, torchvision, FASTAI, ULTRALYTICS, replace(HUGGING_FACE, code=code)
 
 
 # Folder names that Hugging Face's reader takes for a part: the word between these separators.

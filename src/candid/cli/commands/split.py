@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from candid.cli.arguments import Data, Decisions, GroupBy, OwnParts, OwnPartsMode, Rehash, Seed
 from candid.cli.console import print_error, print_notes
 from candid.errors import UsageError
+
+if TYPE_CHECKING:
+    from candid.splits.prepare import Prepared
+    from candid.splits.split import Split
 
 
 def split(
@@ -43,9 +48,7 @@ def split(
     from candid.core.progress import for_terminal
     from candid.data.catalog import PARTS
     from candid.splits.prepare import SplitOptions, prepare, split_prepared
-    from candid.splits.readers import describe, warnings
     from candid.splits.split import to_csv
-    from candid.splits.split_export import write_links, write_photos
 
     if materialize and to is None:
         raise UsageError("--materialize writes photos to the folder of --to; add --to FOLDER.")
@@ -61,22 +64,8 @@ def split(
         except OSError as error:
             raise UsageError(f"{csv} can't be written: {error.strerror}.") from error
     if to is not None:
-        with for_terminal().step("Writing the tree", len(prepared.catalog.photos)) as advance:
-            tree = (
-                write_photos(
-                    prepared.catalog, parts, prepared.features.contract, to, advance=advance
-                )
-                if materialize
-                else write_links(prepared.catalog, parts, to, advance=advance)
-            )
-        told = describe(to, prepared.catalog.classes, tree.files)
-        (print_error if str(csv) == "-" else typer.echo)("\n".join((*told, "")))
-        print_notes(
-            (
-                *(f"{row.path} is left out: {row.reason}" for row in tree.skipped),
-                *warnings(prepared.catalog.classes, tree.files),
-            )
-        )
+        tell = print_error if str(csv) == "-" else typer.echo
+        _write_tree(prepared, parts, to, materialize=materialize, tell=tell)
     if str(csv) == "-" or (csv is None and to is None):
         typer.echo(to_csv(parts), nl=False)
     counts = ", ".join(f"{len(parts.places(part))} {part}" for part in PARTS)
@@ -84,3 +73,27 @@ def split(
     if group_by is not None:
         pictures += f" in {len({row.group for row in parts.rows if row.group})} groups"
     print_error(f"{pictures}; {counts}, {len(parts.places(''))} in no part")
+
+
+def _write_tree(
+    prepared: Prepared,
+    parts: Split,
+    to: Path,
+    *,
+    materialize: bool,
+    tell: Callable[[str], None],
+) -> None:
+    """Write the tree, and tell how others read it."""
+    from candid.core.progress import for_terminal
+    from candid.splits.readers import describe, warnings
+    from candid.splits.split_export import write_links, write_photos
+
+    catalog = prepared.catalog
+    with for_terminal().step("Writing the tree", len(catalog.photos)) as advance:
+        if materialize:
+            tree = write_photos(catalog, parts, prepared.features.contract, to, advance=advance)
+        else:
+            tree = write_links(catalog, parts, to, advance=advance)
+    tell("\n".join((*describe(to, catalog.classes, tree.files), "")))
+    print_notes(f"{row.path} is left out: {row.reason}" for row in tree.skipped)
+    print_notes(warnings(catalog.classes, tree.files))
