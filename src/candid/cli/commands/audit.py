@@ -57,23 +57,25 @@ def audit(
     rehash: Rehash = False,
 ) -> None:
     """Check DATA for problems before training on it."""
-    from candid.auditing.audit import AuditOptions
-    from candid.auditing.files import run_audit
     from candid.core.progress import for_terminal
-    from candid.data.images import Reading
-    from candid.features.backbones import DEFAULT
-    from candid.reporting.terminal import cut_notes
 
-    options = AuditOptions(
-        backbone=backbone or DEFAULT,
-        fit=fit.value,
-        seed=seed,
-        decisions=decisions,
-        skip=frozenset(skip or ()),
-        rehash=rehash,
-        reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
-    )
-    written = run_audit(data, options, run=run, compare=compare, progress=for_terminal())
+    with for_terminal() as progress:
+        from candid.auditing.audit import AuditOptions
+        from candid.auditing.files import run_audit
+        from candid.data.images import Reading
+        from candid.features.backbones import DEFAULT
+        from candid.reporting.terminal import cut_notes
+
+        options = AuditOptions(
+            backbone=backbone or DEFAULT,
+            fit=fit.value,
+            seed=seed,
+            decisions=decisions,
+            skip=frozenset(skip or ()),
+            rehash=rehash,
+            reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
+        )
+        written = run_audit(data, options, run=run, compare=compare, progress=progress)
     print_notes(cut_notes(written.audit.notes, "audit.html"))
     print_result(written, json=json)
     if fail_on is not None and written.audit.fails_on(fail_on.value):

@@ -16,8 +16,11 @@ def compare(
     json: Json = False,
 ) -> None:
     """Test whether the difference between RUNS is real."""
-    from candid.evaluation.comparing import compare_runs
+    from candid.core.progress import for_terminal
 
-    comparison = compare_runs(runs)
+    with for_terminal():
+        from candid.evaluation.comparing import compare_runs
+
+        comparison = compare_runs(runs)
     print_notes(comparison.notes)
     print_result(comparison, json=json)

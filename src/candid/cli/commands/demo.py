@@ -14,8 +14,10 @@ def demo(
     images: Annotated[int, typer.Option(help="Number of faces to draw.")] = 300,
 ) -> None:
     """Draw a sample data set, audit it, train on it and predict."""
-    from candid.cli.demo.tour import take_tour
     from candid.core.progress import for_terminal
 
-    for line in take_tour(folder, seed=seed, num_images=images, progress=for_terminal()):
-        typer.echo(line)
+    with for_terminal() as progress:
+        from candid.cli.demo.tour import take_tour
+
+        for line in take_tour(folder, seed=seed, num_images=images, progress=progress):
+            progress.show(line)

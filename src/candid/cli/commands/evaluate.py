@@ -22,13 +22,14 @@ def evaluate(
 ) -> None:
     """Evaluate RUN again, or on other photos."""
     from candid.core.progress import for_terminal
-    from candid.evaluation.evaluate import evaluate_run
-    from candid.reporting.terminal import write_measured
 
-    measured = evaluate_run(run, data, threshold=threshold, rehash=rehash, progress=for_terminal())
+    with for_terminal() as progress:
+        from candid.evaluation.evaluate import evaluate_run
+        from candid.reporting.terminal import write_measured
+
+        measured = evaluate_run(run, data, threshold=threshold, rehash=rehash, progress=progress)
     print_notes(measured.notes)
     if json:
         print_json(measured.evaluation.to_json())
     else:
-        on = "" if measured.is_own else f"on {measured.of}"
-        typer.echo(f"{write_measured(measured.evaluation, on)}\n\n{measured.to_text()}")
+        typer.echo(write_measured(measured.evaluation))

@@ -33,14 +33,16 @@ def split(
     Copies of a photo stay in one part.
     """
     from candid.core.progress import for_terminal
-    from candid.splits.prepare import SplitOptions, prepare, split_prepared
-    from candid.splits.split import PARTS, to_csv
 
     if to is not None and to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UsageError(f"{to} exists already and is not empty; choose another --to.")
-    prepared = prepare(data, decisions=decisions, rehash=rehash, progress=for_terminal())
-    options = SplitOptions(seed=seed, previous=previous, group_by=group_by)
-    parts = split_prepared(prepared, options)
+    with for_terminal() as progress:
+        from candid.splits.prepare import SplitOptions, prepare, split_prepared
+        from candid.splits.split import PARTS, to_csv
+
+        prepared = prepare(data, decisions=decisions, rehash=rehash, progress=progress)
+        options = SplitOptions(seed=seed, previous=previous, group_by=group_by)
+        parts = split_prepared(prepared, options)
     print_notes((*prepared.notes, *parts.notes))
     if csv is not None and str(csv) != "-":
         try:
