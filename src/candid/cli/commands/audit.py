@@ -29,19 +29,21 @@ def audit(
     data: Annotated[
         Path,
         typer.Argument(
+            metavar="FOLDER",
             help="A folder with one sub-folder of photos per class, or with train/ val/ test/ "
-            "folders of such, or a NumPy archive (.npz) in MedMNIST's layout."
+            "folders of such, or a NumPy archive (.npz) in MedMNIST's layout.",
         ),
     ],
     run: Annotated[
-        Path | None, typer.Option(help="Output folder. [runs/<folder>-audit-<n>]")
+        Path | None, typer.Option(metavar="FOLDER", help="Output folder. [runs/<folder>-audit-<n>]")
     ] = None,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Show what changed since the last audit of DATA.")
+        bool, typer.Option("--compare", help="Show what changed since the last audit of FOLDER.")
     ] = False,
     decisions: Decisions = None,
     skip: Annotated[
-        list[str] | None, typer.Option(help="Code of a check to skip; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="CODE", help="Code of a check to skip; may be repeated."),
     ] = None,
     fail_on: Annotated[
         FailOn | None, typer.Option(help="Exit with 1 on findings of at least this severity.")
@@ -56,7 +58,7 @@ def audit(
     max_megapixels: MaxMegapixels = None,
     rehash: Rehash = False,
 ) -> None:
-    """Check DATA for problems before training on it."""
+    """Check FOLDER for problems before training on it."""
     from candid.core.progress import for_terminal
 
     with for_terminal() as progress:

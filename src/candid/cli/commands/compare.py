@@ -12,10 +12,10 @@ from candid.cli.console import print_notes, print_result
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Two runs or more.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two runs or more.")],
     json: Json = False,
 ) -> None:
-    """Test whether the difference between RUNS is real."""
+    """Test whether the difference between runs is real."""
     from candid.core.progress import for_terminal
 
     with for_terminal():

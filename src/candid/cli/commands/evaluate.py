@@ -14,7 +14,8 @@ from candid.cli.console import print_json, print_notes
 def evaluate(
     run: RunFolder,
     data: Annotated[
-        Path | None, typer.Argument(help="Another folder of the same classes to evaluate on.")
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="Another folder of the same classes to evaluate on."),
     ] = None,
     threshold: Threshold = None,
     rehash: Rehash = False,

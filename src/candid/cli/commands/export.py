@@ -26,7 +26,7 @@ def export(
     run: RunFolder,
     to: Annotated[FormatName, typer.Option(help="Export format.")],
     output: Annotated[
-        Path | None, typer.Option(help="Output folder. [exports/<run>-<format>]")
+        Path | None, typer.Option(metavar="FOLDER", help="Output folder. [exports/<run>-<format>]")
     ] = None,
     int8: Annotated[
         bool, typer.Option("--int8", help="Quantise to 8 bits: a third of the size.")

@@ -34,16 +34,20 @@ def predict(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Photos, folders (every file in them), glob patterns, or - for a photo on stdin."
+            metavar="PHOTO...",
+            help="Photos, folders (every file in them), glob patterns, or - for a photo on stdin.",
         ),
     ],
-    run: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/latest"),
+    run: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the run.")] = Path(
+        "runs/latest"
+    ),
     threshold: Threshold = None,
     cost: Cost = None,
     coverage: Annotated[
         float | None,
         typer.Option(
-            help="Share of photos whose possible classes include the true one. [the run's: 0.9]"
+            metavar="SHARE",
+            help="Share of photos whose possible classes include the true one. [the run's: 0.9]",
         ),
     ] = None,
     sample_range: SampleRange = None,
@@ -74,8 +78,8 @@ def predict(
     pictures: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the pictures of --show and --explain. [runs/<run>-pictures-<n>]",
             metavar="DIR",
+            help="Folder for the pictures of --show and --explain. [runs/<run>-pictures-<n>]",
         ),
     ] = None,
 ) -> None:

@@ -15,20 +15,27 @@ from candid.errors import UsageError
 def split(
     data: Data,
     to: Annotated[
-        Path | None, typer.Option(help="Write train/ val/ test/ trees of links to this folder.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Write train/ val/ test/ trees of links to this folder."
+        ),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(help="Write path,class,part,group to this file; - for stdout.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write path,class,part,group to this file; - for stdout."
+        ),
     ] = None,
     seed: Seed = 0,
     previous: Annotated[
-        Path | None, typer.Option(help="An earlier split file; its photos keep their part.")
+        Path | None,
+        typer.Option(metavar="FILE", help="An earlier split file; its photos keep their part."),
     ] = None,
     group_by: GroupBy = None,
     decisions: Decisions = None,
     rehash: Rehash = False,
 ) -> None:
-    """Split DATA into train, val and test.
+    """Split FOLDER into train, val and test.
 
     Copies of a photo stay in one part.
     """

@@ -36,18 +36,22 @@ def train(
     context: typer.Context,
     data: TrainData,
     run: Annotated[
-        Path | None, typer.Option(help="Folder of the run. [runs/<folder>-<recipe>-<n>]")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder of the run. [runs/<folder>-<recipe>-<n>]"),
     ] = None,
     recipe: Annotated[RecipeName, typer.Option(help="Training recipe.")] = RecipeName.transfer,
     seed: Seed = 0,
     split: Annotated[
-        Path | None, typer.Option(help="An earlier split.csv; its photos keep their part.")
+        Path | None,
+        typer.Option(metavar="FILE", help="An earlier split.csv; its photos keep their part."),
     ] = None,
     group_by: GroupBy = None,
     decisions: Decisions = None,
     backbone: Backbone = None,
     fit: Fit = FitName.squash,
-    epochs: Annotated[int, typer.Option(help="cnn only: passes over the photos.")] = 20,
+    epochs: Annotated[
+        int, typer.Option(metavar="N", help="cnn only: passes over the photos.")
+    ] = 20,
     threshold: Threshold = None,
     cost: Cost = None,
     leak_tax: Annotated[
@@ -67,7 +71,7 @@ def train(
         bool, typer.Option("--details", help="Print tables of all figures too.")
     ] = False,
 ) -> None:
-    """Train a classifier on DATA and measure how good it is."""
+    """Train a classifier on FOLDER and measure how good it is."""
     from candid.core.progress import for_terminal
 
     if recipe is not RecipeName.cnn:
