@@ -21,13 +21,14 @@ import jsonschema
 import pytest
 from PIL import Image
 
-from candid.cli.demo import SampleSet
+from candid.cli.demo import SampleSet, draw_sample
 from candid.data.decisions import Decision, to_csv
 from candid.evaluation.verify import differences
 from candid.splits.split import read_csv
 from candid.training import Run
 from tests.conftest import JSON_KEYS
 from tests.manifests import SCHEMA
+from tests.reporting.pages.parsed import Page
 
 Done = subprocess.CompletedProcess[str]
 Command = Callable[..., Done]
@@ -385,13 +386,34 @@ class TestEvaluate:
         assert found["kfold_accuracy"] is None
         assert found["binary_accuracy"]["n"] == found["accuracy"]["n"]
 
-    def test_prints_text_without_it_and_notes_on_stderr(
-        self, candid: Command, trained: Run, sample: SampleSet
+    def test_another_folder_has_a_verdict_and_a_report_beside_the_run(
+        self, candid: Command, work: Path, copied_run: Path, tmp_path: Path, state_of: StateOf
     ) -> None:
-        done = candid("evaluate", trained.folder, sample.folder)
+        other = draw_sample(tmp_path / "other", seed=9, num_images=12).folder
+        before = state_of(other)
+        done = candid("evaluate", copied_run, other)
+        assert done.returncode == 0, done.stderr
+        first, verdict, worst, following, report = done.stdout.splitlines()[:5]
+        assert first.endswith(f"n = 19), on {other}")
+        assert "points (" in verdict
+        assert worst.startswith(("Worst class: ", "No class "))
+        assert f"candid audit {other}" in following
         assert "Binary accuracy" in done.stdout
         assert "note: " in done.stderr
         assert "note: " not in done.stdout
+        page = copied_run.parent / "copied-on-other-1.html"
+        assert report == f"Report: {page}"
+        words = Page(page.read_text(encoding="utf-8")).words
+        assert "19 photos" in words
+        assert "Always the largest class" in words
+        for text in ("test part", "Test part", "Learning curve", "ross-validation", "metrics.json"):
+            assert text not in words
+        assert state_of(other) == before
+        again = ("evaluate", copied_run, other, "--report")
+        fails_with(candid(*again, page), 2, "exists already; choose another --report")
+        fails_with(candid(*again, other / "r.html"), 2, "is inside the data folder")
+        fails_with(candid("evaluate", copied_run, "--report", "x.html"), 2, "for another folder")
+        assert list(work.iterdir()) == []
 
     def test_of_no_run_is_a_known_error(self, candid: Command, sample: SampleSet) -> None:
         fails_with(candid("evaluate", "absent"), 2, "there is no run at absent")

@@ -16,6 +16,9 @@ from candid.evaluation.rare_class import RareClass
 from candid.evaluation.reliability import Abstained, Calibration
 from candid.models.decision_rule import DecisionRule
 
+#: What figures are measured on, if not by cross-validation or on another folder.
+TEST_PART: Final = "Test part"
+
 _MOST_IN_MATRIX: Final = 12  # classes; a wider table does not fit a terminal
 
 
@@ -113,7 +116,7 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_text(evaluation: Evaluation, of: str = "Test part") -> str:
+def write_text(evaluation: Evaluation, of: str = TEST_PART) -> str:
     """Tables of all figures, those to believe first; ``of`` is what the others were measured on."""
     lines: list[str] = []
     if evaluation.kfold is not None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from candid.core.text import sanitize_line
-from candid.evaluation.evaluation import write_text
+from candid.evaluation.evaluation import TEST_PART, write_text
 from candid.reporting.number_format import decimals_with_n
 from candid.reporting.report.advice import advise, predict_command
 from candid.reporting.report.answer import (
@@ -33,10 +33,11 @@ MOST_NOTES: Final = 12
 
 def write_summary(contents: Contents) -> str:
     """Five lines: the figure to believe, the verdict, the worst class, what to do, the report."""
-    shortcut = shortcut_statement(contents.shortcut).brief
+    *figures, worst = _verdict_lines(contents.evaluation, contents.measured_on, contents.run)
     lines = (
-        *_verdict_lines(contents.evaluation, contents.measured_on, contents.run),
-        " ".join(filter(None, (f"Next: {'; '.join(_next_steps(contents))}.", shortcut))),
+        *figures,
+        " ".join(filter(None, (worst, shortcut_statement(contents.shortcut).brief))),
+        f"Next: {'; '.join(_next_steps(contents))}",
         f"Report: {contents.page or f'{contents.run}/report.html'}",
     )
     return "\n".join(map(_plain, lines))
@@ -44,15 +45,16 @@ def write_summary(contents: Contents) -> str:
 
 def write_details(contents: Contents) -> str:
     """What the summary leaves out: the test part alone, leak tax and abstention, and tables."""
-    on = contents.measured_on.removeprefix("on ")
-    tables = write_text(contents.evaluation, *filter(None, (on,)))
+    of = contents.measured_on.removeprefix("on ") or TEST_PART
+    tables = write_text(contents.evaluation, of)
     return "\n".join([*map(_plain, _detail_lines(contents.evaluation)), "", tables])
 
 
-def write_measured(evaluation: Evaluation) -> str:
-    """All of it without a run."""
-    lines = (*_verdict_lines(evaluation), *_detail_lines(evaluation))
-    return "\n".join([*map(_plain, lines), "", write_text(evaluation)])
+def write_measured(evaluation: Evaluation, of: str = TEST_PART) -> str:
+    """All of it without a report; ``of`` is what it was measured on."""
+    on = "" if of == TEST_PART else f"on {of}"
+    lines = (*_verdict_lines(evaluation, on), *_detail_lines(evaluation))
+    return "\n".join([*map(_plain, lines), "", write_text(evaluation, of)])
 
 
 def cut_notes(notes: Iterable[str], page: str) -> list[str]:
@@ -66,9 +68,10 @@ def _verdict_lines(evaluation: Evaluation, on: str = "", run: str = "RUN") -> It
     yield accuracy_statement(evaluation, on).brief
     yield baseline_statement(evaluation).brief
     worst, rule = worst_class_statement(evaluation, run), rule_statement(evaluation)
-    if class_recalls(evaluation):
-        found = worst.brief if worst else "No class is found less often than another."
-        yield f"{found} {rule.brief}" if rule else found
+    found = worst.brief if worst else "No class is found less often than another."
+    if not class_recalls(evaluation):
+        found = "No class was tested."
+    yield f"{found} {rule.brief}" if rule else found
 
 
 def _next_steps(contents: Contents) -> Iterator[str]:

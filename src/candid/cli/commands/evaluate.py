@@ -18,6 +18,13 @@ def evaluate(
         typer.Argument(metavar="FOLDER", help="Another folder of the same classes to evaluate on."),
     ] = None,
     threshold: Threshold = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With FOLDER: file of the report, a new one. [beside the run; none with --json]",
+        ),
+    ] = None,
     rehash: Rehash = False,
     json: Json = False,
 ) -> None:
@@ -26,11 +33,24 @@ def evaluate(
 
     with for_terminal() as progress:
         from candid.evaluation.evaluate import evaluate_run
-        from candid.reporting.terminal import write_measured
+        from candid.reporting.terminal import (
+            cut_notes,
+            write_details,
+            write_measured,
+            write_summary,
+        )
+        from candid.training.report import find_page, write_elsewhere
 
+        page = None if json and report is None else find_page(run, data, report)
         measured = evaluate_run(run, data, threshold=threshold, rehash=rehash, progress=progress)
-    print_notes(measured.notes)
+        contents = None
+        if page is not None and measured.elsewhere is not None:
+            with progress.step("Writing the report", 0):
+                contents = write_elsewhere(measured, page)
+    print_notes(measured.notes if page is None else cut_notes(measured.notes, page.name))
     if json:
         print_json(measured.evaluation.to_json())
+    elif contents is None:
+        typer.echo(write_measured(measured.evaluation, measured.of))
     else:
-        typer.echo(write_measured(measured.evaluation))
+        typer.echo(f"{write_summary(contents)}\n\n{write_details(contents)}")
