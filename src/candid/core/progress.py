@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-import os
+import json
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final, Protocol, TextIO
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final, Protocol
 
 Advance = Callable[[int], None]
 
 _LINE_EVERY_S: Final = 10.0
-_MOVE_EVERY_S: Final = 0.1
-_USUAL_COLUMNS: Final = 80
-_FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_ASCII_FRAMES: Final = "|/-\\"
+_TELL_EVERY_S: Final = 0.05
 
 
 class Progress(Protocol):
@@ -84,96 +80,49 @@ class ResultsOnly(Lines):
         yield lambda _: None
 
 
-class _Step:
-    """A step that is going on."""
-
-    def __init__(self, title: str, total: int) -> None:
-        self._title, self._total, self._done = title, total, 0
-        self._started = time.monotonic()
-
-    def advance(self, count: int) -> None:
-        self._done += count
-
-    def __str__(self) -> str:
-        """``Reading the photos: 960 of 1,998, 1:51 left``."""
-        elapsed = time.monotonic() - self._started
-        if not self._total:
-            counted = f"{self._done:,}, " if self._done else ""
-            return f"{self._title}: {counted}{_minutes(elapsed)}"
-        left = ""
-        if self._done:
-            left = f", {_minutes(elapsed * (self._total - self._done) / self._done)} left"
-        return f"{self._title}: {self._done:,} of {self._total:,}{left}"
-
-
-def _minutes(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
 class MovingLine(Lines):
-    """One line of a terminal that moves until all is done, between the steps too.
+    """One line of a terminal that moves until all is done; see `candid.core.moving_line`."""
 
-    It is drawn with carriage returns alone, which every terminal understands.
-    """
-
-    def __init__(self, terminal: TextIO) -> None:
-        """Draw nothing yet; see `moving`."""
-        self._terminal = terminal
-        self._steps = [_Step("Working", 0)]
-        self._lock = threading.RLock()
-        shows_braille = (terminal.encoding or "").lower().startswith("utf")
-        self._frames = itertools.cycle(_FRAMES if shows_braille else _ASCII_FRAMES)
-        self._width = 0  # of what is drawn now
+    def __init__(self, messages: IO[str]) -> None:
+        """Write to the process that draws."""
+        self._messages = messages
 
     @contextmanager
     def step(self, title: str, total: int) -> Iterator[Advance]:
         """Begin a step, perhaps within another one."""
-        step = _Step(title, total)
-        self._steps.append(step)
+        done, told = 0, 0.0
+
+        def advance(count: int) -> None:
+            nonlocal done, told
+            done += count
+            if (now := time.monotonic()) - told >= _TELL_EVERY_S:
+                told = now
+                self._send("done", done)
+
+        self._send("begin", title, total)
         try:
-            yield step.advance
+            yield advance
         finally:
-            self._steps.remove(step)
+            self._send("end")
 
     def say(self, line: str) -> None:
         """Print a line above the moving one."""
-        with self._lock:
-            self._draw("")
+        if not self._send("say", line):
             super().say(line)
 
     def show(self, result: str) -> None:
         """Print a result, above the moving line if stdout is a terminal too."""
-        with self._lock:
-            if sys.stdout.isatty():
-                self._draw("")
+        if not sys.stdout.isatty() or not self._send("show", result):
             super().show(result)
 
-    @contextmanager
-    def moving(self) -> Iterator[None]:
-        """Draw from a thread of its own; nothing of the line is left in the end."""
-        stop = threading.Event()
-        thread = threading.Thread(target=self._move, args=(stop,), daemon=True)
-        thread.start()
+    def _send(self, *message: object) -> bool:
+        """Send a message; False if the process is no more, for which no work is given up."""
         try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-            self._draw("")
-
-    def _move(self, stop: threading.Event) -> None:
-        while True:
-            with self._lock:
-                self._draw(f"{next(self._frames)} {self._steps[-1]}")
-            if stop.wait(_MOVE_EVERY_S):
-                return
-
-    def _draw(self, text: str) -> None:
-        columns = os.get_terminal_size(self._terminal.fileno()).columns or _USUAL_COLUMNS
-        text = text[: columns - 1]  # a full line would wrap
-        self._terminal.write(f"\r{text:<{min(self._width, columns - 1)}}" + "\r" * (not text))
-        self._terminal.flush()
-        self._width = len(text)
+            self._messages.write(f"{json.dumps(message)}\n")
+            self._messages.flush()
+        except (OSError, ValueError):
+            return False
+        return True
 
 
 @contextmanager
@@ -182,6 +131,22 @@ def for_terminal(elsewhere: type[Lines] = Lines) -> Iterator[Lines]:
     if not sys.stderr.isatty():
         yield elsewhere()
         return
-    line = MovingLine(sys.stderr)
-    with line.moving():
-        yield line
+    import subprocess
+
+    script = Path(__file__).with_name("moving_line.py")
+    sys.stdout.flush()
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", script, sys.stderr.encoding],
+        stdin=subprocess.PIPE,
+        stdout=sys.stdout if sys.stdout.isatty() else subprocess.DEVNULL,
+        stderr=sys.stderr,
+        text=True,
+        encoding="ascii",
+    ) as process:
+        assert process.stdin is not None
+        try:
+            yield MovingLine(process.stdin)
+        finally:
+            with suppress(OSError):
+                process.stdin.close()
+            process.wait()
