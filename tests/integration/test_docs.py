@@ -73,8 +73,17 @@ def test_what_an_option_takes_is_said_in_words_that_a_person_reads():
 def test_every_make_target_of_the_readme_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = {line.split()[1] for line in shell_lines(README) if line.startswith("make ")}
-    assert targets == {"demo", "test"}
+    assert targets == {"demo", "test", "web"}
     assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)
+
+
+def test_the_pictures_of_the_readme_are_there_small_and_described():
+    pictures = re.findall(r'<img src="([^"]+)" width="[^"]+" alt="([^"]+)">', README)
+    assert len(pictures) == README.count("<img") == 2
+    for path, words in pictures:
+        assert (ROOT / path).stat().st_size < 150_000
+        assert len(words) > 40
+    assert len(list((ROOT / "docs" / "images").iterdir())) == len(pictures)
 
 
 # tutorial.py imports TensorFlow before it parses arguments, as the tutorial would.

@@ -75,16 +75,17 @@ def _verdict_lines(evaluation: Evaluation, on: str = "", run: str = "RUN") -> It
 
 
 def _next_steps(contents: Contents) -> Iterator[str]:
-    """The most urgent step, one that can be typed, and how to use the model or at least try it."""
-    steps, use = advise(contents), predict_command(contents)
-    for step in steps:
-        if step.command != use:
-            title = step.title[0].lower() + step.title[1:]
-            yield f"{title}: {step.command}" if step.command else title
-            if step.command:
-                break
-    advised = any(step.command == use for step in steps)
-    yield f"{'use' if advised else 'try'} the model: {use}"
+    """The most urgent step, and how to use the model, or what else can be typed and to try it."""
+    use = predict_command(contents)
+    first, *others = advise(contents)
+    advised = use in {step.command for step in (first, *others)}
+    typed = [step for step in others if step.command and step.command != use]
+    shown = [first] if advised or first.command else [first, *typed[:1]]
+    for step in shown:
+        title = step.title[0].lower() + step.title[1:]
+        yield f"{title}: {step.command}" if step.command else title
+    if first.command != use:
+        yield f"{'use' if advised else 'try'} the model: {use}"
 
 
 def _detail_lines(evaluation: Evaluation) -> Iterator[str]:
