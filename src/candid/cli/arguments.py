@@ -80,7 +80,8 @@ Backbone = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE",
-        help="efficientnet-lite2 (the default), efficientnet-lite0, or an ONNX file.",
+        help="efficientnet-lite2-int8 (the default), efficientnet-lite0-int8, either without -int8 "
+        "(float32: twice the time, can be fine-tuned in Keras), or an ONNX file.",
     ),
 ]
 Fit = Annotated[FitName, typer.Option(help="How photos are made square.")]

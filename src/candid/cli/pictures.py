@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.cli.predicting import STDIN, read_input
+from candid.core.extras import require_packages
 from candid.core.text import sanitize
 from candid.data.images import PixelContract, Reading, decode, preview, read_file
-from candid.errors import DependencyError, ImageError, UsageError
+from candid.errors import ImageError, UsageError
 from candid.runs.classifier import Classifier
 from candid.runs.explaining.explain import Explanation, Similar
 from candid.runs.explaining.picture import picture_of
@@ -124,13 +125,9 @@ def draw_each(
 
 
 def _pyplot(*, in_window: bool) -> Any:
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise DependencyError(
-            "--show needs Matplotlib, which is not installed. "
-            'Run: pip install "candid-image[transfer]"'
-        ) from error
+    require_packages(["matplotlib"], needed_by="--show", extra="transfer")
+    import matplotlib
+
     if not in_window:
         matplotlib.use("Agg")
     import matplotlib.pyplot

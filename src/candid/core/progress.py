@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final, Protocol
 
+from candid.core.notebook import NotebookBar, in_notebook
+
 Advance = Callable[[int], None]
 
 _LINE_EVERY_S: Final = 10.0
@@ -150,3 +152,20 @@ def for_terminal(elsewhere: type[Lines] = Lines) -> Iterator[Lines]:
             with suppress(OSError):
                 process.stdin.close()
             process.wait()
+
+
+class MovingSteps(Lines):
+    """A moving line for each step alone, where nothing tells when all is done."""
+
+    @contextmanager
+    def step(self, title: str, total: int) -> Iterator[Advance]:
+        """Begin a step."""
+        with for_terminal() as line, line.step(title, total) as advance:
+            yield advance
+
+
+def for_python() -> Progress:
+    """For a call in Python: a bar in a notebook or at a prompt; nothing in a script."""
+    if in_notebook():
+        return NotebookBar()
+    return MovingSteps() if hasattr(sys, "ps1") and sys.stderr.isatty() else Silent()
