@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from candid.core.notebook import card
 from candid.core.progress import Progress, for_python
 from candid.core.text import brief
-from candid.data.npz import is_archive, unpack
 from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.evaluation import Evaluation
 from candid.features.backbones import get
 from candid.models.recipes import transfer
 from candid.reporting.report.contents import Contents
-from candid.reporting.terminal import write_summary
+from candid.reporting.terminal import write_details, write_summary
 from candid.runs.artifact import PREDICTIONS, point_latest, require_free, write_run
 from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Manifest
@@ -73,6 +72,10 @@ class Run:
         """The figure to believe, what it means and where to go on, for a terminal."""
         return write_summary(self.contents)
 
+    def details(self) -> str:
+        """What `to_text` leaves out, and tables of all figures."""
+        return write_details(self.contents)
+
     @cached_property
     def classifier(self) -> Classifier:
         """The run's classifier, loaded on first use."""
@@ -92,8 +95,9 @@ def train(
     """Train a classifier on a folder of photos, one sub-folder per class, and evaluate it.
 
     Args:
-        data: The folder; it is never written to. Or a NumPy archive in MedMNIST's layout, which
-            keeps its own parts; its images are unpacked beside the cache.
+        data: The folder; it is never written to. Folders ``train``, ``val`` and ``test`` of its own
+            are kept, and so are the parts of a NumPy archive in MedMNIST's layout, whose images
+            are unpacked beside the cache.
         run: Where the run is written; by default ``runs/<folder>-<recipe>-<number>``.
         seed: Random seed of the split and the training; replaces that of the options.
         recipe: ``transfer`` or ``cnn``; replaces that of the options.
@@ -115,7 +119,6 @@ def train(
     require_outside(folder, Path(data))
     require_writable(folder)
     transfer.require()
-    data, options = _unpack(Path(data), options, progress)
     prepared = prepare(
         data,
         backbone=options.backbone,
@@ -127,7 +130,7 @@ def train(
     )
     options.rule.require_fits(prepared.catalog.classes)
     split = split_prepared(prepared, options.split)
-    _require_trainable(split, prepared.catalog.classes)
+    require_trainable(split, prepared.catalog.classes)
     made: list[tuple[Contents, bool]] = []
 
     def fill(partial: Path) -> Manifest:
@@ -135,7 +138,8 @@ def train(
             result = _train_transfer(prepared, split, options, progress)
         else:
             result = train_cnn(prepared, split, options, partial, progress)
-        manifest, contents = write_files(partial, folder, result)
+        with progress.step("Writing the run", 0):
+            manifest, contents = write_files(partial, folder, result)
         made.append((contents, result.trained.complete))
         return manifest
 
@@ -144,18 +148,6 @@ def train(
         point_latest(written)
     [(contents, complete)] = made
     return Run(written, contents, complete)
-
-
-def _unpack(data: Path, options: TrainOptions, progress: Progress) -> tuple[Path, TrainOptions]:
-    """The folder of a NumPy archive, and options that keep the archive's parts."""
-    if not is_archive(data):
-        return data, options
-    with progress.step("Unpacking the images", 0) as advance:
-        unpacked = unpack(data, advance=advance)
-    if options.split.previous is not None:
-        return unpacked.folder, options
-    split = replace(options.split, previous=unpacked.split)
-    return unpacked.folder, replace(options, split=split)
 
 
 def _train_transfer(
@@ -167,27 +159,40 @@ def _train_transfer(
     fitted_on = split.places("train", "val")
     data = context.data.take(fitted_on)
     backbone = get(options.backbone)
-    trained, head = transfer.train(
-        backbone,
-        data,
-        classes=prepared.catalog.classes,
-        contract=prepared.features.contract,
-        seed=seed,
-    )
+    with progress.step("Fitting the classifier", 0):
+        trained, head = transfer.train(
+            backbone,
+            data,
+            classes=prepared.catalog.classes,
+            contract=prepared.features.contract,
+            seed=seed,
+        )
     fitted = FittedState(head.temperature, head.abstention, head.raw.strength)
     answers = head.answer(prepared.features.embeddings[split.places("test")])
     assessed = assess(context, answers, fitted, progress=progress)
     return Result(prepared, split, options, trained, fitted, assessed, fitted_on, data.embeddings)
 
 
-def _require_trainable(split: Split, classes: Sequence[str]) -> None:
-    if not len(split.places("test")) or not len(split.places("train")):
+def require_trainable(split: Split, classes: Sequence[str]) -> None:
+    """Raise `SplitError` if a part or a class has no photo to train or test on."""
+    empty = [part for part in ("train", "test") if not len(split.places(part))]
+    if empty and split.own is not None:
+        raise SplitError(
+            f"no photo is left in the folder's own {' and '.join(empty)} part: each is in two "
+            "classes, or has a copy in an earlier part. Use other photos, or --own-parts as-is."
+        )
+    if empty:
         raise SplitError(
             f"there are too few {split.unit}s for a train and a test part. Add photos: with 10 "
             f"{split.unit}s, a class has one in the test part."
         )
     present = {split.rows[place].label for place in split.places("train", "val")}
     missing = [name for name in classes if name not in present]
+    if missing and split.own is not None:
+        raise SplitError(
+            f"the folder's own train and val parts have no photo of {', '.join(missing)} (or only "
+            "some that are in two classes). Add photos there, or remove the class everywhere."
+        )
     if missing:
         raise SplitError(
             f"the train and val parts have no photo of {', '.join(missing)}: too few "

@@ -19,6 +19,7 @@ from candid.reporting.number_format import (
     photo_count,
     points,
     signed_points,
+    signed_points_with_unit,
 )
 
 if TYPE_CHECKING:
@@ -67,28 +68,25 @@ def describe_task(classes: tuple[str, ...]) -> str:
 
 def statements(contents: Contents) -> tuple[Statement, ...]:
     """All statements of the summary, the most important first."""
-    measured = measured_statements(contents.evaluation, run=contents.run)
-    return (*measured, shortcut_statement(contents.shortcut))
-
-
-def measured_statements(
-    evaluation: Evaluation, on: str = "", run: str = "RUN"
-) -> tuple[Statement, ...]:
-    """The statements that follow from the figures alone; for ``on`` see `accuracy_statement`."""
+    evaluation = contents.evaluation
     found = (
-        accuracy_statement(evaluation, on),
-        worst_class_statement(evaluation, run),
+        accuracy_statement(evaluation, contents.measured_on),
+        worst_class_statement(evaluation, contents.run),
         rule_statement(evaluation),
         baseline_statement(evaluation),
-        leak_tax_statement(evaluation),
+        None if contents.measured_on else leak_tax_statement(evaluation),
         abstention_statement(evaluation),
+        shortcut_statement(contents.shortcut),
     )
     return tuple(statement for statement in found if statement is not None)
 
 
 def measured_by(evaluation: Evaluation) -> str:
     """How the figures to believe were measured: ``on the test part``."""
-    return "on the test part" if evaluation.kfold is None else "by grouped cross-validation"
+    if evaluation.kfold is not None:
+        return "by grouped cross-validation"
+    own = evaluation.own is not None and evaluation.own.has_test
+    return "on the folder's own test part" if own else "on the test part"
 
 
 def accuracy_statement(evaluation: Evaluation, on: str = "") -> Statement:
@@ -106,8 +104,9 @@ def accuracy_statement(evaluation: Evaluation, on: str = "") -> Statement:
         f"This is the 95 % interval, measured on {photo_count(accuracy.n)} {how}. {each} was "
         "predicted by a model trained on neither it nor a copy of it."
         if evaluation.kfold is not None or on
-        else f"This is the 95 % interval, measured on the {photo_count(accuracy.n)} of the test "
-        "part. The model was trained on none of them, nor on a copy."
+        else f"This is the 95 % interval, measured on the {photo_count(accuracy.n)} of "
+        f"{how.removeprefix('on ')}. "
+        f"{evaluation.leak or 'The model was trained on none of them, nor on a copy.'}"
     )
     if evaluation.kfold is not None and test is not None:
         only = "only " if test.n < accuracy.n else ""
@@ -116,6 +115,9 @@ def accuracy_statement(evaluation: Evaluation, on: str = "") -> Statement:
             f"{percent_with_interval(test)}."
         )
     brief = f"Accuracy {decimals_with_n(accuracy)}, {how}"
+    if evaluation.leak:
+        brief += "; too good, as the model was trained on copies of some of these photos"
+        return Statement("bad", f"Accuracy is {percent_between(accuracy)}", text, "figures", brief)
     return Statement("note", f"Accuracy is {percent_between(accuracy)}", text, "figures", brief)
 
 
@@ -192,12 +194,13 @@ def baseline_statement(evaluation: Evaluation) -> Statement:
     baselines = evaluation.baselines
     if not baselines:
         text = "Whether the model is better than a simple rule was not measured."
-        return Statement("open", "Not compared with baselines", text, "baselines")
+        title = "Not compared with baselines"
+        return Statement("open", title, text, "baselines", f"{title}.")
     unbeaten = [row for row in baselines if not row.beaten]
     if not unbeaten:
         best = max(baselines, key=lambda row: row.accuracy.value)
         title = "Better than every baseline"
-        brief = f"{title}; the best, {best.name}, gets {decimals(best.accuracy.value)}."
+        brief = f"{title}{_gain_over(best)} over the best, {best.name}."
         return Statement("good", title, _compare(best), "baselines", brief)
     failing = [row for row in unbeaten if row.unmasks]
     blind = [row for row in unbeaten if row.name == LARGEST_CLASS]
@@ -207,7 +210,9 @@ def baseline_statement(evaluation: Evaluation) -> Statement:
     if failing and tone == "note":
         text += " Accuracy alone does not say whether this model is of use."
     title = _title_of_unbeaten(told)
-    return Statement(tone, title, text, "baselines", f"{title}{_difference(told)}.")
+    best = max(told, key=lambda row: row.accuracy.value)
+    of_several = " over the best of them" if len(told) > 1 else ""
+    return Statement(tone, title, text, "baselines", f"{title}{_gain_over(best)}{of_several}.")
 
 
 def _aims_elsewhere(evaluation: Evaluation, failing: list[Baseline]) -> bool:
@@ -238,12 +243,11 @@ def _title_of_unbeaten(rows: list[Baseline]) -> str:
     return f"Too few photos to tell if it is better than {names}"
 
 
-def _difference(rows: list[Baseline]) -> str:
-    """The gain over a single rule: ``: 5 points more``."""
-    if len(rows) != 1 or signed_points(rows[0].gain.value) == "0":
-        return ""
-    gain = rows[0].gain.value
-    return f": {points(gain)} {'more' if gain > 0 else 'less'}"
+def _gain_over(row: Baseline) -> str:
+    """The gain over a rule with its interval: ``: +7 points (+4 to +10)``."""
+    gain = row.gain
+    interval = f"{signed_points(gain.low)} to {signed_points(gain.high)}"
+    return f": {signed_points_with_unit(gain.value)} ({interval})"
 
 
 def _compare(row: Baseline) -> str:
@@ -257,13 +261,26 @@ def _compare(row: Baseline) -> str:
     )
 
 
+def kept_together(evaluation: Evaluation) -> str:
+    """Where copies are, in a sentence or two."""
+    own = evaluation.own
+    if own is None:
+        return "Copies of a photo were kept in one part."
+    if own.mode == "as-is":
+        return f"The parts are the folder's own, kept as they are.{evaluation.leak}"
+    return (
+        "The parts are the folder's own; of a photo with copies in several, only those in the "
+        "first of train, val and test were used."
+    )
+
+
 def leak_tax_statement(evaluation: Evaluation) -> Statement:
     """By how much a random split, with copies in different parts, overstates the accuracy."""
     row = evaluation.leak_tax
     if row is None:
         text = (
-            "Copies of a photo were kept in one part. The accuracy that a random split would give "
-            "was not measured."
+            f"{kept_together(evaluation)} The accuracy that a random split would give was not "
+            "measured."
         )
         return Statement("open", "Leak tax not measured", text, "leak-tax")
     naive, honest = percent(row.naive.value), percent(row.honest.value)
@@ -287,7 +304,8 @@ def leak_tax_statement(evaluation: Evaluation) -> Statement:
         tone, title = "good", "Copies do not inflate the accuracy"
     else:
         tone, title = "note", "Too few photos to tell whether copies inflate the accuracy"
-    return Statement(tone, title, text, "leak-tax", f"{title}; they are kept together.")
+    kept = "" if evaluation.leak else "; they are kept together"
+    return Statement(tone, title, text, "leak-tax", f"{title}{kept}.")
 
 
 def abstention_statement(evaluation: Evaluation) -> Statement:
