@@ -54,7 +54,7 @@ def small(models: Models, running: Callable) -> Iterator[httpx.Client]:
             422,
             "too_many_images",
         ),
-        ("application/json", b'{"images": [], "x": 1}', 422, "invalid_images"),
+        ("application/json", b'{"images": [], "x": 1}', 422, "unknown_parameter"),
         ("application/json", b'{"images": []}', 422, "no_image"),
         ("application/json", b'{"images": ["?"]}', 422, "invalid_base64"),
         ("application/json", '{"images": ["é"]}'.encode(), 422, "invalid_base64"),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, params
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 from starlette.responses import HTMLResponse, Response
 
 from candid.errors import UsageError
@@ -19,22 +21,17 @@ from candid.server.page import FILES, Page, file_at, home, reference
 from candid.server.schemas import (
     ERRORS,
     ModelsOut,
+    Parameters,
     PredictionsOut,
     Problem,
     StateOut,
     busy,
     request_body,
+    require_known,
     to_json_bytes,
 )
 from candid.server.state import CONTENT_TYPE, State
-from candid.server.uploads import Upload, read_uploads
-
-Explain = Annotated[bool, Query(description="Explain each prediction.")]
-ModelName = Annotated[str | None, Query(description="Name of the model; by default the first.")]
-Coverage = Annotated[
-    float | None,
-    Query(gt=0, lt=1, description="Share of photos whose possible classes include the true one."),
-]
+from candid.server.uploads import Uploads, read_uploads
 
 
 def add_routes(app: FastAPI, state: State) -> frozenset[str]:
@@ -52,27 +49,30 @@ def add_routes(app: FastAPI, state: State) -> frozenset[str]:
 
 
 def _predict_routes(state: State) -> APIRouter:
-    router = APIRouter(responses=ERRORS)
+    router = APIRouter(responses=ERRORS, dependencies=_taking(*Parameters.model_fields))
     body = request_body(state.settings.max_images)
 
     @router.post("/v1/predict", response_model=PredictionsOut, openapi_extra={"requestBody": body})
-    async def predict(
-        request: Request,
-        explain: Explain = False,
-        model: ModelName = None,
-        coverage: Coverage = None,
-    ) -> Response:
-        """Classify images, sent as multipart files, as one image's bytes, or as base64 in JSON."""
-        chosen = _get_model(state, model)
+    async def predict(request: Request, query: Annotated[Parameters, Query()]) -> Response:
+        """Classify images, sent as multipart files, as one image's bytes, or as base64 in JSON.
+
+        The parameters may be fields of the form or of the JSON instead; those of the query precede.
+        """
+        models = list(state.models)  # the versions that answer, whatever is reloaded meanwhile
+        _get_model(models, query.model)
         with state.admission.enter() as ticket:
             async with _deadline(state.settings.request_s) as progress:
                 uploads = await _receive(request, state, ticket)
                 progress.is_read = True
+                asked = _join(query, uploads.fields)
+                chosen = _get_model(models, asked.model)
                 try:
-                    classifier = chosen.at(coverage)
+                    classifier = chosen.at(asked.coverage)
                 except UsageError as error:
                     raise Problem(422, "no_coverage", str(error)) from None
-                items = await state.answerer.answer(uploads, chosen, classifier, explain=explain)
+                items = await state.answerer.answer(
+                    uploads.images, chosen, classifier, explain=asked.explain
+                )
         for item in items:
             outcome = item["verdict"] or "answered"
             state.metrics.images.labels(chosen.name, outcome).inc()
@@ -82,7 +82,7 @@ def _predict_routes(state: State) -> APIRouter:
 
 
 def _model_routes(state: State) -> APIRouter:
-    router = APIRouter(responses=ERRORS)
+    router = APIRouter(responses=ERRORS, dependencies=_taking())
 
     @router.get("/v1/models", response_model=ModelsOut)
     async def models() -> Response:
@@ -99,7 +99,7 @@ def _model_routes(state: State) -> APIRouter:
     )
     async def sample(name: str, number: int) -> Response:
         """Return an image to try a model on, in the size of the model's input."""
-        samples = _get_model(state, name).samples
+        samples = _get_model(list(state.models), name).samples
         if not 0 <= number < len(samples):
             message = f"{name} has {len(samples)} samples, numbered from 0."
             raise Problem(404, "unknown_sample", message)
@@ -174,21 +174,41 @@ async def _deadline(seconds: float) -> AsyncIterator[_Progress]:
         raise Problem(408, "too_slow", message, {"Connection": "close"}) from None
 
 
-async def _receive(request: Request, state: State, ticket: Ticket) -> list[Upload]:
+async def _receive(request: Request, state: State, ticket: Ticket) -> Uploads:
     body = await read_body(request, ticket, state.settings.max_body_bytes)
     content_type = request.headers.get("content-type", "")
     # In a thread, as it may parse megabytes of JSON.
     uploads = await state.answerer.run(read_uploads, content_type, body, state.settings.max_images)
-    ticket.take_images(len(uploads))
+    ticket.take_images(len(uploads.images))
     return uploads
 
 
-def _get_model(state: State, name: str | None) -> ServedModel:
-    model = state.models.get(name)
-    if model is None:
-        names = ", ".join(state.models.names)
-        raise Problem(404, "unknown_model", f"there is no such model; expected one of {names}.")
-    return model
+def _taking(*names: str) -> list[params.Depends]:
+    """Refuse other parameters in the query of a router's routes."""
+
+    async def check(request: Request) -> None:
+        given = (name for name, _ in request.query_params.multi_items())
+        require_known(given, names, "parameter")
+
+    return [Depends(check)]
+
+
+def _join(query: Parameters, fields: dict[str, Any]) -> Parameters:
+    """The parameters of a request; the query precedes the body."""
+    # A browser sends the empty fields of a form too.
+    given = {name: value for name, value in fields.items() if value != ""}
+    try:
+        return Parameters.model_validate(given | query.model_dump(exclude_unset=True))
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from None
+
+
+def _get_model(models: Sequence[ServedModel], name: str | None) -> ServedModel:
+    for model in models:
+        if name in (None, model.name):
+            return model
+    names = ", ".join(model.name for model in models)
+    raise Problem(404, "unknown_model", f"there is no such model; expected one of {names}.")
 
 
 def _file_route(path: str) -> Callable[[], Awaitable[Response]]:
