@@ -137,6 +137,25 @@ def test_an_explanation_shows_similar_photos_and_no_path(
     assert "face-" not in answer.text.replace(photos[0].name, "").replace(photos[1].name, "")
 
 
+def test_no_similar_shows_clients_no_photo_of_the_data(
+    trained: Run, photos: list[Path], running: Callable
+) -> None:
+    """Neither similar ones, whose class is told too, nor samples; the heat map stays."""
+    models = Models([trained.folder], Settings().max_pixels, similar=False)
+    with running(models) as client:
+        for path in ("?explain=1", "?explain=1&coverage=0.8"):
+            answer = client.post(f"/v1/predict{path}", files=files_of(photos[:2]))
+            for item in answer.json()["predictions"]:
+                assert item["explanation"]["similar"] == []
+                assert item["explanation"]["heat"]
+            assert "data:image" not in answer.text
+        models.reload(always=True)
+        again = client.post("/v1/predict?explain=1", files=files_of(photos[:1])).json()
+        assert again["predictions"][0]["explanation"]["similar"] == []
+        assert client.get("/v1/models").json()["models"][0]["num_samples"] == 0
+        assert client.get("/v1/models/run/samples/0").status_code == 404
+
+
 def test_without_the_training_photos_there_are_no_thumbnails(
     copied_run: Path, photos: list[Path], running: Callable, faces: SampleSet, tmp_path: Path
 ) -> None:

@@ -203,8 +203,16 @@ class Classifier:
             raise UsageError("this classifier is not from a run; use `candid.load`.")
         return self.manifest
 
-    def prepare_to_explain(self) -> None:
-        """Load what explanations need, shared with all copies made afterwards."""
+    def prepare_to_explain(self, *, similar: bool = True) -> None:
+        """Load what explanations need, shared with all copies made afterwards.
+
+        Args:
+            similar: Whether explanations name similar training photos from now on.
+        """
+        if not similar:
+            from candid.runs.explaining.explain import Explainer
+
+            self._explainer = Explainer(None)
         self._explainer.prepare()
 
     def check_golden(self, file: Path) -> None:

@@ -37,6 +37,10 @@ def serve(
     queue: Annotated[
         int, typer.Option(help="Limit of waiting images; beyond it, 503.", min=1)
     ] = 256,
+    no_similar: Annotated[
+        bool,
+        typer.Option("--no-similar", help="Show clients no photos of the data: similar, samples."),
+    ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds per request.", min=0.1, max=3600)] = 30,
     static: Annotated[
         Path | None,
@@ -76,7 +80,8 @@ def serve(
     )
     # Runs are loaded while FastAPI is imported: each takes much of the start-up time.
     with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(Models, runs or [Path("runs/latest")], settings.max_pixels)
+        paths = runs or [Path("runs/latest")]
+        loading = pool.submit(Models, paths, settings.max_pixels, similar=not no_similar)
         from candid.server.addresses import address_of, listen
         from candid.server.app import App
         from candid.server.running import serve as run_server
@@ -87,7 +92,7 @@ def serve(
         print_error("note: anybody who reaches this port can use it; --token-file sets a token.")
 
     def started() -> None:
-        typer.echo(f"Serving {', '.join(models.names)} on {address_of(bound)}")
+        typer.echo(f"Serving {', '.join(model.name for model in models)} on {address_of(bound)}")
 
     run_server(App(models, settings), settings, bound, started=started)
 
