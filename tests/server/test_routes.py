@@ -20,6 +20,7 @@ from candid.server.models import Models
 from candid.server.settings import Settings
 from candid.training import Run
 
+SAMPLE = "/v1/models/{name}/samples/{number}"
 ErrorOf = Callable[[httpx.Response], str]
 
 
@@ -242,9 +243,29 @@ def test_what_is_no_sample_is_refused(
     assert (answer.status_code, error_of(answer)) == expected
 
 
-def test_all_samples_are_counted_under_one_name(client: httpx.Client, metric: Callable) -> None:
-    line = 'candid_requests_total{route="/v1/models/{name}/samples/{number}",status="404"}'
+@pytest.mark.parametrize(
+    ("paths", "route", "status"),
+    [
+        (["/v1/models/some/samples/4", "/v1/models/other/samples/5"], SAMPLE, 404),
+        (["/app/app.js", "/app/app.css"], "/app/{name}", 200),
+        (["/app/nothing.js", "/app/%2e%2e"], "/app/{name}", 404),
+        (["/v1/predict"], "/v1/predict", 405),
+        (["/nothing/of/ours", "/v1/models/a/b/c"], "other", 404),
+    ],
+)
+def test_requests_are_counted_by_route_and_not_by_file(
+    client: httpx.Client, metric: Callable, paths: list[str], route: str, status: int
+) -> None:
+    line = f'candid_requests_total{{route="{route}",status="{status}"}}'
     before = metric(client, line)
-    client.get("/v1/models/some/samples/4")
-    client.get("/v1/models/other/samples/5")
-    assert metric(client, line) == before + 2
+    for path in paths:
+        client.get(path)
+    assert metric(client, line) == before + len(paths)
+    assert "app.js" not in client.get("/metrics").text
+
+
+def test_refused_requests_are_counted_by_route_too(client: httpx.Client, metric: Callable) -> None:
+    line = f'candid_requests_total{{route="{SAMPLE}",status="403"}}'
+    before = metric(client, line)
+    client.get("/v1/models/run/samples/0", headers={"Host": "evil.example"})
+    assert metric(client, line) == before + 1

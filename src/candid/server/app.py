@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.types import Scope
 
 from candid._version import __version__
+from candid.server.log import log_request
 from candid.server.models import Models
 from candid.server.routes import add_routes
 from candid.server.schemas import add_handlers
@@ -55,13 +56,22 @@ class App(Guard):
             lifespan=lifespan,
         )
         add_handlers(api)
-        routes = add_routes(api, state) | {api.openapi_url}
+        routes = add_routes(api, state)
 
-        def count(scope: Scope, status: int, seconds: float) -> None:
-            # Unknown paths share one label, as clients may request any path.
-            path = getattr(scope.get("route"), "path", scope["path"])
-            route = path if path in routes else "other"
+        def count(scope: Scope, status: int, seconds: float, request_id: str) -> None:
+            # Unknown paths share one name, as clients may request any path.
+            found = (route.path for route in routes if route.path_regex.match(scope["path"]))
+            route = next(found, "other")
             state.metrics.requests.labels(route, status).inc()
             state.metrics.seconds.labels(route).observe(seconds)
+            client, _ = scope.get("client") or ("-", 0)
+            log_request(
+                client,
+                scope["method"],
+                route,
+                status=status,
+                seconds=seconds,
+                request_id=request_id,
+            )
 
-        super().__init__(api, settings.token, count)
+        super().__init__(api, settings, count)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, params
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
 from candid.errors import UsageError
 from candid.server.admission import Ticket, read_body
@@ -34,8 +35,8 @@ from candid.server.state import CONTENT_TYPE, State
 from candid.server.uploads import Uploads, read_uploads
 
 
-def add_routes(app: FastAPI, state: State) -> frozenset[str]:
-    """Add all routes to an app; returns their paths."""
+def add_routes(app: FastAPI, state: State) -> list[Route]:
+    """Add all routes to an app; returns them, with that of the OpenAPI document."""
     routers = (
         _predict_routes(state),
         _model_routes(state),
@@ -44,8 +45,8 @@ def add_routes(app: FastAPI, state: State) -> frozenset[str]:
     )
     for router in routers:
         app.include_router(router)
-    routes = (route for router in routers for route in router.routes)
-    return frozenset(route.path for route in routes if isinstance(route, APIRoute))
+    routes = (route for router in (app, *routers) for route in router.routes)
+    return [route for route in routes if isinstance(route, Route)]
 
 
 def _predict_routes(state: State) -> APIRouter:
@@ -140,8 +141,12 @@ def _page_routes(app: FastAPI) -> APIRouter:
     async def root() -> Response:
         return _html(home())
 
-    for path in FILES:
-        router.add_api_route(path, _file_route(path))
+    @router.get("/app/{name}")
+    async def file(name: str) -> Response:
+        if f"/app/{name}" not in FILES:
+            raise HTTPException(404)
+        data, media_type = file_at(f"/app/{name}")
+        return Response(data, media_type=media_type)
 
     @router.get("/docs")
     async def docs() -> Response:
@@ -209,14 +214,6 @@ def _get_model(models: Sequence[ServedModel], name: str | None) -> ServedModel:
             return model
     names = ", ".join(model.name for model in models)
     raise Problem(404, "unknown_model", f"there is no such model; expected one of {names}.")
-
-
-def _file_route(path: str) -> Callable[[], Awaitable[Response]]:
-    async def file() -> Response:
-        data, media_type = file_at(path)
-        return Response(data, media_type=media_type)
-
-    return file
 
 
 def _json(value: object) -> Response:

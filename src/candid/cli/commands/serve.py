@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,6 +13,13 @@ from candid.errors import UsageError
 
 #: Options that --static uses too.
 _STATIC_OPTIONS: Final = frozenset({"runs", "host", "port", "static", "no_open"})
+
+
+class LogFormat(StrEnum):
+    """Format of the log."""
+
+    text = "text"
+    json = "json"
 
 
 def serve(
@@ -27,6 +35,11 @@ def serve(
         Path | None,
         typer.Option(help="File of the token that clients must send. [CANDID_TOKEN, or none]"),
     ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Origin whose pages may ask, as https://example.org; can be repeated."),
+    ] = None,
+    log_format: Annotated[LogFormat, typer.Option(help="Format of the log.")] = LogFormat.text,
     max_mb: Annotated[
         int, typer.Option("--max-mb", help="Limit of megabytes per request.", min=1, max=512)
     ] = 32,
@@ -65,6 +78,8 @@ def serve(
 
     packages = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
     require_packages(packages, needed_by="`candid serve`", extra="serve")
+    from candid.server.cors import read_origin
+    from candid.server.log import configure, tell, warn
     from candid.server.models import Models
     from candid.server.settings import Settings, read_token
 
@@ -77,6 +92,7 @@ def serve(
         request_s=timeout,
         stop_s=timeout + 5,
         token=read_token(token_file),
+        cors_origins=tuple(map(read_origin, cors_origin or ())),
     )
     # Runs are loaded while FastAPI is imported: each takes much of the start-up time.
     with ThreadPoolExecutor(1) as pool:
@@ -88,11 +104,12 @@ def serve(
 
         bound = listen(host, port)
         models = loading.result()
+    configure(as_json=log_format == LogFormat.json)
     if settings.token is None and not bound.getsockname()[0].startswith(("127.", "::1")):
-        print_error("note: anybody who reaches this port can use it; --token-file sets a token.")
+        warn("note: anybody who reaches this port can use it; --token-file sets a token.")
 
     def started() -> None:
-        typer.echo(f"Serving {', '.join(model.name for model in models)} on {address_of(bound)}")
+        tell(f"Serving {', '.join(model.name for model in models)} on {address_of(bound)}")
 
     run_server(App(models, settings), settings, bound, started=started)
 
