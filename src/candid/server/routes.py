@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, params
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, params
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
@@ -16,16 +16,20 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from candid.errors import UsageError
+from candid.reporting.app import index_html
 from candid.server.admission import Ticket, read_body
 from candid.server.models import ServedModel, describe
-from candid.server.page import FILES, Page, file_at, home, reference
+from candid.server.page import FILES, POLICY, documentation, file_at
 from candid.server.schemas import (
     ERRORS,
+    MODELS_EXAMPLE,
+    PREDICTIONS_EXAMPLES,
     ModelsOut,
     Parameters,
     PredictionsOut,
     Problem,
     StateOut,
+    answers,
     busy,
     request_body,
     require_known,
@@ -53,11 +57,16 @@ def _predict_routes(state: State) -> APIRouter:
     router = APIRouter(responses=ERRORS, dependencies=_taking(*Parameters.model_fields))
     body = request_body(state.settings.max_images)
 
-    @router.post("/v1/predict", response_model=PredictionsOut, openapi_extra={"requestBody": body})
+    @router.post(
+        "/v1/predict",
+        response_model=PredictionsOut,
+        responses=answers(*PREDICTIONS_EXAMPLES),
+        openapi_extra={"requestBody": body},
+    )
     async def predict(request: Request, query: Annotated[Parameters, Query()]) -> Response:
         """Classify images, sent as multipart files, as one image's bytes, or as base64 in JSON.
 
-        The parameters may be fields of the form or of the JSON instead; those of the query precede.
+        The parameters may be fields of the form or of the JSON too; one in the query counts.
         """
         models = list(state.models)  # the versions that answer, whatever is reloaded meanwhile
         _get_model(models, query.model)
@@ -85,7 +94,7 @@ def _predict_routes(state: State) -> APIRouter:
 def _model_routes(state: State) -> APIRouter:
     router = APIRouter(responses=ERRORS, dependencies=_taking())
 
-    @router.get("/v1/models", response_model=ModelsOut)
+    @router.get("/v1/models", response_model=ModelsOut, responses=answers(MODELS_EXAMPLE))
     async def models() -> Response:
         """List the models, their classes and their measured performance."""
         described = [
@@ -93,12 +102,15 @@ def _model_routes(state: State) -> APIRouter:
         ]
         return _json({"models": described})
 
-    png: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
-
     @router.get(
-        "/v1/models/{name}/samples/{number}", response_class=Response, responses=png | ERRORS
+        "/v1/models/{name}/samples/{number}",
+        response_class=Response,
+        responses=answers(kind="image/png"),
     )
-    async def sample(name: str, number: int) -> Response:
+    async def sample(
+        name: Annotated[str, Path(description="Name of the model.")],
+        number: Annotated[int, Path(description="From 0, below its num_samples.")],
+    ) -> Response:
         """Return an image to try a model on, in the size of the model's input."""
         samples = _get_model(list(state.models), name).samples
         if not 0 <= number < len(samples):
@@ -112,21 +124,24 @@ def _model_routes(state: State) -> APIRouter:
 def _operation_routes(state: State) -> APIRouter:
     router = APIRouter()
 
-    @router.get("/healthz", response_model=StateOut)
+    @router.get("/healthz", response_model=StateOut, responses=answers({"status": "alive"}))
     async def healthz() -> Response:
         """Check that the process is alive."""
         return _json({"status": "alive"})
 
-    @router.get("/readyz", response_model=StateOut, responses={401: ERRORS[401], 503: ERRORS[503]})
+    ready = answers({"status": "ready"}) | {status: ERRORS[status] for status in (401, 503)}
+
+    @router.get("/readyz", response_model=StateOut, responses=ready)
     async def readyz() -> Response:
         """Check that images can be classified."""
         if not state.answerer.is_alive:
             raise busy("the server is stopping.")
         return _json({"status": "ready"})
 
-    text = {200: {"content": {"text/plain": {}}}, 401: ERRORS[401]}
+    line = 'candid_requests_total{route="/v1/predict",status="200"} 3.0'
+    text = answers(line, kind="text/plain") | {401: ERRORS[401]}
 
-    @router.get("/metrics", response_class=Response, responses=text)  # type: ignore[arg-type]
+    @router.get("/metrics", response_class=Response, responses=text)
     async def metrics() -> Response:
         """Return metrics in the format of Prometheus."""
         return Response(state.metrics.render(), media_type=CONTENT_TYPE)
@@ -139,7 +154,7 @@ def _page_routes(app: FastAPI) -> APIRouter:
 
     @router.get("/")
     async def root() -> Response:
-        return _html(home())
+        return _html(index_html())
 
     @router.get("/app/{name}")
     async def file(name: str) -> Response:
@@ -150,7 +165,7 @@ def _page_routes(app: FastAPI) -> APIRouter:
 
     @router.get("/docs")
     async def docs() -> Response:
-        return _html(reference(app.openapi()))
+        return _html(documentation(app.openapi()))
 
     return router
 
@@ -199,7 +214,7 @@ def _taking(*names: str) -> list[params.Depends]:
 
 
 def _join(query: Parameters, fields: dict[str, Any]) -> Parameters:
-    """The parameters of a request; the query precedes the body."""
+    """The parameters of a request; one in the query counts."""
     # A browser sends the empty fields of a form too.
     given = {name: value for name, value in fields.items() if value != ""}
     try:
@@ -220,5 +235,5 @@ def _json(value: object) -> Response:
     return Response(to_json_bytes(value), media_type="application/json")
 
 
-def _html(page: Page) -> Response:
-    return HTMLResponse(page.html, headers={"Content-Security-Policy": page.policy})
+def _html(page: str | bytes) -> Response:
+    return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -290,4 +290,67 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         422: "A parameter or the body is invalid.",
         503: "The server is overloaded; see Retry-After.",
     }.items()
+}
+
+
+def answers(*values: Any, kind: str = "application/json") -> dict[int | str, dict[str, Any]]:
+    """OpenAPI description of a response, with an example and one for explain=true."""
+    summaries = ("Example answer", "With explain=true")
+    examples = {
+        summary: {"summary": summary, "value": value}
+        for summary, value in zip(summaries, values, strict=False)
+    }
+    return {200: {"content": {kind: {"examples": examples} if values else {}}}}
+
+
+_EXAMPLE_PREDICTION: Final = {
+    "path": "photo.jpg",
+    "answer": "happy",
+    "label": "happy",
+    "probability": 0.863,
+    "positive_probability": 0.137,
+    "probabilities": {"happy": 0.863, "sad": 0.137},
+    "verdict": "sure",
+    "possible": ["happy"],
+    "familiarity": 0.93,
+    "reason": None,
+}
+_EXAMPLE_EXPLANATION: Final = {
+    "heat": [[-0.21, 0.04], [0.35, 1.62]],
+    "where": "the lower right",
+    "similar": [
+        {"label": "happy", "similarity": 0.87, "thumbnail": "data:image/jpeg;base64,/9j/4AAQ…"}
+    ],
+}
+#: Responses of /v1/predict.
+PREDICTIONS_EXAMPLES: Final = tuple(
+    {"model": "latest", "predictions": [prediction]}
+    for prediction in (
+        _EXAMPLE_PREDICTION,
+        _EXAMPLE_PREDICTION | {"explanation": _EXAMPLE_EXPLANATION},
+    )
+)
+#: Response of /v1/models.
+MODELS_EXAMPLE: Final = {
+    "models": [
+        {
+            "name": "latest",
+            "run": "2026-01-31-faces",
+            "is_default": True,
+            "title": "happy or sad?",
+            "sentence": "Accuracy on 30 photos held out from training: 93 % (95 % interval "
+            "79 % to 98 %).",
+            "recipe": "transfer",
+            "classes": ["happy", "sad"],
+            "threshold": 0.5,
+            "costs": [],
+            "fit": "squash",
+            "num_samples": 3,
+            "coverage": 0.9,
+            "believe": "test",
+            "figures": {
+                "test": {"accuracy": {"value": 0.933, "low": 0.787, "high": 0.982, "n": 30}}
+            },
+        }
+    ]
 }

@@ -22,9 +22,9 @@ from candid.server.settings import Settings
 
 _LOG: Final = logging.getLogger("candid.server")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-#: Paths that need no token: the health check, and the page, which holds no figures and has a field
-#: for the token.
-OPEN: Final = frozenset({"/", "/healthz", *FILES})
+#: Paths that need no token: the health check, the page, which holds no figures and asks for the
+#: token, and the documentation, which is the same for all models.
+OPEN: Final = frozenset({"/", "/healthz", "/docs", "/openapi.json", *FILES})
 _CLOSED_POLICY: Final = "default-src 'none'"
 _COMMON_POLICY: Final = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _HEADERS: Final = {
