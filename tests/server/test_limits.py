@@ -50,7 +50,7 @@ def small(models: Models, running: Callable) -> Iterator[httpx.Client]:
         ("application/json", b'{"images": [' + b"0," * 9_999 + b"0]}", 422, "too_many_images"),
         (
             "multipart/form-data; boundary=b",
-            b"\r\n--bX" * 9_999,
+            b"\r\n--b\r\n" * 9_999,
             422,
             "too_many_images",
         ),
@@ -62,6 +62,7 @@ def small(models: Models, running: Callable) -> Iterator[httpx.Client]:
         (FORM, b"", 400, "invalid_multipart"),
         (FORM, b"--b\r\n\r\nno end", 400, "invalid_multipart"),
         (FORM, b"something else", 400, "invalid_multipart"),
+        (FORM, b"--bX\r\n\r\nanother boundary\r\n--bX--", 400, "invalid_multipart"),
         (FORM, b"--b\r\nA: " + b"x" * 5000 + b"\r\n\r\n\r\n--b--", 400, "invalid_multipart"),
         (FORM, b"--b--\r\n", 422, "no_image"),
     ],

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from candid.server.schemas import Problem
-from candid.server.uploads import Uploads, read_uploads
+from candid.server.uploads import Upload, Uploads, read_uploads
 
 ErrorOf = Callable[[httpx.Response], str]
 #: Holds every letter of base64, and needs padding.
@@ -62,10 +62,32 @@ def test_text_fields_are_parameters_and_move_no_photo() -> None:
     assert read.fields == {"explain": "on", "model": "schön"}
 
 
+def test_bytes_that_are_no_text_are_a_photo_in_a_field_of_that_name_alone() -> None:
+    """As from a client that names no file."""
+    assert form(('name="image"', DATA)).images[0].data == DATA
+    with pytest.raises(Problem, match="no text field 'user'"):
+        form(PHOTO, ('name="user"', "Müller".encode("latin-1")))
+
+
+def test_what_looks_like_the_boundary_within_a_photo_is_part_of_it() -> None:
+    data = b"\r\n--bX\r\n--b-\r\n\r\n--\r\n"
+    uploads = form(PHOTO, ('name="image"; filename="a.png"', data), PHOTO)
+    assert [upload.data for upload in uploads.images] == [DATA, data, DATA]
+    body = b"a preamble\r\n--b \t\r\nContent-Disposition: form-data; NAME=i;\r\n filename=a\r\n\r\n"
+    (upload,) = read_uploads(
+        "Multipart/Form-Data; Boundary=b", body + DATA + b"\r\n--b--", 3
+    ).images
+    assert upload == Upload("a", DATA)
+
+
 @pytest.mark.parametrize(
     ("parts", "code", "said"),
     [
-        ([('name="user"', b"7"), PHOTO], "unknown_parameter", "image, images, explain, model, cov"),
+        (
+            [('name="user"', b"7"), PHOTO],
+            "unknown_parameter",
+            "explain, model, coverage, image, images",
+        ),
         ([PHOTO, ("", b"7")], "unknown_parameter", "no text field ''"),
         ([PHOTO, ('name="Explain"', b"1")], "unknown_parameter", "explain"),
         ([PHOTO, *[('name="model"', b"a")] * 2], "invalid_parameter", "given twice"),
@@ -140,7 +162,7 @@ def test_what_is_not_base64_is_refused(text: str) -> None:
 def test_a_json_body_holds_parameters_too() -> None:
     read = in_json({"images": [PLAIN], "explain": True, "model": "a, [b]"})
     assert read.fields == {"explain": True, "model": "a, [b]"}
-    with pytest.raises(Problem, match=r"no field beside images 'user'.*explain, model, coverage"):
+    with pytest.raises(Problem, match=r"no field 'user'.*images, explain, model, coverage"):
         in_json({"images": [PLAIN], "user": 7})
 
 
@@ -167,6 +189,7 @@ def test_parameters_mean_the_same_in_the_query_a_form_and_json(
         ("?model=other", {"model": "run"}, 404, "unknown_model", "run"),
         ("?user=7", {}, 422, "unknown_parameter", "explain, model, coverage"),
         ("?explain=1&explain=0", {}, 422, "invalid_parameter", "twice"),
+        ("?coverage=2", {}, 422, "invalid_parameter", "coverage: "),
         ("", {"user": "7"}, 422, "unknown_parameter", "explain, model, coverage"),
         ("", {"coverage": "2"}, 422, "invalid_parameter", "coverage: "),
         ("", {"explain": "perhaps"}, 422, "invalid_parameter", "explain: "),

@@ -220,7 +220,8 @@ def _join(query: Parameters, fields: dict[str, Any]) -> Parameters:
     try:
         return Parameters.model_validate(given | query.model_dump(exclude_unset=True))
     except ValidationError as error:
-        raise RequestValidationError(error.errors()) from None
+        problems = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(problems) from None
 
 
 def _get_model(models: Sequence[ServedModel], name: str | None) -> ServedModel:

@@ -106,7 +106,7 @@ def add_handlers(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
         received = sanitize(str(first.get("input", "")))[:80]
-        message = f"{first['loc'][-1]}: {first['msg']}. Received: {received!r}."
+        message = f"{first['loc'][1]}: {first['msg']}. Received: {received!r}."
         return respond(Problem(422, "invalid_parameter", message))
 
     async def on_unexpected(_request: Request, _error: Exception) -> Response:

@@ -76,7 +76,7 @@ def serve(
 
     from candid.core.extras import require_packages
 
-    packages = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
+    packages = ("fastapi", "prometheus_client", "uvicorn")
     require_packages(packages, needed_by="`candid serve`", extra="serve")
     from candid.server.cors import read_origin
     from candid.server.log import configure, tell, warn
