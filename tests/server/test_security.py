@@ -102,6 +102,16 @@ def test_every_answer_carries_the_headers(client: httpx.Client, path: str) -> No
     assert not [name for name in headers if name.startswith("access-control")]
 
 
+@pytest.mark.parametrize(("path", "status"), [("/", 200), ("/healthz", 200), ("/v1/predict", 405)])
+def test_head_is_answered_as_get_without_the_body(
+    client: httpx.Client, path: str, status: int
+) -> None:
+    answer, usual = client.head(path), client.get(path)
+    assert answer.status_code == usual.status_code == status
+    assert answer.content == b""
+    assert answer.headers["content-length"] == str(len(usual.content))
+
+
 def test_a_request_has_the_number_that_it_came_with_or_a_new_one(client: httpx.Client) -> None:
     assert client.get("/healthz", headers={"X-Request-ID": "a-1"}).headers["x-request-id"] == "a-1"
     new = client.get("/healthz", headers={"X-Request-ID": "a b" * 40}).headers["x-request-id"]

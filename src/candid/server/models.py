@@ -230,12 +230,6 @@ class Models:
     def __iter__(self) -> Iterator[ServedModel]:
         return iter([slot.model for slot in self._slots])
 
-    def get(self, name: str | None) -> ServedModel | None:
-        """The current model of a name; None if there is none."""
-        if name is None:
-            return self._slots[0].model
-        return next((slot.model for slot in self._slots if slot.name == name), None)
-
     def reload(self, *, always: bool = False) -> list[Reloaded]:
         """Load the runs that were replaced, and exchange each once the new version is ready.
 

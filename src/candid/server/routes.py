@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, params
@@ -70,16 +69,18 @@ def _predict_routes(state: State) -> APIRouter:
         """
         models = list(state.models)  # the versions that answer, whatever is reloaded meanwhile
         _get_model(models, query.model)
+        deadline = asyncio.get_running_loop().time() + state.settings.request_s
         with state.admission.enter() as ticket:
-            async with _deadline(state.settings.request_s) as progress:
+            slow = Problem(408, "too_slow", "the body arrived too slowly.", {"Connection": "close"})
+            async with _until(deadline, slow):
                 uploads = await _receive(request, state, ticket)
-                progress.is_read = True
-                asked = _join(query, uploads.fields)
-                chosen = _get_model(models, asked.model)
-                try:
-                    classifier = chosen.at(asked.coverage)
-                except UsageError as error:
-                    raise Problem(422, "no_coverage", str(error)) from None
+            asked = _join(query, uploads.fields)
+            chosen = _get_model(models, asked.model)
+            try:
+                classifier = chosen.at(asked.coverage)
+            except UsageError as error:
+                raise Problem(422, "no_coverage", str(error)) from None
+            async with _until(deadline, busy("the answer took too long.")):
                 items = await state.answerer.answer(
                     uploads.images, chosen, classifier, explain=asked.explain
                 )
@@ -170,28 +171,17 @@ def _page_routes(app: FastAPI) -> APIRouter:
     return router
 
 
-@dataclass
-class _Progress:
-    """Whether the body of a request has been read."""
-
-    is_read: bool = False
-
-
 @asynccontextmanager
-async def _deadline(seconds: float) -> AsyncIterator[_Progress]:
-    """A time limit for reading and answering; the error names the one that was late."""
-    progress = _Progress()
-    limit = asyncio.timeout(seconds)
+async def _until(deadline: float, late: Problem) -> AsyncIterator[None]:
+    """Raise a problem at a time of the event loop."""
+    limit = asyncio.timeout_at(deadline)
     try:
         async with limit:
-            yield progress
+            yield
     except TimeoutError:
-        if not limit.expired():
-            raise
-        if progress.is_read:
-            raise busy("the answer took too long.") from None
-        message = "the body arrived too slowly."
-        raise Problem(408, "too_slow", message, {"Connection": "close"}) from None
+        if limit.expired():
+            raise late from None
+        raise
 
 
 async def _receive(request: Request, state: State, ticket: Ticket) -> Uploads:

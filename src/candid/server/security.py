@@ -78,7 +78,9 @@ class Guard:
 
         try:
             app = self._answer_for(scope, headers) or self._app
-            await app(scope, receive, send_with_headers)
+            # The server leaves out the body of an answer to HEAD itself.
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            await app({**scope, "method": method}, receive, send_with_headers)
         except Exception:  # answered with 500 already; logged here with its ID
             _LOG.exception("request %s failed", request_id)
         finally:
