@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from queue import Full, Queue
@@ -47,18 +48,8 @@ def warn(line: str) -> None:
     logging.getLogger("candid.server").warning(line)
 
 
-def log_request(
-    client: str, method: str, route: str, *, status: int, seconds: float, request_id: str
-) -> None:
-    """Log an answered request."""
-    values = {
-        "client": client,
-        "method": method,
-        "route": route,
-        "status": status,
-        "ms": round(1000 * seconds, 1),
-        "request_id": request_id,
-    }
+def log_request(values: Mapping[str, str | float]) -> None:
+    """Log an answered request: its client, method, route, status, ms and request_id."""
     line = "%(client)s %(method)s %(route)s %(status)d %(ms).1f ms %(request_id)s"
     _STDOUT.info(line, values, extra={"values": values})
 
@@ -75,7 +66,7 @@ class _TextFormatter(logging.Formatter):
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        values = {"time": _time_of(record), "level": record.levelname.lower()}
+        values: dict[str, object] = {"time": _time_of(record), "level": record.levelname.lower()}
         values |= getattr(record, "values", None) or {"message": record.getMessage()}
         if record.exc_info:
             values["exception"] = self.formatException(record.exc_info)

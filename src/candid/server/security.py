@@ -37,25 +37,25 @@ _HEADERS: Final = {
 }
 
 #: Called with scope, status, seconds and ID of each request.
-Count = Callable[[Scope, int, float, str], None]
+Record = Callable[[Scope, int, float, str], None]
 
 
 class Guard:
     """ASGI middleware. It refuses writes from pages of other sites, except of allowed origins."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, count: Count) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, record: Record) -> None:
         """Wrap an app.
 
         Args:
             app: The app.
             settings: The token and the allowed origins.
-            count: Called after each request.
+            record: Called after each request.
         """
         token = settings.token
         self._app = app
         self._token = None if token is None else _digest(token.encode("ascii"))
         self._cross_origin = CrossOrigin(settings.cors_origins)
-        self._count = count
+        self._record = record
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request, or pass it to the app."""
@@ -84,7 +84,7 @@ class Guard:
         except Exception:  # answered with 500 already; logged here with its ID
             _LOG.exception("request %s failed", request_id)
         finally:
-            self._count(scope, status, time.perf_counter() - began, request_id)
+            self._record(scope, status, time.perf_counter() - began, request_id)
 
     def _answer_for(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         """The answer to a request that is not passed to the app."""
