@@ -31,7 +31,7 @@ def configure(*, as_json: bool) -> None:
     logging.getLogger().addHandler(problems)
     if sys.stdout is None:  # closed before the start, so its number may be that of a socket
         return
-    requests = _Background(sys.stdout.fileno())
+    requests = _Background(sys.stdout.fileno(), sys.stdout.encoding)
     requests.setFormatter(_JsonFormatter() if as_json else _TextFormatter())
     _STDOUT.addHandler(requests)
     _STDOUT.setLevel(logging.INFO)
@@ -76,15 +76,16 @@ class _JsonFormatter(logging.Formatter):
 class _Background(logging.Handler):
     """Writes in a thread: if a reader of the log stalls, lines are dropped, and answers go on."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, encoding: str) -> None:
         super().__init__()
-        self._descriptor = descriptor
+        self._descriptor, self._encoding = descriptor, encoding
         self._waiting: Queue[bytes] = Queue(_MOST_WAITING)
         Thread(target=self._write, name="candid-log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(Full):
-            self._waiting.put_nowait(f"{self.format(record)}\n".encode())
+            line = f"{self.format(record)}\n"
+            self._waiting.put_nowait(line.encode(self._encoding, "backslashreplace"))
 
     def flush(self) -> None:
         """Wait a moment for what is not written yet; called at the end of the process."""
