@@ -235,14 +235,20 @@ def test_who_chose_a_sample_by_keyboard_goes_on_where_the_answer_is(
 
 @pytest.mark.parametrize("widths", [(320, 390), (700, 1280)])
 def test_no_screen_is_too_narrow(visit: Open, photos: list[Path], widths: tuple[int, int]) -> None:
-    visited = visit(viewport={"width": widths[0], "height": 844}, has_touch=widths[0] < 700)
+    def prepare(visited: Visit) -> None:
+        visited.describe_with(num_samples=20)
+        sample = httpx.get(f"{visited.address}/v1/models/run/samples/0").content
+        answer = {"content_type": "image/png", "body": sample}
+        visited.page.route("**/samples/*", lambda route: route.fulfill(**answer))
 
     def check() -> None:
         for width in widths:
             visited.page.set_viewport_size({"width": width, "height": 844})
             assert overflow(visited.page) <= 0
 
-    expect(visited.page.locator("#samples button")).to_have_count(3)
+    is_small = widths[0] < 700
+    visited = visit(prepare, viewport={"width": widths[0], "height": 844}, has_touch=is_small)
+    expect(visited.page.locator("#samples button")).to_have_count(20)
     check()
     long = "a-very-long-name" * 12 + ".png"
     visited.ask(named(photos[0], long), named(photos[1], long))
