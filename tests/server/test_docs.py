@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
@@ -66,7 +67,9 @@ def test_it_shows_every_route_with_its_parameters_and_an_example(client: httpx.C
                 assert f'name="{parameter["name"]}"' in answer.text
     assert answer.text.count("Example answer") == 5  # all but the sample, which is a picture
     assert "&quot;verdict&quot;: &quot;sure&quot;" in answer.text
-    assert "<!--" not in answer.text
+    assert not re.search(
+        r"<!--|(src|href|action)=.https?:|url\(|style=|<style|<script>", answer.text
+    )
 
 
 def test_it_asks_its_server_alone_and_shows_the_answer_and_the_command(
