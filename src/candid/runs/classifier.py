@@ -235,16 +235,8 @@ class Classifier:
         return self.manifest
 
     def prepare_to_explain(self, *, similar: bool = True) -> None:
-        """Load what explanations need, shared with all copies made afterwards.
-
-        Args:
-            similar: Whether explanations name similar training photos from now on.
-        """
-        if not similar:
-            from candid.runs.explaining.explain import Explainer
-
-            self._explainer = Explainer(None)
-        self._explainer.prepare()
+        """Load what explanations need, for all later copies; `similar`: name training photos."""
+        self._explainer.prepare(similar=similar)
 
     def check_golden(self, file: Path) -> None:
         """Compare the model's probabilities with those stored when the run was written.
