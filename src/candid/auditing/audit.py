@@ -30,6 +30,7 @@ from candid.splits.duplicates import find_duplicates
 from candid.splits.prepare import extract_catalog
 
 _NUM_REASONS = 3
+_NUM_TYPICAL = 6
 
 
 @dataclass(frozen=True)
@@ -207,8 +208,8 @@ def _summarise(
     notes: tuple[str, ...],
 ) -> Audit:
     catalog = evidence.features.catalog
-    contents = {photo.path: photo.content for photo in evidence.scanned.photos}
     named = {item.path for row in checked for f in row.outcome.findings for item in f.items}
+    photos = sorted((p for p in evidence.scanned.photos if p.path in named), key=lambda p: p.path)
     not_files = sum(row.reason in (DROPPED, HIDDEN_FOLDER) for row in catalog.skipped)
     pictures = [
         evidence.groups.of_photo[evidence.labels == i] for i in range(len(evidence.classes))
@@ -230,7 +231,9 @@ def _summarise(
             "fit": options.fit,
             "seed": options.seed,
         },
-        contents={path: contents[path] for path in sorted(named & contents.keys())},
+        contents={photo.path: photo.content for photo in photos},
+        labels={photo.path: photo.label for photo in photos},
+        typical=evidence.typical(_NUM_TYPICAL),
         notes=(*notes, *(decided.notes if decided else ())),
         decided=tuple(row for row in decided.file.rows if row.decision) if decided else (),
         reading=evidence.features.contract,
