@@ -282,7 +282,7 @@ def test_the_enlarged_picture_stands_beside_typical_ones_and_is_decided_there(
 
 
 def test_it_can_be_done_with_a_thumb_on_a_phone(open_page: Open) -> None:
-    audit = make_audit(by_picture(*suspects(2)), found(*copies(2, 3)))
+    audit = make_audit(by_picture(*suspects(2)), found(*copies(2, 3)), data=Path("/my data"))
     typical = {
         name: tuple(f"{name}/typical-{n}.jpg" for n in range(6)) for name in ("happy", "sad")
     }
@@ -298,7 +298,9 @@ def test_it_can_be_done_with_a_thumb_on_a_phone(open_page: Open) -> None:
     page.locator("#close").tap()
     with page.expect_download():
         page.locator("#download").tap()
-    assert page.locator("#then").is_visible()
+    assert page.locator("#then").inner_text() == (
+        "Use it: candid train '/my data' --decisions decisions.csv"
+    )
     assert overflow(page) <= 0
 
 

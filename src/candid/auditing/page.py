@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from shlex import join
 from typing import Final, Literal
 
 from candid.auditing import page_view
@@ -53,6 +54,7 @@ def write_page(audit: Audit, previews: Previews, small: Previews | None = None) 
         view=page_view,
         sections=sections,
         draw=draw,
+        command=join(["candid", "train", str(audit.data), "--decisions", "decisions.csv"]),
         classes=audit.classes[: page_view.MAX_CLASSES],
         position=partial(_position, top=max((row.num_photos for row in audit.classes), default=0)),
         max_bars=MAX_BARS,
