@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from candid.auditing.finding import Finding, Item
 from candid.auditing.result import Audit, Checked, ClassCount
@@ -261,20 +261,17 @@ def test_the_enlarged_picture_stands_beside_typical_ones_and_is_decided_there(
     assert page.locator("#check-label-suspects details.typical img").count() == 12
     page.locator("#label-suspects-1 button.thumb").click()
     for _ in ("first", "second"):
-        assert page.locator("#beside figcaption").all_inner_texts() == [
-            "Typical happy",
-            "Typical sad",
-        ]
+        expect(page.locator("#beside figcaption")).to_have_text(["Typical happy", "Typical sad"])
         sizes = [image.bounding_box() for image in page.locator("#beside img").all()]
         assert len(sizes) == 12
         assert all(box and box["width"] >= 150 for box in sizes)
         page.keyboard.press("3")
     page.locator("#choices [data-word='drop']").click()
-    assert page.locator("#decided-here").inner_text() == "3 of 5 decided"
-    page.locator("#copies-1 button.thumb").first.wait_for(state="attached")
-    assert page.locator("#beside figure").count() == 0, "on to copies, which need no typical photos"
+    expect(page.locator("#decided-here")).to_have_text("3 of 5 decided")
+    # On to copies, which need no typical photos.
+    expect(page.locator("#beside figure")).to_have_count(0)
     page.locator("#viewer .undo").click()
-    assert page.locator("#caption").inner_text().startswith("sad/suspect-2.jpg")
+    expect(page.locator("#caption")).to_contain_text("sad/suspect-2.jpg")
     page.keyboard.press("Escape")
     page.wait_for_function("document.activeElement.closest('#label-suspects-3')")
     assert decided(page, tmp_path) == ["", "", "happy", "happy", ""]
