@@ -20,7 +20,6 @@ from candid.core.progress import Progress, for_python
 from candid.core.text import first_line, plural, sanitize
 from candid.data.catalog import DROPPED, HIDDEN_FOLDER
 from candid.data.images import Reading, ResizeMode
-from candid.data.npz import is_archive, unpack
 from candid.errors import DataError, DependencyError, UsageError
 from candid.features.backbones import DEFAULT
 from candid.splits.prepare import Prepared, prepare
@@ -103,7 +102,7 @@ def _gather(
     data: str | Path, options: AuditOptions, cache: Cache, progress: Progress
 ) -> tuple[Evidence, Prepared]:
     prepared = prepare(
-        unpack(Path(data)).folder if is_archive(Path(data)) else data,
+        data,
         backbone=options.backbone,
         fit=options.fit,
         reading=options.reading,
