@@ -1,21 +1,36 @@
-"""Evidence of small synthetic folders, with a fake embedder."""
+"""Evidence of small synthetic folders, with a fake embedder, and pages in Chromium."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from browser import browser
+from playwright.sync_api import Browser
 
 from candid.auditing.evidence import Evidence
+from candid.auditing.page import write_page
 from candid.auditing.properties import measure
 from candid.core.cache import Cache
 from candid.data.catalog import scan
 from candid.data.images import PixelContract
 from candid.features.extract import Embeds, extract_features
 from candid.splits.duplicates import find_duplicates
+from tests.auditing.pages import draw
+from tests.reporting.pages.opening import Opened, opener
+
+__all__ = ["browser"]  # a fixture
 
 Gather = Callable[[Path], Evidence]
+Open = Callable[..., Opened]
+
+
+@pytest.fixture
+def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
+    """Write an audit's page and open it from disk."""
+    with opener(browser, tmp_path / "audit.html") as open_text:
+        yield lambda audit, **options: open_text(write_page(audit, draw), **options)
 
 
 @pytest.fixture

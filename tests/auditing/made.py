@@ -52,6 +52,7 @@ def make_audit(*checked: Checked, data: Path = Path("/data")) -> Audit:
         checked=checked,
         settings={"candid_version": "0", "backbone": "none", "fit": "squash", "seed": 0},
         contents={path: f"content of {path}" for path in paths},
+        labels={path: path.partition("/")[0] for path in paths},
     )
 
 

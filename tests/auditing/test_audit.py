@@ -81,16 +81,14 @@ def injected(faces: SampleSet) -> list[str]:
     return [plant.path.as_posix() for plant in faces.defects if plant.kind != "wrong_label"]
 
 
-def test_no_file_is_touched(
-    faces: SampleSet, state_of: Callable[[Path], object], memory: Cache
+def test_again_it_gives_the_same_touches_no_file_and_leaves_the_cache_open(
+    audited: candid.Audit, faces: SampleSet, state_of: Callable[[Path], object], memory: Cache
 ) -> None:
     before = state_of(faces.folder)
-    audit(faces.folder, options=SMALL, cache=memory)
+    for _ in range(2):
+        again = audit(faces.folder, options=SMALL, cache=memory)
+    assert again.to_json() == audited.to_json()
     assert state_of(faces.folder) == before
-
-
-def test_the_same_folder_gives_the_same_audit(audited: candid.Audit, faces: SampleSet) -> None:
-    assert candid.audit(faces.folder, options=SMALL).to_json() == audited.to_json()
 
 
 def test_a_check_that_raises_does_not_stop_the_others() -> None:
@@ -141,11 +139,6 @@ def test_findings_kept_by_decision_are_left_out() -> None:
     kept = {(photo.path, photo.content, "dark")}
     (row,) = run_checks(evidence, (check,), (), kept, Silent())
     assert (row.outcome.status, row.outcome.summary) == ("clean", "1 finding kept by decision")
-
-
-def test_the_callers_cache_stays_open(faces: SampleSet, memory: Cache) -> None:
-    for _ in range(2):
-        audit(faces.folder, options=SMALL, cache=memory)
 
 
 def test_decisions_are_applied(audited: candid.Audit, faces: SampleSet, tmp_path: Path) -> None:

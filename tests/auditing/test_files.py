@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from candid.auditing.files import undecided, write_audit
+from candid.auditing.files import write_audit
 from candid.auditing.finding import Finding, Outcome
 from candid.auditing.result import Audit, Checked
 from candid.data.catalog import Catalog, Photo
@@ -61,14 +61,14 @@ def test_decisions_taken_earlier_are_kept(audit: Audit, tmp_path: Path) -> None:
 def test_findings_without_a_decision_to_take_are_not_listed() -> None:
     row = found_in("happy/a.jpg")
     info = Checked(make_check(to_decide=False), row.outcome)
-    assert list(undecided(make_audit(info))) == []
-    assert list(undecided(dataclasses.replace(make_audit(row), contents={}))) == []
+    assert list(make_audit(info).decisions()) == []
+    assert list(dataclasses.replace(make_audit(row), contents={}).decisions()) == []
 
 
 def test_a_file_in_two_findings_of_a_check_is_listed_once() -> None:
     row = found_in("happy/a.jpg")
     twice = dataclasses.replace(row.outcome, findings=row.outcome.findings * 2)
-    assert len(list(undecided(make_audit(Checked(row.check, twice))))) == 1
+    assert len(list(make_audit(Checked(row.check, twice)).decisions())) == 1
 
 
 def test_an_earlier_audit_is_never_overwritten(audit: Audit, tmp_path: Path) -> None:

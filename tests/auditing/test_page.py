@@ -9,19 +9,24 @@ import cv2
 import numpy as np
 import pytest
 
+from candid.auditing import page_view
 from candid.auditing.finding import Bar, Chart, Finding, Item, Outcome
 from candid.auditing.page import draw as draw_chart
 from candid.auditing.page import write_page
 from candid.auditing.page_view import (
     MAX_ALONE,
+    MAX_LARGE,
     MAX_LINES,
     MAX_PICTURED,
     MAX_SIDE_BY_SIDE,
     MAX_THUMBNAILS,
+    decidable,
     fair_shares,
+    large_pictures,
     not_run,
     remark,
     sections,
+    typical_photos,
 )
 from candid.auditing.result import Audit, Checked, ClassCount
 from candid.core.text import sanitize
@@ -38,6 +43,8 @@ from tests.auditing.pages import (
     suspects,
 )
 from tests.reporting.pages.parsed import Page
+
+DATA = "application/json"
 
 
 def page_of(audit: Audit) -> Page:
@@ -226,7 +233,7 @@ def test_limits_are_shared_fairly(wanted: list[int], total: int, shares: list[in
 
 def test_a_large_audit_stays_within_its_limits() -> None:
     shown = sections(large_audit())
-    pictured = [finding for section in shown for finding in section.pictured]
+    pictured = [finding for section in shown for finding in section.with_thumbnails]
     num_thumbnails = sum(len(finding.pictured) for finding in pictured)
     assert 0.9 * MAX_THUMBNAILS <= num_thumbnails <= MAX_THUMBNAILS
     assert max(len(section.pictured) for section in shown) <= MAX_PICTURED
@@ -243,7 +250,7 @@ def test_copies_are_shown_side_by_side_or_not_at_all() -> None:
     audit = make_audit(*(found(*copies(24, 2), code=f"kind-{kind}") for kind in range(100)))
     shown = sections(audit)
     assert {len(row.pictured) for section in shown for row in section.pictured} == {2}
-    assert {len(section.pictured) for section in shown} == {3}
+    assert {len(section.with_thumbnails) for section in shown} == {7}
 
 
 def test_the_only_finding_of_a_check_shows_more_files() -> None:
@@ -252,21 +259,24 @@ def test_the_only_finding_of_a_check_shows_more_files() -> None:
     assert len(section.pictured[0].named) == 100 - MAX_ALONE
 
 
-def test_what_is_left_out_is_counted_and_where_it_is_said() -> None:
-    row = found(*suspects(1000))
+def test_what_is_left_out_is_counted_and_where_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_view, "MAX_THUMBNAILS", 40)
+    monkeypatch.setattr(page_view, "MAX_LINES", 100)
+    row = found(*suspects(500))
     words = page_of(make_audit(row)).words
-    assert "976 more findings, without pictures" in words
-    assert "776 more findings: all of them are in audit.json and decisions.csv." in words
+    assert f"{40 - MAX_PICTURED} more findings" in words
+    assert "460 more findings, without pictures" in words
+    assert "410 more findings: all of them are in audit.json and decisions.csv." in words
     undecided = replace(row, check=replace(row.check, to_decide=False))
     assert (
-        "776 more findings: all of them are in audit.json." in page_of(make_audit(undecided)).words
+        "410 more findings: all of them are in audit.json." in page_of(make_audit(undecided)).words
     )
 
 
 def test_nothing_is_lost_between_pictured_listed_and_left_out() -> None:
     for section in sections(large_audit()):
         findings = section.checked.outcome.findings
-        shown = [*section.pictured, *section.listed]
+        shown = [*section.with_thumbnails, *section.listed]
         assert [row.finding for row in shown] == list(findings[: len(shown)])
         assert section.num_left_out == len(findings) - len(shown)
         for row in shown:
@@ -275,10 +285,14 @@ def test_nothing_is_lost_between_pictured_listed_and_left_out() -> None:
             ]
 
 
+PIXELS = np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8)
+NOISE = bytes(cv2.imencode(".png", PIXELS)[1])
+
+
 def noise(path: str) -> bytes:
     """A picture that can't be compressed."""
-    pixels = np.random.default_rng(len(path)).integers(0, 256, (160, 160, 3), dtype=np.uint8)
-    return bytes(cv2.imencode(".png", pixels)[1])
+    del path
+    return NOISE
 
 
 def test_ten_thousand_images_stay_below_twenty_megabytes_even_of_noise() -> None:
@@ -300,7 +314,7 @@ def test_hostile_names_are_text_and_utf8_can_encode_them() -> None:
     text = write_page(hostile_audit(), draw)
     text.encode("utf-8")
     page = Page(text)
-    assert len(page.all("script")) == 1
+    assert [script for script in page.all("script") if script.get("type") != DATA] == [{}]
     assert not any(name.startswith("on") for _, a in page.elements for name in a)
     assert page.open == []
     assert "<script>alert(1)</script>.jpg" in page.text
@@ -359,3 +373,34 @@ def test_a_check_that_did_not_run_may_have_a_chart() -> None:
 
 def test_the_same_audit_gives_the_same_page() -> None:
     assert write_page(small_audit(), draw) == write_page(small_audit(), draw)
+
+
+def test_what_can_be_decided_has_a_limit_and_what_is_beyond_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    audit = make_audit(found(*suspects(100)))
+    assert decidable(audit).num_left_out == 0
+    monkeypatch.setattr(page_view, "MAX_ROWS_CHARACTERS", 5000)
+    some = decidable(audit)
+    assert 0 < len(some.values["rows"]) == 100 - some.num_left_out < 100
+    assert some.numbers(audit.checked[0].check, "sad/suspect-0.jpg", "sad/suspect-99.jpg") == "0"
+    words = page_of(audit).words
+    assert f"{some.num_left_out} more rows are only in the decisions.csv beside this page" in words
+
+
+def test_the_first_pictures_of_every_check_and_typical_ones_are_large() -> None:
+    rows = [found(*suspects(800), code="one"), found(*copies(5, 2), code="two")]
+    typical = {"happy": ("happy/typical.jpg",)}
+    large = large_pictures(sections(make_audit(*rows)), typical)
+    assert len(large) == MAX_LARGE + 1
+    assert {"happy/copy-4-1.jpg", "happy/typical.jpg", "sad/suspect-0.jpg"} <= large
+
+
+def test_typical_photos_are_of_the_classes_that_a_finding_asks_about() -> None:
+    row = found(*suspects(2))
+    judged = replace(row, check=replace(row.check, by_picture=True))
+    typical = {name: (f"{name}/typical.jpg",) for name in ("angry", "happy", "sad")}
+    audit = replace(make_audit(judged), typical=typical)
+    assert list(typical_photos(audit)) == ["happy", "sad"]
+    assert "Typical happy" in page_of(audit).words
+    assert typical_photos(replace(make_audit(row), typical=typical)) == {}

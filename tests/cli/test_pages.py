@@ -46,6 +46,11 @@ def test_another_page_has_another_answer(trained: Run, stack: Path) -> None:
     [first], _, _ = predict(trained, stack)
     [second], said, _ = predict(trained, stack, "--page", 2)
     assert first["reason"] == "blank: every pixel is black"
+    assert (first["verdict"], first["answer"], second["verdict"] == "unknown") == (
+        "unknown",
+        "unknown",
+        second["answer"] == "unknown",
+    )
     assert second["reason"] == ""
     assert first["probability"] != second["probability"]
     assert "answers for page 2" in said
@@ -75,6 +80,7 @@ def test_a_blank_picture_is_said_to_be_blank(trained: Run, level: int, colour: s
     prediction = load(trained.folder).predict(data)
     assert prediction.reason == f"blank: every pixel is {colour}"
     assert prediction.label is not None
+    assert (prediction.verdict, prediction.answer) == ("unknown", "unknown")
 
 
 def test_a_range_lets_a_run_of_ordinary_photos_read_deep_ones(trained: Run, tmp_path: Path) -> None:

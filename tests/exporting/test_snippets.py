@@ -114,6 +114,22 @@ def test_the_answer_follows_the_runs_abstention(second, novelty, tmp_path, monke
     require_same(capsys.readouterr().out, expected)
 
 
+@pytest.mark.parametrize("abstains", [False, True])
+def test_a_blank_photo_is_unknown_however_sure_the_model(abstains, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    usual = np.linspace(0.01, 0.6, 60, dtype=np.float32)
+    abstention = Abstention((usual, usual / 2), np.linspace(-1, 1, 60, dtype=np.float32))
+    write_about(tmp_path, 2, DecisionRule(), abstention)
+    for colour, verdict in (("black", "unknown"), (None, "sure" if abstains else None)):
+        write_photo(tmp_path)
+        if colour:
+            Image.new("RGB", (90, 70), colour).save("photo.jpg")
+        values = run_with_outputs(context(abstains=abstains), tmp_path, (0.03, 0.97))
+        assert values["verdict"] == verdict
+        assert values["label"] == CLASSES[2][1]
+        assert values["answer"] == ("unknown" if colour else values["label"])
+
+
 def read_by_snippet(file, fit="squash"):
     snippet = python_snippet(
         context(fit=fit), load="", run="", imports="import math", install="nothing"
@@ -196,4 +212,5 @@ def test_the_kotlin_class_has_no_placeholder_left_and_balanced_brackets(
     values = f"label, byClass.getValue(label), {positive}, byClass, verdict, possible"
     assert f"return Answer({values})" in code
     assert ('"novelty" to novelty' in code) == abstains
-    assert ("val verdict = null" in code) != abstains
+    assert ('val verdict = if (isBlank) "unknown" else null' in code) != abstains
+    assert ("isBlank || familiarity" in code) == abstains

@@ -24,8 +24,8 @@ RULES = (
 )
 ANSWER = """async (cases) => {
   const { readRules, answerOf } = await import("/app/answer.js");
-  const answers = cases.map(({ rules, probabilities, novelty }) =>
-    answerOf("photo", Float32Array.from(probabilities), novelty, readRules(rules)));
+  const answers = cases.map(({ rules, probabilities, novelty, reason }) =>
+    answerOf("photo", Float32Array.from(probabilities), novelty, readRules(rules), reason));
   return JSON.stringify(answers); // as text: Playwright loses a class called __proto__
 }"""
 EXPLAIN = """async (cases) => {
@@ -116,6 +116,19 @@ def test_a_network_without_novelty_does_not_abstain(page):
     (received,) = json.loads(page.evaluate(ANSWER, [case]))
     assert received["verdict"] is None
     assert received["answer"] == received["label"]
+
+
+def test_a_blank_photo_is_unknown_to_every_network(page):
+    for case in (make_case(0), make_case(1)):
+        asked = {
+            "rules": rules_of(*case[:3]),
+            "probabilities": case[3].tolist(),
+            "novelty": float(case[4]),
+            "reason": "blank: every pixel is black",
+        }
+        (received,) = json.loads(page.evaluate(ANSWER, [asked]))
+        expected = expected_of(*case) | {"verdict": "unknown", "answer": "unknown"}
+        assert received == expected | {"reason": asked["reason"]}
 
 
 def make_maps(seed):

@@ -80,7 +80,7 @@ def contents_of(name: str) -> Contents:
     """What the report of a situation shows."""
     situation = SITUATIONS[name]()
     evidence = _evidence(situation)
-    prepared = Prepared(evidence.features, evidence.groups)
+    prepared = Prepared(evidence.features, evidence.groups, evidence.scanned)
     split = split_prepared(prepared, SplitOptions(seed=0))
     context = EvalContext(evidence.features, split, situation.rule, 0)
     head = fit_abstaining(context.data.take(split.places("train", "val")))

@@ -52,6 +52,14 @@ def why(page: Page, **item: Any) -> str:
     return str(page.evaluate(ask, usual | item)).replace("\u00a0", " ")
 
 
+def test_a_blank_photo_is_no_evidence(words: Page) -> None:
+    said = why(words, verdict="unknown", reason="blank: every pixel is black", familiarity=0.9)
+    assert said == (
+        "The photo is blank: every pixel is black. No class can be seen in it; the model would say "
+        "happy."
+    )
+
+
 def similar(*labels: str) -> list[dict[str, object]]:
     return [{"label": label, "similarity": 0.5, "thumbnail": None} for label in labels]
 

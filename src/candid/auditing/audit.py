@@ -18,18 +18,14 @@ from candid.auditing.result import Audit, Checked, ClassCount
 from candid.core.cache import Cache, default_folder
 from candid.core.progress import Progress, for_python
 from candid.core.text import first_line, plural, sanitize
-from candid.data.catalog import DROPPED, HIDDEN_FOLDER, scan
-from candid.data.decisions import Decided, decide, load_decisions
-from candid.data.file_reader import FileReader
+from candid.data.catalog import DROPPED, HIDDEN_FOLDER
 from candid.data.images import Reading, ResizeMode
-from candid.data.npz import unpack
-from candid.data.sample_range import decide_range
 from candid.errors import DataError, DependencyError, UsageError
 from candid.features.backbones import DEFAULT
-from candid.splits.duplicates import find_duplicates
-from candid.splits.prepare import extract_catalog
+from candid.splits.prepare import Prepared, prepare
 
 _NUM_REASONS = 3
+_NUM_TYPICAL = 6
 
 
 @dataclass(frozen=True)
@@ -96,41 +92,35 @@ def audit(
     """
     options, progress = options or AuditOptions(), progress or for_python()
     with nullcontext(cache) if cache else Cache(default_folder()) as cache:
-        evidence, decided, notes = _gather(data, options, cache, progress)
-        kept = decided.applied.kept if decided else frozenset()
+        evidence, prepared = _gather(data, options, cache, progress)
+        kept = prepared.decided.applied.kept if prepared.decided else frozenset()
         checked = run_checks(evidence, ALL, options.skip, kept, progress)
-    return _summarise(evidence, checked, options, decided, notes)
+    return _summarise(evidence, checked, options, prepared)
 
 
 def _gather(
     data: str | Path, options: AuditOptions, cache: Cache, progress: Progress
-) -> tuple[Evidence, Decided | None, tuple[str, ...]]:
-    file = None if options.decisions is None else load_decisions(options.decisions)
-    data = unpack(Path(data), progress=progress)
-    reader = FileReader(cache, rehash=options.rehash)
-    with progress.step("Finding the photos", 0) as advance:
-        scanned = scan(data, to_train=False, reader=reader, advance=advance)
-    decided = None if file is None else decide(scanned, file)
-    scanned = decided.applied.catalog if decided else scanned
-    reading, notes = decide_range(scanned, options.reading, reader=reader, cache=cache)
-    features = extract_catalog(
-        scanned,
+) -> tuple[Evidence, Prepared]:
+    prepared = prepare(
+        data,
         backbone=options.backbone,
         fit=options.fit,
-        reading=reading,
+        reading=options.reading,
+        decisions=options.decisions,
+        rehash=options.rehash,
+        to_train=False,
         cache=cache,
-        reader=reader,
         progress=progress,
     )
+    scanned, features = prepared.scanned, prepared.features
     if not features.catalog.photos:
         reasons = [f"{row.path}: {row.reason}" for row in features.catalog.skipped[-_NUM_REASONS:]]
         raise DataError(
             f"none of the {len(scanned.photos)} photos in {data} can be read; "
             f"{sanitize('; '.join(reasons))}."
         )
-    properties = measure(scanned, reading=reading, cache=cache, progress=progress)
-    groups = find_duplicates(features, progress=progress)
-    return Evidence(scanned, features, groups, properties, options.seed), decided, notes
+    properties = measure(scanned, reading=features.contract, cache=cache, progress=progress)
+    return Evidence(scanned, features, prepared.groups, properties, options.seed), prepared
 
 
 def run_checks(
@@ -202,12 +192,11 @@ def _summarise(
     evidence: Evidence,
     checked: tuple[Checked, ...],
     options: AuditOptions,
-    decided: Decided | None,
-    notes: tuple[str, ...],
+    prepared: Prepared,
 ) -> Audit:
-    catalog = evidence.features.catalog
-    contents = {photo.path: photo.content for photo in evidence.scanned.photos}
+    catalog, decided = prepared.catalog, prepared.decided
     named = {item.path for row in checked for f in row.outcome.findings for item in f.items}
+    photos = sorted((p for p in evidence.scanned.photos if p.path in named), key=lambda p: p.path)
     not_files = sum(row.reason in (DROPPED, HIDDEN_FOLDER) for row in catalog.skipped)
     pictures = [
         evidence.groups.of_photo[evidence.labels == i] for i in range(len(evidence.classes))
@@ -229,8 +218,10 @@ def _summarise(
             "fit": options.fit,
             "seed": options.seed,
         },
-        contents={path: contents[path] for path in sorted(named & contents.keys())},
-        notes=(*notes, *(decided.notes if decided else ())),
+        contents={photo.path: photo.content for photo in photos},
+        labels={photo.path: photo.label for photo in photos},
+        typical=evidence.typical(_NUM_TYPICAL),
+        notes=(*prepared.reading_notes, *(decided.notes if decided else ())),
         decided=tuple(row for row in decided.file.rows if row.decision) if decided else (),
         reading=evidence.features.contract,
     )

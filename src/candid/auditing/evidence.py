@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from candid.auditing.label_errors import LabelErrors, find_label_errors
 from candid.auditing.properties import PixelProperties, Properties
+from candid.core.linalg import matmul
 from candid.data.catalog import Catalog, Photo
 from candid.features.extract import Features
 from candid.splits.duplicates import Groups
@@ -110,6 +111,24 @@ class Evidence:
         """Label scores of the trainable photos; see `find_label_errors`."""
         subset = self.trainable
         return None if subset is None else find_label_errors(subset.data, seed=self.seed)
+
+    def typical(self, number: int) -> dict[str, tuple[str, ...]]:
+        """Paths of typical photos of each class: the nearest to the mean of its embeddings.
+
+        Args:
+            number: At most so many of a class, each of another picture; none in two classes.
+        """
+        agreed = ~in_two_classes(self.labels, self.groups.of_photo)
+        found = {}
+        for label, name in enumerate(self.classes):
+            members = np.flatnonzero(agreed & (self.labels == label))
+            rows = self.features.embeddings[members]
+            rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+            nearest = members[np.argsort(-matmul(rows, rows.sum(axis=0)), kind="stable")]
+            _, first = np.unique(self.groups.of_photo[nearest], return_index=True)
+            chosen = nearest[np.sort(first)[:number]]
+            found[name] = tuple(self.photos[index].path for index in chosen)
+        return found
 
     def properties_of(self, photo: Photo) -> Properties | None:
         """Properties of a photo's file, if it could be measured."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from candid.auditing.audit import AuditOptions, audit
-from candid.auditing.page import write_page
+from candid.auditing.page import LARGE_PX, write_page
 from candid.auditing.result import (
     AUDIT_JSON,
     PAGE,
@@ -29,7 +29,7 @@ from candid.auditing.result import (
 from candid.core.atomic_dir import write_atomic_dir
 from candid.core.extras import require_packages
 from candid.core.progress import Progress
-from candid.data.decisions import Decision, to_csv
+from candid.data.decisions import to_csv
 from candid.errors import UsageError
 from candid.reporting.pages import file_previews
 from candid.runs.artifact import DECISIONS
@@ -60,9 +60,11 @@ def write_audit(
         # Bytes of file names that are not UTF-8 become escapes, which JSON reads back unchanged.
         _write(partial / AUDIT_JSON, text + "\n", errors="backslashreplace")
         # Excel recognises UTF-8 by the byte order mark only.
-        rows = "\ufeff" + to_csv([*audit.decided, *undecided(audit)])
+        rows = "\ufeff" + to_csv(audit.decisions())
         _write(partial / DECISIONS, rows, errors="surrogateescape")
-        page = write_page(audit, file_previews(audit.data, reading=audit.reading))
+        large = file_previews(audit.data, size_px=LARGE_PX, reading=audit.reading)
+        small = file_previews(audit.data, reading=audit.reading)
+        page = write_page(audit, large, small)
         _write(partial / PAGE, page, errors="backslashreplace")
 
     return write_atomic_dir(target, fill, require_free=require_free)
@@ -76,20 +78,6 @@ def to_json(audit: Audit, changes: Sequence[Change] | None) -> dict[str, Any]:
     """Audit and changes, as described by ``docs/audit.schema.json``."""
     rows = None if changes is None else [asdict(change) for change in changes]
     return {**audit.to_json(), "changes": rows}
-
-
-def undecided(audit: Audit) -> Iterator[Decision]:
-    """A row for each file or trait and check that a person can decide about and has not."""
-    findings = [(row.check, finding) for row in audit.found for finding in row.outcome.findings]
-    asked = [(check, f.about, "", f.suggestion) for check, f in findings if f.about]
-    for check, _, item in audit.items():
-        if item.path in audit.contents:
-            asked.append((check, item.path, audit.contents[item.path], item.suggestion))
-    done = {(row.path, row.finding) for row in audit.decided}
-    for check, path, content, suggestion in asked:
-        if check.to_decide and (path, check.code) not in done:
-            done.add((path, check.code))
-            yield Decision(path, content, check.code, suggestion)
 
 
 def require_free(folder: Path) -> None:
@@ -125,7 +113,8 @@ class WrittenAudit:
         written = f"Written to {shorten(self.folder)}; open {page}"
         data = str(shorten(self.audit.data))
         command = shlex.join(["candid", "train", data, "--decisions", str(decisions)])
-        return "\n".join([*lines, f"{written}, decide in {decisions}, then", f"  {command}"])
+        decide = f"decide there, put the decisions.csv that it gives in the place of {decisions}"
+        return "\n".join([*lines, f"{written}, {decide}, then", f"  {command}"])
 
 
 def run_audit(

@@ -149,6 +149,8 @@ class Check:
         remedy: What to do about them, in one or two sentences.
         run: The check itself. It may raise `candid.errors.DependencyError`, which skips it.
         to_decide: Whether its files are listed in decisions.csv; not if nothing can be decided.
+        by_picture: Whether a person judges by what the picture shows, so that a decision is about
+            all copies in a finding, and typical photos of the classes help.
     """
 
     code: str
@@ -157,6 +159,7 @@ class Check:
     remedy: str
     run: Callable[[Evidence], Outcome]
     to_decide: bool = True
+    by_picture: bool = False
 
 
 #: Why checks of files do not apply if no file could be measured.

@@ -18,7 +18,7 @@
     opened.clear();
     if (!words.length) return;
     for (const details of all(".listed")) {
-      if (!details.open && details.querySelector(".row:not([hidden])")) {
+      if (!details.open && details.querySelector(".row:not([hidden]), .finding:not([hidden])")) {
         details.open = true;
         opened.add(details);
       }
@@ -49,7 +49,7 @@
 
   // Keys.
   const move = (step) => {
-    const visible = findings.filter((finding) => !finding.hidden);
+    const visible = findings.filter((finding) => finding.checkVisibility());
     if (!visible.length) return;
     const now = visible.indexOf(document.activeElement.closest(".finding"));
     const next = now < 0 ? 0 : Math.min(Math.max(now + step, 0), visible.length - 1);
@@ -60,8 +60,18 @@
     p: () => move(-1), k: () => move(-1),
     "/": () => { filter.focus(); filter.select(); },
   };
+  const decideKeys = !decide ? {} : {
+    u: decide.undo, s: decide.download,
+    ...Object.fromEntries([..."0123456789"].map((digit) => [digit, () => decide.press(digit)])),
+  };
+  const areKeysOn = (event) => byId("keys").checked && !event.target.matches("input, select");
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (areKeysOn(event) && Object.hasOwn(decideKeys, event.key)) {
+      event.preventDefault();
+      decideKeys[event.key]();
+      return;
+    }
     if (viewer.isOpen()) return;
     if (event.key === "Escape" && help.open) {
       const inside = help.contains(document.activeElement);
@@ -76,7 +86,7 @@
     } else if (event.key === "Enter" && event.target.matches(".finding")) {
       const thumb = event.target.querySelector("button.thumb");
       if (thumb) { event.preventDefault(); viewer.enlarge(thumb); }
-    } else if (byId("keys").checked && Object.hasOwn(keys, event.key)) {
+    } else if (areKeysOn(event) && Object.hasOwn(keys, event.key)) {
       event.preventDefault();
       keys[event.key]();
     }

@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from shlex import join
 from typing import Final, Literal
 
 from candid.auditing import page_view
@@ -18,17 +20,19 @@ from candid.reporting.pages import Previews, make_environment, make_thumbnails, 
 
 #: Bars of a chart, and classes that are visible at first.
 MAX_BARS: Final = 40
-MAX_CLASSES: Final = 1000
+#: Longest side of the large pictures, at which a face in a group can be judged.
+LARGE_PX: Final = 400
 _FOLDER: Final = Path(__file__).parent
 
 
-def write_page(audit: Audit, previews: Previews) -> str:
+def write_page(audit: Audit, previews: Previews, small: Previews | None = None) -> str:
     """Render the page.
 
     Args:
         audit: The audit.
-        previews: Returns the encoded thumbnail of a file; see `file_previews`. Called from several
+        previews: Returns the encoded picture of a file; see `file_previews`. Called from several
             threads at once.
+        small: Likewise, for those beyond the number of large ones.
 
     Returns:
         HTML that UTF-8 can encode, of less than 20 MB: of longer audits, the most important
@@ -40,20 +44,25 @@ def write_page(audit: Audit, previews: Previews) -> str:
     # Before the thumbnails, so that a missing package is reported at once.
     template = make_environment(_FOLDER, extra="audit").get_template("page.html")
     sections = page_view.sections(audit)
-    paths = (
-        item.path for section in sections for shown in section.pictured for item in shown.pictured
-    )
+    typical = page_view.typical_photos(audit)
+    large = page_view.large_pictures(sections, typical)
+    shown = (shown for section in sections for shown in section.with_thumbnails)
+    paths = chain(*typical.values(), (item.path for some in shown for item in some.pictured))
+    further = small or previews
     return template.render(
         audit=audit,
         view=page_view,
         sections=sections,
         draw=draw,
-        classes=audit.classes[:MAX_CLASSES],
+        command=join(["candid", "train", str(audit.data), "--decisions", "decisions.csv"]),
+        classes=audit.classes[: page_view.MAX_CLASSES],
         position=partial(_position, top=max((row.num_photos for row in audit.classes), default=0)),
         max_bars=MAX_BARS,
-        thumbnails=make_thumbnails(paths, previews),
+        thumbnails=make_thumbnails(paths, lambda p: previews(p) if p in large else further(p)),
+        typical=typical,
+        decidable=page_view.decidable(audit),
         style=read_together(_FOLDER, "base.css", "page.css"),
-        script=read_together(_FOLDER, "base.js", "viewer.js", "page.js"),
+        script=read_together(_FOLDER, "base.js", "viewer.js", "decide.js", "page.js"),
     )
 
 

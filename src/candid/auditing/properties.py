@@ -10,11 +10,10 @@ that its thresholds apply, computed on 128 pixels a side instead of the full pic
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from candid.core.cache import Cache
 from candid.core.hashing import hash_bytes
 from candid.core.progress import Progress, Silent
+from candid.core.safe_json import read_as
 from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog
 from candid.data.images import PixelContract, Reading, decodable_share, decode, inspect, read_file
@@ -267,25 +267,6 @@ def measure_pixels(pixels: NDArray[np.uint8], width_px: int, height_px: int) -> 
 def _from_json(value: bytes) -> Properties | None:
     """Read a row of the cache; None if it is not valid."""
     try:
-        row = json.loads(value)
-        if row["pixels"] is not None:
-            row["pixels"] = PixelProperties(**row["pixels"])
-        properties = Properties(**row)
-    except (ValueError, TypeError, KeyError):
+        return cast("Properties", read_as(Properties, json.loads(value), "a row of the cache"))
+    except ValueError:
         return None
-    has_types = all(_has_types(row) for row in (properties, properties.pixels) if row)
-    return properties if has_types else None
-
-
-_TYPE_CHECKS: dict[str, Callable[[Any], bool]] = {
-    "str": lambda value: isinstance(value, str),
-    "int": lambda value: type(value) is int,
-    "int | None": lambda value: value is None or type(value) is int,
-    "float": lambda value: type(value) is float and math.isfinite(value),
-    "PixelProperties | None": lambda value: value is None or isinstance(value, PixelProperties),
-}
-
-
-def _has_types(row: Properties | PixelProperties) -> bool:
-    # Annotations are strings here.
-    return all(_TYPE_CHECKS[str(field.type)](getattr(row, field.name)) for field in fields(row))

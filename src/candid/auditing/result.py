@@ -61,6 +61,8 @@ class Audit:
         checked: Every check with its outcome, errors first.
         settings: Backbone, seed and version, by name.
         contents: SHA-256 by path, of every readable file that a finding names.
+        labels: Class by path, of the same files.
+        typical: Paths of typical photos by class, to compare with.
         notes: How samples of more than 8 bits are read, and the effects of decisions.
         decided: The decisions that were applied.
         reading: What of a file became a picture.
@@ -75,6 +77,8 @@ class Audit:
     checked: tuple[Checked, ...]
     settings: dict[str, str | int]
     contents: dict[str, str]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    typical: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     decided: tuple[Decision, ...] = ()
     reading: Reading = field(default_factory=Reading)
@@ -122,6 +126,31 @@ class Audit:
         for row in self.found:
             for finding in row.outcome.findings:
                 yield from ((row.check, finding, item) for item in finding.items)
+
+    def decisions(self) -> Iterator[Decision]:
+        """The rows of decisions.csv.
+
+        Those that were applied, then an undecided one for each trait, or file of known content, and
+        check whose findings a person can decide about.
+        """
+        yield from self.decided
+        done = {(row.path, row.content, row.finding) for row in self.decided}
+        rows = [row for row in self.found if row.check.to_decide]
+        asked = [
+            Decision(f.about, "", row.check.code, f.suggestion)
+            for row in rows
+            for f in row.outcome.findings
+            if f.about
+        ]
+        for check, _, item in self.items():
+            content = self.contents.get(item.path)
+            if check.to_decide and content is not None:
+                asked.append(Decision(item.path, content, check.code, item.suggestion))
+        for decision in asked:
+            key = decision.path, decision.content, decision.finding
+            if key not in done:
+                done.add(key)
+                yield decision
 
     def to_json(self) -> dict[str, Any]:
         """The audit as ``docs/audit.schema.json`` describes it."""

@@ -44,7 +44,8 @@ def python_snippet(
         install: The distributions to install besides NumPy, OpenCV and Pillow.
     """
     answer = _ABSTAIN if context.abstains else _ALWAYS_ANSWER
-    body = "pixels = read_photo(file)\n" + run + _decide(context) + answer + _values(context)
+    judge = answer + _BLANK
+    body = "pixels = read_photo(file)\n" + run + _decide(context) + judge + _values(context)
     parts = [
         f"# pip install numpy opencv-python-headless pillow {install}\n{_imports(imports)}",
         f"folder = Path({_quote(context.folder.as_posix())})\n"
@@ -189,6 +190,11 @@ return {{
 """
 
 
+_BLANK = """\
+if (pixels == pixels[0, 0, 0]).all():  # one colour alone: there is nothing to see
+    answer = verdict = "unknown"
+"""
+
 # A run that can't abstain.
 _ALWAYS_ANSWER = "answer, verdict, possible, familiarity = label, None, [], None\n"
 
@@ -259,7 +265,8 @@ _ALWAYS_IN_KOTLIN = {
     "ARRAY": "",
     "NOVELTY": "",
     "OUTPUT": "",
-    "JUDGE": "val verdict = null\n        val possible = emptyList<String>()",
+    "JUDGE": 'val verdict = if (isBlank) "unknown" else null\n'
+    "        val possible = emptyList<String>()",
     "SHARE": "",
 }
 # candid.models.conformal for one image.
@@ -275,7 +282,7 @@ val known = about.getJSONObject("abstention")
         }
         val familiarity = share(known.getJSONArray("novelty"), novelty[0])
         val verdict = when {
-            familiarity <= known.getDouble("false_alarms") -> "unknown"
+            isBlank || familiarity <= known.getDouble("false_alarms") -> "unknown"
             possible == listOf(label) -> "sure"
             else -> "uncertain"
         }""",
@@ -322,7 +329,7 @@ private const val SIZE = «SIZE»
  * The answer for a photo.
  *
  * [probability] is that of [label]; [positiveProbability], with two classes, that of the second.
- * [verdict] is sure, uncertain or unknown; null if the model can't abstain.
+ * [verdict] is sure, uncertain or unknown, such as a blank photo; null if the model can't abstain.
  */
 data class Answer(
     val label: String,
@@ -356,6 +363,7 @@ class CandidClassifier(context: Context) {
         }
         val colours = IntArray(SIZE * SIZE)
         opaque.getPixels(colours, 0, SIZE, 0, 0, SIZE, SIZE)
+        val isBlank = colours.all { it == colours[0] } // there is nothing to see
         val image = ByteBuffer.allocateDirect(SIZE * SIZE * 3)
         for (colour in colours) {
             image.put((colour shr 16).toByte()).put((colour shr 8).toByte()).put(colour.toByte())

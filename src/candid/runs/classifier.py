@@ -297,16 +297,16 @@ class Classifier:
             by_class = dict(
                 zip(self.classes, map(float, outputs.probabilities[place]), strict=True)
             )
-            label = self.classes[number]
-            explanation = explanations[place]
+            label, reason = self.classes[number], blank_reason(pixels[place])
+            judged = {**verdicts[place], **({"verdict": "unknown"} if reason else {})}
             yield Prediction(
                 "",
                 label,
                 by_class[label],
                 by_class,
-                blank_reason(pixels[place]),
-                explanation=explanation,
-                **verdicts[place],
+                reason,
+                explanation=explanations[place],
+                **judged,
             )
 
     @cached_property

@@ -30,8 +30,8 @@ class Prediction:
         reason: Why there is no label, in one line; or that the image is blank, whose label means
             nothing; else None.
         verdict: ``sure``: the prediction set holds only ``label``; ``uncertain``: it holds others
-            or none; ``unknown``: the image is out of distribution; ``unreadable``: there is no
-            label. None if the classifier can't abstain.
+            or none; ``unknown``: the image is out of distribution or blank; ``unreadable``: there
+            is no label. None if the classifier can't abstain, except for blank and unreadable ones.
         possible: The conformal prediction set at the chosen coverage.
         familiarity: 0 to 1, the share of in-distribution photos with at least this novelty.
         explanation: The evidence for ``label``, if requested.

@@ -162,14 +162,15 @@ class PredictionOut(BaseModel):
     )
     probabilities: dict[str, float] = Field(description="Of each class.")
     verdict: Literal["sure", "uncertain", "unknown", "unreadable"] | None = Field(
-        description="null if the model can't abstain."
+        description="null if the model can't abstain, for images that are neither blank nor "
+        "unreadable."
     )
     possible: list[str] = Field(description="The classes that can't be ruled out.")
     familiarity: float | None = Field(
         ge=0, le=1, description="Share of known photos that are at least as unusual."
     )
     reason: str | None = Field(
-        description="Why there is no label, or that the image is blank; else null."
+        description="Why there is no label, or that the image is blank and unknown; else null."
     )
     explanation: ExplanationOut | None = None
 

@@ -61,12 +61,14 @@ class Prepared:
     Attributes:
         features: Features of the readable photos.
         groups: Which of them show the same picture.
+        scanned: All photos, with the decisions applied, before any was read.
         decided: The applied decisions; None without a file of decisions.
         reading_notes: What was decided about the samples of deep pictures.
     """
 
     features: Features
     groups: Groups
+    scanned: Catalog
     decided: Decided | None = None
     reading_notes: tuple[str, ...] = ()
 
@@ -112,6 +114,7 @@ def prepare(
     reading: Reading | None = None,
     decisions: Path | None = None,
     rehash: bool = False,
+    to_train: bool = True,
     cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
@@ -125,6 +128,7 @@ def prepare(
             samples that the photos have.
         decisions: A file of decisions, applied before features are extracted.
         rehash: Read every photo, including those whose size and times have not changed.
+        to_train: If not, the folder may have any shape, and classes that can't be read.
         cache: Where embeddings are kept; by default the user's own cache.
         progress: Progress callback.
 
@@ -138,7 +142,7 @@ def prepare(
     reader = FileReader(cache, rehash=rehash)
     folder = unpack(Path(folder), progress=progress)
     with progress.step("Finding the photos", 0) as advance:
-        catalog = scan(folder, reader=reader, advance=advance)
+        catalog = scan(folder, to_train=to_train, reader=reader, advance=advance)
     decided = None if file is None else decide(catalog, file)
     catalog = decided.applied.catalog if decided else catalog
     reading, notes = decide_range(catalog, reading or Reading(), reader=reader, cache=cache)
@@ -151,8 +155,10 @@ def prepare(
         reader=reader,
         progress=progress,
     )
-    _require_readable(catalog, features.catalog)
-    return Prepared(features, find_duplicates(features, progress=progress), decided, notes)
+    if to_train:
+        _require_readable(catalog, features.catalog)
+    groups = find_duplicates(features, progress=progress)
+    return Prepared(features, groups, catalog, decided, notes)
 
 
 def split_prepared(prepared: Prepared, options: SplitOptions) -> Split:

@@ -73,9 +73,9 @@ TWO_CLASSES = Check(
     code="two-classes",
     title="Same picture in two classes",
     severity=Severity.error,
-    remedy="Candid neither trains nor tests on them. Decide which class is right, and write it, or "
-    "drop, into decisions.csv.",
+    remedy="Candid neither trains nor tests on them. Decide which class is right, or drop them.",
     run=_run_two_classes,
+    by_picture=True,
 )
 
 

@@ -89,9 +89,10 @@ LABEL_SUSPECTS = Check(
     code="label-suspects",
     title="Possible label errors",
     severity=Severity.warning,
-    remedy="Look at each, and write keep, drop or the right class into decisions.csv. The most "
+    remedy="Look at each, and keep it, drop it or move it to the right class. The most "
     "likely errors come first; some labels will be right, as unusual photos are flagged too.",
     run=_run_label_suspects,
+    by_picture=True,
 )
 
 
@@ -199,7 +200,8 @@ OUTLIERS = Check(
     code="outliers",
     title="Outliers",
     severity=Severity.info,
-    remedy="Check whether they belong here, and write drop beside those that don't. Keep rare "
+    remedy="Check whether they belong here, and drop those that don't. Keep rare "
     "pictures that are right: a model has the fewest examples of them.",
     run=_run_outliers,
+    by_picture=True,
 )

@@ -52,7 +52,7 @@ BLANK = Check(
     code="blank",
     title="Blank pictures",
     severity=Severity.warning,
-    remedy="Write drop beside them in decisions.csv; they show nothing to learn from.",
+    remedy="Drop them; they show nothing to learn from.",
     run=_run_blank,
 )
 

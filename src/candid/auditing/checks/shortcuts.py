@@ -262,7 +262,7 @@ SHORTCUTS = Check(
     severity=Severity.warning,
     remedy="A model can learn this instead of what the photos show: save and take the photos of "
     "all classes in the same way (every camera and every size for every class), and measure on "
-    "photos from elsewhere. If it is what the class is, write keep beside it in decisions.csv.",
+    "photos from elsewhere. If it is what the class is, keep it.",
     run=_predict_by_file,
 )
 
@@ -270,8 +270,8 @@ BRIGHTNESS_AND_COLOUR = Check(
     code="brightness-and-colour",
     title="Brightness or colour goes with the class",
     severity=Severity.info,
-    remedy="This may be the class itself: a sunrise is red. Then nothing is wrong; write keep "
-    "beside it in decisions.csv. If it comes from how the photos were taken, add photos of each "
+    remedy="This may be the class itself: a sunrise is red. Then nothing is wrong; keep "
+    "it. If it comes from how the photos were taken, add photos of each "
     "class without it, such as dark ones of every class.",
     run=_predict_by_look,
 )

@@ -52,11 +52,12 @@ export function decide(probabilities, rules) {
  * @param {object} rules From `readRules`.
  * @returns {object} The JSON of candid.runs.prediction.Prediction, without an explanation.
  */
-export function answerOf(name, probabilities, novelty, rules) {
+export function answerOf(name, probabilities, novelty, rules, reason = null) {
   const { classes } = rules;
   const chosen = decide([...probabilities], rules);
   const label = classes[chosen];
   const judged = judge(probabilities, novelty, chosen, rules);
+  if (reason) judged.verdict = "unknown"; // nothing can be seen
   return {
     path: name,
     answer: words(label, judged),
@@ -65,7 +66,7 @@ export function answerOf(name, probabilities, novelty, rules) {
     positive_probability: classes.length === 2 ? probabilities[1] : null,
     probabilities: Object.fromEntries(classes.map((other, place) => [other, probabilities[place]])),
     ...judged,
-    reason: null,
+    reason,
   };
 }
 

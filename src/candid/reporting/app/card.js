@@ -4,7 +4,7 @@ import { makeBars } from "./bars.js";
 import { icon, make } from "./dom.js";
 import { drawHeat } from "./heat.js";
 import { makeSimilar } from "./similar.js";
-import { VERDICTS, share, why } from "./words.js";
+import { share, verdictOf, why } from "./words.js";
 
 let number = 0;
 
@@ -87,7 +87,7 @@ export class Card {
     this.#item = item;
     this.#fit = fit;
     this.element.dataset.verdict = item.verdict ?? "";
-    const verdict = VERDICTS[item.verdict];
+    const verdict = verdictOf(item);
     if (verdict) this.#mark(verdict);
     this.share.textContent = item.verdict === "unknown" ? "" : share(item);
     this.body.append(

@@ -55,10 +55,9 @@ async function predict(blob, name, contract, rules, ask) {
   const answers = await ask(pixels);
   const probabilities = answers.probabilities.data;
   const novelty = answers.novelty ? answers.novelty.data[0] : null;
-  const item = answerOf(name, probabilities, novelty, rules);
+  const item = answerOf(name, probabilities, novelty, rules, blankReason(pixels));
   const heat = await heatOf(pixels, answers, decide([...probabilities], rules), contract, ask);
-  const reason = blankReason(pixels);
-  return { ...item, reason, explanation: explanationOf(heat) };
+  return { ...item, explanation: explanationOf(heat) };
 }
 
 /** That a picture has one colour alone, as candid.runs.prediction; else null. */

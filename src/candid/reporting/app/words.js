@@ -25,11 +25,15 @@ export const VERDICTS = {
   uncertain: { word: "Uncertain", icon: "skipped" },
   unknown: { word: "Unlike the training photos", icon: "unknown" },
 };
+const BLANK = { word: "Nothing to see", icon: "unknown" };
+
+// A photo with a label and a reason is blank.
+export const verdictOf = (item) => (item.reason ? BLANK : VERDICTS[item.verdict]);
 
 // Text for screen readers.
 export function spoken(name, item) {
   if (item.label == null) return `${name}: unreadable, ${item.reason ?? ""}`;
-  if (item.verdict === "unknown") return `${name}: unknown, ${VERDICTS.unknown.word.toLowerCase()}`;
+  if (item.verdict === "unknown") return `${name}: unknown, ${verdictOf(item).word.toLowerCase()}`;
   return `${name}: ${item.answer}, ${share(item)}`;
 }
 
@@ -38,6 +42,7 @@ export const share = (item) => `${percent(item.probability ?? 0)} ${item.label}`
 
 // The explanation: doubts, evidence, similar photos, familiarity.
 export function why(item) {
+  if (item.reason) return `The photo is ${item.reason}. No class can be seen in it; the model would say ${item.label}.`;
   const { where, similar = [] } = item.explanation ?? {};
   const sentences = [doubt(item), where && evidence(item.label, where), likeness(similar)];
   return [...sentences, familiarity(item), known(similar)].filter(Boolean).join(" ");

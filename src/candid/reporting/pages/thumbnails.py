@@ -21,7 +21,7 @@ _DEFAULT = Reading()
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 
 # Of base64 in all thumbnails together, so that the page stays below 20 MB.
-_MOST_CHARACTERS = 10_000_000
+_MOST_CHARACTERS = 12_000_000
 
 _MOST_THREADS = 8
 

@@ -23,11 +23,15 @@ const viewer = (() => {
     if (byId("heated")) layOver(picture, heat);
     byId("caption").replaceChildren(...caption.cloneNode(true).childNodes);
     byId("place").textContent = gallery.length > 1 ? `${at + 1} of ${gallery.length}` : "";
+    dialog.dispatchEvent(new Event("show"));
   };
   const enlarge = (thumb) => {
-    gallery = all("button.thumb", thumb.closest(".gallery"));
+    const within = thumb.closest(".gallery");
+    const isShown = (other) => other.closest(".gallery") === within && other.checkVisibility();
+    gallery = all("button.thumb", within).filter((other) => other === thumb || isShown(other));
     for (const id of ["before", "after"]) byId(id).hidden = gallery.length < 2;
     show(gallery.indexOf(thumb));
+    if (dialog.open) return;
     dialog.showModal();
     byId("close").focus();
   };
@@ -52,5 +56,5 @@ const viewer = (() => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (dialog.open && step && gallery.length > 1) show(at + step);
   });
-  return { enlarge, isOpen: () => dialog.open };
+  return { dialog, enlarge, isOpen: () => dialog.open, shown: () => gallery[at] };
 })();
