@@ -51,6 +51,15 @@ def test_an_onnx_export_gives_exactly_the_answers_of_its_run(exported, trained):
     assert exported.notes == ()
 
 
+def test_it_declares_what_onnx_runtime_1_16_and_older_load(exported):
+    """That takes IR 9 and operator set 19; `benchmarks/old_runtime.py` runs old ones."""
+    import onnx
+
+    model = onnx.load(exported.folder / "model.onnx")
+    assert [(one.domain, one.version) for one in model.opset_import] == [("", 13)]
+    assert model.ir_version == 7
+
+
 def test_the_folder_has_the_model_the_manifest_and_a_readme(exported):
     names = {file.name for file in exported.folder.iterdir()}
     assert names == {"model.onnx", "candid-export.json", "README.md"}

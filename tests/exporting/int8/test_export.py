@@ -92,6 +92,12 @@ def test_embeddings_differ_a_little_and_the_head_stays_float32(quantised, traine
     assert "head.kernel" not in after
 
 
+def test_it_declares_what_onnx_runtime_1_16_and_older_load(quantised):
+    model = open_model(quantised.folder)
+    assert [(one.domain, one.version) for one in model.opset_import] == [("", 13)]
+    assert model.ir_version == 7
+
+
 def test_the_manifest_has_the_figures_of_run_and_export(quantised):
     manifest = json.loads((quantised.folder / "candid-export.json").read_text("utf-8"))
     assert "parity" not in manifest
