@@ -206,6 +206,16 @@ def test_a_folder_that_is_no_export_is_never_replaced(trained, tmp_path):
     assert (tmp_path / "exported" / "thesis.txt").is_file()
 
 
+def test_the_gate_asks_a_sample_unless_it_is_to_ask_all(trained, tmp_path, monkeypatch):
+    use(monkeypatch, replace(ONNX, num_asked=2))
+    num_test = sum(row.part == "test" for row in read_csv(trained.folder / "split.csv").rows)
+    for gate_all, number in ((False, 2), (True, num_test)):
+        made = export_run(request(trained.folder, tmp_path, gate_all=gate_all, overwrite=True))
+        assert made.parity.num_images == number + NUM_GOLDEN
+        assert made.to_json()["gate"] == {"num_photos": number, "num_listed": num_test}
+        assert made.compared.asked.to_text() in (made.folder / "README.md").read_text("utf-8")
+
+
 def test_without_photos_only_the_golden_images_are_compared(copied_run, tmp_path):
     data = json.loads((copied_run / "candid.json").read_text("utf-8"))["data"]
     change_manifest(copied_run, data=data | {"folder": str(tmp_path / "gone")})

@@ -112,6 +112,20 @@ def test_the_manifest_has_the_figures_of_run_and_export(quantised):
     assert set(figures["images_per_s"]) == {"run", "int8", "ratio"}
 
 
+@pytest.mark.usefixtures("few_photos")
+def test_a_sample_takes_photos_of_the_test_part_first(trained, tmp_path, monkeypatch):
+    rows = read_csv(trained.folder / SPLIT).rows
+    num_test = sum(row.part == "test" for row in rows)
+    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], num_asked=1))
+    monkeypatch.setattr("candid.exporting.export._INT8_TIMES", num_test + 2)
+    monkeypatch.setattr("candid.exporting.int8.export.measure_speed", lambda *_: None)
+    made = export_run(request(trained.folder, tmp_path / "out"))
+    assert made.parity.comparison.accuracy.int8.n == num_test
+    assert made.parity.comparison.agreement.n == num_test + 2 + 3
+    assert made.compared.asked.num_photos == num_test + 2
+    assert made.compared.asked.num_listed == sum(row.part in ("test", "val") for row in rows)
+
+
 def test_a_small_test_part_is_noted(quantised):
     assert any("the test part has" in note for note in quantised.notes)
 
