@@ -52,7 +52,7 @@ def test_an_onnx_export_gives_exactly_the_answers_of_its_run(exported, trained):
 
 
 def test_it_declares_what_onnx_runtime_1_16_and_older_load(exported):
-    """That takes IR 9 and operator set 19; `benchmarks/old_runtime.py` runs old ones."""
+    """That takes IR 9 and operator set 19; `benchmarks/other_runtimes.py` runs old ones."""
     import onnx
 
     model = onnx.load(exported.folder / "model.onnx")
