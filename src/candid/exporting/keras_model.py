@@ -7,6 +7,7 @@ It consists of Keras' own layers and operations, so that it loads without Candid
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -17,7 +18,7 @@ from candid.core.extras import import_tensorflow, quiet
 from candid.errors import ArtifactError, UsageError
 from candid.exporting.source import Source
 from candid.features.backbones import BUNDLED
-from candid.features.backbones.keras_graph import build_keras
+from candid.features.backbones.keras_graph import build_keras, build_keras_int8
 from candid.features.backbones.spec import BackboneSpec
 from candid.features.backbones.weights import load_weights
 
@@ -25,7 +26,7 @@ _CNN_FILE = "model.keras"
 _Array = NDArray[np.float32]
 
 
-def build_classifier(source: Source, *, dtype: str = "uint8") -> Any:
+def build_classifier(source: Source, *, dtype: str = "uint8", in_float: bool = False) -> Any:
     """Build a run's classifier in Keras.
 
     Args:
@@ -33,6 +34,8 @@ def build_classifier(source: Source, *, dtype: str = "uint8") -> Any:
         dtype: Of the input. Keras casts whatever it is given, and floats from 0 to 1 to a black
             photo. So a model that is to be called by Keras takes ``float32``, of which it answers
             NaN for all but whole numbers from 0 to 255.
+        in_float: Whether a backbone of 8 bits is to compute in float32, for a quantiser of another
+            runtime.
 
     Returns:
         A ``keras.Model``. Its input is ``image``, ``(n, s, s, 3)`` RGB, 0 to 255. Its output is a
@@ -55,6 +58,7 @@ def build_classifier(source: Source, *, dtype: str = "uint8") -> Any:
         if spec is None:
             outputs = _append_cnn(keras, source, image)
         else:
+            spec = replace(spec, is_int8=spec.is_int8 and not in_float)
             outputs = _append_transfer(keras, source, spec, image)
         if dtype != "uint8":
             outputs = _refuse_fractions(keras.ops, image, outputs)
@@ -73,7 +77,7 @@ def _find_backbone(source: Source) -> BackboneSpec:
 
 def _append_transfer(keras: Any, source: Source, spec: BackboneSpec, image: Any) -> dict[str, Any]:
     """Backbone, linear head and novelty."""
-    features = _features(keras, spec, image)
+    features = _features(keras, spec, source, image)
     embedding = keras.layers.GlobalAveragePooling2D(name="embedding")(features)
     outputs = _add_head(keras, source, embedding)
     if source.has_heatmap:
@@ -91,10 +95,13 @@ def _refuse_fractions(ops: Any, image: Any, outputs: Mapping[str, Any]) -> dict[
     }
 
 
-def _features(keras: Any, spec: BackboneSpec, image: Any) -> Any:
+def _features(keras: Any, spec: BackboneSpec, source: Source, image: Any) -> Any:
     """Feature map ``(n, h, w, 1280)``; averaged with the mirrored image's if ``spec.mirror``."""
     ops = keras.ops
-    whole = build_keras(spec, load_weights(spec))
+    if spec.is_int8:
+        whole = build_keras_int8(spec, source.constants)
+    else:
+        whole = build_keras(spec, load_weights(spec))
     backbone = keras.Model(whole.input, whole.get_layer("features").output, name=spec.name)
     backbone.trainable = False  # as when the head was fitted; users may unfreeze it
     pixels = ops.cast(image, "float32")
