@@ -268,7 +268,7 @@ def test_a_backbone_with_mirrored_views_is_one_model(trained):
 
     spec = replace(get("efficientnet-lite0"), mirror=True)
     image = keras.layers.Input((spec.size_px, spec.size_px, 3), dtype="uint8")
-    model = keras.Model(image, _features(keras, spec, image))
+    model = keras.Model(image, _features(keras, spec, None, image))
     pixels = noise(trained.folder)[:2]
     expected = run_onnx(build_onnx(spec, load_weights(spec)), pixels)
     found = np.asarray(model(pixels)).transpose(0, 3, 1, 2)
