@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from candid.core.notebook import card
 from candid.core.progress import Progress, for_python
 from candid.core.text import brief
-from candid.data.npz import is_archive, unpack
 from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.evaluation import Evaluation
@@ -92,8 +91,9 @@ def train(
     """Train a classifier on a folder of photos, one sub-folder per class, and evaluate it.
 
     Args:
-        data: The folder; it is never written to. Or a NumPy archive in MedMNIST's layout, which
-            keeps its own parts; its images are unpacked beside the cache.
+        data: The folder; it is never written to. Folders ``train``, ``val`` and ``test`` of its own
+            are kept, and so are the parts of a NumPy archive in MedMNIST's layout, whose images
+            are unpacked beside the cache.
         run: Where the run is written; by default ``runs/<folder>-<recipe>-<number>``.
         seed: Random seed of the split and the training; replaces that of the options.
         recipe: ``transfer`` or ``cnn``; replaces that of the options.
@@ -115,7 +115,6 @@ def train(
     require_outside(folder, Path(data))
     require_writable(folder)
     transfer.require()
-    data, options = _unpack(Path(data), options, progress)
     prepared = prepare(
         data,
         backbone=options.backbone,
@@ -127,7 +126,7 @@ def train(
     )
     options.rule.require_fits(prepared.catalog.classes)
     split = split_prepared(prepared, options.split)
-    _require_trainable(split, prepared.catalog.classes)
+    require_trainable(split, prepared.catalog.classes)
     made: list[tuple[Contents, bool]] = []
 
     def fill(partial: Path) -> Manifest:
@@ -144,18 +143,6 @@ def train(
         point_latest(written)
     [(contents, complete)] = made
     return Run(written, contents, complete)
-
-
-def _unpack(data: Path, options: TrainOptions, progress: Progress) -> tuple[Path, TrainOptions]:
-    """The folder of a NumPy archive, and options that keep the archive's parts."""
-    if not is_archive(data):
-        return data, options
-    with progress.step("Unpacking the images", 0) as advance:
-        unpacked = unpack(data, advance=advance)
-    if options.split.previous is not None:
-        return unpacked.folder, options
-    split = replace(options.split, previous=unpacked.split)
-    return unpacked.folder, replace(options, split=split)
 
 
 def _train_transfer(
@@ -180,14 +167,26 @@ def _train_transfer(
     return Result(prepared, split, options, trained, fitted, assessed, fitted_on, data.embeddings)
 
 
-def _require_trainable(split: Split, classes: Sequence[str]) -> None:
-    if not len(split.places("test")) or not len(split.places("train")):
+def require_trainable(split: Split, classes: Sequence[str]) -> None:
+    """Raise `SplitError` if a part or a class has no photo to train or test on."""
+    empty = [part for part in ("train", "test") if not len(split.places(part))]
+    if empty and split.own is not None:
+        raise SplitError(
+            f"no photo is left in the folder's own {' and '.join(empty)} part: each is in two "
+            "classes, or has a copy in an earlier part. Use other photos, or --own-parts as-is."
+        )
+    if empty:
         raise SplitError(
             f"there are too few {split.unit}s for a train and a test part. Add photos: with 10 "
             f"{split.unit}s, a class has one in the test part."
         )
     present = {split.rows[place].label for place in split.places("train", "val")}
     missing = [name for name in classes if name not in present]
+    if missing and split.own is not None:
+        raise SplitError(
+            f"the folder's own train and val parts have no photo of {', '.join(missing)} (or only "
+            "some that are in two classes). Add photos there, or remove the class everywhere."
+        )
     if missing:
         raise SplitError(
             f"the train and val parts have no photo of {', '.join(missing)}: too few "
