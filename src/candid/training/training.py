@@ -16,7 +16,7 @@ from candid.evaluation.evaluation import Evaluation
 from candid.features.backbones import get
 from candid.models.recipes import transfer
 from candid.reporting.report.contents import Contents
-from candid.reporting.terminal import write_summary
+from candid.reporting.terminal import write_details, write_summary
 from candid.runs.artifact import PREDICTIONS, point_latest, require_free, write_run
 from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Manifest
@@ -71,6 +71,10 @@ class Run:
     def to_text(self) -> str:
         """The figure to believe, what it means and where to go on, for a terminal."""
         return write_summary(self.contents)
+
+    def details(self) -> str:
+        """What `to_text` leaves out, and tables of all figures."""
+        return write_details(self.contents)
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -134,7 +138,8 @@ def train(
             result = _train_transfer(prepared, split, options, progress)
         else:
             result = train_cnn(prepared, split, options, partial, progress)
-        manifest, contents = write_files(partial, folder, result)
+        with progress.step("Writing the run", 0):
+            manifest, contents = write_files(partial, folder, result)
         made.append((contents, result.trained.complete))
         return manifest
 
@@ -154,13 +159,14 @@ def _train_transfer(
     fitted_on = split.places("train", "val")
     data = context.data.take(fitted_on)
     backbone = get(options.backbone)
-    trained, head = transfer.train(
-        backbone,
-        data,
-        classes=prepared.catalog.classes,
-        contract=prepared.features.contract,
-        seed=seed,
-    )
+    with progress.step("Fitting the classifier", 0):
+        trained, head = transfer.train(
+            backbone,
+            data,
+            classes=prepared.catalog.classes,
+            contract=prepared.features.contract,
+            seed=seed,
+        )
     fitted = FittedState(head.temperature, head.abstention, head.raw.strength)
     answers = head.answer(prepared.features.embeddings[split.places("test")])
     assessed = assess(context, answers, fitted, progress=progress)
