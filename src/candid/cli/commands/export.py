@@ -52,15 +52,10 @@ def export(
     """
     from candid.core.progress import for_terminal
 
-<<<<<<< HEAD
-    request = ExportRequest(run, to.value, output, overwrite, int8, gate is Gate.all)
-    exported = export_run(request, progress=for_terminal())
-=======
     with for_terminal() as progress:
         from candid.exporting import ExportRequest, export_run
 
-        request = ExportRequest(run, to.value, output, overwrite, int8)
+        request = ExportRequest(run, to.value, output, overwrite, int8, gate is Gate.all)
         exported = export_run(request, progress=progress)
->>>>>>> main
     print_notes(exported.notes)
     print_result(exported, json=json)
