@@ -1,7 +1,7 @@
 """Does the code in an export's README answer as `candid predict` does? On all photos of a run.
 
 Each run is exported (which asks the gate), and its own code, the README's Python or the page
-in a browser, reads the photos that the run was made from, and 24 of them again in each of nine
+in a browser, reads the photos that the run was made from, and 24 of them again in each of ten
 colour modes. Printed are the labels that are those of `Classifier.predict`, and how far
 probabilities differ.
 

@@ -80,14 +80,14 @@ class Process:
         )
         assert self.popen.stdout is not None
         self.line = self.popen.stdout.readline()
-        found = re.search(r"http://\S+", self.line)
+        found = re.search(r"http://[\w.:]+", self.line)
         assert found, self.popen.communicate()
         self.address = found[0]
 
     def end(self, number: int) -> tuple[int, str]:
-        """Send a signal; return the exit code and stderr."""
+        """Send a signal; return the exit code and stderr, and keep what stood on stdout."""
         self.popen.send_signal(number)
-        errors = self.popen.communicate(timeout=60)[1]
+        self.requests, errors = self.popen.communicate(timeout=60)
         return self.popen.returncode, errors
 
 

@@ -25,8 +25,7 @@ class Held:
 
     def __init__(self, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
         self.go_on = threading.Event()
-        model = models.get(None)
-        assert model is not None
+        model = next(iter(models))
         usual = model.classifier.predict_pixels
 
         def predict_pixels(pixels: np.ndarray, **options: bool) -> list[Prediction]:
@@ -120,8 +119,7 @@ def test_an_error_of_the_server_tells_nobody_how_it_is_made(
     error_of: ErrorOf,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    model = own.get(None)
-    assert model is not None
+    model = next(iter(own))
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret of /home/somebody")

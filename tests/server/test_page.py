@@ -46,6 +46,18 @@ def visit(browser: Browser, client: httpx.Client) -> Iterator[Open]:
         yield visit
 
 
+@pytest.fixture(scope="module")
+def shared(browser: Browser, client: httpx.Client) -> Iterator[Visit]:
+    """One page for all tests that need nothing before it loads."""
+    with visitor(browser, str(client.base_url)) as visit:
+        yield visit()
+
+
+@pytest.fixture
+def opened(shared: Visit) -> Visit:
+    return shared.start_over()
+
+
 def bring(visited: Visit, kind: str, *files: Path) -> bool:
     given = [{"name": file.name, "base64": b64encode(file.read_bytes()).decode()} for file in files]
     return visited.page.evaluate(BRING, [kind, given])  # type: ignore[no-any-return]
@@ -61,98 +73,95 @@ def test_it_opens_without_a_word_and_asks_only_its_server(visit: Open, photos: l
     assert [url for url in elsewhere if not url.startswith("data:image/")] == []
 
 
-def test_it_says_what_it_tells_apart_and_how_good_it_is(visit: Open, client: httpx.Client) -> None:
-    visited = visit()
+def test_it_says_what_it_tells_apart_and_how_good_it_is(
+    opened: Visit, client: httpx.Client
+) -> None:
     (model,) = client.get("/v1/models").json()["models"]
-    expect(visited.page.locator("h1")).to_have_text("happy or sad?")
-    assert visited.show("#sentence") == model["sentence"].replace("\u00a0", " ")
+    expect(opened.page.locator("h1")).to_have_text("happy or sad?")
+    assert opened.show("#sentence") == model["sentence"].replace("\u00a0", " ")
     figure = model["figures"][model["believe"]]["accuracy"]
-    assert f"on {figure['n']} photos" in visited.show("#sentence")
-    assert f"{100 * figure['high']:.0f} %" in visited.show("#sentence")
-    assert visited.page.locator("#choice").is_hidden(), "there is one model"
+    assert f"on {figure['n']} photos" in opened.show("#sentence")
+    assert f"{100 * figure['high']:.0f} %" in opened.show("#sentence")
+    assert opened.page.locator("#choice").is_hidden(), "there is one model"
 
 
-def test_its_answers_are_those_of_predict(visit: Open, photos: list[Path], models: Models) -> None:
-    model = models.get(None)
-    assert model is not None
+def test_its_answers_are_those_of_predict(
+    opened: Visit, photos: list[Path], models: Models
+) -> None:
+    model = next(iter(models))
     for photo in photos[:3]:
-        visited = visit()
-        item = visited.ask(photo)
+        opened.start_over()
+        item = opened.ask(photo)
         expected = model.classifier.predict(photo, explain=True).to_json()
         assert list(item) == list(expected)
         for name in ("probability", "positive_probability", "probabilities"):
             assert item[name] == pytest.approx(expected[name], abs=1e-4)
         same = ("answer", "label", "verdict", "possible", "reason")
         assert [item[key] for key in same] == [expected[key] for key in same]
-        assert visited.show(".fold") == expected["answer"]
-        assert visited.show(".share").endswith(f"% {expected['label']}")
-        shown = [text.split("\n") for text in visited.page.locator(".bars li").all_inner_texts()]
+        assert opened.show(".fold") == expected["answer"]
+        assert opened.show(".share").endswith(f"% {expected['label']}")
+        shown = [text.split("\n") for text in opened.page.locator(".bars li").all_inner_texts()]
         ranked = sorted(item["probabilities"].items(), key=lambda pair: -pair[1])
         assert [name for name, _ in shown] == [name for name, _ in ranked]
-        assert visited.show(".legend").endswith(expected["explanation"]["where"])
+        assert opened.show(".legend").endswith(expected["explanation"]["where"])
         similar = expected["explanation"]["similar"]
-        assert visited.page.locator(".similar .class").all_inner_texts() == [
+        assert opened.page.locator(".similar .class").all_inner_texts() == [
             one["label"] for one in similar
         ]
-        assert visited.page.locator(".similar .note").all_inner_texts() == [
+        assert opened.page.locator(".similar .note").all_inner_texts() == [
             f"similarity {one['similarity']:.2f}" for one in similar
         ]
-        assert visited.page.locator(".similar img").evaluate_all("all => all.every(i => i.width)")
+        assert opened.page.locator(".similar img").evaluate_all("all => all.every(i => i.width)")
 
 
 @pytest.mark.parametrize("kind", ["drop", "paste"])
 def test_photos_can_be_dropped_anywhere_and_pasted(
-    visit: Open, photos: list[Path], kind: str
+    opened: Visit, photos: list[Path], kind: str
 ) -> None:
-    visited = visit()
-    with visited.page.expect_response("**/v1/predict?*") as answered:
-        assert bring(visited, kind, *photos[:2]), "the browser must not open the photo itself"
-    visited.wait(2)
-    names = visited.page.locator(".name").all_inner_texts()
+    with opened.page.expect_response("**/v1/predict?*") as answered:
+        assert bring(opened, kind, *photos[:2]), "the browser must not open the photo itself"
+    opened.wait(2)
+    names = opened.page.locator(".name").all_inner_texts()
     assert names == [photo.name for photo in photos[:2]]
-    assert visited.show(".fold") == item_of(answered.value)["answer"]
+    assert opened.show(".fold") == item_of(answered.value)["answer"]
 
 
-def test_what_is_no_file_is_said_to_be_none(visit: Open) -> None:
-    visited = visit()
-    assert bring(visited, "text")
-    expect(visited.page.get_by_role("alert")).to_contain_text("not a file")
-    assert not bring(visited, "paste"), "text may be pasted into fields"
+def test_what_is_no_file_is_said_to_be_none(opened: Visit) -> None:
+    assert bring(opened, "text")
+    expect(opened.page.get_by_role("alert")).to_contain_text("not a file")
+    assert not bring(opened, "paste"), "text may be pasted into fields"
 
 
-def test_a_sample_is_asked_about_by_a_click(visit: Open, models: Models, trained: Run) -> None:
-    model = models.get(None)
-    assert model is not None
+def test_a_sample_is_asked_about_by_a_click(opened: Visit, models: Models, trained: Run) -> None:
+    model = next(iter(models))
     with np.load(trained.folder / "golden.npz") as golden:
         expected = model.classifier.predict(golden["image"][1])
-    visited = visit()
-    with visited.page.expect_response("**/v1/predict?*") as answered:
-        visited.page.locator("#samples button").nth(1).click()
-    visited.wait()
+    with opened.page.expect_response("**/v1/predict?*") as answered:
+        opened.page.locator("#samples button").nth(1).click()
+    opened.wait()
     assert item_of(answered.value)["probabilities"] == pytest.approx(
         expected.probabilities, abs=1e-4
     )
-    assert visited.show(".fold") == expected.answer
+    assert opened.show(".fold") == expected.answer
 
 
 def test_photos_are_answered_one_after_another_and_the_newest_are_on_top(
-    visit: Open, photos: list[Path]
+    opened: Visit, photos: list[Path]
 ) -> None:
-    visited = visit()
-    visited.ask(*photos[:3])
-    visited.ask(photos[3])
-    visited.wait(4)
-    names = visited.page.locator(".name").all_inner_texts()
+    opened.ask(*photos[:3])
+    opened.ask(photos[3])
+    opened.wait(4)
+    names = opened.page.locator(".name").all_inner_texts()
     assert names == [photos[number].name for number in (3, 0, 1, 2)]
-    folds = visited.page.locator(".fold")
-    opened = [fold.get_attribute("aria-expanded") for fold in folds.all()]
-    assert opened == ["true", "false", "false", "false"]
-    assert visited.page.locator(".bars:visible").count() == 1
+    folds = opened.page.locator(".fold")
+    expanded = [fold.get_attribute("aria-expanded") for fold in folds.all()]
+    assert expanded == ["true", "false", "false", "false"]
+    assert opened.page.locator(".bars:visible").count() == 1
     folds.nth(2).click()
-    assert visited.page.locator(".bars:visible").count() == 2
-    visited.page.click("#clear")
-    assert visited.page.locator(".card").count() == 0
-    assert visited.page.locator("#answers").is_hidden()
+    assert opened.page.locator(".bars:visible").count() == 2
+    opened.page.click("#clear")
+    assert opened.page.locator(".card").count() == 0
+    assert opened.page.locator("#answers").is_hidden()
 
 
 def test_a_camera_takes_photos_until_it_is_stopped(browser: Browser, client: httpx.Client) -> None:
@@ -178,12 +187,11 @@ def test_a_camera_takes_photos_until_it_is_stopped(browser: Browser, client: htt
     with_camera.close()
 
 
-def test_without_a_camera_a_line_says_so(visit: Open) -> None:
-    visited = visit()
-    visited.page.click("#camera")
-    expect(visited.page.get_by_role("alert")).to_contain_text("camera")
-    assert visited.page.locator("#drop").is_visible()
-    assert visited.page.locator("#viewfinder").is_hidden()
+def test_without_a_camera_a_line_says_so(opened: Visit) -> None:
+    opened.page.click("#camera")
+    expect(opened.page.get_by_role("alert")).to_contain_text("camera")
+    assert opened.page.locator("#drop").is_visible()
+    assert opened.page.locator("#viewfinder").is_hidden()
 
 
 def test_all_of_it_works_by_keyboard(visit: Open, photos: list[Path]) -> None:
@@ -225,17 +233,29 @@ def test_who_chose_a_sample_by_keyboard_goes_on_where_the_answer_is(
     assert visited.page.evaluate("document.activeElement !== document.body")
 
 
-@pytest.mark.parametrize("width", [320, 390, 700, 1280])
-def test_no_screen_is_too_narrow(visit: Open, photos: list[Path], width: int) -> None:
-    visited = visit(viewport={"width": width, "height": 844}, has_touch=width < 700)
-    expect(visited.page.locator("#samples button")).to_have_count(3)
-    assert overflow(visited.page) <= 0
+@pytest.mark.parametrize("widths", [(320, 390), (700, 1280)])
+def test_no_screen_is_too_narrow(visit: Open, photos: list[Path], widths: tuple[int, int]) -> None:
+    def prepare(visited: Visit) -> None:
+        visited.describe_with(num_samples=20)
+        sample = httpx.get(f"{visited.address}/v1/models/run/samples/0").content
+        answer = {"content_type": "image/png", "body": sample}
+        visited.page.route("**/samples/*", lambda route: route.fulfill(**answer))
+
+    def check() -> None:
+        for width in widths:
+            visited.page.set_viewport_size({"width": width, "height": 844})
+            assert overflow(visited.page) <= 0
+
+    is_small = widths[0] < 700
+    visited = visit(prepare, viewport={"width": widths[0], "height": 844}, has_touch=is_small)
+    expect(visited.page.locator("#samples button")).to_have_count(20)
+    check()
     long = "a-very-long-name" * 12 + ".png"
     visited.ask(named(photos[0], long), named(photos[1], long))
-    assert overflow(visited.page) <= 0
+    check()
     for fold in visited.page.locator(".fold").all():
         fold.click()
-    assert overflow(visited.page) <= 0
+    check()
 
 
 def test_on_a_phone_the_answer_is_brought_into_sight(visit: Open, photos: list[Path]) -> None:
@@ -254,17 +274,16 @@ def test_on_a_phone_the_answer_is_brought_into_sight(visit: Open, photos: list[P
         assert box["y"] + box["height"] <= PHONE["height"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_text_can_be_read_in_light_and_dark(
-    visit: Open, photos: list[Path], scheme: str
-) -> None:
-    visited = visit(color_scheme=scheme, reduced_motion="reduce")
+def test_all_text_can_be_read_in_light_and_dark(visit: Open, photos: list[Path]) -> None:
+    visited = visit(reduced_motion="reduce")
     visited.ask(photos[0], photos[1], named(Path(__file__), "no.png"))
     for fold in visited.page.locator(".fold").all()[1:]:
         fold.click()
-    rows = visited.page.evaluate(CONTRASTS)
-    assert len(rows) > 30
-    assert [row for row in rows if row[0] < 4.5] == []
+    for scheme in ("light", "dark"):
+        visited.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        rows = visited.page.evaluate(CONTRASTS)
+        assert len(rows) > 30
+        assert [row for row in rows if row[0] < 4.5] == []
 
 
 def test_who_wants_no_motion_sees_none(visit: Open, photos: list[Path]) -> None:

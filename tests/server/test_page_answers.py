@@ -29,10 +29,21 @@ def visit(browser: Browser, client: httpx.Client) -> Iterator[Open]:
 
 
 @pytest.fixture(scope="module")
-def words(browser: Browser, client: httpx.Client) -> Iterator[Page]:
-    """A page whose modules can be asked."""
+def shared(browser: Browser, client: httpx.Client) -> Iterator[Visit]:
+    """One page for all tests that need nothing before it loads."""
     with visitor(browser, str(client.base_url)) as visit:
-        yield visit().page
+        yield visit()
+
+
+@pytest.fixture
+def opened(shared: Visit) -> Visit:
+    return shared.start_over()
+
+
+@pytest.fixture(scope="module")
+def words(shared: Visit) -> Page:
+    """A page whose modules can be asked."""
+    return shared.page
 
 
 def why(page: Page, **item: Any) -> str:
@@ -141,7 +152,7 @@ def test_near_certain_is_not_certain(words: Page, share: float, expected: str) -
     ],
 )
 def test_each_verdict_has_a_word_and_a_shape_and_is_spoken(
-    visit: Open,
+    opened: Visit,
     photos: list[Path],
     verdict: str | None,
     answer: str,
@@ -149,60 +160,60 @@ def test_each_verdict_has_a_word_and_a_shape_and_is_spoken(
     shape: str | None,
 ) -> None:
     changed = {"verdict": verdict, "answer": answer, "label": "happy", "possible": ["happy", "sad"]}
-    visited = visit(lambda visited: visited.answer_with(**changed))
-    visited.ask(photos[0])
-    assert visited.show(".fold") == answer
-    assert visited.page.locator(".badge").is_visible() == (badge is not None)
+    opened.answer_with(**changed)
+    opened.ask(photos[0])
+    assert opened.show(".fold") == answer
+    assert opened.page.locator(".badge").is_visible() == (badge is not None)
     if badge:
-        assert visited.show(".badge") == badge
-        use = visited.page.locator(".badge use")
+        assert opened.show(".badge") == badge
+        use = opened.page.locator(".badge use")
         assert use.get_attribute("href") == f"#icon-{shape}"
         assert use.evaluate("use => document.querySelector(use.getAttribute('href')) !== null")
-    assert visited.page.locator("#verdicts").is_visible() == (badge is not None)
-    heard = visited.page.locator("#status[role=status]").inner_text()
+    assert opened.page.locator("#verdicts").is_visible() == (badge is not None)
+    heard = opened.page.locator("#status[role=status]").inner_text()
     assert f"{photos[0].name}: {answer}" in heard
 
 
 @pytest.mark.parametrize("name", ["unknown", "unreadable", "uncertain", "sure"])
 def test_a_class_called_like_a_verdict_is_shown_as_a_class(
-    visit: Open, photos: list[Path], name: str
+    opened: Visit, photos: list[Path], name: str
 ) -> None:
     shares = {"known": 0.1, name: 0.9}
     changed = {"verdict": "sure", "answer": name, "label": name, "possible": [name]}
     changed |= {"probability": 0.9, "probabilities": shares}
-    visited = visit(lambda visited: visited.answer_with(**changed))
-    visited.ask(photos[0])
-    assert visited.show(".fold") == name
-    assert visited.show(".badge") == "Sure"
-    assert visited.show(".share") == f"90 % {name}"
-    assert visited.page.locator(".bars .chosen .class").all_inner_texts() == [name]
+    opened.answer_with(**changed)
+    opened.ask(photos[0])
+    assert opened.show(".fold") == name
+    assert opened.show(".badge") == "Sure"
+    assert opened.show(".share") == f"90 % {name}"
+    assert opened.page.locator(".bars .chosen .class").all_inner_texts() == [name]
 
 
 def test_the_share_shown_is_the_labels_where_another_class_is_more_probable(
-    visit: Open, photos: list[Path]
+    opened: Visit, photos: list[Path]
 ) -> None:
     # As with --threshold 0.8.
     changed = {"verdict": "uncertain", "answer": "uncertain: happy or sad", "label": "happy"}
     changed |= {"possible": ["happy", "sad"], "probability": 0.3, "positive_probability": 0.7}
     changed |= {"probabilities": {"happy": 0.3, "sad": 0.7}}
-    visited = visit(lambda visited: visited.answer_with(**changed))
-    visited.ask(photos[0])
-    assert visited.show(".share") == "30 % happy"
-    assert visited.page.locator(".bars .value").all_inner_texts() == ["70\u00a0%", "30\u00a0%"]
+    opened.answer_with(**changed)
+    opened.ask(photos[0])
+    assert opened.show(".share") == "30 % happy"
+    assert opened.page.locator(".bars .value").all_inner_texts() == ["70\u00a0%", "30\u00a0%"]
 
 
 def test_of_many_classes_five_are_shown_and_the_rest_unfolded(
-    visit: Open, photos: list[Path]
+    opened: Visit, photos: list[Path]
 ) -> None:
     shares = {f"class {number}": (number + 1) / 78 for number in range(12)}
     changed = {"probabilities": shares, "label": "class 11", "answer": "class 11"}
-    visited = visit(lambda visited: visited.answer_with(**changed))
-    visited.ask(photos[0])
-    bars = visited.page.locator(".bars li:visible .class")
+    opened.answer_with(**changed)
+    opened.ask(photos[0])
+    bars = opened.page.locator(".bars li:visible .class")
     assert bars.all_inner_texts() == [f"class {number}" for number in (11, 10, 9, 8, 7)]
-    visited.page.get_by_text("7 more classes").click()
-    assert visited.page.locator(".bars li:visible").count() == 12
-    widths = visited.page.locator(".fill").evaluate_all(
+    opened.page.get_by_text("7 more classes").click()
+    assert opened.page.locator(".bars li:visible").count() == 12
+    widths = opened.page.locator(".fill").evaluate_all(
         "all => all.map((fill) => fill.getBoundingClientRect().width)"
     )
     assert widths[0] / widths[4] == pytest.approx(12 / 8, rel=0.02)
@@ -273,44 +284,42 @@ def test_the_heat_is_shown_by_a_button_and_by_a_key(visit: Open, photos: list[Pa
     assert toggle.get_attribute("aria-pressed") == "false"
 
 
-def test_a_photo_lies_upright_as_the_network_saw_it(visit: Open, tmp_path: Path) -> None:
+def test_a_photo_lies_upright_as_the_network_saw_it(opened: Visit, tmp_path: Path) -> None:
     from PIL import Image
 
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter
     Image.new("RGB", (400, 200), "white").save(tmp_path / "turned.jpg", exif=exif)
-    visited = visit()
-    visited.ask(tmp_path / "turned.jpg")
-    height, width = visited.pixels(".photo").shape[:2]
+    opened.ask(tmp_path / "turned.jpg")
+    height, width = opened.pixels(".photo").shape[:2]
     assert (width, height) == (200, 400)
 
 
-def test_a_file_that_is_no_photo_has_a_reason(visit: Open) -> None:
-    visited = visit()
-    item = visited.ask(Path(__file__))
-    assert visited.show(".fold") == "unreadable"
-    assert visited.show(".why").lower() == item["reason"].lower()
-    assert visited.page.locator(".missing").first.is_visible()
-    assert visited.page.locator(".toggle").is_hidden()
+def test_a_file_that_is_no_photo_has_a_reason(opened: Visit) -> None:
+    item = opened.ask(Path(__file__))
+    assert opened.show(".fold") == "unreadable"
+    assert opened.show(".why").lower() == item["reason"].lower()
+    assert opened.page.locator(".missing").first.is_visible()
+    assert opened.page.locator(".toggle").is_hidden()
     assert item["verdict"] == "unreadable"
-    assert visited.page.locator("#verdicts").is_hidden()
-    assert item["reason"] in visited.page.locator("#status").inner_text()
-    assert visited.said == []
+    assert opened.page.locator("#verdicts").is_hidden()
+    assert item["reason"] in opened.page.locator("#status").inner_text()
+    assert opened.said == []
 
 
-def test_a_busy_server_says_when_to_try_again(visit: Open, photos: list[Path]) -> None:
+def test_a_busy_server_says_when_to_try_again(opened: Visit, photos: list[Path]) -> None:
     error = {"error": {"code": "busy", "message": "too much is waiting."}}
 
     def refuse(route: Route) -> None:
         route.fulfill(status=503, headers={"Retry-After": "7"}, json=error)
 
-    visited = visit(lambda visited: visited.page.route(PREDICT, refuse))
-    visited.page.set_input_files("#files", photos[0])
-    visited.wait()
-    assert visited.show(".why") == "The server is busy. Try again in 7 seconds."
-    visited.page.unroute(PREDICT)
-    visited.page.click(".again")
-    expect(visited.page.locator("[data-state=answered]")).to_have_count(1)
+    opened.page.route(PREDICT, refuse)
+    opened.page.set_input_files("#files", photos[0])
+    opened.wait()
+    assert opened.show(".why") == "The server is busy. Try again in 7 seconds."
+    opened.page.unroute(PREDICT)
+    opened.page.click(".again")
+    expect(opened.page.locator("[data-state=answered]")).to_have_count(1)
 
 
 def test_a_server_that_is_gone_is_said_to_be(visit: Open, photos: list[Path]) -> None:

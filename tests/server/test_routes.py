@@ -20,6 +20,7 @@ from candid.server.models import Models
 from candid.server.settings import Settings
 from candid.training import Run
 
+SAMPLE = "/v1/models/{name}/samples/{number}"
 ErrorOf = Callable[[httpx.Response], str]
 
 
@@ -137,6 +138,25 @@ def test_an_explanation_shows_similar_photos_and_no_path(
     assert "face-" not in answer.text.replace(photos[0].name, "").replace(photos[1].name, "")
 
 
+def test_no_similar_shows_clients_no_photo_of_the_data(
+    trained: Run, photos: list[Path], running: Callable
+) -> None:
+    """Neither similar ones, whose class is told too, nor samples; the heat map stays."""
+    models = Models([trained.folder], Settings().max_pixels, similar=False)
+    with running(models) as client:
+        for path in ("?explain=1", "?explain=1&coverage=0.8"):
+            answer = client.post(f"/v1/predict{path}", files=files_of(photos[:2]))
+            for item in answer.json()["predictions"]:
+                assert item["explanation"]["similar"] == []
+                assert item["explanation"]["heat"]
+            assert "data:image" not in answer.text
+        models.reload(always=True)
+        again = client.post("/v1/predict?explain=1", files=files_of(photos[:1])).json()
+        assert again["predictions"][0]["explanation"]["similar"] == []
+        assert client.get("/v1/models").json()["models"][0]["num_samples"] == 0
+        assert client.get("/v1/models/run/samples/0").status_code == 404
+
+
 def test_without_the_training_photos_there_are_no_thumbnails(
     copied_run: Path, photos: list[Path], running: Callable, faces: SampleSet, tmp_path: Path
 ) -> None:
@@ -223,9 +243,29 @@ def test_what_is_no_sample_is_refused(
     assert (answer.status_code, error_of(answer)) == expected
 
 
-def test_all_samples_are_counted_under_one_name(client: httpx.Client, metric: Callable) -> None:
-    line = 'candid_requests_total{route="/v1/models/{name}/samples/{number}",status="404"}'
+@pytest.mark.parametrize(
+    ("paths", "route", "status"),
+    [
+        (["/v1/models/some/samples/4", "/v1/models/other/samples/5"], SAMPLE, 404),
+        (["/app/app.js", "/app/app.css"], "/app/{name}", 200),
+        (["/app/nothing.js", "/app/%2e%2e"], "/app/{name}", 404),
+        (["/v1/predict"], "/v1/predict", 405),
+        (["/nothing/of/ours", "/v1/models/a/b/c"], "other", 404),
+    ],
+)
+def test_requests_are_counted_by_route_and_not_by_file(
+    client: httpx.Client, metric: Callable, paths: list[str], route: str, status: int
+) -> None:
+    line = f'candid_requests_total{{route="{route}",status="{status}"}}'
     before = metric(client, line)
-    client.get("/v1/models/some/samples/4")
-    client.get("/v1/models/other/samples/5")
-    assert metric(client, line) == before + 2
+    for path in paths:
+        client.get(path)
+    assert metric(client, line) == before + len(paths)
+    assert "app.js" not in client.get("/metrics").text
+
+
+def test_refused_requests_are_counted_by_route_too(client: httpx.Client, metric: Callable) -> None:
+    line = f'candid_requests_total{{route="{SAMPLE}",status="403"}}'
+    before = metric(client, line)
+    client.get("/v1/models/run/samples/0", headers={"Host": "evil.example"})
+    assert metric(client, line) == before + 1

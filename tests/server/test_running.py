@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +22,7 @@ import pytest
 from candid.cli.commands import serve as command
 from candid.server.addresses import listen
 from candid.server.app import App
+from candid.server.log import _Background
 from candid.server.models import Models
 from candid.server.running import serve
 from candid.server.settings import Settings
@@ -39,13 +44,66 @@ def test_it_prints_its_port_listens_at_home_and_ends_without_a_word(
     )
     assert answer.status_code == 200
     assert process.end(signal.SIGTERM) == (0, "")
+    line = r"\S+T\S+ 127\.0\.0\.1 POST /v1/predict 200 \d+\.\d ms [0-9a-f]{32}\n"
+    assert re.fullmatch(line, process.requests)
+
+
+def test_as_json_every_line_is_an_object_and_none_names_a_photo(
+    start: Start, trained: Run, photos: list[Path]
+) -> None:
+    process = start(trained.folder, "--log-format", "json", "--host", "0.0.0.0")
+    address = process.address.replace("0.0.0.0", "127.0.0.1")
+    files = {"image": ("secret.png", photos[0].read_bytes())}
+    httpx.post(f"{address}/v1/predict?model=run", files=files, headers={"X-Request-ID": "a-1"})
+    httpx.get(f"{address}/secret.png?secret=1")
+    httpx.get(f"{address}/v1/models/secret/samples/0", headers={"Host": "secret"})
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"secret\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 400 ")
+    code, errors = process.end(signal.SIGTERM)
+    assert code == 0
+    assert json.loads(process.line)["message"] == f"Serving run on {process.address}"
+    lines = [json.loads(line) for line in process.requests.splitlines()]
+    keys = {"time", "level", "client", "method", "route", "status", "ms", "request_id"}
+    assert all(line.keys() == keys for line in lines)
+    assert [(line["method"], line["route"], line["status"]) for line in lines] == [
+        ("POST", "/v1/predict", 200),
+        ("GET", "other", 404),
+        ("GET", "/v1/models/{name}/samples/{number}", 403),
+    ]
+    assert lines[0]["request_id"] == "a-1"
+    said = [json.loads(line)["message"] for line in errors.splitlines()]
+    assert [line.partition(" ")[0] for line in said] == ["note:", "Invalid"]
+    assert "secret" not in process.requests + errors
+
+
+def test_a_reader_of_the_log_that_stalls_holds_up_no_answer() -> None:
+    read, write = os.pipe()
+    handler = _Background(write, "ascii")
+    record = logging.LogRecord("", logging.INFO, "", 0, "é" + "x" * 95, None, None)
+    writing = threading.Thread(target=lambda: [handler.emit(record) for _ in range(20_000)])
+    writing.daemon = True
+    writing.start()
+    writing.join(20)
+    assert not writing.is_alive()
+    began = time.monotonic()
+    handler.flush()
+    assert time.monotonic() - began < 10
+    assert os.read(read, 100) == b"\\xe9" + b"x" * 95 + b"\n"
+    os.close(read)  # nobody reads: the rest is passed over
+    for _ in range(1000):
+        handler.flush()
+        if not handler._waiting.unfinished_tasks:
+            break
+    assert not handler._waiting.unfinished_tasks
 
 
 def test_a_stop_finishes_what_was_accepted(
     start: Start, trained: Run, photos: list[Path], metric: Callable
 ) -> None:
     process = start(trained.folder)
-    files = [("image", (photo.name, photo.read_bytes())) for photo in photos] * 8
+    files = [("image", (photo.name, photo.read_bytes())) for photo in photos] * 4
     answers: list[httpx.Response] = []
 
     def ask() -> None:
@@ -56,7 +114,7 @@ def test_a_stop_finishes_what_was_accepted(
         thread.start()
     end = time.monotonic() + 30
     with httpx.Client(base_url=process.address) as client:
-        while metric(client, "candid_waiting_images") < 3 * 64:
+        while metric(client, "candid_waiting_images") < 3 * 32:
             assert time.monotonic() < end
             time.sleep(0.005)
     assert process.end(signal.SIGTERM) == (0, "")
@@ -65,7 +123,7 @@ def test_a_stop_finishes_what_was_accepted(
     assert [answer.status_code for answer in answers] == [200] * 3
     for answer in answers:
         labels = [item["label"] for item in answer.json()["predictions"]]
-        assert len(labels) == 64
+        assert len(labels) == 32
         assert None not in labels
 
 

@@ -22,7 +22,7 @@ _WATCH = """addEventListener("securitypolicyviolation",
   (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`))"""
 
 _CHANGE = """(changed) => {
-  const usual = fetch;
+  const usual = globalThis.usual ??= fetch;
   globalThis.fetch = async (url, options) => {
     const response = await usual(url, options);
     if (!String(url).includes("/v1/predict")) return response;
@@ -30,6 +30,12 @@ _CHANGE = """(changed) => {
     Object.assign(body.predictions[0], changed);
     return new Response(JSON.stringify(body), response);
   };
+}"""
+_START_OVER = """() => {
+  globalThis.fetch = globalThis.usual ?? fetch;
+  document.getElementById("clear").click();
+  for (const id of ["line", "verdicts"]) document.getElementById(id).hidden = true;
+  document.activeElement.blur();
 }"""
 _IS_DONE = """(count) => {
   const num = (selector) => document.querySelectorAll(selector).length;
@@ -70,11 +76,21 @@ class Visit:
         return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
 
     def answer_with(self, **changed: Any) -> None:
-        """Let the server say something else of each photo, from the next load on.
+        """Let the server say something else of each photo, from now or the first load on.
 
         In the page itself: what is sent by a page is not whole where Playwright passes it on.
         """
-        self.page.add_init_script(f"({_CHANGE})({json.dumps(changed)})")
+        if self.page.url == "about:blank":
+            self.page.add_init_script(f"({_CHANGE})({json.dumps(changed)})")
+        else:
+            self.page.evaluate(_CHANGE, changed)
+
+    def start_over(self) -> Visit:
+        """Leave nothing of an earlier test on the page."""
+        self.page.evaluate(_START_OVER)
+        self.said.clear()
+        self.requests.clear()
+        return self
 
     def describe_with(self, **changed: Any) -> None:
         """Let the server say something else of its first model."""

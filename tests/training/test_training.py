@@ -22,7 +22,7 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_
 import candid.features.extract
 from candid.cli.demo import SampleSet, draw_sample
 from candid.core.safe_json import to_json
-from candid.data.images import decode
+from candid.data.images import decode, read_file
 from candid.errors import DataError, DependencyError, SplitError, UsageError
 from candid.evaluation.evaluation import headline
 from candid.features.backbones.registry import Embedder
@@ -31,6 +31,7 @@ from candid.runs.artifact import find_run, read_manifest
 from candid.splits.prepare import SplitOptions
 from candid.splits.split import read_csv
 from candid.training import Run, TrainOptions, train
+from candid.training.files import _taking_turns
 from candid.training.options import choose
 
 StateOf = Callable[[Path], dict[str, tuple[str, int]]]
@@ -73,6 +74,20 @@ class TestTheRun:
     def test_has_exactly_these_files(self, trained: Run) -> None:
         assert {path.name for path in trained.folder.iterdir()} == FILES
         assert [path.name for path in trained.folder.parent.iterdir()] == [trained.folder.name]
+
+    def test_holds_a_golden_photo_of_each_class_in_turn(
+        self, trained: Run, faces: SampleSet
+    ) -> None:
+        contract = trained.classifier.contract
+        rows = [row for row in read_csv(trained.folder / "split.csv").rows if row.part == "test"]
+        labels = {
+            decode(read_file(faces.folder / row.path), contract).tobytes(): row.label
+            for row in rows
+        }
+        with np.load(trained.folder / "golden.npz") as golden:
+            shown = [labels[image.tobytes()] for image in golden["image"]]
+        assert shown == ["happy", "sad", "happy"]
+        assert list(_taking_turns(list("aaabccb"))) == [0, 3, 4, 1, 6, 5, 2]
 
     def test_lists_the_hash_of_each_file(self, trained: Run) -> None:
         manifest = read_manifest(trained.folder)

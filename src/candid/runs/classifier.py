@@ -234,9 +234,9 @@ class Classifier:
             raise UsageError("this classifier is not from a run; use `candid.load`.")
         return self.manifest
 
-    def prepare_to_explain(self) -> None:
-        """Load what explanations need, shared with all copies made afterwards."""
-        self._explainer.prepare()
+    def prepare_to_explain(self, *, similar: bool = True) -> None:
+        """Load what explanations need, for all later copies; `similar`: name training photos."""
+        self._explainer.prepare(similar=similar)
 
     def check_golden(self, file: Path) -> None:
         """Compare the model's probabilities with those stored when the run was written.

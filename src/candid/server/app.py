@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
+from starlette.routing import Route
 from starlette.types import Scope
 
 from candid._version import __version__
+from candid.server.log import log_request
 from candid.server.models import Models
 from candid.server.routes import add_routes
 from candid.server.schemas import add_handlers
-from candid.server.security import Guard
+from candid.server.security import Guard, Record
 from candid.server.settings import Settings
-from candid.server.state import Reloader, State
+from candid.server.state import Metrics, Reloader, State
 
 
 class App(Guard):
@@ -55,13 +57,26 @@ class App(Guard):
             lifespan=lifespan,
         )
         add_handlers(api)
-        routes = add_routes(api, state) | {api.openapi_url}
+        super().__init__(api, settings, _recorder(state.metrics, add_routes(api, state)))
 
-        def count(scope: Scope, status: int, seconds: float) -> None:
-            # Unknown paths share one label, as clients may request any path.
-            path = getattr(scope.get("route"), "path", scope["path"])
-            route = path if path in routes else "other"
-            state.metrics.requests.labels(route, status).inc()
-            state.metrics.seconds.labels(route).observe(seconds)
 
-        super().__init__(api, settings.token, count)
+def _recorder(metrics: Metrics, routes: Sequence[Route]) -> Record:
+    """Counts and logs requests by route."""
+
+    def record(scope: Scope, status: int, seconds: float, request_id: str) -> None:
+        # Unknown paths share one name, as clients may request any path.
+        found = (route.path for route in routes if route.path_regex.match(scope["path"]))
+        route = next(found, "other")
+        metrics.requests.labels(route, status).inc()
+        metrics.seconds.labels(route).observe(seconds)
+        values = {
+            "client": (scope.get("client") or "-")[0],
+            "method": scope["method"],
+            "route": route,
+            "status": status,
+            "ms": round(1000 * seconds, 1),
+            "request_id": request_id,
+        }
+        log_request(values)
+
+    return record

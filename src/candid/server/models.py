@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final, NamedTuple
@@ -140,8 +140,14 @@ def _figures(measured: Figures) -> dict[str, dict[str, float]]:
     return {name: vars(figure) for name, figure in figures.items() if figure is not None}
 
 
-def load_model(name: str, run: Path, max_pixels: int) -> ServedModel:
+def load_model(name: str, run: Path, max_pixels: int, *, similar: bool = True) -> ServedModel:
     """Load a run and check it against its golden answers.
+
+    Args:
+        name: The name by which clients choose it.
+        run: Its folder.
+        max_pixels: Limit of pixels per image.
+        similar: Whether clients may see photos of its data: similar ones, and samples.
 
     Raises:
         ArtifactError: It is no run, or not as it was written.
@@ -152,9 +158,9 @@ def load_model(name: str, run: Path, max_pixels: int) -> ServedModel:
     classifier.contract = replace(classifier.contract, max_pixels=max_pixels)
     folder = classifier.require_manifest().data.folder
     # Read everything of this version now: the folder may be replaced before it is needed.
-    classifier.prepare_to_explain()
+    classifier.prepare_to_explain(similar=similar)
     photos = TrainingPhotos(run, folder, classifier.contract)
-    model = ServedModel(name, classifier, photos, read_samples(run / GOLDEN))
+    model = ServedModel(name, classifier, photos, read_samples(run / GOLDEN) if similar else ())
     _require_measured(model, run)
     return model
 
@@ -206,33 +212,23 @@ class Reloaded(NamedTuple):
 class Models:
     """All runs of a server, by name; the first is the default."""
 
-    def __init__(self, paths: Sequence[Path], max_pixels: int) -> None:
+    def __init__(self, paths: Sequence[Path], max_pixels: int, *, similar: bool = True) -> None:
         """Load them.
 
         Args:
             paths: Folders of runs, or links to them such as ``runs/latest``.
             max_pixels: Limit of pixels per image.
+            similar: Whether clients may see photos of their data.
 
         Raises:
             ArtifactError: One is no run, or not as it was written.
         """
-        self._max_pixels = max_pixels
+        self._load_model = partial(load_model, max_pixels=max_pixels, similar=similar)
         with ThreadPoolExecutor(max(1, len(paths))) as pool:
             self._slots = list(pool.map(self._load, _unique_names(paths), paths))
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter([slot.model for slot in self._slots])
-
-    @property
-    def names(self) -> list[str]:
-        """Their names, the default first."""
-        return [slot.name for slot in self._slots]
-
-    def get(self, name: str | None) -> ServedModel | None:
-        """The current model of a name; None if there is none."""
-        if name is None:
-            return self._slots[0].model
-        return next((slot.model for slot in self._slots if slot.name == name), None)
 
     def reload(self, *, always: bool = False) -> list[Reloaded]:
         """Load the runs that were replaced, and exchange each once the new version is ready.
@@ -251,7 +247,7 @@ class Models:
 
     def _load(self, name: str, path: Path) -> _Slot:
         stamp = _stamp(path)
-        return _Slot(name, path, stamp, load_model(name, Path(stamp[0]), self._max_pixels))
+        return _Slot(name, path, stamp, self._load_model(name, Path(stamp[0])))
 
     def _reload(self, slot: _Slot, *, always: bool) -> Reloaded | None:
         stamp: Stamp | None = None
@@ -259,7 +255,7 @@ class Models:
             stamp = _stamp(slot.path)
             if not always and slot.is_settled(stamp):
                 return None
-            model = load_model(slot.name, Path(stamp[0]), self._max_pixels)
+            model = self._load_model(slot.name, Path(stamp[0]))
         except Exception as error:  # half-copied files raise errors of any kind
             is_new = always or stamp is None or stamp != slot.failed
             is_known = slot.failed is not None and stamp is None

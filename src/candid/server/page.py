@@ -1,52 +1,33 @@
-"""The page at ``/`` with its files, and the API reference at ``/docs``."""
+"""The page at ``/``, the API documentation at ``/docs``, and the files of both."""
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b64encode
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from html import escape
 from typing import Any, Final
 
-from candid.reporting.app import PAGE_FILES, index_html, read_file
+from candid.reporting.app import PAGE_FILES, read_file
 
 _MEDIA_TYPES: Final = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
-#: The page's files by URL path.
+#: Files of the pages by URL path.
 FILES: Final = {
     f"/app/{name}": "engine_http.js" if name == "engine.js" else name
-    for name in (*PAGE_FILES, "engine.js")
+    for name in (*PAGE_FILES, "engine.js", "docs.css", "docs.js")
 }
-# blob: for photos in memory, data: for thumbnails in API responses.
-_POLICY: Final = (
+#: Content-Security-Policy of the pages; `candid.server.security` adds common directives. blob: is
+#: for photos in memory, data: for thumbnails in API responses.
+POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'"
 )
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem;"
-    "color:#1a1c1f;background:#fff}code{font-size:.95em}dt{margin-top:1rem;font-weight:600}"
-    "dd{margin:0}@media(prefers-color-scheme:dark){body{color:#e8e8e8;background:#16181b}"
-    "a{color:#9cc4ff}}"
-)
 
-
-@dataclass(frozen=True)
-class Page:
-    """A page and its Content-Security-Policy; `candid.server.security` adds common directives."""
-
-    html: str
-    policy: str
-
-
-@cache
-def home() -> Page:
-    """The page at ``/`` for trying a model."""
-    return Page(index_html().decode(), _POLICY)
+_ROUTES_PLACE: Final = "<!-- routes -->"
 
 
 @cache
@@ -56,30 +37,59 @@ def file_at(path: str) -> tuple[bytes, str]:
     return read_file(name), _MEDIA_TYPES[name.rpartition(".")[2]]
 
 
-def reference(openapi: Mapping[str, Any]) -> Page:
-    """The API reference of an OpenAPI document."""
-    items = "".join(
-        f"<dt><code>{escape(method.upper())} {escape(path)}</code></dt>"
-        f"<dd>{_describe(operation)}</dd>"
+def documentation(openapi: Mapping[str, Any]) -> str:
+    """The page at ``/docs`` for an OpenAPI document."""
+    routes = "".join(
+        _route(method.upper(), path, operation)
         for path, operations in openapi["paths"].items()
         for method, operation in operations.items()
     )
-    html = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>Candid</title><style>{_STYLE}</style></head><body><main><h1>Candid</h1>"
-        "<p>A photo classifier. Send a photo: <code>curl -F image=@photo.jpg "
-        "…/v1/predict</code></p>"
-        f'<dl>{items}</dl><p>Machine-readable: <a href="/openapi.json">openapi.json</a></p>'
-        "</main></body></html>"
-    )
-    digest = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    return Page(html, f"default-src 'none'; style-src 'sha256-{digest}'")
+    return read_file("docs.html").decode().replace(_ROUTES_PLACE, routes, 1)
 
 
-def _describe(operation: Mapping[str, Any]) -> str:
-    lines = [escape(operation.get("description", ""))] + [
-        f"<code>?{escape(parameter['name'])}=</code> {escape(parameter.get('description', ''))}"
-        for parameter in operation.get("parameters", [])
+def _route(method: str, path: str, operation: Mapping[str, Any]) -> str:
+    name = f"{method} {escape(path)}"
+    fields = "".join(map(_field, operation.get("parameters", ())))
+    if method == "POST":
+        files = '<input type="file" name="images" accept="image/*" multiple required>'
+        fields += f"<label><code>images</code>{files}</label>"
+    responses = operation["responses"]
+    (answer,) = responses["200"]["content"].values()
+    more = [
+        (escape(example["summary"]), f'<pre tabindex="0">{_shown(example["value"])}</pre>')
+        for example in answer.get("examples", {}).values()
     ]
-    return "<br>".join(lines)
+    errors = "".join(
+        f"<dt>{status}</dt><dd>{escape(response['description'])}</dd>"
+        for status, response in responses.items()
+        if status != "200"
+    )
+    if errors:
+        more.append(("Errors", f"<dl>{errors}</dl>"))
+    folded = "".join(
+        f"<details><summary>{title}</summary>{text}</details>" for title, text in more
+    ).replace("<details>", "<details open>", 1)
+    return (
+        f'<section class="route" aria-label="{name}"><h2><code>{name}</code></h2>'
+        f"<p>{escape(operation['description'])}</p>"
+        f'<form data-method="{method}" data-path="{escape(path)}">{fields}'
+        f'<pre class="command" tabindex="0"></pre><div class="buttons">'
+        f'<button class="primary" aria-label="Try {name}">Try it</button></div></form>'
+        f'<div class="outcome" role="status"></div>{folded}</section>'
+    )
+
+
+def _field(parameter: Mapping[str, Any]) -> str:
+    """The field of a parameter in a form."""
+    name, schema = escape(parameter["name"]), parameter["schema"]
+    attributes = f'name="{name}"{" required" if parameter["required"] else ""}'
+    kind = {"number": 'number" step="any', "integer": "number"}.get(schema["type"], "text")
+    field = f'<input type="{kind}" {attributes}>'
+    if schema["type"] == "boolean":
+        field = f'<select {attributes}><option value="">false<option>true</select>'
+    note = escape(parameter.get("description", ""))
+    return f'<label><code>{name}</code>{field}<span class="note">{note}</span></label>'
+
+
+def _shown(example: Any) -> str:
+    return escape(example if isinstance(example, str) else json.dumps(example, indent=2))

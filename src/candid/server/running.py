@@ -66,6 +66,7 @@ class Server(UvicornServer):
             ws="none",
             loop="asyncio",
             lifespan="on",
+            log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,

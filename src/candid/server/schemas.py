@@ -6,12 +6,14 @@ Every error has the form ``{"error": {"code": "…", "message": "…"}}``.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -40,6 +42,29 @@ class Problem(Exception):  # noqa: N818 - it is a response
 def busy(message: str) -> Problem:
     """Overload: 503, to be retried after a second."""
     return Problem(503, "busy", f"{message} Try again in a second.", {"Retry-After": "1"})
+
+
+def require_known(given: Iterable[str], known: Sequence[str], kind: str) -> None:
+    """Refuse names that don't exist, and those given twice.
+
+    Args:
+        given: Names in a request.
+        known: Names that exist.
+        kind: What they are the names of, in the singular.
+
+    Raises:
+        Problem: 422, with the names that exist.
+    """
+    seen: set[str] = set()
+    for name in given:
+        shown = repr(sanitize(name)[:80])
+        if name not in known:
+            exist = ", ".join(known) or "none"
+            message = f"there is no {kind} {shown}. Those that exist: {exist}."
+            raise Problem(422, "unknown_parameter", message)
+        if name in seen:
+            raise Problem(422, "invalid_parameter", f"the {kind} {shown} is given twice.")
+        seen.add(name)
 
 
 def to_json_bytes(value: Any) -> bytes:
@@ -80,9 +105,8 @@ def add_handlers(app: FastAPI) -> None:
     async def on_invalid(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"][1:])
         received = sanitize(str(first.get("input", "")))[:80]
-        message = f"{where}: {first['msg']}. Received: {received!r}."
+        message = f"{first['loc'][1]}: {first['msg']}. Received: {received!r}."
         return respond(Problem(422, "invalid_parameter", message))
 
     async def on_unexpected(_request: Request, _error: Exception) -> Response:
@@ -93,6 +117,18 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(Exception, on_unexpected)
+
+
+class Parameters(BaseModel):
+    """Parameters of /v1/predict, in the query or as fields of the body."""
+
+    explain: bool = Field(False, description="Explain each prediction.")
+    model: str | SkipJsonSchema[None] = Field(
+        None, description="Name of the model; by default the first."
+    )
+    coverage: Annotated[float, Field(gt=0, lt=1)] | SkipJsonSchema[None] = Field(
+        None, description="Share of photos whose possible classes include the true one."
+    )
 
 
 class SimilarPhoto(BaseModel):
@@ -217,11 +253,13 @@ def request_body(max_images: int) -> dict[str, Any]:
     several = {"type": "array", "minItems": 1, "maxItems": max_images}
     encoded = {"type": "string", "format": "byte", "contentEncoding": "base64"}
 
+    parameters = Parameters.model_json_schema()["properties"]
+
     def images(item: dict[str, Any]) -> dict[str, Any]:
         return {
             "schema": {
                 "type": "object",
-                "properties": {"images": several | {"items": item}},
+                "properties": {"images": several | {"items": item}, **parameters},
                 "required": ["images"],
                 "additionalProperties": False,
             }
@@ -252,4 +290,67 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         422: "A parameter or the body is invalid.",
         503: "The server is overloaded; see Retry-After.",
     }.items()
+}
+
+
+def answers(*values: Any, kind: str = "application/json") -> dict[int | str, dict[str, Any]]:
+    """OpenAPI description of a response, with an example and one for explain=true."""
+    summaries = ("Example answer", "With explain=true")
+    examples = {
+        summary: {"summary": summary, "value": value}
+        for summary, value in zip(summaries, values, strict=False)
+    }
+    return {200: {"content": {kind: {"examples": examples} if values else {}}}}
+
+
+_EXAMPLE_PREDICTION: Final = {
+    "path": "photo.jpg",
+    "answer": "happy",
+    "label": "happy",
+    "probability": 0.863,
+    "positive_probability": 0.137,
+    "probabilities": {"happy": 0.863, "sad": 0.137},
+    "verdict": "sure",
+    "possible": ["happy"],
+    "familiarity": 0.93,
+    "reason": None,
+}
+_EXAMPLE_EXPLANATION: Final = {
+    "heat": [[-0.21, 0.04], [0.35, 1.62]],
+    "where": "the lower right",
+    "similar": [
+        {"label": "happy", "similarity": 0.87, "thumbnail": "data:image/jpeg;base64,/9j/4AAQ…"}
+    ],
+}
+#: Responses of /v1/predict.
+PREDICTIONS_EXAMPLES: Final = tuple(
+    {"model": "latest", "predictions": [prediction]}
+    for prediction in (
+        _EXAMPLE_PREDICTION,
+        _EXAMPLE_PREDICTION | {"explanation": _EXAMPLE_EXPLANATION},
+    )
+)
+#: Response of /v1/models.
+MODELS_EXAMPLE: Final = {
+    "models": [
+        {
+            "name": "latest",
+            "run": "2026-01-31-faces",
+            "is_default": True,
+            "title": "happy or sad?",
+            "sentence": "Accuracy on 30 photos held out from training: 93 % (95 % interval "
+            "79 % to 98 %).",
+            "recipe": "transfer",
+            "classes": ["happy", "sad"],
+            "threshold": 0.5,
+            "costs": [],
+            "fit": "squash",
+            "num_samples": 3,
+            "coverage": 0.9,
+            "believe": "test",
+            "figures": {
+                "test": {"accuracy": {"value": 0.933, "low": 0.787, "high": 0.982, "n": 30}}
+            },
+        }
+    ]
 }

@@ -1,4 +1,4 @@
-"""The guard around the app: access, headers of every response, and request logging."""
+"""The guard around the app: access, and headers of every response."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from candid.server.addresses import OTHER_HOST, OTHER_HOST_REMEDY, is_named_as_it_is
+from candid.server.cors import CrossOrigin, is_preflight
 from candid.server.page import FILES
 from candid.server.schemas import Problem, respond
+from candid.server.settings import Settings
 
 _LOG: Final = logging.getLogger("candid.server")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-#: Paths that need no token: the health check, and the page, which holds no figures and has a field
-#: for the token.
-OPEN: Final = frozenset({"/", "/healthz", *FILES})
+#: Paths that need no token: the health check, the page, which holds no figures and asks for the
+#: token, and the documentation, which is the same for all models.
+OPEN: Final = frozenset({"/", "/healthz", "/docs", "/openapi.json", *FILES})
 _CLOSED_POLICY: Final = "default-src 'none'"
 _COMMON_POLICY: Final = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _HEADERS: Final = {
@@ -34,24 +36,26 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 
-#: Called with scope, status and seconds of each request.
-Count = Callable[[Scope, int, float], None]
+#: Called with scope, status, seconds and ID of each request.
+Record = Callable[[Scope, int, float, str], None]
 
 
 class Guard:
-    """ASGI middleware. It sends no CORS headers, and refuses writes from pages of other sites."""
+    """ASGI middleware. It refuses writes from pages of other sites, except of allowed origins."""
 
-    def __init__(self, app: ASGIApp, token: str | None, count: Count) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, record: Record) -> None:
         """Wrap an app.
 
         Args:
             app: The app.
-            token: What clients must send; None for no authentication.
-            count: Called after each request.
+            settings: The token and the allowed origins.
+            record: Called after each request.
         """
+        token = settings.token
         self._app = app
         self._token = None if token is None else _digest(token.encode("ascii"))
-        self._count = count
+        self._cross_origin = CrossOrigin(settings.cors_origins)
+        self._record = record
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request, or pass it to the app."""
@@ -67,35 +71,53 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_headers(MutableHeaders(scope=message), request_id)
+                answered = MutableHeaders(scope=message)
+                _add_headers(answered, request_id)
+                self._cross_origin.add_headers(headers, answered)
             await send(message)
 
         try:
-            problem = self._refusal(scope, headers)
-            app = self._app if problem is None else respond(problem)
-            await app(scope, receive, send_with_headers)
+            app = self._answer_for(scope, headers) or self._app
+            # The server leaves out the body of an answer to HEAD itself.
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            await app({**scope, "method": method}, receive, send_with_headers)
         except Exception:  # answered with 500 already; logged here with its ID
             _LOG.exception("request %s failed", request_id)
         finally:
-            self._count(scope, status, time.perf_counter() - began)
+            self._record(scope, status, time.perf_counter() - began, request_id)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
+    def _answer_for(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+        """The answer to a request that is not passed to the app."""
+        try:
+            self._check_site(scope, headers)
+            if is_preflight(scope["method"], headers):  # without a token
+                return self._cross_origin.preflight(headers)
+            self._check_token(scope, headers)
+        except Problem as problem:
+            return respond(problem)
+        return None
+
+    def _check_site(self, scope: Scope, headers: Headers) -> None:
         asked = (scope.get("server") or ("",))[0]
         if self._token is None and not is_named_as_it_is(asked, headers.get("host", "")):
             message = f"{OTHER_HOST_REMEDY}, or set a token on the server."
-            return Problem(403, OTHER_HOST, message)
+            raise Problem(403, OTHER_HOST, message)
+        is_writing = scope["method"] not in ("GET", "HEAD")
         from_elsewhere = headers.get("sec-fetch-site") in ("cross-site", "same-site")
-        if from_elsewhere and scope["method"] not in ("GET", "HEAD"):
-            return Problem(403, "cross_site", "requests from pages of other sites are refused.")
+        from_elsewhere |= is_preflight(scope["method"], headers)
+        if from_elsewhere and is_writing and not self._cross_origin.allows(headers):
+            message = "requests from pages of other sites are refused; see --cors-origin."
+            raise Problem(403, "cross_site", message)
+
+    def _check_token(self, scope: Scope, headers: Headers) -> None:
         if self._token is None or scope["path"] in OPEN:
-            return None
+            return
         kind, _, token = headers.get("authorization", "").partition(" ")
         # Digests, as the duration of a comparison reveals the length of its input.
         is_valid = hmac.compare_digest(_digest(token.strip().encode("latin-1")), self._token)
-        if is_valid and kind.lower() == "bearer":
-            return None
-        message = "a token is expected: Authorization: Bearer <token>."
-        return Problem(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
+        if not is_valid or kind.lower() != "bearer":
+            message = "a token is expected: Authorization: Bearer <token>."
+            raise Problem(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
 
 
 def _digest(token: bytes) -> bytes:

@@ -32,6 +32,7 @@ class Settings:
         stop_s: How long a shutdown waits for accepted requests.
         poll_s: How often to check whether a run was replaced.
         token: What clients must send; None for no authentication.
+        cors_origins: Origins whose pages may ask, from `candid.server.cors.read_origin`.
     """
 
     max_body_bytes: int = 32 * _MIB
@@ -46,6 +47,7 @@ class Settings:
     stop_s: float = 35.0
     poll_s: float = 2.0
     token: str | None = None
+    cors_origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("max_body_bytes", "max_images", "max_pixels", "max_waiting_images"):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -51,7 +52,9 @@ from candid.training.report import PHOTO_PX, fingerprint, gather, read_mistakes
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_NUM_GOLDEN: Final = 3
+#: Golden photos, where so many can be read: one of each class up to 20, and never fewer than 3.
+_MIN_GOLDEN: Final = 3
+_MAX_GOLDEN: Final = 20
 _TENSORBOARD_PHOTO_PX: Final = 256
 # Columns of predictions.csv, before the probabilities.
 _TEXT_COLUMNS: Final = ("estimate", "path", "class", "part", "label", "possible")
@@ -147,13 +150,16 @@ def _library_versions() -> dict[str, str]:
 def _write_golden(file: Path, classifier: Classifier, result: Result) -> None:
     """Write a few inputs and outputs, after comparing the outputs with those evaluated."""
     catalog = result.prepared.catalog
+    places = result.split.places("test")
+    labels = [result.split.rows[place].label for place in places]
+    most = min(max(_MIN_GOLDEN, len(set(labels))), _MAX_GOLDEN)
     rows, photos = [], []
-    for row, place in enumerate(result.split.places("test")):
+    for row in _taking_turns(labels):
         with suppress(ImageError):  # removed or changed since it was embedded: take the next one
-            data = read_file(catalog.file(catalog.photos[place]))
+            data = read_file(catalog.file(catalog.photos[places[row]]))
             photos.append(decode(data, classifier.contract))
             rows.append(row)
-        if len(rows) == _NUM_GOLDEN:
+        if len(rows) == most:
             break
     if not rows:
         raise DataError(
@@ -174,6 +180,15 @@ def _write_golden(file: Path, classifier: Classifier, result: Result) -> None:
         arrays["novelty"] = outputs.novelty
     with file.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, image=pixels, **arrays)
+
+
+def _taking_turns(labels: Sequence[str]) -> Iterator[int]:
+    """Places of the first photo of each class, then of the second of each, and so on."""
+    places: dict[str, list[int]] = {}
+    for place, label in enumerate(labels):
+        places.setdefault(label, []).append(place)
+    turns = chain.from_iterable(zip_longest(*places.values()))
+    return (place for place in turns if place is not None)
 
 
 def _neighbours(result: Result) -> Neighbours:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,6 +13,13 @@ from candid.errors import UsageError
 
 #: Options that --static uses too.
 _STATIC_OPTIONS: Final = frozenset({"runs", "host", "port", "static", "no_open"})
+
+
+class LogFormat(StrEnum):
+    """Format of the log."""
+
+    text = "text"
+    json = "json"
 
 
 def serve(
@@ -32,6 +40,14 @@ def serve(
             metavar="FILE", help="File of the token that clients must send. [CANDID_TOKEN, or none]"
         ),
     ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            help="Origin whose pages may ask, as https://example.org; can be repeated.",
+        ),
+    ] = None,
+    log_format: Annotated[LogFormat, typer.Option(help="Format of the log.")] = LogFormat.text,
     max_mb: Annotated[
         int,
         typer.Option(
@@ -47,6 +63,10 @@ def serve(
     queue: Annotated[
         int, typer.Option(metavar="N", help="Limit of waiting images; beyond it, 503.", min=1)
     ] = 256,
+    no_similar: Annotated[
+        bool,
+        typer.Option("--no-similar", help="Show clients no photos of the data: similar, samples."),
+    ] = False,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="Time limit of a request.", min=0.1, max=3600)
     ] = 30,
@@ -74,8 +94,10 @@ def serve(
 
     from candid.core.extras import require_packages
 
-    packages = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
+    packages = ("fastapi", "prometheus_client", "uvicorn")
     require_packages(packages, needed_by="`candid serve`", extra="serve")
+    from candid.server.cors import read_origin
+    from candid.server.log import configure, tell, warn
     from candid.server.models import Models
     from candid.server.settings import Settings, read_token
 
@@ -88,21 +110,24 @@ def serve(
         request_s=timeout,
         stop_s=timeout + 5,
         token=read_token(token_file),
+        cors_origins=tuple(map(read_origin, cors_origin or ())),
     )
     # Runs are loaded while FastAPI is imported: each takes much of the start-up time.
     with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(Models, runs or [Path("runs/latest")], settings.max_pixels)
+        paths = runs or [Path("runs/latest")]
+        loading = pool.submit(Models, paths, settings.max_pixels, similar=not no_similar)
         from candid.server.addresses import address_of, listen
         from candid.server.app import App
         from candid.server.running import serve as run_server
 
         bound = listen(host, port)
         models = loading.result()
+    configure(as_json=log_format == LogFormat.json)
     if settings.token is None and not bound.getsockname()[0].startswith(("127.", "::1")):
-        print_error("note: anybody who reaches this port can use it; --token-file sets a token.")
+        warn("note: anybody who reaches this port can use it; --token-file sets a token.")
 
     def started() -> None:
-        typer.echo(f"Serving {', '.join(models.names)} on {address_of(bound)}")
+        tell(f"Serving {', '.join(model.name for model in models)} on {address_of(bound)}")
 
     run_server(App(models, settings), settings, bound, started=started)
 

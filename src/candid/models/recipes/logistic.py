@@ -198,7 +198,7 @@ def fit(
         strength: Inverse strength of the regularisation.
         num_classes: The number of classes.
         start: The result of an earlier fit, for a warm start.
-        tolerance: See `minimise`; proportionally less for strengths above 30, where the gradient
+        tolerance: See `minimise`; proportionally less for strengths above 100, where the gradient
             at zero, which it is relative to, grows and the solution hardly does.
 
     Returns:

@@ -2,21 +2,19 @@
 
 const KEY = "candid-token";
 const TIMEOUT_MS = 120_000;
-const address = (path) => new URL(`../${path}`, import.meta.url);
+export const address = (path) => new URL(`../${path}`, import.meta.url);
 
 export async function createEngine({ ask }) {
   const server = new Connection(ask);
   const { models } = await server.json("v1/models");
   const described = models.map(describe);
-  const hasToken = server.hasToken;
   return {
     about: {
       ...described[0],
       models: described,
       private: false,
       host: location.host,
-      // A link can't send the token.
-      links: hasToken ? [] : [{ name: "API documentation", url: String(address("docs")) }],
+      links: [{ name: "API documentation", url: String(address("docs")) }],
     },
     predict: (blob, name, { model }) => predict(server, blob, name, model),
     read: async ({ url }) => (await server.ask(url)).blob(),
@@ -54,7 +52,7 @@ async function requireReadable(blob) {
   }
 }
 
-class Connection {
+export class Connection {
   #ask;
 
   constructor(ask) {
@@ -69,13 +67,18 @@ class Connection {
     return (await this.ask(path, options)).json();
   }
 
+  async ask(path, options) {
+    const answer = await this.send(path, options);
+    if (!answer.ok) throw await problem(answer);
+    return answer;
+  }
+
   // Sends a request, and asks for the token until it is right.
-  async ask(path, options = {}) {
+  async send(path, options = {}) {
     for (;;) {
       const token = sessionStorage.getItem(KEY);
       const answer = await send(path, options, token);
-      if (answer.ok) return answer;
-      if (answer.status !== 401) throw await problem(answer);
+      if (answer.status !== 401) return answer;
       if (sessionStorage.getItem(KEY) !== token) continue; // another request has asked for it
       sessionStorage.removeItem(KEY);
       const message = token ? "The token is wrong." : "The server requires a token.";

@@ -109,8 +109,10 @@ class Explainer:
             explanations.append(Explanation(heat, where(heat), similar))
         return explanations
 
-    def prepare(self) -> None:
-        """Read the run's files now, before the run may be replaced."""
+    def prepare(self, *, similar: bool = True) -> None:
+        """Read the run's files now, before the run may be replaced; or never, if not `similar`."""
+        if not similar:
+            self._run = None
         if self._neighbours is not None:
             _ = self._photos
 
