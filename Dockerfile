@@ -5,6 +5,7 @@ FROM python:3.12-slim AS build
 WORKDIR /build
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
+COPY vendoring vendoring
 RUN python -m venv /opt/candid && /opt/candid/bin/pip install --no-cache-dir ".[serve]"
 
 FROM python:3.12-slim

@@ -21,7 +21,8 @@ env: .venv/complete ## Make the environment in .venv
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --editable .
 	@touch $@
 
-demo: env ## Draw a sample set, train on it, measure, predict
+demo: env ## Draw a sample set, train on it, measure, predict; and what exports to the web need
+	@$(BIN)/python vendoring/web_assets.py || echo "go on without: only exports to the web need it"
 	$(BIN)/candid demo
 
 browser: env ## Bring a Chromium for the tests of pages, where there is none

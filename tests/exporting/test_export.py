@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -41,6 +42,19 @@ def exported(trained, tmp_path_factory):
     return export_run(ExportRequest(trained.folder, "onnx", folder))
 
 
+@pytest.fixture
+def copied(exported, tmp_path):
+    """A copy of that export where `request` wants one, to be changed."""
+    return Path(shutil.copytree(exported.folder, tmp_path / "exported"))
+
+
+@pytest.fixture
+def quick_gate(monkeypatch):
+    """Ask about one photo and no drawn ones, for tests that do not depend on the answers."""
+    use(monkeypatch, replace(ONNX, num_asked=1))
+    monkeypatch.setattr("candid.exporting.export.check_own_reading", lambda *_: None)
+
+
 def test_an_onnx_export_gives_exactly_the_answers_of_its_run(exported, trained):
     parity = exported.parity
     num_test = sum(row.part == "test" for row in read_csv(trained.folder / "split.csv").rows)
@@ -49,6 +63,15 @@ def test_an_onnx_export_gives_exactly_the_answers_of_its_run(exported, trained):
     assert parity.probability == 0
     assert parity.novelty == 0
     assert exported.notes == ()
+
+
+def test_it_declares_what_onnx_runtime_1_16_and_older_load(exported):
+    """That takes IR 9 and operator set 19; `benchmarks/other_runtimes.py` runs old ones."""
+    import onnx
+
+    model = onnx.load(exported.folder / "model.onnx")
+    assert [(one.domain, one.version) for one in model.opset_import] == [("", 13)]
+    assert model.ir_version == 7
 
 
 def test_the_folder_has_the_model_the_manifest_and_a_readme(exported):
@@ -78,23 +101,25 @@ def test_no_file_contains_a_path_of_this_machine(exported, trained):
     assert leaks(exported.folder, exported.folder.parent, trained.folder.parent, data) == []
 
 
-def test_nor_does_an_int8_export_or_one_to_a_relative_path(trained, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("quick_gate")
+def test_nor_does_an_export_to_a_relative_path(trained, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    for output, int8 in ((Path("../up"), False), (tmp_path / "int8", True)):
-        made = export_run(ExportRequest(trained.folder, "onnx", output, int8=int8))
-        data = trained.classifier.require_manifest().data.folder
-        assert leaks(made.folder, tmp_path, trained.folder.parent, data) == []
-        page = (made.folder / "README.md").read_text("utf-8")
-        assert f'folder = Path("{made.folder.name}")' in page
+    made = export_run(ExportRequest(trained.folder, "onnx", Path("../up")))
+    data = trained.classifier.require_manifest().data.folder
+    assert leaks(made.folder, tmp_path, trained.folder.parent, data) == []
+    page = (made.folder / "README.md").read_text("utf-8")
+    assert f'folder = Path("{made.folder.name}")' in page
 
 
+@pytest.mark.usefixtures("quick_gate")
 def test_the_run_is_not_changed(trained, tmp_path, state_of):
     before = state_of(trained.folder)
     export_run(request(trained.folder, tmp_path))
     assert state_of(trained.folder) == before
 
 
+@pytest.mark.usefixtures("quick_gate")
 def test_the_default_folder_is_named_after_the_run_and_the_format(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "latest").symlink_to(trained.folder, target_is_directory=True)
@@ -143,37 +168,37 @@ def test_an_export_with_other_answers_is_refused_and_removed(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_earlier_export_is_kept_if_one_is_refused(trained, tmp_path, monkeypatch, state_of):
-    made = export_run(request(trained.folder, tmp_path))
-    before = state_of(made.folder)
+def test_an_earlier_export_is_kept_if_one_is_refused(
+    copied, trained, tmp_path, monkeypatch, state_of
+):
+    before = state_of(copied)
     use(monkeypatch, replace(ONNX, write=shift_scores))
     with pytest.raises(ParityError, match="It was removed"):
         export_run(request(trained.folder, tmp_path, overwrite=True))
-    assert state_of(made.folder) == before
+    assert state_of(copied) == before
     assert [path.name for path in tmp_path.iterdir()] == ["exported"]
 
 
-def test_an_existing_export_is_replaced_only_with_overwrite(trained, tmp_path):
-    first = export_run(request(trained.folder, tmp_path))
+@pytest.mark.usefixtures("quick_gate")
+def test_an_existing_export_is_replaced_only_with_overwrite(copied, trained, tmp_path):
     with pytest.raises(UsageError, match=r"exists already\. .*--overwrite"):
         export_run(request(trained.folder, tmp_path))
-    (first.folder / "model.onnx").write_bytes(b"old")
-    (first.folder / ".DS_Store").touch()  # made by Finder
+    (copied / "model.onnx").write_bytes(b"old")
+    (copied / ".DS_Store").touch()  # made by Finder
     made = export_run(request(trained.folder, tmp_path, overwrite=True))
     assert (made.folder / "model.onnx").read_bytes() != b"old"
     assert not (made.folder / ".DS_Store").exists()
 
 
 @pytest.mark.parametrize("name", ["mine.html", "app/mine.js", ".hidden", "link"])
-def test_an_export_with_foreign_files_is_not_replaced(name, trained, tmp_path, state_of):
-    made = export_run(request(trained.folder, tmp_path))
-    mine = made.folder / name
+def test_an_export_with_foreign_files_is_not_replaced(name, copied, trained, tmp_path, state_of):
+    mine = copied / name
     mine.parent.mkdir(exist_ok=True)
     mine.symlink_to(tmp_path) if name == "link" else mine.write_text("dear", encoding="utf-8")
-    before = state_of(made.folder)
+    before = state_of(copied)
     with pytest.raises(UsageError, match=f"does not name {re.escape(name)}, which --overwrite"):
         export_run(request(trained.folder, tmp_path, overwrite=True))
-    assert state_of(made.folder) == before
+    assert state_of(copied) == before
 
 
 @pytest.mark.parametrize("manifest", ["{}", "no JSON", '{"files": 7}'])
@@ -197,6 +222,17 @@ def test_a_folder_that_is_no_export_is_never_replaced(trained, tmp_path):
     assert (tmp_path / "exported" / "thesis.txt").is_file()
 
 
+def test_the_gate_asks_a_sample_unless_it_is_to_ask_all(trained, tmp_path, monkeypatch):
+    use(monkeypatch, replace(ONNX, num_asked=2))
+    num_test = sum(row.part == "test" for row in read_csv(trained.folder / "split.csv").rows)
+    for gate_all, number in ((False, 2), (True, num_test)):
+        made = export_run(request(trained.folder, tmp_path, gate_all=gate_all, overwrite=True))
+        assert made.parity.num_images == number + NUM_GOLDEN
+        assert made.to_json()["gate"] == {"num_photos": number, "num_listed": num_test}
+        assert made.compared.asked.to_text() in (made.folder / "README.md").read_text("utf-8")
+
+
+@pytest.mark.usefixtures("quick_gate")
 def test_without_photos_only_the_golden_images_are_compared(copied_run, tmp_path):
     data = json.loads((copied_run / "candid.json").read_text("utf-8"))["data"]
     change_manifest(copied_run, data=data | {"folder": str(tmp_path / "gone")})
@@ -220,13 +256,14 @@ def test_a_missing_package_is_named_before_anything_is_written(trained, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("to", ["keras", "saved_model", "litert"])
-def test_a_run_with_an_onnx_backbone_can_only_be_exported_to_onnx(to, copied_run, tmp_path):
+@pytest.mark.usefixtures("quick_gate")
+def test_a_run_with_an_onnx_backbone_can_only_be_exported_to_onnx(copied_run, tmp_path):
     settings = json.loads((copied_run / "candid.json").read_text("utf-8"))["settings"]
     change_manifest(copied_run, settings=settings | {"backbone": "mine.onnx"})
-    with pytest.raises(UsageError, match=r"'mine\.onnx'.*Export this run with --to onnx"):
-        export_run(request(copied_run, tmp_path, to=to))
-    assert not (tmp_path / "exported").exists()
+    for name in ("keras", "saved_model", "litert"):
+        with pytest.raises(UsageError, match=r"'mine\.onnx'.*Export this run with --to onnx"):
+            export_run(request(copied_run, tmp_path, to=name))
+        assert not (tmp_path / "exported").exists()
     assert export_run(request(copied_run, tmp_path)).parity.holds
 
 
@@ -255,6 +292,7 @@ def test_the_command_offers_every_format():
     assert [name.value for name in FormatName] == list(FORMATS)
 
 
+@pytest.mark.usefixtures("quick_gate")
 def test_the_command_prints_parity_folder_and_snippet(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = invoke(trained.folder, "--to", "onnx", "--output", "out")
@@ -264,6 +302,7 @@ def test_the_command_prints_parity_folder_and_snippet(trained, tmp_path, monkeyp
     assert 'folder = Path("out")' in done.stdout
 
 
+@pytest.mark.usefixtures("quick_gate")
 def test_the_command_prints_json_with_json(trained, tmp_path):
     done = invoke(trained.folder, "--to", "onnx", "--output", tmp_path / "out", "--json")
     printed = json.loads(done.stdout)

@@ -41,13 +41,14 @@ def test_reading_alpha_or_deep_grey_as_rgb_shows_other_pixels():
 
 def test_an_export_says_how_its_own_code_reads_photos(trained, tmp_path):
     exported = export_run(ExportRequest(trained.folder, "onnx", tmp_path / "out"))
-    assert exported.reading is not None
-    assert exported.reading.num_photos == len(MODES)
-    assert exported.reading.probability < 0.02
+    reading = exported.compared.reading
+    assert reading is not None
+    assert reading.num_photos == len(MODES)
+    assert reading.probability < 0.02
     assert "drawn photos of every colour mode have the run's label" in exported.to_text()
-    assert exported.reading.to_text() in (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert reading.to_text() in (tmp_path / "out" / "README.md").read_text("utf-8")
     manifest = json.loads((tmp_path / "out" / "candid-export.json").read_text("utf-8"))
-    assert manifest["own_reading"] == exported.reading.to_json()
+    assert manifest["own_reading"] == reading.to_json()
 
 
 def test_code_that_sees_other_labels_is_refused_and_nothing_is_left(trained, tmp_path, monkeypatch):

@@ -9,12 +9,10 @@ from candid.errors import ParityError
 from candid.exporting.format import Tolerance
 from candid.exporting.onnx import ONNX
 from candid.exporting.parity import (
-    MAX_DECODED,
     DecodedParity,
     compare,
     compare_decoded,
     require_parity,
-    subsample,
 )
 from candid.exporting.samples import Batch
 from candid.models.decision_rule import DecisionRule
@@ -214,12 +212,3 @@ def test_a_photo_too_large_for_a_canvas_is_counted_and_not_refused(tmp_path):
     reason = "too large: 70000 x 2 pixels, limit 65535 a side in a browser"
     found = compare_decoded(lambda _: UNREADABLE | {"reason": reason}, Sure(), [file])
     assert (found.num_unreadable, found.num_images) == (1, 0)
-
-
-@pytest.mark.parametrize("count", [0, 1, MAX_DECODED, MAX_DECODED + 1, 733])
-def test_many_photos_are_subsampled_evenly(count, tmp_path):
-    photos = [tmp_path / str(number) for number in range(count)]
-    kept = subsample(photos)
-    assert len(kept) == len(set(kept)) == min(count, MAX_DECODED)
-    assert list(kept) == sorted(kept, key=photos.index)
-    assert not photos or kept[-1] in photos[-8:]

@@ -3,9 +3,10 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from candid.errors import ArtifactError
-from candid.exporting.samples import find_photos, read_golden
+from candid.exporting.samples import Asked, choose_rows, find_photos, read_golden
 from candid.runs.artifact import SPLIT
 from candid.splits.split import Row, Split, read_csv
 
@@ -33,14 +34,51 @@ def test_a_photo_that_is_gone_or_changed_is_noted(trained, faces, tmp_path):
     assert photos.notes == ("2 photos are gone or changed, and not compared",)
 
 
-def test_many_photos_are_sampled_over_the_whole_list(tmp_path):
-    rows = []
-    for number in range(50):
-        (tmp_path / f"{number}.bin").write_bytes(bytes([number]))
-        content = hashlib.sha256(bytes([number])).hexdigest()
-        rows.append(Row(f"{number}.bin", "a", "test", "", content))
-    names = [file.stem for file in find_photos(tmp_path, Split(tuple(rows), ()), most=3).files]
-    assert (names[0], names[-1], len(names)) == ("0", "49", 3)
+#: Suffix and mode, and how many of them there are of each class.
+KINDS = {("png", "RGB"): 30, ("jpg", "RGB"): 3, ("png", "RGBA"): 2, ("jpg", "L"): 1}
+
+
+def write_kinds(folder):
+    """Photos of two classes, most of one kind, and one that is no picture; their rows."""
+    random, rows = np.random.default_rng(0), []
+    for label in "ab":
+        for (suffix, mode), number in KINDS.items():
+            for place in range(number):
+                file = folder / f"{label}-{mode}-{place}.{suffix}"
+                noise = random.integers(0, 256, (4, 4, len(mode)), dtype=np.uint8)
+                Image.fromarray(noise.squeeze(), mode).save(file)
+                rows.append(row_of(file, label))
+    (folder / "b-odd.bin").write_bytes(b"no picture")
+    return [*rows, row_of(folder / "b-odd.bin", "b")]
+
+
+def row_of(file, label):
+    return Row(file.name, label, "test", "", hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+def test_a_sample_has_each_class_and_each_kind_of_file_and_depends_on_contents_alone(tmp_path):
+    rows = write_kinds(tmp_path)
+    chosen = choose_rows(tmp_path, rows, 9)
+    kinds = sorted({(row.label, row.path.split("-")[1], row.path[-3:]) for row in chosen})
+    wanted = [(label, mode, suffix) for label in "ab" for suffix, mode in KINDS]
+    assert kinds == sorted([*wanted, ("b", "odd.bin", "bin")])
+    assert choose_rows(tmp_path, rows[::-1], 9) == chosen
+    assert choose_rows(tmp_path, rows, 5) != rows[:5]
+    assert len(choose_rows(tmp_path, rows, 40)) == 40
+    assert choose_rows(tmp_path, rows, None) is choose_rows(tmp_path, rows, 73) is rows
+
+
+def test_a_sample_says_how_many_of_how_many_it_is(tmp_path):
+    split = Split(tuple(write_kinds(tmp_path)), ())
+    photos = find_photos(tmp_path, split, most=9)
+    assert (len(photos.files), photos.num_listed, photos.notes) == (9, 73, ())
+    assert Asked(9, 73, 9).to_text() == (
+        "Asked about 9 of 73 photos of the test part, of each class and kind of file in turn. "
+        "--gate all asks about every one."
+    )
+    assert len(find_photos(tmp_path, split).files) == 73
+    for most in (None, 73):
+        assert Asked(72, 73, most).to_text() == "Asked about 72 of 73 photos of the test part."
 
 
 def test_golden_answers_are_those_that_were_stored(trained):

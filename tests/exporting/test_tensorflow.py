@@ -1,6 +1,7 @@
 """Keras, SavedModel and LiteRT, in one module because TensorFlow takes seconds to import."""
 
 import json
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from candid.exporting import FORMATS, ExportRequest, ParityError, export_run
 from candid.exporting.export import open_source
 from candid.exporting.keras_model import build_classifier
+from candid.exporting.litert import load_litert
 from candid.runs.classifier import load
 from tests.exporting.cnn_run import make_cnn_run
 from tests.exporting.run_snippets import photo_of, require_same, run_snippet
@@ -66,6 +68,7 @@ def noise(run):
 def test_an_export_gives_the_answers_of_its_run(run, name, exports, runs):
     exported = exports(run, name)
     parity = exported.parity
+    assert exported.compared.reading.probability < 0.02  # its own Python code ran
     assert parity.num_same_label == parity.num_images > 3
     assert parity.probability < NEAR
     assert parity.novelty is not None
@@ -81,26 +84,134 @@ def test_an_export_gives_the_answers_of_its_run(run, name, exports, runs):
         np.testing.assert_allclose(answers["heatmap"], expected.heatmap, atol=1e-3)
 
 
-@pytest.mark.parametrize("run", ["transfer", "three"])
-def test_an_answer_does_not_depend_on_the_batch(run, exports, runs):
+def test_an_answer_does_not_depend_on_the_batch(exports, runs):
     """Keras once took a column of as many images as classes for a bias."""
     import keras
 
-    model = keras.models.load_model(exports(run, "keras").folder / "model.keras")
-    pixels = noise(runs[run])
+    model = keras.models.load_model(exports("three", "keras").folder / "model.keras")
+    pixels = noise(runs["three"])
     alone = [np.asarray(model(pixels[i : i + 1])["novelty"])[0] for i in range(len(pixels))]
     for number in (2, 3):
         together = np.asarray(model(pixels[:number])["novelty"])
         np.testing.assert_allclose(together, alone[:number], rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_python_snippet_runs_unchanged(name, exports, trained, tmp_path, monkeypatch, capsys):
-    exported = exports("transfer", name)
+def test_the_python_snippet_runs_unchanged(exports, trained, tmp_path, monkeypatch, capsys):
+    exported = exports("transfer", "litert")
     prediction = photo_of(trained, tmp_path)
     monkeypatch.chdir(tmp_path)
     run_snippet(exported.snippets[0].code, tmp_path)
     require_same(capsys.readouterr().out, prediction, NEAR)
+
+
+def test_keras_answers_nan_for_what_are_no_levels_from_0_to_255(exports, runs):
+    """Keras casts silently: floats from 0 to 1 would be a black photo."""
+    levels = noise(runs["transfer"])[:1]
+    wrong = (levels / np.float32(255), levels + np.float32(0.5), levels - np.float32(9))
+    ask = FORMATS["keras"].load(exports("transfer", "keras").folder)
+    answers = ask(np.concatenate([*wrong, levels]))
+    assert all(np.isnan(value[:3]).all() for value in answers.values())
+    expected = load(runs["transfer"]).model.run(levels, with_heatmap=True)
+    for name, value in answers.items():
+        np.testing.assert_allclose(value[3:], getattr(expected, name), atol=1e-2)
+
+
+@pytest.mark.parametrize(("run", "name"), [("three", "saved_model"), ("two", "litert")])
+def test_other_formats_refuse_floats(run, name, exports, runs, tensorflow):
+    errors = (ValueError, tensorflow.errors.InvalidArgumentError)
+    ask = FORMATS[name].load(exports(run, name).folder)
+    with pytest.raises(errors, match=r"(?i)float"):
+        ask(noise(runs[run])[:1] / np.float32(255))
+
+
+def test_the_litert_files_have_metadata_and_labels_for_androids_task_library(exports, runs):
+    for run in ("transfer", "two"):
+        folder, classifier = exports(run, "litert").folder, load(runs[run])
+        names = [*classifier.classes]
+        assert (folder / "labels.txt").read_text("utf-8").splitlines() == names
+        for name, heads in (("image_classifier", 1), ("model", 4 if run == "transfer" else 3)):
+            file = folder / f"{name}.tflite"
+            with zipfile.ZipFile(file) as archive:
+                (packed,) = archive.infolist()
+                assert archive.read("labels.txt").decode("utf-8").splitlines() == names
+                assert packed.compress_type == zipfile.ZIP_STORED
+            about = read_metadata(file)
+            (image,), outputs = about.tables(3)[0].tables(2), about.tables(3)[0].tables(3)
+            size = image.table(3).table(1).table(1)
+            assert [size.number(0), size.number(1)] == [classifier.contract.size_px] * 2
+            (normalised,) = image.tables(4)
+            assert normalised.number(0, "Int8") == 1
+            assert [normalised.table(1).floats(place) for place in (0, 1)] == [[0], [1]]
+            assert [image.table(5).floats(place) for place in (0, 1)] == [[255], [0]]
+            assert len(outputs) == heads
+            assert outputs[0].text(0) == "probabilities"
+            (labels,) = outputs[0].tables(6)
+            assert (labels.text(0), labels.number(2, "Int8")) == ("labels.txt", 2)
+
+
+def test_the_file_for_the_task_library_has_one_output_of_the_same_probabilities(exports, runs):
+    from ai_edge_litert.interpreter import Interpreter
+
+    for run in ("transfer", "two"):
+        folder = exports(run, "litert").folder
+        interpreter = Interpreter(model_path=str(folder / "image_classifier.tflite"))
+        (output,) = interpreter.get_output_details()
+        assert output["shape"].tolist() == [1, 2]
+        found = load_litert(folder, "image_classifier.tflite")(noise(runs[run]))
+        whole = load_litert(folder)(noise(runs[run]))
+        assert [*found] == ["probabilities"]
+        np.testing.assert_allclose(found["probabilities"], whole["probabilities"], atol=1e-6)
+        files = [folder / f"{name}.tflite" for name in ("image_classifier", "model")]
+        assert files[0].stat().st_size < files[1].stat().st_size
+
+
+class Fields:
+    """A table of a flatbuffer, read by its places in the schema alone."""
+
+    def __init__(self, table):
+        self.of = table
+
+    def at(self, place):
+        return self.of.Offset(4 + 2 * place)
+
+    def number(self, place, kind="Uint32"):
+        from flatbuffers import number_types
+
+        kind = getattr(number_types, f"{kind}Flags")
+        return self.of.Get(kind, self.of.Pos + self.at(place))
+
+    def text(self, place):
+        return self.of.String(self.of.Pos + self.at(place)).decode("utf-8")
+
+    def floats(self, place):
+        from flatbuffers import number_types
+
+        return self.of.GetVectorAsNumpy(number_types.Float32Flags, self.at(place)).tolist()
+
+    def table(self, place):
+        from flatbuffers.table import Table
+
+        return Fields(Table(self.of.Bytes, self.of.Indirect(self.of.Pos + self.at(place))))
+
+    def tables(self, place):
+        from flatbuffers.table import Table
+
+        start, number = self.of.Vector(self.at(place)), self.of.VectorLen(self.at(place))
+        places = [self.of.Indirect(start + 4 * one) for one in range(number)]
+        return [Fields(Table(self.of.Bytes, one)) for one in places]
+
+
+def read_metadata(file):
+    """``ModelMetadata``, which the model's own schema only names."""
+    from ai_edge_litert import schema_py_generated as schema
+    from flatbuffers.table import Table
+
+    model = schema.Model.GetRootAsModel(file.read_bytes(), 0)
+    entries = [model.Metadata(place) for place in range(model.MetadataLength())]
+    (entry,) = [one for one in entries if one.Name() == b"TFLITE_METADATA"]
+    data = model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
+    assert data[4:8] == b"M001"
+    return Fields(Table(data, int.from_bytes(data[:4], "little")))
 
 
 def test_the_keras_file_has_only_keras_layers_and_can_be_trained(exports):
@@ -157,7 +268,7 @@ def test_a_backbone_with_mirrored_views_is_one_model(trained):
 
     spec = replace(get("efficientnet-lite0"), mirror=True)
     image = keras.layers.Input((spec.size_px, spec.size_px, 3), dtype="uint8")
-    model = keras.Model(image, _features(keras, spec, image))
+    model = keras.Model(image, _features(keras, spec, None, image))
     pixels = noise(trained.folder)[:2]
     expected = run_onnx(build_onnx(spec, load_weights(spec)), pixels)
     found = np.asarray(model(pixels)).transpose(0, 3, 1, 2)

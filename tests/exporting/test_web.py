@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,9 +13,9 @@ import pytest
 from browser import browser
 
 from candid.data.images import decode
-from candid.exporting import ExportRequest, export_run
+from candid.exporting import FORMATS, ExportRequest, export_run
 from candid.exporting.export import open_source
-from candid.exporting.web import write_web
+from candid.exporting.web import WEB, write_web
 from candid.models.decision_rule import DecisionRule
 from candid.runs.artifact import MODEL
 from candid.runs.prediction import Prediction
@@ -51,6 +52,7 @@ def exported(trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "web"
     with pytest.MonkeyPatch.context() as patch:
         use_browser(patch)
+        patch.setitem(FORMATS, "web", replace(WEB, num_asked=4))
         return export_run(ExportRequest(trained.folder, "web", folder))
 
 

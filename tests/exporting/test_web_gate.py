@@ -30,26 +30,27 @@ __all__ = ["browser"]
 
 def test_without_a_browser_the_graph_is_compared_and_a_note_says_so(trained, tmp_path, monkeypatch):
     need_assets()
+    monkeypatch.setattr(web_module, "find_browser", lambda: None)
+    made = export_run(ExportRequest(trained.folder, "web", tmp_path / "web"))
+    parity = json.loads((made.folder / "candid-export.json").read_text("utf-8"))["parity"]
+    assert parity["runtime"].startswith("ONNX Runtime ")
+    assert parity["notes"] == list(made.notes)
+    why = "no Chrome, Chromium, Edge or Brave was found"
+    graph = f"it was not tested in a browser, only its graph in {parity['runtime']}"
+    assert f"{graph}: {why}" in made.notes[0]
+    assert "decoded_by_browser" not in parity
+    assert leaks(made.folder, tmp_path) == []
     (tmp_path / "damaged").write_bytes(b"\0no program")
     (tmp_path / "damaged").chmod(0o755)
     for found, why in [
-        (None, "no Chrome, Chromium, Edge or Brave was found"),
         ("/bin/false", "false does not run here (it exited)"),
         (str(tmp_path / "damaged"), "damaged does not run here (Exec format error)"),
         (str(tmp_path / "gone"), "gone does not run here (No such file or directory)"),
     ]:
         monkeypatch.setattr(web_module, "find_browser", lambda found=found: found)
-        request = ExportRequest(trained.folder, "web", tmp_path / "web", overwrite=True)
-        made = export_run(request)
-        parity = json.loads((made.folder / "candid-export.json").read_text("utf-8"))["parity"]
-        assert parity["runtime"].startswith("ONNX Runtime ")
-        assert parity["notes"] == list(made.notes)
-        assert (
-            f"it was not tested in a browser, only its graph in {parity['runtime']}: {why}"
-            in (made.notes[0])
-        )
-        assert "decoded_by_browser" not in parity
-        assert leaks(made.folder, tmp_path) == []
+        with open_web(made.folder) as loaded:
+            assert loaded.notes == (f"{graph}: {why}",)
+            assert loaded.predict_photo is None
 
 
 def break_engine(folder, source):
@@ -79,7 +80,7 @@ def test_an_export_with_other_answers_in_the_browser_is_refused_and_removed(
 ):
     del browser  # skips where there is none
     use_browser(monkeypatch)
-    monkeypatch.setitem(FORMATS, "web", replace(WEB, write=write))
+    monkeypatch.setitem(FORMATS, "web", replace(WEB, write=write, num_asked=1))
     with pytest.raises(ParityError, match=message):
         export_run(ExportRequest(trained.folder, "web", tmp_path / "web"))
     assert list(tmp_path.iterdir()) == []

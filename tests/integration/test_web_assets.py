@@ -4,8 +4,11 @@ import hashlib
 import io
 import json
 import os
+import shutil
+import sys
 import tarfile
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from scripts import load_script
@@ -78,3 +81,38 @@ def test_the_pins_name_what_an_export_takes_along():
     pins = json.loads(PINS.read_text("utf-8"))
     assert set(_ASSETS) == {*pins["files"], "LICENSE-onnxruntime-web"}
     assert all(len(digest) == 64 for digest in pins["files"].values())
+
+
+@pytest.fixture
+def build(monkeypatch, tmp_path):
+    """Builds a wheel as far as the hook goes; gives what is brought, and the warnings."""
+    interface = ModuleType("hatchling.builders.hooks.plugin.interface")
+    interface.BuildHookInterface = object
+    monkeypatch.setitem(sys.modules, interface.__name__, interface)
+    hook = load_script("vendoring/build_hook.py").WebAssets()
+    root = tmp_path / "clone"
+    shutil.copytree(PINS.parent, root / "vendoring")
+    pins = {"package": "runtime", "version": "1.2.3", "files": hashes()}
+    (root / "vendoring" / "pins.json").write_text(json.dumps(pins), encoding="utf-8")
+    warnings = []
+    hook.root, hook.app = str(root), SimpleNamespace(display_warning=warnings.append)
+    target = root / "src/candid/reporting/app/vendor"
+
+    def run(version="standard"):
+        hook.initialize(version, {})
+        return {file.name for file in target.glob("*")}, warnings
+
+    return run
+
+
+def test_building_a_wheel_brings_the_files_once(build, npm):
+    assert build("editable") == (set(), [])
+    assert build() == build() == ({*CONTENTS, "LICENSE-onnxruntime-web"}, [])
+    assert len(npm.read_text("utf-8").splitlines()) == 1
+
+
+def test_a_wheel_is_built_without_them_where_there_is_no_npm(build, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    brought, (warning,) = build()
+    assert brought == set()
+    assert warning == "`candid export --to web` will not work: there is no npm."

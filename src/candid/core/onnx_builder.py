@@ -1,4 +1,4 @@
-"""Builds ONNX graphs node by node, for ONNX Runtime 1.20 and later (IR version 10, opset 17)."""
+"""Builds ONNX graphs node by node, for ONNX Runtime 1.12 and later (IR version 8, opset 17)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ except ImportError as error:
     ) from error
 
 OPSET: Final = 17
-IR_VERSION: Final = 10
+IR_VERSION: Final = 8
 
 Shape = Sequence[int | str]
 

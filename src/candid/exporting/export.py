@@ -22,8 +22,8 @@ from candid.exporting.keras import KERAS, SAVED_MODEL
 from candid.exporting.litert import LITERT
 from candid.exporting.onnx import ONNX
 from candid.exporting.own_reading import OwnReading, check_own_reading
-from candid.exporting.parity import Parity, compare, compare_decoded, require_parity, subsample
-from candid.exporting.samples import Photos, find_photos, read_golden
+from candid.exporting.parity import Parity, compare, compare_decoded, require_parity
+from candid.exporting.samples import Asked, Photos, find_photos, read_golden
 from candid.exporting.snippets import Snippet, SnippetContext
 from candid.exporting.source import MANIFEST, Source, describe, write_manifest
 from candid.exporting.web import WEB
@@ -35,6 +35,7 @@ from candid.splits.split import read_csv
 FORMATS: Final = {form.name: form for form in (ONNX, KERAS, SAVED_MODEL, LITERT, WEB)}
 _EXPORTS: Final = Path("exports")
 _README: Final = "README.md"
+_INT8_TIMES: Final = 4  # as many photos for an estimate of the accuracy
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class ExportRequest:
         output: Folder to write; by default ``exports/<run>-<format>``, with ``-int8`` if quantised.
         overwrite: Whether to replace an earlier export there.
         int8: Whether to quantise it to int8.
+        gate_all: Whether to compare it on every photo of the test part, instead of a sample.
     """
 
     run: Path
@@ -54,6 +56,27 @@ class ExportRequest:
     output: Path | None = None
     overwrite: bool = False
     int8: bool = False
+    gate_all: bool = False
+
+
+@dataclass(frozen=True)
+class Compared:
+    """An export's comparisons with its run."""
+
+    parity: Parity | Int8Report  # on the same pixels; another one if it is quantised
+    asked: Asked  # how many photos that was
+    reading: OwnReading | None  # how it reads photos by its own code; None if not checked
+
+    def to_text(self) -> str:
+        """Paragraphs for a terminal."""
+        parts = (self.parity, self.asked, self.reading)
+        return "\n\n".join(part.to_text() for part in parts if part is not None)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values."""
+        name = "int8" if isinstance(self.parity, Int8Report) else "parity"
+        values = {name: self.parity.to_json(), "gate": self.asked.to_json()}
+        return values | ({"own_reading": self.reading.to_json()} if self.reading else {})
 
 
 @dataclass(frozen=True)
@@ -62,16 +85,14 @@ class Exported:
 
     folder: Path  # where it is
     form: Format  # its format
-    parity: Parity | Int8Report  # the comparison with the run; another one if it is quantised
-    reading: OwnReading | None  # how it reads photos by its own code; None if not checked
+    compared: Compared  # its comparisons with the run
     snippets: tuple[Snippet, ...]  # code that uses it
     notes: tuple[str, ...]  # notes for the user, such as on missing photos
 
     def to_text(self) -> str:
         """Lines for a terminal."""
         names = ", ".join((*self.form.files, MANIFEST, _README))
-        compared = [part.to_text() for part in (self.parity, self.reading) if part is not None]
-        parts = [*compared, f"Written to {shorten(self.folder)}: {names}"]
+        parts = [self.compared.to_text(), f"Written to {shorten(self.folder)}: {names}"]
         parts += [f"{snippet.title}:\n\n{snippet.code.rstrip()}" for snippet in self.snippets]
         return "\n\n".join(parts)
 
@@ -81,9 +102,14 @@ class Exported:
             "folder": str(self.folder),
             "format": self.form.name,
             "files": list(self.form.files),
-            **_parity_json(self.parity, self.reading),
+            **self.compared.to_json(),
             "notes": list(self.notes),
         }
+
+    @property
+    def parity(self) -> Parity | Int8Report:
+        """The comparison on the same pixels."""
+        return self.compared.parity
 
 
 def export_run(request: ExportRequest, *, progress: Progress | None = None) -> Exported:
@@ -113,25 +139,26 @@ def export_run(request: ExportRequest, *, progress: Progress | None = None) -> E
     require_packages(form.packages, needed_by=f"an export to {form.title}", extra=form.extra)
     source = open_source(run)
     require_outside(folder, source.data_folder, option="--output")
-    photos = Photos((), ())
+    most = None if request.gate_all else form.num_asked
+    photos = None
     if not request.int8:
-        photos = find_photos(source.data_folder, read_csv(run / SPLIT))
+        photos = find_photos(source.data_folder, read_csv(run / SPLIT), most=most)
     # The export's own files name its folder without the path on this machine.
     own_context = snippet_context(source, Path(folder.expanduser().resolve().name))
-    kept: list[tuple[Parity | Int8Report, OwnReading | None]] = []
+    kept: list[Compared] = []
 
     def fill(partial: Path) -> None:
-        compared = _write(partial, form, source, None if request.int8 else photos, progress)
-        texts = "\n\n".join(part.to_text() for part in compared if part is not None)
-        text = _readme(form, source, texts, form.snippets(own_context))
+        compared = _write(partial, form, source, photos, most, progress)
+        text = _readme(form, source, compared.to_text(), form.snippets(own_context))
         (partial / _README).write_text(text, "utf-8", "backslashreplace")
-        _write_manifest(partial, form, source, _parity_json(*compared))
+        _write_manifest(partial, form, source, compared.to_json())
         kept.append(compared)
 
     written = write_atomic_dir(folder, fill, require_free=require_free, option="--output")
     snippets = form.snippets(snippet_context(source, shorten(folder.expanduser().absolute())))
-    parity, reading = kept[0]
-    return Exported(written, form, parity, reading, snippets, (*photos.notes, *parity.notes))
+    (compared,) = kept
+    notes = (*(photos.notes if photos else ()), *compared.parity.notes)
+    return Exported(written, form, compared, snippets, notes)
 
 
 def open_source(run: Path) -> Source:
@@ -146,9 +173,14 @@ def open_source(run: Path) -> Source:
 
 
 def _write(
-    folder: Path, form: Format, source: Source, photos: Photos | None, progress: Progress | None
-) -> tuple[Parity | Int8Report, OwnReading | None]:
-    """Write the model, quantised if there are no photos to compare, and pass the gate."""
+    folder: Path,
+    form: Format,
+    source: Source,
+    photos: Photos | None,
+    most: int | None,
+    progress: Progress | None,
+) -> Compared:
+    """Write the model and pass the gate; quantised, if None says that it chooses photos itself."""
     told = progress or Silent()
     written, num_calibrated = quantise(form, source, told) if photos is None else (source, 0)
     with told.step(f"Writing {form.title}", 1) as advance:
@@ -159,10 +191,15 @@ def _write(
     parity: Parity | Int8Report
     with form.open_export(folder) as loaded:
         if photos is None:
-            parity = check_int8(folder, form, source, loaded, num_calibrated, told)
+            most = most and most * _INT8_TIMES
+            parity, asked = check_int8(
+                folder, form, source, loaded, num_calibrated, told, most=most
+            )
         else:
             parity = _check_parity(form, source, loaded, photos, told)
-        return parity, check_own_reading(loaded, form, source, snippet_context(source, folder))
+            asked = Asked(len(photos.files), photos.num_listed, most)
+        reading = check_own_reading(loaded, form, source, snippet_context(source, folder))
+        return Compared(parity, asked, reading)
 
 
 def _check_parity(
@@ -176,17 +213,11 @@ def _check_parity(
         parity = compare(form, loaded.run, source.classifier, batches, advance)
     parity = replace(parity, runtime=loaded.runtime, notes=loaded.notes)
     require_parity(form, parity)
-    files = subsample(photos.files)
-    if loaded.predict_photo is None or not files:
+    if loaded.predict_photo is None or not photos.files:
         return parity
-    with progress.step("Comparing its own decoding", len(files)) as advance:
-        decoded = compare_decoded(loaded.predict_photo, source.classifier, files, advance)
+    with progress.step("Comparing its own decoding", len(photos.files)) as advance:
+        decoded = compare_decoded(loaded.predict_photo, source.classifier, photos.files, advance)
     return replace(parity, decoded=decoded, notes=(*parity.notes, *decoded.notes))
-
-
-def _parity_json(parity: Parity | Int8Report, reading: OwnReading | None) -> dict[str, Any]:
-    values = {"int8" if isinstance(parity, Int8Report) else "parity": parity.to_json()}
-    return values | ({"own_reading": reading.to_json()} if reading else {})
 
 
 def _readme(form: Format, source: Source, compared: str, snippets: Sequence[Snippet]) -> str:

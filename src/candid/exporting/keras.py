@@ -24,7 +24,7 @@ def write_keras(folder: Path, source: Source) -> None:
     """Write the classifier as ``model.keras``."""
     from candid.exporting.keras_model import build_classifier
 
-    model = build_classifier(source)
+    model = build_classifier(source, dtype="float32")
     with quiet():
         model.save(folder / _FILE)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -25,16 +26,19 @@ _CNN_FILE = "model.keras"
 _Array = NDArray[np.float32]
 
 
-def build_classifier(source: Source, *, in_float: bool = False) -> Any:
+def build_classifier(source: Source, *, dtype: str = "uint8", in_float: bool = False) -> Any:
     """Build a run's classifier in Keras.
 
     Args:
         source: The run.
+        dtype: Of the input. Keras casts whatever it is given, and floats from 0 to 1 to a black
+            photo. So a model that is to be called by Keras takes ``float32``, of which it answers
+            NaN for all but whole numbers from 0 to 255.
         in_float: Whether a backbone of 8 bits is to compute in float32, for a quantiser of another
             runtime.
 
     Returns:
-        A ``keras.Model``. Its input is ``image``, uint8 ``(n, s, s, 3)`` RGB. Its output is a
+        A ``keras.Model``. Its input is ``image``, ``(n, s, s, 3)`` RGB, 0 to 255. Its output is a
         dictionary of ``probabilities``, float32 ``(n, k)``, calibrated; ``embedding``, float32
         ``(n, d)``; and, where the run has them, ``novelty``, float32 ``(n,)``, and ``heatmap``,
         float32 ``(n, k, h, w)``.
@@ -46,11 +50,19 @@ def build_classifier(source: Source, *, in_float: bool = False) -> Any:
     """
     spec = None if source.manifest.recipe == "cnn" else _find_backbone(source)
     import_tensorflow()
+    import keras
+
     with quiet():
+        shape = (source.size_px, source.size_px, 3)
+        image = keras.layers.Input(shape, dtype=dtype, name="image")
         if spec is None:
-            return _build_cnn(source)
-        is_int8 = spec.is_int8 and not in_float
-        return _build_transfer(source, replace(spec, is_int8=is_int8))
+            outputs = _append_cnn(keras, source, image)
+        else:
+            spec = replace(spec, is_int8=spec.is_int8 and not in_float)
+            outputs = _append_transfer(keras, source, spec, image)
+        if dtype != "uint8":
+            outputs = _refuse_fractions(keras.ops, image, outputs)
+        return keras.Model(image, outputs, name="candid")
 
 
 def _find_backbone(source: Source) -> BackboneSpec:
@@ -63,18 +75,24 @@ def _find_backbone(source: Source) -> BackboneSpec:
     return BUNDLED[name]
 
 
-def _build_transfer(source: Source, spec: BackboneSpec) -> Any:
+def _append_transfer(keras: Any, source: Source, spec: BackboneSpec, image: Any) -> dict[str, Any]:
     """Backbone, linear head and novelty."""
-    import keras
-
-    layers = keras.layers
-    image = layers.Input((spec.size_px, spec.size_px, 3), dtype="uint8", name="image")
     features = _features(keras, spec, source, image)
-    embedding = layers.GlobalAveragePooling2D(name="embedding")(features)
+    embedding = keras.layers.GlobalAveragePooling2D(name="embedding")(features)
     outputs = _add_head(keras, source, embedding)
     if source.has_heatmap:
-        outputs["heatmap"] = _add_heatmap(layers, source, features)
-    return keras.Model(image, outputs, name="candid")
+        outputs["heatmap"] = _add_heatmap(keras.layers, source, features)
+    return outputs
+
+
+def _refuse_fractions(ops: Any, image: Any, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer NaN for an image with a value that is no whole number from 0 to 255."""
+    is_level = ops.equal(ops.clip(ops.floor(image), 0, 255), image)
+    holds = ops.all(is_level, axis=(1, 2, 3), keepdims=True)
+    return {
+        name: ops.where(ops.reshape(holds, (-1, *[1] * (len(value.shape) - 1))), value, np.nan)
+        for name, value in outputs.items()
+    }
 
 
 def _features(keras: Any, spec: BackboneSpec, source: Source, image: Any) -> Any:
@@ -94,16 +112,13 @@ def _features(keras: Any, spec: BackboneSpec, source: Source, image: Any) -> Any
     return (plain + ops.flip(mirrored, axis=2)) * 0.5
 
 
-def _build_cnn(source: Source) -> Any:
+def _append_cnn(keras: Any, source: Source, image: Any) -> dict[str, Any]:
     """The run's Keras network with a calibrated last layer, and the novelty."""
-    import keras
-
     file = source.folder / _CNN_FILE
     if not file.is_file():
         raise ArtifactError(f"{source.folder} lacks {_CNN_FILE}; restore it or train again.")
-    network = keras.models.load_model(file, compile=False)
-    outputs = _add_head(keras, source, network.layers[-2].output)
-    return keras.Model(network.inputs[0], outputs, name="candid")
+    *layers, _ = keras.models.load_model(file, compile=False).layers
+    return _add_head(keras, source, reduce(lambda value, layer: layer(value), layers, image))
 
 
 def _add_head(keras: Any, source: Source, embedding: Any) -> dict[str, Any]:

@@ -1,5 +1,9 @@
 """The format ``litert``: for phones, one image at a time; in float32, or with an int8 backbone.
 
+``model.tflite`` has all outputs. ``image_classifier.tflite`` is the same but for the probabilities,
+as the image classifiers of Android's Task Library and of MediaPipe take no other outputs. Both
+have metadata and labels inside.
+
 In int8, input and outputs stay as they are, and so do the head, the novelty and the heat map in
 float32: quantised, a sum of z-scores would mean nothing. TensorFlow's converter quantises every
 operator that it has a kernel for, except those that it is told to leave
@@ -22,13 +26,24 @@ from numpy.typing import NDArray
 from candid.core.extras import import_tensorflow, quiet
 from candid.core.progress import Advance
 from candid.core.temp_dir import temp_dir
-from candid.errors import ArtifactError
+from candid.errors import ArtifactError, ParityError
 from candid.exporting.format import Answers, Format, Runner, run_in_batches
 from candid.exporting.keras import SIGNATURE
+from candid.exporting.litert_metadata import (
+    LABELS,
+    PROBABILITIES,
+    keep_output,
+    read_model,
+    to_labels,
+    write_model,
+)
+from candid.exporting.samples import read_golden
 from candid.exporting.snippets import Snippet, SnippetContext, kotlin_snippet, python_snippet
 from candid.exporting.source import Source
 
 _FILE: Final = "model.tflite"
+_CLASSIFIER: Final = "image_classifier.tflite"
+_SAME: Final = 1e-6  # the same kernels, perhaps in other blocks
 _OPERATORS_WITH_WEIGHTS: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 #: Parts of the names of tensors behind the backbone.
 _AFTER_BACKBONE: Final = ("scores", "novelty")
@@ -42,21 +57,35 @@ class QuantisedLitert(Source):
 
 
 def write_litert(folder: Path, source: Source) -> None:
-    """Write the classifier as ``model.tflite``, with built-in operators only."""
+    """Write both models, with built-in operators only, and ``labels.txt``.
+
+    Raises:
+        ParityError: They differ on the run's golden images.
+    """
     if isinstance(source, QuantisedLitert):
         flatbuffer = source.flatbuffer
     else:
         with _converter(source) as converter, quiet():
             flatbuffer = converter.convert()
-    (folder / _FILE).write_bytes(flatbuffer)
+    classes = source.classifier.classes
+    (folder / LABELS).write_bytes(to_labels(classes))
+    for name in (_FILE, _CLASSIFIER):
+        model = read_model(flatbuffer)
+        if name == _CLASSIFIER:
+            keep_output(model, PROBABILITIES)
+        (folder / name).write_bytes(write_model(model, source.name, classes))
+    pixels = read_golden(source.folder).pixels
+    one, other = (load_litert(folder, name)(pixels)[PROBABILITIES] for name in (_FILE, _CLASSIFIER))
+    if not np.allclose(one, other, rtol=0, atol=_SAME):
+        raise ParityError(f"{_CLASSIFIER} does not answer as {_FILE}; try another TensorFlow.")
 
 
-def load_litert(folder: Path) -> Runner:
+def load_litert(folder: Path, name: str = _FILE) -> Runner:
     """Load ``model.tflite`` by LiteRT's interpreter, without TensorFlow."""
     with quiet():
         runtime = import_module("ai_edge_litert.interpreter")
         interpreter = runtime.Interpreter(
-            model_path=str(folder / _FILE), num_threads=os.cpu_count() or 1
+            model_path=str(folder / name), num_threads=os.cpu_count() or 1
         )
         signature = interpreter.get_signature_runner(SIGNATURE)
 
@@ -148,7 +177,27 @@ model = interpreter.get_signature_runner("{SIGNATURE}")
     run = "answers = model(image=pixels)\n"
     imports = "from ai_edge_litert.interpreter import Interpreter"
     python = python_snippet(context, load=load, run=run, imports=imports, install="ai-edge-litert")
-    return python, kotlin_snippet(context, file=_FILE, signature=SIGNATURE)
+    kotlin = kotlin_snippet(context, file=_FILE, signature=SIGNATURE)
+    return python, kotlin, Snippet("kotlin", "Android's Task Library (Kotlin)", _TASK_LIBRARY)
+
+
+_TASK_LIBRARY: Final = f"""\
+// app/build.gradle.kts: implementation("org.tensorflow:tensorflow-lite-task-vision:0.4.4")
+// app/src/main/assets/: {_CLASSIFIER}
+import android.content.Context
+import android.graphics.Bitmap
+import org.tensorflow.lite.support.image.TensorImage
+import org.tensorflow.lite.task.vision.classifier.ImageClassifier
+
+/** The likeliest class of an upright photo and its probability: without the decision rule, and
+ *  never uncertain or unknown. The photo is stretched to a square. */
+fun classify(context: Context, photo: Bitmap): Pair<String, Float> {{
+    ImageClassifier.createFromFile(context, "{_CLASSIFIER}").use {{ classifier ->
+        val best = classifier.classify(TensorImage.fromBitmap(photo)).first().categories.first()
+        return best.label to best.score
+    }}
+}}
+"""
 
 
 LITERT: Final = Format(
@@ -158,7 +207,7 @@ LITERT: Final = Format(
     runtime_package="ai-edge-litert",
     packages=("onnx", "tensorflow", "ai_edge_litert"),
     extra="export",
-    files=(_FILE,),
+    files=(LABELS, _CLASSIFIER, _FILE),
     write=write_litert,
     load=load_litert,
     snippets=_snippets,

@@ -74,7 +74,9 @@ def check_own_reading(
     if context.contract.page is not None or context.contract.bands is not None:
         return None  # drawn photos have but one page, and three bands
     if loaded.predict_photo is not None:
-        return _compare(form, source, loaded.run, "the page in a browser", loaded.predict_photo)
+        # Its graph outside the browser, which is faster, gives what the page should see.
+        run = form.load(context.folder)
+        return _compare(form, source, run, "the page in a browser", loaded.predict_photo)
     code = python_code(form, context)
     if code is None:
         return None

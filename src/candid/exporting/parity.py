@@ -23,8 +23,6 @@ from candid.exporting.format import Answers, Format, Runner, Tolerance
 from candid.exporting.samples import Batch
 from candid.runs.classifier import Classifier
 
-#: Of more photos, this many are decoded by the export, spread evenly: a browser is slow.
-MAX_DECODED: Final = 100
 #: The usual share of equal labels where only the decoder differs; below, there is a note.
 _USUAL_AGREEMENT: Final = 0.99
 
@@ -259,9 +257,3 @@ def compare_decoded(
         shares = expected.probabilities.items()
         largest = max(largest, *(abs(received["probabilities"][name] - s) for name, s in shares))
     return DecodedParity(images, labels, answers, unreadable, largest, example)
-
-
-def subsample(photos: Sequence[Path]) -> tuple[Path, ...]:
-    """At most `MAX_DECODED` photos, spread evenly over the list."""
-    most = min(len(photos), MAX_DECODED)
-    return tuple(photos[number * len(photos) // most] for number in range(most))

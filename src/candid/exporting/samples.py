@@ -1,9 +1,15 @@
-"""Images to compare an export with its run on, and the run's answers to them."""
+"""Images to compare an export with its run on, and the run's answers to them.
+
+By default a sample of the test part is compared, of each class and each kind of file in turn, as
+some runtimes take a second for a photo. It depends on the photos' contents alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -11,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.hashing import hash_bytes
-from candid.core.text import plural_are
-from candid.data.images import decode, read_file
+from candid.core.text import plural, plural_are
+from candid.data.images import decode, inspect, read_file
 from candid.errors import ArtifactError, ImageError
 from candid.models.outputs import Outputs
 from candid.runs.artifact import GOLDEN
 from candid.runs.classifier import Classifier
 from candid.splits.split import Row, Split
 
-#: Of a larger test part, this many images are compared, spread evenly over its list.
-MAX_IMAGES: Final = 300
+#: A photo's kind of file is told by this many bytes.
+_HEADER_BYTES: Final = 1 << 16
 #: How many decoded images are in memory at a time.
 BATCH_SIZE: Final = 16
 
@@ -55,6 +61,7 @@ class Photos:
 
     files: tuple[Path, ...]  # their paths
     notes: tuple[str, ...]  # notes for the user, such as on missing photos
+    num_listed: int = 0  # number of photos that they were chosen from
 
     def batches(self, classifier: Classifier) -> Iterator[Batch]:
         """Decode the photos and run the classifier on them, batch by batch."""
@@ -70,22 +77,72 @@ class Photos:
                 yield Batch(pixels, classifier.model.run(pixels))
 
 
+@dataclass(frozen=True)
+class Asked:
+    """How many photos the gate compared, of how many."""
+
+    num_photos: int  # compared; fewer than chosen where some are gone
+    num_listed: int  # of the parts
+    most: int | None = None  # as many were chosen, of more
+    parts: str = "test part"
+
+    def to_text(self) -> str:
+        """A line for a terminal."""
+        listed = plural(self.num_listed, "photo")
+        text = f"Asked about {self.num_photos} of {listed} of the {self.parts}"
+        if self.most is None or self.num_listed <= self.most:
+            return f"{text}."
+        return f"{text}, of each class and kind of file in turn. --gate all asks about every one."
+
+    def to_json(self) -> dict[str, int]:
+        """JSON values."""
+        return {"num_photos": self.num_photos, "num_listed": self.num_listed}
+
+
 def find_photos(
-    folder: Path, split: Split, parts: Sequence[str] = ("test",), most: int | None = MAX_IMAGES
+    folder: Path, split: Split, parts: Sequence[str] = ("test",), most: int | None = None
 ) -> Photos:
     """Find a run's photos that are unchanged, by their SHA-256; the data folder may be gone.
 
-    Of more than ``most``, that many are taken, spread evenly over the list; None takes all.
+    Of more than ``most``, that many are taken, see `choose_rows`; None takes all.
     """
-    rows = [row for row in split.rows if row.part in parts]
-    if most is not None and len(rows) > most:
-        kept = np.linspace(0, len(rows) - 1, most).round().astype(np.int64)
-        rows = [rows[place] for place in kept]
+    listed = [row for row in split.rows if row.part in parts]
     if not folder.is_dir():
         gone = f"the run's photos are not at {folder} any more, so the test part was not compared"
-        return Photos((), (gone,))
+        return Photos((), (gone,), len(listed))
+    rows = choose_rows(folder, listed, most)
     found = tuple(folder / row.path for row in rows if read_unchanged(folder, row) is not None)
-    return Photos(found, note_missing(len(rows) - len(found)))
+    return Photos(found, note_missing(len(rows) - len(found)), len(listed))
+
+
+def choose_rows(folder: Path, rows: Sequence[Row], most: int | None) -> Sequence[Row]:
+    """Choose some photos of a split, of each class and kind of file in turn; None chooses all."""
+    if most is None or len(rows) <= most:
+        return rows
+    strata: dict[tuple[str, str], list[Row]] = {}
+    for row in sorted(rows, key=attrgetter("content")):
+        strata.setdefault((row.label, _kind_of(folder / row.path)), []).append(row)
+    return list(islice(round_robin([strata[key] for key in sorted(strata)]), most))
+
+
+def round_robin(lists: Sequence[Sequence[Row]]) -> Iterator[Row]:
+    """The first of each list, then the second of each, and so on.
+
+    Each round is sorted by content, so that one that is cut off favours no class by its name.
+    """
+    for place in range(max(map(len, lists), default=0)):
+        turn = [rows[place] for rows in lists if place < len(rows)]
+        yield from sorted(turn, key=attrgetter("content"))
+
+
+def _kind_of(file: Path) -> str:
+    """Format, colour mode and orientation, as far as the first bytes of a file tell them."""
+    try:
+        with file.open("rb") as opened:
+            details = inspect(opened.read(_HEADER_BYTES))
+    except (ImageError, OSError):
+        return file.suffix.lower()
+    return f"{details.format} {details.mode} {details.orientation}"
 
 
 def note_missing(num_missing: int) -> tuple[str, ...]:

@@ -131,4 +131,5 @@ WEB: Final = Format(
     snippets=_snippets,
     open=open_web,
     quantise=quantise_onnx,
+    num_asked=12,  # each twice, as pixels and as a file
 )

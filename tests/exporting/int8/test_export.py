@@ -22,6 +22,7 @@ from candid.exporting.onnx import load_onnx
 from candid.runs.artifact import SPLIT
 from candid.runs.classifier import load
 from candid.splits.split import read_csv
+from tests.exporting.path_leaks import leaks
 
 
 def request(run, folder, to="onnx", **options):
@@ -47,8 +48,13 @@ def moved(copied_run, faces, tmp_path):
 
 @pytest.fixture
 def few_photos(monkeypatch):
-    """Calibrate with the fewest photos, for tests that do not depend on the accuracy."""
+    """Calibrate with the fewest photos, for tests that do not depend on the accuracy.
+
+    Nor are drawn photos read, or the speed measured.
+    """
     monkeypatch.setattr("candid.exporting.int8.calibration.MAX_PHOTOS", 8)
+    monkeypatch.setattr("candid.exporting.export.check_own_reading", lambda *_: None)
+    monkeypatch.setattr("candid.exporting.int8.export.measure_speed", lambda *_: Speed(9, 9, 1))
 
 
 def remove(run, photos, *parts):
@@ -92,6 +98,12 @@ def test_embeddings_differ_a_little_and_the_head_stays_float32(quantised, traine
     assert "head.kernel" not in after
 
 
+def test_it_declares_what_onnx_runtime_1_16_and_older_load(quantised):
+    model = open_model(quantised.folder)
+    assert [(one.domain, one.version) for one in model.opset_import] == [("", 13)]
+    assert model.ir_version == 7
+
+
 def test_the_manifest_has_the_figures_of_run_and_export(quantised):
     manifest = json.loads((quantised.folder / "candid-export.json").read_text("utf-8"))
     assert "parity" not in manifest
@@ -104,6 +116,25 @@ def test_the_manifest_has_the_figures_of_run_and_export(quantised):
     assert figures["accuracy_difference"]["low"] <= figures["accuracy_difference"]["high"]
     assert figures["bytes"]["int8"] < figures["bytes"]["run"]
     assert set(figures["images_per_s"]) == {"run", "int8", "ratio"}
+
+
+@pytest.mark.usefixtures("few_photos")
+def test_a_sample_takes_photos_of_the_test_part_first(trained, tmp_path, monkeypatch):
+    rows = read_csv(trained.folder / SPLIT).rows
+    num_test = sum(row.part == "test" for row in rows)
+    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], num_asked=1))
+    monkeypatch.setattr("candid.exporting.export._INT8_TIMES", num_test + 2)
+    made = export_run(request(trained.folder, tmp_path / "out"))
+    assert made.parity.comparison.accuracy.int8.n == num_test
+    assert made.parity.comparison.agreement.n == num_test + 2 + 3
+    assert made.compared.asked.num_photos == num_test + 2
+    assert made.compared.asked.num_listed == sum(row.part in ("test", "val") for row in rows)
+
+
+def test_no_file_contains_a_path_of_this_machine(quantised, trained, faces):
+    places = (quantised.folder.parent, trained.folder.parent, faces.folder)
+    assert leaks(quantised.folder, *places) == []
+    assert 'folder = Path("out")' in (quantised.folder / "README.md").read_text("utf-8")
 
 
 def test_a_small_test_part_is_noted(quantised):
@@ -159,6 +190,7 @@ def scrambled(source, pixels, advance):
     return QuantisedOnnx(source.folder, source.classifier, graph)
 
 
+@pytest.mark.usefixtures("few_photos")
 def test_a_broken_quantisation_is_refused_and_removed(trained, tmp_path, monkeypatch):
     monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], quantise=scrambled))
     with pytest.raises(ParityError, match=r"measurably worse than the run.*export without --int8"):
@@ -206,10 +238,16 @@ def test_both_are_timed_alternately_with_one_image_per_call():
 
 
 @pytest.mark.usefixtures("few_photos")
-def test_both_are_timed_with_the_same_outputs(trained, tmp_path, monkeypatch):
-    calls = []
+def test_both_are_timed_with_the_same_outputs_and_no_temporary_files_are_left(
+    trained, tmp_path, monkeypatch
+):
+    scratch = tmp_path / "scratch"
+    (scratch / "candid-unrounded-left").mkdir(parents=True)  # by an export that was killed
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    names, calls = [], []
 
     def measure(run, export, pixels):
+        names.extend(path.name for path in scratch.glob("candid-*"))
         calls.append((set(run(pixels)), set(export(pixels))))
         return Speed(10.0, 5.0, 0.5)
 
@@ -218,6 +256,10 @@ def test_both_are_timed_with_the_same_outputs(trained, tmp_path, monkeypatch):
     assert calls == [({"probabilities", "embedding", "novelty", "heatmap"},) * 2]
     assert not any("the speed" in note for note in made.notes)
     assert "It is slower than the run on this machine, only smaller." in made.to_text()
+    (name,) = names
+    assert name.startswith("candid-unrounded-")
+    assert name != "candid-unrounded-left"
+    assert list(scratch.iterdir()) == []
 
 
 @pytest.mark.usefixtures("few_photos")
@@ -233,25 +275,6 @@ def test_no_speed_is_reported_if_the_runtimes_differ(trained, tmp_path, monkeypa
     assert made.parity.to_json()["images_per_s"] is None
     assert "images per second" not in made.to_text()
     assert "the speed was not measured: the run was in ONNX Runtime 1" in made.notes
-
-
-@pytest.mark.usefixtures("few_photos")
-def test_temporary_files_of_killed_exports_are_removed(trained, tmp_path, monkeypatch):
-    scratch = tmp_path / "scratch"
-    (scratch / "candid-unrounded-left").mkdir(parents=True)
-    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    names = []
-
-    def measure(*_):
-        names.extend(path.name for path in scratch.glob("candid-*"))
-        return Speed(10.0, 20.0, 2.0)
-
-    monkeypatch.setattr("candid.exporting.int8.export.measure_speed", measure)
-    export_run(request(trained.folder, tmp_path / "out"))
-    (name,) = names
-    assert name.startswith("candid-unrounded-")
-    assert name != "candid-unrounded-left"
-    assert list(scratch.iterdir()) == []
 
 
 def test_a_graph_without_layers_to_quantise_is_refused(trained):

@@ -12,6 +12,13 @@ from candid.cli.arguments import Json, RunFolder
 from candid.cli.console import print_notes, print_result
 
 
+class Gate(StrEnum):
+    """How many photos of the test part are compared."""
+
+    sample = "sample"
+    all = "all"
+
+
 class FormatName(StrEnum):
     """Export format."""
 
@@ -34,6 +41,9 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing export.")
     ] = False,
+    gate: Annotated[
+        Gate, typer.Option(help="Photos of the test part to compare: a sample, or all.")
+    ] = Gate.sample,
     json: Json = False,
 ) -> None:
     """Export RUN for another runtime.
@@ -45,7 +55,7 @@ def export(
     with for_terminal() as progress:
         from candid.exporting import ExportRequest, export_run
 
-        request = ExportRequest(run, to.value, output, overwrite, int8)
+        request = ExportRequest(run, to.value, output, overwrite, int8, gate is Gate.all)
         exported = export_run(request, progress=progress)
     print_notes(exported.notes)
     print_result(exported, json=json)

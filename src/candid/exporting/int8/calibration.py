@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +16,7 @@ from candid.core.onnx_quantiser import ActivationStats
 from candid.core.progress import Advance
 from candid.data.images import PixelContract, decode
 from candid.errors import DataError, ImageError
-from candid.exporting.samples import BATCH_SIZE, read_unchanged
+from candid.exporting.samples import BATCH_SIZE, read_unchanged, round_robin
 from candid.exporting.source import Source
 from candid.splits.split import Row, Split
 
@@ -51,7 +50,7 @@ def read_calibration(source: Source, split: Split) -> NDArray[np.uint8]:
     lists = [[rows[content] for content in sorted(rows)] for _, rows in sorted(by_class.items())]
     contract = source.classifier.contract
     images: list[NDArray[np.uint8]] = []
-    for row in _round_robin(lists):
+    for row in round_robin(lists):
         image = _decode_unchanged(source.data_folder, row, contract)
         images += [] if image is None else [image]
         if len(images) == MAX_PHOTOS:
@@ -69,16 +68,6 @@ def _too_few(num_found: int, num_listed: int, folder: Path) -> str:
         f"{expected}; {num_found} of {num_listed} are unchanged in {folder}. "
         "Bring the photos back, or export without --int8."
     )
-
-
-def _round_robin(lists: Sequence[Sequence[Row]]) -> Iterator[Row]:
-    """The first of each list, then the second of each, and so on.
-
-    Each round is sorted by content, so that one that is cut off favours no class by its name.
-    """
-    for place in range(max(map(len, lists), default=0)):
-        turn = [rows[place] for rows in lists if place < len(rows)]
-        yield from sorted(turn, key=attrgetter("content"))
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from candid.exporting.int8.gate import (
     require_not_worse,
 )
 from candid.exporting.onnx import ONNX
-from candid.exporting.samples import note_missing, read_golden
+from candid.exporting.samples import Asked, choose_rows, note_missing, read_golden
 from candid.exporting.source import Source
 from candid.runs.artifact import MODEL, SPLIT
 from candid.splits.split import read_csv
@@ -77,14 +77,20 @@ def check_int8(
     loaded: LoadedExport,
     num_calibration_photos: int,
     progress: Progress,
-) -> Int8Report:
+    *,
+    most: int | None = None,
+) -> tuple[Int8Report, Asked]:
     """Compare an int8 export, loaded by its own runtime, with the run.
+
+    Of more than ``most`` photos, that many are compared, those of the test part first.
 
     Raises:
         ParityError: The export is measurably worse than the run.
     """
     split = read_csv(source.folder / SPLIT)
-    rows = [row for row in split.rows if row.part in ("test", "val")]
+    listed = [[row for row in split.rows if row.part == part] for part in ("test", "val")]
+    rows = [*choose_rows(source.data_folder, listed[0], most)]
+    rows += choose_rows(source.data_folder, listed[1], most and most - len(rows))
     golden = read_golden(source.folder).pixels
     unknown = np.full(len(golden), -1, np.int64)
     kept = LabelledImages(golden, unknown, unknown, np.zeros(len(golden), np.bool_))
@@ -108,7 +114,8 @@ def check_int8(
     require_not_worse(form, comparison)
     # The model itself is the last of a format's files.
     num_bytes = (source.folder / MODEL).stat().st_size, (folder / form.files[-1]).stat().st_size
-    return Int8Report(loaded.runtime, num_calibration_photos, comparison, num_bytes, speed, notes)
+    report = Int8Report(loaded.runtime, num_calibration_photos, comparison, num_bytes, speed, notes)
+    return report, Asked(num_photos, sum(map(len, listed)), most, "test and val parts")
 
 
 @contextmanager
