@@ -19,7 +19,7 @@ from candid.reporting.terminal import write_summary
 from candid.runs.artifact import point_latest, require_free, write_run
 from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Manifest
-from candid.runs.paths import RUNS, next_folder, require_outside, require_writable
+from candid.runs.paths import RUNS, output_folder
 from candid.splits.prepare import Prepared, prepare, split_prepared
 from candid.splits.split import Split
 from candid.training.cnn import train_cnn
@@ -88,12 +88,16 @@ def train(
     """
     options = options or TrainOptions()
     progress = progress or Silent()
-    folder = Path(run) if run else next_folder(Path(data), options.recipe)
-    require_free(folder.expanduser().absolute(), overwrite=overwrite)
-    require_outside(folder, Path(data))
-    require_writable(folder)
+    with output_folder(run, Path(data), options.recipe) as folder:
+        require_free(folder.expanduser().absolute(), overwrite=overwrite)
+        return _train_into(folder, Path(data), options, overwrite=overwrite, progress=progress)
+
+
+def _train_into(
+    folder: Path, data: Path, options: TrainOptions, *, overwrite: bool, progress: Progress
+) -> Run:
     transfer.require()
-    data, options = _unpack(Path(data), options, progress)
+    data, options = _unpack(data, options, progress)
     prepared = prepare(
         data,
         backbone=options.backbone,
