@@ -11,6 +11,7 @@ from typing import Protocol
 Advance = Callable[[int], None]
 
 _LINE_EVERY_S = 10.0
+_REDRAWN_PER_S = 4
 
 
 class Progress(Protocol):
@@ -64,19 +65,22 @@ class Lines:
 
 
 class Bars(Lines):
-    """Bars on a terminal, drawn by Rich."""
+    """Bars on a terminal, drawn by Rich, which move while a step computes, too."""
 
     @contextmanager
     def step(self, title: str, total: int) -> Iterator[Advance]:
-        """Begin a step."""
+        """Begin a step; with a total of 0, of unknown length."""
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
 
+        how_far = (BarColumn(), MofNCompleteColumn()) if total else ()
+        columns = (SpinnerColumn(), "{task.description}", *how_far, TimeElapsedColumn())
         console = Console(stderr=True)
-        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with RichProgress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(title, total=total)
+        with RichProgress(
+            *columns, console=console, transient=True, refresh_per_second=_REDRAWN_PER_S
+        ) as bar:
+            task = bar.add_task(title, total=total or None)
             yield lambda count: bar.advance(task, count)
 
 

@@ -133,7 +133,7 @@ def add_reliability(
     believed, temperature = evaluation.believed, fitted.temperature
     return replace(
         evaluation,
-        calibration=measure_calibration(classes, predictions, believed, temperature),
+        calibration=measure_calibration(predictions, believed, temperature),
         abstained=measure_abstention(classes, predictions, fitted.abstention),
         rare=rare_class(believed),
     )
@@ -153,7 +153,7 @@ def _with_folds(
 ) -> EvalResult:
     placed = context.split.places(*PARTS)
     data = context.data.take(placed)
-    with progress.step("Grouped cross-validation", 4) as advance:
+    with progress.step("Grouped cross-validation", 5) as advance:
         by_heads = predict_by_folds(data, seed=context.seed)
         advance(1)
         if by_heads is None:
@@ -173,19 +173,22 @@ def _with_folds(
                 data, seed=context.seed, strength=fitted.strength or 1.0, classes=context.classes
             )
         advance(1)
-    evaluation = Evaluation(
-        measure_predictions(context.classes, tested),
-        measure_predictions(context.classes, folded),
-        baselines=baselines,
-        baselines_on_test=on_test,
-        leak_tax=tax,
-        learning_curve=curve,
-        rule=context.rule,
-    )
-    evaluation = add_reliability(evaluation, context.classes, folded, fitted)
-    if evaluation.rare is not None and context.rule == DecisionRule():  # no option was chosen yet
-        rare = with_offer(evaluation.rare, context.classes, folded, by_heads.folds)
-        evaluation = replace(evaluation, rare=rare)
+        evaluation = Evaluation(
+            measure_predictions(context.classes, tested),
+            measure_predictions(context.classes, folded),
+            baselines=baselines,
+            baselines_on_test=on_test,
+            leak_tax=tax,
+            learning_curve=curve,
+            rule=context.rule,
+        )
+        evaluation = add_reliability(evaluation, context.classes, folded, fitted)
+        if (
+            evaluation.rare is not None and context.rule == DecisionRule()
+        ):  # no option was chosen yet
+            rare = with_offer(evaluation.rare, context.classes, folded, by_heads.folds)
+            evaluation = replace(evaluation, rare=rare)
+        advance(1)
     return EvalResult(evaluation, tested, folded, by_heads)
 
 

@@ -11,7 +11,7 @@ from candid.evaluation.baselines import Baseline
 from candid.evaluation.estimate import Estimate, EstimateSource
 from candid.evaluation.leak_tax import LeakTax
 from candid.evaluation.learning_curve import LearningCurve
-from candid.evaluation.measures import FIGURES, Measures
+from candid.evaluation.measures import FIGURES, Measures, worst_pairs
 from candid.evaluation.rare_class import RareClass
 from candid.evaluation.reliability import Abstained, Calibration
 from candid.models.decision_rule import DecisionRule
@@ -153,14 +153,27 @@ def _measures_lines(measures: Measures) -> Iterator[str]:
     if len(measures.classes) > 2:
         yield ""
         yield from _per_class_lines(measures)
+    yield ""
     if len(measures.classes) <= _MOST_IN_MATRIX:
-        yield ""
         yield from _confusion_lines(measures)
+    else:
+        yield "  most frequent mistakes"
+        yield from (f"  {line}" for line in name_pairs(measures))
+
+
+def name_pairs(measures: Measures) -> Iterator[str]:
+    """The most frequent mistakes: ``3 of cat, predicted dog``."""
+    for true, predicted in worst_pairs(measures.confusion):
+        count = measures.confusion[true, predicted]
+        yield f"{count} of {measures.classes[true]}, predicted {measures.classes[predicted]}"
 
 
 def _per_class_lines(measures: Measures) -> Iterator[str]:
-    width = max(len(row.name) for row in measures.per_class)
-    for row in measures.per_class:
+    rows = measures.worst_classes
+    if len(rows) < len(measures.classes):
+        yield f"  {len(rows)} of {len(measures.classes)} classes, those with the lowest recall"
+    width = max((len(row.name) for row in rows), default=0)
+    for row in rows:
         precision, recall = row.precision or "none predicted", row.recall or "no images"
         yield f"  {row.name:<{width}}  precision {precision}   recall {recall}"
 

@@ -176,8 +176,9 @@ def labelled(features: Features, rows: Sequence[Row]) -> Labelled:
 
 
 def _require_readable(found: Catalog, readable: Catalog) -> None:
+    labels = {photo.label for photo in readable.photos}
     for name in found.classes:
-        if not any(photo.label == name for photo in readable.photos):
+        if name not in labels:
             reasons = [row for row in readable.skipped if row.path.startswith(f"{name}/")]
             example = f"; {reasons[-1].path}: {reasons[-1].reason}" if reasons else ""
             raise DataError(

@@ -299,9 +299,13 @@ def _torn_notes(photos: tuple[Photo, ...], torn: dict[int, str]) -> list[str]:
 
 def _small_class_notes(classes: tuple[str, ...], rows: list[Row], unit: Unit) -> list[str]:
     notes = []
-    for name in classes:
-        assigned = [row for row in rows if row.label == name and row.part]
-        missing = [part for part in PARTS if not any(row.part == part for row in assigned)]
+    by_class: dict[str, list[Row]] = {name: [] for name in classes}
+    for row in rows:
+        if row.part:
+            by_class[row.label].append(row)
+    for name, assigned in by_class.items():
+        used = {row.part for row in assigned}
+        missing = [part for part in PARTS if part not in used]
         if missing:
             number = len({row.group for row in assigned})
             notes.append(

@@ -117,7 +117,9 @@ def _train_into(
             result = _train_transfer(prepared, split, options, progress)
         else:
             result = train_cnn(prepared, split, options, partial, progress)
-        manifest, contents = write_files(partial, folder, result)
+        with progress.step("Writing the run", 1) as advance:
+            manifest, contents = write_files(partial, folder, result)
+            advance(1)
         made.append((contents, result.trained.complete))
         return manifest
 
@@ -149,13 +151,15 @@ def _train_transfer(
     fitted_on = split.places("train", "val")
     data = context.data.take(fitted_on)
     backbone = get(options.backbone)
-    trained, head = transfer.train(
-        backbone,
-        data,
-        classes=prepared.catalog.classes,
-        contract=prepared.features.contract,
-        seed=seed,
-    )
+    with progress.step("Fitting the head", 1) as advance:
+        trained, head = transfer.train(
+            backbone,
+            data,
+            classes=prepared.catalog.classes,
+            contract=prepared.features.contract,
+            seed=seed,
+        )
+        advance(1)
     fitted = FittedState(head.temperature, head.abstention, head.raw.strength)
     answers = head.answer(prepared.features.embeddings[split.places("test")])
     assessed = assess(context, answers, fitted, progress=progress)
