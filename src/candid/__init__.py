@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from candid.auditing.audit import AuditOptions, audit
     from candid.auditing.files import write_audit
     from candid.auditing.result import Audit
+    from candid.core.progress import Progress
     from candid.errors import CandidError
     from candid.evaluation.evaluate import evaluate_run as evaluate
     from candid.runs.classifier import Classifier, load
     from candid.runs.prediction import Prediction
     from candid.splits.prepare import SplitOptions
-    from candid.training import TrainOptions, train
+    from candid.training import Run, TrainOptions, train
 
 # Imported on first use (PEP 562): `import candid` costs nothing, and predicting never imports what
 # only training needs.
@@ -38,6 +39,8 @@ _PUBLIC = {
     "CandidError": ("candid.errors", "CandidError"),
     "Classifier": ("candid.runs.classifier", "Classifier"),
     "Prediction": ("candid.runs.prediction", "Prediction"),
+    "Progress": ("candid.core.progress", "Progress"),
+    "Run": ("candid.training", "Run"),
     "SplitOptions": ("candid.splits.prepare", "SplitOptions"),
     "TrainOptions": ("candid.training", "TrainOptions"),
     "audit": ("candid.auditing.audit", "audit"),
@@ -53,6 +56,8 @@ __all__ = [
     "CandidError",
     "Classifier",
     "Prediction",
+    "Progress",
+    "Run",
     "SplitOptions",
     "TrainOptions",
     "audit",

@@ -102,7 +102,7 @@ def test_a_class_of_one_picture_can_not_be_judged() -> None:
 
 
 def test_without_cleanlab_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cleanlab.rank", None)
+    monkeypatch.setitem(sys.modules, "cleanlab", None)
     with pytest.raises(DependencyError, match=r"candid-image\[audit\]"):
         find_label_errors(draw())
 

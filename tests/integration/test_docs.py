@@ -26,6 +26,32 @@ def test_the_command_line_reference_is_what_the_command_line_says():
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == make()
 
 
+def test_the_code_in_the_docs_of_python_runs(trained, faces, tmp_path, monkeypatch):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "latest").symlink_to(trained.folder)
+    photo = sorted((faces.folder / "happy").glob("face-*.jpg"))[0]
+    (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    import candid
+
+    train, given = inspect.signature(candid.train), {}
+
+    def recorded(*arguments, **options):
+        given.update(train.bind(*arguments, **options).arguments)
+        return trained
+
+    monkeypatch.setattr(candid, "train", recorded)
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    names = {"__name__": "docs"}
+    for code in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(code, names)
+    assert given == {"data": "data", "seed": 1, "recipe": "transfer"}
+    assert names["prediction"].label in ("happy", "sad")
+    assert (names["axes"].get_xlabel(), len(names["mistakes"]) > 0) == ("predicted", True)
+    pyplot.close("all")
+
+
 @pytest.mark.parametrize(
     "line", [line for line in shell_lines(README) if line.startswith("candid ")]
 )

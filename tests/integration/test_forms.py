@@ -5,18 +5,29 @@ from __future__ import annotations
 import csv
 import io
 import json
+import pickle
+import re
 import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from candid.auditing.checks import ALL
 from candid.core.text import escape_markdown
+from candid.errors import DependencyError
+from candid.evaluation.evaluate import Measured
+from candid.evaluation.evaluation import Evaluation
 from candid.runs.class_names import join_classes
 from candid.runs.classifier import load
+from candid.runs.prediction import Prediction
 from candid.training import Run, TrainOptions, train
+from candid.training.files import PredictionsFile
+from tests.auditing.made import found_in, make_audit
 
 CLASSES = ("=1+1", "a|b", "unknown")
 HEAD = "path,label,probability,reason,answer,verdict,possible,familiarity"
@@ -99,6 +110,81 @@ def test_the_predictions_of_a_run_tell_a_class_from_two(awkward: Run) -> None:
     of_one = {row["possible"] for row in rows if row["label"] == "a|b"}
     assert r"a\|b" in of_one
     assert "a|b" not in of_one
+
+
+def test_the_predictions_of_a_run_are_a_data_frame_with_the_columns_of_the_file(
+    awkward: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    file = awkward.folder / "predictions.csv"
+    frame = awkward.predictions.to_frame()
+    with file.open(newline="", encoding="utf-8") as lines:
+        head, *rows = csv.reader(lines)
+    assert list(frame.columns) == head
+    assert [list(map(str, row)) for row in frame.iloc[:, :6].itertuples(index=False)] == [
+        row[:6] for row in rows
+    ]
+    numbers = frame.iloc[:, 6:]
+    assert set(map(str, numbers.dtypes)) == {"float64"}
+    np.testing.assert_allclose(numbers, [list(map(float, row[6:])) for row in rows])
+    # Classes that pandas would take for numbers and missing values, and a model without verdicts.
+    lines = [",".join(head[:7]) + ",p(007)", "test,NA/\udcff.jpg,007,test,None,,,0.25"]
+    (tmp_path / "predictions.csv").write_bytes("\n".join(lines).encode(errors="surrogateescape"))
+    row = PredictionsFile(tmp_path / "predictions.csv").to_frame().iloc[0]
+    assert list(row[:6]) == ["test", "NA/\udcff.jpg", "007", "test", "None", ""]
+    assert pandas.isna(row["familiarity"])
+    assert row["p(007)"] == 0.25
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(DependencyError, match=r'pip install "candid-image\[notebook\]"'):
+        awkward.predictions.to_frame()
+
+
+LONG = tuple(f"<class {number}>\n" + "x" * 200 for number in range(1000))
+
+
+def shown_in_notebooks(run: Run) -> dict[str, object]:
+    """What a notebook shows, of a run as it is and with names that are long and odd."""
+    classifier = load(run.folder)
+    measures = replace(run.evaluation.believed, classes=LONG)
+    many = replace(run, folder=Path("/" + "deep/" * 500), complete=False)
+    other = load(run.folder)
+    other.classes, other.run_folder = LONG, many.folder
+    shares = dict.fromkeys(LONG, 0.001)
+    return {
+        "run": run,
+        "evaluation": run.evaluation,
+        "classifier": classifier,
+        "prediction": classifier.predict(np.full((40, 60, 3), 9, np.uint8), explain=True),
+        "unreadable": classifier.predict(b"\xff\0<b>"),
+        "measured": Measured(run.evaluation, ("a note",) * 1000, "/" + "deep/" * 500),
+        "long run": many,
+        "long evaluation": Evaluation(measures),
+        "long classifier": other,
+        "long prediction": Prediction("a/" * 900, LONG[0], 0.5, shares, "why\n" * 90, "uncertain"),
+        "audit": make_audit(*[found_in(f"<b>/{LONG[0]}")] * 30),
+    }
+
+
+def test_everything_has_a_short_repr_and_small_html(awkward: Run) -> None:
+    for name, shown in shown_in_notebooks(awkward).items():
+        text, page = repr(shown), shown._repr_html_()  # type: ignore[attr-defined]
+        assert len(text) <= 300, (name, text)
+        assert text.isprintable(), (name, text)
+        assert len(page) < 16_000, (name, len(page))
+        assert not re.search("<b>/|<class|<script", page), name
+    assert repr(awkward).startswith(f"Run('{awkward.folder}', Evaluation(accuracy 1.")
+    prediction = load(awkward.folder).predict(np.full((40, 60, 3), 9, np.uint8))
+    assert 'src="data:image/jpeg;base64,' in prediction._repr_html_()
+
+
+def test_what_is_pickled_comes_back(awkward: Run) -> None:
+    for name, shown in shown_in_notebooks(awkward).items():
+        if "long" not in name and name != "audit":  # whose check is a local function of the test
+            assert repr(pickle.loads(pickle.dumps(shown))) == repr(shown)
+    assert pickle.loads(pickle.dumps(ALL)) == ALL
+    again = pickle.loads(pickle.dumps(awkward))
+    assert again.evaluation.to_json() == awkward.evaluation.to_json()
+    assert Path(again) == awkward.folder
 
 
 def test_no_verdict_where_the_model_can_not_abstain(awkward: Run, data: Path) -> None:

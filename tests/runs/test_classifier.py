@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import io
+import pickle
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
 from candid.cli.demo import SampleSet
 from candid.core import threads
 from candid.core.threads import num_cores
-from candid.data.images import PixelContract, decode
+from candid.data.images import PixelContract, Reading, decode
 from candid.errors import ArtifactError, UsageError
 from candid.models.decision_rule import DecisionRule
 from candid.runs.classifier import Classifier, load
@@ -50,6 +54,42 @@ class TestForms:
         # resized once: files according to the contract, arrays directly
         assert np.ptp([answer.probability for answer in answers]) < 1e-5
         assert [answer.source for answer in answers] == [str(path), str(path), "", ""]
+
+    def test_what_frameworks_and_notebooks_hand_over_has_the_answer_of_the_file(
+        self, classifier: Classifier, faces: SampleSet
+    ) -> None:
+        path = png(faces)
+        data = path.read_bytes()
+        expected = classifier.predict(path)
+        with path.open("rb") as file, Image.open(path) as image:
+            given = [data, bytearray(data), memoryview(data), io.BytesIO(data), file, image]
+            answers = [classifier.predict(one) for one in given]
+            assert classifier.predict(given) == answers
+        assert answers == [replace(expected, source=answer.source) for answer in answers]
+        assert [answer.source for answer in answers] == [""] * 4 + [str(path)] * 2
+        grey = np.asarray(Image.open(path).convert("L"))
+        alike = classifier.predict([grey, grey[..., None], np.dstack([grey] * 3)])
+        assert alike[0] == alike[1] == alike[2]
+
+    def test_a_folder_gives_an_answer_for_each_file(
+        self, classifier: Classifier, photos: list[Path], tmp_path: Path
+    ) -> None:
+        copies = [Path(shutil.copy(photo, tmp_path)) for photo in photos[:3]]
+        assert classifier.predict(tmp_path) == classifier.predict(sorted(copies))
+        assert classifier.predict([tmp_path])[0].reason == "is a folder; expected an image file"
+
+    def test_a_prediction_has_a_thumbnail_of_the_shape_of_the_photo(
+        self, classifier: Classifier
+    ) -> None:
+        for shape, size in (((300, 600), (128, 64)), ((2000, 1), (1, 128)), ((9, 9), (128, 128))):
+            answer = classifier.predict(np.full((*shape, 3), 200, np.uint8))
+            with Image.open(io.BytesIO(answer.thumbnail)) as thumbnail:
+                assert (thumbnail.format, thumbnail.size) == ("JPEG", size)
+        cropping = classifier._with(contract=replace(classifier.contract, fit="crop"))
+        with Image.open(
+            io.BytesIO(cropping.predict(np.zeros((9, 99, 3), np.uint8)).thumbnail)
+        ) as t:
+            assert t.size == (128, 128)
 
     def test_an_array_of_the_contract_is_taken_as_it_is(
         self, classifier: Classifier, photos: list[Path]
@@ -264,23 +304,13 @@ class TestWhatCanNotBeRead:
         assert classifier.predict([tmp_path / "absent.jpg"] * 40)[-1].reason == "no such file"
 
     @pytest.mark.parametrize(
-        "array",
-        [
-            np.zeros((10, 10), np.uint8),
-            np.zeros((10, 10, 4), np.uint8),
-            np.zeros((2, 10, 10, 3), np.uint8),
-            np.zeros((0, 10, 3), np.uint8),
-            np.zeros((10, 0, 3), np.uint8),
-            np.zeros((10, 10, 3), np.float32),
-            np.zeros((10, 10, 3), np.uint16),
-        ],
-        ids=lambda array: f"{array.dtype}{array.shape}",
+        "given", [{"image": "a.jpg"}, None, np.zeros((9, 9, 3)), [None]], ids=str
     )
-    def test_an_array_of_another_form_is_a_mistake_of_the_caller(
-        self, classifier: Classifier, array: np.ndarray
+    def test_what_is_no_picture_at_all_is_a_mistake_of_the_caller(
+        self, classifier: Classifier, given: object
     ) -> None:
-        with pytest.raises(UsageError, match=r"expected as uint8 \(h, w, 3\) in RGB"):
-            classifier.predict(array)
+        with pytest.raises(UsageError, match=r"uint8 \(h, w\), \(h, w, 1\) or \(h, w, 3\) in RGB"):
+            classifier.predict(given)  # type: ignore[call-overload]
 
 
 class TestLoading:
@@ -351,6 +381,64 @@ class TestLoading:
     def test_a_folder_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(ArtifactError, match="there is no run at"):
             load(tmp_path / "absent")
+
+
+class TestCopies:
+    def changed(self, classifier: Classifier) -> Classifier:
+        return classifier.with_threshold(0.9).with_coverage(0.99).with_reading(Reading(page=2))
+
+    @pytest.mark.parametrize("copy", [deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+    def test_answer_the_same_with_what_was_changed(
+        self, classifier: Classifier, photos: list[Path], copy: Callable[[object], Classifier]
+    ) -> None:
+        for one in (classifier, self.changed(classifier)):
+            other = copy(one)
+            assert (other.rule, other.contract) == (one.rule, one.contract)
+            assert other.predict(list(photos[:3])) == one.predict(list(photos[:3]))
+        assert copy(self.changed(classifier)).threshold == 0.9
+
+    def test_are_made_in_the_processes_of_a_pool(
+        self, classifier: Classifier, photos: list[Path]
+    ) -> None:
+        alone = load(classifier.run_folder or "", num_threads=1)
+        with get_context("spawn").Pool(1) as pool:
+            answers = pool.map(alone.predict, [*photos[:2], photos[0].read_bytes()], chunksize=1)
+        assert answers[:2] == alone.predict(list(photos[:2]))
+        assert answers[2].probabilities == answers[0].probabilities
+
+    def test_are_of_the_run_that_a_link_led_to(
+        self, copied_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "latest").symlink_to(copied_run)
+        monkeypatch.chdir(tmp_path)
+        pickled = pickle.dumps(load("latest"))
+        (tmp_path / "latest").unlink()
+        monkeypatch.chdir("/")
+        assert pickle.loads(pickled).run_folder == copied_run.resolve()
+
+    def test_need_the_run_at_its_place(self, copied_run: Path, tmp_path: Path) -> None:
+        one = load(copied_run)
+        pickled = pickle.dumps(one)
+        pickle.loads(pickled)
+        copied_run.rename(tmp_path / "moved")
+        for copy in (lambda: pickle.loads(pickled), lambda: deepcopy(one)):
+            with pytest.raises(ArtifactError, match="the run of this classifier is gone") as caught:
+                copy()
+            assert "\n" not in str(caught.value)
+
+    def test_are_not_of_another_run_at_that_place(self, copied_run: Path) -> None:
+        pickled = pickle.dumps(load(copied_run))
+        model = onnx.load(copied_run / "model.onnx")
+        model.doc_string = "another"
+        forge(copied_run, "model.onnx", model.SerializeToString())
+        with pytest.raises(ArtifactError, match="another run is at"):
+            pickle.loads(pickled)
+
+    def test_are_not_made_of_a_model_without_a_run(self, trained: Run) -> None:
+        model = (trained.folder / "model.onnx").read_bytes()
+        one = Classifier(model, ("happy", "sad"), PixelContract(224, "squash"))
+        with pytest.raises(UsageError, match=r"not from a run; use `candid\.load`"):
+            pickle.dumps(one)
 
 
 class Payload:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import pickle
+from dataclasses import asdict, replace
+
 from candid.runs.prediction import Prediction
 
 
@@ -31,6 +35,15 @@ def test_a_file_that_can_not_be_read_has_a_verdict_and_no_numbers() -> None:
         "familiarity": None,
         "reason": "empty file",
     }
+
+
+def test_the_thumbnail_is_no_part_of_the_values() -> None:
+    given = Prediction("", "cat", 0.9, {"cat": 0.9, "dog": 0.1})
+    named = given.of("a.jpg", b"a JPEG")
+    assert named == replace(given, source="a.jpg")
+    assert pickle.loads(pickle.dumps(named)).thumbnail == named.thumbnail == b"a JPEG"
+    assert json.loads(json.dumps(asdict(named)))["source"] == "a.jpg"
+    assert given.thumbnail == b""
 
 
 def test_a_class_called_like_a_verdict_is_told_from_it() -> None:

@@ -31,6 +31,7 @@ from candid.runs.artifact import find_run, read_manifest
 from candid.splits.prepare import SplitOptions
 from candid.splits.split import read_csv
 from candid.training import Run, TrainOptions, train
+from candid.training.options import choose
 
 StateOf = Callable[[Path], dict[str, tuple[str, int]]]
 
@@ -229,11 +230,26 @@ class TestTheSameSeed:
     def test_another_seed_gives_another_split(
         self, trained: Run, faces: SampleSet, tmp_path: Path
     ) -> None:
-        options = replace(OPTIONS, split=SplitOptions(seed=1))
-        other = train(faces.folder, run=tmp_path / "run", options=options)
+        options = replace(OPTIONS, split=SplitOptions(seed=2))
+        run = tmp_path / "run"
+        other = train(faces.folder, run=run, seed=1, recipe="transfer", options=options)
+        manifest = read_manifest(run)
+        assert (manifest.settings.seed, manifest.prepared_with.backbone) == (1, OPTIONS.backbone)
         assert (other.folder / "split.csv").read_bytes() != (
             trained.folder / "split.csv"
         ).read_bytes()
+
+
+def test_a_recipe_that_does_not_exist_is_named(faces: SampleSet, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"one of transfer, cnn\. Received: 'resnet'"):
+        train(faces.folder, run=tmp_path / "run", recipe="resnet")  # type: ignore[arg-type]
+
+
+def test_the_options_are_changed_by_what_is_given_beside_them() -> None:
+    chosen = choose(OPTIONS, 7, "cnn")
+    assert chosen == replace(OPTIONS, split=SplitOptions(seed=7), recipe="cnn")
+    assert choose(OPTIONS, None, None) is OPTIONS
+    assert choose(chosen, 0, None).split.seed == 0
 
 
 def test_a_second_run_decodes_and_embeds_nothing(

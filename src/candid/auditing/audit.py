@@ -16,7 +16,7 @@ from candid.auditing.finding import Check, Finding, Outcome, Severity
 from candid.auditing.properties import measure
 from candid.auditing.result import Audit, Checked, ClassCount
 from candid.core.cache import Cache, default_folder
-from candid.core.progress import Progress, Silent
+from candid.core.progress import Progress, for_python
 from candid.core.text import first_line, plural, sanitize
 from candid.data.catalog import DROPPED, HIDDEN_FOLDER, scan
 from candid.data.decisions import Decided, decide, load_decisions
@@ -81,7 +81,7 @@ def audit(
             ``train``, ``val`` and ``test``; or a NumPy archive in MedMNIST's layout.
         options: Backbone, seed, decisions.
         cache: Cache of embeddings and properties; by default the user's own.
-        progress: Progress callback.
+        progress: Progress callback; by default a bar in a notebook or at a prompt.
 
     Returns:
         The outcome of every check. `candid.write_audit` writes it to files.
@@ -94,7 +94,7 @@ def audit(
         >>> [row.check.code for row in candid.audit("data").found]  # doctest: +SKIP
         ['two-classes', 'exact-copies', 'near-copies', 'label-suspects']
     """
-    options, progress = options or AuditOptions(), progress or Silent()
+    options, progress = options or AuditOptions(), progress or for_python()
     with nullcontext(cache) if cache else Cache(default_folder()) as cache:
         evidence, decided, notes = _gather(data, options, cache, progress)
         kept = decided.applied.kept if decided else frozenset()

@@ -18,7 +18,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.errors import DependencyError
+from candid.core.extras import require_packages
+from candid.data.images.packages import hush
 from candid.models.recipes.linear_head import cross_validate, predict_held_out
 from candid.splits.grouped_split import Labelled
 from candid.splits.split import in_two_classes
@@ -61,13 +62,10 @@ def find_label_errors(data: Labelled, *, seed: int = 0) -> LabelErrors | None:
     Raises:
         DependencyError: cleanlab is not installed.
     """
-    try:
-        from cleanlab.rank import get_label_quality_scores
-    except ImportError as error:
-        raise DependencyError(
-            "checking labels needs the package cleanlab, which is not installed. "
-            'Run: pip install "candid-image[audit]"'
-        ) from error
+    hush("tqdm")  # asks for widgets where a notebook has none
+    require_packages(["cleanlab"], needed_by="checking labels", extra="audit")
+    from cleanlab.rank import get_label_quality_scores
+
     agreed = ~in_two_classes(data.labels, data.groups)
     out_of_fold = cross_validate(data.take(np.flatnonzero(agreed)), seed=seed)
     if out_of_fold is None:

@@ -14,8 +14,9 @@ from typing import Any, Final, Literal
 
 from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
 from candid.core.atomic_dir import is_unfinished
+from candid.core.notebook import card
 from candid.core.safe_json import read_object
-from candid.core.text import plural, sanitize
+from candid.core.text import brief, plural, sanitize
 from candid.data.decisions import Decision
 from candid.data.images import Reading
 from candid.errors import ArtifactError, UsageError
@@ -77,6 +78,23 @@ class Audit:
     notes: tuple[str, ...] = ()
     decided: tuple[Decision, ...] = ()
     reading: Reading = field(default_factory=Reading)
+
+    def __repr__(self) -> str:
+        return brief("Audit", repr(str(self.data)), self.verdict, self._counts())
+
+    def _repr_html_(self) -> str:
+        """The checks that found something, for a notebook."""
+        rows = [
+            (f"{row.check.severity}: {row.check.title}", row.outcome.summary) for row in self.found
+        ]
+        return card(f"{self.verdict}: {self._counts()}", rows)
+
+    def _counts(self) -> str:
+        return (
+            f"{plural(self.num_files, 'file')}, {plural(self.num_photos, 'readable photo')} of "
+            f"{plural(self.num_pictures, 'different picture')} in "
+            f"{plural(len(self.classes), 'class', 'classes')}"
+        )
 
     @property
     def found(self) -> tuple[Checked, ...]:
@@ -142,9 +160,7 @@ class Audit:
         """Text for a terminal: one line per check, and the first findings of each."""
         lines = [
             self.verdict,
-            f"{plural(self.num_files, 'file')}, {plural(self.num_photos, 'readable photo')} of "
-            f"{plural(self.num_pictures, 'different picture')} in "
-            f"{plural(len(self.classes), 'class', 'classes')}",
+            self._counts(),
             "",
         ]
         for row in self.found:

@@ -67,7 +67,10 @@ Rehash = Annotated[
 ]
 Backbone = Annotated[
     str | None,
-    typer.Option(help="efficientnet-lite2 (the default), efficientnet-lite0, or an ONNX file."),
+    typer.Option(
+        help="efficientnet-lite2-int8 (the default), efficientnet-lite0-int8, either without -int8 "
+        "(float32: twice the time, can be fine-tuned in Keras), or an ONNX file."
+    ),
 ]
 Fit = Annotated[FitName, typer.Option(help="How photos are made square.")]
 Cost = Annotated[

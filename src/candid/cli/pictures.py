@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from candid.cli.console import has_screen
 from candid.cli.predicting import read_input, stem_of
+from candid.core.extras import require_packages
 from candid.core.text import sanitize
 from candid.data.images import PixelContract, Reading, decode, preview, read_file
-from candid.errors import DependencyError, ImageError, UsageError
+from candid.errors import ImageError, UsageError
 from candid.runs.classifier import Classifier
 from candid.runs.explaining.explain import Similar
 from candid.runs.explaining.picture import picture_of
@@ -62,13 +63,9 @@ def show_predictions(
 
 
 def _pyplot() -> Any:
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise DependencyError(
-            "--show needs Matplotlib, which is not installed. "
-            'Run: pip install "candid-image[transfer]"'
-        ) from error
+    require_packages(["matplotlib"], needed_by="--show", extra="transfer")
+    import matplotlib
+
     if not has_screen():
         matplotlib.use("Agg")
     import matplotlib.pyplot

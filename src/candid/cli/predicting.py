@@ -15,12 +15,12 @@ from typing import Final, Literal, NamedTuple
 
 from candid.cli.console import print_json
 from candid.core.text import plural, sanitize
-from candid.data.catalog import find_files
 from candid.data.images import HEAD_BYTES, SUFFIXES, Reading, identify, inspect, read_file
 from candid.errors import ImageError, UsageError
 from candid.runs.class_names import join_classes
 from candid.runs.classifier import Classifier
 from candid.runs.prediction import Prediction
+from candid.runs.source import files_of
 
 STDIN = "-"
 _PAGED: Final = ("TIFF", "DICOM")
@@ -58,11 +58,8 @@ def expand(paths: Sequence[str]) -> list[str]:
 def _expand_one(path: str) -> list[str]:
     if path == STDIN or Path(path).is_file():
         return [path]
-    if Path(path).is_dir():
-        files = [str(file) for file in find_files(Path(path))]
-        if not files:
-            raise UsageError(f"the folder {path} has no file in it.")
-        return files
+    if files := files_of(Path(path)):
+        return list(map(str, files))
     if glob.has_magic(path):
         matches = sorted(
             match for match in glob.glob(path, recursive=True) if Path(match).is_file()
@@ -106,7 +103,7 @@ def predict_all(
     Yields:
         One prediction per path, in order.
     """
-    sources = (piped if path == STDIN else path for path in paths)
+    sources = (piped if path == STDIN else Path(path) for path in paths)
     predictions = classifier.stream(sources, explain=explain)
     for path, prediction in zip(paths, predictions, strict=True):
         yield replace(prediction, source=path)

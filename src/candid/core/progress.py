@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from candid.core.notebook import NotebookBar, in_notebook
+
 Advance = Callable[[int], None]
 
 _LINE_EVERY_S = 10.0
@@ -87,3 +89,10 @@ class Bars(Lines):
 def for_terminal() -> Progress:
     """Bars where stderr is a terminal, lines elsewhere."""
     return Bars() if sys.stderr.isatty() else Lines()
+
+
+def for_python() -> Progress:
+    """For a call in Python: a bar in a notebook or at a prompt; nothing in a script."""
+    if in_notebook():
+        return NotebookBar()
+    return Bars() if hasattr(sys, "ps1") and sys.stderr.isatty() else Silent()

@@ -46,6 +46,8 @@ def first_line(error: Exception) -> str:
 # A path may have 4096 bytes, and a line of text may name several.
 _MOST_OF_WORD: Final = 400
 _MOST_OF_LINE: Final = 4000
+_MOST_OF_PART: Final = 90
+_MOST_OF_REPR: Final = 300
 _LONG_WORD: Final = re.compile(rf"\S{{{_MOST_OF_WORD + 1},}}")
 
 # Control characters, line and paragraph separators, lone surrogates (bytes of a name that are not
@@ -70,15 +72,26 @@ def sanitize(text: str) -> str:
     >>> sanitize("a\nb\udcff")
     'a\\nb\\xff'
     """
-    visible = _LONG_WORD.sub(lambda match: _cut(match[0], _MOST_OF_WORD, "…"), sanitize_line(text))
-    return _cut(visible, _MOST_OF_LINE, " … ")
+    visible = _LONG_WORD.sub(lambda match: cut(match[0], _MOST_OF_WORD), sanitize_line(text))
+    return cut(visible, _MOST_OF_LINE, " … ")
 
 
-def _cut(text: str, most: int, mark: str) -> str:
+def cut(text: str, most: int, mark: str = "…") -> str:
+    """Leave out the middle of a text of more than ``most`` characters."""
     if len(text) <= most:
         return text
     half = (most - len(mark)) // 2
     return f"{text[:half]}{mark}{text[-half:]}"
+
+
+def brief(kind: str, *words: str) -> str:
+    """A ``repr`` in one line of at most 300 characters.
+
+    >>> brief("Run", "'runs/a'", "", "accuracy 0.9")
+    "Run('runs/a', accuracy 0.9)"
+    """
+    kept = (cut(sanitize_line(word), _MOST_OF_PART) for word in words if word)
+    return cut(f"{kind}({', '.join(kept)})", _MOST_OF_REPR)
 
 
 def sanitize_line(text: str) -> str:

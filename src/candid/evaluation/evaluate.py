@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.cache import Cache, default_folder
-from candid.core.progress import Progress, Silent
-from candid.core.text import plural
+from candid.core.progress import Progress, for_python
+from candid.core.text import brief, plural
 from candid.data.catalog import Catalog, Photo, scan
 from candid.data.decisions import Applied, Decision, apply_decisions, read_decisions
 from candid.data.file_reader import FileReader
@@ -100,6 +100,13 @@ class Measured:
         """Whether it was measured on the run's own photos."""
         return self.of == _OWN
 
+    def __repr__(self) -> str:
+        return brief("Measured", repr(self.evaluation), f"of={self.of!r}")
+
+    def _repr_html_(self) -> str:
+        """Its figures, for a notebook."""
+        return self.evaluation._repr_html_()
+
     def to_text(self) -> str:
         """Tables of all figures, for a terminal."""
         return write_text(self.evaluation, self.of)
@@ -122,7 +129,7 @@ def evaluate_run(
             except training images and their copies.
         threshold: Replaces the run's own threshold (two classes only).
         rehash: Read all photos, including those whose size and times are unchanged.
-        progress: Progress callback.
+        progress: Progress callback; by default a bar in a notebook or at a prompt.
 
     Raises:
         ArtifactError: The run is incomplete or was changed.
@@ -131,7 +138,7 @@ def evaluate_run(
     loaded = load_run(run)
     if threshold is not None:
         loaded = replace(loaded, classifier=loaded.classifier.with_threshold(threshold))
-    evaluator = Evaluator(loaded, progress or Silent(), rehash=rehash)
+    evaluator = Evaluator(loaded, progress or for_python(), rehash=rehash)
     if data is None or Path(data).expanduser().resolve() == loaded.trained_on:
         return evaluator.on_own_folder()
     return evaluator.on_other_folder(Path(data))

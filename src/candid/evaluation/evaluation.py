@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from candid.core.text import plural
+from candid.core.notebook import card
+from candid.core.text import brief, plural
+from candid.evaluation import plots
 from candid.evaluation.baselines import Baseline
 from candid.evaluation.estimate import Estimate, EstimateSource
 from candid.evaluation.leak_tax import LeakTax
@@ -15,6 +17,9 @@ from candid.evaluation.measures import FIGURES, Measures, worst_pairs
 from candid.evaluation.rare_class import RareClass
 from candid.evaluation.reliability import Abstained, Calibration
 from candid.models.decision_rule import DecisionRule
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _MOST_IN_MATRIX: Final = 12  # classes; a wider table does not fit a terminal
 
@@ -76,6 +81,43 @@ class Evaluation:
             "copy of it. Each of those models was trained on a part of the photos, so the final "
             "one is hardly worse."
         )
+
+    def __repr__(self) -> str:
+        classes = plural(len(self.classes), "class", "classes")
+        accuracy = " ".join(f"accuracy {self.believed.accuracy}".split())
+        return brief("Evaluation", accuracy, self.believe, classes)
+
+    def _repr_html_(self) -> str:
+        """The figures to believe, for a notebook."""
+        of = "Test part" if self.kfold is None else "Grouped cross-validation"
+        figures = [(title, str(figure)) for title, figure in _titled(self.believed) if figure]
+        return card(f"{of}: {plural(self.believed.n, 'photo')}", figures)
+
+    def plot_confusion(self, axes: Axes | None = None) -> Axes:
+        """Plot the confusion matrix of the estimate to believe: rows are true classes.
+
+        Args:
+            axes: Matplotlib's axes to draw on; by default a new figure's.
+
+        Returns:
+            The axes; a cell is darker for a larger share of its row.
+
+        Raises:
+            DependencyError: Matplotlib is not installed; likewise below.
+        """
+        return plots.plot_confusion(self.believed, axes)
+
+    def plot_reliability(self, axes: Axes | None = None) -> Axes:
+        """Plot accuracy by confidence, with 95 % intervals; as `plot_confusion`."""
+        return plots.plot_reliability(self.believed.reliability, axes)
+
+    def plot_learning_curve(self, axes: Axes | None = None) -> Axes:
+        """Plot accuracy by number of training photos, and beyond; as `plot_confusion`.
+
+        Raises:
+            UsageError: It was not measured: there are too few photos.
+        """
+        return plots.plot_learning_curve(self.learning_curve, axes)
 
     def to_json(self) -> dict[str, Any]:
         """All figures as JSON values, the test part's at the top level; null if not measured."""

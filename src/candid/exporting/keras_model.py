@@ -7,6 +7,7 @@ It consists of Keras' own layers and operations, so that it loads without Candid
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from candid.core.extras import import_tensorflow, quiet
 from candid.errors import ArtifactError, UsageError
 from candid.exporting.source import Source
 from candid.features.backbones import BUNDLED
-from candid.features.backbones.keras_graph import build_keras
+from candid.features.backbones.keras_graph import build_keras, build_keras_int8
 from candid.features.backbones.spec import BackboneSpec
 from candid.features.backbones.weights import load_weights
 
@@ -24,8 +25,13 @@ _CNN_FILE = "model.keras"
 _Array = NDArray[np.float32]
 
 
-def build_classifier(source: Source) -> Any:
+def build_classifier(source: Source, *, in_float: bool = False) -> Any:
     """Build a run's classifier in Keras.
+
+    Args:
+        source: The run.
+        in_float: Whether a backbone of 8 bits is to compute in float32, for a quantiser of another
+            runtime.
 
     Returns:
         A ``keras.Model``. Its input is ``image``, uint8 ``(n, s, s, 3)`` RGB. Its output is a
@@ -41,7 +47,10 @@ def build_classifier(source: Source) -> Any:
     spec = None if source.manifest.recipe == "cnn" else _find_backbone(source)
     import_tensorflow()
     with quiet():
-        return _build_cnn(source) if spec is None else _build_transfer(source, spec)
+        if spec is None:
+            return _build_cnn(source)
+        is_int8 = spec.is_int8 and not in_float
+        return _build_transfer(source, replace(spec, is_int8=is_int8))
 
 
 def _find_backbone(source: Source) -> BackboneSpec:
@@ -60,7 +69,7 @@ def _build_transfer(source: Source, spec: BackboneSpec) -> Any:
 
     layers = keras.layers
     image = layers.Input((spec.size_px, spec.size_px, 3), dtype="uint8", name="image")
-    features = _features(keras, spec, image)
+    features = _features(keras, spec, source, image)
     embedding = layers.GlobalAveragePooling2D(name="embedding")(features)
     outputs = _add_head(keras, source, embedding)
     if source.has_heatmap:
@@ -68,10 +77,13 @@ def _build_transfer(source: Source, spec: BackboneSpec) -> Any:
     return keras.Model(image, outputs, name="candid")
 
 
-def _features(keras: Any, spec: BackboneSpec, image: Any) -> Any:
+def _features(keras: Any, spec: BackboneSpec, source: Source, image: Any) -> Any:
     """Feature map ``(n, h, w, 1280)``; averaged with the mirrored image's if ``spec.mirror``."""
     ops = keras.ops
-    whole = build_keras(spec, load_weights(spec))
+    if spec.is_int8:
+        whole = build_keras_int8(spec, source.constants)
+    else:
+        whole = build_keras(spec, load_weights(spec))
     backbone = keras.Model(whole.input, whole.get_layer("features").output, name=spec.name)
     backbone.trainable = False  # as when the head was fitted; users may unfreeze it
     pixels = ops.cast(image, "float32")

@@ -76,7 +76,7 @@ def quantise_litert(source: Source, pixels: NDArray[np.uint8], advance: Advance)
             yield {"image": pixels[place : place + 1]}
             advance(1)
 
-    with _converter(source) as converter, quiet():
+    with _converter(source, in_float=True) as converter, quiet():
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = calibrate
         debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
@@ -87,7 +87,7 @@ def quantise_litert(source: Source, pixels: NDArray[np.uint8], advance: Advance)
 
 
 @contextmanager
-def _converter(source: Source) -> Iterator[Any]:
+def _converter(source: Source, *, in_float: bool = False) -> Iterator[Any]:
     """A ``tf.lite.TFLiteConverter`` for a run's classifier, which reads a temporary folder.
 
     What it makes has the signature ``serving_default``, which takes one image: with a variable
@@ -95,7 +95,7 @@ def _converter(source: Source) -> Iterator[Any]:
     """
     from candid.exporting.keras_model import build_classifier
 
-    model = build_classifier(source)
+    model = build_classifier(source, in_float=in_float)
     tf = import_tensorflow()
     import keras
 

@@ -21,6 +21,7 @@ from candid._version import __version__
 from candid.core.safe_json import read_object
 from candid.data.images import PixelContract
 from candid.errors import ArtifactError
+from candid.features.backbones import BUNDLED
 from candid.runs.artifact import MODEL
 from candid.runs.classifier import Classifier
 from candid.runs.manifest import Manifest
@@ -69,6 +70,12 @@ class Source:
         return onnx.load(self.folder / MODEL)
 
     @property
+    def is_int8(self) -> bool:
+        """Whether the run's own backbone computes in 8 bits."""
+        spec = BUNDLED.get(self.manifest.backbone or "")
+        return self.manifest.recipe != "cnn" and spec is not None and spec.is_int8
+
+    @property
     def has_heatmap(self) -> bool:
         """Whether the graph has the output ``heatmap``."""
         return any(output.name == "heatmap" for output in self.graph.graph.output)
@@ -84,7 +91,7 @@ class Source:
             ArtifactError: The graph has no such layer.
         """
         try:
-            return self._constants["scores.kernel"], self._constants["scores.bias"]
+            return self.constants["scores.kernel"], self.constants["scores.bias"]
         except KeyError as error:
             raise ArtifactError(
                 f"{self.folder / MODEL} has no layer called scores, which every recipe writes; "
@@ -95,20 +102,18 @@ class Source:
         """The constants of `candid.models.ood`, by name; None if the graph has no novelty."""
         found = {
             name.removeprefix(_NOVELTY): value
-            for name, value in self._constants.items()
+            for name, value in self.constants.items()
             if name.startswith(_NOVELTY)
         }
         return found or None
 
     @cached_property
-    def _constants(self) -> dict[str, NDArray[np.float32]]:
+    def constants(self) -> dict[str, NDArray[Any]]:
+        """The graph's weights and other constants, by name."""
         from onnx import numpy_helper
 
-        return {
-            value.name: numpy_helper.to_array(value)
-            for value in self.graph.graph.initializer
-            if value.name.startswith((_NOVELTY, "scores."))
-        }
+        values = self.graph.graph.initializer
+        return {value.name: numpy_helper.to_array(value) for value in values}
 
 
 def describe(source: Source) -> dict[str, Any]:

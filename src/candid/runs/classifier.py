@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, overload
@@ -13,25 +11,26 @@ from typing import TYPE_CHECKING, Any, Final, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.notebook import card
 from candid.core.safe_json import to_json
-from candid.core.text import first_line
+from candid.core.text import brief, first_line, join_names
 from candid.core.threads import map_ahead, num_cores
-from candid.data.images import PixelContract, Reading, decode, read_file
+from candid.data.images import PixelContract, Reading
 from candid.data.images.contract import fit_square
+from candid.data.images.preview import thumbnail
 from candid.errors import ArtifactError, ImageError, UsageError
 from candid.models.conformal import Abstention
 from candid.models.decision_rule import DecisionRule
 from candid.models.outputs import Outputs
-from candid.runs.artifact import MODEL, find_run, read_manifest
+from candid.runs.artifact import MANIFEST, MODEL, find_run, read_manifest
 from candid.runs.manifest import Manifest
 from candid.runs.onnx_session import AT_ONCE, Model
 from candid.runs.prediction import Prediction, blank_reason
+from candid.runs.source import Photo, Source, files_of, is_several, take
 
 if TYPE_CHECKING:
     from candid.runs.explaining import Explanation
     from candid.runs.explaining.explain import Explainer
-
-Source = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 
 _CHUNKS_WAITING: Final = 2  # so that no thread waits for one
 #: Largest difference between the probabilities of a model on two machines.
@@ -78,6 +77,30 @@ class Classifier:
         self.abstention = abstention if self.model.has_novelty else None
         self.run_folder: Path | None = None
         self.manifest: Manifest | None = None
+        self._num_threads = num_threads
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle, and copy, by the run's folder and what was changed since it was loaded.
+
+        Raises:
+            UsageError: It was not loaded from a run.
+        """
+        model = self.require_manifest().files[MODEL]
+        changed = {name: getattr(self, name) for name in ("contract", "rule", "abstention")}
+        return _load_again, (str(self.run_folder), model, self._num_threads, changed)
+
+    def __repr__(self) -> str:
+        return brief("Classifier", *(f"{name}: {value}" for name, value in self._described()))
+
+    def _repr_html_(self) -> str:
+        """Its classes, and where it is from, for a notebook."""
+        return card("Classifier", self._described())
+
+    def _described(self) -> list[tuple[str, str]]:
+        classes = f"{len(self.classes)} ({join_names(self.classes)})"
+        pixels = f"{self.contract.size_px}×{self.contract.size_px}, {self.contract.fit}"
+        rows = [("classes", classes), ("pixels", pixels)]
+        return rows if self.run_folder is None else [*rows, ("run", str(self.run_folder))]
 
     @property
     def threshold(self) -> float:
@@ -128,7 +151,7 @@ class Classifier:
         return self._with(contract=PixelContract.of(reading, size_px, fit))
 
     def _with(self, **changed: object) -> Self:
-        other = object.__new__(type(self))
+        other = object.__new__(type(self))  # the session is shared: it is never changed
         other.__dict__ |= self.__dict__ | changed
         return other
 
@@ -144,16 +167,21 @@ class Classifier:
         """Predict one or several images.
 
         Args:
-            source: A path, a file's bytes, or uint8 ``(h, w, 3)`` RGB (not OpenCV's BGR) of any
-                size; or a list of those.
+            source: A path; a file's bytes (bytes, bytearray or memoryview); an open binary file; an
+                image of Pillow's; or uint8 ``(h, w)``, ``(h, w, 1)`` or ``(h, w, 3)`` RGB (not
+                OpenCV's BGR) of any size. Or a list of those, or a folder: all files in it.
             explain: Whether to add explanations.
 
         Returns:
             A prediction, or a list; for an unreadable image it has a reason and no label.
+
+        Raises:
+            UsageError: The source is of another type or form, or a folder without files.
         """
-        if isinstance(source, (str, os.PathLike, bytes, np.ndarray)):
-            return next(self.stream([source], explain=explain))
-        return list(self.stream(source, explain=explain))
+        several = source if is_several(source) else files_of(source)
+        if several is None:
+            return next(self.stream([source], explain=explain))  # type: ignore[list-item]
+        return list(self.stream(several, explain=explain))
 
     def predict_pixels(
         self, pixels: NDArray[np.uint8], *, explain: bool = False
@@ -184,8 +212,11 @@ class Classifier:
 
         Each core reads, decodes and predicts a few images with one thread; a single image uses
         ``num_threads``. Sources are consumed in the thread of the caller.
+
+        Raises:
+            UsageError: A source is of a type or form that `predict` does not take.
         """
-        rest = iter(sources)
+        rest = map(take, sources)
         chunks = iter(lambda: list(islice(rest, AT_ONCE)), [])
         first = list(islice(chunks, 2))
         if len(first) < 2:
@@ -229,37 +260,29 @@ class Classifier:
             )
 
     def _predict_some(
-        self, sources: Sequence[Source], *, model: Model, explain: bool
+        self, photos: Sequence[Photo], *, model: Model, explain: bool
     ) -> list[Prediction]:
-        images = [self._read(source) for source in sources]
-        readable = [image for image in images if not isinstance(image, ImageError)]
+        images = [self._read(photo) for photo in photos]
+        readable = [image[0] for image in images if not isinstance(image, ImageError)]
         predictions = iter(
             self._predict_pixels(np.stack(readable), model, explain) if readable else ()
         )
-        names = [
-            os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
-            for source in sources
-        ]
         return [
-            Prediction.unreadable(name, str(image))
+            Prediction.unreadable(photo.name, str(image))
             if isinstance(image, ImageError)
-            else replace(next(predictions), source=name)
-            for name, image in zip(names, images, strict=True)
+            else next(predictions).of(photo.name, image[1])
+            for photo, image in zip(photos, images, strict=True)
         ]
 
-    def _read(self, source: Source) -> NDArray[np.uint8] | ImageError:
-        if isinstance(source, np.ndarray):
-            if source.dtype != np.uint8 or source.shape[2:] != (3,) or not source.size:
-                raise UsageError(
-                    "an image is expected as uint8 (h, w, 3) in RGB order, 0 to 255. "
-                    f"Received: {source.dtype} {source.shape}."
-                )
-            return fit_square(source, self.contract.size_px, self.contract.fit)
+    def _read(self, photo: Photo) -> tuple[NDArray[np.uint8], bytes] | ImageError:
+        """The input of the network, and a thumbnail of it."""
         try:
-            data = source if isinstance(source, bytes) else read_file(Path(source))
-            return decode(data, self.contract)
+            pixels = photo.read(self.contract)
         except ImageError as error:
             return error
+        square = fit_square(pixels, self.contract.size_px, self.contract.fit)
+        is_squashed = self.contract.fit == "squash"
+        return square, thumbnail(square, pixels.shape[:2] if is_squashed else square.shape[:2])
 
     def _predict_pixels(
         self, pixels: NDArray[np.uint8], model: Model, explain: bool
@@ -339,5 +362,34 @@ def load(folder: str | Path = "runs/latest", *, num_threads: int | None = None) 
         num_threads=num_threads,
     )
     classifier.manifest = manifest
-    classifier.run_folder = run
+    # Of a link, the run that it leads to now: `latest` may lead to another one later.
+    classifier.run_folder = run.resolve()
     return classifier
+
+
+#: Keeps a pool's worker from loading the run for each task.
+_load_once = lru_cache(maxsize=1)(
+    lambda folder, num_threads, _written: load(folder, num_threads=num_threads)
+)
+
+
+def _load_again(
+    folder: str, model: str, num_threads: int | None, changed: dict[str, object]
+) -> Classifier:
+    """Load the run of a pickled classifier, whose model has this SHA-256.
+
+    Raises:
+        ArtifactError: The run is gone, or another one is in its place.
+    """
+    manifest = Path(folder) / MANIFEST
+    if not manifest.is_file():
+        raise ArtifactError(
+            f"the run of this classifier is gone: {folder}. A copy or a pickle of a classifier "
+            "loads its run again, so keep the folder at this place, or use `candid.load`."
+        )
+    classifier: Classifier = _load_once(folder, num_threads, manifest.stat().st_mtime_ns)
+    if classifier.require_manifest().files[MODEL] != model:
+        raise ArtifactError(
+            f"another run is at {folder} than that of this classifier; use `candid.load`."
+        )
+    return classifier._with(**changed)

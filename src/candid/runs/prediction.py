@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+
+from candid.core.notebook import card
+from candid.core.text import brief
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +21,7 @@ class Prediction:
     """The prediction for one image; docs/predictions.md has a table of the fields.
 
     Attributes:
-        source: The path as given; empty for bytes and arrays.
+        source: The path as given, or the name of an opened file; empty for bytes and arrays.
         label: The class that the decision rule chose; None if the image can't be read.
         probability: Calibrated probability of ``label``, 0 to 1; with a threshold or costs, another
             class may have a higher one. None if the image can't be read.
@@ -44,10 +47,34 @@ class Prediction:
     familiarity: float | None = None
     explanation: Explanation | None = None
 
+    #: A small JPEG of what was read, for notebooks; no field, as it is no part of the answer.
+    thumbnail: ClassVar[bytes] = b""
+
     @classmethod
     def unreadable(cls, source: str, reason: str) -> Self:
         """The prediction for an image that can't be read."""
         return cls(source, None, None, {}, reason, "unreadable")
+
+    def __repr__(self) -> str:
+        label = f"{self.label!r}" + ("" if self.probability is None else f" {self.probability:.3f}")
+        reason = "" if self.reason is None else f"reason={self.reason!r}"
+        source = f"source={self.source!r}" if self.source else ""
+        return brief("Prediction", label, self.verdict or "", source, reason)
+
+    def _repr_html_(self) -> str:
+        """The picture, the answer and the most probable classes, for a notebook."""
+        ranked = sorted(self.probabilities.items(), key=lambda row: -row[1])[:_MOST_SHOWN]
+        texts = {"verdict": self.verdict, "note": self.reason, "file": self.source}
+        if self.explanation is not None:
+            texts["evidence"] = self.explanation.where
+        rows = [(name, text) for name, text in texts.items() if text]
+        return card(self.answer, [*ranked, *rows], picture=self.thumbnail)
+
+    def of(self, source: str, thumbnail: bytes) -> Self:
+        """The same answer, with the name of the photo and a small JPEG of it."""
+        named = replace(self, source=source)
+        object.__setattr__(named, "thumbnail", thumbnail)
+        return named
 
     @property
     def positive_probability(self) -> float | None:
@@ -91,6 +118,7 @@ class Prediction:
         return values
 
 
+_MOST_SHOWN: Final = 5
 _NAMED_COLOURS = {(0, 0, 0): "black", (255, 255, 255): "white"}
 
 

@@ -7,14 +7,16 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid._version import __version__
+from candid.core.extras import require_packages
 from candid.core.safe_json import read_as
 from candid.data.images import MAX_PIXELS, decode, preview, read_file
 from candid.errors import DataError, ImageError
@@ -46,9 +48,15 @@ from candid.splits.split import to_csv
 from candid.training.options import Result
 from candid.training.report import fingerprint, gather, read_mistakes
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 _NUM_GOLDEN: Final = 3
 _REPORT_PHOTO_PX: Final = 200
 _TENSORBOARD_PHOTO_PX: Final = 256
+# Columns of predictions.csv, before the probabilities.
+_TEXT_COLUMNS: Final = ("estimate", "path", "class", "part", "label", "possible")
+_FAMILIARITY: Final = "familiarity"
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pillow", "tensorflow")
 
 
@@ -194,13 +202,40 @@ def _predictions_csv(result: Result) -> str:
     classes, assessed = result.prepared.catalog.classes, result.assessed
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    columns = ("estimate", "path", "class", "part", "label", "possible", "familiarity")
-    writer.writerow((*columns, *(f"p({name})" for name in classes)))
+    writer.writerow((*_TEXT_COLUMNS, _FAMILIARITY, *(f"p({name})" for name in classes)))
     parts = {row.path: row.part for row in result.split.rows}
     for estimate, predictions in (("test", assessed.test), ("kfold", assessed.kfold)):
         if predictions is not None:
             writer.writerows(_prediction_rows(estimate, predictions, classes, parts))
     return text.getvalue()
+
+
+@dataclass(frozen=True)
+class PredictionsFile:
+    """The file ``predictions.csv`` of a run: a row per photo and estimate."""
+
+    file: Path
+
+    def to_frame(self) -> DataFrame:
+        """Read it as a data frame of pandas, with the file's columns.
+
+        ``familiarity`` and ``p(<class>)`` are float64, the others text: no class named ``NA`` or
+        ``007`` becomes a missing value or a number.
+
+        Raises:
+            DependencyError: pandas is not installed.
+        """
+        require_packages(["pandas"], needed_by="to_frame", extra="notebook")
+        import pandas as pd
+
+        return pd.read_csv(
+            self.file,
+            dtype=dict.fromkeys(_TEXT_COLUMNS, object),
+            keep_default_na=False,
+            na_values={_FAMILIARITY: [""]},
+            encoding="utf-8",
+            encoding_errors="surrogateescape",
+        )
 
 
 def _prediction_rows(

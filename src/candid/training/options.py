@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.data.images import Reading, ResizeMode
+from candid.errors import UsageError
 from candid.evaluation.assess import EvalResult, FittedState
 from candid.evaluation.evaluation import Evaluation
 from candid.features.backbones import DEFAULT
@@ -39,6 +40,9 @@ class TrainOptions:
             tax; ``transfer`` always measures it.
         rehash: Whether to read all photos, even those whose size and times have not changed.
         reading: What of a file becomes a picture: page, bands, range of deep samples.
+
+    Raises:
+        UsageError: There is no such recipe.
     """
 
     recipe: Recipe = "transfer"
@@ -51,6 +55,18 @@ class TrainOptions:
     leak_tax: bool = False
     rehash: bool = False
     reading: Reading = field(default_factory=Reading)
+
+    def __post_init__(self) -> None:
+        if self.recipe not in get_args(Recipe):
+            choices = ", ".join(get_args(Recipe))
+            raise UsageError(f"the recipe must be one of {choices}. Received: {self.recipe!r}")
+
+
+def choose(options: TrainOptions, seed: int | None, recipe: Recipe | None) -> TrainOptions:
+    """The options with another seed and recipe, where these are given."""
+    if seed is not None:
+        options = replace(options, split=replace(options.split, seed=seed))
+    return options if recipe is None else replace(options, recipe=recipe)
 
 
 @dataclass(frozen=True)

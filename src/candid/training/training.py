@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from candid.core.progress import Progress, Silent
+from candid.core.notebook import card
+from candid.core.progress import Progress, for_python
+from candid.core.text import brief
 from candid.data.npz import is_archive, unpack
 from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
@@ -16,15 +18,15 @@ from candid.features.backbones import get
 from candid.models.recipes import transfer
 from candid.reporting.report.contents import Contents
 from candid.reporting.terminal import write_summary
-from candid.runs.artifact import point_latest, require_free, write_run
+from candid.runs.artifact import PREDICTIONS, point_latest, require_free, write_run
 from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Manifest
 from candid.runs.paths import RUNS, output_folder
 from candid.splits.prepare import Prepared, prepare, split_prepared
 from candid.splits.split import Split
 from candid.training.cnn import train_cnn
-from candid.training.files import write_files
-from candid.training.options import Result, TrainOptions
+from candid.training.files import PredictionsFile, write_files
+from candid.training.options import Recipe, Result, TrainOptions, choose
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,22 @@ class Run:
         """What the user should know about the data."""
         return self.contents.notes
 
+    @property
+    def predictions(self) -> PredictionsFile:
+        """The predictions that its figures are computed from."""
+        return PredictionsFile(self.folder / PREDICTIONS)
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        state = "" if self.complete else "interrupted"
+        return brief("Run", repr(str(self.folder)), repr(self.evaluation), state)
+
+    def _repr_html_(self) -> str:
+        """What `to_text` says, for a notebook."""
+        return card(self.folder.name, text=self.to_text())
+
     def to_text(self) -> str:
         """The figure to believe, what it means and where to go on, for a terminal."""
         return write_summary(self.contents)
@@ -65,6 +83,8 @@ def train(
     data: str | Path,
     *,
     run: str | Path | None = None,
+    seed: int | None = None,
+    recipe: Recipe | None = None,
     options: TrainOptions | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -75,19 +95,21 @@ def train(
         data: The folder; it is never written to. Or a NumPy archive in MedMNIST's layout, which
             keeps its own parts; its images are unpacked beside the cache.
         run: Where the run is written; by default ``runs/<folder>-<recipe>-<number>``.
-        options: Recipe, seed and so on.
+        seed: Random seed of the split and the training; replaces that of the options.
+        recipe: ``transfer`` or ``cnn``; replaces that of the options.
+        options: All options.
         overwrite: Whether an existing run at ``run`` is replaced.
-        progress: Progress callback.
+        progress: Progress callback; by default a bar in a notebook or at a prompt.
 
     Raises:
         CandidError: The folder, the options or the disk can't be used.
 
     Example:
-        >>> run = candid.train("data")  # doctest: +SKIP
+        >>> run = candid.train("data", seed=1)  # doctest: +SKIP
         >>> print(run.to_text())  # doctest: +SKIP
     """
-    options = options or TrainOptions()
-    progress = progress or Silent()
+    options = choose(options or TrainOptions(), seed, recipe)
+    progress = progress or for_python()
     with output_folder(run, Path(data), options.recipe) as folder:
         require_free(folder.expanduser().absolute(), overwrite=overwrite)
         return _train_into(folder, Path(data), options, overwrite=overwrite, progress=progress)

@@ -149,7 +149,7 @@ class TestLabelSuspects:
     def test_without_cleanlab_it_raises_what_skips_it(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setitem(sys.modules, "cleanlab.rank", None)
+        monkeypatch.setitem(sys.modules, "cleanlab", None)
         with pytest.raises(DependencyError, match="cleanlab"):
             LABEL_SUSPECTS.run(make_evidence(LABELS))
 

@@ -6,7 +6,8 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from candid.exporting.int8.graph import quantise_graph, quantise_weights
+from candid.core.onnx_quantiser import quantise_weights
+from candid.exporting.int8.graph import quantise_graph
 
 OPSET = 17
 CHANNELS = 8

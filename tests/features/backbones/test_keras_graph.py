@@ -5,9 +5,13 @@ import sys
 import numpy as np
 import onnxruntime as ort
 import pytest
+from onnx import numpy_helper
 
+from candid.core.extras import start_onnx
 from candid.errors import DependencyError
-from candid.features.backbones.keras_graph import build_keras
+from candid.features.backbones import get
+from candid.features.backbones.int8 import quantise_backbone
+from candid.features.backbones.keras_graph import build_keras, build_keras_int8
 from candid.features.backbones.onnx_graph import build_onnx
 from candid.features.backbones.spec import LITE0, LITE2
 from candid.features.backbones.weights import load_weights
@@ -52,6 +56,20 @@ def test_the_keras_model_can_be_trained_on(pair):
         "DepthwiseConv2D"
     )
     assert model.trainable_weights
+
+
+@pytest.mark.parametrize("name", ["efficientnet-lite0-int8", "efficientnet-lite2-int8"])
+def test_in_8_bits_keras_gives_the_numbers_of_onnx_to_the_last_bit(name):
+    spec = dataclasses.replace(get(name), mirror=False)
+    weights = load_weights(spec)
+    graph = quantise_backbone(build_onnx(spec, weights), weights)
+    constants = {v.name: numpy_helper.to_array(v) for v in graph.graph.initializer}
+    planes = start_onnx(graph.SerializeToString()).run(["features"], {"image": noise(spec)})[0]
+    model = build_keras_int8(spec, constants)
+    inner = type(model)(model.input, model.get_layer("features").output)
+    features = np.asarray(inner(noise(spec).astype(np.float32)))
+    assert np.array_equal(features.transpose(0, 3, 1, 2), planes)
+    assert len(np.unique(planes)) > 50
 
 
 def test_without_the_top_the_output_is_the_embedding():

@@ -113,8 +113,8 @@ def test_matplotlib_is_not_imported_before_something_is_drawn() -> None:
 
 
 def test_a_missing_matplotlib_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(DependencyError, match=r"Matplotlib.*pip install"):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(DependencyError, match=r"matplotlib.*pip install"):
         picture_of(photo(9, 9), HEAT, "happy", [])
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -248,6 +247,15 @@ def _with_interval(figure: Estimate) -> str:
     return f"{figure.value:.2f} ({figure.low:.2f} to {figure.high:.2f})"
 
 
+# Functions with names, so that an audit can be pickled.
+def _predict_by_file(evidence: Evidence) -> Outcome:
+    return _predict(evidence, _FILE)
+
+
+def _predict_by_look(evidence: Evidence) -> Outcome:
+    return _predict(evidence, _LOOK)
+
+
 SHORTCUTS = Check(
     code="shortcuts",
     title="Class predictable from the file, not the picture",
@@ -255,7 +263,7 @@ SHORTCUTS = Check(
     remedy="A model can learn this instead of what the photos show: save and take the photos of "
     "all classes in the same way (every camera and every size for every class), and measure on "
     "photos from elsewhere. If it is what the class is, write keep beside it in decisions.csv.",
-    run=partial(_predict, kind=_FILE),
+    run=_predict_by_file,
 )
 
 BRIGHTNESS_AND_COLOUR = Check(
@@ -265,5 +273,5 @@ BRIGHTNESS_AND_COLOUR = Check(
     remedy="This may be the class itself: a sunrise is red. Then nothing is wrong; write keep "
     "beside it in decisions.csv. If it comes from how the photos were taken, add photos of each "
     "class without it, such as dark ones of every class.",
-    run=partial(_predict, kind=_LOOK),
+    run=_predict_by_look,
 )

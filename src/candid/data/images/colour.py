@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # The modes that Pillow can average over blocks, weighted by alpha.
 _AVERAGED = ("L", "LA", "RGB", "RGBA", "CMYK")
+_END_OF_16_BITS = 1 << 16
 
 
 def to_rgb(
@@ -22,7 +23,7 @@ def to_rgb(
     """Convert a loaded image to RGB, alpha over white.
 
     Args:
-        image: In any mode of 8 bits, or grey of 16.
+        image: In any mode; grey of more than 8 bits is read as `Samples` are.
         least_px: A large image may be averaged over whole blocks first, to save memory, as long as
             no side becomes shorter than this.
         sample_range: See `candid.data.images.contract.Reading`.
@@ -37,8 +38,11 @@ def to_rgb(
     block = min(image.size) // least_px
     if block > 1 and image.mode in _AVERAGED and transparency is None:
         image = image.reduce(block)
-    if image.mode.startswith("I"):  # 16 bits, to which Pillow scales those of a PPM too
-        return Samples(np.asarray(image).astype(np.uint16), 16).to_rgb(sample_range)
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image)
+        if image.mode != "F" and values.min() >= 0 and values.max() < _END_OF_16_BITS:
+            values = values.astype(np.uint16)  # to which Pillow scales those of a PPM too
+        return Samples(values, 16).to_rgb(sample_range)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or transparency is not None:
         image = _over_white(image)
     return np.asarray(image.convert("RGB"))

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +22,7 @@ from candid.data.images.colour import to_rgb
 from candid.data.images.contract import MAX_PIXELS, PixelContract, Reading, fit_square
 from candid.data.images.dicom import DicomHeader, read_dicom, read_dicom_header
 from candid.data.images.exif import read_orientation, upright
-from candid.data.images.files import identify, refusal
+from candid.data.images.files import identify, read_file, refusal
 from candid.data.images.jpeg import is_progressive, load_whole
 from candid.data.images.jpeg2000 import require_readable
 from candid.data.images.packages import TRUNCATED, open_image
@@ -63,11 +66,9 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
         ImageError: The format is unknown, the header damaged, the image larger than ``max_pixels``,
             or `pillow-heif` is needed and not installed.
     """
-    try:
+    with as_image_error():
         opened = find_page(data, Reading(max_pixels=max_pixels)) or open_checked(data, max_pixels)
         return Header(identify(data) or "", *opened.size)
-    except decoder_errors() as error:
-        raise ImageError(reason_of(error)) from None
 
 
 def decode(data: bytes, contract: PixelContract = _DEFAULT) -> NDArray[np.uint8]:
@@ -88,12 +89,77 @@ def decode(data: bytes, contract: PixelContract = _DEFAULT) -> NDArray[np.uint8]
     >>> decode(photo, PixelContract(size_px=2)).shape
     (2, 2, 3)
     """
-    try:
-        least_px = contract.size_px * _OVERSAMPLING
-        pixels, orientation = decode_stored(data, least_px, contract)
-        return fit_square(upright(pixels, orientation), contract.size_px, contract.fit)
-    except decoder_errors() as error:
-        raise ImageError(reason_of(error)) from None
+    with as_image_error():
+        return fit_square(decode_upright(data, contract), contract.size_px, contract.fit)
+
+
+def decode_upright(data: bytes, contract: PixelContract) -> NDArray[np.uint8]:
+    """`decode` without the resize: ``uint8 (h, w, 3)``, perhaps at a reduced size."""
+    with as_image_error():
+        return upright(*decode_stored(data, contract.size_px * _OVERSAMPLING, contract))
+
+
+def open_pillow(image: Image) -> bytes | Image:
+    """Load an image of Pillow's, or return the bytes of its file if it was not loaded yet.
+
+    Not to be called by several threads at once.
+
+    Raises:
+        ImageError: It can't be loaded.
+    """
+    from PIL.ImageFile import ImageFile
+
+    with as_image_error():
+        file = getattr(image, "fp", None)
+        is_whole = isinstance(image, ImageFile) and not getattr(image, "decoderconfig", ())
+        if is_whole and file and getattr(image, "_im", image) is None and image.tell() == 0:
+            place = file.tell()
+            file.seek(0)
+            data = file.read()
+            file.seek(place)
+            if identify(data):
+                return bytes(data)
+        try:
+            image.load()
+        except AssertionError:  # that its file is there
+            raise ImageError("its file was closed before Pillow loaded it") from None
+        return image
+
+
+def decode_pillow(image: Image, contract: PixelContract) -> NDArray[np.uint8]:
+    """`decode_upright` of an image of Pillow's that is loaded.
+
+    What Pillow changes while it loads (it keeps 8 bits of deep colours, for one) is as in the file,
+    if that is still there and the image shows it unchanged. Others are turned by the orientation in
+    ``image.info["exif"]``, which ``PIL.ImageOps.exif_transpose`` applies and removes.
+
+    Raises:
+        ImageError: It is too large, or of a mode that can't be converted.
+    """
+    with as_image_error():
+        if data := _unchanged_file(image):
+            return decode_upright(data, contract)
+        require_size(image.size, contract.max_pixels)
+        exif = image.info.get("exif")
+        rgb = to_rgb(image, contract.size_px * _OVERSAMPLING, contract.sample_range)
+        return upright(rgb, read_orientation(exif) if isinstance(exif, bytes) else 1)
+
+
+def _unchanged_file(image: Image) -> bytes | None:
+    """The file that an image was loaded from, if it shows just that; not of JPEG, to save time."""
+    name = getattr(image, "filename", "")
+    if not name or image.tell() or image.format in ("JPEG", "MPO"):
+        return None
+    with suppress(ImageError), as_image_error():
+        data = read_file(Path(name))
+        again = open_image(data, identify(data) or "")
+        if _state_of(again) == _state_of(image):
+            return data
+    return None
+
+
+def _state_of(image: Image) -> tuple[object, ...]:
+    return image.mode, image.size, image.getpalette(), image.tobytes()
 
 
 def find_page(data: bytes, reading: Reading) -> Page | DicomHeader | None:
@@ -235,7 +301,7 @@ def read_samples(data: bytes, reading: Reading) -> Samples | None:
     Raises:
         ImageError: It can't be decoded.
     """
-    try:
+    with as_image_error():
         page = find_page(data, reading)
         if page is not None:
             # Asked for with a range, Pillow's upper bytes are not enough.
@@ -244,8 +310,6 @@ def read_samples(data: bytes, reading: Reading) -> Samples | None:
         else:
             open_checked(data, reading.max_pixels).load()
             samples = png.read_deep(data)
-    except decoder_errors() as error:
-        raise ImageError(reason_of(error)) from None
     return samples if samples is not None and samples.is_deep else None
 
 
@@ -261,6 +325,15 @@ def decoder_errors() -> tuple[type[Exception], ...]:
     python = (OSError, ValueError, RuntimeError, SyntaxError, MemoryError, EOFError, TypeError)
     inner = (LookupError, ArithmeticError, AttributeError, AssertionError, BufferError)
     return (*python, *inner, struct.error, zlib.error, DecompressionBombError, cv2.error)
+
+
+@contextmanager
+def as_image_error() -> Iterator[None]:
+    """Turn the exceptions of decoders into `ImageError`, whose text is a reason in one line."""
+    try:
+        yield
+    except decoder_errors() as error:
+        raise ImageError(reason_of(error)) from None
 
 
 def reason_of(error: Exception) -> str:

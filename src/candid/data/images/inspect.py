@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from candid.data.images import png
 from candid.data.images.contract import MAX_PIXELS, Reading
-from candid.data.images.decode import decoder_errors, find_page, open_checked, reason_of
+from candid.data.images.decode import as_image_error, decoder_errors, find_page, open_checked
 from candid.data.images.exif import name_camera, read_camera, read_orientation
 from candid.data.images.files import identify
 from candid.data.images.jpeg import nearest_quality
-from candid.errors import ImageError
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -55,15 +54,13 @@ def inspect(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Details:
     >>> inspect(photo).width_px
     6
     """
-    try:
+    with as_image_error():
         page = find_page(data, Reading(max_pixels=max_pixels))
         if page is None:
             return _read_details(data, open_checked(data, max_pixels))
         name, camera = identify(data) or "", name_camera(*page.camera)
         mode, orientation = page.mode, page.orientation
         return Details(name, *page.size, mode, page.num_pages, orientation, camera, None)
-    except decoder_errors() as error:
-        raise ImageError(reason_of(error)) from None
 
 
 def _read_details(data: bytes, image: ImageFile) -> Details:

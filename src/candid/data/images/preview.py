@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from candid.data.images.colour import to_rgb
-from candid.data.images.contract import Reading, resize_longest
+from candid.data.images.contract import Reading, resize, resize_longest
 from candid.data.images.decode import decode_stored, decoder_errors, open_checked, read_header
 from candid.data.images.exif import read_orientation, upright
 from candid.data.images.files import identify
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 _OVERSAMPLING = 2
 
 _DEFAULT = Reading()
+
+_THUMBNAIL_PX = 128
+
+# On three real data sets, thumbnails of 160 pixels at this quality have 4.7 kB on average, 8 kB at
+# most. WebP is a third smaller, but takes five times as long to encode.
+_JPEG_QUALITY = 80
 
 # Decoded size for the share of rows, which a smaller one would give only roughly.
 _PART_PX = 512
@@ -45,6 +51,26 @@ def preview(data: bytes, size_px: int, reading: Reading = _DEFAULT) -> NDArray[n
         except _errors():
             continue
     return None
+
+
+def thumbnail(pixels: NDArray[np.uint8], shape: tuple[int, ...]) -> bytes:
+    """A small JPEG of a picture, its longest side `_THUMBNAIL_PX`: 2 to 5 kB.
+
+    Args:
+        pixels: ``uint8 (h, w, 3)`` RGB.
+        shape: Height and width whose aspect ratio it gets.
+    """
+    scale = _THUMBNAIL_PX / max(shape)
+    height, width = (max(1, round(side * scale)) for side in shape)
+    return to_jpeg(resize(pixels, width, height))
+
+
+def to_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode ``uint8 (h, w, 3)`` RGB as a JPEG for display."""
+    import cv2
+
+    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    return bytes(cv2.imencode(".jpg", pixels[..., ::-1], options)[1])
 
 
 def decodable_share(data: bytes) -> float:

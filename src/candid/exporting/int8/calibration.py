@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.extras import start_onnx
+from candid.core.onnx_network import opset_of
+from candid.core.onnx_quantiser import ActivationStats
 from candid.core.progress import Advance
 from candid.data.images import PixelContract, decode
 from candid.errors import DataError, ImageError
-from candid.exporting.int8.network import opset_of
 from candid.exporting.samples import BATCH_SIZE, read_unchanged
 from candid.exporting.source import Source
 from candid.splits.split import Row, Split
@@ -114,15 +115,6 @@ def _decode_unchanged(folder: Path, row: Row, contract: PixelContract) -> NDArra
         return None if data is None else decode(data, contract)
     except ImageError:
         return None
-
-
-@dataclass(frozen=True)
-class ActivationStats:
-    """Statistics of a tensor over all calibration photos."""
-
-    low: float  # its smallest value
-    high: float  # its largest value
-    means: NDArray[np.float32]  # float32 ``(c,)``, the mean of each channel
 
 
 def collect_activation_stats(

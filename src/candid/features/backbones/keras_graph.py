@@ -1,12 +1,15 @@
-"""Build a backbone as a Keras model for fine-tuning, from pixels to embedding."""
+"""Build a backbone as a Keras model, from pixels to embedding: to fine-tune, or in 8 bits."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from candid.errors import DependencyError
+from candid.core.extras import require_packages
+from candid.features.backbones.int8 import CENTRE, FINE_LAYERS, FINE_MOST
 from candid.features.backbones.spec import (
     BATCH_NORM_EPSILON,
     NUM_CLASSES,
@@ -43,7 +46,9 @@ def build_keras(spec: BackboneSpec, weights: Weights, *, include_top: bool = Fal
     Raises:
         DependencyError: TensorFlow is not installed.
     """
-    keras = _import_keras()
+    require_packages(["keras"], needed_by="a Keras model", extra="train")
+    import keras
+
     layers = keras.layers
     image = layers.Input((spec.size_px, spec.size_px, 3), name="image")
     scale = [1 / std for std in spec.std]
@@ -61,17 +66,6 @@ def build_keras(spec: BackboneSpec, weights: Weights, *, include_top: bool = Fal
     model = keras.Model(image, x, name=spec.name)
     _fill(model, weights, include_top=include_top)
     return model
-
-
-def _import_keras() -> Any:
-    try:
-        import keras
-    except ImportError as error:
-        raise DependencyError(
-            "the Keras recipes need TensorFlow, which is not installed. "
-            'Run: pip install "candid-image[train]"'
-        ) from error
-    return keras
 
 
 def _block(layers: Any, x: Any, block: Block) -> Any:
@@ -110,3 +104,107 @@ def _fill(model: keras.Model, weights: Weights, *, include_top: bool) -> None:
     if include_top:
         kernel = np.transpose(weights.classifier_kernel)
         model.get_layer("classifier").set_weights([kernel, weights.classifier_bias])
+
+
+def build_keras_int8(spec: BackboneSpec, constants: Mapping[str, NDArray[Any]]) -> keras.Model:
+    """Build a backbone that computes as its quantised ONNX graph does, with Keras' own layers.
+
+    Its tensors hold whole numbers in float32, which is exact up to 2**24: the same sums in any
+    order, on any processor. Rounding has no gradient, so it can't be fine-tuned.
+
+    Args:
+        spec: The backbone.
+        constants: Those of the ONNX graph, see `candid.core.onnx_quantiser`.
+
+    Returns:
+        A model as `build_keras` gives, without batch normalisation.
+
+    Raises:
+        DependencyError: TensorFlow is not installed.
+    """
+    require_packages(["keras"], needed_by="a Keras model", extra="train")
+    import keras
+
+    layers = keras.layers
+    network = _Int8Network(keras, constants)
+    image = layers.Input((spec.size_px, spec.size_px, 3), name="image")
+    x = network.fine_layers(layers.Rescaling(1.0, -CENTRE, name="normalisation")(image))
+    for block in spec.blocks:
+        x = network.block(x, block)
+    x = network.conv(x, "head", "head.relu6" if spec.mirror else "features")
+    scale = float(constants[f"{x.name}.scale"])
+    features = layers.Rescaling(scale, name="features")(x.values)
+    embedding = layers.GlobalAveragePooling2D(name="embedding")(features)
+    return keras.Model(image, embedding, name=spec.name)
+
+
+class _Numbers(NamedTuple):
+    """A quantised tensor: its numbers less their zero point, and its name in the ONNX graph."""
+
+    values: Any
+    name: str
+
+
+class _Int8Network:
+    def __init__(self, keras: Any, constants: Mapping[str, NDArray[Any]]) -> None:
+        self._layers, self._ops = keras.layers, keras.ops
+        self._constants = constants
+
+    def block(self, x: _Numbers, block: Block) -> _Numbers:
+        skipped = x
+        if block.has_expansion:
+            x = self.conv(x, f"{block.name}.expand", f"{block.name}.expand.relu6")
+        name = f"{block.name}.depthwise"
+        if name not in FINE_LAYERS:
+            x = self.conv(x, name, f"{name}.relu6", stride=block.stride)
+        name = f"{block.name}.project"
+        x = self.conv(x, name, name)
+        return self._add(x, skipped, f"{block.name}.add") if block.has_skip else x
+
+    def fine_layers(self, pixels: Any) -> _Numbers:
+        """The layers of `FINE_LAYERS`, from centred pixels."""
+        first, second = FINE_LAYERS
+        x = self._layer(pixels, first, "kernel", "bias", stride=STEM_STRIDE)
+        x = self._ops.round(self._ops.clip(x, 0.0, float(FINE_MOST)))
+        x = self._layer(x, second, "kernel", "bias")
+        return _Numbers(self._ops.round(self._ops.clip(x, 0.0, 255.0)), f"{second}.relu6")
+
+    def _layer(self, x: Any, name: str, weights: str, offsets: str, *, stride: int = 1) -> Any:
+        kernel = self._constants[f"{name}.{weights}"].astype(np.float32)
+        bias = self._constants[f"{name}.{offsets}"].astype(np.float32)
+        options = {"strides": stride, "padding": "same", "trainable": False, "name": name}
+        if name.endswith(".depthwise"):
+            layer = self._layers.DepthwiseConv2D(kernel.shape[2], **options)
+            axes = (2, 3, 0, 1)
+        else:
+            layer = self._layers.Conv2D(len(kernel), kernel.shape[2], **options)
+            axes = (2, 3, 1, 0)
+        sums = layer(x)
+        layer.set_weights([np.transpose(kernel, axes), bias])
+        return sums
+
+    def conv(self, x: _Numbers, name: str, output: str, *, stride: int = 1) -> _Numbers:
+        """Convolve whole numbers, and round the sums to the output's scale and range."""
+        sums = self._layer(x.values, name, "weights", "offsets", stride=stride)
+        # In the order of ONNX Runtime's kernel, for the same float32.
+        scales = self._scale(x.name) * self._constants[f"{name}.weights.scales"]
+        scales = scales / self._scale(output)
+        # A layer with weights: constants of operations would be written into the model's JSON.
+        rescale = self._layers.DepthwiseConv2D(
+            1, use_bias=False, trainable=False, name=f"{name}.scale"
+        )
+        scaled = rescale(sums)
+        rescale.set_weights([scales.reshape(1, 1, -1, 1)])
+        zero = float(self._constants[f"{output}.zero"])
+        rounded = self._ops.round(self._ops.clip(scaled, -zero, 255 - zero))
+        return _Numbers(rounded, output)
+
+    def _add(self, x: _Numbers, y: _Numbers, output: str) -> _Numbers:
+        of_x, of_y = (float(self._scale(t.name) / self._scale(output)) for t in (x, y))
+        zero = float(self._constants[f"{output}.zero"])
+        # A half is rounded to the even number, and ONNX Runtime rounds sums with the zero point.
+        rounded = self._ops.round(x.values * of_x + y.values * of_y + zero)
+        return _Numbers(self._ops.clip(rounded, 0.0, 255.0) - zero, output)
+
+    def _scale(self, tensor: str) -> NDArray[np.float32]:
+        return np.asarray(self._constants[f"{tensor}.scale"], np.float32)

@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from candid.core.onnx_builder import GraphBuilder
-from candid.features.backbones.spec import NUM_CLASSES, STEM_STRIDE, BackboneSpec, Block
+from candid.features.backbones.int8 import (
+    CENTRE,
+    FINE_LAYERS,
+    FINE_MOST,
+    FINE_UNIT,
+    RELU6_UNIT,
+    fixed_point,
+)
+from candid.features.backbones.spec import (
+    NUM_CLASSES,
+    STEM_KERNEL,
+    STEM_STRIDE,
+    BackboneSpec,
+    Block,
+)
 from candid.features.backbones.weights import ConvWeights, Weights
 
 if TYPE_CHECKING:
@@ -58,7 +72,11 @@ class _Network:
         self._six = self.graph.constant("relu6.max", np.array(6, np.float32))
 
     def features(self) -> str:
-        x = self._relu6(self._conv(self._centred(), "stem", self._stem(), stride=STEM_STRIDE))
+        x = self._centred()
+        if self._spec.is_int8:
+            x = self._fine_layers(x, *FINE_LAYERS)
+        else:
+            x = self._relu6(self._conv(x, "stem", self._stem(), stride=STEM_STRIDE))
         for block in self._spec.blocks:
             x = self._block(x, block)
         x = self._conv(x, "head", self._weights.convs["head"])
@@ -119,11 +137,37 @@ class _Network:
             name = f"{block.name}.expand"
             x = self._relu6(self._conv(x, name, convs[name]))
         name = f"{block.name}.depthwise"
-        x = self._conv(x, name, convs[name], stride=block.stride, groups=block.filters_hidden)
-        x = self._relu6(x)
+        if not (self._spec.is_int8 and name in FINE_LAYERS):
+            x = self._conv(x, name, convs[name], stride=block.stride, groups=block.filters_hidden)
+            x = self._relu6(x)
         name = f"{block.name}.project"
         x = self._conv(x, name, convs[name])
-        return self.graph.node("Add", x, skipped) if block.has_skip else x
+        if not block.has_skip:
+            return x
+        return self.graph.node("Add", x, skipped, output=f"{block.name}.add")
+
+    def _fine_layers(self, x: str, first: str, second: str) -> str:
+        """The two layers that compute with more than 8 bits; see `int8.fixed_point`."""
+        graph = self.graph
+        kernel, bias = fixed_point(*self._stem().folded(), most=CENTRE + 1, unit=FINE_UNIT)
+        pads, self.side_px = same_padding(self.side_px, STEM_KERNEL, STEM_STRIDE)
+        x = graph.conv(x, kernel, bias, name=first, stride=STEM_STRIDE, pads=pads)
+        x = self._clipped(x, FINE_MOST)
+        x = graph.node("Round", x, output=f"{first}.numbers")
+        kernel, bias = self._weights.convs[second].folded()
+        kernel, bias = fixed_point(kernel * FINE_UNIT, bias, most=FINE_MOST, unit=RELU6_UNIT)
+        pads, self.side_px = same_padding(self.side_px, kernel.shape[2], 1)
+        x = graph.conv(x, kernel, bias, name=second, pads=pads, groups=len(kernel))
+        x = self._clipped(x, 255)
+        one = graph.constant(f"{second}.one", np.array(1, np.float32))
+        zero = graph.constant(f"{second}.relu6.zero", np.array(0, np.uint8))
+        scale = graph.constant(f"{second}.relu6.scale", np.array(RELU6_UNIT, np.float32))
+        numbers = graph.node("QuantizeLinear", x, one, zero, output=f"{second}.numbers")
+        return graph.node("DequantizeLinear", numbers, scale, zero, output=f"{second}.relu6")
+
+    def _clipped(self, x: str, most: float) -> str:
+        limit = self.graph.constant(f"{x}.most", np.array(most, np.float32))
+        return self.graph.node("Clip", x, self._zero, limit, output=f"{x}.clipped")
 
     def _conv(
         self, x: str, name: str, weights: ConvWeights, *, stride: int = 1, groups: int = 1
@@ -133,7 +177,7 @@ class _Network:
         return self.graph.conv(x, kernel, bias, name=name, stride=stride, pads=pads, groups=groups)
 
     def _relu6(self, x: str, output: str | None = None) -> str:
-        return self.graph.node("Clip", x, self._zero, self._six, output=output)
+        return self.graph.node("Clip", x, self._zero, self._six, output=output or f"{x}.relu6")
 
 
 def same_padding(side_px: int, kernel: int, stride: int) -> tuple[tuple[int, int], int]:

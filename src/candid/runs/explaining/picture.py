@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.extras import require_packages
 from candid.core.text import sanitize
 from candid.data.images.contract import resize
-from candid.errors import DependencyError
 from candid.runs.explaining.heat_map import Heat, where
 
 Pixels = NDArray[np.uint8]
@@ -154,13 +154,9 @@ def _draw(upper: Sequence[Captioned], lower: Sequence[Captioned]) -> bytes:
 
 
 def _new_figure(height: float) -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise DependencyError(
-            "drawing an explanation needs Matplotlib, which is not installed. "
-            'Run: pip install "candid-image[transfer]"'
-        ) from error
+    require_packages(["matplotlib"], needed_by="drawing an explanation", extra="transfer")
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,19 +20,25 @@ _LAYERS: Final = ("Conv", "Gemm")
 class Network:
     """A graph from ``image`` to ``embedding``, which is not changed.
 
+    Args:
+        model: The graph.
+        kept: Outputs of layers that are not to be quantised.
+
     Attributes:
         model: The graph.
         nodes: Its nodes in topological order.
         constants: Its initialisers.
+        dequantised: Scale and zero point of the tensors that a uint8 tensor stands for.
 
     Raises:
         UsageError: It has no layer to quantise, or its operator set is too old.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, *, kept: Collection[str] = ()) -> None:
         from onnx import numpy_helper
 
         self.model = model
+        self._kept = kept
         self.nodes = list(model.graph.node)
         self.constants = {v.name: numpy_helper.to_array(v) for v in model.graph.initializer}
         self._producer = {output: node for node in self.nodes for output in node.output}
@@ -43,6 +49,7 @@ class Network:
         self._outputs = Counter(output.name for output in model.graph.output)
         self._before_embedding = self._ancestors("embedding")
         self._after_first_layer = self._outputs_of_layers()
+        self.dequantised = dict(self._find_dequantised())
         self._require_quantisable()
 
     def is_quantisable(self, node: onnx.NodeProto) -> bool:
@@ -54,6 +61,7 @@ class Network:
         if (
             node.op_type not in _LAYERS
             or node.output[0] not in self._before_embedding
+            or node.output[0] in self._kept
             or node.input[0] not in self._after_first_layer
             or (has_bias(node) and node.input[2] not in self.constants)
         ):
@@ -99,6 +107,14 @@ class Network:
             if node.op_type in _LAYERS or not found.isdisjoint(input_names([node])):
                 found.update(node.output)
         return found
+
+    def _find_dequantised(self) -> Iterator[tuple[str, tuple[float, int]]]:
+        for node in self.nodes:
+            scale, zero = (self.constants.get(name) for name in (*node.input, "", "", "")[1:3])
+            if node.op_type != "DequantizeLinear" or scale is None or zero is None:
+                continue
+            if zero.dtype == np.uint8 and scale.size == zero.size == 1:
+                yield node.output[0], (float(scale), int(zero))
 
     def _ancestors(self, name: str) -> set[str]:
         """All tensors that a tensor is computed from, and itself."""
