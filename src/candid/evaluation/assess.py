@@ -120,6 +120,9 @@ def assess(
     ``leak_tax`` is measured by a recipe without a linear head; others are measured here.
     """
     tested = context.predictions(context.split.places("test"), test)
+    if not len(tested.truth):  # trained on all photos: nothing is measured
+        unmeasured = Evaluation(measure_predictions(context.classes, tested), rule=context.rule)
+        return EvalResult(unmeasured, tested, None)
     if fitted.strength is not None:
         return _with_folds(context, tested, fitted, progress)
     evaluation = _of_test_part(context, tested, fitted)

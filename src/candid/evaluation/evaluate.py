@@ -163,6 +163,11 @@ class Evaluator:
         # The folder may have lost or gained a class since.
         catalog = replace(applied.catalog, photos=photos, classes=classifier.classes)
         tested = [photo for photo in photos if known[photo.content].part == "test"]
+        if not tested and not len(run.split.places("test")):
+            raise DataError(
+                f"all photos of {folder} were trained on, so none is left to measure on. Evaluate "
+                "on other photos: candid evaluate RUN OTHER_PHOTOS."
+            )
         if not tested:
             raise DataError(
                 f"{folder} has none of the run's test images; name the folder of photos."

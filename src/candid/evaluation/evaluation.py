@@ -145,10 +145,12 @@ def _plain(value: Any) -> Any:
     return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
-def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of `Evaluation.to_json` that the manifest repeats."""
-    names = ("kfold_accuracy", "believe")
+def headline(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The part of `Evaluation.to_json` that the manifest repeats; None if nothing was measured."""
     kfold = metrics.get("kfold")
+    if metrics.get("accuracy") is None and not kfold:
+        return None
+    names = ("kfold_accuracy", "believe")
     return {
         **{name: metrics.get(name) for name in (*FIGURES, *names)},
         "kfold": {name: kfold.get(name) for name in FIGURES} if isinstance(kfold, dict) else None,

@@ -9,7 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal
@@ -17,7 +17,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.text import plural, sanitize
+from candid.core.text import join_names, plural, sanitize
 from candid.data.catalog import NOT_IMAGES, Catalog, Photo
 from candid.data.tables import PathFinder, read_table
 from candid.errors import SplitError, UsageError
@@ -71,6 +71,20 @@ class Split:
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     unit: Unit = "different picture"
+
+    def name_units(self) -> str:
+        """``60 photos show 3 different pictures: a.jpg with 29 others, b.jpg, …``."""
+        members: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.part:
+                members.setdefault(row.group, []).append(row.path)
+        names = [
+            sanitize(paths[0]) + (f" with {plural(len(paths) - 1, 'other')}" if paths[1:] else "")
+            for paths in sorted(members.values(), key=len, reverse=True)
+        ]
+        photos = plural(sum(map(len, members.values())), "photo")
+        verb = "show" if self.unit == "different picture" else "form"
+        return f"{photos} {verb} {plural(len(members), self.unit)}: {join_names(names, most=5)}"
 
     def places(self, *parts: str) -> NDArray[np.int64]:
         """Indices of the rows in any of these parts, in order."""
@@ -128,6 +142,16 @@ def split(
         *_small_class_notes(catalog.classes, rows, unit := unit_of(group_by)),
     )
     return Split((*rows, *_left_out_rows(catalog)), notes, unit)
+
+
+def train_on_all(split: Split) -> Split:
+    """The same photos, all in the train part, for a model that is not measured."""
+    rows = tuple(replace(row, part=PARTS[0]) if row.part else row for row in split.rows)
+    note = (
+        f"nothing was measured (--no-figures): {split.name_units()}. All were trained on, so it is "
+        "not known how often the labels are right; measure on other photos with `candid evaluate`."
+    )
+    return replace(split, rows=rows, notes=(*split.notes, note))
 
 
 def unit_of(group_by: Mapping[str, str] | None) -> Unit:
@@ -196,6 +220,12 @@ def _find_groups(
             f"received {sanitize(next(iter(group_by)))}."
         )
     if len(of_user) == len(photos):
+        if len(photos) > 1 and len(set(of_user.values())) == 1:
+            raise UsageError(
+                f"the groups put all {len(photos)} photos into one, "
+                f"{sanitize(next(iter(of_user.values())))!r}. A group is in one part as a whole: "
+                "expected ten or more of each class, such as one for each person or session."
+            )
         return of_user, []
     note = (
         f"groups are given for {len(of_user)} of {plural(len(photos), 'photo')}; each of the "

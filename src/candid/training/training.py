@@ -9,7 +9,7 @@ from pathlib import Path
 
 from candid.core.notebook import card
 from candid.core.progress import Progress, for_python
-from candid.core.text import brief
+from candid.core.text import brief, join_names
 from candid.data.npz import is_archive, unpack
 from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
@@ -23,7 +23,7 @@ from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Manifest
 from candid.runs.paths import RUNS, output_folder
 from candid.splits.prepare import Prepared, prepare, split_prepared
-from candid.splits.split import Split
+from candid.splits.split import Split, train_on_all
 from candid.training.cnn import train_cnn
 from candid.training.files import PredictionsFile, write_files
 from candid.training.options import Recipe, Result, TrainOptions, choose
@@ -131,7 +131,8 @@ def _train_into(
     )
     options.rule.require_fits(prepared.catalog.classes)
     split = split_prepared(prepared, options.split)
-    _require_trainable(split, prepared.catalog.classes)
+    split = split if options.figures else train_on_all(split)
+    _require_trainable(split, options, prepared.catalog.classes)
     made: list[tuple[Contents, bool]] = []
 
     def fill(partial: Path) -> Manifest:
@@ -188,16 +189,21 @@ def _train_transfer(
     return Result(prepared, split, options, trained, fitted, assessed, fitted_on, data.embeddings)
 
 
-def _require_trainable(split: Split, classes: Sequence[str]) -> None:
-    if not len(split.places("test")) or not len(split.places("train")):
+def _require_trainable(split: Split, options: TrainOptions, classes: Sequence[str]) -> None:
+    remedy = (
+        f"Add photos of other scenes: with 10 {split.unit}s, a class has one in the test part. "
+        "Photos of a burst or a film are nearly the same and count as one."
+    )
+    tested = len(split.places("test")) or not options.figures
+    if not tested or not len(split.places("train")):
         raise SplitError(
-            f"there are too few {split.unit}s for a train and a test part. Add photos: with 10 "
-            f"{split.unit}s, a class has one in the test part."
+            f"there are too few {split.unit}s for a train and a test part. {split.name_units()}. "
+            f"{remedy} Or pass --no-figures to train on all, without measuring how good it is."
         )
     present = {split.rows[place].label for place in split.places("train", "val")}
     missing = [name for name in classes if name not in present]
     if missing:
         raise SplitError(
-            f"the train and val parts have no photo of {', '.join(missing)}: too few "
-            f"{split.unit}s. Add photos, at least 10 {split.unit}s per class, or remove the class."
+            f"the train and val parts have no photo of {join_names(missing, most=5)}: too few "
+            f"{split.unit}s. {remedy} Or remove the class."
         )

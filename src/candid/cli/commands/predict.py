@@ -94,6 +94,8 @@ def predict(
         with_probabilities=probabilities,
         keep=show or explain,
     )
+    if classifier.manifest is not None and classifier.manifest.metrics is None:
+        print_notes(["the run was not measured: it is not known how often its labels are right"])
     print_notes(note_pages(inputs, piped, classifier.contract))
     if show:
         from candid.cli.pictures import show_predictions
