@@ -22,6 +22,7 @@ from candid.models.conformal import Abstention
 from candid.models.decision_rule import DecisionRule
 from candid.models.recipes.abstaining_head import Answers, CrossValidated, predict_by_folds
 from candid.models.recipes.linear_head import cross_validate
+from candid.models.recipes.logistic import matrix_threads
 from candid.splits.grouped_split import Labelled, grouped_folds
 from candid.splits.prepare import labelled
 from candid.splits.split import PARTS, Split
@@ -156,7 +157,8 @@ def _with_folds(
 ) -> EvalResult:
     placed = context.split.places(*PARTS)
     data = context.data.take(placed)
-    with progress.step("Grouped cross-validation", 5) as advance:
+    # A second thread costs more than it gains on the small products of resamples.
+    with progress.step("Grouped cross-validation", 5) as advance, matrix_threads(0):
         by_heads = predict_by_folds(data, seed=context.seed)
         advance(1)
         if by_heads is None:

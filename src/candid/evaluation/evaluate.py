@@ -282,7 +282,8 @@ class Evaluator:
         probabilities = probabilities.reshape(-1, len(classes))
         possible, familiarity = None, None
         if classifier.abstention is not None:
-            possible = np.array([[name in row.possible for name in classes] for row in rows], bool)
+            known = [frozenset(row.possible) for row in rows]
+            possible = np.array([[name in one for name in classes] for one in known], bool)
             possible = possible.reshape(-1, len(classes))
             familiarity = np.array([row.familiarity for row in rows], np.float32)
         # The graph divides by the temperature; dividing by its inverse undoes that.

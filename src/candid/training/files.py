@@ -22,6 +22,7 @@ from candid.data.images import MAX_PIXELS, decode, preview, read_file
 from candid.errors import DataError, ImageError
 from candid.evaluation.evaluation import headline
 from candid.evaluation.scores import Predictions
+from candid.models.recipes.logistic import matrix_threads
 from candid.reporting import tracking
 from candid.reporting.pages import file_previews
 from candid.reporting.report.card import write_card
@@ -184,7 +185,8 @@ def _neighbours(result: Result) -> Neighbours:
     """An index of the photos that the model was fitted on."""
     rows = [result.split.rows[place] for place in result.fitted_on]
     groups = np.unique([row.group for row in rows], return_inverse=True)[1].astype(np.int64)
-    return fit_neighbours(result.embeddings, [row.content for row in rows], groups)
+    with matrix_threads(0):
+        return fit_neighbours(result.embeddings, [row.content for row in rows], groups)
 
 
 def _history_csv(history: Sequence[Mapping[str, float]]) -> str:

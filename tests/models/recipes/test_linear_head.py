@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import threadpoolctl
 from sklearn.linear_model import LogisticRegression
 
 from candid.errors import DependencyError
@@ -125,6 +126,16 @@ class TestManyClasses:
     ) -> None:
         monkeypatch.setattr(logistic, "minimise", None)
         fit_head(data)
+
+    def test_small_systems_are_solved_in_one_thread_each(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two spend most of their time on waiting for each other."""
+        asked: list[int | None] = []
+        monkeypatch.setattr(threadpoolctl, "threadpool_limits", asked.append)
+        logistic.matrix_threads(3_000_000, 100)
+        logistic.matrix_threads(3_000_000, 2)
+        assert asked == [1, None]
 
     def test_an_image_of_weight_0_changes_nothing(self, data: Labelled) -> None:
         weights = np.ones(len(data.labels), np.float32)

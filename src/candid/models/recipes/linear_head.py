@@ -117,7 +117,7 @@ def fit_head(data: Labelled, *, seed: int = 0, with_held_out: bool = False) -> H
     regression in rare events data", 2001), and weights that overshoot cost log loss on the other
     classes. So probabilities keep to the true frequencies of the classes.
     """
-    with matrix_threads(data.embeddings.size):
+    with matrix_threads(data.embeddings.size, data.num_classes):
         space = Space(data.embeddings)
         ones = np.ones(len(data.labels), np.float32)
         search = _try_strengths(space, data, ones, seed=seed)

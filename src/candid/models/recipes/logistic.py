@@ -119,8 +119,8 @@ def _line_search(
     return None
 
 
-def matrix_threads(num_values: int) -> AbstractContextManager[object]:
-    """Limit NumPy to one thread for small matrices.
+def matrix_threads(num_values: int, num_classes: int = 2) -> AbstractContextManager[object]:
+    """Limit NumPy to one thread for small matrices, and for larger ones in closed form.
 
     Synchronising a second one costs more than it gains, and many times more on a busy machine.
     Folds are fitted in one thread each instead.
@@ -128,9 +128,8 @@ def matrix_threads(num_values: int) -> AbstractContextManager[object]:
     require_packages(("threadpoolctl",), needed_by="fitting a head", extra="transfer")
     from threadpoolctl import threadpool_limits
 
-    limits: AbstractContextManager[object] = threadpool_limits(
-        1 if num_values < _SMALL_MATRIX else None
-    )
+    small = _LARGE_MATRIX if num_classes > MANY_CLASSES else _SMALL_MATRIX
+    limits: AbstractContextManager[object] = threadpool_limits(1 if num_values < small else None)
     return limits
 
 
