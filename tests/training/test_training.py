@@ -410,5 +410,5 @@ class TestBursts:
 
     def test_groups_that_are_all_one_are_refused(self, bursts: Path, tmp_path: Path) -> None:
         options = replace(OPTIONS, split=SplitOptions(group_by="burst"))
-        with pytest.raises(UsageError, match=r"all 12 photos into one, 'burst'"):
+        with pytest.raises(UsageError, match=r"all 12 photos into one group, 'burst'"):
             train(bursts, run=tmp_path / "run", options=options)

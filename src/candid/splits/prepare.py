@@ -10,12 +10,13 @@ import numpy as np
 
 from candid.core.cache import Cache, default_folder
 from candid.core.progress import Progress, Silent
+from candid.core.text import sanitize
 from candid.data.catalog import Catalog, scan
 from candid.data.decisions import Decided, decide, load_decisions
 from candid.data.file_reader import FileReader
 from candid.data.images import PixelContract, Reading, ResizeMode
 from candid.data.sample_range import decide_range
-from candid.errors import DataError
+from candid.errors import DataError, UsageError
 from candid.features.backbones import DEFAULT, get
 from candid.features.backbones.registry import Embedder
 from candid.features.extract import Features, extract_features
@@ -158,6 +159,13 @@ def split_prepared(prepared: Prepared, options: SplitOptions) -> Split:
         group_by = group_by_file(Path(pattern))
     else:
         group_by = group_by_pattern(catalog, pattern)
+    num_photos = len(catalog.photos)
+    if 1 < num_photos <= len(group_by) and len(set(group_by.values())) == 1:
+        raise UsageError(
+            f"--group-by puts all {num_photos} photos into one group, "
+            f"{sanitize(next(iter(group_by.values())))!r}. A group is in one part as a whole: "
+            "expected ten or more of each class, such as one for each person or session."
+        )
     return split(catalog, prepared.groups, seed=options.seed, previous=previous, group_by=group_by)
 
 

@@ -220,12 +220,6 @@ def _find_groups(
             f"received {sanitize(next(iter(group_by)))}."
         )
     if len(of_user) == len(photos):
-        if len(photos) > 1 and len(set(of_user.values())) == 1:
-            raise UsageError(
-                f"the groups put all {len(photos)} photos into one, "
-                f"{sanitize(next(iter(of_user.values())))!r}. A group is in one part as a whole: "
-                "expected ten or more of each class, such as one for each person or session."
-            )
         return of_user, []
     note = (
         f"groups are given for {len(of_user)} of {plural(len(photos), 'photo')}; each of the "
