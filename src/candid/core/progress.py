@@ -13,7 +13,8 @@ from candid.core.notebook import NotebookBar, in_notebook
 Advance = Callable[[int], None]
 
 _LINE_EVERY_S = 10.0
-_REDRAWN_PER_S = 4
+_REDRAWN_PER_S = 2
+_BAR_WIDTH = 16
 
 
 class Progress(Protocol):
@@ -76,7 +77,7 @@ class Bars(Lines):
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
 
-        how_far = (BarColumn(), MofNCompleteColumn()) if total else ()
+        how_far = (BarColumn(_BAR_WIDTH), MofNCompleteColumn()) if total else ()
         columns = (SpinnerColumn(), "{task.description}", *how_far, TimeElapsedColumn())
         console = Console(stderr=True)
         with RichProgress(

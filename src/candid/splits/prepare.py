@@ -88,7 +88,9 @@ def extract_catalog(
     progress: Progress | None = None,
 ) -> Features:
     """Extract the features of a catalog's photos; see `candid.features.extract`."""
-    embedder = Embedder(get(backbone), num_threads=1)
+    with (progress or Silent()).step("Loading the backbone", 1) as advance:
+        embedder = Embedder(get(backbone), num_threads=1)
+        advance(1)
     return extract_features(
         catalog,
         embedder,
