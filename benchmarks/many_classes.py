@@ -7,7 +7,7 @@ of the second one are told, with their ratio to the first set:
     python benchmarks/many_classes.py [--classes 100 400]
 
 With ``--quality``, cross-validated accuracy and log loss of the head in closed form are compared
-with those of a head that is fitted to the end (docs/adr/0021-many-classes.md):
+with those of a head that is fitted to the end (docs/adr/0023-many-classes.md):
 
     python benchmarks/many_classes.py --quality [--classes 100]
 """

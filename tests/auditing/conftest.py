@@ -23,7 +23,7 @@ def gather(memory: Cache, fake_embedder: Embeds) -> Gather:
     """Evidence of a folder, with a fake embedder."""
 
     def gather(folder: Path) -> Evidence:
-        scanned = scan(folder, to_train=False, with_parts=True)
+        scanned = scan(folder, to_train=False)
         features = extract_features(scanned, fake_embedder, PixelContract(size_px=64), cache=memory)
         return Evidence(
             scanned, features, find_duplicates(features), measure(scanned, cache=memory)

@@ -268,9 +268,10 @@ class TestSplit:
         self, candid: Command, work: Path, faces: SampleSet, state_of: StateOf
     ) -> None:
         before = state_of(faces.folder)
-        done = candid("split", faces.folder, "--csv", "split.csv")
+        done = candid("split", faces.folder, "--csv", "split.csv", "--to", "out", "--materialize")
         assert done.returncode == 0, done.stderr
-        assert done.stdout == ""
+        assert done.stdout.startswith('tree = "out"\n\nKeras: ')
+        assert "passes over" not in done.stdout
         text = (work / "split.csv").read_text(encoding="utf-8")
         assert text.startswith("path,class,part,group\n")
         table = list(csv.DictReader(io.StringIO(text)))
@@ -278,6 +279,8 @@ class TestSplit:
         for row in table:
             assert (faces.folder / row["path"]).is_file()
             assert row["path"].split("/")[0] == row["class"]
+        written = {path.suffix for path in (work / "out").glob("*/*/*")}
+        assert written == {".jpg", ".png"}
         assert state_of(faces.folder) == before
 
     def test_leaves_the_part_empty_of_what_is_in_none(
@@ -325,6 +328,7 @@ class TestSplit:
         table = {row["path"]: row for row in rows(done)}
         assert table["sad/scan-0001.png"]["part"] == ""
         assert table[moved]["class"] == "happy"
+        assert "\nKeras: " in done.stderr
         [link] = (work / "out").glob(f"*/*/{Path(moved).name}")
         assert link.parent.name == "happy"
         assert not list((work / "out").glob("*/*/scan-0001.png"))
@@ -346,6 +350,10 @@ class TestSplit:
         done = candid("split", faces.folder, "--to", "full")
         fails_with(done, 2, "full exists already and is not empty")
         assert "Finding the photos" not in done.stderr
+
+    def test_materializes_only_a_tree(self, candid: Command, faces: SampleSet) -> None:
+        done = candid("split", faces.folder, "--materialize")
+        fails_with(done, 2, "--materialize", "add --to FOLDER")
 
     def test_says_in_a_line_that_the_file_can_not_be_written(
         self, candid: Command, faces: SampleSet

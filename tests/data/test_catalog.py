@@ -248,7 +248,7 @@ class TestPartsThatComeWithTheFolder:
     def test_classes_lie_below_the_parts(self, tmp_path: Path, write_picture: Write) -> None:
         for name in ("Train/cat/a.png", "Train/dog/a.png", "val/cat/2024/a.png"):
             write_picture(tmp_path / name)
-        catalog = scan(tmp_path, with_parts=True)
+        catalog = scan(tmp_path)
         assert (catalog.parts, catalog.classes) == (("Train", "val"), ("cat", "dog"))
         assert [(p.label, catalog.part(p)) for p in catalog.photos] == [
             ("cat", "Train"),
@@ -266,7 +266,7 @@ class TestPartsThatComeWithTheFolder:
         for name in beside:
             (tmp_path / name).write_text("hello")
         (tmp_path / "seg_train" / "__MACOSX").mkdir()
-        catalog = scan(tmp_path, with_parts=True)
+        catalog = scan(tmp_path)
         assert catalog.parts == ("seg_test", "seg_train", "val")
         assert catalog.classes == ("cat", "dog")
         assert [(p.path, p.label, catalog.part(p)) for p in catalog.photos[:2]] == [
@@ -283,7 +283,26 @@ class TestPartsThatComeWithTheFolder:
     ) -> None:
         for name in ("train/test/a.png", "train/cat/a.png", "val/wolf/cub/a.png"):
             write_picture(tmp_path / name)
-        assert scan(tmp_path, with_parts=True).classes == ("cat", "test", "wolf")
+        assert scan(tmp_path).classes == ("cat", "test", "wolf")
+
+    def test_a_folder_beside_parts_of_the_same_classes_is_left_out(
+        self, tmp_path: Path, write_picture: Write
+    ) -> None:
+        for name in ("seg_train/cat/a.png", "seg_train/dog/a.png", "seg_test/cat/b.png"):
+            write_picture(tmp_path / name)
+        write_picture(tmp_path / "seg_pred" / "1.png")
+        catalog = scan(tmp_path)
+        assert (catalog.parts, catalog.classes) == (("seg_test", "seg_train"), ("cat", "dog"))
+        assert catalog.notes() == ("seg_pred is left out: in none of the parts",)
+
+    def test_a_test_part_without_classes_is_left_out_in_one_line(
+        self, tmp_path: Path, write_picture: Write
+    ) -> None:
+        for name in ("train/cat/a.png", "train/dog/a.png", *(f"test/{n}.png" for n in range(6))):
+            write_picture(tmp_path / name)
+        catalog = scan(tmp_path)
+        assert {catalog.role(photo) for photo in catalog.photos} == {"train"}
+        assert catalog.notes() == ("6 files in test are left out: outside the class folders",)
 
     def test_a_part_that_is_a_link_to_itself_ends(
         self, tmp_path: Path, write_picture: Write
@@ -291,7 +310,7 @@ class TestPartsThatComeWithTheFolder:
         write_picture(tmp_path / "train" / "cat" / "a.png")
         (tmp_path / "val").mkdir()
         (tmp_path / "val" / "val").symlink_to(tmp_path / "val")
-        catalog = scan(tmp_path, with_parts=True, to_train=False)
+        catalog = scan(tmp_path, to_train=False)
         assert [photo.path for photo in catalog.photos] == ["train/cat/a.png"]
 
     def test_the_steps_of_a_path_begin_at_the_folder_of_its_class(
@@ -301,7 +320,7 @@ class TestPartsThatComeWithTheFolder:
         assert scan(folder).below_part("stray.png") == ()
         for name in ("train/train/cat/a.png", "train/train/dog/a.png"):
             write_picture(tmp_path / "split" / name)
-        catalog = scan(tmp_path / "split", with_parts=True)
+        catalog = scan(tmp_path / "split")
         assert catalog.below_part("train/train/cat/a.png") == ("cat", "a.png")
         assert catalog.below_part("train/train/readme") == ()
         assert catalog.below_part("readme") == ()
@@ -336,15 +355,6 @@ class TestFoldersThatWillNotDo:
         (folder / "eel").mkdir()
         with pytest.raises(DataError, match=r"no photo in eel; add photos there or remove"):
             scan(folder)
-
-    @pytest.mark.parametrize("names", [("train", "test"), ("Train", "Valid", "Test")])
-    def test_a_set_that_is_split_already(
-        self, tmp_path: Path, write_picture: Write, names: tuple[str, ...]
-    ) -> None:
-        for seed, name in enumerate(names):
-            write_picture(tmp_path / name / "cat" / "a.png", seed=seed)
-        with pytest.raises(DataError, match=r"is split already.*put the classes of all parts into"):
-            scan(tmp_path)
 
     def test_a_class_may_be_called_test(self, folder: Path, write_picture: Write) -> None:
         write_picture(folder / "test" / "a.png", seed=9)

@@ -90,10 +90,18 @@ FORMAT_2 = """{
 
 
 #: The same of format 3, which added what of a file becomes a picture.
-FORMAT_3 = FORMAT_2.replace('"format_version": 2', '"format_version": 3').replace(
-    '"key": "v1:4:crop"}',
-    '"key": "v1:4:crop:range=0,4095:page=2:bands=4,3,2", "sample_range": [0.0, 4095.0], '
-    '"page": 2, "bands": [4, 3, 2], "max_pixels": 400000000}',
+FORMAT_3 = (
+    FORMAT_2.replace('"format_version": 2', '"format_version": 3')
+    .replace(
+        '"key": "v1:4:crop"}',
+        '"key": "v1:4:crop:range=0,4095:page=2:bands=4,3,2", "sample_range": [0.0, 4095.0], '
+        '"page": 2, "bands": [4, 3, 2], "max_pixels": 400000000}',
+    )
+    .replace(
+        '"notes": ["3 photos could not be read."]',
+        '"notes": ["3 photos could not be read."], "own_parts": '
+        '{"mode": "strict", "parts": ["train", "test"], "num_copies": 4}',
+    )
 )
 
 

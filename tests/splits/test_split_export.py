@@ -9,12 +9,13 @@ from PIL import Image
 
 from candid.core.temp_dir import locked_dir
 from candid.data.catalog import scan
-from candid.data.images import PixelContract, decode
+from candid.data.images import PixelContract, Reading, decode, decode_whole, inspect
 from candid.errors import DataError, SplitError
 from candid.splits import split_export
 from candid.splits.duplicates import Groups
+from candid.splits.readers import describe, warnings
 from candid.splits.split import PARTS, Row, Split, split
-from candid.splits.split_export import write_links, write_pixels
+from candid.splits.split_export import write_links, write_photos, write_pixels
 
 SMALL = PixelContract(size_px=32)
 
@@ -51,7 +52,8 @@ def state(folder):
 
 
 def names(folder):
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
+    files = (p for p in folder.rglob("*") if not p.is_dir() and p.name != "README.md")
+    return sorted(path.relative_to(folder).as_posix() for path in files)
 
 
 def test_every_photo_of_a_part_is_linked_there(data, tmp_path):
@@ -119,9 +121,8 @@ def test_the_suffix_fits_the_content(name, image_format, expected, tmp_path):
     draw(data / "cat" / name, 0, image_format)
     draw(data / "dog" / "b.jpg", 1)
     catalog = scan(data)
-    written = write_links(catalog, all_in("train", catalog), tmp_path / "out")
+    write_links(catalog, all_in("train", catalog), tmp_path / "out")
     assert names(tmp_path / "out" / "train" / "cat") == [expected]
-    assert written.num_unread_by_keras == (image_format in {"WEBP", "TIFF"})
 
 
 def test_a_name_too_long_for_the_file_system_becomes_its_content(tmp_path):
@@ -203,6 +204,104 @@ def test_a_folder_that_cannot_be_made_is_named(data, tmp_path):
         write_links(*split_folder(data), tmp_path / "file" / "out")
 
 
+def draw_odd(folder: Path) -> None:
+    """Photos that readers show differently, and an upright JPEG."""
+    coarse = np.random.default_rng(7).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    image = Image.fromarray(cv2.resize(coarse, (60, 40), interpolation=cv2.INTER_LINEAR))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    folder.mkdir(parents=True)
+    image.save(folder / "upright.jpg")
+    image.save(folder / "turned.jpg", exif=exif)
+    image.save(folder / "turned.webp", exif=exif)
+    image.convert("CMYK").save(folder / "cmyk.jpg")
+    image.convert("L").save(folder / "grey.jpg")
+    image.quantize(16).save(folder / "palette.gif")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    image.save(folder / "clear.png")
+    cv2.imwrite(str(folder / "deep.png"), np.arange(60 * 40, dtype=np.uint16).reshape(40, 60) * 27)
+
+
+def test_written_photos_are_upright_of_8_bits_and_of_full_size(tmp_path):
+    draw_odd(tmp_path / "data" / "cat")
+    draw(tmp_path / "data" / "dog" / "cut.jpg", 1)
+    whole = (tmp_path / "data" / "dog" / "cut.jpg").read_bytes()
+    (tmp_path / "data" / "dog" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    catalog = scan(tmp_path / "data")
+    written = write_photos(catalog, all_in("val", catalog), Reading(), tmp_path / "out")
+    assert [row.path for row in written.skipped] == ["dog/cut.jpg"]
+    assert written.counts == {"train": 0, "val": 8, "test": 0}
+    files = {path.name: path for path in (tmp_path / "out" / "val" / "cat").iterdir()}
+    shown = []
+    for path in files.values():
+        details = inspect(path.read_bytes())
+        assert (details.mode, details.orientation) == ("RGB", 1)
+        assert details.format == {".jpg": "JPEG", ".png": "PNG"}[path.suffix]
+        shown.append(np.asarray(Image.open(path)).astype(int))
+    for photo in (photo for photo in catalog.photos if photo.label == "cat"):
+        expected = decode_whole(catalog.file(photo).read_bytes())
+        alike = [pixels for pixels in shown if pixels.shape == expected.shape]
+        assert min(np.abs(pixels - expected).mean() for pixels in alike) < 3, photo.path
+    same = (tmp_path / "data" / "cat" / "upright.jpg").read_bytes()
+    assert files["upright.jpg"].read_bytes() == same
+
+
+def test_the_tree_says_which_photos_readers_show_otherwise(tmp_path):
+    draw_odd(tmp_path / "data" / "rapid test")
+    draw(tmp_path / "data" / "dog" / "a.tif", 1, "TIFF")
+    catalog = scan(tmp_path / "data")
+    tree = write_links(catalog, all_in("train", catalog), tmp_path / "out")
+    told = "\n".join(describe(Path("out"), catalog.classes, tree.files))
+    keras, torchvision, fastai, ultralytics, hugging_face = told.split("\n\n")[1:]
+    assert "passes over 2 files (1 webp, 1 tif)" in keras or "(1 tif, 1 webp)" in keras
+    assert "does not turn 1 photo that EXIF turns" in keras
+    assert "does not turn 2 photos that EXIF turns" in torchvision
+    assert "passes over 1 file (1 gif)" in torchvision
+    assert "allow_empty=True" in torchvision
+    assert 'valid="val"' in fastai
+    assert "EXIF" not in ultralytics + hugging_face
+    assert "passes over 1 file (1 gif)" in ultralytics
+    for reader in (keras, torchvision, fastai, ultralytics, hugging_face):
+        assert "1 photo of more than 8 bits" in reader
+        assert "does not put 1 transparent photo on white" in reader
+    assert 'data_files={"train": f"{tree}/train/**"}' in hugging_face
+    words, others = warnings(catalog.classes, tree.files)
+    assert "takes rapid test for a part" in words
+    assert "--materialize" in others
+
+
+def test_materialized_photos_leave_nothing_to_say_but_of_split_words(data, tmp_path):
+    catalog, parts = split_folder(data)
+    tree = write_photos(catalog, parts, Reading(), tmp_path / "out")
+    assert "# it" not in "\n".join(describe(tmp_path, catalog.classes, tree.files))
+    assert warnings(catalog.classes, tree.files) == []
+    assert "allow_empty" not in "".join(describe(tmp_path, catalog.classes, tree.files))
+
+
+@pytest.mark.parametrize("name", ["train", "rapid test", "test-2", "dev", "a.val", "eval_1"])
+def test_a_class_whose_name_holds_a_split_word_is_warned_about(name):
+    assert f"takes {name} for a part" in " ".join(warnings(["cat", name], []))
+
+
+@pytest.mark.parametrize("name", ["trains", "Train", "contest", "10", "valley"])
+def test_other_names_are_no_split_words(name):
+    assert warnings(["cat", name], []) == []
+
+
+def test_the_readme_has_the_parts_for_hugging_face_in_its_head(data, tmp_path):
+    catalog, parts = split_folder(data)
+    write_links(catalog, parts, tmp_path / "out")
+    _, head, text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8").split("---\n")
+    assert head.startswith("configs:\n- config_name: default\n")
+    assert head.partition("data_files:\n")[2].split() == [
+        *("-", "split:", "train", "path:", "train/**"),
+        *("-", "split:", "validation", "path:", "val/**"),
+        *("-", "split:", "test", "path:", "test/**"),
+    ]
+    for reader in ("Keras", "torchvision", "fastai", "Ultralytics", "Hugging Face"):
+        assert f"## {reader}\n" in text
+
+
 def test_pixels_are_those_of_the_contract(data, tmp_path):
     catalog, parts = split_folder(data)
     done = []
@@ -212,7 +311,6 @@ def test_pixels_are_those_of_the_contract(data, tmp_path):
         found = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
         np.testing.assert_array_equal(found, decode((data / row.path).read_bytes(), SMALL))
     assert sum(done) == sum(written.counts.values()) == 40
-    assert written.num_unread_by_keras == 0
 
 
 def test_only_the_asked_for_parts_get_pixels(data, tmp_path):

@@ -22,7 +22,7 @@ from candid.data.catalog import DROPPED, HIDDEN_FOLDER, scan
 from candid.data.decisions import Decided, decide, load_decisions
 from candid.data.file_reader import FileReader
 from candid.data.images import Reading, ResizeMode
-from candid.data.npz import is_archive, unpack
+from candid.data.npz import unpack
 from candid.data.sample_range import decide_range
 from candid.errors import DataError, DependencyError, UsageError
 from candid.features.backbones import DEFAULT
@@ -106,11 +106,10 @@ def _gather(
     data: str | Path, options: AuditOptions, cache: Cache, progress: Progress
 ) -> tuple[Evidence, Decided | None, tuple[str, ...]]:
     file = None if options.decisions is None else load_decisions(options.decisions)
-    if is_archive(Path(data)):
-        data = unpack(Path(data)).folder
+    data = unpack(Path(data), progress=progress)
     reader = FileReader(cache, rehash=options.rehash)
     with progress.step("Finding the photos", 0) as advance:
-        scanned = scan(data, to_train=False, with_parts=True, reader=reader, advance=advance)
+        scanned = scan(data, to_train=False, reader=reader, advance=advance)
     decided = None if file is None else decide(scanned, file)
     scanned = decided.applied.catalog if decided else scanned
     reading, notes = decide_range(scanned, options.reading, reader=reader, cache=cache)

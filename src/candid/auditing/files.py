@@ -123,8 +123,6 @@ class WrittenAudit:
             lines += [changes_to_text(self.changes, self.previous), ""]
         page, decisions = shorten(self.folder / PAGE), shorten(self.folder / DECISIONS)
         written = f"Written to {shorten(self.folder)}; open {page}"
-        if self.audit.parts:  # `candid train` makes its own split, and takes no such folder
-            return "\n".join([*lines, written])
         data = str(shorten(self.audit.data))
         command = shlex.join(["candid", "train", data, "--decisions", str(decisions)])
         return "\n".join([*lines, f"{written}, decide in {decisions}, then", f"  {command}"])

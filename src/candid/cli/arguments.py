@@ -37,12 +37,18 @@ class FitName(StrEnum):
     pad = "pad"
 
 
-Data = Annotated[Path, typer.Argument(help="A folder with one sub-folder of photos per class.")]
-TrainData = Annotated[
+class OwnPartsMode(StrEnum):
+    """What to do with copies across the parts that a folder comes with."""
+
+    strict = "strict"
+    as_is = "as-is"
+
+
+Data = Annotated[
     Path,
     typer.Argument(
-        help="A folder with one sub-folder of photos per class, or a NumPy archive (.npz) in "
-        "MedMNIST's layout, which keeps its own parts."
+        help="A folder with one sub-folder of photos per class; or with train/, val/ and test/ "
+        "folders of such, or a NumPy archive (.npz) in MedMNIST's layout, which keep their parts."
     ),
 ]
 RunFolder = Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")]
@@ -52,6 +58,13 @@ GroupBy = Annotated[
     typer.Option(
         help="Groups of photos to keep together (a patient, a session): a regular expression on "
         "the path, or a CSV file with the columns path and group."
+    ),
+]
+OwnParts = Annotated[
+    OwnPartsMode,
+    typer.Option(
+        help="Of a folder that comes with train/, val/ and test/: strict leaves photos out of a "
+        "part if an earlier one has a copy, as-is keeps them."
     ),
 ]
 Decisions = Annotated[

@@ -19,14 +19,17 @@ from candid.data.images import HEAD_BYTES, SUFFIXES, identify_foreign, remedy
 from candid.data.walk import is_folder, is_hidden, nested, visible_folders, walk
 from candid.errors import DataError, ImageError
 
-#: Words in the names of split folders: ``train``, ``Val``, ``test_set``.
-PART_NAMES = frozenset(
-    {"train", "training", "trn", "val", "valid", "validation", "dev", "test", "testing", "tst"}
-    | {"eval", "evaluation", "holdout"}
-)
-_TRAIN_NAMES = frozenset({"train", "training", "trn"})
-_PART_FILLERS = frozenset({"set", "data", "dataset", "images", "image", "img", "imgs", "photos"})
-_PART_FILLERS |= {"split", "seg", "part"}
+PARTS: Final = ("train", "val", "test")
+#: The part of a photo that is in none.
+NO_PART: Final = ""
+# Words in the names of split folders: ``train``, ``Val``, ``test_set``, ``TestData``.
+_ROLES: Final = {
+    **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "holdout"), "test"),
+}
+_FILLER: Final = r"(?:dataset|data|set|images?|imgs?|photos|split|seg|part|[\W\d_])*"
+_PART_NAME: Final = re.compile(f"{_FILLER}({'|'.join(_ROLES)}){_FILLER}", re.IGNORECASE)
 
 _HIDDEN = "hidden file"
 #: Reason of a folder that is skipped with everything in it, such as ``.git``.
@@ -36,6 +39,7 @@ _CLOSED = "a folder that can't be opened"
 _DEAD_LINK = "a link that can't be followed"
 #: Reason of files beside the class folders.
 OUTSIDE: Final = "outside the class folders"
+_BESIDE = "in none of the parts"
 #: Reasons of files that are no photos.
 NOT_IMAGES = frozenset({_HIDDEN, HIDDEN_FOLDER, _NO_IMAGE})
 #: Reason of photos dropped by ``decisions.csv``.
@@ -92,10 +96,14 @@ class Catalog:
         """Name of the split folder that holds the photo; empty without split folders."""
         return photo.path.partition("/")[0] if self.parts else ""
 
+    def role(self, photo: Photo) -> str:
+        """Which of train, val and test the photo's split folder is; empty without any."""
+        return role_of(self.part(photo))
+
     def below_part(self, path: str) -> tuple[str, ...]:
         """Path components from the class folder to the file; empty for a path in no class."""
         steps = path.split("/")[1 if self.parts else 0 :]
-        while self.parts and len(steps) > 1 and steps[0] not in self.classes and is_part(steps[0]):
+        while self.parts and len(steps) > 1 and steps[0] not in self.classes and role_of(steps[0]):
             del steps[0]  # repeated: seg_train/seg_train/cat
         return tuple(steps) if len(steps) > 1 and steps[0] in self.classes else ()
 
@@ -109,7 +117,7 @@ class Catalog:
         others = [row.path for row in left_out]
         known = NOT_IMAGES | {DROPPED}
         images = [row for row in self.skipped if row.reason not in known and not row.foreign]
-        lines = [f"{row.path} is left out: {row.reason}" for row in images]
+        lines = list(_note_images(images))
         lines += _note_foreign(self.skipped)
         if others:
             named = ", ".join(others[:_NUM_NAMED]) + (", …" if len(others) > _NUM_NAMED else "")
@@ -129,21 +137,19 @@ def scan(
     folder: str | Path,
     *,
     to_train: bool = True,
-    with_parts: bool = False,
     reader: FileReader | None = None,
     advance: Advance = lambda _: None,
 ) -> Catalog:
     """Find the photos of a folder with one sub-folder per class.
 
     Class folders are searched at any depth; links are followed, without loops. Images are
-    recognised by content, not by suffix.
+    recognised by content, not by suffix. The folder may have parts of its own, ``train/ val/
+    test/`` or other usual names, each with one sub-folder per class; such a folder may be nested in
+    another of its kind: ``seg_train/seg_train/cat``.
 
     Args:
         folder: Root folder of the data set.
         to_train: Require two or more classes, all with photos, instead of any photo.
-        with_parts: Allow the folder to have its own ``train/ val/ test/`` (or other usual names),
-            each with one sub-folder per class; such a folder may be nested in another of its kind:
-            ``seg_train/seg_train/cat``.
         reader: Reads the files; by default one without a cache.
         advance: Progress callback, called with the number of files just read.
 
@@ -156,15 +162,12 @@ def scan(
     root = Path(folder).expanduser().resolve()
     _require_folder(root, given=folder)
     parts = _find_parts(root)
-    if parts and not with_parts:
-        raise DataError(
-            f"{root} is split already: its sub-folders are {', '.join(parts)}. Expected one "
-            "sub-folder per class; put the classes of all parts into one folder, and Candid splits "
-            "them so that no copy of a photo sits in two parts."
-        )
-    chains = [nested(root / part, is_part) for part in parts] or [[root]]
+    chains = [nested(root / part, role_of) for part in parts] or [[root]]
     class_folders = [child for chain in chains for child in visible_folders(chain[-1])]
     skipped = _beside({root, *(parent for chain in chains for parent in chain)}, root)
+    if parts:
+        others = [folder.name for folder in visible_folders(root) if folder.name not in parts]
+        skipped += [Skipped(name, _BESIDE) for name in others]
     photos: list[Photo] = []
     for row in _read_classes(class_folders, root, reader or FileReader()):
         (photos if isinstance(row, Photo) else skipped).append(row)  # type: ignore[arg-type]
@@ -207,24 +210,41 @@ def _outside_reason(path: Path) -> str:
 
 
 def _find_parts(root: Path) -> tuple[str, ...]:
-    """Names of the sub-folders if all of them are split folders."""
-    names = [folder.name for folder in visible_folders(root)]
-    return tuple(names) if names and all(map(is_part, names)) else ()
+    """Names of the split folders: all sub-folders, or those that hold the same classes."""
+    folders = visible_folders(root)
+    parts = [folder for folder in folders if role_of(folder.name)]
+    is_split = len(parts) == len(folders) or _have_common_classes(parts)
+    return tuple(part.name for part in parts) if is_split else ()
 
 
-def is_train(name: str) -> bool:
-    """Whether a split folder is a training set, by its name."""
-    return _part_words(name) <= _TRAIN_NAMES
+def _have_common_classes(parts: Iterable[Path]) -> bool:
+    """Whether a class of a training part is in another part too."""
+    classes: dict[bool, set[str]] = {True: set(), False: set()}
+    for part in parts:
+        below = visible_folders(nested(part, role_of)[-1])
+        classes[role_of(part.name) == "train"].update(folder.name for folder in below)
+    return not classes[True].isdisjoint(classes[False])
 
 
-def is_part(name: str) -> bool:
-    """Whether a folder is a split folder, by its name: ``train``, ``Test_set``."""
-    words = _part_words(name)
-    return len(words) == 1 and words <= PART_NAMES
+def role_of(name: str) -> str:
+    """Which of train, val and test a folder is, by its name (``Test_set``); empty for none."""
+    found = _PART_NAME.fullmatch(name)
+    return _ROLES[found[1].lower()] if found else NO_PART
 
 
-def _part_words(name: str) -> set[str]:
-    return set(re.findall(r"[^\W\d_]+", name.lower())) - _PART_FILLERS
+def _note_images(skipped: Iterable[Skipped]) -> Iterator[str]:
+    """A line an image, but one for many beside class folders: a test part without labels."""
+    outside: dict[str, list[str]] = {}
+    for row in skipped:
+        if row.reason == OUTSIDE:
+            outside.setdefault(row.path.rpartition("/")[0], []).append(row.path)
+        else:
+            yield f"{row.path} is left out: {row.reason}"
+    for folder, paths in outside.items():
+        if len(paths) <= _NUM_NAMED:
+            yield from (f"{path} is left out: {OUTSIDE}" for path in paths)
+        else:
+            yield f"{len(paths):,} files in {folder or 'the folder'} are left out: {OUTSIDE}"
 
 
 def _note_foreign(skipped: Iterable[Skipped]) -> list[str]:

@@ -1,16 +1,14 @@
 """NumPy archives in MedMNIST's layout: ``train_images``, ``train_labels``, ``val_…``, ``test_…``.
 
-https://medmnist.com. They become a folder of PNG files, one sub-folder per class, and a CSV of the
-archive's own parts; everything else is then as for any folder. An image is read at a time, as the
-larger sets don't fit into memory.
+https://medmnist.com. They become a folder of PNG files, ``train/0/000001.png``; everything else is
+then as for any folder with parts of its own. An image is read at a time, as the larger sets don't
+fit into memory.
 """
 
 from __future__ import annotations
 
-import csv
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
@@ -20,29 +18,14 @@ from numpy.typing import NDArray
 
 from candid.core.atomic_dir import write_atomic_dir
 from candid.core.cache import default_folder
-from candid.core.hashing import hash_bytes, hash_file
-from candid.core.progress import Advance
+from candid.core.hashing import hash_file
+from candid.core.progress import Advance, Progress, Silent
 from candid.core.text import sanitize
+from candid.data.catalog import PARTS
 from candid.errors import DataError
 
-PARTS: Final = ("train", "val", "test")
-_CSV: Final = "parts.csv"
-_COLUMNS: Final = ("path", "class", "part", "group", "content")
 _KEY_CHARACTERS: Final = 24
 _EXPECTED: Final = "expected train_images and train_labels, val_… and test_…, as MedMNIST has them"
-
-
-@dataclass(frozen=True)
-class Unpacked:
-    """The photos of an archive.
-
-    Attributes:
-        folder: One sub-folder per class, named by its number.
-        split: A split file, in the columns of `candid.splits.split`, with the archive's parts.
-    """
-
-    folder: Path
-    split: Path
 
 
 def is_archive(data: Path) -> bool:
@@ -50,34 +33,40 @@ def is_archive(data: Path) -> bool:
     return data.suffix.lower() == ".npz" and data.is_file()
 
 
-def unpack(file: Path, *, to: Path | None = None, advance: Advance = lambda _: None) -> Unpacked:
+def unpack(data: Path, *, to: Path | None = None, progress: Progress | None = None) -> Path:
     """Write the images of an archive as PNG files, unless that was done before.
 
     Args:
-        file: The archive.
+        data: The archive; any other path is returned as it is.
         to: A folder for all archives; by default beside the cache.
-        advance: Called with the number of images just written.
+        progress: Progress callback.
+
+    Returns:
+        The folder: ``train``, ``val`` and ``test``, each with one sub-folder per class, named by
+        its number.
 
     Raises:
         DataError: It is damaged, or of another layout: several labels an image, volumes, floats.
         UsageError: The folder can't be written.
     """
-    folder = (to or default_folder() / "unpacked") / hash_file(file)[:_KEY_CHARACTERS]
-    made = Unpacked(folder / file.stem, folder / _CSV)
-    if made.folder.is_dir() and made.split.is_file():
+    if not is_archive(data):
+        return data
+    folder = (to or default_folder() / "archives") / hash_file(data)[:_KEY_CHARACTERS]
+    made = folder / data.stem
+    if made.is_dir():
         return made
     try:
-        write_atomic_dir(
-            folder, lambda partial: _fill(file, partial, advance), require_free=lambda _: None
-        )
+        with (progress or Silent()).step("Unpacking the images", 0) as advance:
+            write_atomic_dir(
+                folder, lambda partial: _fill(data, partial, advance), require_free=lambda _: None
+            )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{file} can't be read: {sanitize(reason)}; {_EXPECTED}.") from error
+        raise DataError(f"{data} can't be read: {sanitize(reason)}; {_EXPECTED}.") from error
     return made
 
 
 def _fill(file: Path, partial: Path, advance: Advance) -> None:
-    rows: list[tuple[str, str, str, str, str]] = []
     with zipfile.ZipFile(file) as archive:
         labels = {part: _read_labels(archive, part) for part in PARTS if _has(archive, part)}
         if "train" not in labels:
@@ -87,13 +76,8 @@ def _fill(file: Path, partial: Path, advance: Advance) -> None:
             with archive.open(f"{part}_images.npy") as stream:
                 for place, pixels in enumerate(_read_images(stream, len(numbers))):
                     name = str(numbers[place]).zfill(len(str(most)))
-                    path = f"{name}/{part}-{place:06}.png"
-                    content = _write_png(partial / file.stem / path, pixels)
-                    rows.append((path, name, part, "", content))
+                    _write_png(partial / file.stem / part / name / f"{place:06}.png", pixels)
                     advance(1)
-    with (partial / _CSV).open("w", newline="", encoding="utf-8") as text:
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([_COLUMNS, *rows])
 
 
 def _has(archive: zipfile.ZipFile, part: str) -> bool:
@@ -132,11 +116,9 @@ def _read_images(stream: IO[bytes], count: int) -> Iterator[NDArray[np.generic]]
         yield np.frombuffer(data, dtype).reshape(shape[1:])
 
 
-def _write_png(file: Path, pixels: NDArray[np.generic]) -> str:
-    """Write an image; returns the SHA-256 of the file."""
+def _write_png(file: Path, pixels: NDArray[np.generic]) -> None:
     import cv2
 
     file.parent.mkdir(parents=True, exist_ok=True)
-    data = cv2.imencode(".png", pixels[..., ::-1] if pixels.ndim == 3 else pixels)[1].tobytes()
-    file.write_bytes(data)
-    return hash_bytes(data)
+    image = pixels[..., ::-1] if pixels.ndim == 3 else pixels
+    file.write_bytes(cv2.imencode(".png", image)[1].tobytes())

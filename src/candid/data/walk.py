@@ -43,7 +43,7 @@ def visible_folders(parent: Path) -> list[Path]:
     return sorted(path for path in paths if not is_hidden(path.name) and is_folder(path))
 
 
-def nested(folder: Path, fits: Callable[[str], bool]) -> list[Path]:
+def nested(folder: Path, fits: Callable[[str], object]) -> list[Path]:
     """Descend from a folder while its only sub-folder has a fitting name.
 
     Args:

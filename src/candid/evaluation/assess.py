@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.progress import Progress
+from candid.data.catalog import PARTS
 from candid.evaluation.baselines import Baseline, Round, compare_baselines, predict_baselines
 from candid.evaluation.evaluation import Evaluation
 from candid.evaluation.leak_tax import LeakTax, measure_leak_tax
@@ -25,7 +26,7 @@ from candid.models.recipes.linear_head import cross_validate
 from candid.models.recipes.logistic import matrix_threads
 from candid.splits.grouped_split import Labelled, grouped_folds
 from candid.splits.prepare import labelled
-from candid.splits.split import PARTS, Split
+from candid.splits.split import Split
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ def _of_test_part(context: EvalContext, tested: Predictions, fitted: FittedState
         measure_predictions(context.classes, tested),
         baselines=_baselines(context, [context.test_round()], "test", predictions=tested),
         rule=context.rule,
+        own=context.split.own,
     )
     return add_reliability(evaluation, context.classes, tested, fitted)
 
@@ -178,6 +180,12 @@ def _with_folds(
                 data, seed=context.seed, strength=fitted.strength or 1.0, classes=context.classes
             )
         advance(1)
+        own = context.split.own
+        if own is not None and own.has_test:
+            evaluation = _of_test_part(context, tested, fitted)
+            evaluation = replace(evaluation, leak_tax=tax, learning_curve=curve)
+            advance(1)
+            return EvalResult(evaluation, tested, None)
         evaluation = Evaluation(
             measure_predictions(context.classes, tested),
             measure_predictions(context.classes, folded),
@@ -186,11 +194,11 @@ def _with_folds(
             leak_tax=tax,
             learning_curve=curve,
             rule=context.rule,
+            own=own,
         )
         evaluation = add_reliability(evaluation, context.classes, folded, fitted)
-        if (
-            evaluation.rare is not None and context.rule == DecisionRule()
-        ):  # no option was chosen yet
+        # No option was chosen yet.
+        if evaluation.rare is not None and context.rule == DecisionRule():
             rare = with_offer(evaluation.rare, context.classes, folded, by_heads.folds)
             evaluation = replace(evaluation, rare=rare)
         advance(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ def load_run(run: str | Path) -> LoadedRun:
     return LoadedRun(
         folder,
         classifier,
-        read_csv(folder / SPLIT),
+        replace(read_csv(folder / SPLIT), own=manifest.data.own_parts),
         Path(manifest.data.folder),
         () if manifest.decisions is None else read_decisions(folder / DECISIONS),
         seed=manifest.settings.seed,
@@ -157,12 +157,12 @@ class Evaluator:
         """Evaluate on the folder that the run was trained on."""
         run, classifier, folder = self._run, self._run.classifier, self._run.trained_on
         applied = run.scan(self._reader)
-        known = {row.content: row for row in run.split.rows if row.part}
-        photos = tuple(photo for photo in applied.catalog.photos if photo.content in known)
+        known = _find_rows(run.split, applied.catalog.photos)
+        photos = tuple(photo for photo in applied.catalog.photos if photo.path in known)
         _require_known(sorted({photo.label for photo in photos}), classifier, folder)
         # The folder may have lost or gained a class since.
         catalog = replace(applied.catalog, photos=photos, classes=classifier.classes)
-        tested = [photo for photo in photos if known[photo.content].part == "test"]
+        tested = [photo for photo in photos if known[photo.path].part == "test"]
         if not tested and not len(run.split.places("test")):
             raise DataError(
                 f"all photos of {folder} were trained on, so none is left to measure on. Evaluate "
@@ -173,21 +173,21 @@ class Evaluator:
                 f"{folder} has none of the run's test images; name the folder of photos."
             )
         read, answers, unreadable = self._predict(catalog, tested)
-        notes = [*applied.notes, *_missing_notes(known, photos), *unreadable]
+        notes = [*applied.notes, *_missing_notes(run.split, photos), *unreadable]
         try:
             features = self._extract(catalog)
         except DependencyError as error:
             notes.append(f"only the test part was measured again: {error}")
-            names = [known[photo.content].group for photo in read]
+            names = [known[photo.path].group for photo in read]
             groups = np.unique(names, return_inverse=True)[1].astype(np.int64)
             return Measured(self._measure(read, answers, groups), tuple(notes))
         rows = tuple(
-            replace(known[photo.content], path=photo.path, label=photo.label)
+            replace(known[photo.path], path=photo.path, label=photo.label)
             for photo in features.catalog.photos
         )
         context = EvalContext(features, replace(run.split, rows=rows), classifier.rule, run.seed)
-        embedded = {photo.content for photo in features.catalog.photos}
-        kept = np.array([photo.content in embedded for photo in read], bool)
+        embedded = {photo.path for photo in features.catalog.photos}
+        kept = np.array([photo.path in embedded for photo in read], bool)
         test: dict[str, Any] = {
             name: None if rows is None else rows[kept] for name, rows in vars(answers).items()
         }
@@ -308,10 +308,18 @@ class Evaluator:
         return add_reliability(evaluation, classes, predictions, self._run.fitted)
 
 
-def _missing_notes(known: Mapping[str, Row], photos: Sequence[Photo]) -> list[str]:
+def _find_rows(split: Split, photos: Iterable[Photo]) -> dict[str, Row]:
+    """By path, the row of each photo in a part; a moved one is found by its content."""
+    at = {(row.content, row.path): row for row in split.rows}
+    by_content = {row.content: row for row in split.rows if row.part}
+    rows = {p.path: at.get((p.content, p.path), by_content.get(p.content)) for p in photos}
+    return {path: row for path, row in rows.items() if row is not None and row.part}
+
+
+def _missing_notes(split: Split, photos: Sequence[Photo]) -> list[str]:
     """Notes on the photos of the split that are not in the folder any more."""
     present = {photo.content for photo in photos}
-    missing = [row for content, row in known.items() if content not in present]
+    missing = [row for row in split.rows if row.part and row.content not in present]
     test = sorted(row.path for row in missing if row.part == "test")
     num_others = len(missing) - len(test)
     notes = []

@@ -17,6 +17,7 @@ from candid.evaluation.measures import FIGURES, Measures, worst_pairs
 from candid.evaluation.rare_class import RareClass
 from candid.evaluation.reliability import Abstained, Calibration
 from candid.models.decision_rule import DecisionRule
+from candid.splits.own_parts import OwnParts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,6 +40,8 @@ class Evaluation:
         baselines_on_test: Simple rules on the test part, if that is not the estimate to believe.
         rare: The rarest class, on the estimate to believe; None if the classes are balanced.
         rule: How a class was chosen; with costs or a threshold, not to be right most often.
+        own: The parts that the folder came with. Figures of a test part of its own are those to
+            believe: it may hold other people, days or cameras on purpose.
     """
 
     test: Measures
@@ -51,6 +54,7 @@ class Evaluation:
     baselines_on_test: tuple[Baseline, ...] = ()
     rare: RareClass | None = None
     rule: DecisionRule = field(default_factory=DecisionRule)
+    own: OwnParts | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -70,6 +74,8 @@ class Evaluation:
     @property
     def why(self) -> str:
         """Which estimate to believe and why, in a sentence."""
+        if self.own is not None and self.own.has_test:
+            return f"They are of the test part that the folder came with.{self.leak}"
         if self.kfold is None:
             return (
                 "Only the test part was measured: believe it within its interval, and measure on "
@@ -80,6 +86,16 @@ class Evaluation:
             f"instead of {self.test.n}, each predicted by a model that was not trained on it or a "
             "copy of it. Each of those models was trained on a part of the photos, so the final "
             "one is hardly worse."
+        )
+
+    @property
+    def leak(self) -> str:
+        """A sentence if the model was tested on copies of training photos; else empty."""
+        if self.own is None or not self.own.are_leaking:
+            return ""
+        return (
+            f" {self.own.num_copies:,} of its {plural(self.test.n, 'photo')} show a picture that "
+            "the model was trained on (--own-parts as-is), so the figures are too good."
         )
 
     def __repr__(self) -> str:
@@ -133,8 +149,9 @@ class Evaluation:
         for name in ("leak_tax", "learning_curve", "calibration", "abstained"):
             value = getattr(self, name)
             values[name] = None if value is None else asdict(value)
-        if self.rare is not None:
-            values["rare"] = asdict(self.rare)
+        for name in ("rare", "own"):
+            if (value := getattr(self, name)) is not None:
+                values[name] = asdict(value)
         return {name: _plain(value) for name, value in values.items()}
 
 

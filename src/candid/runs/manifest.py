@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal, cast
 from candid.core.safe_json import Range, read_as, to_json
 from candid.data.images.contract import MAX_PIXELS, PixelContract, ResizeMode
 from candid.errors import ArtifactError
+from candid.splits.own_parts import OwnParts
 
 #: The format version that is written; `READERS` has those that can be read.
 FORMAT_VERSION: Final = 3
@@ -145,6 +146,8 @@ class DataSummary:
         num_photos: Number of readable photos.
         num_pictures: Number of different pictures among them.
         notes: What the user should know about the data.
+        own_parts: The parts that the folder came with; null if all were drawn, missing in older
+            runs.
     """
 
     folder: str
@@ -152,6 +155,7 @@ class DataSummary:
     num_photos: Amount
     num_pictures: Amount
     notes: tuple[str, ...]
+    own_parts: OwnParts | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from candid.core.linalg import Rows, without_flags
 
+#: The shares of train, val and test.
+SHARES: Final = (0.7, 0.2, 0.1)
 #: Folds of a cross-validation, where every class has that many groups.
 NUM_FOLDS: Final = 5
 

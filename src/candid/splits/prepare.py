@@ -10,11 +10,12 @@ import numpy as np
 
 from candid.core.cache import Cache, default_folder
 from candid.core.progress import Progress, Silent
-from candid.core.text import sanitize
+from candid.core.text import join_names, sanitize
 from candid.data.catalog import Catalog, scan
 from candid.data.decisions import Decided, decide, load_decisions
 from candid.data.file_reader import FileReader
 from candid.data.images import PixelContract, Reading, ResizeMode
+from candid.data.npz import unpack
 from candid.data.sample_range import decide_range
 from candid.errors import DataError, UsageError
 from candid.features.backbones import DEFAULT, get
@@ -22,6 +23,7 @@ from candid.features.backbones.registry import Embedder
 from candid.features.extract import Features, extract_features
 from candid.splits.duplicates import Groups, find_duplicates
 from candid.splits.grouped_split import Labelled
+from candid.splits.own_parts import Mode
 from candid.splits.split import (
     Row,
     Split,
@@ -42,11 +44,14 @@ class SplitOptions:
         previous: A split file whose photos keep their part.
         group_by: The user's own groups: a regular expression on the path, or a CSV file with the
             columns ``path`` and ``group``.
+        own_parts: What to do with copies across the parts that the folder comes with: ``strict``
+            leaves them out of the later one (train, val, test), ``as-is`` keeps all photos.
     """
 
     seed: int = 0
     previous: Path | None = None
     group_by: str | None = None
+    own_parts: Mode = "strict"
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ def prepare(
     """Scan a folder, extract features and group the photos that show the same picture.
 
     Args:
-        folder: The folder of classes.
+        folder: The folder of classes, or of parts with classes; or a NumPy archive.
         backbone: Name of the backbone that embeds the photos.
         fit: How photos are resized to a square.
         reading: What of a file becomes a picture; by default what is usual, and the range of deep
@@ -133,6 +138,7 @@ def prepare(
     file = None if decisions is None else load_decisions(decisions)
     cache = cache or Cache(default_folder())
     reader = FileReader(cache, rehash=rehash)
+    folder = unpack(Path(folder), progress=progress)
     with progress.step("Finding the photos", 0) as advance:
         catalog = scan(folder, reader=reader, advance=advance)
     decided = None if file is None else decide(catalog, file)
@@ -168,7 +174,19 @@ def split_prepared(prepared: Prepared, options: SplitOptions) -> Split:
             f"{sanitize(next(iter(group_by.values())))!r}. A group is in one part as a whole: "
             "expected ten or more of each class, such as one for each person or session."
         )
-    return split(catalog, prepared.groups, seed=options.seed, previous=previous, group_by=group_by)
+    if options.own_parts == "as-is" and not catalog.parts:
+        raise UsageError(
+            f"--own-parts as-is keeps the parts of a folder, but {catalog.folder} has none: its "
+            f"sub-folders are {join_names(catalog.classes)}. Leave the option out."
+        )
+    return split(
+        catalog,
+        prepared.groups,
+        seed=options.seed,
+        previous=previous,
+        group_by=group_by,
+        own_parts=options.own_parts,
+    )
 
 
 def labelled(features: Features, rows: Sequence[Row]) -> Labelled:
@@ -189,7 +207,8 @@ def _require_readable(found: Catalog, readable: Catalog) -> None:
     labels = {photo.label for photo in readable.photos}
     for name in found.classes:
         if name not in labels:
-            reasons = [row for row in readable.skipped if row.path.startswith(f"{name}/")]
+            skipped = readable.skipped
+            reasons = [row for row in skipped if readable.below_part(row.path)[:1] == (name,)]
             example = f"; {reasons[-1].path}: {reasons[-1].reason}" if reasons else ""
             raise DataError(
                 f"no photo of class {name!r} can be read{example}. Replace the files or remove "

@@ -18,18 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.text import join_names, plural, sanitize
-from candid.data.catalog import NOT_IMAGES, Catalog, Photo
+from candid.data.catalog import NO_PART, NOT_IMAGES, PARTS, Catalog, Photo
 from candid.data.tables import PathFinder, read_table
 from candid.errors import SplitError, UsageError
 from candid.splits.duplicates import Groups, connect
-from candid.splits.grouped_split import count_by_group, split_groups
+from candid.splits.grouped_split import SHARES, count_by_group, split_groups
+from candid.splits.own_parts import Members, Mode, OwnParts, find_own_parts, keep_own_parts
 
-PARTS: Final = ("train", "val", "test")
-SHARES: Final = (0.7, 0.2, 0.1)
 #: Characters of a group's smallest content hash that name the group; folds are drawn by them.
 KEY_CHARACTERS: Final = 16
-#: The part of a photo that is in none.
-NO_PART: Final = ""
 
 _COLUMNS: Final = ("path", "class", "part", "group")
 
@@ -66,11 +63,13 @@ class Split:
         notes: Warnings: conflicts, classes too small for a part.
         unit: What stays in one part, in the singular: a picture with its copies, or a group of the
             user's.
+        own: The parts that the folder came with; None if all of them were drawn.
     """
 
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     unit: Unit = "different picture"
+    own: OwnParts | None = None
 
     def name_units(self) -> str:
         """``60 photos show 3 different pictures: a.jpg with 29 others, b.jpg, …``."""
@@ -98,11 +97,13 @@ def split(
     seed: int = 0,
     previous: Split | None = None,
     group_by: Mapping[str, str] | None = None,
+    own_parts: Mode = "strict",
 ) -> Split:
     """Split a catalog's photos 70 / 20 / 10, stratified, whole groups only.
 
     The split depends on the contents and the seed, not on names or order. A picture in two classes
-    has no right answer: it is in no part.
+    has no right answer: it is in no part. A folder with parts of its own keeps them, see
+    `candid.splits.own_parts`.
 
     Args:
         catalog: The readable photos.
@@ -110,10 +111,11 @@ def split(
         seed: Random seed; change it to draw another split.
         previous: An earlier split: its photos keep their part, only new ones are assigned.
         group_by: The user's own groups by path (a patient, a session); they stay whole too.
+        own_parts: What to do with copies across the folder's own parts.
 
     Raises:
         UsageError: No path of the user's groups is that of a photo.
-        SplitError: The earlier split knows no photo.
+        SplitError: The earlier split knows no photo, or the folder has parts but none to train on.
     """
     photos = catalog.photos
     labels = label_numbers(catalog)
@@ -122,26 +124,25 @@ def split(
     merged = _merge_groups(photos, groups.of_photo, of_user)
     keys = keys_of([photo.content for photo in photos], merged)
     old, part_notes = _find_parts(photos, previous)
-    fixed, torn = _keep_parts(merged, conflict, old)
-    counts = np.zeros((len(keys), len(catalog.classes)), np.int64)
-    parts = np.full(len(keys), -1, np.int64)
-    if not conflict.all():
-        counted = count_by_group(labels[~conflict], merged[~conflict])
-        counts[: len(counted), : counted.shape[1]] = counted
-        parts = split_groups(counts, keys, SHARES, seed=seed, fixed=fixed)
-    rows = []
-    for i, (photo, group) in enumerate(zip(photos, merged, strict=True)):
-        part = NO_PART if conflict[i] else torn.get(i, PARTS[parts[group]])
-        key = keys[group][:KEY_CHARACTERS]
-        rows.append(Row(photo.path, photo.label, part, key, photo.content))
+    own, unit = None, unit_of(group_by)
+    if find_own_parts(catalog):
+        kept = conflict & (own_parts == "strict")
+        members = Members(merged, keys, labels, kept)
+        parts, own, own_notes = keep_own_parts(catalog, members, old, mode=own_parts, seed=seed)
+    else:
+        parts, own_notes = _draw_parts(photos, Members(merged, keys, labels, conflict), old, seed)
+    rows = [
+        Row(photo.path, photo.label, part, keys[group][:KEY_CHARACTERS], photo.content)
+        for photo, part, group in zip(photos, parts, merged, strict=True)
+    ]
     notes = (
         *group_notes,
         *part_notes,
-        *_conflict_notes(photos, groups, conflict),
-        *_torn_notes(photos, torn),
-        *_small_class_notes(catalog.classes, rows, unit := unit_of(group_by)),
+        *_conflict_notes(photos, groups, conflict, parts),
+        *own_notes,
+        *_small_class_notes(catalog.classes, rows, unit, own),
     )
-    return Split((*rows, *_left_out_rows(catalog)), notes, unit)
+    return Split((*rows, *_left_out_rows(catalog)), notes, unit, own)
 
 
 def train_on_all(split: Split) -> Split:
@@ -151,7 +152,7 @@ def train_on_all(split: Split) -> Split:
         f"nothing was measured (--no-figures): {split.name_units()}. All were trained on, so it is "
         "not known how often the labels are right; measure on other photos with `candid evaluate`."
     )
-    return replace(split, rows=rows, notes=(*split.notes, note))
+    return replace(split, rows=rows, notes=(*split.notes, note), own=None)
 
 
 def unit_of(group_by: Mapping[str, str] | None) -> Unit:
@@ -267,6 +268,25 @@ def _merge_groups(
     return connect(len(photos), [pair for places in members.values() for pair in pairwise(places)])
 
 
+def _draw_parts(
+    photos: tuple[Photo, ...], members: Members, old: Mapping[int, str], seed: int
+) -> tuple[list[str], list[str]]:
+    """The part of each photo, drawn but for those of an earlier split; and notes."""
+    groups, conflict = members.groups, members.conflict
+    fixed, torn = _keep_parts(groups, conflict, old)
+    counts = np.zeros((len(members.keys), int(members.labels.max(initial=0)) + 1), np.int64)
+    drawn = np.full(len(members.keys), -1, np.int64)
+    if not conflict.all():
+        counted = count_by_group(members.labels[~conflict], groups[~conflict])
+        counts[: len(counted), : counted.shape[1]] = counted
+        drawn = split_groups(counts, members.keys, SHARES, seed=seed, fixed=fixed)
+    parts = [
+        NO_PART if conflict[place] else torn.get(place, PARTS[drawn[group]])
+        for place, group in enumerate(groups.tolist())
+    ]
+    return parts, _torn_notes(photos, torn)
+
+
 def _keep_parts(
     groups: NDArray[np.int64], conflict: NDArray[np.bool_], parts: Mapping[int, str]
 ) -> tuple[dict[int, int], dict[int, str]]:
@@ -292,22 +312,27 @@ def _left_out_rows(catalog: Catalog) -> list[Row]:
     """Rows of unreadable or dropped images in a class's folder; they are in no part."""
     found = []
     for skipped in catalog.skipped:
-        name, _, rest = skipped.path.partition("/")
-        if rest and name in catalog.classes and skipped.reason not in NOT_IMAGES:
-            found.append(Row(skipped.path, name, NO_PART, "", skipped.content))
+        steps = catalog.below_part(skipped.path)
+        if steps and skipped.reason not in NOT_IMAGES:
+            found.append(Row(skipped.path, steps[0], NO_PART, "", skipped.content))
     return found
 
 
 def _conflict_notes(
-    photos: tuple[Photo, ...], groups: Groups, conflict: NDArray[np.bool_]
+    photos: tuple[Photo, ...],
+    groups: Groups,
+    conflict: NDArray[np.bool_],
+    parts: Sequence[str],
 ) -> list[str]:
-    by_picture: dict[int, list[str]] = {}
-    for place in np.flatnonzero(conflict):
-        by_picture.setdefault(int(groups.of_photo[place]), []).append(photos[place].path)
+    by_picture: dict[int, list[int]] = {}
+    for place in np.flatnonzero(conflict).tolist():
+        by_picture.setdefault(int(groups.of_photo[place]), []).append(place)
     return [
-        f"the same picture is in two classes, so it is in no part: {', '.join(paths)}. "
+        "the same picture is in two classes"
+        f"{'' if any(parts[place] for place in places) else ', so it is in no part'}: "
+        f"{', '.join(photos[place].path for place in places)}. "
         "Keep the one in the right class and remove the others."
-        for paths in by_picture.values()
+        for places in by_picture.values()
     ]
 
 
@@ -321,7 +346,9 @@ def _torn_notes(photos: tuple[Photo, ...], torn: dict[int, str]) -> list[str]:
     ]
 
 
-def _small_class_notes(classes: tuple[str, ...], rows: list[Row], unit: Unit) -> list[str]:
+def _small_class_notes(
+    classes: tuple[str, ...], rows: list[Row], unit: Unit, own: OwnParts | None
+) -> list[str]:
     notes = []
     by_class: dict[str, list[Row]] = {name: [] for name in classes}
     for row in rows:
@@ -330,12 +357,14 @@ def _small_class_notes(classes: tuple[str, ...], rows: list[Row], unit: Unit) ->
     for name, assigned in by_class.items():
         used = {row.part for row in assigned}
         missing = [part for part in PARTS if part not in used]
-        if missing:
+        lacking = " and a ".join(missing)
+        if missing and own is not None:
+            notes.append(f"class {name!r} has no photo for a {lacking} part")
+        elif missing:
             number = len({row.group for row in assigned})
             notes.append(
-                f"class {name!r} has {plural(number, unit)}, too few for a "
-                f"{' and a '.join(missing)} part. Add photos: 10 different ones are enough for "
-                "all three parts."
+                f"class {name!r} has {plural(number, unit)}, too few for a {lacking} part. Add "
+                "photos: 10 different ones are enough for all three parts."
             )
     return notes
 

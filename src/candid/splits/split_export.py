@@ -1,7 +1,8 @@
 """Write a split for other trainers as ``train/cat/1.jpg``, ``val/cat/7.jpg``, ``test/dog/4.jpg``.
 
-`write_links` writes links to the photos, `write_pixels` small decoded images. The tree appears
-whole or not at all, and nothing in the user's folder is changed.
+`write_links` writes links to the photos, `write_photos` JPEG and PNG files that all readers show
+alike, `write_pixels` small decoded images. The tree appears whole or not at all, and nothing in the
+user's folder is changed.
 """
 
 from __future__ import annotations
@@ -12,15 +13,29 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
 
 from candid.core.progress import Advance
 from candid.core.temp_dir import locked_dir
-from candid.data.catalog import Catalog, Photo, Skipped
-from candid.data.images import HEAD_BYTES, SUFFIXES, PixelContract, decode, identify, read_file
+from candid.data.catalog import PARTS, Catalog, Photo, Skipped
+from candid.data.images import (
+    HEAD_BYTES,
+    SUFFIXES,
+    PixelContract,
+    Reading,
+    decode,
+    decode_whole,
+    identify,
+    inspect,
+    read_file,
+)
 from candid.errors import DataError, ImageError, SplitError
-from candid.splits.split import PARTS, Split
+from candid.splits.readers import TreeFile, write_readme
+from candid.splits.split import Split
 
 # The suffixes by which other tools recognise a format; a file with another one gets the first.
 _SUFFIXES = {
@@ -36,8 +51,10 @@ _SUFFIXES = {
     "PPM": (".ppm", ".pgm", ".pbm"),
     "DICOM": (".dcm", ".dicom"),
 }
-#: The suffixes that ``keras.utils.image_dataset_from_directory`` reads; it ignores others.
-KERAS_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif"})
+# Those that lose something anyway become JPEG again; all others become PNG.
+_LOSSY = frozenset({"JPEG", "WEBP", "AVIF", "HEIF", "JPEG2000"})
+# Enough of a JPEG or PNG for its header; in other formats, it may be anywhere.
+_HEADER_BYTES = 1 << 20
 
 _MAX_NAME_BYTES = 200  # file systems allow 255; leaves room for what tools append
 
@@ -47,15 +64,23 @@ class SplitTree:
     """A written tree."""
 
     folder: Path
-    counts: dict[str, int]  # files in each part
-    num_unread_by_keras: int  # files that Keras' loader ignores: WebP, TIFF, AVIF, HEIF
+    files: tuple[TreeFile, ...]
     skipped: tuple[Skipped, ...] = ()  # photos that can't be decoded, each with a reason
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Files in each part."""
+        return {part: sum(file.part == part for file in self.files) for part in PARTS}
+
+
+#: Writes a photo to a file of the tree; raises ImageError if it can't be decoded.
+_Save = Callable[[Photo, Path], TreeFile]
 
 
 def write_links(
     catalog: Catalog, split: Split, to: Path, *, advance: Advance = lambda _: None
 ) -> SplitTree:
-    """Write a split as a tree of links to the original photos.
+    """Write a split as a tree of links to the original photos, and a README.md on how to read it.
 
     Links are symbolic; where those are not possible, hard links, or else copies. The suffix fits
     the file's content. Folders below a class's folder become part of the name.
@@ -70,12 +95,51 @@ def write_links(
         DataError: ``to`` has files, lies in the data folder or can't be written.
         SplitError: The split is not of this catalog.
     """
-    with _fresh_folder(to, catalog) as folder:
-        names = _names(catalog, split, PARTS, lambda photo: _suffix(catalog, photo))
-        for photo, name in names:
-            _link(catalog.file(photo).resolve(), folder / name)
-            advance(1)
-    return _describe_tree(to, [name for _, name in names])
+
+    def save(photo: Photo, link: Path) -> TreeFile:
+        target = catalog.file(photo).resolve()
+        _link(target, link)
+        return _look(target, link)
+
+    return _write(catalog, split, to, save, lambda photo: _suffix(catalog, photo), advance=advance)
+
+
+def write_photos(
+    catalog: Catalog,
+    split: Split,
+    reading: Reading,
+    to: Path,
+    *,
+    advance: Advance = lambda _: None,
+) -> SplitTree:
+    """Write a split as a tree of photos that every reader shows alike, and a README.md.
+
+    They are upright, of 8 bits, without transparency, in full size: JPEG (quality 95, colours not
+    subsampled) where the photo's own format is lossy, else PNG. A JPEG that is so already is
+    copied. ``skipped`` has photos that can't be decoded.
+
+    Args:
+        catalog: The photos.
+        split: Their parts; photos in no part are left out.
+        reading: What of a file becomes a picture: page, bands, range of deep samples.
+        to: The folder to make; see `write_links`, also for what is raised.
+        advance: Called with the number of photos just done.
+    """
+
+    def save(photo: Photo, file: Path) -> TreeFile:
+        data = read_file(catalog.file(photo))
+        pixels = decode_whole(data, reading)
+        found = inspect(data, max_pixels=reading.max_pixels)
+        if found.format == "JPEG" and found.mode == "RGB" and found.orientation == 1:
+            file.write_bytes(data)
+        else:
+            _encode(pixels, file)
+        return _tree_file(file)
+
+    def suffix(photo: Photo) -> str:
+        return ".jpg" if _format(catalog, photo) in _LOSSY else ".png"
+
+    return _write(catalog, split, to, save, suffix, advance=advance)
 
 
 def write_pixels(
@@ -99,18 +163,44 @@ def write_pixels(
         parts: The parts to write; folders are made for all of them.
         advance: Called with the number of photos just done.
     """
-    skipped: list[Skipped] = []
-    written: list[PurePosixPath] = []
+
+    def save(photo: Photo, file: Path) -> TreeFile:
+        _encode(decode(read_file(catalog.file(photo)), contract), file)
+        return _tree_file(file)
+
+    return _write(
+        catalog, split, to, save, lambda _: ".bmp", parts=parts, readme=False, advance=advance
+    )
+
+
+def _write(
+    catalog: Catalog,
+    split: Split,
+    to: Path,
+    save: _Save,
+    suffix: Callable[[Photo], str],
+    *,
+    parts: Sequence[str] = PARTS,
+    readme: bool = True,
+    advance: Advance,
+) -> SplitTree:
+    """Write the photos of some parts in threads, under unique names."""
+
+    def attempt(row: tuple[Photo, PurePosixPath]) -> TreeFile | Skipped:
+        try:
+            return save(row[0], folder / row[1])
+        except ImageError as error:
+            return Skipped(row[0].path, str(error))
+
+    done: list[TreeFile | Skipped] = []
     with _fresh_folder(to, catalog) as folder, _threads() as pool:
-        names = _names(catalog, split, parts, lambda _: ".bmp")
-        errors = pool.map(lambda row: _decode_to(catalog, row[0], contract, folder / row[1]), names)
-        for (photo, name), error in zip(names, errors, strict=True):
-            if error is None:
-                written.append(name)
-            else:
-                skipped.append(Skipped(photo.path, str(error)))
+        for written in pool.map(attempt, _names(catalog, split, parts, suffix)):
+            done.append(written)
             advance(1)
-    return _describe_tree(to, written, tuple(skipped))
+        files = tuple(row for row in done if isinstance(row, TreeFile))
+        if readme:
+            (folder / "README.md").write_text(write_readme(catalog.classes, files), "utf-8")
+    return SplitTree(to, files, tuple(row for row in done if isinstance(row, Skipped)))
 
 
 def _names(
@@ -127,7 +217,7 @@ def _names(
             )
         if row.part in parts:
             # fastai takes the last folder as the class, so the tree is flat below the class
-            stem = "__".join(PurePosixPath(photo.path).parts[1:])
+            stem = "__".join(catalog.below_part(photo.path)[1:])
             stem = stem.removesuffix(_own_suffix(photo))
             if len(stem.encode()) > _MAX_NAME_BYTES:
                 stem = photo.content[:32]
@@ -147,16 +237,40 @@ def _unique_name(folder: PurePosixPath, stem: str, suffix: str, taken: set[str])
 
 def _suffix(catalog: Catalog, photo: Photo) -> str:
     """The photo's own suffix, or its format's if that one is wrong, rare or missing."""
+    fitting = _SUFFIXES.get(_format(catalog, photo))
+    own = _own_suffix(photo)
+    return own if fitting is None or own.lower() in fitting else fitting[0]
+
+
+def _format(catalog: Catalog, photo: Photo) -> str:
     try:
         with catalog.file(photo).open("rb") as file:
-            fitting = _SUFFIXES.get(identify(file.read(HEAD_BYTES)) or "")
+            return identify(file.read(HEAD_BYTES)) or ""
     except OSError as error:
         raise DataError(
             f"{photo.path} could be read before, but not now: {error.strerror}. "
             "Run the command again."
         ) from error
-    own = _own_suffix(photo)
-    return own if fitting is None or own.lower() in fitting else fitting[0]
+
+
+def _look(photo: Path, link: Path) -> TreeFile:
+    """What readers may show otherwise, by the photo's header."""
+    found = _tree_file(link)
+    try:
+        with photo.open("rb") as file:
+            data = file.read(_HEADER_BYTES)
+            data += b"" if identify(data) in ("JPEG", "PNG") else file.read()
+        details = inspect(data)
+    except (OSError, ImageError):  # nothing is known of it
+        return found
+    # Pillow, which they use, turns TIFF itself
+    is_turned = details.orientation != 1 and details.format not in ("TIFF", "HEIF")
+    is_clear = details.mode.partition(";")[0] in ("LA", "PA", "RGBA")
+    return replace(found, is_turned=is_turned, is_deep=details.is_deep, is_clear=is_clear)
+
+
+def _tree_file(file: Path) -> TreeFile:
+    return TreeFile(file.parts[-3], file.parts[-2], file.suffix.lower())
 
 
 def _own_suffix(photo: Photo) -> str:
@@ -186,18 +300,16 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _decode_to(
-    catalog: Catalog, photo: Photo, contract: PixelContract, file: Path
-) -> ImageError | None:
+def _encode(pixels: NDArray[np.uint8], file: Path) -> None:
+    """Write RGB pixels in the format of the suffix."""
     import cv2
 
-    try:
-        pixels = decode(read_file(catalog.file(photo)), contract)
-    except ImageError as error:
-        return error
+    how = [cv2.IMWRITE_JPEG_QUALITY, 95]
+    how += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     # OpenCV itself can't write to every path that is not ASCII
-    file.write_bytes(cv2.imencode(".bmp", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes())
-    return None
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    data = cv2.imencode(file.suffix, bgr, how if file.suffix == ".jpg" else [])[1]
+    file.write_bytes(data.tobytes())
 
 
 @contextmanager
@@ -230,11 +342,3 @@ def _fresh_folder(to: Path, catalog: Catalog) -> Iterator[Path]:
         raise DataError(
             f"{to} can't be written: {error.strerror or error}. Choose another folder, or {advice}."
         ) from error
-
-
-def _describe_tree(
-    to: Path, names: list[PurePosixPath], skipped: tuple[Skipped, ...] = ()
-) -> SplitTree:
-    counts = {part: sum(name.parts[0] == part for name in names) for part in PARTS}
-    unread = sum(name.suffix.lower() not in KERAS_SUFFIXES for name in names)
-    return SplitTree(to, counts, unread, skipped)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from candid.core.progress import Progress
 from candid.core.temp_dir import temp_dir
+from candid.data.catalog import PARTS
 from candid.data.images import decode, read_file
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.estimate import Estimate, proportion
@@ -29,9 +30,9 @@ from candid.models.outputs import Outputs
 from candid.models.recipes import Trained, cnn
 from candid.models.recipes.abstaining_head import Answers
 from candid.runs.onnx_session import Model
-from candid.splits.grouped_split import count_by_group, split_groups
+from candid.splits.grouped_split import SHARES, count_by_group, split_groups
 from candid.splits.prepare import Prepared
-from candid.splits.split import PARTS, SHARES, Split
+from candid.splits.split import Split
 from candid.training.options import Result, TrainOptions
 
 _TEMP_PREFIX: Final = "candid-tax-"

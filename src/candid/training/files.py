@@ -132,6 +132,7 @@ def _manifest(result: Result) -> Manifest:
             num_photos=len(catalog.photos),
             num_pictures=prepared.groups.num_pictures,
             notes=result.notes,
+            own_parts=result.split.own,
         ),
         decisions=read_as(DecisionsSummary | None, decided, "decisions"),
         metrics=read_as(Metrics | None, headline(result.evaluation.to_json()), "metrics"),

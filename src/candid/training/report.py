@@ -210,6 +210,8 @@ def _settings(result: Result) -> dict[str, str]:
         "size": f"{contract.size_px}×{contract.size_px} px, {contract.fit}",
         **result.trained.settings,
     }
+    if result.split.own is not None:
+        values["own parts"] = f"{', '.join(result.split.own.parts)}; {result.split.own.mode}"
     rule = options.rule.to_json()
     values |= {"threshold": rule["threshold"]} if not rule["costs"] else {"costs": rule["costs"]}
     return {name.replace("_", " "): _format(value) for name, value in values.items()}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from candid.core.notebook import card
 from candid.core.progress import Progress, for_python
 from candid.core.text import brief, join_names
-from candid.data.npz import is_archive, unpack
 from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.evaluation import Evaluation
@@ -92,8 +91,9 @@ def train(
     """Train a classifier on a folder of photos, one sub-folder per class, and evaluate it.
 
     Args:
-        data: The folder; it is never written to. Or a NumPy archive in MedMNIST's layout, which
-            keeps its own parts; its images are unpacked beside the cache.
+        data: The folder; it is never written to. Folders ``train``, ``val`` and ``test`` of its own
+            are kept, and so are the parts of a NumPy archive in MedMNIST's layout, whose images
+            are unpacked beside the cache.
         run: Where the run is written; by default ``runs/<folder>-<recipe>-<number>``.
         seed: Random seed of the split and the training; replaces that of the options.
         recipe: ``transfer`` or ``cnn``; replaces that of the options.
@@ -119,7 +119,6 @@ def _train_into(
     folder: Path, data: Path, options: TrainOptions, *, overwrite: bool, progress: Progress
 ) -> Run:
     transfer.require()
-    data, options = _unpack(data, options, progress)
     prepared = prepare(
         data,
         backbone=options.backbone,
@@ -132,7 +131,7 @@ def _train_into(
     options.rule.require_fits(prepared.catalog.classes)
     split = split_prepared(prepared, options.split)
     split = split if options.figures else train_on_all(split)
-    _require_trainable(split, options, prepared.catalog.classes)
+    require_trainable(split, prepared.catalog.classes, is_tested=options.figures)
     made: list[tuple[Contents, bool]] = []
 
     def fill(partial: Path) -> Manifest:
@@ -151,18 +150,6 @@ def _train_into(
         point_latest(written)
     [(contents, complete)] = made
     return Run(written, contents, complete)
-
-
-def _unpack(data: Path, options: TrainOptions, progress: Progress) -> tuple[Path, TrainOptions]:
-    """The folder of a NumPy archive, and options that keep the archive's parts."""
-    if not is_archive(data):
-        return data, options
-    with progress.step("Unpacking the images", 0) as advance:
-        unpacked = unpack(data, advance=advance)
-    if options.split.previous is not None:
-        return unpacked.folder, options
-    split = replace(options.split, previous=unpacked.split)
-    return unpacked.folder, replace(options, split=split)
 
 
 def _train_transfer(
@@ -189,19 +176,31 @@ def _train_transfer(
     return Result(prepared, split, options, trained, fitted, assessed, fitted_on, data.embeddings)
 
 
-def _require_trainable(split: Split, options: TrainOptions, classes: Sequence[str]) -> None:
+def require_trainable(split: Split, classes: Sequence[str], *, is_tested: bool = True) -> None:
+    """Raise `SplitError` if a part or a class has no photo to train or test on."""
+    needed = ("train", "test") if is_tested else ("train",)
+    empty = [part for part in needed if not len(split.places(part))]
+    if empty and split.own is not None:
+        raise SplitError(
+            f"no photo is left in the folder's own {' and '.join(empty)} part: each is in two "
+            "classes, or has a copy in an earlier part. Use other photos, or --own-parts as-is."
+        )
     remedy = (
         f"Add photos of other scenes: with 10 {split.unit}s, a class has one in the test part. "
         "Photos of a burst or a film are nearly the same and count as one."
     )
-    tested = len(split.places("test")) or not options.figures
-    if not tested or not len(split.places("train")):
+    if empty:
         raise SplitError(
             f"there are too few {split.unit}s for a train and a test part. {split.name_units()}. "
             f"{remedy} Or pass --no-figures to train on all, without measuring how good it is."
         )
     present = {split.rows[place].label for place in split.places("train", "val")}
     missing = [name for name in classes if name not in present]
+    if missing and split.own is not None:
+        raise SplitError(
+            f"the folder's own train and val parts have no photo of {', '.join(missing)} (or only "
+            "some that are in two classes). Add photos there, or remove the class everywhere."
+        )
     if missing:
         raise SplitError(
             f"the train and val parts have no photo of {join_names(missing, most=5)}: too few "

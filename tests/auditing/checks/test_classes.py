@@ -137,7 +137,7 @@ class TestFolderShape:
     def test_it_finds_parts_that_are_taken_for_classes(
         self, gather: Gather, fill_data: Fill
     ) -> None:
-        folder = fill_data("train/cat/a.png", "train/dog/a.png", "test/cat/a.png", "extra/a.png")
+        folder = fill_data("train/cat/a.png", "train/dog/a.png", "test/fox/a.png", "extra/a.png")
         assert message_of(gather, folder) == "test and train are taken for classes, beside extra"
 
     def test_a_single_part_is_recognised_by_its_sub_folders(

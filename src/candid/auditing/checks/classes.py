@@ -15,10 +15,10 @@ import numpy as np
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Bar, Chart, Check, Finding, Outcome, Severity
 from candid.core.text import join_names, plural, plural_are, plural_have
-from candid.data.catalog import HIDDEN_FOLDER, is_part
+from candid.data.catalog import HIDDEN_FOLDER, role_of
 from candid.evaluation.estimate import Estimate, wilson
 from candid.models.recipes.linear_head import UNBALANCED
-from candid.splits.split import SHARES
+from candid.splits.grouped_split import SHARES
 
 #: A chart of more classes shows the largest half and the smallest half of this number.
 MAX_BARS: Final = 40
@@ -80,8 +80,8 @@ def _parts_as_classes(evidence: Evidence) -> str:
 
     A single one may be a class called train; it counts if its photos lie in sub-folders.
     """
-    parts = [name for name in evidence.classes if is_part(name)]
-    others = [name for name in evidence.classes if not is_part(name)]
+    parts = [name for name in evidence.classes if role_of(name)]
+    others = [name for name in evidence.classes if not role_of(name)]
     if not parts or not others:
         return ""
     if len(parts) == 1 and not _all_in_subfolders(evidence, parts[0]):
@@ -102,8 +102,8 @@ FOLDER_SHAPE = Check(
     title="Sub-folders that are not the classes",
     severity=Severity.error,
     remedy="Point Candid at the folder whose sub-folders are the classes, such as data with "
-    "data/happy and data/sad. If it has train, val and test folders above the classes, keep "
-    "nothing else beside them.",
+    "data/happy and data/sad. If it has train, val and test folders above the classes, each "
+    "needs the classes as sub-folders.",
     run=_run_folder_shape,
     to_decide=False,
 )

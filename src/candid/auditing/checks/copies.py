@@ -13,7 +13,7 @@ from typing import Final
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
 from candid.core.text import plural, plural_are
-from candid.data.catalog import is_train
+from candid.data.catalog import role_of
 from candid.data.decisions import DROP, KEEP, class_as_decision
 
 _SAME_PICTURE: Final = "the same picture"
@@ -86,14 +86,15 @@ def _run_across_parts(evidence: Evidence) -> Outcome:
     if len(evidence.photos) < 2:
         return _TOO_FEW
     parts = [evidence.scanned.part(photo) for photo in evidence.photos]
+    trains = [role_of(part) == "train" for part in parts]
     shared: Counter[tuple[str, str]] = Counter()
     findings = []
     for indices in _copied(evidence):
-        names = sorted({parts[i] for i in indices}, key=lambda name: (is_train(name), name))
+        names = [name for _, name in sorted({(trains[i], parts[i]) for i in indices})]
         if len(names) < 2:
             continue
         shared.update((one, other) for i, one in enumerate(names) for other in names[i + 1 :])
-        rows = sorted((is_train(parts[i]), evidence.photos[i].path, parts[i]) for i in indices)
+        rows = sorted((trains[i], evidence.photos[i].path, parts[i]) for i in indices)
         items = [Item(path, f"in {part}", DROP if train else "") for train, path, part in rows]
         findings.append(Finding.naming(_SAME_PICTURE, items))
     total = Counter(part for indices in evidence.pictures for part in {parts[i] for i in indices})
@@ -110,8 +111,8 @@ ACROSS_PARTS = Check(
     title="Copies across train, val and test",
     severity=Severity.error,
     remedy="Testing on training photos overestimates accuracy. Delete the copies in the training "
-    "part, which leaves the test part unchanged; or put all parts into one folder and let Candid "
-    "split it.",
+    "part, which leaves the test part unchanged; until then, `candid train` leaves them out of the "
+    "later part (`--own-parts strict`).",
     run=_run_across_parts,
     to_decide=False,
 )

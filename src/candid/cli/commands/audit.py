@@ -10,6 +10,7 @@ import typer
 from candid.cli.arguments import (
     Backbone,
     Bands,
+    Data,
     Decisions,
     FailOn,
     Fit,
@@ -26,13 +27,7 @@ from candid.cli.console import EXIT_FINDINGS, print_notes, print_result
 
 
 def audit(
-    data: Annotated[
-        Path,
-        typer.Argument(
-            help="A folder with one sub-folder of photos per class, or with train/ val/ test/ "
-            "folders of such, or a NumPy archive (.npz) in MedMNIST's layout."
-        ),
-    ],
+    data: Data,
     run: Annotated[
         Path | None, typer.Option(help="Output folder. [runs/<folder>-audit-<n>]")
     ] = None,

@@ -11,18 +11,20 @@ from candid.cli.arguments import (
     Backbone,
     Bands,
     Cost,
+    Data,
     Decisions,
     Fit,
     FitName,
     GroupBy,
     MaxMegapixels,
+    OwnParts,
+    OwnPartsMode,
     Page,
     RecipeName,
     Rehash,
     SampleRange,
     Seed,
     Threshold,
-    TrainData,
     choose_reading,
     decision_rule,
 )
@@ -34,7 +36,7 @@ _CNN_OPTIONS: Final = frozenset({"epochs", "leak_tax"})
 
 def train(
     context: typer.Context,
-    data: TrainData,
+    data: Data,
     run: Annotated[
         Path | None, typer.Option(help="Folder of the run. [runs/<folder>-<recipe>-<n>]")
     ] = None,
@@ -46,6 +48,7 @@ def train(
     group_by: GroupBy = None,
     decisions: Decisions = None,
     backbone: Backbone = None,
+    own_parts: OwnParts = OwnPartsMode.strict,
     fit: Fit = FitName.squash,
     epochs: Annotated[int, typer.Option(help="cnn only: passes over the photos.")] = 20,
     threshold: Threshold = None,
@@ -90,7 +93,7 @@ def train(
         )
     options = TrainOptions(
         recipe=recipe.value,
-        split=SplitOptions(seed=seed, previous=split, group_by=group_by),
+        split=SplitOptions(seed, split, group_by, own_parts.value),
         backbone=backbone or DEFAULT,
         fit=fit.value,
         epochs=epochs,

@@ -12,7 +12,7 @@ short to gain from it.
 """
 
 from candid.data.images.contract import MAX_PIXELS, PixelContract, Reading, ResizeMode
-from candid.data.images.decode import Header, decode, read_header
+from candid.data.images.decode import Header, decode, decode_whole, read_header
 from candid.data.images.files import (
     FORMATS,
     HEAD_BYTES,
@@ -39,6 +39,7 @@ __all__ = [
     "ResizeMode",
     "decodable_share",
     "decode",
+    "decode_whole",
     "identify",
     "identify_foreign",
     "inspect",

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 # at least this many times the target, so that the final resize can antialias. Figures: ADR 3.
 _OVERSAMPLING = 2
 
+#: A least size that no picture reaches, so that none is reduced while decoding.
+_WHOLE_PX = 1 << 30
 _DEFAULT = PixelContract()
 
 # Replaces Pillow's less helpful messages.
@@ -160,6 +162,21 @@ def _unchanged_file(image: Image) -> bytes | None:
 
 def _state_of(image: Image) -> tuple[object, ...]:
     return image.mode, image.size, image.getpalette(), image.tobytes()
+
+
+def decode_whole(data: bytes, reading: Reading = _DEFAULT) -> NDArray[np.uint8]:
+    """Decode a file's bytes in full size; see `decode`.
+
+    Returns:
+        ``uint8 (h, w, 3)`` RGB, upright.
+
+    Raises:
+        ImageError: It can't be decoded; the text is the reason, in one line.
+    """
+    try:
+        return upright(*decode_stored(data, _WHOLE_PX, reading))
+    except decoder_errors() as error:
+        raise ImageError(reason_of(error)) from None
 
 
 def find_page(data: bytes, reading: Reading) -> Page | DicomHeader | None:

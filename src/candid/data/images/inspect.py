@@ -42,6 +42,11 @@ class Details:
     camera: str
     jpeg_quality: int | None
 
+    @property
+    def is_deep(self) -> bool:
+        """Whether it has more than 8 bits a sample."""
+        return self.mode in ("I", "F") or self.mode.endswith(("16", "32", "64"))
+
 
 def inspect(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Details:
     """Read the header of a file's bytes, without decoding.

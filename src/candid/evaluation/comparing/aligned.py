@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.text import join_names, plural, plural_are, sanitize
+from candid.data.catalog import PARTS
 from candid.errors import ArtifactError, UsageError
 from candid.evaluation.estimate import EstimateSource
 from candid.runs.artifact import MANIFEST, PREDICTIONS, SPLIT, find_run, read_manifest
 from candid.splits.duplicates import connect
-from candid.splits.split import PARTS, Row, Split, read_csv
+from candid.splits.split import Row, Split, read_csv
 
 ESTIMATES: Final[tuple[EstimateSource, ...]] = get_args(EstimateSource)
 #: What an estimate is called in a line of text.

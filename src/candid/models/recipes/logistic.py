@@ -195,7 +195,7 @@ def fit(
     """Minimise half the squared norm of the kernel plus ``strength`` times the summed log loss.
 
     For two classes one row is fitted; the other is its negative. For more than `MANY_CLASSES` it
-    is one Newton step from the frequencies of the classes, see docs/adr/0021-many-classes.md.
+    is one Newton step from the frequencies of the classes, see docs/adr/0023-many-classes.md.
 
     Args:
         space: The rows.

@@ -88,7 +88,10 @@ def measured_statements(
 
 def measured_by(evaluation: Evaluation) -> str:
     """How the figures to believe were measured: ``on the test part``."""
-    return "on the test part" if evaluation.kfold is None else "by grouped cross-validation"
+    if evaluation.kfold is not None:
+        return "by grouped cross-validation"
+    own = evaluation.own is not None and evaluation.own.has_test
+    return "on the folder's own test part" if own else "on the test part"
 
 
 def accuracy_statement(evaluation: Evaluation, on: str = "") -> Statement:
@@ -106,8 +109,9 @@ def accuracy_statement(evaluation: Evaluation, on: str = "") -> Statement:
         f"This is the 95 % interval, measured on {photo_count(accuracy.n)} {how}. {each} was "
         "predicted by a model trained on neither it nor a copy of it."
         if evaluation.kfold is not None or on
-        else f"This is the 95 % interval, measured on the {photo_count(accuracy.n)} of the test "
-        "part. The model was trained on none of them, nor on a copy."
+        else f"This is the 95 % interval, measured on the {photo_count(accuracy.n)} of "
+        f"{how.removeprefix('on ')}. "
+        f"{evaluation.leak or 'The model was trained on none of them, nor on a copy.'}"
     )
     if evaluation.kfold is not None and test is not None:
         only = "only " if test.n < accuracy.n else ""
@@ -116,6 +120,9 @@ def accuracy_statement(evaluation: Evaluation, on: str = "") -> Statement:
             f"{percent_with_interval(test)}."
         )
     brief = f"Accuracy {decimals_with_n(accuracy)}, {how}"
+    if evaluation.leak:
+        brief += "; too good, as the model was trained on copies of some of these photos"
+        return Statement("bad", f"Accuracy is {percent_between(accuracy)}", text, "figures", brief)
     return Statement("note", f"Accuracy is {percent_between(accuracy)}", text, "figures", brief)
 
 
@@ -257,13 +264,26 @@ def _compare(row: Baseline) -> str:
     )
 
 
+def kept_together(evaluation: Evaluation) -> str:
+    """Where copies are, in a sentence or two."""
+    own = evaluation.own
+    if own is None:
+        return "Copies of a photo were kept in one part."
+    if own.mode == "as-is":
+        return f"The parts are the folder's own, kept as they are.{evaluation.leak}"
+    return (
+        "The parts are the folder's own; of a photo with copies in several, only those in the "
+        "first of train, val and test were used."
+    )
+
+
 def leak_tax_statement(evaluation: Evaluation) -> Statement:
     """By how much a random split, with copies in different parts, overstates the accuracy."""
     row = evaluation.leak_tax
     if row is None:
         text = (
-            "Copies of a photo were kept in one part. The accuracy that a random split would give "
-            "was not measured."
+            f"{kept_together(evaluation)} The accuracy that a random split would give was not "
+            "measured."
         )
         return Statement("open", "Leak tax not measured", text, "leak-tax")
     naive, honest = percent(row.naive.value), percent(row.honest.value)
@@ -287,7 +307,8 @@ def leak_tax_statement(evaluation: Evaluation) -> Statement:
         tone, title = "good", "Copies do not inflate the accuracy"
     else:
         tone, title = "note", "Too few photos to tell whether copies inflate the accuracy"
-    return Statement(tone, title, text, "leak-tax", f"{title}; they are kept together.")
+    kept = "" if evaluation.leak else "; they are kept together"
+    return Statement(tone, title, text, "leak-tax", f"{title}{kept}.")
 
 
 def abstention_statement(evaluation: Evaluation) -> Statement:

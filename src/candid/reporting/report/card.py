@@ -17,6 +17,7 @@ from candid.core.text import escape_markdown, fence, join_names, plural, sanitiz
 from candid.reporting.report.answer import (
     abstention_statement,
     baseline_statement,
+    kept_together,
     measured_by,
     rule_statement,
     shortcut_statement,
@@ -170,8 +171,7 @@ def _summary(contents: Contents, manifest: Manifest) -> str:
     else:
         text += (
             f" Accuracy on held-out photos: **{with_interval(accuracy)}**, n = {accuracy.n}, "
-            f"{measured_by(evaluation)}: no model has predicted a photo that it was trained on, "
-            "nor a copy of one."
+            f"{measured_by(evaluation)}" + (f".{evaluation.leak}" if evaluation.leak else _HELD_OUT)
         )
     if manifest.decisions is not None:
         text += (
@@ -285,13 +285,17 @@ def _get_started() -> str:
     )
 
 
+_HELD_OUT: Final = ": no model has predicted a photo that it was trained on, nor a copy of one."
+_UNSEEN: Final = " So the model was trained on neither a test photo nor a copy of one."
+
+
 def _training(contents: Contents, manifest: Manifest) -> str:
     parts = [
         "## Training Details",
         "### Training Data",
         f"{plural(contents.trained_on, 'photo')} of the folder "
-        f"{escape_markdown(_data_name(contents))}. Copies of a photo were kept in one part, so the "
-        "model was trained on neither a test photo nor a copy of one.",
+        f"{escape_markdown(_data_name(contents))}. {kept_together(contents.evaluation)}"
+        + ("" if contents.evaluation.leak else _UNSEEN),
     ]
     counts = [
         [escape_markdown(name), str(photos), str(pictures)]
@@ -316,7 +320,9 @@ def _training(contents: Contents, manifest: Manifest) -> str:
 
 def _evaluation(contents: Contents) -> str:
     evaluation = contents.evaluation
-    measured = [f"- Test part: {plural(evaluation.test.n, 'image')} set aside before training."]
+    is_own = evaluation.own is not None and evaluation.own.has_test
+    whose = "that the folder came with" if is_own else "set aside before training"
+    measured = [f"- Test part: {plural(evaluation.test.n, 'image')} {whose}.{evaluation.leak}"]
     if evaluation.kfold is not None:
         measured.append(
             f"- Grouped cross-validation: {plural(evaluation.kfold.n, 'image')}, each predicted by "
