@@ -9,7 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal
@@ -143,16 +143,6 @@ def split(
         *_small_class_notes(catalog.classes, rows, unit, own),
     )
     return Split((*rows, *_left_out_rows(catalog)), notes, unit, own)
-
-
-def train_on_all(split: Split) -> Split:
-    """The same photos, all in the train part, for a model that is not measured."""
-    rows = tuple(replace(row, part=PARTS[0]) if row.part else row for row in split.rows)
-    note = (
-        f"nothing was measured (--no-figures): {split.name_units()}. All were trained on, so it is "
-        "not known how often the labels are right; measure on other photos with `candid evaluate`."
-    )
-    return replace(split, rows=rows, notes=(*split.notes, note), own=None)
 
 
 def unit_of(group_by: Mapping[str, str] | None) -> Unit:

@@ -22,7 +22,7 @@ from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Manifest
 from candid.runs.paths import RUNS, output_folder
 from candid.splits.prepare import Prepared, prepare, split_prepared
-from candid.splits.split import Split, train_on_all
+from candid.splits.split import PARTS, Split
 from candid.training.cnn import train_cnn
 from candid.training.files import PredictionsFile, write_files
 from candid.training.options import Recipe, Result, TrainOptions, choose
@@ -174,6 +174,16 @@ def _train_transfer(
     answers = head.answer(prepared.features.embeddings[split.places("test")])
     assessed = assess(context, answers, fitted, progress=progress)
     return Result(prepared, split, options, trained, fitted, assessed, fitted_on, data.embeddings)
+
+
+def train_on_all(split: Split) -> Split:
+    """The same photos, all in the train part, for a model that is not measured."""
+    rows = tuple(replace(row, part=PARTS[0]) if row.part else row for row in split.rows)
+    note = (
+        f"nothing was measured (--no-figures): {split.name_units()}. All were trained on, so it is "
+        "not known how often the labels are right; measure on other photos with `candid evaluate`."
+    )
+    return replace(split, rows=rows, notes=(*split.notes, note), own=None)
 
 
 def require_trainable(split: Split, classes: Sequence[str], *, is_tested: bool = True) -> None:
