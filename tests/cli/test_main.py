@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -20,13 +21,14 @@ import jsonschema
 import pytest
 from PIL import Image
 
-from candid.cli.demo import SampleSet
+from candid.cli.demo import SampleSet, draw_sample
 from candid.data.decisions import Decision, to_csv
 from candid.evaluation.verify import differences
 from candid.splits.split import read_csv
 from candid.training import Run
 from tests.conftest import JSON_KEYS
 from tests.manifests import SCHEMA
+from tests.reporting.pages.parsed import Page
 
 Done = subprocess.CompletedProcess[str]
 Command = Callable[..., Done]
@@ -102,13 +104,17 @@ class TestTrain:
         done = candid("train", faces.folder, "--run", "run", *BACKBONE)
         lines = done.stdout.splitlines()
         assert re.match(r"Accuracy [01]\.\d{3} \(.* to .*, n = \d+\), by grouped cross-", lines[0])
-        assert len(lines) <= 15
+        assert len(lines) == 5
         assert "Report: run/report.html" in lines
         assert "candid predict PHOTO --run run" in done.stdout
         assert "Finding the photos" in done.stderr
         assert "note: happy/IMG_2041.jpg is left out: truncated" in done.stderr
         assert "note: the same picture is in two classes" in done.stderr
         assert "note:" not in done.stdout
+        again = candid("train", faces.folder, "--run", "run", "--overwrite", "--details", *BACKBONE)
+        assert again.stdout.splitlines()[:5] == lines
+        assert "Test part: " in again.stdout
+        assert "true, then predicted" in again.stdout
 
     def test_refuses_a_run_that_is_there_and_replaces_it_when_told(
         self, candid: Command, work: Path, faces: SampleSet, trained: Run
@@ -388,13 +394,34 @@ class TestEvaluate:
         assert found["kfold_accuracy"] is None
         assert found["binary_accuracy"]["n"] == found["accuracy"]["n"]
 
-    def test_prints_text_without_it_and_notes_on_stderr(
-        self, candid: Command, trained: Run, sample: SampleSet
+    def test_another_folder_has_a_verdict_and_a_report_beside_the_run(
+        self, candid: Command, work: Path, copied_run: Path, tmp_path: Path, state_of: StateOf
     ) -> None:
-        done = candid("evaluate", trained.folder, sample.folder)
+        other = draw_sample(tmp_path / "other", seed=9, num_images=12).folder
+        before = state_of(other)
+        done = candid("evaluate", copied_run, other)
+        assert done.returncode == 0, done.stderr
+        first, verdict, worst, following, report = done.stdout.splitlines()[:5]
+        assert first.endswith(f"n = 19), on {other}")
+        assert "points (" in verdict
+        assert worst.startswith(("Worst class: ", "No class "))
+        assert f"candid audit {other}" in following
         assert "Binary accuracy" in done.stdout
         assert "note: " in done.stderr
         assert "note: " not in done.stdout
+        page = copied_run.parent / "copied-on-other-1.html"
+        assert report == f"Report: {page}"
+        words = Page(page.read_text(encoding="utf-8")).words
+        assert "19 photos" in words
+        assert "Always the largest class" in words
+        for text in ("test part", "Test part", "Learning curve", "ross-validation", "metrics.json"):
+            assert text not in words
+        assert state_of(other) == before
+        again = ("evaluate", copied_run, other, "--report")
+        fails_with(candid(*again, page), 2, "exists already; choose another --report")
+        fails_with(candid(*again, other / "r.html"), 2, "is inside the data folder")
+        fails_with(candid("evaluate", copied_run, "--report", "x.html"), 2, "for another folder")
+        assert list(work.iterdir()) == []
 
     def test_of_no_run_is_a_known_error(self, candid: Command, sample: SampleSet) -> None:
         fails_with(candid("evaluate", "absent"), 2, "there is no run at absent")
@@ -489,12 +516,11 @@ class TestPredict:
         arguments = ("predict", "-", "--run", trained.folder, "--explain", "--show")
         done = candid(*arguments, stdin=photo.read_bytes())
         assert done.returncode == 0, done.stderr
-        assert "written to stdin-predicted.png" in done.stderr
-        assert "written to stdin-explained.png" in done.stderr
-        assert {path.name for path in work.glob("stdin-*")} == {
-            "stdin-predicted.png",
-            "stdin-explained.png",
-        }
+        folder = Path("runs", f"{trained.folder.name}-pictures-1")
+        for name in ("stdin-predicted.png", "stdin-explained.png"):
+            assert f"written to {folder / name}" in done.stderr
+            assert (work / folder / name).is_file()
+        assert [path.name for path in work.iterdir()] == ["runs"]
 
     def test_uses_the_latest_run_and_the_threshold_that_is_asked_for(
         self, candid: Command, work: Path, trained: Run, photo: Path
@@ -510,16 +536,17 @@ class TestPredict:
     def test_shows_the_photo_as_a_png_where_there_is_no_screen(
         self, candid: Command, work: Path, trained: Run, photo: Path, broken: Path
     ) -> None:
-        show = ("predict", photo, broken, "--run", trained.folder, "--show")
+        show = ("predict", photo, broken, "--run", trained.folder, "--show", "--pictures", "drawn")
         assert candid(*show).returncode == 1
         done = candid(*show)
-        assert [path.name for path in sorted(work.iterdir())] == [
+        assert [path.name for path in work.iterdir()] == ["drawn"]
+        assert [path.name for path in sorted((work / "drawn").iterdir())] == [
             f"{photo.stem}-predicted-2.png",
             f"{photo.stem}-predicted.png",
         ]
-        assert f"written to {photo.stem}-predicted-2.png" in done.stderr
+        assert f"written to drawn/{photo.stem}-predicted-2.png" in done.stderr
         assert len(rows(done)) == 2
-        with Image.open(work / f"{photo.stem}-predicted.png") as image:
+        with Image.open(work / "drawn" / f"{photo.stem}-predicted.png") as image:
             assert image.format == "PNG"
             assert len(image.convert("RGB").getcolors(1_000_000) or ()) > 100
 
@@ -548,6 +575,30 @@ class TestPredict:
     ) -> None:
         rest = () if "--run" in arguments else ("--run", trained.folder)
         fails_with(candid("predict", photo, *rest, *arguments), 2, words)
+
+    def test_on_a_terminal_names_the_run_shows_rows_and_counts_them(
+        self, work: Path, trained: Run, photo: Path, broken: Path
+    ) -> None:
+        pty = pytest.importorskip("pty", reason="there are pseudo-terminals on Unix only")
+        ours, theirs = pty.openpty()
+        command = [str(COMMAND), "predict", str(photo), str(broken), "--run", str(trained.folder)]
+        with subprocess.Popen(command, cwd=work, stdout=theirs, stderr=theirs) as process:
+            os.close(theirs)
+            written = b""
+            with contextlib.suppress(OSError):  # the terminal is closed at the end
+                while part := os.read(ours, 100_000):
+                    written += part
+        os.close(ours)
+        assert process.returncode == 1
+        text = written.decode().replace("\r\n", "\n")
+        lines = [line.rpartition("\r")[2] for line in text.split("\n")]
+        assert lines[0].startswith(f"{trained.folder}: transfer, happy and sad; accuracy ")
+        assert lines[1].split() == ["photo", "label", "probability", "verdict"]
+        assert lines[2].startswith(f"{photo} ")
+        assert lines[3].startswith(f"{broken} ")
+        assert "unreadable: truncated" in lines[3]
+        assert lines[4].startswith("2 files: ")
+        assert "Predicting: " in text
 
     def test_ends_quietly_where_nobody_reads_on(self, trained: Run, photo: Path) -> None:
         command = [str(COMMAND), "predict", *[str(photo)] * 40, "--run", str(trained.folder)]

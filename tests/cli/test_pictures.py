@@ -1,4 +1,4 @@
-"""Explanations are drawn into the working directory, and described in words."""
+"""Explanations are drawn into a folder of their own, and described in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from candid import load
 from candid.cli.demo import SampleSet
-from candid.cli.pictures import draw_explanations
+from candid.cli.pictures import PictureFolder, draw_each
+from candid.errors import UsageError
 from candid.runs.artifact import SPLIT
 from candid.splits.split import read_csv
 from candid.training import Run
@@ -21,68 +22,80 @@ def photo(faces: SampleSet, tmp_path: Path) -> Path:
     return Path(shutil.copy(sorted((faces.folder / "sad").glob("face-*"))[0], tmp_path / "me.img"))
 
 
-def explained(run: Path, paths: list[str]) -> list[str]:
-    classifier = load(run)
-    predictions = list(classifier.stream(paths, explain=True))
-    return list(draw_explanations(paths, predictions, classifier))
+def explained(run: Path, paths: list[str], folder: Path) -> list[str]:
+    classifier, said = load(run), list[str]()
+    predictions = classifier.stream(paths, explain=True)
+    pictures = PictureFolder(folder, paths)
+    given = [p.source for p in draw_each(predictions, classifier, pictures, say=said.append)]
+    assert given == paths
+    return said
 
 
 def test_a_photo_has_a_picture_and_its_most_similar_training_photos(
-    trained: Run, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Run, photo: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     before = photo.read_bytes()
-    first, second = explained(trained.folder, [str(photo)])[:2]
-    assert "written to me-explained.png" in first
+    first, second = explained(trained.folder, [str(photo)], tmp_path / "drawn")[:2]
+    written = tmp_path / "drawn" / "me-explained.png"
+    assert f"written to {written}" in first
     assert "evidence: " in first
     assert second.count(".") >= 3
     assert second.startswith("  most similar: ")
-    drawn = cv2.imread(str(tmp_path / "me-explained.png"))
+    drawn = cv2.imread(str(written))
     assert drawn is not None
     assert drawn.shape[1] == 1170
     assert photo.read_bytes() == before
 
 
 def test_a_photo_that_was_learnt_from_is_told_to_prove_little(
-    trained: Run, faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Run, faces: SampleSet, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     rows = read_csv(trained.folder / SPLIT).rows
-    told = {
-        part: explained(
-            trained.folder, [str(faces.folder / row.path) for row in rows if row.part == part][:4]
-        )
-        for part in ("train", "test")
-    }
-    said = {part: sum("was used for training" in line for line in told[part]) for part in told}
+    said = {}
+    for part in ("train", "test"):
+        paths = [str(faces.folder / row.path) for row in rows if row.part == part][:4]
+        lines = explained(trained.folder, paths, tmp_path / part)
+        said[part] = sum("was used for training" in line for line in lines)
     assert said == {"train": 4, "test": 0}
 
 
-def test_nothing_that_is_there_is_written_over(
-    trained: Run, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "me-explained.png").write_text("mine")
-    assert "me-explained-2.png" in explained(trained.folder, [str(photo)])[0]
-    assert (tmp_path / "me-explained.png").read_text() == "mine"
+def test_nothing_that_is_there_is_written_over(trained: Run, photo: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "drawn" / "me-explained.png"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    assert "me-explained-2.png" in explained(trained.folder, [str(photo)], mine.parent)[0]
+    assert mine.read_text() == "mine"
 
 
-def test_what_can_not_be_read_is_passed_over(
-    trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_pictures_lie_neither_among_photos_nor_among_other_files(
+    faces: SampleSet, photo: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    for folder, photos in (
+        (faces.folder / "happy", faces.folder),
+        (faces.folder / "happy" / "new", faces.folder),
+        (photo.parent, photo),
+    ):
+        with pytest.raises(UsageError, match=r"among the photos of .* Choose a folder elsewhere"):
+            PictureFolder(folder, [str(photos)])
+    (tmp_path / "drawn").mkdir()
+    (tmp_path / "drawn" / "holiday.jpg").write_text("mine")
+    with pytest.raises(UsageError, match="has other files than pictures of predictions"):
+        PictureFolder(tmp_path / "drawn", [str(photo)])
+    PictureFolder(photo.parent / "drawn by candid", [str(photo)])
+
+
+def test_a_folder_is_made_only_for_pictures(trained: Run, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"broken")
-    assert explained(trained.folder, ["broken.jpg"]) == []
+    paths = [str(tmp_path / "broken.jpg")]
+    assert explained(trained.folder, paths, tmp_path / "drawn") == []
+    assert not (tmp_path / "drawn").exists()
 
 
-def test_the_training_photos_may_be_gone(
-    copied_run: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_training_photos_may_be_gone(copied_run: Path, photo: Path, tmp_path: Path) -> None:
     manifest = (copied_run / "candid.json").read_text()
     data = load(copied_run).require_manifest().data.folder
     (copied_run / "candid.json").write_text(manifest.replace(data, str(tmp_path / "gone")))
-    assert "written to" in explained(copied_run, [str(photo)])[0]
+    assert "written to" in explained(copied_run, [str(photo)], tmp_path / "drawn")[0]
 
 
 def test_the_similar_photos_are_of_three_pictures_that_were_trained_on(

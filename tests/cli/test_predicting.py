@@ -12,8 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from candid import load
 from candid.cli.demo import SampleSet
-from candid.cli.predicting import Form, expand, predict_all, print_predictions, read_piped
+from candid.cli.predicting import (
+    Form,
+    describe_run,
+    expand,
+    predict_all,
+    print_predictions,
+    read_piped,
+)
 from candid.errors import UsageError
 from candid.runs.prediction import Prediction
 from candid.training import Run
@@ -138,10 +146,13 @@ def printed(
     with_probabilities: bool = False,
 ) -> str:
     shown = print_predictions(
-        predictions, classes, form=form, with_probabilities=with_probabilities
+        predictions,
+        classes,
+        form=form,
+        with_probabilities=with_probabilities,
+        paths=[prediction.source for prediction in predictions],
     )
     assert shown.num_failed == sum(p.label is None for p in predictions)
-    assert shown.predictions == ()
     return capsys.readouterr().out
 
 
@@ -255,7 +266,7 @@ def test_the_table_shows_markup_as_it_is(capsys: pytest.CaptureFixture[str]) -> 
     assert "unreadable: no such file" in text
     assert "uncertain: happy or sad" in text
     shares = printed(capsys, "table", GOOD, with_probabilities=True)
-    assert shares.splitlines()[0].split()[4:] == ["p:happy", "p:sad"]
+    assert shares.splitlines()[0].split()[3:] == ["p:happy", "p:sad", "verdict"]
     assert shares.splitlines()[1].split()[-2:] == ["0.188", "0.812"]
 
 
@@ -265,10 +276,25 @@ def test_the_probability_of_the_table_is_the_labels(capsys: pytest.CaptureFixtur
     assert text.splitlines()[1].split() == ["a.jpg", "sad", "0.300"]
 
 
-def test_what_is_asked_for_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = print_predictions([GOOD, BAD], ("happy", "sad"), form="csv", keep=True)
-    assert shown.predictions == (GOOD, BAD)
-    assert capsys.readouterr().out
+def test_the_table_is_aligned_whatever_the_names(capsys: pytest.CaptureFixture[str]) -> None:
+    wide = Prediction("写真/笑顔.jpg", "sad", 0.25, {"happy": 0.75, "sad": 0.25}, verdict="sure")
+    head, first, second = printed(capsys, "table", wide, UNSURE).splitlines()
+    assert head.index("label") == first.index("sad") + 4  # four characters take two columns each
+    assert head.index("label") == second.index("sad")
+    assert head.index("verdict") == second.index("uncertain")
+
+
+def test_what_was_predicted_is_counted() -> None:
+    text = print_predictions([GOOD, UNSURE, BAD, UNSURE], ("happy", "sad"), form="csv").to_text()
+    assert text == "4 files: sad 3; uncertain 2 and unreadable 1"
+
+
+def test_a_run_is_named_with_what_it_answers_and_how_well(trained: Run) -> None:
+    accuracy = trained.evaluation.believed.accuracy
+    assert accuracy is not None
+    line = describe_run(load(trained.folder))
+    assert line.startswith(f"{trained.folder}: transfer, happy and sad; ")
+    assert f"accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to " in line
 
 
 def test_csv_comes_as_the_predictions_come(capsys: pytest.CaptureFixture[str]) -> None:

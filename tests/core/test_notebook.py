@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from candid.core.notebook import NotebookBar, card, in_notebook
-from candid.core.progress import Bars, Silent, for_python
+from candid.core.progress import MovingSteps, Silent, for_python
 from candid.core.text import brief
 
 
@@ -88,12 +88,12 @@ def test_a_script_is_silent_and_a_prompt_has_bars(monkeypatch: pytest.MonkeyPatc
     assert isinstance(for_python(), Silent)
     monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert isinstance(for_python(), Bars)
+    assert isinstance(for_python(), MovingSteps)
     # IPython on a terminal has no kernel.
     ipython: Any = ModuleType("IPython")
     ipython.get_ipython = lambda: object()
     monkeypatch.setitem(sys.modules, "IPython", ipython)
-    assert isinstance(for_python(), Bars)
+    assert isinstance(for_python(), MovingSteps)
 
 
 def test_a_card_escapes_what_it_shows_and_stays_small() -> None:

@@ -1,50 +1,91 @@
-"""Something moves on a terminal while a step computes; a log has plain lines."""
+"""The line of a terminal moves until all is done, and results stand above it."""
 
 from __future__ import annotations
 
 import os
-import select
-import subprocess
+import re
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
-from candid.core.progress import Lines
+from candid.core.progress import ResultsOnly, for_terminal
 
-_SILENT_STEP = """
-import time
-from candid.core.progress import for_terminal
-with for_terminal().step("Computing", {total}):
-    time.sleep(60)
-"""
+pty = pytest.importorskip("pty", reason="there are pseudo-terminals on Unix only")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
-@pytest.mark.parametrize("total", [0, 4])
-def test_a_terminal_shows_that_a_step_without_any_advance_is_alive(total: int) -> None:
-    import pty
+@contextmanager
+def terminal() -> Iterator[list[str]]:
+    """Stdout and stderr are a terminal of 40 columns; afterwards the list has what was written."""
+    import termios
 
-    terminal, end = pty.openpty()
-    code = _SILENT_STEP.format(total=total)
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=end, stdin=end)
-    os.close(end)
-    shown: list[bytes] = []
-    give_up = time.monotonic() + 60
-    try:
-        while len(set(shown)) < 5 and time.monotonic() < give_up:
-            if select.select([terminal], [], [], 1)[0]:
-                shown.append(os.read(terminal, 4096))
-    finally:
-        process.kill()
-        process.wait()
-        os.close(terminal)
-    assert len(set(shown)) >= 5  # the spinner turned
-    assert b"Computing" in b"".join(shown)
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 40))
+    written: list[str] = []
+    with (
+        open(theirs, "w", encoding="utf-8") as screen,  # noqa: PTH123
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(sys, "stdout", screen)
+        patch.setattr(sys, "stderr", screen)
+        yield written
+    data = b""
+    with suppress(OSError):  # nobody writes any more
+        while part := os.read(ours, 100_000):
+            data += part
+    os.close(ours)
+    written.append(data.decode().replace("\r\n", "\n"))
 
 
-def test_a_log_has_a_line_at_the_end_of_a_step(capsys: pytest.CaptureFixture[str]) -> None:
-    with Lines().step("Computing", 4) as advance:
-        advance(4)
-    out, err = capsys.readouterr()
-    assert (out, err) == ("", "Computing: 4 in 0.0 s\n")
+def on_screen(written: str) -> list[str]:
+    """What stands on the screen in the end: a carriage return writes over a line."""
+    lines = []
+    for line in written.split("\n"):
+        cells = ""
+        for text in line.split("\r"):
+            cells = text + cells[len(text) :]
+        lines.append(cells.rstrip())
+    return lines
+
+
+def test_the_line_moves_within_a_step_and_between_steps() -> None:
+    with terminal() as seen, for_terminal() as progress:
+        time.sleep(0.25)
+        with progress.step("Reading photos", 1200) as advance:
+            advance(300)
+            time.sleep(0.35)
+    [written] = seen
+    assert len(re.findall(r"Working: 0:00", written)) >= 2
+    assert len(re.findall(r"Reading photos: 300 of 1,200, 0:0\d l", written)) >= 2
+    assert on_screen(written) == [""]
+
+
+def test_results_and_notes_stand_above_the_line() -> None:
+    title = "A step with too long a name " * 3
+    with terminal() as seen, for_terminal() as progress, progress.step(title, 0):
+        time.sleep(0.15)
+        progress.show("a result")
+        progress.say("a note")
+        time.sleep(0.15)
+    [written] = seen
+    assert on_screen(written) == ["a result", "a note", ""]
+    assert all(len(text) < 40 for text in re.split(r"[\r\n]", written))
+
+
+def test_an_error_leaves_no_line_behind() -> None:
+    with terminal() as seen, pytest.raises(KeyboardInterrupt):  # noqa: SIM117
+        with for_terminal() as progress, progress.step("Fitting", 0):
+            raise KeyboardInterrupt
+    assert on_screen(seen[0]) == [""]
+
+
+def test_without_a_terminal_a_step_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with for_terminal() as progress, progress.step("Reading", 2) as advance:
+        advance(2)
+    assert re.fullmatch(r"Reading: 2 in \d\.\d s\n", capsys.readouterr().err)
+    with for_terminal(elsewhere=ResultsOnly) as progress, progress.step("Reading", 1) as advance:
+        advance(1)
+        progress.show("a result")
+    assert capsys.readouterr() == ("a result\n", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from candid.cli.demo import SampleSet, draw_sample
 from candid.cli.demo.injected_defects import mirrored_copy, reencoded
 from candid.errors import ArtifactError, DataError, DependencyError, UsageError
+from candid.evaluation.baselines import LARGEST_CLASS
 from candid.evaluation.evaluate import Measured, evaluate_run
 from candid.evaluation.verify import differences
 from candid.models.decision_rule import DecisionRule
@@ -166,6 +168,18 @@ class TestAnotherFolder:
         # 12 drawn, and 7 readable injected ones
         assert num_measured(measured) == 12 + 7
         assert measured.evaluation.kfold is None
+        largest, colour, neighbour = measured.evaluation.baselines
+        assert (largest.name, colour.name) == (LARGEST_CLASS, "brightness and colour alone")
+        assert neighbour.accuracy.n == 12 + 7
+        # The rules are fitted on what the model was trained on, not on what is measured.
+        labels = Counter(
+            row.label
+            for row in read_csv(trained.folder / "split.csv").rows
+            if row.part in ("train", "val")
+        )
+        [(name, _)] = labels.most_common(1)
+        place = measured.evaluation.classes.index(name)
+        assert largest.accuracy.value == measured.evaluation.test.confusion[place].sum() / (12 + 7)
 
     def test_names_what_can_not_be_read(self, trained: Run, other_faces: SampleSet) -> None:
         notes = evaluate_run(trained.folder, other_faces.folder).notes
@@ -242,6 +256,7 @@ class TestAnotherFolder:
         measured = evaluate_run(run, other_faces.folder)
         assert num_measured(measured) == 19
         assert any("only exact copies of training images" in note for note in measured.notes)
+        assert [row.name for row in measured.evaluation.baselines] == [LARGEST_CLASS]
 
     def test_is_measured_where_the_cache_can_not_be_written(
         self,

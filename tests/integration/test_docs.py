@@ -83,11 +83,33 @@ def test_every_option_stands_in_the_reference():
     assert not [option for option in options if option not in reference]
 
 
+def test_what_an_option_takes_is_said_in_words_that_a_person_reads():
+    reference = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    takes = re.findall(r"^  (--[\w-]+|[A-Z.]+) (\S+)  ", reference, flags=re.MULTILINE)
+    assert ("--run", "RUN") in takes
+    readable = re.compile(r"[A-Z,|=.]+|<[a-z_0-9|]+>|/")
+    assert [option for option, taken in takes if not readable.fullmatch(taken)] == []
+    types = re.findall(r"<(?:path|int|str|float|bool|list.*|.* range)>|[{}]|None|_PATH", reference)
+    assert types == []
+    usages = re.findall(r"^Usage: candid (\w+) \[OPTIONS\](.*)$", reference, flags=re.MULTILINE)
+    assert dict(usages)["evaluate"] == " RUN [FOLDER]"
+    assert dict(usages)["predict"] == " PHOTO..."
+
+
 def test_every_make_target_of_the_readme_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = {line.split()[1] for line in shell_lines(README) if line.startswith("make ")}
-    assert targets == {"demo", "test"}
+    assert targets == {"demo", "test", "web"}
     assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)
+
+
+def test_the_pictures_of_the_readme_are_there_small_and_described():
+    pictures = re.findall(r'<img src="([^"]+)" width="[^"]+" alt="([^"]+)">', README)
+    assert len(pictures) == README.count("<img") == 2
+    for path, words in pictures:
+        assert (ROOT / path).stat().st_size < 150_000
+        assert len(words) > 40
+    assert len(list((ROOT / "docs" / "images").iterdir())) == len(pictures)
 
 
 # tutorial.py imports TensorFlow before it parses arguments, as the tutorial would.

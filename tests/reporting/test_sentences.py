@@ -19,7 +19,7 @@ from candid.reporting.report.advice import advise
 from candid.reporting.report.answer import baseline_statement, statements
 from candid.reporting.report.card import write_card
 from candid.reporting.report.page import write_page
-from candid.reporting.terminal import MOST_LINES, write_measured, write_summary
+from candid.reporting.terminal import write_details, write_measured, write_summary
 from tests.manifests import make_manifest
 from tests.reporting.pages.parsed import Page
 from tests.reporting.report.made import draw
@@ -31,6 +31,7 @@ class Told:
     """All that is said of a situation."""
 
     terminal: str
+    details: str
     summary: str
     advice: str
     page: str
@@ -48,6 +49,7 @@ def told(name: str) -> Told:
     steps = [f"{row.title}. {row.text}" for row in advise(contents)]
     return Told(
         write_summary(contents),
+        write_details(contents),
         _plain("\n".join(said)),
         _plain("\n".join(steps)),
         Page(write_page(contents, draw)).words,
@@ -85,7 +87,7 @@ TABLE: dict[str, list[tuple[str, str]]] = {
     "tiny": [
         ("terminal", "Too few photos to tell if it is better than always the largest class"),
         ("advice", "Add photos before you rely on it"),
-        ("terminal", "The model can't abstain"),
+        ("details", "The model can't abstain"),
         ("summary", "Shortcuts could not be checked"),
         ("not everything", "No audit of this folder"),
         ("not everything", "It was not run"),
@@ -112,7 +114,10 @@ TABLE: dict[str, list[tuple[str, str]]] = {
     "no audit": [
         ("summary", "No audit of this folder"),
         ("card", "No audit of this folder"),
-        ("terminal", "Audit the photos: candid audit data/faces"),
+        (
+            "terminal",
+            "Next: audit the photos: candid audit data/faces; use the model: candid predict",
+        ),
     ],
     "audit with findings": [
         ("terminal", "The class can be guessed from the file alone: file size."),
@@ -133,14 +138,14 @@ TABLE: dict[str, list[tuple[str, str]]] = {
         ("page", "Classifies photos into 40 classes"),
     ],
     "no copies": [
-        ("terminal", "No copies among the photos"),
+        ("details", "No copies among the photos"),
         ("page", "There are no copies that a random split could put into both parts."),
         ("card", "there are no copies among the images"),
         ("not page", "inflates the accuracy"),
         ("not summary", "overstate"),
     ],
     "copies": [
-        ("terminal", "A random split would say 1.000, 14 points too much: copies leak."),
+        ("details", "A random split would say 1.000, 14 points too much: copies leak."),
         ("summary", "40 of 80 photos show a picture that is there already"),
         ("card", "there are 40 copies among the images"),
         ("not summary", "No copies"),
@@ -173,22 +178,27 @@ WRONG = {
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_no_sentence_is_wrong_in_form(name: str, fault: str) -> None:
     said = told(name)
-    for where in ("terminal", "summary", "advice", "page"):
+    for where in ("terminal", "details", "summary", "advice", "page"):
         found = re.search(f".{{0,60}}({WRONG[fault]}).{{0,40}}", getattr(said, where))
         assert found is None, f"{where}: {found and found[0]!r}"
 
 
+_MOST_ROWS = 15  # of 80 columns
+
+
 @pytest.mark.parametrize("name", SITUATIONS)
-def test_the_terminal_has_the_figure_to_believe_first_and_fits_a_screen(name: str) -> None:
+def test_the_terminal_has_five_lines_and_the_figure_to_believe_first(name: str) -> None:
     contents = contents_of(name)
     accuracy = contents.evaluation.believed.accuracy
     assert accuracy is not None
     lines = told(name).terminal.splitlines()
     assert lines[0].startswith(f"Accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to ")
     assert f"n = {accuracy.n}" in lines[0]
-    shown = [row for line in lines for row in (textwrap.wrap(line, 80) or [""])]
-    assert len(shown) <= MOST_LINES, told(name).terminal
-    assert f"Report: {contents.run}/report.html" in lines
+    assert len(lines) == 5
+    assert sum(len(textwrap.wrap(line, 80)) for line in lines) <= _MOST_ROWS, told(name).terminal
+    assert lines[2].startswith(("Worst class: ", "Rarest class: ", "No class is "))
+    assert lines[3].startswith("Next: ")
+    assert lines[4] == f"Report: {contents.run}/report.html"
     assert told(name).terminal.isascii()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from candid.reporting.terminal import MOST_NOTES, cut_notes, write_measured, write_summary
+import re
+
+from candid.reporting.terminal import MOST_NOTES, cut_notes, write_details, write_summary
 from tests.reporting.report.made import bare_contents, empty_contents, make_contents
 
 
@@ -13,22 +15,27 @@ def test_a_long_list_of_notes_is_cut_and_says_where_the_rest_is() -> None:
     assert cut_notes(one_more, "report.html") == one_more
 
 
-def test_the_best_of_two_estimates_comes_first_and_then_the_other() -> None:
-    lines = write_summary(make_contents()).splitlines()
-    assert lines[0].endswith("n = 300), by grouped cross-validation")
-    assert lines[1].startswith("  the test part alone: ")
-    alone = write_summary(bare_contents()).splitlines()
-    assert alone[0].endswith("n = 40), on the test part")
-    assert alone[1] == ""
+def test_the_best_of_two_estimates_comes_first_and_the_other_among_the_details() -> None:
+    contents = make_contents()
+    assert write_summary(contents).splitlines()[0].endswith("n = 300), by grouped cross-validation")
+    details = write_details(contents).splitlines()
+    assert details[0].startswith("The test part alone: ")
+    assert "Grouped cross-validation: all 300 photos" in details
+    alone = bare_contents()
+    assert write_summary(alone).splitlines()[0].endswith("n = 40), on the test part")
+    assert "The test part alone" not in write_details(alone)
+
+
+def test_the_verdict_has_an_interval() -> None:
+    verdict = write_summary(make_contents()).splitlines()[1]
+    gain = r"\+[\d.]+ points \(\+[\d.]+ to \+[\d.]+\)"
+    over = re.fullmatch(rf"Better than every baseline: {gain} over the best, .*\.", verdict)
+    assert over is not None, verdict
 
 
 def test_without_a_photo_to_test_on_it_says_so() -> None:
     text = write_summary(empty_contents())
     assert text.startswith("Nothing measured: There was no photo to test on.")
-    assert "Use the model" not in text
-    assert "Try the model: candid predict PHOTO --run" in text
-
-
-def test_photos_from_elsewhere_are_named() -> None:
-    text = write_measured(bare_contents().evaluation, "on /other/photos")
-    assert text.splitlines()[0].endswith("n = 40), on /other/photos")
+    assert "use the model" not in text
+    assert "; try the model: candid predict PHOTO --run" in text
+    assert "Worst class" not in text

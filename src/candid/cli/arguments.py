@@ -47,17 +47,23 @@ class OwnPartsMode(StrEnum):
 Data = Annotated[
     Path,
     typer.Argument(
+        metavar="FOLDER",
         help="A folder with one sub-folder of photos per class; or with train/, val/ and test/ "
-        "folders of such, or a NumPy archive (.npz) in MedMNIST's layout, which keep their parts."
+        "folders of such, or a NumPy archive (.npz) in MedMNIST's layout, which keep their parts.",
     ),
 ]
-RunFolder = Annotated[Path, typer.Argument(help="A run's folder, such as runs/latest.")]
-Seed = Annotated[int, typer.Option(help="Random seed; change it to draw another split.")]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run's folder, such as runs/latest.")
+]
+Seed = Annotated[
+    int, typer.Option(metavar="N", help="Random seed; change it to draw another split.")
+]
 GroupBy = Annotated[
     str | None,
     typer.Option(
+        metavar="PATTERN|FILE",
         help="Groups of photos to keep together (a patient, a session): a regular expression on "
-        "the path, or a CSV file with the columns path and group."
+        "the path, or a CSV file with the columns path and group.",
     ),
 ]
 OwnParts = Annotated[
@@ -69,7 +75,9 @@ OwnParts = Annotated[
 ]
 Decisions = Annotated[
     Path | None,
-    typer.Option(help="A completed decisions.csv of candid audit: photos to drop or relabel."),
+    typer.Option(
+        metavar="FILE", help="A completed decisions.csv of candid audit: photos to drop or relabel."
+    ),
 ]
 Rehash = Annotated[
     bool,
@@ -81,23 +89,26 @@ Rehash = Annotated[
 Backbone = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME|FILE",
         help="efficientnet-lite2-int8 (the default), efficientnet-lite0-int8, either without -int8 "
-        "(float32: twice the time, can be fine-tuned in Keras), or an ONNX file."
+        "(float32: twice the time, can be fine-tuned in Keras), or an ONNX file.",
     ),
 ]
 Fit = Annotated[FitName, typer.Option(help="How photos are made square.")]
 Cost = Annotated[
     list[str] | None,
     typer.Option(
+        metavar="MISTAKE=N",
         help="Cost of a mistake, such as 'sad→happy=5' (or ->): sad photos classified as happy. "
-        "Others cost 1; may be repeated."
+        "Others cost 1; may be repeated.",
     ),
 ]
 Threshold = Annotated[
     float | None,
     typer.Option(
+        metavar="SHARE",
         help="With two classes: predict the alphabetically second class where its probability "
-        "(positive_probability) is above this. [0.5]"
+        "(positive_probability) is above this. [0.5]",
     ),
 ]
 SampleRange = Annotated[
@@ -110,7 +121,8 @@ SampleRange = Annotated[
     ),
 ]
 Page = Annotated[
-    int | None, typer.Option(help="Page of multi-page TIFF and DICOM files, from 1. [the first]")
+    int | None,
+    typer.Option(metavar="N", help="Page of multi-page TIFF and DICOM files, from 1. [the first]"),
 ]
 Bands = Annotated[
     str | None,
@@ -122,7 +134,8 @@ Bands = Annotated[
 MaxMegapixels = Annotated[
     float | None,
     typer.Option(
-        help="Read JPEGs of up to this many million pixels; other formats up to 178. [178]"
+        metavar="N",
+        help="Read JPEGs of up to this many million pixels; other formats up to 178. [178]",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

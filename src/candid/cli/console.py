@@ -34,11 +34,16 @@ def print_result(result: Result, *, json: bool) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print JSON in UTF-8 on stdout; bytes of file names that are not UTF-8 are escaped."""
+    """Print JSON on stdout."""
+    typer.echo(json_text(value))
+
+
+def json_text(value: object) -> str:
+    """JSON that UTF-8 can encode; bytes of file names that are not UTF-8 are escaped."""
     from json import dumps
 
     text = dumps(value, indent=2, ensure_ascii=False)
-    typer.echo(text.encode("utf-8", "backslashreplace").decode())
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def print_notes(notes: Iterable[str]) -> None:

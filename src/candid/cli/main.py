@@ -6,9 +6,10 @@ import errno
 import os
 import sys
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from candid.cli.commands.audit import audit
 from candid.cli.commands.compare import compare
@@ -48,8 +49,30 @@ def _candid(
         raise typer.Exit
 
 
+class _Command(TyperCommand):
+    """A command whose help says ``FOLDER``, where Typer says ``{data}`` and ``<path>``."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """``[OPTIONS] RUN [FOLDER]``; the dots of ``PHOTO...`` are part of the name."""
+        arguments = [p for p in self.get_params(ctx) if p.param_type_name == "argument"]
+        names = (p.metavar if p.required else f"[{p.metavar}]" for p in arguments)
+        return [self.options_metavar or "", *map(str, names)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments without their Python types, then options."""
+        for kind in ("argument", "option"):
+            records = [
+                (str(param.metavar) if kind == "argument" else record[0], record[1])
+                for param in self.get_params(ctx)
+                if param.param_type_name == kind and (record := param.get_help_record(ctx))
+            ]
+            if records:
+                with formatter.section(f"{kind.capitalize()}s"):
+                    formatter.write_dl(records)
+
+
 for _command in (audit, train, split, evaluate, predict, compare, verify, export, serve, demo):
-    app.command()(_command)
+    app.command(cls=_Command)(_command)
 
 
 def main() -> None:

@@ -3,77 +3,140 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.cli.console import has_screen
-from candid.cli.predicting import read_input, stem_of
+from candid.cli.predicting import STDIN, read_input
 from candid.core.extras import require_packages
 from candid.core.text import sanitize
 from candid.data.images import PixelContract, Reading, decode, preview, read_file
 from candid.errors import ImageError, UsageError
 from candid.runs.classifier import Classifier
-from candid.runs.explaining.explain import Similar
+from candid.runs.explaining.explain import Explanation, Similar
 from candid.runs.explaining.picture import picture_of
 from candid.runs.prediction import Prediction
 
 _SHOWN_PX = 512
 _EXPLAINED_PX = 640
+_PICTURE: Final = re.compile(r"-(predicted|explained)(-\d+)?\.png$")
 _KNOWN = (
     "This photo, or a nearly identical one, was used for training, so this answer proves little."
 )
 
 
-def show_predictions(
-    paths: Sequence[str],
-    predictions: Sequence[Prediction],
-    piped: bytes,
-    reading: Reading,
-) -> Iterator[Path]:
-    """Show each readable photo with its label, in a window or as PNG files.
+class PictureFolder:
+    """A folder that holds pictures of predictions and nothing else; made with the first one."""
+
+    def __init__(self, folder: Path, photos: Iterable[str]) -> None:
+        """Check the folder; nothing is written yet.
+
+        Args:
+            folder: It is new, empty, or has pictures of earlier predictions.
+            photos: Photos and folders of photos, which the pictures must not lie among.
+
+        Raises:
+            UsageError: There are other files in it, or photos around it.
+        """
+        inside = folder.expanduser().resolve()
+        for each in photos:
+            around = Path(each).expanduser().resolve()
+            if inside.is_relative_to(around) or (around.is_file() and inside == around.parent):
+                raise UsageError(
+                    f"the pictures would lie in {folder}, among the photos of {each}, and be taken "
+                    "for photos. Choose a folder elsewhere: --pictures DIR"
+                )
+        if inside.exists() and not (inside.is_dir() and _has_only_pictures(inside)):
+            raise UsageError(
+                f"{folder} has other files than pictures of predictions. Choose a new folder: "
+                "--pictures DIR"
+            )
+        self._folder = folder
+
+    def write(self, png: bytes, source: str, kind: str) -> Path:
+        """Write the picture of a photo under the first free name.
+
+        Raises:
+            UsageError: It can't be written there.
+        """
+        stem = f"{'stdin' if source == STDIN else Path(source).stem}-{kind}"
+        names = (f"{stem}{'' if number == 1 else f'-{number}'}.png" for number in count(1))
+        file = next(file for name in names if not (file := self._folder / name).exists())
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(png)
+        except OSError as error:
+            raise UsageError(
+                f"{file} can't be written: {error.strerror}. Choose another folder: --pictures DIR"
+            ) from error
+        return file
+
+
+def _has_only_pictures(folder: Path) -> bool:
+    return all(_PICTURE.search(path.name) for path in folder.iterdir())
+
+
+def draw_each(
+    predictions: Iterable[Prediction],
+    classifier: Classifier,
+    folder: PictureFolder,
+    *,
+    say: Callable[[str], None],
+    show: bool = False,
+    in_window: bool = False,
+    piped: bytes = b"",
+) -> Iterator[Prediction]:
+    """Pass predictions on, and draw each one that has a label once its row is printed.
 
     Args:
-        paths: The photos' files.
-        predictions: Their predictions, in the same order.
+        predictions: Those with an explanation have it drawn.
+        classifier: It made them.
+        folder: Where pictures are written.
+        say: Prints a line: the file that was written, the evidence in words, the most similar
+            training photos, and whether the photo is one of these.
+        show: Whether to draw each photo with its label.
+        in_window: Whether that is shown in a window instead of written.
         piped: Content of ``-``.
-        reading: What of a file becomes a picture.
-
-    Yields:
-        Without a screen, the PNG files written into the working directory.
 
     Raises:
-        DependencyError: Matplotlib is not installed.
+        DependencyError: Matplotlib is not installed, which labelled photos need.
     """
-    plt = _pyplot()
-    for path, prediction in zip(paths, predictions, strict=True):
+    plt = _pyplot(in_window=in_window) if show else None
+    for prediction in predictions:
+        yield prediction
         if prediction.label is None:
             continue
-        figure = _draw_prediction(plt, read_input(path, piped), prediction, reading)
-        if has_screen():
-            plt.show()
-        else:
-            image = io.BytesIO()
-            figure.savefig(image, format="png", dpi=100)
-            yield _write_png(image.getvalue(), f"{stem_of(path)}-predicted")
-        plt.close(figure)
+        data = read_input(prediction.source, piped)
+        if plt is not None:
+            png = _draw_prediction(plt, data, prediction, classifier.contract)
+            if not in_window:
+                say(f"written to {folder.write(png, prediction.source, 'predicted')}")
+        if prediction.explanation is not None:
+            png, words = _draw_explanation(data, prediction, prediction.explanation, classifier)
+            written = folder.write(png, prediction.source, "explained")
+            say(f"{sanitize(prediction.source)}: {words[0]}; written to {written}")
+            for line in words[1:]:
+                say(f"  {line}")
 
 
-def _pyplot() -> Any:
+def _pyplot(*, in_window: bool) -> Any:
     require_packages(["matplotlib"], needed_by="--show", extra="transfer")
     import matplotlib
 
-    if not has_screen():
+    if not in_window:
         matplotlib.use("Agg")
     import matplotlib.pyplot
 
     return matplotlib.pyplot
 
 
-def _draw_prediction(plt: Any, data: bytes, prediction: Prediction, reading: Reading) -> Any:
+def _draw_prediction(plt: Any, data: bytes, prediction: Prediction, reading: Reading) -> bytes:
+    """A photo with its label as PNG; it is also shown, where there is a window."""
     pixels = decode(data, PixelContract.of(reading, _SHOWN_PX, "pad"))
     figure, axes = plt.subplots(figsize=(5, 5.4))
     axes.imshow(pixels)
@@ -82,48 +145,32 @@ def _draw_prediction(plt: Any, data: bytes, prediction: Prediction, reading: Rea
     title = f"{sanitize(prediction.answer)}\n{sanitize(shares)}"
     axes.set_title(title, parse_math=False, wrap=True)  # a class may be named $x$
     figure.tight_layout()
-    return figure
+    plt.show()  # does nothing without a window
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=100)
+    plt.close(figure)
+    return image.getvalue()
 
 
-def draw_explanations(
-    paths: Sequence[str],
-    predictions: Sequence[Prediction],
-    classifier: Classifier,
-    piped: bytes = b"",
-) -> Iterator[str]:
-    """Draw the explanation of each prediction that has one.
-
-    Args:
-        paths: The photos' files.
-        predictions: Their predictions, in the same order.
-        classifier: The classifier that made them.
-        piped: Content of ``-``.
-
-    Yields:
-        Lines for each photo: the PNG file and the evidence in words, the most similar training
-        photos, and whether the photo is one of these.
-    """
-    folder = None if classifier.manifest is None else Path(classifier.manifest.data.folder)
+def _draw_explanation(
+    data: bytes, prediction: Prediction, explained: Explanation, classifier: Classifier
+) -> tuple[bytes, list[str]]:
+    """The picture of an explanation as PNG, and the explanation in lines of words."""
+    trained_on = None if classifier.manifest is None else Path(classifier.manifest.data.folder)
     # All that the network gets, in the same shape.
     contract = PixelContract.of(classifier.contract, _EXPLAINED_PX, classifier.contract.fit)
-    for path, prediction in zip(paths, predictions, strict=True):
-        explained = prediction.explanation
-        if explained is None:
-            continue
-        pixels = decode(read_input(path, piped), contract)
-        similar = [
-            (photo, _describe(row))
-            for row in explained.similar
-            if (photo := _read_training_photo(folder, row, contract)) is not None
-        ]
-        png = picture_of(pixels, explained.heat, prediction.answer, similar)
-        written = _write_png(png, f"{stem_of(path)}-explained")
-        evidence = f"{sanitize(prediction.answer)}: evidence: {explained.where}"
-        yield f"{sanitize(path)}: {evidence}; written to {written}"
-        if explained.similar:
-            yield f"  most similar: {', '.join(map(_describe, explained.similar))}"
-        if explained.is_known:
-            yield f"  {_KNOWN}"
+    similar = [
+        (photo, _describe(row))
+        for row in explained.similar
+        if (photo := _read_training_photo(trained_on, row, contract)) is not None
+    ]
+    png = picture_of(decode(data, contract), explained.heat, prediction.answer, similar)
+    words = [f"{sanitize(prediction.answer)}: evidence: {explained.where}"]
+    if explained.similar:
+        words.append(f"most similar: {', '.join(map(_describe, explained.similar))}")
+    if explained.is_known:
+        words.append(_KNOWN)
+    return png, words
 
 
 def _read_training_photo(
@@ -140,22 +187,3 @@ def _read_training_photo(
 
 def _describe(photo: Similar) -> str:
     return f"{sanitize(photo.path)} ({photo.similarity:.2f})"
-
-
-def _write_png(png: bytes, stem: str) -> Path:
-    """Write a picture into the working directory, under the first free name.
-
-    Raises:
-        UsageError: It can't be written there.
-    """
-    number, file = 1, Path(f"{stem}.png")
-    while file.exists():
-        number += 1
-        file = Path(f"{stem}-{number}.png")
-    try:
-        file.write_bytes(png)
-    except OSError as error:
-        raise UsageError(
-            f"{file} can't be written: {error.strerror}. Go to a folder that you may write to."
-        ) from error
-    return file

@@ -8,22 +8,28 @@ from __future__ import annotations
 import csv
 import glob
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from types import SimpleNamespace
+from typing import Final, Literal
 
-from candid.cli.console import print_json
-from candid.core.text import plural, sanitize
+from candid.cli.console import json_text
+from candid.core.progress import Advance
+from candid.core.text import display_width, join_names, plural, sanitize
 from candid.data.images import HEAD_BYTES, SUFFIXES, Reading, identify, inspect, read_file
 from candid.errors import ImageError, UsageError
+from candid.reporting.number_format import decimals_with_n
 from candid.runs.class_names import join_classes
 from candid.runs.classifier import Classifier
+from candid.runs.paths import shorten
 from candid.runs.prediction import Prediction
 from candid.runs.source import files_of
 
 STDIN = "-"
 _PAGED: Final = ("TIFF", "DICOM")
+_MOST_NAMED: Final = 6  # classes in a summary
 
 Form = Literal["table", "csv", "json"]
 
@@ -84,13 +90,23 @@ def read_input(path: str, piped: bytes) -> bytes:
     return piped if path == STDIN else read_file(Path(path))
 
 
-def stem_of(path: str) -> str:
-    """Stem of the names of files written for a photo."""
-    return "stdin" if path == STDIN else Path(path).stem
+def describe_run(classifier: Classifier) -> str:
+    """The run that answers: its folder, recipe, classes and the accuracy to believe."""
+    manifest, folder = classifier.require_manifest(), classifier.run_folder or Path()
+    words = [f"{shorten(folder.resolve())}: {manifest.recipe}, {join_names(manifest.classes)}"]
+    believed = manifest.metrics and manifest.metrics.believed
+    if believed and (accuracy := believed.accuracy):
+        words.append(f"accuracy {decimals_with_n(accuracy)}")
+    return sanitize("; ".join(words))
 
 
 def predict_all(
-    classifier: Classifier, paths: Sequence[str], *, piped: bytes = b"", explain: bool = False
+    classifier: Classifier,
+    paths: Sequence[str],
+    *,
+    piped: bytes = b"",
+    explain: bool = False,
+    advance: Advance = lambda _: None,
 ) -> Iterator[Prediction]:
     """Predict files.
 
@@ -99,6 +115,7 @@ def predict_all(
         paths: From `expand`.
         piped: From `read_piped`.
         explain: Whether to explain each prediction.
+        advance: Progress callback.
 
     Yields:
         One prediction per path, in order.
@@ -106,19 +123,35 @@ def predict_all(
     sources = (piped if path == STDIN else Path(path) for path in paths)
     predictions = classifier.stream(sources, explain=explain)
     for path, prediction in zip(paths, predictions, strict=True):
+        advance(1)
         yield replace(prediction, source=path)
 
 
-class Printed(NamedTuple):
-    """Result of `print_predictions`.
+@dataclass
+class Tally:
+    """What was predicted: a count of files by label and by verdict, and of those that failed."""
 
-    Attributes:
-        num_failed: Number of unreadable images.
-        predictions: All predictions if they were to be kept, otherwise empty.
-    """
+    num_failed: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)
 
-    num_failed: int
-    predictions: tuple[Prediction, ...]
+    def count(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+        """Count predictions as they pass."""
+        for prediction in predictions:
+            self.num_failed += _is_failed(prediction)
+            self.labels[prediction.label or ""] += 1
+            self.verdicts[prediction.verdict or ""] += 1
+            yield prediction
+
+    def to_text(self) -> str:
+        """``20 files: happy 12, sad 7; sure 15, uncertain 4, unreadable 1``."""
+        counted = (_join_counts(names) for names in (self.labels, self.verdicts))
+        return f"{plural(self.labels.total(), 'file')}: {'; '.join(filter(None, counted))}"
+
+
+def _join_counts(names: Counter[str]) -> str:
+    counts = [f"{sanitize(name)} {number:,}" for name, number in names.most_common() if name]
+    return join_names(counts, most=_MOST_NAMED)
 
 
 def print_predictions(
@@ -127,8 +160,9 @@ def print_predictions(
     *,
     form: Form,
     with_probabilities: bool = False,
-    keep: bool = False,
-) -> Printed:
+    show: Callable[[str], None] = print,
+    paths: Sequence[str] = (),
+) -> Tally:
     """Print predictions on stdout as they arrive; JSON as one array at the end.
 
     Args:
@@ -138,25 +172,25 @@ def print_predictions(
             of `Prediction.to_json`.
         with_probabilities: Whether table and CSV have a column ``p:<class>`` per class; JSON always
             has the probability of each class.
-        keep: Whether to return them as well.
+        show: Prints a row.
+        paths: Sources of the predictions, which the table's first column has room for.
     """
-    num_failed = 0
-    kept: list[Prediction] = []
-
-    def counted() -> Iterator[Prediction]:
-        nonlocal num_failed
-        for prediction in predictions:
-            num_failed += _is_failed(prediction)
-            if keep:
-                kept.append(prediction)
-            yield prediction
-
+    tally = Tally()
+    counted = tally.count(predictions)
+    columns = classes if with_probabilities else ()
     if form == "json":
-        print_json([prediction.to_json() for prediction in counted()])
+        show(json_text([prediction.to_json() for prediction in counted]))
+    elif form == "csv":
+        # A writer calls this once a row, with the end of the line.
+        writer = csv.writer(
+            SimpleNamespace(write=lambda line: show(line[:-1])), lineterminator="\n"
+        )
+        for row in _csv_rows(counted, columns):
+            writer.writerow(row)
     else:
-        print_rows = _print_csv if form == "csv" else _print_table
-        print_rows(counted(), classes if with_probabilities else ())
-    return Printed(num_failed, tuple(kept))
+        for line in _table_lines(counted, classes, columns, paths):
+            show(line)
+    return tally
 
 
 def _is_failed(prediction: Prediction) -> bool:
@@ -170,14 +204,15 @@ def _is_failed(prediction: Prediction) -> bool:
     return is_named_so or not (prediction.reason or "").startswith("not an image")
 
 
-def _print_csv(predictions: Iterable[Prediction], classes: Sequence[str]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow((*COLUMNS, *map(_column_of, classes)))
+def _csv_rows(
+    predictions: Iterable[Prediction], classes: Sequence[str]
+) -> Iterator[tuple[str, ...]]:
+    yield (*COLUMNS, *map(_column_of, classes))
     for p in predictions:
         known = (p.source, p.label or "", _decimal(p.probability), p.reason or "", p.answer)
         judged = (p.verdict or "", join_classes(p.possible), _decimal(p.familiarity))
         shares = (_decimal(p.probabilities.get(name)) for name in classes)
-        writer.writerow((*known, *judged, *shares))
+        yield (*known, *judged, *shares)
 
 
 def _column_of(name: str) -> str:
@@ -189,20 +224,37 @@ def _decimal(share: float | None, places: int = 6) -> str:
     return "" if share is None else f"{share:.{places}f}"
 
 
-def _print_table(predictions: Iterable[Prediction], classes: Sequence[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, header_style="bold")
-    for title in ("photo", "label", "probability", "verdict", *map(_column_of, classes)):
-        table.add_column(Text(title))
+def _table_lines(
+    predictions: Iterable[Prediction],
+    classes: Sequence[str],
+    columns: Sequence[str],
+    paths: Sequence[str],
+) -> Iterator[str]:
+    """Lines of a table whose widths are known before the first prediction."""
+    shares = [_column_of(name) for name in columns]
+    widths = [
+        *(max(map(_width, names)) for names in (("photo", *paths), ("label", *classes))),
+        *map(_width, ("probability", *shares)),
+    ]
+    yield _line(("photo", "label", "probability", *shares, "verdict"), widths)
     for p in predictions:
-        shares = (_decimal(p.probabilities.get(name), 3) for name in classes)
-        cells = (p.source, p.label or "", _decimal(p.probability, 3), _in_words(p), *shares)
-        # Text, not markup: a file may be named [red].
-        table.add_row(*map(Text, cells))
-    Console().print(table)
+        shown = (p.probability, *map(p.probabilities.get, columns))
+        numbers = (_decimal(share, 3) for share in shown)
+        yield _line((p.source, p.label or "", *numbers, _in_words(p)), widths)
+
+
+def _line(cells: Iterable[str], widths: Sequence[int]) -> str:
+    """Cells side by side; the last one has no width."""
+    *padded, last = cells
+    texts = [
+        sanitize(cell) + " " * (width - _width(cell))
+        for cell, width in zip(padded, widths, strict=True)
+    ]
+    return "  ".join((*texts, sanitize(last))).rstrip()
+
+
+def _width(cell: str) -> int:
+    return display_width(sanitize(cell))
 
 
 def _in_words(prediction: Prediction) -> str:

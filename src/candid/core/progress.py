@@ -1,20 +1,21 @@
-"""Progress of long steps, on stderr: a bar on a terminal, plain lines elsewhere."""
+"""Progress of long steps, on stderr: a moving line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final, Protocol
 
 from candid.core.notebook import NotebookBar, in_notebook
 
 Advance = Callable[[int], None]
 
-_LINE_EVERY_S = 10.0
-_REDRAWN_PER_S = 2
-_BAR_WIDTH = 16
+_LINE_EVERY_S: Final = 10.0
+_TELL_EVERY_S: Final = 0.05
 
 
 class Progress(Protocol):
@@ -60,40 +61,111 @@ class Lines:
                 self.say(f"{title}: {done} of {total}")
 
         yield advance
-        self.say(f"{title}: {done} in {time.monotonic() - started:.1f} s")
+        counted = f"{done} in " if done or total else ""
+        self.say(f"{title}: {counted}{time.monotonic() - started:.1f} s")
 
     def say(self, line: str) -> None:
         """Print a line to stderr."""
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
+    def show(self, result: str) -> None:
+        """Print a result to stdout."""
+        print(result, flush=sys.stdout.isatty())  # noqa: T201
 
-class Bars(Lines):
-    """Bars on a terminal, drawn by Rich, which move while a step computes, too."""
+
+class ResultsOnly(Lines):
+    """Lines without those of steps, for a command that may take no time at all."""
+
+    @contextmanager
+    def step(self, title: str, total: int) -> Iterator[Advance]:  # noqa: ARG002
+        """Begin a step that is not reported."""
+        yield lambda _: None
+
+
+class MovingLine(Lines):
+    """One line of a terminal that moves until all is done; see `candid.core.moving_line`."""
+
+    def __init__(self, messages: IO[str]) -> None:
+        """Write to the process that draws."""
+        self._messages = messages
 
     @contextmanager
     def step(self, title: str, total: int) -> Iterator[Advance]:
-        """Begin a step; with a total of 0, of unknown length."""
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TimeElapsedColumn
-        from rich.progress import Progress as RichProgress
+        """Begin a step, perhaps within another one."""
+        done, told = 0, 0.0
 
-        how_far = (BarColumn(_BAR_WIDTH), MofNCompleteColumn()) if total else ()
-        columns = (SpinnerColumn(), "{task.description}", *how_far, TimeElapsedColumn())
-        console = Console(stderr=True)
-        with RichProgress(
-            *columns, console=console, transient=True, refresh_per_second=_REDRAWN_PER_S
-        ) as bar:
-            task = bar.add_task(title, total=total or None)
-            yield lambda count: bar.advance(task, count)
+        def advance(count: int) -> None:
+            nonlocal done, told
+            done += count
+            if (now := time.monotonic()) - told >= _TELL_EVERY_S:
+                told = now
+                self._send("done", done)
+
+        self._send("begin", title, total)
+        try:
+            yield advance
+        finally:
+            self._send("end")
+
+    def say(self, line: str) -> None:
+        """Print a line above the moving one."""
+        if not self._send("say", line):
+            super().say(line)
+
+    def show(self, result: str) -> None:
+        """Print a result, above the moving line if stdout is a terminal too."""
+        if not sys.stdout.isatty() or not self._send("show", result):
+            super().show(result)
+
+    def _send(self, *message: object) -> bool:
+        """Send a message; False if the process is no more, for which no work is given up."""
+        try:
+            self._messages.write(f"{json.dumps(message)}\n")
+            self._messages.flush()
+        except (OSError, ValueError):
+            return False
+        return True
 
 
-def for_terminal() -> Progress:
-    """Bars where stderr is a terminal, lines elsewhere."""
-    return Bars() if sys.stderr.isatty() else Lines()
+@contextmanager
+def for_terminal(elsewhere: type[Lines] = Lines) -> Iterator[Lines]:
+    """A moving line where stderr is a terminal, lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield elsewhere()
+        return
+    import subprocess
+
+    script = Path(__file__).with_name("moving_line.py")
+    sys.stdout.flush()
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", script, sys.stderr.encoding],
+        stdin=subprocess.PIPE,
+        stdout=sys.stdout if sys.stdout.isatty() else subprocess.DEVNULL,
+        stderr=sys.stderr,
+        text=True,
+        encoding="ascii",
+    ) as process:
+        assert process.stdin is not None
+        try:
+            yield MovingLine(process.stdin)
+        finally:
+            with suppress(OSError):
+                process.stdin.close()
+            process.wait()
+
+
+class MovingSteps(Lines):
+    """A moving line for each step alone, where nothing tells when all is done."""
+
+    @contextmanager
+    def step(self, title: str, total: int) -> Iterator[Advance]:
+        """Begin a step."""
+        with for_terminal() as line, line.step(title, total) as advance:
+            yield advance
 
 
 def for_python() -> Progress:
     """For a call in Python: a bar in a notebook or at a prompt; nothing in a script."""
     if in_notebook():
         return NotebookBar()
-    return Bars() if hasattr(sys, "ps1") and sys.stderr.isatty() else Silent()
+    return MovingSteps() if hasattr(sys, "ps1") and sys.stderr.isatty() else Silent()

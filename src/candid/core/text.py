@@ -107,6 +107,19 @@ def _escape_code(match: re.Match[str]) -> str:
     return ascii(character)[1:-1]
 
 
+def display_width(text: str) -> int:
+    """Columns that a text takes on a terminal: Chinese has two a character, an accent none.
+
+    >>> display_width("é"), display_width("笑顔")
+    (1, 4)
+    """
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
 # Markup in CommonMark, GitHub's dialect or Python-Markdown. All of them accept a backslash before
 # the first group; the rest (HTML, strikethrough, mathematics, autolinks) becomes a character
 # reference.

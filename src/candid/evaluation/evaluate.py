@@ -18,7 +18,13 @@ from candid.data.decisions import Applied, Decision, apply_decisions, read_decis
 from candid.data.file_reader import FileReader
 from candid.errors import DataError, DependencyError
 from candid.evaluation.assess import EvalContext, FittedState, add_reliability, assess
-from candid.evaluation.evaluation import Evaluation, write_text
+from candid.evaluation.baselines import (
+    LARGEST_CLASS,
+    Baseline,
+    compare_baselines,
+    predict_baselines,
+)
+from candid.evaluation.evaluation import TEST_PART, Evaluation, write_text
 from candid.evaluation.measures import measure_predictions
 from candid.evaluation.scores import Predictions
 from candid.features.extract import Features
@@ -28,10 +34,10 @@ from candid.runs.artifact import DECISIONS, GOLDEN, SPLIT, find_run
 from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Preparation
 from candid.splits.duplicates import find_duplicates
+from candid.splits.grouped_split import Labelled
 from candid.splits.prepare import extract_catalog
 from candid.splits.split import Row, Split, read_csv
 
-_OWN = "Test part"
 _TRAINED_PARTS = ("train", "val")
 
 
@@ -88,17 +94,26 @@ def load_run(run: str | Path) -> LoadedRun:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """Photos that a run was not trained on, and its predictions of those that could be read."""
+
+    run: LoadedRun
+    catalog: Catalog
+    predictions: Predictions
+
+
+@dataclass(frozen=True)
 class Measured:
-    """An evaluation, notes on it, and what it was measured on."""
+    """An evaluation, notes on it, and what it was measured on.
+
+    Attributes:
+        elsewhere: Photos and predictions, if it was measured on another folder.
+    """
 
     evaluation: Evaluation
     notes: tuple[str, ...]
-    of: str = _OWN
-
-    @property
-    def is_own(self) -> bool:
-        """Whether it was measured on the run's own photos."""
-        return self.of == _OWN
+    of: str = TEST_PART
+    elsewhere: Elsewhere | None = None
 
     def __repr__(self) -> str:
         return brief("Measured", repr(self.evaluation), f"of={self.of!r}")
@@ -180,7 +195,7 @@ class Evaluator:
             notes.append(f"only the test part was measured again: {error}")
             names = [known[photo.path].group for photo in read]
             groups = np.unique(names, return_inverse=True)[1].astype(np.int64)
-            return Measured(self._measure(read, answers, groups), tuple(notes))
+            return Measured(self._measure(self._decide(read, answers, groups)), tuple(notes))
         rows = tuple(
             replace(known[photo.path], path=photo.path, label=photo.label)
             for photo in features.catalog.photos
@@ -200,7 +215,7 @@ class Evaluator:
         catalog = scan(folder, to_train=False, reader=self._reader)
         _require_known(catalog.classes, run.classifier, catalog.folder)
         trained = {row.content for row in run.split.rows if row.part in _TRAINED_PARTS}
-        copies, groups, notes = self._find_copies(catalog, trained)
+        copies, groups, notes, features = self._find_copies(catalog, trained)
         photos = [p for p in catalog.photos if p.content not in trained and p.content not in copies]
         num_left_out = len(catalog.photos) - len(photos)
         if num_left_out:
@@ -216,17 +231,26 @@ class Evaluator:
         if not read:
             raise DataError(f"no photo of {folder} can be read; {unreadable[0]}")
         numbers = np.array([groups.get(p.content, -1 - i) for i, p in enumerate(read)], np.int64)
-        evaluation = self._measure(read, answers, numbers)
-        return Measured(evaluation, (*notes, *unreadable), str(catalog.folder))
+        predictions = self._decide(read, answers, numbers)
+        with self._progress.step("Comparing with simple rules", 0):
+            baselines = self._baselines(features, read, predictions)
+        evaluation = replace(self._measure(predictions), baselines=baselines)
+        told = (*catalog.notes(), *notes, *unreadable)
+        elsewhere = Elsewhere(run, catalog, predictions)
+        return Measured(evaluation, told, str(catalog.folder), elsewhere)
 
     def _find_copies(
         self, catalog: Catalog, trained: set[str]
-    ) -> tuple[set[str], dict[str, int], list[str]]:
-        """Contents that are copies of training images, the group of each content, and notes."""
+    ) -> tuple[set[str], dict[str, int], list[str], Features | None]:
+        """Contents that are copies of training images, the group of each content, and notes.
+
+        The features are of both, where there are any.
+        """
         try:
             new = self._extract(catalog)
         except DependencyError as error:
-            return set(), {}, [f"only exact copies of training images could be left out: {error}"]
+            what = "only exact copies of training images could be left out"
+            return set(), {}, [f"{what}: {error}"], None
         old, why = None, ""
         try:
             old = self._extract(self._run.scan(self._reader).catalog)
@@ -238,7 +262,7 @@ class Evaluator:
         notes = [f"{what}: {why}"] if why else []
         known = [each for each in (new, old) if each is not None and len(each.embeddings)]
         if not known:
-            return set(), {}, notes
+            return set(), {}, notes, None
         photos = tuple(photo for each in known for photo in each.catalog.photos)
         both = Features(
             replace(new.catalog, photos=photos, skipped=()),
@@ -249,7 +273,7 @@ class Evaluator:
         numbers = find_duplicates(both, progress=self._progress).of_photo
         groups = {photo.content: int(g) for photo, g in zip(photos, numbers, strict=True)}
         tainted = {int(g) for p, g in zip(photos, numbers, strict=True) if p.content in trained}
-        return {c for c, group in groups.items() if group in tainted}, groups, notes
+        return {c for c, group in groups.items() if group in tainted}, groups, notes, both
 
     def _extract(self, catalog: Catalog) -> Features:
         return extract_catalog(
@@ -290,22 +314,58 @@ class Evaluator:
         raw = with_temperature(probabilities, 1 / self._run.fitted.temperature)
         return read, Answers(probabilities, raw, possible, familiarity), notes
 
-    def _measure(
+    def _decide(
         self, photos: Sequence[Photo], answers: Answers, groups: NDArray[np.int64]
-    ) -> Evaluation:
-        """Measure answers alone: no baselines, leak tax or learning curve."""
+    ) -> Predictions:
         classes = self._run.classifier.classes
-        predictions = Predictions(
+        return Predictions(
             tuple(photo.path for photo in photos),
             np.array([classes.index(photo.label) for photo in photos], np.int64),
             groups,
             self._run.classifier.rule.decide(answers.probabilities, classes),
             **vars(answers),
         )
-        evaluation = Evaluation(
-            measure_predictions(classes, predictions), rule=self._run.classifier.rule
-        )
+
+    def _measure(self, predictions: Predictions) -> Evaluation:
+        """Measure predictions alone: no baselines, leak tax or learning curve."""
+        classes, rule = self._run.classifier.classes, self._run.classifier.rule
+        evaluation = Evaluation(measure_predictions(classes, predictions), rule=rule)
         return add_reliability(evaluation, classes, predictions, self._run.fitted)
+
+    def _baselines(
+        self, features: Features | None, read: Sequence[Photo], predictions: Predictions
+    ) -> tuple[Baseline, ...]:
+        """Compare with simple rules, fitted on what the model was trained on.
+
+        Where those photos are gone, their labels still tell the largest class.
+        """
+        classes = self._run.classifier.classes
+        rows = {row.content: row for row in self._run.split.rows if row.part in _TRAINED_PARTS}
+        photos = () if features is None else features.catalog.photos
+        places = {photo.content: place for place, photo in enumerate(photos)}
+        fitted = [row for row in rows.values() if row.content in places]
+        if features is not None and fitted and all(photo.content in places for photo in read):
+            keys = [*(row.group for row in fitted), *(photo.content for photo in read)]
+            both: tuple[Row | Photo, ...] = (*fitted, *read)
+            labels = [classes.index(one.label) for one in both]
+            names, groups = np.unique(keys, return_inverse=True)
+            used = np.array([places[one.content] for one in both], np.int64)
+            numbers = np.arange(len(used))
+            data = Labelled(
+                features.embeddings[used],
+                np.array(labels, np.int64),
+                groups.astype(np.int64),
+                list(map(str, names)),
+                len(classes),
+            )
+            one_round = numbers[: len(fitted)], numbers[len(fitted) :]
+            found = predict_baselines(data, features.colours[used], [one_round])
+            found = {name: predicted[len(fitted) :] for name, predicted in found.items()}
+        else:
+            counts = np.bincount([classes.index(row.label) for row in rows.values()])
+            found = {LARGEST_CLASS: np.full(len(read), counts.argmax())}
+        hits = predictions.predicted == predictions.truth
+        return compare_baselines(found, hits, predictions.truth, predictions.groups)
 
 
 def _find_rows(split: Split, photos: Iterable[Photo]) -> dict[str, Row]:

@@ -22,6 +22,9 @@ from candid.splits.own_parts import OwnParts
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+#: What figures are measured on, if not by cross-validation or on another folder.
+TEST_PART: Final = "Test part"
+
 _MOST_IN_MATRIX: Final = 12  # classes; a wider table does not fit a terminal
 
 
@@ -174,7 +177,7 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def write_text(evaluation: Evaluation, of: str = "Test part") -> str:
+def write_text(evaluation: Evaluation, of: str = TEST_PART) -> str:
     """Tables of all figures, those to believe first; ``of`` is what the others were measured on."""
     lines: list[str] = []
     if evaluation.kfold is not None:

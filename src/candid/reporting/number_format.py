@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from candid.evaluation.estimate import Estimate
+
+if TYPE_CHECKING:
+    from candid.runs.manifest import MeasuredFigure
 
 # A number and its unit stay on one line.
 _SPACE: Final = "\u00a0"
@@ -70,7 +73,7 @@ def decimals(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "–"
 
 
-def decimals_with_n(figure: Estimate) -> str:
+def decimals_with_n(figure: Estimate | MeasuredFigure) -> str:
     """A figure on a terminal: ``0.863 (0.808 to 0.905, n = 300)``."""
     interval = f"{decimals(figure.low)} to {decimals(figure.high)}"
     return f"{decimals(figure.value)} ({interval}, n = {figure.n})"

@@ -1,4 +1,4 @@
-"""What `candid train` and `candid evaluate` print: a summary that fits on a screen.
+"""What `candid train` and `candid evaluate` print: a few lines, and the details on request.
 
 The lines are those of the report's summary, so that terminal, page and card say the same.
 """
@@ -9,42 +9,52 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from candid.core.text import sanitize_line
+from candid.evaluation.evaluation import TEST_PART, write_text
 from candid.reporting.number_format import decimals_with_n
 from candid.reporting.report.advice import advise, predict_command
-from candid.reporting.report.answer import Statement, measured_statements, statements
+from candid.reporting.report.answer import (
+    abstention_statement,
+    accuracy_statement,
+    baseline_statement,
+    class_recalls,
+    leak_tax_statement,
+    rule_statement,
+    shortcut_statement,
+    worst_class_statement,
+)
 
 if TYPE_CHECKING:
     from candid.evaluation.evaluation import Evaluation
     from candid.reporting.report.contents import Contents
 
-#: Lines of the summary of a training.
-MOST_LINES: Final = 15
 #: Notes that are printed; a page has the others.
 MOST_NOTES: Final = 12
 
-_MOST_OF_RUN: Final = 4  # of MOST_LINES: an empty one, and where to go on
-
 
 def write_summary(contents: Contents) -> str:
-    """The figure to believe, what it means, and where to go on, in at most `MOST_LINES` lines."""
-    lines = list(_lines(contents.evaluation, statements(contents)))[: MOST_LINES - _MOST_OF_RUN]
-    lines += ["", f"Report: {contents.run}/report.html"]
-    use = predict_command(contents)
-    steps = [step for step in advise(contents) if step.command]
-    others = [step for step in steps if step.command != use]
-    lines += [f"{step.title}: {step.command}" for step in others[:1]]
-    lines += [f"{'Use' if len(others) < len(steps) else 'Try'} the model: {use}"]
+    """Five lines: the figure to believe, the verdict, the worst class, what to do, the report."""
+    *figures, worst = _verdict_lines(contents.evaluation, contents.measured_on, contents.run)
+    lines = (
+        *figures,
+        " ".join(filter(None, (worst, shortcut_statement(contents.shortcut).brief))),
+        f"Next: {'; '.join(_next_steps(contents))}",
+        f"Report: {contents.page or f'{contents.run}/report.html'}",
+    )
     return "\n".join(map(_plain, lines))
 
 
-def write_measured(evaluation: Evaluation, on: str = "") -> str:
-    """The same without a run: the figure to believe, and what it means.
+def write_details(contents: Contents) -> str:
+    """What the summary leaves out: the test part alone, leak tax and abstention, and tables."""
+    of = contents.measured_on.removeprefix("on ") or TEST_PART
+    tables = write_text(contents.evaluation, of)
+    return "\n".join([*map(_plain, _detail_lines(contents.evaluation)), "", tables])
 
-    Args:
-        evaluation: The figures.
-        on: How they were measured, if on photos from elsewhere.
-    """
-    return "\n".join(map(_plain, _lines(evaluation, measured_statements(evaluation, on))))
+
+def write_measured(evaluation: Evaluation, of: str = TEST_PART) -> str:
+    """All of it without a report; ``of`` is what it was measured on."""
+    on = "" if of == TEST_PART else f"on {of}"
+    lines = (*_verdict_lines(evaluation, on), *_detail_lines(evaluation))
+    return "\n".join([*map(_plain, lines), "", write_text(evaluation, of)])
 
 
 def cut_notes(notes: Iterable[str], page: str) -> list[str]:
@@ -54,14 +64,37 @@ def cut_notes(notes: Iterable[str], page: str) -> list[str]:
     return [*shown[:MOST_NOTES], f"… and {left_out} more ({page})"] if left_out > 1 else shown
 
 
-def _lines(evaluation: Evaluation, told: Iterable[Statement]) -> Iterator[str]:
-    first, *others = told
-    yield first.brief
+def _verdict_lines(evaluation: Evaluation, on: str = "", run: str = "RUN") -> Iterator[str]:
+    yield accuracy_statement(evaluation, on).brief
+    yield baseline_statement(evaluation).brief
+    worst, rule = worst_class_statement(evaluation, run), rule_statement(evaluation)
+    found = worst.brief if worst else "No class is found less often than another."
+    if not class_recalls(evaluation):
+        found = "No class was tested."
+    yield f"{found} {rule.brief}" if rule else found
+
+
+def _next_steps(contents: Contents) -> Iterator[str]:
+    """The most urgent step, and how to use the model, or what else can be typed and to try it."""
+    use = predict_command(contents)
+    first, *others = advise(contents)
+    advised = use in {step.command for step in (first, *others)}
+    typed = [step for step in others if step.command and step.command != use]
+    shown = [first] if advised or first.command else [first, *typed[:1]]
+    for step in shown:
+        title = step.title[0].lower() + step.title[1:]
+        yield f"{title}: {step.command}" if step.command else title
+    if first.command != use:
+        yield f"{'use' if advised else 'try'} the model: {use}"
+
+
+def _detail_lines(evaluation: Evaluation) -> Iterator[str]:
     test = evaluation.test.accuracy
     if evaluation.kfold is not None and test is not None:
-        yield f"  the test part alone: {decimals_with_n(test)}"
-    yield ""
-    yield from (statement.brief for statement in others if statement.brief)
+        yield f"The test part alone: {decimals_with_n(test)}."
+    if evaluation.leak_tax is not None:
+        yield leak_tax_statement(evaluation).brief
+    yield abstention_statement(evaluation).brief
 
 
 def _plain(line: str) -> str:

@@ -36,11 +36,9 @@ def output_folder(chosen: str | Path | None, data: Path, kind: str) -> Iterator[
         require_writable(Path(chosen))
         yield Path(chosen)
         return
-    named = data.expanduser().resolve()
-    name = f"{named.stem if is_archive(named) else named.name}-{kind}"
-    require_outside(RUNS / name, data)
-    require_writable(RUNS / name)
-    claims = (_claim(RUNS / f"{name}-{number}") for number in count(1))
+    require_outside(RUNS / kind, data)
+    require_writable(RUNS / kind)
+    claims = map(_claim, _names(data, kind))
     folder, lock = next(claim for claim in claims if claim is not None)
     try:
         yield folder
@@ -48,6 +46,17 @@ def output_folder(chosen: str | Path | None, data: Path, kind: str) -> Iterator[
         with suppress(OSError):  # it was written
             folder.rmdir()
         release(lock)
+
+
+def next_folder(data: Path, kind: str) -> Path:
+    """The first absent ``runs/<data>-<kind>-<number>``, which is not claimed."""
+    return next(folder for folder in _names(data, kind) if not folder.exists())
+
+
+def _names(data: Path, kind: str) -> Iterator[Path]:
+    named = data.expanduser().resolve()
+    name = named.stem if is_archive(named) else named.name
+    return (RUNS / f"{name}-{kind}-{number}" for number in count(1))
 
 
 def _claim(folder: Path) -> tuple[Path, int | None] | None:

@@ -131,12 +131,11 @@ def connect(count: int, pairs: list[tuple[int, int]]) -> NDArray[np.int64]:
 def _near_copies(
     pictures: _Pictures, embeddings: NDArray[np.float32], progress: Progress
 ) -> list[Copy]:
-    with progress.step("Looking for copies", 0) as advance:
+    with progress.step("Looking for copies", 0):
         by_embedding = Rows(embeddings, pictures.places)
         pairs = near_pairs(by_embedding, by_embedding, count=NUM_NEIGHBOURS, least=MIN_COSINE)
         pairs = np.unique(np.concatenate([pairs, _pairs_by_hash(pictures)]), axis=0)
         matches = match_pairs(pairs, pictures.take)
-        advance(len(pictures.contents))
     candidates = np.flatnonzero(matches.correlation >= WINDOW_CORRELATION)
     found: list[Copy] = []
     with (

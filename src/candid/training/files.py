@@ -47,13 +47,12 @@ from candid.runs.manifest import (
 )
 from candid.splits.split import to_csv
 from candid.training.options import Result
-from candid.training.report import fingerprint, gather, read_mistakes
+from candid.training.report import PHOTO_PX, fingerprint, gather, read_mistakes
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 _NUM_GOLDEN: Final = 3
-_REPORT_PHOTO_PX: Final = 200
 _TENSORBOARD_PHOTO_PX: Final = 256
 # Columns of predictions.csv, before the probabilities.
 _TEXT_COLUMNS: Final = ("estimate", "path", "class", "part", "label", "possible")
@@ -80,9 +79,7 @@ def write_files(folder: Path, final: Path, result: Result) -> tuple[Manifest, Co
     _write_golden(folder / GOLDEN, classifier, result)
     (folder / NEIGHBOURS).write_bytes(_neighbours(result).to_bytes())
     contents = gather(final, result, classifier)
-    previews = file_previews(
-        prepared.catalog.folder, size_px=_REPORT_PHOTO_PX, reading=trained.contract
-    )
+    previews = file_previews(prepared.catalog.folder, size_px=PHOTO_PX, reading=trained.contract)
     texts = {
         SPLIT: to_csv(result.split, with_content=True),
         METRICS: json.dumps(result.evaluation.to_json(), indent=2, allow_nan=False) + "\n",
@@ -278,7 +275,7 @@ def _write_tensorboard(folder: Path, contents: Contents, result: Result) -> None
     def show(data: bytes) -> NDArray[np.uint8] | None:
         return preview(data, _TENSORBOARD_PHOTO_PX, trained.contract)
 
-    for place, pixels in read_mistakes(result, show):
+    for place, pixels in read_mistakes(result.prepared.catalog, predictions, show):
         answered, true = predictions.predicted[place], predictions.truth[place]
         probability = predictions.probabilities[place, answered]
         answer = f"{evaluation.classes[answered]} ({probability:.0%})"

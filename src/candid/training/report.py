@@ -1,4 +1,4 @@
-"""Collects the contents of a run's report.
+"""Collects the contents of a run's report, and of one on an evaluation on another folder.
 
 The heat map of a cross-validated mistake is that of the fold's head that made it: the final head
 was fitted on the photo.
@@ -7,31 +7,44 @@ was fitted on the photo.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.extras import require_packages
 from candid.core.hashing import hash_bytes
+from candid.data.catalog import Catalog
 from candid.data.decisions import about_all
 from candid.data.images import PixelContract, decode, read_file
-from candid.errors import CandidError, ImageError
+from candid.errors import CandidError, DependencyError, ImageError, UsageError
+from candid.evaluation.evaluate import Elsewhere, Measured
+from candid.evaluation.scores import Predictions
 from candid.features.backbones import Backbone, get
 from candid.models.recipes.linear_head import LinearHead
 from candid.models.recipes.transfer import write_graph
+from candid.reporting.pages import file_previews
 from candid.reporting.report.contents import Contents, Shortcut
 from candid.reporting.report.mistakes import worst_places
+from candid.reporting.report.page import write_page
+from candid.runs.artifact import MODEL, find_run
 from candid.runs.classifier import Classifier
 from candid.runs.explaining import contrast
 from candid.runs.explaining.explain import heat_of
 from candid.runs.onnx_session import Model
-from candid.runs.paths import RUNS, shorten
+from candid.runs.paths import RUNS, require_outside, require_writable, shorten
 from candid.splits.prepare import Prepared
+from candid.splits.split import label_numbers
 from candid.training.options import Result
 
 Pixels = NDArray[np.uint8]
+
+#: Longest side of a photo on the page.
+PHOTO_PX: Final = 200
 
 
 def gather(run: Path, result: Result, classifier: Classifier) -> Contents:
@@ -50,7 +63,9 @@ def gather(run: Path, result: Result, classifier: Classifier) -> Contents:
         evaluation=result.evaluation,
         predictions=result.assessed.believed,
         heat_maps=dict(_heat_maps(result, classifier)),
-        counts=_counts(prepared),
+        counts=_counts(
+            label_numbers(prepared.catalog), prepared.groups.of_photo, prepared.catalog.classes
+        ),
         folder=str(prepared.catalog.folder),
         recipe=result.options.recipe,
         trained_on=len(result.fitted_on),
@@ -66,6 +81,84 @@ def gather(run: Path, result: Result, classifier: Classifier) -> Contents:
     )
 
 
+def find_page(run: Path, data: Path | None, page: Path | None) -> Path | None:
+    """The file of the report on an evaluation.
+
+    Args:
+        run: The run's folder, beside which it lies by default.
+        data: The other folder; None for the run's own photos, on which the run has its report.
+        page: The file that is asked for.
+
+    Returns:
+        A file that is not there yet; None where none is asked for, and none can be written.
+
+    Raises:
+        UsageError: The file is there already, among the photos, or can't be written.
+        DependencyError: Jinja2 is not installed, and a report is asked for.
+    """
+    if data is None:
+        if page is not None:
+            raise UsageError("--report is for another folder: name one. A run has its report.html.")
+        return None
+    try:
+        require_packages(("jinja2",), needed_by="a report", extra="transfer")
+    except DependencyError:
+        if page is not None:
+            raise
+        return None
+    own = find_run(run).resolve()
+    names = (f"{own.name}-on-{data.resolve().name}-{number}.html" for number in count(1))
+    file = page or next(file for name in names if not (file := own.parent / name).exists())
+    if file.exists():
+        raise UsageError(f"{file} exists already; choose another --report.")
+    require_outside(file, data, option="--report")
+    require_writable(file)
+    return file
+
+
+def write_elsewhere(measured: Measured, page: Path) -> Contents:
+    """Write the report on an evaluation on another folder, and return what it shows.
+
+    Raises:
+        UsageError: It can't be written.
+    """
+    assert measured.elsewhere is not None
+    contents = _gather_elsewhere(measured, measured.elsewhere, page)
+    catalog, contract = measured.elsewhere.catalog, measured.elsewhere.run.classifier.contract
+    previews = file_previews(catalog.folder, size_px=PHOTO_PX, reading=contract)
+    text = write_page(contents, previews)
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(text, "utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise UsageError(f"{page} can't be written: {error.strerror}.") from error
+    return contents
+
+
+def _gather_elsewhere(measured: Measured, elsewhere: Elsewhere, page: Path) -> Contents:
+    run, catalog, predictions = elsewhere.run, elsewhere.catalog, elsewhere.predictions
+    classifier, manifest = run.classifier, run.classifier.require_manifest()
+    folder = shorten(catalog.folder)
+    return Contents(
+        name=f"{run.folder.resolve().name} on {folder.name}",
+        run=str(shorten(run.folder.absolute())),
+        evaluation=measured.evaluation,
+        predictions=predictions,
+        heat_maps=dict(_heat_maps_of(classifier, catalog, predictions)),
+        counts=_counts(predictions.truth, predictions.groups, classifier.classes),
+        folder=str(folder),
+        recipe=manifest.recipe,
+        trained_on=len(run.split.places(*getattr(manifest.settings, "fitted_on", ["train"]))),
+        settings=_in_words(vars(manifest.settings)),
+        fingerprints={"model": manifest.files[MODEL]},
+        notes=measured.notes,
+        shortcut=find_shortcut(run.folder.absolute().parent, catalog.folder),
+        created=time.strftime("%Y-%m-%d"),
+        measured_on=f"on {folder}",
+        page=str(shorten(page.expanduser().absolute())),
+    )
+
+
 def fingerprint(prepared: Prepared) -> str:
     """SHA-256 of the contents and their classes, independent of file names."""
     lines = sorted(f"{photo.content} {photo.label}\n" for photo in prepared.catalog.photos)
@@ -74,10 +167,9 @@ def fingerprint(prepared: Prepared) -> str:
 
 
 def read_mistakes(
-    result: Result, read: Callable[[bytes], Pixels | None]
+    catalog: Catalog, predictions: Predictions, read: Callable[[bytes], Pixels | None]
 ) -> Iterator[tuple[int, Pixels]]:
     """Place in the predictions and pixels of each of the worst mistakes that can be read."""
-    catalog, predictions = result.prepared.catalog, result.assessed.believed
     files = {photo.path: catalog.file(photo) for photo in catalog.photos}
     for place in worst_places(predictions):
         try:
@@ -174,32 +266,46 @@ class FoldMaps:
 
 def _heat_maps(result: Result, classifier: Classifier) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Path and heat map of the worst mistakes, for the answered against the true class."""
-    predictions, folded = result.assessed.believed, result.assessed.folded
-    fold_maps = None
-    if folded is not None:
-        backbone = get(result.options.backbone)
-        if not backbone.has_features:  # occlusion with each fold's head would take minutes
-            return
-        fold_maps = FoldMaps(backbone, folded.heads, classifier.contract)
-    for place, pixels in read_mistakes(result, lambda data: decode(data, classifier.contract)):
+    catalog, predictions = result.prepared.catalog, result.assessed.believed
+    folded = result.assessed.folded
+    if folded is None:
+        yield from _heat_maps_of(classifier, catalog, predictions)
+        return
+    backbone = get(result.options.backbone)
+    if not backbone.has_features:  # occlusion with each fold's head would take minutes
+        return
+    maps = FoldMaps(backbone, folded.heads, classifier.contract)
+    read = partial(decode, contract=classifier.contract)
+    for place, pixels in read_mistakes(catalog, predictions, read):
+        classes = int(predictions.predicted[place]), int(predictions.truth[place])
+        yield (
+            predictions.paths[place],
+            contrast(maps.of(pixels, int(folded.folds[place])), *classes),
+        )
+
+
+def _heat_maps_of(
+    classifier: Classifier, catalog: Catalog, predictions: Predictions
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """The same by the final model, for photos that it was not fitted on."""
+    run = classifier.model.run
+    read = partial(decode, contract=classifier.contract)
+    for place, pixels in read_mistakes(catalog, predictions, read):
         answered, true = int(predictions.predicted[place]), int(predictions.truth[place])
-        if folded is not None and fold_maps is not None:
-            heat = contrast(fold_maps.of(pixels, int(folded.folds[place])), answered, true)
-        else:
-            run = classifier.model.run
-            outputs = run(pixels[None], with_heatmap=True)
-            heat = heat_of(pixels[None], outputs, 0, answered, run=run, against=true)
+        outputs = run(pixels[None], with_heatmap=True)
+        heat = heat_of(pixels[None], outputs, 0, answered, run=run, against=true)
         yield predictions.paths[place], heat
 
 
-def _counts(prepared: Prepared) -> dict[str, tuple[int, int]]:
+def _counts(
+    labels: NDArray[np.int64], groups: NDArray[np.int64], classes: Sequence[str]
+) -> dict[str, tuple[int, int]]:
     """Numbers of photos and of different pictures, by class."""
-    pictures: dict[str, list[int]] = {name: [] for name in prepared.catalog.classes}
-    for photo, picture in zip(
-        prepared.catalog.photos, prepared.groups.of_photo.tolist(), strict=True
-    ):
-        pictures[photo.label].append(picture)
-    return {name: (len(found), len(set(found))) for name, found in pictures.items()}
+    by_class = (groups[labels == number] for number in range(len(classes)))
+    return {
+        name: (len(found), len(np.unique(found)))
+        for name, found in zip(classes, by_class, strict=True)
+    }
 
 
 def _settings(result: Result) -> dict[str, str]:
@@ -214,10 +320,14 @@ def _settings(result: Result) -> dict[str, str]:
         values["own parts"] = f"{', '.join(result.split.own.parts)}; {result.split.own.mode}"
     rule = options.rule.to_json()
     values |= {"threshold": rule["threshold"]} if not rule["costs"] else {"costs": rule["costs"]}
-    return {name.replace("_", " "): _format(value) for name, value in values.items()}
+    return _in_words(values)
+
+
+def _in_words(settings: Mapping[str, object]) -> dict[str, str]:
+    return {name.replace("_", " "): _format(value) for name, value in settings.items()}
 
 
 def _format(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from candid.evaluation.evaluation import Evaluation
 from candid.features.backbones import get
 from candid.models.recipes import transfer
 from candid.reporting.report.contents import Contents
-from candid.reporting.terminal import write_summary
+from candid.reporting.terminal import write_details, write_summary
 from candid.runs.artifact import PREDICTIONS, point_latest, require_free, write_run
 from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Manifest
 from candid.runs.paths import RUNS, output_folder
 from candid.splits.prepare import Prepared, prepare, split_prepared
-from candid.splits.split import PARTS, Split
+from candid.splits.split import Split
 from candid.training.cnn import train_cnn
 from candid.training.files import PredictionsFile, write_files
 from candid.training.options import Recipe, Result, TrainOptions, choose
@@ -71,6 +71,10 @@ class Run:
     def to_text(self) -> str:
         """The figure to believe, what it means and where to go on, for a terminal."""
         return write_summary(self.contents)
+
+    def details(self) -> str:
+        """What `to_text` leaves out, and tables of all figures."""
+        return write_details(self.contents)
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -139,9 +143,8 @@ def _train_into(
             result = _train_transfer(prepared, split, options, progress)
         else:
             result = train_cnn(prepared, split, options, partial, progress)
-        with progress.step("Writing the run", 1) as advance:
+        with progress.step("Writing the run", 0):
             manifest, contents = write_files(partial, folder, result)
-            advance(1)
         made.append((contents, result.trained.complete))
         return manifest
 
@@ -161,7 +164,7 @@ def _train_transfer(
     fitted_on = split.places("train", "val")
     data = context.data.take(fitted_on)
     backbone = get(options.backbone)
-    with progress.step("Fitting the head", 1) as advance:
+    with progress.step("Fitting the classifier", 0):
         trained, head = transfer.train(
             backbone,
             data,
@@ -169,7 +172,6 @@ def _train_transfer(
             contract=prepared.features.contract,
             seed=seed,
         )
-        advance(1)
     fitted = FittedState(head.temperature, head.abstention, head.raw.strength)
     answers = head.answer(prepared.features.embeddings[split.places("test")])
     assessed = assess(context, answers, fitted, progress=progress)
@@ -178,7 +180,7 @@ def _train_transfer(
 
 def train_on_all(split: Split) -> Split:
     """The same photos, all in the train part, for a model that is not measured."""
-    rows = tuple(replace(row, part=PARTS[0]) if row.part else row for row in split.rows)
+    rows = tuple(replace(row, part="train") if row.part else row for row in split.rows)
     note = (
         f"nothing was measured (--no-figures): {split.name_units()}. All were trained on, so it is "
         "not known how often the labels are right; measure on other photos with `candid evaluate`."

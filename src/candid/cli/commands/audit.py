@@ -29,14 +29,15 @@ from candid.cli.console import EXIT_FINDINGS, print_notes, print_result
 def audit(
     data: Data,
     run: Annotated[
-        Path | None, typer.Option(help="Output folder. [runs/<folder>-audit-<n>]")
+        Path | None, typer.Option(metavar="FOLDER", help="Output folder. [runs/<folder>-audit-<n>]")
     ] = None,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Show what changed since the last audit of DATA.")
+        bool, typer.Option("--compare", help="Show what changed since the last audit of FOLDER.")
     ] = False,
     decisions: Decisions = None,
     skip: Annotated[
-        list[str] | None, typer.Option(help="Code of a check to skip; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="CODE", help="Code of a check to skip; may be repeated."),
     ] = None,
     fail_on: Annotated[
         FailOn | None, typer.Option(help="Exit with 1 on findings of at least this severity.")
@@ -51,24 +52,26 @@ def audit(
     max_megapixels: MaxMegapixels = None,
     rehash: Rehash = False,
 ) -> None:
-    """Check DATA for problems before training on it."""
-    from candid.auditing.audit import AuditOptions
-    from candid.auditing.files import run_audit
+    """Check FOLDER for problems before training on it."""
     from candid.core.progress import for_terminal
-    from candid.data.images import Reading
-    from candid.features.backbones import DEFAULT
-    from candid.reporting.terminal import cut_notes
 
-    options = AuditOptions(
-        backbone=backbone or DEFAULT,
-        fit=fit.value,
-        seed=seed,
-        decisions=decisions,
-        skip=frozenset(skip or ()),
-        rehash=rehash,
-        reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
-    )
-    written = run_audit(data, options, run=run, compare=compare, progress=for_terminal())
+    with for_terminal() as progress:
+        from candid.auditing.audit import AuditOptions
+        from candid.auditing.files import run_audit
+        from candid.data.images import Reading
+        from candid.features.backbones import DEFAULT
+        from candid.reporting.terminal import cut_notes
+
+        options = AuditOptions(
+            backbone=backbone or DEFAULT,
+            fit=fit.value,
+            seed=seed,
+            decisions=decisions,
+            skip=frozenset(skip or ()),
+            rehash=rehash,
+            reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
+        )
+        written = run_audit(data, options, run=run, compare=compare, progress=progress)
     print_notes(cut_notes(written.audit.notes, "audit.html"))
     print_result(written, json=json)
     if fail_on is not None and written.audit.fails_on(fail_on.value):

@@ -12,12 +12,15 @@ from candid.cli.console import print_notes, print_result
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Two runs or more.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two runs or more.")],
     json: Json = False,
 ) -> None:
-    """Test whether the difference between RUNS is real."""
-    from candid.evaluation.comparing import compare_runs
+    """Test whether the difference between runs is real."""
+    from candid.core.progress import for_terminal
 
-    comparison = compare_runs(runs)
+    with for_terminal():
+        from candid.evaluation.comparing import compare_runs
+
+        comparison = compare_runs(runs)
     print_notes(comparison.notes)
     print_result(comparison, json=json)

@@ -9,13 +9,19 @@ import typer
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Folder for the sample data set.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Random seed; change it to draw other faces.")] = 0,
-    images: Annotated[int, typer.Option(help="Number of faces to draw.")] = 300,
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder for the sample data set.")
+    ] = Path("demo"),
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Random seed; change it to draw other faces.")
+    ] = 0,
+    images: Annotated[int, typer.Option(metavar="N", help="Number of faces to draw.")] = 300,
 ) -> None:
     """Draw a sample data set, audit it, train on it and predict."""
-    from candid.cli.demo.tour import take_tour
     from candid.core.progress import for_terminal
 
-    for line in take_tour(folder, seed=seed, num_images=images, progress=for_terminal()):
-        typer.echo(line)
+    with for_terminal() as progress:
+        from candid.cli.demo.tour import take_tour
+
+        for line in take_tour(folder, seed=seed, num_images=images, progress=progress):
+            progress.show(line)

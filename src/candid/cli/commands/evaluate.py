@@ -14,21 +14,43 @@ from candid.cli.console import print_json, print_notes
 def evaluate(
     run: RunFolder,
     data: Annotated[
-        Path | None, typer.Argument(help="Another folder of the same classes to evaluate on.")
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="Another folder of the same classes to evaluate on."),
     ] = None,
     threshold: Threshold = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With FOLDER: file of the report, a new one. [beside the run; none with --json]",
+        ),
+    ] = None,
     rehash: Rehash = False,
     json: Json = False,
 ) -> None:
     """Evaluate RUN again, or on other photos."""
     from candid.core.progress import for_terminal
-    from candid.evaluation.evaluate import evaluate_run
-    from candid.reporting.terminal import write_measured
 
-    measured = evaluate_run(run, data, threshold=threshold, rehash=rehash, progress=for_terminal())
-    print_notes(measured.notes)
+    with for_terminal() as progress:
+        from candid.evaluation.evaluate import evaluate_run
+        from candid.reporting.terminal import (
+            cut_notes,
+            write_details,
+            write_measured,
+            write_summary,
+        )
+        from candid.training.report import find_page, write_elsewhere
+
+        page = None if json and report is None else find_page(run, data, report)
+        measured = evaluate_run(run, data, threshold=threshold, rehash=rehash, progress=progress)
+        contents = None
+        if page is not None and measured.elsewhere is not None:
+            with progress.step("Writing the report", 0):
+                contents = write_elsewhere(measured, page)
+    print_notes(measured.notes if page is None else cut_notes(measured.notes, page.name))
     if json:
         print_json(measured.evaluation.to_json())
+    elif contents is None:
+        typer.echo(write_measured(measured.evaluation, measured.of))
     else:
-        on = "" if measured.is_own else f"on {measured.of}"
-        typer.echo(f"{write_measured(measured.evaluation, on)}\n\n{measured.to_text()}")
+        typer.echo(f"{write_summary(contents)}\n\n{write_details(contents)}")

@@ -26,7 +26,7 @@ def export(
     run: RunFolder,
     to: Annotated[FormatName, typer.Option(help="Export format.")],
     output: Annotated[
-        Path | None, typer.Option(help="Output folder. [exports/<run>-<format>]")
+        Path | None, typer.Option(metavar="FOLDER", help="Output folder. [exports/<run>-<format>]")
     ] = None,
     int8: Annotated[
         bool, typer.Option("--int8", help="Quantise to 8 bits: a third of the size.")
@@ -41,9 +41,11 @@ def export(
     The export is kept only if it gives the same predictions there.
     """
     from candid.core.progress import for_terminal
-    from candid.exporting import ExportRequest, export_run
 
-    request = ExportRequest(run, to.value, output, overwrite, int8)
-    exported = export_run(request, progress=for_terminal())
+    with for_terminal() as progress:
+        from candid.exporting import ExportRequest, export_run
+
+        request = ExportRequest(run, to.value, output, overwrite, int8)
+        exported = export_run(request, progress=progress)
     print_notes(exported.notes)
     print_result(exported, json=json)

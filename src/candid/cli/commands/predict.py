@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,27 +21,33 @@ from candid.cli.arguments import (
     choose_reading,
     decision_rule,
 )
-from candid.cli.console import EXIT_FINDINGS, print_error, print_notes
+from candid.cli.console import EXIT_FINDINGS, has_screen
 from candid.errors import UsageError
 
 if TYPE_CHECKING:
     from candid.cli.predicting import Form
+    from candid.runs.classifier import Classifier
+    from candid.runs.prediction import Prediction
 
 
 def predict(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Photos, folders (every file in them), glob patterns, or - for a photo on stdin."
+            metavar="PHOTO...",
+            help="Photos, folders (every file in them), glob patterns, or - for a photo on stdin.",
         ),
     ],
-    run: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/latest"),
+    run: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the run.")] = Path(
+        "runs/latest"
+    ),
     threshold: Threshold = None,
     cost: Cost = None,
     coverage: Annotated[
         float | None,
         typer.Option(
-            help="Share of photos whose possible classes include the true one. [the run's: 0.9]"
+            metavar="SHARE",
+            help="Share of photos whose possible classes include the true one. [the run's: 0.9]",
         ),
     ] = None,
     sample_range: SampleRange = None,
@@ -55,57 +63,85 @@ def predict(
             help="Add a column p:CLASS for each class to the CSV and the table; JSON has them all.",
         ),
     ] = False,
-    show: Annotated[bool, typer.Option("--show", help="Show each photo with its label.")] = False,
+    show: Annotated[
+        bool,
+        typer.Option(
+            "--show", help="Show each photo with its label; without a screen, write pictures."
+        ),
+    ] = False,
     explain: Annotated[
         bool,
-        typer.Option("--explain", help="Draw the evidence for the label over each photo."),
+        typer.Option(
+            "--explain", help="Write pictures of the evidence for the label over each photo."
+        ),
     ] = False,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for the pictures of --show and --explain. [runs/<run>-pictures-<n>]",
+        ),
+    ] = None,
 ) -> None:
     """Classify photos."""
-    from candid.cli.predicting import (
-        expand,
-        note_pages,
-        predict_all,
-        print_predictions,
-        read_piped,
-    )
-    from candid.runs.classifier import load
-    from candid.runs.onnx_session import AT_ONCE
+    from candid.core.progress import ResultsOnly, for_terminal
 
     if json and csv:
         raise UsageError("--json and --csv exclude each other; choose one.")
-    inputs = expand(paths)
-    # Many photos are predicted in parallel, with one thread each; a single one uses all threads.
-    classifier = load(run, num_threads=1 if len(inputs) > AT_ONCE else None)
-    if threshold is not None or cost:
-        classifier = classifier.with_rule(decision_rule(threshold, cost))
-    if coverage is not None:
-        classifier = classifier.with_coverage(coverage)
-    classifier = classifier.with_reading(
-        choose_reading(classifier.contract, sample_range, page, bands, max_megapixels)
-    )
-    piped = read_piped(inputs)
-    predictions = predict_all(classifier, inputs, piped=piped, explain=explain)
     form: Form = "json" if json else "csv" if csv or not sys.stdout.isatty() else "table"
-    shown = print_predictions(
-        predictions,
-        classifier.classes,
-        form=form,
-        with_probabilities=probabilities,
-        keep=show or explain,
-    )
-    if classifier.manifest is not None and classifier.manifest.metrics is None:
-        print_notes(["the run was not measured: it is not known how often its labels are right"])
-    print_notes(note_pages(inputs, piped, classifier.contract))
-    if show:
-        from candid.cli.pictures import show_predictions
+    with for_terminal(elsewhere=ResultsOnly) as progress:
+        from candid.cli import predicting
+        from candid.runs.classifier import load
+        from candid.runs.onnx_session import AT_ONCE
 
-        for picture in show_predictions(inputs, shown.predictions, piped, classifier.contract):
-            print_error(f"written to {picture}")
-    if explain:
-        from candid.cli.pictures import draw_explanations
-
-        for line in draw_explanations(inputs, shown.predictions, classifier, piped):
-            print_error(line)
-    if shown.num_failed:
+        inputs = predicting.expand(paths)
+        # Many photos are predicted in parallel, with one thread each; a single one uses all.
+        classifier = load(run, num_threads=1 if len(inputs) > AT_ONCE else None)
+        if threshold is not None or cost:
+            classifier = classifier.with_rule(decision_rule(threshold, cost))
+        if coverage is not None:
+            classifier = classifier.with_coverage(coverage)
+        classifier = classifier.with_reading(
+            choose_reading(classifier.contract, sample_range, page, bands, max_megapixels)
+        )
+        draw = _drawing(classifier, paths, pictures, show=show, explain=explain)
+        is_for_people = form == "table" or sys.stderr.isatty()
+        if is_for_people:
+            progress.say(predicting.describe_run(classifier))
+        piped = predicting.read_piped(inputs)
+        with progress.step("Predicting", len(inputs)) as advance:
+            predictions = predicting.predict_all(
+                classifier, inputs, piped=piped, explain=explain, advance=advance
+            )
+            tally = predicting.print_predictions(
+                draw(predictions, piped=piped, say=progress.say),
+                classifier.classes,
+                form=form,
+                with_probabilities=probabilities,
+                show=progress.show,
+                paths=inputs,
+            )
+        if classifier.require_manifest().metrics is None:
+            progress.say("note: the run was not measured: how often it is right is not known")
+        for note in predicting.note_pages(inputs, piped, classifier.contract):
+            progress.say(f"note: {note}")
+        if is_for_people and len(inputs) > 1:
+            progress.say(tally.to_text())
+    if tally.num_failed:
         raise typer.Exit(EXIT_FINDINGS)
+
+
+def _drawing(
+    classifier: Classifier, paths: list[str], pictures: Path | None, *, show: bool, explain: bool
+) -> Callable[..., Iterable[Prediction]]:
+    """What draws predictions as they pass, if pictures are asked for."""
+    if not show and not explain:
+        return lambda predictions, **_: predictions
+    from candid.cli.pictures import PictureFolder, draw_each
+    from candid.runs.paths import next_folder
+
+    manifest = classifier.require_manifest()
+    named = pictures or next_folder(classifier.run_folder or Path("run"), "pictures")
+    folder = PictureFolder(named, [manifest.data.folder, *paths])
+    in_window = show and pictures is None and has_screen()
+    return partial(draw_each, classifier=classifier, folder=folder, show=show, in_window=in_window)

@@ -17,36 +17,51 @@ _STATIC_OPTIONS: Final = frozenset({"runs", "host", "port", "static", "no_open"}
 def serve(
     context: typer.Context,
     runs: Annotated[
-        list[Path] | None, typer.Argument(help="Runs; the first is the default. [runs/latest]")
+        list[Path] | None,
+        typer.Argument(metavar="RUN...", help="Runs; the first is the default. [runs/latest]"),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 for all networks.")
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all networks.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 for any free one.", min=0, max=65535)] = 8000,
+    port: Annotated[
+        int, typer.Option(metavar="N", help="Port; 0 for any free one.", min=0, max=65535)
+    ] = 8000,
     token_file: Annotated[
         Path | None,
-        typer.Option(help="File of the token that clients must send. [CANDID_TOKEN, or none]"),
+        typer.Option(
+            metavar="FILE", help="File of the token that clients must send. [CANDID_TOKEN, or none]"
+        ),
     ] = None,
     max_mb: Annotated[
-        int, typer.Option("--max-mb", help="Limit of megabytes per request.", min=1, max=512)
+        int,
+        typer.Option(
+            "--max-mb", metavar="N", help="Limit of megabytes per request.", min=1, max=512
+        ),
     ] = 32,
-    max_images: Annotated[int, typer.Option(help="Limit of images per request.", min=1)] = 64,
+    max_images: Annotated[
+        int, typer.Option(metavar="N", help="Limit of images per request.", min=1)
+    ] = 64,
     max_megapixels: Annotated[
-        int, typer.Option(help="Limit of megapixels per image.", min=1, max=178)
+        int, typer.Option(metavar="N", help="Limit of megapixels per image.", min=1, max=178)
     ] = 50,
     queue: Annotated[
-        int, typer.Option(help="Limit of waiting images; beyond it, 503.", min=1)
+        int, typer.Option(metavar="N", help="Limit of waiting images; beyond it, 503.", min=1)
     ] = 256,
-    timeout: Annotated[float, typer.Option(help="Seconds per request.", min=0.1, max=3600)] = 30,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Time limit of a request.", min=0.1, max=3600)
+    ] = 30,
     static: Annotated[
         Path | None,
-        typer.Option(help="Serve a folder written by candid export --to web, instead of RUNS."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Serve a folder written by candid export --to web, instead of runs.",
+        ),
     ] = None,
     no_open: Annotated[
         bool, typer.Option("--no-open", help="With --static: don't open the browser.")
     ] = False,
 ) -> None:
-    """Serve RUNS over HTTP until stopped.
+    """Serve runs over HTTP until stopped.
 
     A replaced run, or a new target of latest, is loaded while the old one answers.
     """

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def split(
     data: Data,
     to: Annotated[
-        Path | None, typer.Option(help="Write train/ val/ test/ trees of links to this folder.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Write train/ val/ test/ trees of links to this folder."
+        ),
     ] = None,
     materialize: Annotated[
         bool,
@@ -30,33 +33,39 @@ def split(
         ),
     ] = False,
     csv: Annotated[
-        Path | None, typer.Option(help="Write path,class,part,group to this file; - for stdout.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write path,class,part,group to this file; - for stdout."
+        ),
     ] = None,
     seed: Seed = 0,
     previous: Annotated[
-        Path | None, typer.Option(help="An earlier split file; its photos keep their part.")
+        Path | None,
+        typer.Option(metavar="FILE", help="An earlier split file; its photos keep their part."),
     ] = None,
     group_by: GroupBy = None,
     own_parts: OwnParts = OwnPartsMode.strict,
     decisions: Decisions = None,
     rehash: Rehash = False,
 ) -> None:
-    """Split DATA into train, val and test.
+    """Split FOLDER into train, val and test.
 
     Copies of a photo stay in one part.
     """
     from candid.core.progress import for_terminal
-    from candid.data.catalog import PARTS
-    from candid.splits.prepare import SplitOptions, prepare, split_prepared
-    from candid.splits.split import to_csv
 
     if materialize and to is None:
         raise UsageError("--materialize writes photos to the folder of --to; add --to FOLDER.")
     if to is not None and to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UsageError(f"{to} exists already and is not empty; choose another --to.")
-    prepared = prepare(data, decisions=decisions, rehash=rehash, progress=for_terminal())
-    options = SplitOptions(seed, previous, group_by, own_parts.value)
-    parts = split_prepared(prepared, options)
+    with for_terminal() as progress:
+        from candid.data.catalog import PARTS
+        from candid.splits.prepare import SplitOptions, prepare, split_prepared
+        from candid.splits.split import to_csv
+
+        prepared = prepare(data, decisions=decisions, rehash=rehash, progress=progress)
+        options = SplitOptions(seed, previous, group_by, own_parts.value)
+        parts = split_prepared(prepared, options)
     print_notes((*prepared.notes, *parts.notes))
     if csv is not None and str(csv) != "-":
         try:
@@ -89,7 +98,10 @@ def _write_tree(
     from candid.splits.split_export import write_links, write_photos
 
     catalog = prepared.catalog
-    with for_terminal().step("Writing the tree", len(catalog.photos)) as advance:
+    with (
+        for_terminal() as progress,
+        progress.step("Writing the tree", len(catalog.photos)) as advance,
+    ):
         if materialize:
             tree = write_photos(catalog, parts, prepared.features.contract, to, advance=advance)
         else:

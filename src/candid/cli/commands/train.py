@@ -38,19 +38,23 @@ def train(
     context: typer.Context,
     data: Data,
     run: Annotated[
-        Path | None, typer.Option(help="Folder of the run. [runs/<folder>-<recipe>-<n>]")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder of the run. [runs/<folder>-<recipe>-<n>]"),
     ] = None,
     recipe: Annotated[RecipeName, typer.Option(help="Training recipe.")] = RecipeName.transfer,
     seed: Seed = 0,
     split: Annotated[
-        Path | None, typer.Option(help="An earlier split.csv; its photos keep their part.")
+        Path | None,
+        typer.Option(metavar="FILE", help="An earlier split.csv; its photos keep their part."),
     ] = None,
     group_by: GroupBy = None,
     decisions: Decisions = None,
     backbone: Backbone = None,
     own_parts: OwnParts = OwnPartsMode.strict,
     fit: Fit = FitName.squash,
-    epochs: Annotated[int, typer.Option(help="cnn only: passes over the photos.")] = 20,
+    epochs: Annotated[
+        int, typer.Option(metavar="N", help="cnn only: passes over the photos.")
+    ] = 20,
     threshold: Threshold = None,
     cost: Cost = None,
     leak_tax: Annotated[
@@ -74,15 +78,12 @@ def train(
     max_megapixels: MaxMegapixels = None,
     rehash: Rehash = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run.")] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Print tables of all figures too.")
+    ] = False,
 ) -> None:
-    """Train a classifier on DATA and measure how good it is."""
+    """Train a classifier on FOLDER and measure how good it is."""
     from candid.core.progress import for_terminal
-    from candid.data.images import Reading
-    from candid.features.backbones import DEFAULT
-    from candid.reporting.terminal import cut_notes
-    from candid.splits.prepare import SplitOptions
-    from candid.training import TrainOptions
-    from candid.training import train as train_run
 
     if recipe is not RecipeName.cnn:
         reject_options(
@@ -91,23 +92,31 @@ def train(
             why=f"for --recipe cnn only; {recipe.value} has no such option",
             instead="add --recipe cnn",
         )
-    options = TrainOptions(
-        recipe=recipe.value,
-        split=SplitOptions(seed, split, group_by, own_parts.value),
-        backbone=backbone or DEFAULT,
-        fit=fit.value,
-        epochs=epochs,
-        rule=decision_rule(threshold, cost),
-        decisions=decisions,
-        leak_tax=leak_tax,
-        rehash=rehash,
-        figures=not no_figures,
-        reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
-    )
-    trained = train_run(
-        data, run=run, options=options, overwrite=overwrite, progress=for_terminal()
-    )
+    with for_terminal() as progress:
+        from candid.data.images import Reading
+        from candid.features.backbones import DEFAULT
+        from candid.reporting.terminal import cut_notes
+        from candid.splits.prepare import SplitOptions
+        from candid.training import TrainOptions
+        from candid.training import train as train_run
+
+        options = TrainOptions(
+            recipe=recipe.value,
+            split=SplitOptions(seed, split, group_by, own_parts.value),
+            backbone=backbone or DEFAULT,
+            fit=fit.value,
+            epochs=epochs,
+            rule=decision_rule(threshold, cost),
+            decisions=decisions,
+            leak_tax=leak_tax,
+            rehash=rehash,
+            figures=not no_figures,
+            reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
+        )
+        trained = train_run(data, run=run, options=options, overwrite=overwrite, progress=progress)
     print_notes(cut_notes(trained.notes, "report.html"))
     if not trained.complete:
         print_notes(["training was interrupted; the run has the epochs completed before"])
     typer.echo(trained.to_text())
+    if details:
+        typer.echo(f"\n{trained.details()}")

@@ -62,7 +62,7 @@ def advise(contents: Contents) -> tuple[Step, ...]:
         *_shortcut_steps(contents),
         *_mistake_steps(contents),
         *_more_photos_steps(contents),
-        _elsewhere_step(contents),
+        *_elsewhere_steps(contents),
     ]
     if fails(evaluation) or not _is_shown_to_work(evaluation):
         return tuple(steps[:MOST_STEPS])
@@ -168,7 +168,9 @@ def _forecast_of_weakest_class(contents: Contents) -> Forecast | None:
     return next((row for row in curve.forecasts if row.label == weakest), None)
 
 
-def _elsewhere_step(contents: Contents) -> Step:
+def _elsewhere_steps(contents: Contents) -> Iterator[Step]:
+    if contents.measured_on:
+        return
     accuracy = contents.evaluation.believed.accuracy
     if accuracy is None:
         why = NO_PHOTO
@@ -178,7 +180,7 @@ def _elsewhere_step(contents: Contents) -> Step:
     else:
         why = "The figures are of photos from this folder; another camera or place may differ."
     command = f"candid evaluate {quoted_run(contents)} OTHER_PHOTOS"
-    return Step("Evaluate on photos from elsewhere", why, command)
+    yield Step("Evaluate on photos from elsewhere", why, command)
 
 
 def predict_command(contents: Contents) -> str:

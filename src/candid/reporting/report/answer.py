@@ -19,6 +19,7 @@ from candid.reporting.number_format import (
     photo_count,
     points,
     signed_points,
+    signed_points_with_unit,
 )
 
 if TYPE_CHECKING:
@@ -67,21 +68,15 @@ def describe_task(classes: tuple[str, ...]) -> str:
 
 def statements(contents: Contents) -> tuple[Statement, ...]:
     """All statements of the summary, the most important first."""
-    measured = measured_statements(contents.evaluation, run=contents.run)
-    return (*measured, shortcut_statement(contents.shortcut))
-
-
-def measured_statements(
-    evaluation: Evaluation, on: str = "", run: str = "RUN"
-) -> tuple[Statement, ...]:
-    """The statements that follow from the figures alone; for ``on`` see `accuracy_statement`."""
+    evaluation = contents.evaluation
     found = (
-        accuracy_statement(evaluation, on),
-        worst_class_statement(evaluation, run),
+        accuracy_statement(evaluation, contents.measured_on),
+        worst_class_statement(evaluation, contents.run),
         rule_statement(evaluation),
         baseline_statement(evaluation),
-        leak_tax_statement(evaluation),
+        None if contents.measured_on else leak_tax_statement(evaluation),
         abstention_statement(evaluation),
+        shortcut_statement(contents.shortcut),
     )
     return tuple(statement for statement in found if statement is not None)
 
@@ -199,12 +194,13 @@ def baseline_statement(evaluation: Evaluation) -> Statement:
     baselines = evaluation.baselines
     if not baselines:
         text = "Whether the model is better than a simple rule was not measured."
-        return Statement("open", "Not compared with baselines", text, "baselines")
+        title = "Not compared with baselines"
+        return Statement("open", title, text, "baselines", f"{title}.")
     unbeaten = [row for row in baselines if not row.beaten]
     if not unbeaten:
         best = max(baselines, key=lambda row: row.accuracy.value)
         title = "Better than every baseline"
-        brief = f"{title}; the best, {best.name}, gets {decimals(best.accuracy.value)}."
+        brief = f"{title}{_gain_over(best)} over the best, {best.name}."
         return Statement("good", title, _compare(best), "baselines", brief)
     failing = [row for row in unbeaten if row.unmasks]
     blind = [row for row in unbeaten if row.name == LARGEST_CLASS]
@@ -214,7 +210,9 @@ def baseline_statement(evaluation: Evaluation) -> Statement:
     if failing and tone == "note":
         text += " Accuracy alone does not say whether this model is of use."
     title = _title_of_unbeaten(told)
-    return Statement(tone, title, text, "baselines", f"{title}{_difference(told)}.")
+    best = max(told, key=lambda row: row.accuracy.value)
+    of_several = " over the best of them" if len(told) > 1 else ""
+    return Statement(tone, title, text, "baselines", f"{title}{_gain_over(best)}{of_several}.")
 
 
 def _aims_elsewhere(evaluation: Evaluation, failing: list[Baseline]) -> bool:
@@ -245,12 +243,11 @@ def _title_of_unbeaten(rows: list[Baseline]) -> str:
     return f"Too few photos to tell if it is better than {names}"
 
 
-def _difference(rows: list[Baseline]) -> str:
-    """The gain over a single rule: ``: 5 points more``."""
-    if len(rows) != 1 or signed_points(rows[0].gain.value) == "0":
-        return ""
-    gain = rows[0].gain.value
-    return f": {points(gain)} {'more' if gain > 0 else 'less'}"
+def _gain_over(row: Baseline) -> str:
+    """The gain over a rule with its interval: ``: +7 points (+4 to +10)``."""
+    gain = row.gain
+    interval = f"{signed_points(gain.low)} to {signed_points(gain.high)}"
+    return f": {signed_points_with_unit(gain.value)} ({interval})"
 
 
 def _compare(row: Baseline) -> str:

@@ -58,6 +58,8 @@ class Contents:
         notes: Notes on the data for the reader.
         shortcut: Result of the audit's checks for shortcuts; None without an audit of this folder.
         created: The date, ``2026-11-24``.
+        measured_on: How it was measured, if on photos from elsewhere: ``on other/photos``.
+        page: File of the page, if that is not ``report.html`` in the run.
     """
 
     name: str
@@ -74,3 +76,5 @@ class Contents:
     notes: tuple[str, ...]
     shortcut: Shortcut | None
     created: str
+    measured_on: str = ""
+    page: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -170,7 +171,9 @@ def make_view(contents: Contents) -> View:
         parts=() if evaluation.abstained is None else _parts(evaluation.abstained),
         coverage=None if evaluation.abstained is None else _coverage(evaluation.abstained),
         audit_command=audit_command(contents),
-        verify_command=f"candid verify {quoted_run(contents)}",
+        verify_command=f"candid evaluate {quoted_run(contents)} {shlex.quote(contents.folder)}"
+        if contents.measured_on
+        else f"candid verify {quoted_run(contents)}",
     )
 
 
