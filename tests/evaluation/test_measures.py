@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn import metrics
 
 from candid.evaluation.estimate import Estimate
+from candid.evaluation.evaluation import Evaluation, write_text
 from candid.evaluation.measures import FIGURES as ALL_FIGURES
-from candid.evaluation.measures import Measures, measure
+from candid.evaluation.measures import Measures, measure, worst_pairs
+from candid.evaluation.scores import ranking_of_few
 
 FIGURES = ALL_FIGURES[:10]  # without the binary accuracy, which two classes alone have
 
@@ -252,6 +255,45 @@ def test_all_figures_are_in_the_json() -> None:
     }
     assert list(values["per_class"]) == ["c0", "c1", "c2"]
     assert sum(values["confusion"]["c1"].values()) == found.confusion[1].sum()
+
+
+class TestManyClasses:
+    def test_the_json_grows_with_the_images_and_not_with_the_square_of_the_classes(self) -> None:
+        sizes = {k: len(json.dumps(measured(2 * k, k).to_json())) for k in (22, 44)}
+        assert sizes[44] < 2.1 * sizes[22]
+
+    def test_resamples_of_rankings_become_fewer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Else their work grows with classes times images times resamples."""
+        shapes: list[tuple[int, ...]] = []
+
+        def seen(*given: Any) -> Any:
+            shapes.append(given[2].shape)
+            return ranking_of_few(*given)
+
+        monkeypatch.setattr("candid.evaluation.measures.ranking_of_few", seen)
+        monkeypatch.setattr("candid.evaluation.measures._MOST_RANKED", 100_000)
+        measured(60, 30)
+        assert len(shapes) == 60
+        assert {rows for rows, _ in shapes} == {81}
+
+    def test_the_classes_and_pairs_told_are_the_worst(self) -> None:
+        truth = np.repeat(np.arange(30), 4)
+        predicted = truth.copy()
+        predicted[truth == 7] = 9
+        predicted[np.flatnonzero(truth == 3)[:2]] = 4
+        names = [f"c{number}" for number in range(30)]
+        found = measure(
+            names,
+            truth,
+            np.eye(30, dtype=np.float32)[predicted],
+            np.arange(120),
+            predicted=predicted,
+        )
+        assert [row.name for row in found.worst_classes[:2]] == ["c7", "c3"]
+        assert worst_pairs(found.confusion) == [(7, 9), (3, 4)]
+        text = write_text(Evaluation(found))
+        assert "4 of c7, predicted c9" in text
+        assert len(text) < 4000
 
 
 @pytest.mark.parametrize("num_images", [1, 2, 5, 30])

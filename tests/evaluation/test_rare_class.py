@@ -137,3 +137,12 @@ def test_the_json_has_it_only_where_classes_are_unbalanced() -> None:
     values = Evaluation(measures, rare=offered(made)).to_json()
     assert values["rare"]["offer"]["options"].startswith("--threshold")
     assert "rare" not in Evaluation(measures).to_json()
+
+
+def test_of_many_classes_no_command_with_a_cost_for_each_is_offered() -> None:
+    """It would have a thousand options."""
+    classes = tuple(f"c{number:02d}" for number in range(25))
+    made = predictions((*[20] * 24, 5), rare_score=0.2)
+    rare = found(made, classes)
+    assert rare is not None
+    assert offered(made, classes).offer is None

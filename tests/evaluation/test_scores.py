@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn import metrics
 
 from candid.evaluation.scores import (
@@ -14,8 +16,10 @@ from candid.evaluation.scores import (
     counts,
     log_losses,
     ranking,
+    ranking_of_few,
     ratio,
     reliability_bins,
+    sum_by_number,
 )
 
 
@@ -41,10 +45,12 @@ class TestAgainstScikitLearn:
         for c in range(3):
             areas, averages = ranking(truth == c, probabilities[:, c], weights)
             for row, area, average in zip(weights, areas, averages, strict=True):
-                given = {"sample_weight": row}
-                expected = metrics.roc_auc_score(truth == c, probabilities[:, c], **given)
+                weighted = {"sample_weight": row}
+                expected = metrics.roc_auc_score(truth == c, probabilities[:, c], **weighted)
                 assert area == pytest.approx(expected, abs=1e-9)
-                expected = metrics.average_precision_score(truth == c, probabilities[:, c], **given)
+                expected = metrics.average_precision_score(
+                    truth == c, probabilities[:, c], **weighted
+                )
                 assert average == pytest.approx(expected, abs=1e-9)
 
     def test_counts(self, seed: int, ties: bool) -> None:
@@ -52,13 +58,13 @@ class TestAgainstScikitLearn:
         predicted = probabilities.argmax(axis=1)
         right, true, claimed = counts(truth, predicted, 3, weights)
         for place, row in enumerate(weights):
-            given = {"sample_weight": row, "average": None, "zero_division": 0}
+            weighted = {"sample_weight": row, "average": None, "zero_division": 0}
             for ours, theirs in (
                 (ratio(right, claimed), metrics.precision_score),
                 (ratio(right, true), metrics.recall_score),
                 (ratio(2 * right, true + claimed), metrics.f1_score),
             ):
-                assert ours[place] == pytest.approx(theirs(truth, predicted, **given), abs=1e-12)
+                assert ours[place] == pytest.approx(theirs(truth, predicted, **weighted), abs=1e-12)
 
     def test_losses(self, seed: int, ties: bool) -> None:
         for num_classes in (2, 4):
@@ -137,3 +143,18 @@ class TestCalibration:
                 right[order], confidence[order], numbers[order], np.ones((1, 100))
             )
             assert np.abs(mixed).sum() == pytest.approx(np.abs(gaps).sum(), abs=1e-12)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 6))
+def test_a_ranking_of_few_positives_is_that_of_many_with_images_that_occur_twice(
+    seed: int, num_positive: int
+) -> None:
+    random = np.random.default_rng(seed)
+    of_image = random.integers(0, 8, 12) / 8  # with ties
+    places = np.concatenate([np.arange(12), random.integers(0, 12, 9)])
+    positive = np.isin(np.arange(21), random.permutation(21)[:num_positive])
+    weights = random.exponential(size=(4, 21))
+    summed = sum_by_number(weights, places, 12)
+    found = ranking_of_few(positive, of_image[places], weights, (of_image, summed))
+    expected = ranking(positive, of_image[places], weights)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)

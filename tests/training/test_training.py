@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from tensorboard.compat.proto.event_pb2 import Event
@@ -25,6 +26,7 @@ from candid.core.safe_json import to_json
 from candid.data.images import decode, read_file
 from candid.errors import DataError, DependencyError, SplitError, UsageError
 from candid.evaluation.evaluation import headline
+from candid.evaluation.verify import verify_run
 from candid.features.backbones.registry import Embedder
 from candid.models.decision_rule import DecisionRule
 from candid.runs.artifact import find_run, read_manifest
@@ -368,3 +370,60 @@ def test_a_rare_class_is_named_in_the_terminal_the_report_and_the_card(tmp_path:
     report = (run.folder / "report.html").read_text(encoding="utf-8").replace("\u00a0", " ")
     assert f"Finds {found[1]} of {found[2]} photos of {name}" in report
     assert f"finds {found[1]} of {found[2]}" in (run.folder / "MODEL_CARD.md").read_text("utf-8")
+
+
+@pytest.fixture
+def bursts(tmp_path: Path) -> Path:
+    """Twelve photos that show three pictures: each from a burst, the same but for some noise."""
+    random = np.random.default_rng(0)
+    for label, number, seed in (("cat", 5, 1), ("cat", 4, 2), ("dog", 3, 3)):
+        scene = np.random.default_rng(seed).uniform(0, 255, (6, 6, 3)).astype(np.uint8)
+        large = cv2.resize(scene, (96, 96), interpolation=cv2.INTER_CUBIC).astype(np.float64)
+        for shot in range(number):
+            noisy = np.clip(large + random.normal(0, 2, large.shape), 0, 255).astype(np.uint8)
+            file = tmp_path / "data" / label / f"burst-{seed}-{shot}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(file), noisy)
+    return tmp_path / "data"
+
+
+class TestBursts:
+    def test_the_few_pictures_are_counted_and_named_with_what_to_do(
+        self, bursts: Path, tmp_path: Path
+    ) -> None:
+        with pytest.raises(
+            SplitError,
+            match=r"12 photos show 3 different pictures: cat/burst-1-0\.png with 4 others, "
+            r"cat/burst-2-0\.png with 3 others and dog/burst-3-0\.png with 2 others\. "
+            r"Add photos of other scenes.*--no-figures",
+        ):
+            train(bursts, run=tmp_path / "run", options=OPTIONS)
+
+    def test_without_figures_a_model_is_trained_on_all_and_labelled(
+        self, bursts: Path, tmp_path: Path
+    ) -> None:
+        run = train(bursts, run=tmp_path / "run", options=replace(OPTIONS, figures=False))
+        told = "nothing was measured (--no-figures): 12 photos show 3 different pictures"
+        assert {row.part for row in read_csv(run.folder / "split.csv").rows} == {"train"}
+        assert any(note.startswith(told) for note in run.notes)
+        assert run.to_text().startswith("Nothing measured")
+        manifest = read_manifest(run.folder)
+        assert manifest.metrics is None
+        assert any(note.startswith(told) for note in manifest.data.notes)
+        assert "no image to measure on" in (run.folder / "MODEL_CARD.md").read_text("utf-8")
+        report = (run.folder / "report.html").read_text("utf-8")
+        assert "Nothing measured" in report
+        assert told in report
+        photo = bursts / "dog" / "burst-3-1.png"
+        assert run.classifier.predict(photo).label == "dog"
+        with pytest.raises(DataError, match=r"all photos of .* were trained on"):
+            verify_run(run.folder)
+
+    def test_the_recipe_cnn_is_always_measured(self) -> None:
+        with pytest.raises(UsageError, match="--recipe transfer"):
+            TrainOptions(recipe="cnn", figures=False)
+
+    def test_groups_that_are_all_one_are_refused(self, bursts: Path, tmp_path: Path) -> None:
+        options = replace(OPTIONS, split=SplitOptions(group_by="burst"))
+        with pytest.raises(UsageError, match=r"all 12 photos into one group, 'burst'"):
+            train(bursts, run=tmp_path / "run", options=options)

@@ -33,7 +33,7 @@ from candid.data.decisions import to_csv
 from candid.errors import UsageError
 from candid.reporting.pages import file_previews
 from candid.runs.artifact import DECISIONS
-from candid.runs.paths import next_folder, require_outside, require_writable, shorten
+from candid.runs.paths import output_folder, require_outside, shorten
 
 
 def write_audit(
@@ -131,10 +131,14 @@ def run_audit(
         CandidError: The folder or the options are invalid, or the files can't be written.
     """
     require_packages(_PACKAGES, needed_by="an audit", extra="audit")
-    folder = run or next_folder(data, "audit")
-    require_outside(folder, data)
-    require_free(folder)
-    require_writable(folder)
+    with output_folder(run, data, "audit") as folder:
+        require_free(folder)
+        return _audit_into(folder, data, options, compare=compare, progress=progress)
+
+
+def _audit_into(
+    folder: Path, data: Path, options: AuditOptions, *, compare: bool, progress: Progress
+) -> WrittenAudit:
     previous, changes = None, None
     made = audit(data, options=options, progress=progress)
     if compare:

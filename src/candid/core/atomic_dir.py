@@ -92,9 +92,10 @@ def _sync(folder: Path) -> None:
 
 
 def _move_into_place(partial: Path, folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
+    is_empty = folder.is_dir() and not any(folder.iterdir())
+    if is_empty and sys.platform == "win32":
         folder.rmdir()  # Windows does not rename onto an existing folder
-    if not folder.exists():
+    if is_empty or not folder.exists():
         partial.replace(folder)
     elif not _exchange(partial, folder):
         _move_in_two_steps(partial, folder)

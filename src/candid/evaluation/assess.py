@@ -23,6 +23,7 @@ from candid.models.conformal import Abstention
 from candid.models.decision_rule import DecisionRule
 from candid.models.recipes.abstaining_head import Answers, CrossValidated, predict_by_folds
 from candid.models.recipes.linear_head import cross_validate
+from candid.models.recipes.logistic import matrix_threads
 from candid.splits.grouped_split import Labelled, grouped_folds
 from candid.splits.prepare import labelled
 from candid.splits.split import Split
@@ -121,6 +122,9 @@ def assess(
     ``leak_tax`` is measured by a recipe without a linear head; others are measured here.
     """
     tested = context.predictions(context.split.places("test"), test)
+    if not len(tested.truth):  # trained on all photos: nothing is measured
+        unmeasured = Evaluation(measure_predictions(context.classes, tested), rule=context.rule)
+        return EvalResult(unmeasured, tested, None)
     if fitted.strength is not None:
         return _with_folds(context, tested, fitted, progress)
     evaluation = _of_test_part(context, tested, fitted)
@@ -134,7 +138,7 @@ def add_reliability(
     believed, temperature = evaluation.believed, fitted.temperature
     return replace(
         evaluation,
-        calibration=measure_calibration(classes, predictions, believed, temperature),
+        calibration=measure_calibration(predictions, believed, temperature),
         abstained=measure_abstention(classes, predictions, fitted.abstention),
         rare=rare_class(believed),
     )
@@ -155,7 +159,8 @@ def _with_folds(
 ) -> EvalResult:
     placed = context.split.places(*PARTS)
     data = context.data.take(placed)
-    with progress.step("Grouped cross-validation", 4) as advance:
+    # A second thread costs more than it gains on the small products of resamples.
+    with progress.step("Grouped cross-validation", 5) as advance, matrix_threads(0):
         by_heads = predict_by_folds(data, seed=context.seed)
         advance(1)
         if by_heads is None:
@@ -175,24 +180,28 @@ def _with_folds(
                 data, seed=context.seed, strength=fitted.strength or 1.0, classes=context.classes
             )
         advance(1)
-    own = context.split.own
-    if own is not None and own.has_test:
-        evaluation = _of_test_part(context, tested, fitted)
-        return EvalResult(replace(evaluation, leak_tax=tax, learning_curve=curve), tested, None)
-    evaluation = Evaluation(
-        measure_predictions(context.classes, tested),
-        measure_predictions(context.classes, folded),
-        baselines=baselines,
-        baselines_on_test=on_test,
-        leak_tax=tax,
-        learning_curve=curve,
-        rule=context.rule,
-        own=own,
-    )
-    evaluation = add_reliability(evaluation, context.classes, folded, fitted)
-    if evaluation.rare is not None and context.rule == DecisionRule():  # no option was chosen yet
-        rare = with_offer(evaluation.rare, context.classes, folded, by_heads.folds)
-        evaluation = replace(evaluation, rare=rare)
+        own = context.split.own
+        if own is not None and own.has_test:
+            evaluation = _of_test_part(context, tested, fitted)
+            evaluation = replace(evaluation, leak_tax=tax, learning_curve=curve)
+            advance(1)
+            return EvalResult(evaluation, tested, None)
+        evaluation = Evaluation(
+            measure_predictions(context.classes, tested),
+            measure_predictions(context.classes, folded),
+            baselines=baselines,
+            baselines_on_test=on_test,
+            leak_tax=tax,
+            learning_curve=curve,
+            rule=context.rule,
+            own=own,
+        )
+        evaluation = add_reliability(evaluation, context.classes, folded, fitted)
+        # No option was chosen yet.
+        if evaluation.rare is not None and context.rule == DecisionRule():
+            rare = with_offer(evaluation.rare, context.classes, folded, by_heads.folds)
+            evaluation = replace(evaluation, rare=rare)
+        advance(1)
     return EvalResult(evaluation, tested, folded, by_heads)
 
 

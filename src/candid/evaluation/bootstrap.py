@@ -19,7 +19,7 @@ from candid.evaluation.estimate import Estimate, effective_size
 
 NUM_RESAMPLES: Final = 800
 _MULTIPLES: Final = np.concatenate([[0.0], np.geomspace(0.1, 8, 40)])
-_LEAST_RESAMPLES = 80  # enough only for a rough, somewhat narrow interval
+LEAST_RESAMPLES: Final = 80  # enough only for a rough, somewhat narrow interval
 _MOST_VALUES = 16_000_000  # of the weights: 128 MB
 
 _RIGHT: Final = 0.5  # prior weight, in images, of right answers of each class
@@ -166,7 +166,7 @@ def _renumber(
 def _group_weights(numbers: NDArray[np.int64]) -> Weights:
     """Weights, float64 ``(b, n)``; ``numbers`` are the groups', int64 ``(n,)``, without gaps."""
     most = _MOST_VALUES // max(len(numbers), 1)
-    num_resamples = int(np.clip(most, _LEAST_RESAMPLES, NUM_RESAMPLES))
+    num_resamples = int(np.clip(most, LEAST_RESAMPLES, NUM_RESAMPLES))
     rng = np.random.default_rng(0)
     return rng.standard_exponential((num_resamples, int(numbers.max()) + 1))[:, numbers]
 

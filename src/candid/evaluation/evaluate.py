@@ -178,6 +178,11 @@ class Evaluator:
         # The folder may have lost or gained a class since.
         catalog = replace(applied.catalog, photos=photos, classes=classifier.classes)
         tested = [photo for photo in photos if known[photo.path].part == "test"]
+        if not tested and not len(run.split.places("test")):
+            raise DataError(
+                f"all photos of {folder} were trained on, so none is left to measure on. Evaluate "
+                "on other photos: candid evaluate RUN OTHER_PHOTOS."
+            )
         if not tested:
             raise DataError(
                 f"{folder} has none of the run's test images; name the folder of photos."
@@ -301,7 +306,8 @@ class Evaluator:
         probabilities = probabilities.reshape(-1, len(classes))
         possible, familiarity = None, None
         if classifier.abstention is not None:
-            possible = np.array([[name in row.possible for name in classes] for row in rows], bool)
+            known = [frozenset(row.possible) for row in rows]
+            possible = np.array([[name in one for name in classes] for one in known], bool)
             possible = possible.reshape(-1, len(classes))
             familiarity = np.array([row.familiarity for row in rows], np.float32)
         # The graph divides by the temperature; dividing by its inverse undoes that.

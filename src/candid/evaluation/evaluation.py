@@ -13,7 +13,7 @@ from candid.evaluation.baselines import Baseline
 from candid.evaluation.estimate import Estimate, EstimateSource
 from candid.evaluation.leak_tax import LeakTax
 from candid.evaluation.learning_curve import LearningCurve
-from candid.evaluation.measures import FIGURES, Measures
+from candid.evaluation.measures import FIGURES, Measures, worst_pairs
 from candid.evaluation.rare_class import RareClass
 from candid.evaluation.reliability import Abstained, Calibration
 from candid.models.decision_rule import DecisionRule
@@ -165,10 +165,12 @@ def _plain(value: Any) -> Any:
     return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
-def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of `Evaluation.to_json` that the manifest repeats."""
-    names = ("kfold_accuracy", "believe")
+def headline(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The part of `Evaluation.to_json` that the manifest repeats; None if nothing was measured."""
     kfold = metrics.get("kfold")
+    if metrics.get("accuracy") is None and not kfold:
+        return None
+    names = ("kfold_accuracy", "believe")
     return {
         **{name: metrics.get(name) for name in (*FIGURES, *names)},
         "kfold": {name: kfold.get(name) for name in FIGURES} if isinstance(kfold, dict) else None,
@@ -215,14 +217,27 @@ def _measures_lines(measures: Measures) -> Iterator[str]:
     if len(measures.classes) > 2:
         yield ""
         yield from _per_class_lines(measures)
+    yield ""
     if len(measures.classes) <= _MOST_IN_MATRIX:
-        yield ""
         yield from _confusion_lines(measures)
+    else:
+        yield "  most frequent mistakes"
+        yield from (f"  {line}" for line in name_pairs(measures))
+
+
+def name_pairs(measures: Measures) -> Iterator[str]:
+    """The most frequent mistakes: ``3 of cat, predicted dog``."""
+    for true, predicted in worst_pairs(measures.confusion):
+        count = measures.confusion[true, predicted]
+        yield f"{count} of {measures.classes[true]}, predicted {measures.classes[predicted]}"
 
 
 def _per_class_lines(measures: Measures) -> Iterator[str]:
-    width = max(len(row.name) for row in measures.per_class)
-    for row in measures.per_class:
+    rows = measures.worst_classes
+    if len(rows) < len(measures.classes):
+        yield f"  {len(rows)} of {len(measures.classes)} classes, those with the lowest recall"
+    width = max((len(row.name) for row in rows), default=0)
+    for row in rows:
         precision, recall = row.precision or "none predicted", row.recall or "no images"
         yield f"  {row.name:<{width}}  precision {precision}   recall {recall}"
 

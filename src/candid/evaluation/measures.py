@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import matmul
-from candid.evaluation.bootstrap import interval, interval_of_sizes, resample
+from candid.evaluation.bootstrap import LEAST_RESAMPLES, interval, interval_of_sizes, resample
 from candid.evaluation.estimate import Estimate, proportion
 from candid.evaluation.scores import (
     Predictions,
@@ -22,8 +22,10 @@ from candid.evaluation.scores import (
     counts,
     log_losses,
     ranking,
+    ranking_of_few,
     ratio,
     reliability_bins,
+    sum_by_number,
 )
 
 # Prior weight of mistakes, in images, chosen by the coverage in benchmarks/intervals.py.
@@ -31,6 +33,16 @@ _MISTAKEN = 0.6  # all classes together
 _MISCLAIMED = 0.9  # all classes together, for mean precision
 _MISRANKED = 0.6  # per class, for ranking figures
 _MISRANKED_IN_ALL = 1.5  # all classes together, for the mean of ranking figures
+
+_MANY_CLASSES = 20  # above which few images are positive for each
+_MOST_RANKED = 200_000_000  # images times classes times resamples of ranking figures
+
+# Of images with their pseudo-images, and, for many classes, of each image summed.
+_Weights = tuple[NDArray[np.float64], NDArray[np.float64] | None]
+#: Classes of a confusion matrix; of more, the pairs that are confused most often are told.
+MOST_IN_MATRIX: Final = 20
+#: Those pairs, and the classes with the lowest recall that are told of very many.
+MOST_WORST: Final = 20
 
 Losses = Callable[[NDArray[np.int64], NDArray[np.float64]], NDArray[np.float64]]
 
@@ -75,8 +87,21 @@ class Measures:
     confusion: NDArray[np.int64]
     reliability: tuple[ReliabilityBin, ...]
 
+    @property
+    def worst_classes(self) -> tuple[ClassMeasures, ...]:
+        """All classes, or of more than `MOST_IN_MATRIX` the `MOST_WORST` with the lowest recall."""
+        if len(self.classes) <= MOST_IN_MATRIX:
+            return self.per_class
+        known = [row for row in self.per_class if row.recall is not None]
+        return tuple(
+            sorted(known, key=lambda row: row.recall.value if row.recall else 0)[:MOST_WORST]
+        )
+
     def to_json(self) -> dict[str, object]:
-        """JSON values; null where a figure is undefined."""
+        """JSON values; null where a figure is undefined.
+
+        Of more than `MOST_IN_MATRIX` classes, ``confusion`` has the counts above 0 only.
+        """
         return {
             "n": self.n,
             **{name: _json(getattr(self, name)) for name in FIGURES},
@@ -85,7 +110,11 @@ class Measures:
                 for row in self.per_class
             },
             "confusion": {
-                truth: dict(zip(self.classes, map(int, row), strict=True))
+                truth: {
+                    name: int(count)
+                    for name, count in zip(self.classes, row, strict=True)
+                    if count or len(self.classes) <= MOST_IN_MATRIX
+                }
                 for truth, row in zip(self.classes, self.confusion, strict=True)
             },
             "reliability": [asdict(row) for row in self.reliability],
@@ -159,6 +188,14 @@ def measure(
     )
 
 
+def worst_pairs(confusion: NDArray[np.int64], most: int = MOST_WORST) -> list[tuple[int, int]]:
+    """True and predicted class of the most frequent mistakes, the most frequent first."""
+    wrong = confusion * ~np.eye(len(confusion), dtype=np.bool_)
+    true, predicted = np.nonzero(wrong)
+    order = np.argsort(-wrong[true, predicted], kind="stable")[:most]
+    return list(zip(true[order].tolist(), predicted[order].tolist(), strict=True))
+
+
 def measure_predictions(classes: Sequence[str], predictions: Predictions) -> Measures:
     """Measure predictions by their calibrated probabilities."""
     return measure(
@@ -168,6 +205,17 @@ def measure_predictions(classes: Sequence[str], predictions: Predictions) -> Mea
         predictions.groups,
         predicted=predictions.predicted,
     )
+
+
+def measure_calibration_error(
+    predictions: Predictions, probabilities: NDArray[np.float32]
+) -> tuple[Estimate | None, tuple[ReliabilityBin, ...]]:
+    """Calibration error and reliability diagram, as in `measure`, of other probabilities."""
+    exact, truth, groups = probabilities.astype(np.float64), predictions.truth, predictions.groups
+    if not len(truth):
+        return None, ()
+    drawn = _Bootstrap(truth, predictions.predicted, exact, groups)
+    return drawn.calibration_error(), reliability_bins(truth, exact, groups)
 
 
 class _Bootstrap:
@@ -189,12 +237,21 @@ class _Bootstrap:
 
     def ranking(self, number: int) -> tuple[Estimate | None, Estimate | None]:
         """Area under the ROC curve and average precision of a class against all others."""
-        area, average = self._rank(number, self._ranking_weights)
+        area, average = self._rank(number, *self._ranking_weights)
         return interval(area, self._n), interval(average, self._n)
 
     @cached_property
-    def _ranking_weights(self) -> NDArray[np.float64]:
-        return self._drawn.weights(_MISRANKED)
+    def _ranking_weights(self) -> _Weights:
+        return self._weights_to_rank(_MISRANKED)
+
+    def _weights_to_rank(self, mistaken: float) -> _Weights:
+        """Fewer resamples where there are very many images and classes."""
+        weights, places = self._drawn.weights(mistaken), self._drawn.places
+        if self._num_classes <= _MANY_CLASSES:
+            return weights, None
+        enough = _MOST_RANKED // (len(places) * self._num_classes)
+        weights = weights[: 1 + max(LEAST_RESAMPLES, enough)]
+        return weights, sum_by_number(weights, places, self._n)
 
     def mean(self, name: str) -> Estimate | None:
         """Mean over the classes in the truth of a figure of `ClassMeasures`."""
@@ -230,15 +287,18 @@ class _Bootstrap:
 
     @cached_property
     def _rankings(self) -> dict[str, NDArray[np.float64]]:
-        weights = self._drawn.weights(_MISRANKED_IN_ALL / len(self._present))
-        rows = [self._rank(c, weights) for c in range(self._num_classes)]
+        weights = self._weights_to_rank(_MISRANKED_IN_ALL / len(self._present))
+        rows = [self._rank(c, *weights) for c in range(self._num_classes)]
         areas, averages = (np.stack(columns, axis=1) for columns in zip(*rows, strict=True))
         return {"roc_auc": areas, "average_precision": averages}
 
     def _rank(
-        self, number: int, weights: NDArray[np.float64]
+        self, number: int, weights: NDArray[np.float64], of_image: NDArray[np.float64] | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return ranking(self._drawn.truth == number, self._probabilities[:, number], weights)
+        positive, scores = self._drawn.truth == number, self._probabilities[:, number]
+        if of_image is None:
+            return ranking(positive, scores, weights)
+        return ranking_of_few(positive, scores, weights, (scores[: self._n], of_image))
 
 
 def _f1(

@@ -20,6 +20,7 @@ from candid.models.recipes.linear_head import UNBALANCED
 # classes: a short list of round numbers leaves little to overfit.
 _CUTOFFS: Final = (0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.005, 0.002, 0.001)
 _COSTS: Final = (2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0, 200.0, 500.0)
+_MOST_CLASSES: Final = 20  # a cost for each of more others is no command to type
 #: Share of the rare class that the offered option must find among the predictions it is chosen on.
 LEAST_FOUND: Final = 0.9
 
@@ -102,7 +103,7 @@ def rare_class(measures: Measures) -> RareClass | None:
 def with_offer(
     rare: RareClass, classes: Sequence[str], predictions: Predictions, folds: NDArray[np.int64]
 ) -> RareClass:
-    """Offer an option that finds more of the rare class, if there is one.
+    """Offer an option that finds more of the rare class, if there is one and classes are few.
 
     Args:
         rare: The rare class.
@@ -110,6 +111,8 @@ def with_offer(
         predictions: Cross-validated predictions of n photos by the likeliest class.
         folds: int64 ``(n,)``, the fold of each photo.
     """
+    if len(classes) > _MOST_CLASSES:
+        return rare
     number = classes.index(rare.name)
     rules = tuple(_rules(classes, number))
     hits = np.stack([r.decide(predictions.probabilities, classes) == number for r in rules])

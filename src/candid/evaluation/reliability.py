@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from candid.evaluation.estimate import Estimate, proportion
-from candid.evaluation.measures import Measures, measure_predictions
+from candid.evaluation.measures import Measures, measure_calibration_error
 from candid.evaluation.scores import Predictions, ReliabilityBin
 from candid.models.conformal import Abstention
 
@@ -29,24 +29,20 @@ class Calibration:
 
 
 def measure_calibration(
-    classes: Sequence[str], predictions: Predictions, calibrated: Measures, temperature: float
+    predictions: Predictions, calibrated: Measures, temperature: float
 ) -> Calibration | None:
     """Compare the raw probabilities with the calibrated ones, whose figures are ``calibrated``.
 
     The predictions must be by models and temperatures that were not fitted on these images;
     ``temperature`` is the final model's.
     """
-    before = calibrated
+    before, bins_before = calibrated.calibration_error, calibrated.reliability
     if not np.array_equal(predictions.raw, predictions.probabilities):
-        before = measure_predictions(classes, replace(predictions, probabilities=predictions.raw))
-    if before.calibration_error is None or calibrated.calibration_error is None:
+        before, bins_before = measure_calibration_error(predictions, predictions.raw)
+    if before is None or calibrated.calibration_error is None:
         return None
     return Calibration(
-        temperature,
-        before.calibration_error,
-        calibrated.calibration_error,
-        before.reliability,
-        calibrated.reliability,
+        temperature, before, calibrated.calibration_error, bins_before, calibrated.reliability
     )
 
 

@@ -66,9 +66,18 @@ def counts(
     truth: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int, weights: Weights
 ) -> tuple[Values, Values, Values]:
     """True positives, positives and predicted positives per class, float64 ``(b, k)`` each."""
-    eye = np.eye(num_classes)
-    true, claimed = eye[truth], eye[predicted]
-    return matmul(weights, true * claimed), matmul(weights, true), matmul(weights, claimed)
+    right = sum_by_number(weights * (truth == predicted), truth, num_classes)
+    true = sum_by_number(weights, truth, num_classes)
+    return right, true, sum_by_number(weights, predicted, num_classes)
+
+
+def sum_by_number(weights: Weights, numbers: NDArray[np.int64], count: int) -> Values:
+    """Sums ``(b, count)`` of the weights ``(b, n)`` of each number, int64 ``(n,)``."""
+    order = np.argsort(numbers, kind="stable")
+    present, starts = np.unique(numbers[order], return_index=True)
+    sums = np.zeros((len(weights), count))
+    sums[:, present] = np.add.reduceat(weights[:, order], starts, axis=1)
+    return sums
 
 
 def log_losses(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Values:
@@ -120,6 +129,38 @@ def ranking(
     with np.errstate(divide="ignore", invalid="ignore"):
         area = 1 - np.einsum("bn,bn->b", gained, above) / (found[:, -1] * missed[:, -1])
         average = np.einsum("bn,bn->b", gained, ratio(true, true + false)) / found[:, -1]
+    return np.asarray(area, np.float64), np.asarray(average, np.float64)
+
+
+def ranking_of_few(
+    positive: NDArray[np.bool_],
+    scores: NDArray[np.float64],
+    weights: Weights,
+    of_image: tuple[NDArray[np.float64], Weights],
+) -> tuple[Values, Values]:
+    """`ranking` where few of very many images are positive, by one product for each of those.
+
+    Args:
+        positive: bool ``(n,)``.
+        scores: float64 ``(n,)``.
+        weights: float64 ``(b, n)``.
+        of_image: Scores ``(m,)`` and summed weights ``(b, m)`` of images that occur repeatedly.
+    """
+    hits = np.flatnonzero(positive)
+    if not len(hits):
+        undefined = np.full(len(weights), np.nan)
+        return undefined, undefined
+    at, gained = scores[hits], weights[:, hits]
+    every, summed = of_image[0][:, None], of_image[1]
+    true = matmul(gained, (at[:, None] >= at).astype(np.float64))
+    false = matmul(summed, (every >= at).astype(np.float64)) - true
+    higher = matmul(summed, (every > at).astype(np.float64))
+    higher -= matmul(gained, (at[:, None] > at).astype(np.float64))
+    found = gained.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        missed = summed.sum(axis=1) - found
+        area = 1 - (gained * (false + higher) / 2).sum(axis=1) / (found * missed)
+        average = (gained * ratio(true, true + false)).sum(axis=1) / found
     return np.asarray(area, np.float64), np.asarray(average, np.float64)
 
 

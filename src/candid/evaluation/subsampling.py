@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import Rows
-from candid.models.recipes.logistic import Space, fit, fits_at_once, matrix_threads, scores_of
+from candid.models.recipes.logistic import (
+    MOST_AXES,
+    Space,
+    fit,
+    fits_at_once,
+    matrix_threads,
+    scores_of,
+)
 from candid.splits.grouped_split import (
     Labelled,
     count_by_group,
@@ -26,7 +33,6 @@ MOST_IMAGES: Final = 30_000
 _MOST_REPEATS: Final = 5  # of the cross-validation
 _VALUES_A_REPEAT: Final = 6_000_000  # images times features times classes
 _WEAKEST: Final = 30.0  # weaker regularisation takes longer, and has the same learning curve
-_MOST_AXES: Final = 512  # principal axes; the others hold a few percent and change no accuracy
 _TOLERANCE: Final = 3e-3
 _NEVER: Final = 2.0
 
@@ -172,7 +178,7 @@ class SubsampledHeads:
 def _rotate(embeddings: Rows) -> Rows:
     """Standardised rows on their first principal axes, float32 ``(n, r)``."""
     space = Space(embeddings)
-    axes = np.sort(np.argsort(space.squares)[-_MOST_AXES:])
+    axes = np.sort(np.argsort(space.squares)[-MOST_AXES:])
     return np.ascontiguousarray(space.rows[:, axes])
 
 

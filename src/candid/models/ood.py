@@ -16,8 +16,9 @@ What else was tried is in docs/adr/0011-unknown.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ Labels = NDArray[np.int64]
 
 _RIDGE: Final = 1.0  # of the mean variance within classes; 0.1 to 3 make little difference
 _RANK: Final = 128  # principal axes fitted to many rows; other directions share one variance
+_MANY_CLASSES: Final = 200  # above which the discriminant subspace has `_RANK` axes only
 _OVERSAMPLING: Final = 16  # further axes of the subspace iteration
 _NUM_ITERATIONS: Final = 4
 _MOST_ROWS: Final = 20_000  # enough to estimate a covariance
@@ -212,9 +214,16 @@ def _rest(rows: NDArray[np.floating], freedom: int, num_features: int) -> float:
 
 
 def _discriminant(apart: NDArray[np.float64], whitened: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Axes ``(d, m)`` of the span of class means ``(k, d)``, given these and them whitened."""
-    values, vectors = np.linalg.eigh(matmul(whitened, apart.T))
-    kept = values > max(values[-1], _TINY) * 1e-6
+    """Axes ``(d, m)`` of the span of class means ``(k, d)``, given these and them whitened.
+
+    Of very many classes, only those axes along which the means differ most.
+    """
+    product = matmul(whitened, apart.T)
+    if len(apart) > _MANY_CLASSES:
+        values, vectors = _largest(lambda axes: matmul(product, axes), len(apart), _RANK)
+    else:
+        values, vectors = np.linalg.eigh(product)
+    kept = values > max(values.max(), _TINY) * 1e-6
     return np.asarray(matmul(whitened.T, vectors[:, kept]) / np.sqrt(values[kept]))
 
 
@@ -241,26 +250,35 @@ def _principal_axes(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The largest variances ``(r,)`` of centred rows ``(n, d)`` and their axes ``(d, r)``.
 
-    For many rows by subspace iteration from fixed random directions (Halko, Martinsson and Tropp,
-    2011), in a tenth of the time of a full eigendecomposition.
+    For many rows see `_largest`.
     """
     num_axes = min(rank, *rows.shape)
     if len(rows) <= _FEW_ROWS:
         return _axes_of_few(rows, num_axes, freedom)
-    wide = min(num_axes + _OVERSAMPLING, rows.shape[1])
     product = matmul(rows.T, rows) if len(rows) > rows.shape[1] else None
 
-    def times(axes: Rows) -> Rows:
-        if product is None:
-            return np.asarray(matmul(rows.T, matmul(rows, axes)), np.float32)
-        return np.asarray(matmul(product, axes), np.float32)
+    def times(axes: Rows) -> NDArray[Any]:
+        return matmul(rows.T, matmul(rows, axes)) if product is None else matmul(product, axes)
 
-    axes = np.random.default_rng(0).standard_normal((rows.shape[1], wide), np.float32)
+    values, axes = _largest(times, rows.shape[1], num_axes)
+    return np.maximum(values, 0) / freedom, axes
+
+
+def _largest(
+    times: Callable[[Rows], NDArray[Any]], size: int, num_axes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Largest eigenvalues ``(r,)`` and their vectors ``(size, r)`` of a symmetric matrix.
+
+    By subspace iteration from fixed random directions (Halko, Martinsson and Tropp, 2011), in a
+    tenth of the time of a full eigendecomposition.
+    """
+    wide = min(num_axes + _OVERSAMPLING, size)
+    axes = np.random.default_rng(0).standard_normal((size, wide), np.float32)
     for _ in range(_NUM_ITERATIONS):
-        axes = np.linalg.qr(times(axes))[0]
+        axes = np.linalg.qr(times(axes).astype(np.float32))[0]
     values, rotation = np.linalg.eigh(matmul(axes.T, times(axes)).astype(np.float64))
     kept = slice(-1, -num_axes - 1, -1)
-    return np.maximum(values[kept], 0) / freedom, matmul(axes, rotation)[:, kept]
+    return values[kept], matmul(axes, rotation)[:, kept]
 
 
 def _axes_of_few(

@@ -3,22 +3,76 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
 
+from candid.core.temp_dir import hold_if_possible, release
 from candid.data.npz import is_archive
 from candid.errors import UsageError
 
 RUNS: Final = Path("runs")
 
 
+@contextmanager
+def output_folder(chosen: str | Path | None, data: Path, kind: str) -> Iterator[Path]:
+    """The chosen folder, or the first free ``runs/<data>-<kind>-<number>``, claimed until the end.
+
+    A name is claimed by an empty, locked folder, so two trainings at once get two names. An empty
+    folder without a lock was left by a killed process and is claimed again.
+
+    Args:
+        chosen: The folder that the user chose, if any.
+        data: The data folder or archive, which names the output.
+        kind: A recipe, or ``audit``.
+
+    Raises:
+        UsageError: The folder is inside the data, or can't be written.
+    """
+    if chosen:
+        require_outside(Path(chosen), data)
+        require_writable(Path(chosen))
+        yield Path(chosen)
+        return
+    require_outside(RUNS / kind, data)
+    require_writable(RUNS / kind)
+    claims = map(_claim, _names(data, kind))
+    folder, lock = next(claim for claim in claims if claim is not None)
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):  # it was written
+            folder.rmdir()
+        release(lock)
+
+
 def next_folder(data: Path, kind: str) -> Path:
-    """The first free ``runs/<data>-<kind>-<number>``; the kind is a recipe or ``audit``."""
+    """The first absent ``runs/<data>-<kind>-<number>``, which is not claimed."""
+    return next(folder for folder in _names(data, kind) if not folder.exists())
+
+
+def _names(data: Path, kind: str) -> Iterator[Path]:
     named = data.expanduser().resolve()
     name = named.stem if is_archive(named) else named.name
-    folders = (RUNS / f"{name}-{kind}-{number}" for number in count(1))
-    return next(folder for folder in folders if not folder.exists())
+    return (RUNS / f"{name}-{kind}-{number}" for number in count(1))
+
+
+def _claim(folder: Path) -> tuple[Path, int | None] | None:
+    """Make and lock an empty folder; None if it has files, or another process has it."""
+    try:
+        folder.mkdir(parents=True)
+        is_new = True
+    except FileExistsError:
+        is_new = False
+    with suppress(BlockingIOError, FileNotFoundError, NotADirectoryError):
+        lock = hold_if_possible(folder)
+        # Where folders can't be locked, an old empty one may be another process's.
+        if (is_new or lock is not None) and not any(folder.iterdir()):
+            return folder, lock
+        release(lock)
+    return None
 
 
 def require_outside(folder: Path, data: Path, *, option: str = "--run") -> None:

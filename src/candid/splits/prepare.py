@@ -10,7 +10,7 @@ import numpy as np
 
 from candid.core.cache import Cache, default_folder
 from candid.core.progress import Progress, Silent
-from candid.core.text import join_names
+from candid.core.text import join_names, sanitize
 from candid.data.catalog import Catalog, scan
 from candid.data.decisions import Decided, decide, load_decisions
 from candid.data.file_reader import FileReader
@@ -95,7 +95,9 @@ def extract_catalog(
     progress: Progress | None = None,
 ) -> Features:
     """Extract the features of a catalog's photos; see `candid.features.extract`."""
-    embedder = Embedder(get(backbone), num_threads=1)
+    with (progress or Silent()).step("Loading the backbone", 1) as advance:
+        embedder = Embedder(get(backbone), num_threads=1)
+        advance(1)
     return extract_features(
         catalog,
         embedder,
@@ -171,6 +173,13 @@ def split_prepared(prepared: Prepared, options: SplitOptions) -> Split:
         group_by = group_by_file(Path(pattern))
     else:
         group_by = group_by_pattern(catalog, pattern)
+    num_photos = len(catalog.photos)
+    if 1 < num_photos <= len(group_by) and len(set(group_by.values())) == 1:
+        raise UsageError(
+            f"--group-by puts all {num_photos} photos into one group, "
+            f"{sanitize(next(iter(group_by.values())))!r}. A group is in one part as a whole: "
+            "expected ten or more of each class, such as one for each person or session."
+        )
     if options.own_parts == "as-is" and not catalog.parts:
         raise UsageError(
             f"--own-parts as-is keeps the parts of a folder, but {catalog.folder} has none: its "
@@ -201,8 +210,9 @@ def labelled(features: Features, rows: Sequence[Row]) -> Labelled:
 
 
 def _require_readable(found: Catalog, readable: Catalog) -> None:
+    labels = {photo.label for photo in readable.photos}
     for name in found.classes:
-        if not any(photo.label == name for photo in readable.photos):
+        if name not in labels:
             skipped = readable.skipped
             reasons = [row for row in skipped if readable.below_part(row.path)[:1] == (name,)]
             example = f"; {reasons[-1].path}: {reasons[-1].reason}" if reasons else ""

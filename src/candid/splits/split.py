@@ -17,7 +17,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.text import plural, sanitize
+from candid.core.text import join_names, plural, sanitize
 from candid.data.catalog import NO_PART, NOT_IMAGES, PARTS, Catalog, Photo
 from candid.data.tables import PathFinder, read_table
 from candid.errors import SplitError, UsageError
@@ -70,6 +70,20 @@ class Split:
     notes: tuple[str, ...]
     unit: Unit = "different picture"
     own: OwnParts | None = None
+
+    def name_units(self) -> str:
+        """``60 photos show 3 different pictures: a.jpg with 29 others, b.jpg, …``."""
+        members: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.part:
+                members.setdefault(row.group, []).append(row.path)
+        names = [
+            sanitize(paths[0]) + (f" with {plural(len(paths) - 1, 'other')}" if paths[1:] else "")
+            for paths in sorted(members.values(), key=len, reverse=True)
+        ]
+        photos = plural(sum(map(len, members.values())), "photo")
+        verb = "show" if self.unit == "different picture" else "form"
+        return f"{photos} {verb} {plural(len(members), self.unit)}: {join_names(names, most=5)}"
 
     def places(self, *parts: str) -> NDArray[np.int64]:
         """Indices of the rows in any of these parts, in order."""
@@ -326,9 +340,13 @@ def _small_class_notes(
     classes: tuple[str, ...], rows: list[Row], unit: Unit, own: OwnParts | None
 ) -> list[str]:
     notes = []
-    for name in classes:
-        assigned = [row for row in rows if row.label == name and row.part]
-        missing = [part for part in PARTS if not any(row.part == part for row in assigned)]
+    by_class: dict[str, list[Row]] = {name: [] for name in classes}
+    for row in rows:
+        if row.part:
+            by_class[row.label].append(row)
+    for name, assigned in by_class.items():
+        used = {row.part for row in assigned}
+        missing = [part for part in PARTS if part not in used]
         lacking = " and a ".join(missing)
         if missing and own is not None:
             notes.append(f"class {name!r} has no photo for a {lacking} part")

@@ -23,6 +23,7 @@ from candid.data.images import MAX_PIXELS, decode, preview, read_file
 from candid.errors import DataError, ImageError
 from candid.evaluation.evaluation import headline
 from candid.evaluation.scores import Predictions
+from candid.models.recipes.logistic import matrix_threads
 from candid.reporting import tracking
 from candid.reporting.pages import file_previews
 from candid.reporting.report.card import write_card
@@ -134,7 +135,7 @@ def _manifest(result: Result) -> Manifest:
             own_parts=result.split.own,
         ),
         decisions=read_as(DecisionsSummary | None, decided, "decisions"),
-        metrics=read_as(Metrics, headline(result.evaluation.to_json()), "metrics"),
+        metrics=read_as(Metrics | None, headline(result.evaluation.to_json()), "metrics"),
         libraries=_library_versions(),
     )
 
@@ -150,7 +151,9 @@ def _library_versions() -> dict[str, str]:
 def _write_golden(file: Path, classifier: Classifier, result: Result) -> None:
     """Write a few inputs and outputs, after comparing the outputs with those evaluated."""
     catalog = result.prepared.catalog
-    places = result.split.places("test")
+    evaluated = result.assessed.test.probabilities  # of no photo if all were trained on
+    part = "test" if len(evaluated) else "train"
+    places = result.split.places(part)
     labels = [result.split.rows[place].label for place in places]
     most = min(max(_MIN_GOLDEN, len(set(labels))), _MAX_GOLDEN)
     rows, photos = [], []
@@ -163,13 +166,13 @@ def _write_golden(file: Path, classifier: Classifier, result: Result) -> None:
             break
     if not rows:
         raise DataError(
-            f"no test photo in {catalog.folder} can be read any more: they were removed or changed "
-            "during the training. Restore them and train again."
+            f"no {part} photo in {catalog.folder} can be read any more: they were removed or "
+            "changed during the training. Restore them and train again."
         )
     pixels = np.stack(photos)
     outputs = classifier.model.run(pixels)
-    evaluated = result.assessed.test.probabilities[rows]
-    difference = float(np.abs(outputs.probabilities - evaluated).max())
+    expected = evaluated[rows] if len(evaluated) else outputs.probabilities
+    difference = float(np.abs(outputs.probabilities - expected).max())
     if not difference <= GOLDEN_TOLERANCE:
         raise RuntimeError(
             f"{MODEL} and the evaluated model differ by {difference:.2g}, at most "
@@ -195,7 +198,8 @@ def _neighbours(result: Result) -> Neighbours:
     """An index of the photos that the model was fitted on."""
     rows = [result.split.rows[place] for place in result.fitted_on]
     groups = np.unique([row.group for row in rows], return_inverse=True)[1].astype(np.int64)
-    return fit_neighbours(result.embeddings, [row.content for row in rows], groups)
+    with matrix_threads(0):
+        return fit_neighbours(result.embeddings, [row.content for row in rows], groups)
 
 
 def _history_csv(history: Sequence[Mapping[str, float]]) -> str:

@@ -40,9 +40,11 @@ class TrainOptions:
             tax; ``transfer`` always measures it.
         rehash: Whether to read all photos, even those whose size and times have not changed.
         reading: What of a file becomes a picture: page, bands, range of deep samples.
+        figures: Whether the model is measured; if not, it is trained on all photos, ``transfer``
+            only.
 
     Raises:
-        UsageError: There is no such recipe.
+        UsageError: There is no such recipe, or it is always measured.
     """
 
     recipe: Recipe = "transfer"
@@ -55,11 +57,17 @@ class TrainOptions:
     leak_tax: bool = False
     rehash: bool = False
     reading: Reading = field(default_factory=Reading)
+    figures: bool = True
 
     def __post_init__(self) -> None:
         if self.recipe not in get_args(Recipe):
             choices = ", ".join(get_args(Recipe))
             raise UsageError(f"the recipe must be one of {choices}. Received: {self.recipe!r}")
+        if self.recipe == "cnn" and not self.figures:
+            raise UsageError(
+                "the recipe cnn needs a val part to be calibrated on, so it takes no --no-figures. "
+                "Train with --recipe transfer."
+            )
 
 
 def choose(options: TrainOptions, seed: int | None, recipe: Recipe | None) -> TrainOptions:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from candid.core.notebook import card
 from candid.core.progress import Progress, for_python
-from candid.core.text import brief
+from candid.core.text import brief, join_names
 from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.evaluation import Evaluation
@@ -20,7 +20,7 @@ from candid.reporting.terminal import write_details, write_summary
 from candid.runs.artifact import PREDICTIONS, point_latest, require_free, write_run
 from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Manifest
-from candid.runs.paths import RUNS, next_folder, require_outside, require_writable
+from candid.runs.paths import RUNS, output_folder
 from candid.splits.prepare import Prepared, prepare, split_prepared
 from candid.splits.split import Split
 from candid.training.cnn import train_cnn
@@ -114,10 +114,14 @@ def train(
     """
     options = choose(options or TrainOptions(), seed, recipe)
     progress = progress or for_python()
-    folder = Path(run) if run else next_folder(Path(data), options.recipe)
-    require_free(folder.expanduser().absolute(), overwrite=overwrite)
-    require_outside(folder, Path(data))
-    require_writable(folder)
+    with output_folder(run, Path(data), options.recipe) as folder:
+        require_free(folder.expanduser().absolute(), overwrite=overwrite)
+        return _train_into(folder, Path(data), options, overwrite=overwrite, progress=progress)
+
+
+def _train_into(
+    folder: Path, data: Path, options: TrainOptions, *, overwrite: bool, progress: Progress
+) -> Run:
     transfer.require()
     prepared = prepare(
         data,
@@ -130,7 +134,8 @@ def train(
     )
     options.rule.require_fits(prepared.catalog.classes)
     split = split_prepared(prepared, options.split)
-    require_trainable(split, prepared.catalog.classes)
+    split = split if options.figures else train_on_all(split)
+    require_trainable(split, prepared.catalog.classes, is_tested=options.figures)
     made: list[tuple[Contents, bool]] = []
 
     def fill(partial: Path) -> Manifest:
@@ -173,18 +178,33 @@ def _train_transfer(
     return Result(prepared, split, options, trained, fitted, assessed, fitted_on, data.embeddings)
 
 
-def require_trainable(split: Split, classes: Sequence[str]) -> None:
+def train_on_all(split: Split) -> Split:
+    """The same photos, all in the train part, for a model that is not measured."""
+    rows = tuple(replace(row, part="train") if row.part else row for row in split.rows)
+    note = (
+        f"nothing was measured (--no-figures): {split.name_units()}. All were trained on, so it is "
+        "not known how often the labels are right; measure on other photos with `candid evaluate`."
+    )
+    return replace(split, rows=rows, notes=(*split.notes, note), own=None)
+
+
+def require_trainable(split: Split, classes: Sequence[str], *, is_tested: bool = True) -> None:
     """Raise `SplitError` if a part or a class has no photo to train or test on."""
-    empty = [part for part in ("train", "test") if not len(split.places(part))]
+    needed = ("train", "test") if is_tested else ("train",)
+    empty = [part for part in needed if not len(split.places(part))]
     if empty and split.own is not None:
         raise SplitError(
             f"no photo is left in the folder's own {' and '.join(empty)} part: each is in two "
             "classes, or has a copy in an earlier part. Use other photos, or --own-parts as-is."
         )
+    remedy = (
+        f"Add photos of other scenes: with 10 {split.unit}s, a class has one in the test part. "
+        "Photos of a burst or a film are nearly the same and count as one."
+    )
     if empty:
         raise SplitError(
-            f"there are too few {split.unit}s for a train and a test part. Add photos: with 10 "
-            f"{split.unit}s, a class has one in the test part."
+            f"there are too few {split.unit}s for a train and a test part. {split.name_units()}. "
+            f"{remedy} Or pass --no-figures to train on all, without measuring how good it is."
         )
     present = {split.rows[place].label for place in split.places("train", "val")}
     missing = [name for name in classes if name not in present]
@@ -195,6 +215,6 @@ def require_trainable(split: Split, classes: Sequence[str]) -> None:
         )
     if missing:
         raise SplitError(
-            f"the train and val parts have no photo of {', '.join(missing)}: too few "
-            f"{split.unit}s. Add photos, at least 10 {split.unit}s per class, or remove the class."
+            f"the train and val parts have no photo of {join_names(missing, most=5)}: too few "
+            f"{split.unit}s. {remedy} Or remove the class."
         )

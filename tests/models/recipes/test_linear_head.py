@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import threadpoolctl
 from sklearn.linear_model import LogisticRegression
 
 from candid.errors import DependencyError
@@ -94,6 +95,65 @@ def test_each_strength_is_measured_on_held_out_images() -> None:
     # fitted on the same images, heads would be right on all: 60 features for 64 groups
     assert all(trial.accuracy < 0.7 for trial in trials)
     assert min(trial.log_loss for trial in trials) > 0.6
+
+
+class TestManyClasses:
+    """More than fifty are fitted by one Newton step."""
+
+    @pytest.fixture
+    def data(self) -> Labelled:
+        return photos(num_classes=60, per_class=5, num_features=80, apart=0.6)
+
+    def test_the_head_is_as_good_as_one_that_is_fitted_to_the_end(
+        self, data: Labelled, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def figures() -> tuple[float, float]:
+            predicted = cross_validate(data)
+            assert predicted is not None
+            of_truth = predicted[np.arange(len(data.labels)), data.labels]
+            right = predicted.argmax(axis=1) == data.labels
+            return float(right.mean()), float(-np.log(of_truth).mean())
+
+        accuracy, log_loss = figures()
+        monkeypatch.setattr(linear_head, "MANY_CLASSES", 1000)
+        monkeypatch.setattr(logistic, "MANY_CLASSES", 1000)
+        by_steps, loss_by_steps = figures()
+        assert accuracy > max(0.2, by_steps - 0.02)
+        assert log_loss < 1.05 * loss_by_steps
+
+    def test_nothing_is_fitted_step_by_step(
+        self, data: Labelled, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(logistic, "minimise", None)
+        fit_head(data)
+
+    def test_small_systems_are_solved_in_one_thread_each(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two spend most of their time on waiting for each other."""
+        asked: list[int | None] = []
+        monkeypatch.setattr(threadpoolctl, "threadpool_limits", asked.append)
+        logistic.matrix_threads(3_000_000, 100)
+        logistic.matrix_threads(3_000_000, 2)
+        assert asked == [1, None]
+
+    def test_an_image_of_weight_0_changes_nothing(self, data: Labelled) -> None:
+        weights = np.ones(len(data.labels), np.float32)
+        weights[::5] = 0
+        space = logistic.Space(data.embeddings)
+        given = {"num_classes": 60, "start": None, "tolerance": 1e-3}
+        fitted = logistic.fit(space, data.labels, weights, 10.0, **given)
+        space.rows = np.where(weights[:, None] > 0, space.rows, 7).astype(np.float32)
+        again = logistic.fit(space, data.labels, weights, 10.0, **given)
+        np.testing.assert_allclose(again, fitted, rtol=1e-3, atol=1e-4)
+
+    def test_a_class_without_an_image_is_improbable(self, data: Labelled) -> None:
+        weights = (data.labels > 0).astype(np.float32)
+        space = logistic.Space(data.embeddings)
+        given = {"num_classes": 60, "start": None, "tolerance": 1e-3}
+        fitted = logistic.fit(space, data.labels, weights, 10.0, **given)
+        assert not fitted[0, :-1].any()
+        assert fitted[0, -1] == fitted[:, -1].min() < np.log(0.01)
 
 
 def test_noise_is_regularised_more_strongly_than_signal() -> None:

@@ -14,7 +14,7 @@ import pytest
 from candid.errors import DependencyError
 from candid.evaluation.estimate import Estimate
 from candid.reporting.report.contents import Contents, Shortcut
-from candid.reporting.report.mistakes import MOST_RIGHT, MOST_THUMBNAILS, MOST_WRONG
+from candid.reporting.report.mistakes import MOST_RIGHT, MOST_WRONG
 from candid.reporting.report.page import write_page
 from tests.reporting.pages.parsed import Page
 from tests.reporting.report.made import (
@@ -221,13 +221,12 @@ def test_it_has_the_command_that_verifies_the_figures() -> None:
 
 
 def test_many_classes_stay_usable() -> None:
-    classes = tuple(f"class {number:03d}" for number in range(150))
-    contents = make_contents(classes, 3000)
+    classes = tuple(f"class {number:03d}" for number in range(50))
+    contents = make_contents(classes, 300)
     page = page_of(contents)
-    assert "120 of 150 classes are shown" in page.words
+    assert "A matrix of 50 classes would be unreadable" in page.words
     assert "Most frequent mistakes" in page.words
-    thumbnails = [a for a in page.all("img") if (a.get("src") or "").startswith("data:image/jpeg")]
-    assert 0.9 * MOST_THUMBNAILS < len(thumbnails) <= MOST_THUMBNAILS + 12
+    assert "True class" not in page.words
 
 
 def test_two_hundred_thousand_photos_stay_below_twenty_megabytes_even_of_noise() -> None:

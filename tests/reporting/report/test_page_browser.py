@@ -128,10 +128,10 @@ def test_a_pair_of_the_list_opens_its_photos(open_page: Open) -> None:
 
 
 def test_the_names_of_many_classes_stay_visible(open_page: Open) -> None:
-    page = open_page(make_contents(MANY, 900), viewport=PHONE).page
+    page = open_page(make_contents(MANY[:20], 900), viewport=PHONE).page
     page.evaluate("document.querySelector('.scroll').scrollTo(400, 300)")
     box = page.locator(".scroll").first.bounding_box()
-    name = page.locator(".matrix tbody th").nth(20).bounding_box()
+    name = page.locator(".matrix tbody th").nth(15).bounding_box()
     head = page.locator(".matrix thead th").nth(12).bounding_box()
     assert box is not None
     assert name is not None

@@ -121,6 +121,8 @@ def predict(
                 show=progress.show,
                 paths=inputs,
             )
+        if classifier.require_manifest().metrics is None:
+            progress.say("note: the run was not measured: how often it is right is not known")
         for note in predicting.note_pages(inputs, piped, classifier.contract):
             progress.say(f"note: {note}")
         if is_for_people and len(inputs) > 1:

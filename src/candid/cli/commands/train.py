@@ -64,6 +64,14 @@ def train(
             help="cnn only: train again on a random split, to measure how much it overestimates.",
         ),
     ] = False,
+    no_figures: Annotated[
+        bool,
+        typer.Option(
+            "--no-figures",
+            help="transfer only: train on all photos and measure nothing, where there are too few "
+            "different pictures for a test part.",
+        ),
+    ] = False,
     sample_range: SampleRange = None,
     page: Page = None,
     bands: Bands = None,
@@ -102,6 +110,7 @@ def train(
             decisions=decisions,
             leak_tax=leak_tax,
             rehash=rehash,
+            figures=not no_figures,
             reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
         )
         trained = train_run(data, run=run, options=options, overwrite=overwrite, progress=progress)

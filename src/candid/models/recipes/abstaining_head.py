@@ -95,7 +95,7 @@ def fit_abstaining(data: Labelled, *, seed: int = 0) -> AbstainingHead:
     if len(data.labels) <= _FEW_IMAGES:
         num_folds = min(_MANY_FOLDS, data.fewest_groups())
     folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=seed)
-    with matrix_threads(data.embeddings.size):
+    with matrix_threads(data.embeddings.size, data.num_classes):
         novelty, held_out_novelty = fit_novelty(data.embeddings, data.labels, folds)
     calibrated = with_temperature(held.probabilities, temperature)
     abstention = fit_abstention(calibrated, labels, held_out_novelty)

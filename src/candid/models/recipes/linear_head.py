@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from candid.core.linalg import Rows, matmul
 from candid.models.recipes.logistic import (
+    MANY_CLASSES,
     Space,
     fit,
     fits_at_once,
@@ -25,7 +26,7 @@ from candid.models.recipes.logistic import (
     scores_of,
     softmax,
 )
-from candid.models.temperature import count_pictures, smoothed_losses
+from candid.models.temperature import count_pictures, smoothed_losses, with_temperature
 from candid.splits.grouped_split import Labelled, grouped_folds
 
 #: Inverse strengths of the regularisation to try, from strong to weak, evenly on a log scale.
@@ -37,6 +38,8 @@ _NO_WEIGHT = 5.0  # in nats: strengths less likely by this do not influence the 
 _ENOUGH_TO_CHOOSE = 500  # held-out images to choose a strength by; further folds are skipped
 _ENOUGH_TO_CALIBRATE = 1000  # held-out images to calibrate on
 _CALIBRATION_FOLDS = 10
+_NEWTON_STEPS = 6
+_MOST_SCALE = 20.0
 #: Photos of the largest class for one of the smallest above which classes count as unbalanced: at 3
 #: to 1, always predicting the larger of two is 75 % accurate, which can pass for a working model.
 UNBALANCED: Final = 3.0
@@ -114,7 +117,7 @@ def fit_head(data: Labelled, *, seed: int = 0, with_held_out: bool = False) -> H
     regression in rare events data", 2001), and weights that overshoot cost log loss on the other
     classes. So probabilities keep to the true frequencies of the classes.
     """
-    with matrix_threads(data.embeddings.size):
+    with matrix_threads(data.embeddings.size, data.num_classes):
         space = Space(data.embeddings)
         ones = np.ones(len(data.labels), np.float32)
         search = _try_strengths(space, data, ones, seed=seed)
@@ -131,7 +134,7 @@ def fit_head(data: Labelled, *, seed: int = 0, with_held_out: bool = False) -> H
             start=None,
             tolerance=_FINAL_TOLERANCE,
         )
-        kernel, bias = space.to_embeddings(fitted)
+        kernel, bias = space.to_embeddings(fitted * search.scale)
         held_out = (
             _predict_for_calibration(space, data, search, seed=seed) if with_held_out else None
         )
@@ -259,6 +262,7 @@ class _Search:
     trials: tuple[Trial, ...] = ()
     strength: float = _DEFAULT_STRENGTH
     loss: float = math.inf  # the least, as in `_try_strengths`
+    scale: float = 1.0  # of the scores, see `_best_scale`
 
 
 def _try_strengths(space: Space, data: Labelled, weights: Rows, *, seed: int) -> _Search:
@@ -276,6 +280,7 @@ def _try_strengths(space: Space, data: Labelled, weights: Rows, *, seed: int) ->
     starts: list[NDArray[np.float64] | None] = [None] * used
     trials: list[Trial] = []
     losses: list[float] = []
+    scales: list[float] = []
     for strength in STRENGTHS:
         predicted = np.zeros((len(data.labels), data.num_classes), np.float32)
         for fold in range(used):
@@ -283,12 +288,30 @@ def _try_strengths(space: Space, data: Labelled, weights: Rows, *, seed: int) ->
             starts[fold], predicted[here] = _predict_fold(
                 space, data, here, strength, weights, start=starts[fold]
             )
-        trials.append(_measure(strength, predicted[held], labels))
         scores = np.log(np.maximum(predicted[held], 1e-37))
+        scales.append(_best_scale(scores, labels) if data.num_classes > MANY_CLASSES else 1.0)
+        scores *= np.float32(scales[-1])
+        trials.append(_measure(strength, softmax(scores), labels))
         losses.append(num_pictures * float(smoothed_losses(scores, labels, num_pictures).mean()))
         if losses[-1] > min(losses) + _NO_WEIGHT:
             break
-    return _Search(weights, tuple(trials), _average_strength(losses), min(losses))
+    scale = scales[int(np.argmin(losses))]
+    return _Search(weights, tuple(trials), _average_strength(losses), min(losses), scale)
+
+
+def _best_scale(scores: Rows, labels: NDArray[np.int64]) -> float:
+    """The factor of the scores with the least log loss, by Newton's method from 1.
+
+    One Newton step towards a head leaves the size of its scores open.
+    """
+    scale, of_truth = 1.0, scores[np.arange(len(labels)), labels]
+    for _ in range(_NEWTON_STEPS):
+        chances = softmax(scores * np.float32(scale))
+        mean = (chances * scores).sum(axis=1)
+        variance = (chances * np.square(scores - mean[:, None])).sum()
+        step = float((of_truth - mean).sum() / max(variance, 1e-12))
+        scale = min(max(scale + step, scale / 2), 2 * scale)
+    return min(max(scale, 1 / _MOST_SCALE), _MOST_SCALE)
 
 
 def _measure(strength: float, probabilities: Rows, labels: NDArray[np.int64]) -> Trial:
@@ -333,7 +356,10 @@ def _predict_for_calibration(
             space, data, here, search.strength, search.weights, tolerance=_FINAL_TOLERANCE
         )
     held = np.flatnonzero(folds < used)
-    return HeldOut(held, predicted[held])
+    scaled = predicted[held]
+    if search.scale != 1:
+        scaled = with_temperature(scaled, 1 / search.scale)
+    return HeldOut(held, scaled)
 
 
 def _enough_folds(

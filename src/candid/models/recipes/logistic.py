@@ -29,6 +29,12 @@ _MEMORY: Final = 10
 _ARMIJO: Final = 1e-4
 _MAX_HALVINGS: Final = 30
 
+#: Classes above which a head is fitted in closed form, see `fit`.
+MANY_CLASSES: Final = 50
+#: Principal axes of a fit with many classes; the others hold a few percent.
+MOST_AXES: Final = 512
+_TAMING = 4.0  # of the curvature at the classes' frequencies, as it grows from there
+
 _STD_FLOOR = 0.02  # of the mean standard deviation: limits the scaling of nearly constant features
 _STRONG = 100.0  # inverse strength up to which the tolerance is as given
 _LEAST_CURVATURE = 1e-4  # of the log loss by a score, p (1 - p); 0 where all rows fit exactly
@@ -113,8 +119,8 @@ def _line_search(
     return None
 
 
-def matrix_threads(num_values: int) -> AbstractContextManager[object]:
-    """Limit NumPy to one thread for small matrices.
+def matrix_threads(num_values: int, num_classes: int = 2) -> AbstractContextManager[object]:
+    """Limit NumPy to one thread for small matrices, and for larger ones in closed form.
 
     Synchronising a second one costs more than it gains, and many times more on a busy machine.
     Folds are fitted in one thread each instead.
@@ -122,9 +128,8 @@ def matrix_threads(num_values: int) -> AbstractContextManager[object]:
     require_packages(("threadpoolctl",), needed_by="fitting a head", extra="transfer")
     from threadpoolctl import threadpool_limits
 
-    limits: AbstractContextManager[object] = threadpool_limits(
-        1 if num_values < _SMALL_MATRIX else None
-    )
+    small = _LARGE_MATRIX if num_classes > MANY_CLASSES else _SMALL_MATRIX
+    limits: AbstractContextManager[object] = threadpool_limits(1 if num_values < small else None)
     return limits
 
 
@@ -189,7 +194,8 @@ def fit(
 ) -> NDArray[np.float64]:
     """Minimise half the squared norm of the kernel plus ``strength`` times the summed log loss.
 
-    For two classes one row is fitted; the other is its negative.
+    For two classes one row is fitted; the other is its negative. For more than `MANY_CLASSES` it
+    is one Newton step from the frequencies of the classes, see docs/adr/0023-many-classes.md.
 
     Args:
         space: The rows.
@@ -204,6 +210,8 @@ def fit(
     Returns:
         float64 ``(k, r + 1)``, the bias last.
     """
+    if num_classes > MANY_CLASSES:
+        return _newton_step(space, labels, weights, strength, num_classes=num_classes)
     rows = space.rows
     num_outputs = 1 if num_classes == 2 else num_classes
     shape = num_outputs, rows.shape[1] + 1
@@ -226,6 +234,38 @@ def fit(
     tolerance *= min(1, _STRONG / strength)
     fitted = minimise(loss, begin.ravel(), scale=scale, tolerance=tolerance).reshape(shape)
     return np.concatenate([-fitted / 2, fitted / 2]) if num_outputs == 1 else fitted
+
+
+def _newton_step(
+    space: Space,
+    labels: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    strength: float,
+    *,
+    num_classes: int,
+) -> NDArray[np.float64]:
+    """The first step of Newton's method for `fit`, in closed form: a least-squares head.
+
+    Its work grows with rows plus classes, an iteration's with rows times classes.
+    """
+    axes = np.sort(np.argsort(space.squares)[-MOST_AXES:])
+    rows = space.rows if len(axes) == space.rows.shape[1] else space.rows[:, axes]
+    total = weights.sum(dtype=np.float64)
+    mean = matmul(weights, rows) / np.float32(total)
+    apart = (rows - mean) * np.sqrt(weights)[:, None]
+    values, turn = np.linalg.eigh(matmul(apart.T, apart))
+    apart *= np.sqrt(weights)[:, None]
+    order = np.argsort(labels, kind="stable")
+    present, starts = np.unique(labels[order], return_index=True)
+    sums = matmul(np.add.reduceat(apart[order], starts), turn).astype(np.float64)
+    shares = np.maximum(np.bincount(labels, weights, minlength=num_classes), 0.5) / total
+    fitted = np.zeros((num_classes, space.rows.shape[1] + 1))
+    curvature = _TAMING * strength * (shares * (1 - shares))[present, None]
+    kernel = matmul(strength * sums / (1 + curvature * np.maximum(values, 0)), turn.T)
+    fitted[np.ix_(present, axes)] = kernel
+    fitted[:, -1] = np.log(shares)
+    fitted[present, -1] -= matmul(kernel, mean)
+    return fitted
 
 
 def _inverse_hessian(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from candid.core.text import escape_markdown, sanitize, table
 from candid.evaluation.estimate import Estimate
+from candid.evaluation.evaluation import name_pairs
+from candid.evaluation.measures import MOST_IN_MATRIX, MOST_WORST
 
 if TYPE_CHECKING:
     from candid.evaluation.baselines import Baseline, Verdict
@@ -52,7 +54,6 @@ _VERDICTS: Final[dict[Verdict, str]] = {
     "undecided": "too few photos to tell",
 }
 _NOT_MEASURED: Final = "not measured"
-_MOST_IN_MATRIX: Final = 20  # classes; a wider table is unreadable
 
 
 @dataclass(frozen=True)
@@ -168,11 +169,19 @@ def _estimate(estimate: str, measures: Measures) -> Iterator[str]:
         return
     yield f"#### By Class, {ESTIMATES[estimate].capitalize()}"
     yield _by_class(measures)
-    if len(measures.classes) <= _MOST_IN_MATRIX:
+    if len(measures.worst_classes) < len(measures.classes):
+        yield (
+            f"These are the {len(measures.worst_classes)} of {len(measures.classes)} classes with "
+            "the lowest recall; metrics.json has all."
+        )
+    if len(measures.classes) <= MOST_IN_MATRIX:
         names = [escape_markdown(name) for name in measures.classes]
         rows = [[name, *map(str, row)] for name, row in zip(names, measures.confusion, strict=True)]
         yield "Confusion matrix: number of images by true class (rows) and predicted class:"
         yield table(["true class", *names], rows)
+    elif pairs := list(name_pairs(measures)):
+        yield "Most frequent mistakes, in images:"
+        yield "\n".join(f"- {escape_markdown(line)}" for line in pairs)
     if measures.reliability:
         rows = [
             [f"{row.confidence:.3f}", with_interval(row.accuracy), str(row.count)]
@@ -184,14 +193,15 @@ def _estimate(estimate: str, measures: Measures) -> Iterator[str]:
 
 
 def _by_class(measures: Measures) -> str:
-    by_class = [dict(figures_of(of_class)) for of_class in measures.per_class]
+    shown = measures.worst_classes
+    by_class = [dict(figures_of(of_class)) for of_class in shown]
     columns = list(dict.fromkeys(name for figures in by_class for name in figures))
     rows = [
         [
             escape_markdown(of_class.name),
             *(", n = ".join(filter(None, _with_n(figures.get(column)))) for column in columns),
         ]
-        for of_class, figures in zip(measures.per_class, by_class, strict=True)
+        for of_class, figures in zip(shown, by_class, strict=True)
     ]
     return table(["Class", *map(title, columns)], rows)
 
@@ -242,11 +252,14 @@ def _abstained(abstained: Abstained | None) -> str:
         return "The model can't abstain: it predicts one of its classes for every photo."
     coverage = f"at least {100 * abstained.wanted_coverage:.0f} %"
     false_alarms = f"at most {100 * abstained.wanted_false_alarms:.0f} %"
+    by_class = list(abstained.coverage_by_class.items())
+    if len(by_class) > MOST_IN_MATRIX:
+        by_class = sorted(by_class, key=lambda named: named[1].value)[:MOST_WORST]
     rows: list[tuple[str, str, Estimate | None]] = [
         ("The possible classes include the true one", coverage, abstained.coverage),
         *(
             (f"The same for photos of {escape_markdown(name)}", coverage, figure)
-            for name, figure in abstained.coverage_by_class.items()
+            for name, figure in by_class
         ),
         ("A photo like the training photos is unknown", false_alarms, abstained.false_alarms),
         ("The model is sure: one class is possible", "", abstained.sure),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.text import plural
+from candid.evaluation.measures import MOST_IN_MATRIX, worst_pairs
 from candid.reporting.number_format import photo_count
 from candid.runs.explaining.heat_map import where
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from candid.evaluation.scores import Predictions
     from candid.reporting.report.contents import Contents
 
-#: Classes in the matrix; of more, those with the most mistakes are shown.
-MOST_CLASSES: Final = 120
 #: Thumbnails of one cell: of mistakes, and of correct predictions.
 MOST_WRONG: Final = 60
 MOST_RIGHT: Final = 30
@@ -28,8 +27,9 @@ MOST_THUMBNAILS: Final = 600
 MOST_THUMBNAILS_WRONG: Final = 450
 #: Shades of a cell, from none of its row to all of it.
 NUM_SHADES: Final = 10
-#: Pairs of classes in the list of the most frequent mistakes.
+#: Pairs of classes in the list of the most frequent mistakes, beside a matrix and without one.
 MOST_PAIRS: Final = 12
+MOST_PAIRS_ALONE: Final = 40
 #: Mistakes in the gallery of the worst ones.
 MOST_MISTAKES: Final = 12
 
@@ -90,7 +90,7 @@ class Matrix:
     """A confusion matrix.
 
     Attributes:
-        classes: Names of the rows and columns.
+        classes: Names of the rows and columns; empty for more than `MOST_IN_MATRIX` classes.
         rows: Its cells: one row per true class, one column per predicted class.
         totals: Number of photos of each row, those predicted as a class not shown included.
         panels: Cells with a panel, mistakes first, then by number of photos.
@@ -129,9 +129,9 @@ def make_matrix(classes: Sequence[str], predictions: Predictions) -> Matrix:
     counts = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(counts, (predictions.truth, predictions.predicted), 1)
     totals = counts.sum(axis=1)
-    num_mistakes = counts.sum(axis=0) + totals - 2 * np.diagonal(counts)
-    kept = np.sort(np.argsort(-num_mistakes, kind="stable")[:MOST_CLASSES]).tolist()
-    shown = _choose_photos(predictions, len(classes), set(kept))
+    kept = range(len(classes)) if len(classes) <= MOST_IN_MATRIX else range(0)
+    pairs = worst_pairs(counts, MOST_PAIRS if kept else MOST_PAIRS_ALONE)
+    shown = _choose_photos(predictions, len(classes), None if kept else set(pairs))
 
     def make_cell(i: int, j: int) -> Cell:
         count = int(counts[i, j])
@@ -149,23 +149,24 @@ def make_matrix(classes: Sequence[str], predictions: Predictions) -> Matrix:
             shown=tuple(_predicted_photo(classes, predictions, place) for place in places),
         )
 
-    cells = {(i, j): make_cell(i, j) for i in kept for j in kept}
-    mistakes = [cell for cell in cells.values() if cell.count and not cell.is_right]
-    mistakes.sort(key=lambda cell: -cell.count)
+    cells = {key: make_cell(*key) for key in (*((i, j) for i in kept for j in kept), *pairs)}
     return Matrix(
         tuple(classes[i] for i in kept),
         tuple(tuple(cells[i, j] for j in kept) for i in kept),
         tuple(int(totals[i]) for i in kept),
         tuple(cells[key] for key in shown if cells[key].shown),
-        tuple(mistakes[:MOST_PAIRS]) if len(classes) > 3 else (),
+        tuple(cells[key] for key in pairs) if len(classes) > 3 else (),
         len(classes),
     )
 
 
 def _choose_photos(
-    predictions: Predictions, num_classes: int, kept: set[int]
+    predictions: Predictions, num_classes: int, only: set[_Cell] | None
 ) -> dict[_Cell, NDArray[np.int64]]:
-    """By cell, the photos to show: of the most frequent mistakes, then of each right answer."""
+    """By cell, the photos to show: of the most frequent mistakes, then of each right answer.
+
+    With ``only``, of no other cells.
+    """
     confidence = _confidence(predictions)
     # The most confident mistakes, and the correct predictions that were nearly wrong.
     rank = np.where(predictions.truth == predictions.predicted, confidence, -confidence)
@@ -176,7 +177,7 @@ def _choose_photos(
         divmod(number, num_classes): places
         for number, places in zip(numbers.tolist(), np.split(order, starts[1:]), strict=False)
     }
-    cells = [cell for cell in photos if kept.issuperset(cell)]
+    cells = [cell for cell in photos if only is None or cell in only]
     cells.sort(key=lambda cell: -len(photos[cell]))
     shown = {}
     left = MOST_THUMBNAILS_WRONG
