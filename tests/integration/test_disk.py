@@ -118,7 +118,7 @@ class TestReadOnly:
         )
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
-        assert "can't be written: Read-only file system. Go to a folder" in done.stderr
+        assert "can't be written: Read-only file system. Choose another folder" in done.stderr
 
     @pytest.mark.parametrize("command", ["train", "export", "audit"])
     def test_is_one_line_before_the_work_begins(

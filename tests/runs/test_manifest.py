@@ -140,6 +140,13 @@ def grey(brightness: int) -> np.ndarray:
     return np.full((4, 4, 3), brightness, np.uint8)
 
 
+def uneven(brightness: int) -> np.ndarray:
+    """Like grey, but not blank: one pixel differs."""
+    pixels = grey(brightness)
+    pixels[0, 0] -= 1
+    return pixels
+
+
 @pytest.fixture
 def old_run(tmp_path: Path) -> Path:
     """A run of format 2, written without the code that writes runs."""
@@ -165,7 +172,8 @@ class TestARunOfFormat2:
         happy, between, sad = classifier.predict([grey(0), grey(77), grey(255)])
         assert (happy.label, between.label, sad.label) == ("happy", "sad", "sad")
         assert between.probabilities["sad"] == pytest.approx(77 / 255)
-        assert (happy.verdict, sad.verdict) == ("sure", "unknown")
+        dark, bright = classifier.predict([uneven(1), uneven(255)])
+        assert (dark.verdict, bright.verdict) == ("sure", "unknown")
         assert classifier.contract.fit == "crop"
 
     def test_says_what_it_was_made_from(self, old_run: Path) -> None:

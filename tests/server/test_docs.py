@@ -116,6 +116,7 @@ def test_a_server_with_a_token_is_asked_with_it(
     ):
         page = visit().page
         page.locator('section[aria-label="GET /v1/models"]').get_by_role("button").click()
+        expect(page.get_by_role("textbox", name="Token")).to_be_focused()
         page.keyboard.type(TOKEN)
         page.keyboard.press("Enter")
         expect(page.locator(".outcome pre")).to_contain_text("happy or sad?")

@@ -232,7 +232,7 @@ class TestATraining:
     def test_is_verified_and_evaluated_again(self, own_run: Run, parted: Path) -> None:
         assert verify_run(own_run.folder).differences == ()
         again = evaluate_run(own_run.folder, parted)
-        assert again.is_own
+        assert again.elsewhere is None
         assert again.evaluation.test.n == own_run.evaluation.test.n
 
     def test_as_is_keeps_the_copies_and_says_so(

@@ -111,7 +111,7 @@ def test_a_copy_that_is_not_found_is_called_missed(
     def blind(*arguments: object, **options: object) -> object:
         prepared = prepare(*arguments, **options)  # type: ignore[arg-type]
         alone = np.arange(len(prepared.catalog.photos))
-        return type(prepared)(prepared.features, Groups(alone, ()))
+        return replace(prepared, groups=Groups(alone, ()))
 
     monkeypatch.setattr(candid.cli.demo.tour, "prepare", blind)
     said = list(take_tour(faces.folder, seed=0, num_images=60, progress=Silent()))
