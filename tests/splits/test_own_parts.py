@@ -135,17 +135,16 @@ class TestCopiesAcrossParts:
         }
         assert made.own == OwnParts("strict", ("train", "val", "test"), 2)
         assert made.notes[-1] == (
-            "3 photos, 2 of them in test, belong to a picture or group that an earlier part has "
-            "too, and are in no part; --own-parts as-is keeps them: test/dog/0016.jpg (as "
-            "train/dog/0000.jpg), test/dog/0017.jpg (as val/dog/0008.jpg), val/dog/0018.jpg (as "
-            "train/dog/0000.jpg)"
+            "3 photos (2 of test) of a picture or group that an earlier part has too, in no part; "
+            "--own-parts as-is keeps them: test/dog/0016.jpg (as train/dog/0000.jpg), "
+            "test/dog/0017.jpg (as val/dog/0008.jpg), val/dog/0018.jpg (as train/dog/0000.jpg)"
         )
 
     def test_are_kept_and_named_as_is(self) -> None:
         made = split(*catalog_of(*self.ROWS), own_parts="as-is")
         assert moved(made) == {("train", "train"): 8, ("val", "val"): 5, ("test", "test"): 6}
         assert made.own == OwnParts("as-is", ("train", "val", "test"), 2)
-        assert "were kept (--own-parts as-is), so the figures are too good" in made.notes[-1]
+        assert "kept (--own-parts as-is), so the figures are too good" in made.notes[-1]
 
     def test_of_the_users_group_count_too(self) -> None:
         pair = catalog_of(*filled(train=8, val=4, test=4))

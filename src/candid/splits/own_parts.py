@@ -172,10 +172,10 @@ def _copy_notes(
     if len(late) > _NUM_NAMED:
         named.append(f"and {len(late) - _NUM_NAMED:,} more")
     tested = sum(parts[place] == "test" for place in late)
-    what = f"{plural(len(late), 'photo')}, {tested:,} of them in test, belong to a picture or group"
+    what = f"{plural(len(late), 'photo')} ({tested:,} of test) of a picture or group that"
     done = (
-        "are in no part; --own-parts as-is keeps them"
+        "in no part; --own-parts as-is keeps them"
         if mode == "strict"
-        else "were kept (--own-parts as-is), so the figures are too good"
+        else "kept (--own-parts as-is), so the figures are too good"
     )
-    return [f"{what} that an earlier part has too, and {done}: {', '.join(named)}"]
+    return [f"{what} an earlier part has too, {done}: {', '.join(named)}"]
