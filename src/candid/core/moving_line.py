@@ -108,7 +108,10 @@ def main(encoding: str) -> None:
         if not message:
             line.draw("")
             return
-        line.take(*json.loads(message))
+        kind, *values = json.loads(message)
+        line.take(kind, *values)
+        if kind == "begin":  # shown however short it is
+            next_move = 0.0
 
 
 if __name__ == "__main__":
