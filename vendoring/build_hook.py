@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -33,5 +34,5 @@ class WebAssets(BuildHookInterface):
             if shutil.which("npm") is None:  # building a wheel installs nothing
                 raise assets.AssetError("there is no npm.")
             assets.bring(assets.TARGET, f"{pins['package']}@{pins['version']}", pins["files"])
-        except assets.AssetError as error:
+        except (assets.AssetError, OSError, tarfile.TarError) as error:
             self.app.display_warning(f"`candid export --to web` will not work: {error}")

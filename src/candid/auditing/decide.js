@@ -27,9 +27,11 @@ const decide = (() => {
   let isDownloaded = true;
   const isClass = (word) => word !== "" && !["keep", "drop"].includes(word.toLowerCase());
   const isAboutAll = (row) => rows[row][CONTENT] === "" && rows[row][PATH].startsWith("*: ");
-  const ownClass = (row) => classes[rows[row][LABEL]]?.[0];
+  // The class of its folder, which is what keep means; none where an applied decision gave the label.
+  const isRelabelled = (row) => alike[row].some((other) => isClass(rows[other][DECISION]));
+  const ownClass = (row) => (isRelabelled(row) ? undefined : classes[rows[row][LABEL]]?.[0]);
   const allows = (row, word) =>
-    ["", "keep"].includes(word) || (!isAboutAll(row) && (word === "drop" || names.has(word)));
+    ["", "keep"].includes(word) || (!isAboutAll(row) && (word === "drop" || names.has(word) || word === rows[row][SUGGESTION]));
   // To move a photo to the class that it has is to keep it.
   const meant = (row, word) => (isClass(word) && word === ownClass(row) ? "keep" : word);
   const contradicts = (row, word) =>
@@ -49,6 +51,15 @@ const decide = (() => {
       return read.every((step) => step.every(isValid)) ? read : [];
     } catch { return []; }
   };
+  // The same page in another tab: the last decisions hold in both.
+  addEventListener("storage", (event) => {
+    if (event.key !== key) return;
+    rows.forEach((row, number) => { now[number] = row[DECISION]; });
+    steps = [];
+    for (const step of readSteps()) apply(step);
+    isDownloaded = !steps.length;
+    update([...rows.keys()]);
+  });
   addEventListener("beforeunload", (event) => {
     if (!isKept && !isDownloaded) event.preventDefault();
   });
@@ -119,12 +130,16 @@ const decide = (() => {
     select.add(new Option("4 Move to…", ""));
     select.dataset.digit = "4";
     // Thousands of photos times a thousand classes: the options are made when they are asked for.
+    let isFilled = false;
     const fill = () => {
-      if (select.length > 1) return;
+      if (isFilled) return;
+      isFilled = true;
+      select.length = 1;
       for (const [word, shown] of classes) select.add(new Option(shown, word));
       renderUnit(select.parentElement);
     };
     for (const name of ["focus", "pointerdown"]) select.addEventListener(name, fill, { once: true });
+    select.addEventListener("blur", () => select.isConnected && renderUnit(select.parentElement));
     return select;
   };
   const build = (unit) => {
@@ -139,13 +154,23 @@ const decide = (() => {
     for (const button of all("button", unit)) button.setAttribute("aria-pressed", has(button.dataset.word));
     const select = unit.querySelector("select");
     const moved = select && now[numbers[0]];
-    if (select) select.value = isClass(moved) && has(moved) && !unit.querySelector("[aria-pressed=true]") ? moved : "";
+    if (select && select !== document.activeElement) { // arrow keys go on from where they are
+      const shown = isClass(moved) && has(moved) && !unit.querySelector("[aria-pressed=true]") ? moved : "";
+      if (![...select.options].some(({ value }) => value === shown)) select.add(new Option(nameOf(shown), shown));
+      select.value = shown;
+    }
     holderOf(unit)?.classList.toggle("decided", !isUndecided(unit));
+  };
+  // A class given elsewhere to a file would win over keep: that of the folder takes its place too.
+  const entriesOf = (row, word) => {
+    const meaning = meant(row, word);
+    const others = isClass(word) && meaning === "keep" ? alike[row].filter((other) => isClass(now[other])) : [];
+    return [row, ...others].map((each) => [each, meaning]);
   };
   const choose = (unit, word) => {
     const numbers = rowsOf.get(unit);
     const isTaken = numbers.every((row) => now[row] === meant(row, word));
-    take(numbers.map((row) => [row, isTaken ? "" : meant(row, word)]));
+    take(numbers.flatMap((row) => (isTaken ? [[row, ""]] : entriesOf(row, word))));
   };
 
   // Focus.
@@ -293,7 +318,7 @@ const decide = (() => {
   document.addEventListener("change", (event) => {
     const unit = event.target.closest(".choices");
     const word = event.target.value;
-    if (unit && word) take(rowsOf.get(unit).map((row) => [row, meant(row, word)]));
+    if (unit && word) take(rowsOf.get(unit).flatMap((row) => entriesOf(row, word)));
   });
   return { press, undo, download };
 })();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
@@ -24,6 +25,8 @@ from candid.runs.prediction import Prediction
 
 _SHOWN_PX = 512
 _EXPLAINED_PX = 640
+_MOST_NAME_BYTES: Final = 200  # file systems allow 255
+_NO_WINDOW: Final = frozenset({"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"})
 _PICTURE: Final = re.compile(r"-(predicted|explained)(-\d+)?\.png$")
 _KNOWN = (
     "This photo, or a nearly identical one, was used for training, so this answer proves little."
@@ -64,7 +67,10 @@ class PictureFolder:
         Raises:
             UsageError: It can't be written there.
         """
-        stem = f"{'stdin' if source == STDIN else Path(source).stem}-{kind}"
+        stem = "stdin" if source == STDIN else Path(source).stem
+        while len(os.fsencode(stem)) > _MOST_NAME_BYTES:
+            stem = stem[:-1]
+        stem = f"{stem}-{kind}"
         names = (f"{stem}{'' if number == 1 else f'-{number}'}.png" for number in count(1))
         file = next(file for name in names if not (file := self._folder / name).exists())
         try:
@@ -107,13 +113,15 @@ def draw_each(
         DependencyError: Matplotlib is not installed, which labelled photos need.
     """
     plt = _pyplot(in_window=in_window) if show else None
+    # Matplotlib falls back to Agg where no toolkit is installed or the display does not answer.
+    in_window = in_window and plt is not None and plt.get_backend().lower() not in _NO_WINDOW
     for prediction in predictions:
         yield prediction
         if prediction.label is None:
             continue
         data = read_input(prediction.source, piped)
         if plt is not None:
-            png = _draw_prediction(plt, data, prediction, classifier.contract)
+            png = _draw_prediction(plt, data, prediction, classifier.contract, in_window=in_window)
             if not in_window:
                 say(f"written to {folder.write(png, prediction.source, 'predicted')}")
         if prediction.explanation is not None:
@@ -135,8 +143,10 @@ def _pyplot(*, in_window: bool) -> Any:
     return matplotlib.pyplot
 
 
-def _draw_prediction(plt: Any, data: bytes, prediction: Prediction, reading: Reading) -> bytes:
-    """A photo with its label as PNG; it is also shown, where there is a window."""
+def _draw_prediction(
+    plt: Any, data: bytes, prediction: Prediction, reading: Reading, *, in_window: bool
+) -> bytes:
+    """A photo with its label as PNG; it is also shown in a window, if asked for."""
     pixels = decode(data, PixelContract.of(reading, _SHOWN_PX, "pad"))
     figure, axes = plt.subplots(figsize=(5, 5.4))
     axes.imshow(pixels)
@@ -145,7 +155,8 @@ def _draw_prediction(plt: Any, data: bytes, prediction: Prediction, reading: Rea
     title = f"{sanitize(prediction.answer)}\n{sanitize(shares)}"
     axes.set_title(title, parse_math=False, wrap=True)  # a class may be named $x$
     figure.tight_layout()
-    plt.show()  # does nothing without a window
+    if in_window:
+        plt.show()
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=100)
     plt.close(figure)

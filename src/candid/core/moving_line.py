@@ -46,6 +46,15 @@ def _minutes(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
+def _writable(text: str, file: TextIO) -> str:
+    """A text, with codes for the characters that an encoding other than UTF-8 does not have."""
+    try:
+        text.encode(file.encoding, file.errors or "strict")
+    except UnicodeEncodeError:
+        return text.encode(file.encoding, "backslashreplace").decode(file.encoding)
+    return text
+
+
 class Line:
     """The line, drawn with carriage returns alone, which every terminal understands."""
 
@@ -67,7 +76,7 @@ class Line:
         else:
             self.draw("")
             file = sys.stdout if kind == "show" else self._terminal
-            file.write(f"{values[0]}\n")
+            file.write(f"{_writable(values[0], file)}\n")
             file.flush()
 
     def move(self) -> None:

@@ -157,11 +157,29 @@ def for_terminal(elsewhere: type[Lines] = Lines) -> Iterator[Lines]:
 class MovingSteps(Lines):
     """A moving line for each step alone, where nothing tells when all is done."""
 
+    def __init__(self) -> None:
+        self._line: Lines | None = None
+
     @contextmanager
     def step(self, title: str, total: int) -> Iterator[Advance]:
-        """Begin a step."""
-        with for_terminal() as line, line.step(title, total) as advance:
-            yield advance
+        """Begin a step, perhaps within another one."""
+        if self._line is not None:
+            with self._line.step(title, total) as advance:
+                yield advance
+            return
+        with for_terminal() as self._line:
+            try:
+                with self._line.step(title, total) as advance:
+                    yield advance
+            finally:
+                self._line = None
+
+    def say(self, line: str) -> None:
+        """Print a line, above the moving one if there is one."""
+        if self._line is None:
+            super().say(line)
+        else:
+            self._line.say(line)
 
 
 def for_python() -> Progress:

@@ -344,7 +344,8 @@ class Evaluator:
         photos = () if features is None else features.catalog.photos
         places = {photo.content: place for place, photo in enumerate(photos)}
         fitted = [row for row in rows.values() if row.content in places]
-        if features is not None and fitted and all(photo.content in places for photo in read):
+        is_whole = len(fitted) == len(rows)  # a few that are left would be weak rules
+        if features is not None and is_whole and all(photo.content in places for photo in read):
             keys = [*(row.group for row in fitted), *(photo.content for photo in read)]
             both: tuple[Row | Photo, ...] = (*fitted, *read)
             labels = [classes.index(one.label) for one in both]

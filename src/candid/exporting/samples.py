@@ -136,10 +136,14 @@ def round_robin(lists: Sequence[Sequence[Row]]) -> Iterator[Row]:
 
 
 def _kind_of(file: Path) -> str:
-    """Format, colour mode and orientation, as far as the first bytes of a file tell them."""
+    """Format, colour mode and orientation, as far as a file tells them."""
     try:
         with file.open("rb") as opened:
-            details = inspect(opened.read(_HEADER_BYTES))
+            data = opened.read(_HEADER_BYTES)
+            try:
+                details = inspect(data)
+            except ImageError:  # WebP, AVIF and some TIFF need the whole file
+                details = inspect(data + opened.read())
     except (ImageError, OSError):
         return file.suffix.lower()
     return f"{details.format} {details.mode} {details.orientation}"

@@ -92,7 +92,9 @@ def take(source: object) -> Photo:
     if isinstance(source, (str, os.PathLike)):
         return Photo(os.fsdecode(source), _path(source))
     if isinstance(source, np.ndarray):
-        return Photo("", _to_rgb(source))
+        rgb = _to_rgb(source)
+        # The next frame of a video may be written into the same array while this one waits.
+        return Photo("", rgb.copy() if rgb is source else rgb)
     if isinstance(source, memoryview) and (source.ndim, source.itemsize) != (1, 1):
         raise _refuse(f"a memoryview of shape {source.shape}, format {source.format!r}")
     if isinstance(source, (bytes, bytearray, memoryview)):

@@ -14,7 +14,12 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from candid.server.addresses import OTHER_HOST, OTHER_HOST_REMEDY, is_named_as_it_is
+from candid.server.addresses import (
+    OTHER_HOST,
+    OTHER_HOST_REMEDY,
+    is_loopback,
+    is_named_as_it_is,
+)
 from candid.server.cors import CrossOrigin, is_preflight
 from candid.server.page import FILES
 from candid.server.schemas import Problem, respond
@@ -105,6 +110,10 @@ class Guard:
         is_writing = scope["method"] not in ("GET", "HEAD")
         from_elsewhere = headers.get("sec-fetch-site") in ("cross-site", "same-site")
         from_elsewhere |= is_preflight(scope["method"], headers)
+        # Browsers leave it out over plain HTTP, except to this machine; Origin they always send.
+        if self._token is None and "sec-fetch-site" not in headers and not is_loopback(asked):
+            host = headers.get("origin", "").partition("://")[2]
+            from_elsewhere |= "origin" in headers and host != headers.get("host", "")
         if from_elsewhere and is_writing and not self._cross_origin.allows(headers):
             message = "requests from pages of other sites are refused; see --cors-origin."
             raise Problem(403, "cross_site", message)

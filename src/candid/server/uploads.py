@@ -18,6 +18,7 @@ from candid.server.schemas import Parameters, Problem, require_known
 
 _MAX_HEADER_BYTES: Final = 4096  # of one part
 _MAX_NAME: Final = 255
+_MAX_PARAMETERS: Final = 100
 #: Brackets and commas of a JSON body besides those of its images, such as in a model's name.
 _SPARE: Final = 100
 #: Names of a form's text fields that hold an image in base64.
@@ -132,7 +133,7 @@ def _read_form(content_type: str, body: bytes, max_images: int) -> Uploads:
         kind = head.get_content_type()
         is_file = kind.startswith("image/") or kind == "application/octet-stream"
         if file_name is not None or is_file:
-            if head["Content-Transfer-Encoding"] == "base64":
+            if (head["Content-Transfer-Encoding"] or "").strip().lower() == "base64":
                 data = _from_base64(data.decode("latin-1"))
             if file_name or data:  # a browser sends an empty part where no file was chosen
                 base_name = re.split(r"[/\\]", file_name or "")[-1]
@@ -160,10 +161,15 @@ def _image_of_field(name: str, data: bytes) -> bytes:
 
 def _split_form(content_type: str, body: bytes, most: int) -> Iterator[tuple[Message, bytes]]:
     """The parts of a multipart body (RFC 7578): headers, and bytes."""
-    boundary = Parser().parsestr(f"Content-Type: {content_type}").get_boundary()
+    _require_few_parameters(content_type)
+    try:
+        named = Parser().parsestr(f"Content-Type: {content_type}").get_boundary() or ""
+        boundary = named.encode("latin-1")
+    except (TypeError, ValueError):  # by RFC 2231, in a way that Python's parser does not follow
+        boundary = b""
     if not boundary:
         raise _malformed("the Content-Type names no boundary.")
-    delimiter = rb"\r\n--" + re.escape(boundary.encode("latin-1")) + rb"(?:(--)|[ \t]*(?=\r\n))"
+    delimiter = rb"\r\n--" + re.escape(boundary) + rb"(?:(--)|[ \t]*(?=\r\n))"
     whole = b"\r\n" + body
     found = list(islice(re.finditer(delimiter, whole), most + 1))
     closing = next((place for place, match in enumerate(found) if match[1]), None)
@@ -176,7 +182,13 @@ def _split_form(content_type: str, body: bytes, most: int) -> Iterator[tuple[Mes
         if not 0 <= blank - before.end() <= _MAX_HEADER_BYTES:
             raise _malformed("a part has no headers, or more than 4 kB of them.")
         head = whole[before.end() + 2 : blank].decode("latin-1")
+        _require_few_parameters(head)
         yield Parser().parsestr(head, headersonly=True), whole[blank + 4 : after.start()]
+
+
+def _require_few_parameters(head: str) -> None:
+    if head.count(";") > _MAX_PARAMETERS:  # within quotes, the parser's time is quadratic in them
+        raise _malformed("a header has too many parameters.")
 
 
 def _malformed(message: str) -> Problem:
@@ -185,7 +197,10 @@ def _malformed(message: str) -> Problem:
 
 def _parameter(head: Message, name: str) -> str | None:
     """A parameter of the header Content-Disposition, in UTF-8."""
-    value = head.get_param(name, header="Content-Disposition")
-    if isinstance(value, tuple):  # filename*, which RFC 7578 forbids, and clients send
-        return collapse_rfc2231_value(value)
+    try:
+        value = head.get_param(name, header="Content-Disposition")
+        if isinstance(value, tuple):  # filename*, which RFC 7578 forbids, and clients send
+            return collapse_rfc2231_value(value)
+    except (TypeError, ValueError):  # such as a charset that decodes no bytes
+        raise _malformed(f"the {name} of a part can't be read.") from None
     return None if value is None else value.encode("latin-1").decode("utf-8", "replace")

@@ -103,7 +103,14 @@ def keep_own_parts(
     roles = [catalog.role(photo) for photo in catalog.photos]
     parts = _cut_missing(roles, members, previous, own, seed=seed)
     late, earlier = _find_late(parts, members)
-    made = OwnParts(mode, own, sum(roles[place] == "test" for place in late))
+    moved = {
+        name
+        for i, part in previous.items()
+        if part and part != roles[i] and (roles[i] != "train" or part in own)
+        for name in (part, roles[i])
+    }
+    own = tuple(name for name in own if name not in moved)
+    made = OwnParts(mode, own, sum(parts[place] == "test" for place in late))
     notes = [_describe(own, roles, parts), *_copy_notes(catalog, parts, late, earlier, mode)]
     if mode == "strict":
         for place in (*late, *np.flatnonzero(members.conflict).tolist()):
@@ -123,6 +130,9 @@ def _cut_missing(
     parts = [previous.get(place, role) for place, role in enumerate(roles)]
     names = [part for part in PARTS if part == "train" or part not in own]
     pool = np.array([part in names for part in parts]) & ~members.conflict
+    # A picture that another part has as well stays in train: it can't be set aside any more.
+    held = {int(members.groups[i]) for i, part in enumerate(parts) if part and part not in names}
+    pool &= ~np.isin(members.groups, list(held))
     if len(names) == 1 or not pool.any():
         return parts
     counts = np.zeros((len(members.keys), int(members.labels.max()) + 1), np.int64)
@@ -151,6 +161,8 @@ def _find_late(parts: Sequence[str], members: Members) -> tuple[list[int], dict[
 
 
 def _describe(own: Sequence[str], roles: Sequence[str], parts: Sequence[str]) -> str:
+    if not own:
+        return "the parts are those of the earlier split, not the folder's own"
     counts = join_names([f"{name} ({roles.count(name):,})" for name in own])
     lacking = [f"a {name} ({parts.count(name):,})" for name in PARTS if name not in own]
     cut = f"; {join_names(lacking)} was cut out of train" if lacking else ""

@@ -163,7 +163,7 @@ def prepare(
     return Prepared(features, groups, catalog, decided, notes)
 
 
-def split_prepared(prepared: Prepared, options: SplitOptions) -> Split:
+def split_prepared(prepared: Prepared, options: SplitOptions, *, keep_own: bool = True) -> Split:
     """Split a prepared folder; see `candid.splits.split.split`."""
     catalog, pattern = prepared.catalog, options.group_by
     previous = None if options.previous is None else read_csv(options.previous)
@@ -191,7 +191,7 @@ def split_prepared(prepared: Prepared, options: SplitOptions) -> Split:
         seed=options.seed,
         previous=previous,
         group_by=group_by,
-        own_parts=options.own_parts,
+        own_parts=options.own_parts if keep_own else None,
     )
 
 

@@ -97,7 +97,7 @@ def split(
     seed: int = 0,
     previous: Split | None = None,
     group_by: Mapping[str, str] | None = None,
-    own_parts: Mode = "strict",
+    own_parts: Mode | None = "strict",
 ) -> Split:
     """Split a catalog's photos 70 / 20 / 10, stratified, whole groups only.
 
@@ -125,7 +125,7 @@ def split(
     keys = keys_of([photo.content for photo in photos], merged)
     old, part_notes = _find_parts(photos, previous)
     own, unit = None, unit_of(group_by)
-    if find_own_parts(catalog):
+    if own_parts is not None and find_own_parts(catalog):
         kept = conflict & (own_parts == "strict")
         members = Members(merged, keys, labels, kept)
         parts, own, own_notes = keep_own_parts(catalog, members, old, mode=own_parts, seed=seed)
@@ -230,7 +230,11 @@ def _find_parts(
     # Of two files with the same content, one may be in no part, such as a dropped one.
     by_content = {row.content: row.part for row in rows if row.content}
     by_path = {finder.find(row.path): row.part for row in rows if not row.content}
-    parts = [by_content.get(photo.content, by_path.get(photo.path)) for photo in photos]
+    # Equal files may be in two parts, if the folder came with them.
+    at = {(row.content, row.path): row.part for row in rows if row.content}
+    parts = [
+        at.get((p.content, p.path), by_content.get(p.content, by_path.get(p.path))) for p in photos
+    ]
     old = {place: part for place, part in enumerate(parts) if part is not None}
     if photos and rows and not old:
         raise SplitError(

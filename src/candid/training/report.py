@@ -111,8 +111,13 @@ def find_page(run: Path, data: Path | None, page: Path | None) -> Path | None:
     file = page or next(file for name in names if not (file := own.parent / name).exists())
     if file.exists():
         raise UsageError(f"{file} exists already; choose another --report.")
-    require_outside(file, data, option="--report")
-    require_writable(file)
+    try:
+        require_outside(file, data, option="--report")
+        require_writable(file)
+    except UsageError:
+        if page is not None:
+            raise
+        return None
     return file
 
 

@@ -133,7 +133,7 @@ def _train_into(
         progress=progress,
     )
     options.rule.require_fits(prepared.catalog.classes)
-    split = split_prepared(prepared, options.split)
+    split = split_prepared(prepared, options.split, keep_own=options.figures)
     split = split if options.figures else train_on_all(split)
     require_trainable(split, prepared.catalog.classes, is_tested=options.figures)
     made: list[tuple[Contents, bool]] = []

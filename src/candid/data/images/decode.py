@@ -125,7 +125,8 @@ def open_pillow(image: Image) -> bytes | Image:
             image.load()
         except AssertionError:  # that its file is there
             raise ImageError("its file was closed before Pillow loaded it") from None
-        return image
+        # The next frame may be loaded into the same image while this one waits.
+        return image.copy() if getattr(image, "is_animated", False) else image
 
 
 def decode_pillow(image: Image, contract: PixelContract) -> NDArray[np.uint8]:

@@ -77,7 +77,8 @@ def read_run(folder: str | Path) -> PredictedRun:
     split = read_csv(found / SPLIT)
     right = _read_right(found / PREDICTIONS, split, manifest.classes)
     images: dict[str, Row] = {}
-    for row in split.rows:
+    # Of equal files in two parts (--own-parts as-is), the one that was trained on counts.
+    for row in sorted(split.rows, key=lambda row: row.part not in _TRAINED_PARTS):
         if row.part and row.content:
             images.setdefault(row.content, row)
     groups = {row.content: row.group or row.content for row in split.rows if row.content}

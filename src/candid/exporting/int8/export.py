@@ -30,6 +30,7 @@ from candid.exporting.int8.gate import (
     predict_both,
     require_not_worse,
 )
+from candid.exporting.int8.graph import quantise_onnx, require_float
 from candid.exporting.onnx import ONNX
 from candid.exporting.samples import Asked, choose_rows, note_missing, read_golden
 from candid.exporting.source import Source
@@ -65,6 +66,8 @@ def quantise(form: Format, source: Source, progress: Progress) -> tuple[Source, 
     """
     if form.quantise is None:
         raise ValueError(f"{form.name} can't be quantised")
+    if form.quantise is quantise_onnx:  # before photos are read
+        require_float(source)
     pixels = read_calibration(source, read_csv(source.folder / SPLIT))
     with progress.step("Calibrating", len(pixels)) as advance:
         return form.quantise(source, pixels, advance), len(pixels)

@@ -32,16 +32,20 @@ class QuantisedOnnx(Source):
         return self.quantised
 
 
-def quantise_onnx(source: Source, pixels: NDArray[np.uint8], advance: Advance) -> Source:
-    """Quantise a run's graph, see `quantise_graph`.
+def require_float(source: Source) -> None:
+    """Refuse a run that computes in 8 bits already.
 
     Raises:
-        UsageError: It computes in 8 bits already, or has no layer to quantise.
+        UsageError: It does.
     """
     if source.is_int8:
         raise UsageError(
             f"{source.folder} computes in eight bits already: export it without --int8."
         )
+
+
+def quantise_onnx(source: Source, pixels: NDArray[np.uint8], advance: Advance) -> Source:
+    """Quantise a run's graph, see `quantise_graph` and `require_float`."""
     graph = quantise_graph(source.graph, pixels, advance)
     return QuantisedOnnx(source.folder, source.classifier, graph)
 

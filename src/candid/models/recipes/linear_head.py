@@ -27,7 +27,7 @@ from candid.models.recipes.logistic import (
     softmax,
 )
 from candid.models.temperature import count_pictures, smoothed_losses, with_temperature
-from candid.splits.grouped_split import Labelled, grouped_folds
+from candid.splits.grouped_split import NUM_FOLDS, Labelled, grouped_folds
 
 #: Inverse strengths of the regularisation to try, from strong to weak, evenly on a log scale.
 STRENGTHS: Final = (1.0, 3.2, 10.0, 32.0, 100.0, 320.0, 1000.0)
@@ -273,7 +273,7 @@ def _try_strengths(space: Space, data: Labelled, weights: Rows, *, seed: int) ->
     """
     num_folds = data.num_folds()
     if num_folds < 2:
-        return _Search(weights)
+        return _Search(weights, scale=_scale_without_trials(space, data, weights, seed=seed))
     folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CHOOSE, seed=seed)
     held = folds < used
     labels, num_pictures = data.labels[held], count_pictures(data.groups[held])
@@ -297,6 +297,23 @@ def _try_strengths(space: Space, data: Labelled, weights: Rows, *, seed: int) ->
             break
     scale = scales[int(np.argmin(losses))]
     return _Search(weights, tuple(trials), _average_strength(losses), min(losses), scale)
+
+
+def _scale_without_trials(space: Space, data: Labelled, weights: Rows, *, seed: int) -> float:
+    """`_best_scale` where some class has one picture only, by the images of all other classes."""
+    pairs = np.unique(np.stack([data.labels, data.groups]), axis=1)
+    several = np.bincount(pairs[0], minlength=data.num_classes) > 1
+    if data.num_classes <= MANY_CLASSES or len(data.group_keys) < NUM_FOLDS or not several.any():
+        return 1.0
+    folds, used = _enough_folds(data, NUM_FOLDS, _ENOUGH_TO_CHOOSE, seed=seed)
+    predicted = np.zeros((len(data.labels), data.num_classes), np.float32)
+    for fold in range(used):
+        here = folds == fold
+        _, predicted[here] = _predict_fold(space, data, here, _DEFAULT_STRENGTH, weights)
+    held = (folds < used) & several[data.labels]
+    if not held.any():
+        return 1.0
+    return _best_scale(np.log(np.maximum(predicted[held], 1e-37)), data.labels[held])
 
 
 def _best_scale(scores: Rows, labels: NDArray[np.int64]) -> float:

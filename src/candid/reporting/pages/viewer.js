@@ -54,6 +54,7 @@ const viewer = (() => {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (event.target.matches("select")) return;
     if (dialog.open && step && gallery.length > 1) show(at + step);
   });
   return { dialog, enlarge, isOpen: () => dialog.open, shown: () => gallery[at] };

@@ -295,7 +295,7 @@ def _training(contents: Contents, manifest: Manifest) -> str:
         "### Training Data",
         f"{plural(contents.trained_on, 'photo')} of the folder "
         f"{escape_markdown(_data_name(contents))}. {kept_together(contents.evaluation)}"
-        + ("" if contents.evaluation.leak else _UNSEEN),
+        + ("" if contents.evaluation.leak or not contents.evaluation.believed.n else _UNSEEN),
     ]
     counts = [
         [escape_markdown(name), str(photos), str(pictures)]
