@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from starlette.responses import Response
 
 from candid.errors import UsageError
 from candid.server.models import Models
 from candid.server.page import FILES
+from candid.server.security import Guard
 from candid.server.settings import Settings, read_token
 
 TOKEN = "0123456789abcdef-secret"
@@ -149,6 +152,26 @@ def test_a_page_of_another_site_can_not_ask(
     asked = client.options("/v1/predict", headers={"Origin": "https://example.org"})
     assert asked.status_code == 405
     assert "access-control-allow-origin" not in asked.headers
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("http://192.168.0.7:8000", 200), ("http://evil.example", 403), ("null", 403), (None, 200)],
+)
+def test_nor_over_plain_http_in_a_network_where_browsers_leave_that_out(
+    origin: str | None, status: int
+) -> None:
+    transport = httpx.ASGITransport(
+        Guard(Response("answered"), Settings(), lambda *_: None)  # type: ignore[arg-type]
+    )
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://192.168.0.7:8000"
+        ) as client:
+            return await client.post("/", headers={} if origin is None else {"Origin": origin})
+
+    assert asyncio.run(ask()).status_code == status
 
 
 def test_pages_and_documentation_are_open_and_hold_nothing_of_a_run(closed: httpx.Client) -> None:

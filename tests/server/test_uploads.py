@@ -111,6 +111,41 @@ def test_a_form_of_as_many_photos_as_allowed_may_have_every_field() -> None:
     assert len(form(*fields, PHOTO, PHOTO, PHOTO).images) == 3
 
 
+MANY = "x" + ';a="b"' * 101
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "name=image; filename*=utf-8''a.jpg; filename*0=b",
+        "name=image; filename*=idna''%E2%82%AC",
+        "name=image; filename*=undefined''a",
+        "name=image; filename*=a%00b''x",
+        f'name=image; filename="a.png"; {MANY}',
+    ],
+)
+def test_a_header_that_can_not_be_read_is_a_malformed_form(head: str) -> None:
+    with pytest.raises(Problem) as refused:
+        form((head, DATA))
+    assert (refused.value.status, refused.value.code) == (400, "invalid_multipart")
+
+
+@pytest.mark.parametrize(
+    "boundary", ["boundary*=utf-8''%E2%82%AC", "boundary*0=b;boundary*=c", MANY]
+)
+def test_so_is_a_boundary_that_can_not_be_read(boundary: str) -> None:
+    with pytest.raises(Problem) as refused:
+        read_uploads(f"multipart/form-data; {boundary}", b"--b\r\n", 3)
+    assert (refused.value.status, refused.value.code) == (400, "invalid_multipart")
+
+
+@pytest.mark.parametrize("word", ["base64", "BASE64", " Base64 "])
+def test_the_encoding_of_a_part_is_named_in_any_case(word: str) -> None:
+    head = f'name="image"; filename="a.png"\r\nContent-Transfer-Encoding: {word}'
+    (upload,) = form((head, b64encode(DATA))).images
+    assert upload.data == DATA
+
+
 def test_a_part_in_base64_as_mail_libraries_write_it_is_decoded() -> None:
     part = MIMEImage(DATA, "png")
     part.add_header("Content-Disposition", "form-data", name="image", filename="a.png")
