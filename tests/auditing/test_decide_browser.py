@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from candid.auditing import page_view
 from candid.auditing.finding import Finding, Item
 from candid.auditing.result import Audit, Checked, ClassCount
 from candid.data.catalog import scan
@@ -185,6 +186,46 @@ def test_one_file_never_gets_two_classes(open_page: Open, tmp_path: Path) -> Non
     assert decided(page, tmp_path) == ["angry", "angry", ""]
 
 
+def test_of_a_class_and_that_of_the_folder_the_last_one_holds(
+    open_page: Open, tmp_path: Path
+) -> None:
+    rows = [found(*suspects(1), code=code) for code in ("one", "two", "three")]
+    page = open_page(make_audit(*rows)).page
+    button(page, "#one-1", "happy").click()
+    page.locator("#two-1").focus()
+    page.keyboard.press("4")  # sad, the class that it has
+    assert decided(page, tmp_path) == ["keep", "keep", ""]
+    page.keyboard.press("u")
+    assert decided(page, tmp_path) == ["happy", "", ""]
+
+
+def test_a_photo_that_was_moved_can_be_moved_there_again(open_page: Open, tmp_path: Path) -> None:
+    audit = make_audit(found(*suspects(1), code="one"), found(*suspects(1), code="two"))
+    path = "sad/suspect-0.jpg"
+    moved = Decision(path, audit.contents[path], "one", "happy", "happy")
+    page = open_page(replace(audit, decided=(moved,), labels={path: "happy"})).page
+    page.locator("#two-1").focus()
+    page.keyboard.press("3")
+    assert decided(page, tmp_path) == ["happy", "happy"]
+    assert button(page, "#two-1", "happy").get_attribute("aria-pressed") == "true"
+
+
+def test_two_tabs_have_the_decisions_of_both(open_page: Open, tmp_path: Path) -> None:
+    opened = open_page(make_audit(found(*suspects(3), code="suspects")))
+    one, other = opened.page, opened.page.context.new_page()
+    other.goto(opened.address)
+    button(one, "#suspects-1", "drop").click()
+    expect(other.locator("#decided")).to_have_text("1 of 3 decided")
+    expect(button(other, "#suspects-1", "drop")).to_have_attribute("aria-pressed", "true")
+    button(other, "#suspects-2", "happy").click()
+    expect(one.locator("#decided")).to_have_text("2 of 3 decided")
+    one.reload()
+    assert decided(one, tmp_path) == ["drop", "happy", ""]
+    one.keyboard.press("u")
+    expect(other.locator("#decided")).to_have_text("1 of 3 decided")
+    assert opened.said == []
+
+
 def test_decisions_survive_a_reload_and_can_still_be_undone(
     open_page: Open, tmp_path: Path
 ) -> None:
@@ -315,7 +356,40 @@ def test_among_many_classes_the_right_one_is_chosen_from_a_list(
     assert page.locator("#suspects-2 select").input_value() == "class 7"
     page.keyboard.press("Tab")
     assert decided(page, tmp_path) == ["happy", "class 7", ""]
+    page.reload()
+    chosen = page.locator("#suspects-2 select")
+    assert chosen.input_value() == "class 7"
+    chosen.focus()  # which fills it
+    assert chosen.input_value() == "class 7"
+    assert chosen.locator("option").count() == 1 + len(names)
     assert opened.said == []
+
+
+def test_a_suggested_class_that_the_list_has_no_room_for_survives_a_reload(
+    open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_view, "MAX_CLASSES", 9)
+    names = (*(f"class {number}" for number in range(9)), "happy", "sad")
+    page = open_page(with_classes(make_audit(found(*suspects(2), code="one")), *names)).page
+    button(page, "#one-1", "happy").click()
+    button(page, "#one-2", "drop").click()
+    page.reload()
+    assert button(page, "#one-1", "happy").get_attribute("aria-pressed") == "true"
+    assert decided(page, tmp_path) == ["happy", "drop"]
+
+
+def test_arrow_keys_in_the_list_go_on_through_it_and_stay_at_the_picture(
+    open_page: Open, tmp_path: Path
+) -> None:
+    names = ("happy", "sad", *(f"class {number}" for number in range(9)))
+    page = open_page(with_classes(make_audit(found(*suspects(2), code="one")), *names)).page
+    page.locator("#one-1 button.thumb").click()
+    for key in ("4", "ArrowDown", "ArrowDown", "ArrowRight"):  # beyond those with a button
+        page.keyboard.press(key)
+    expect(page.locator("#caption")).to_contain_text("suspect-0.jpg")
+    assert page.locator("#choices select").input_value() == "class 0"
+    page.keyboard.press("Escape")
+    assert decided(page, tmp_path) == ["class 0", ""]
 
 
 def test_the_focus_is_seen_on_every_step_by_keyboard(open_page: Open) -> None:

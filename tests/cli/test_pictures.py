@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -65,6 +66,34 @@ def test_nothing_that_is_there_is_written_over(trained: Run, photo: Path, tmp_pa
     mine.write_text("mine")
     assert "me-explained-2.png" in explained(trained.folder, [str(photo)], mine.parent)[0]
     assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["predicted", "explained"])
+def test_a_photo_may_have_a_name_as_long_as_file_systems_allow(tmp_path: Path, kind: str) -> None:
+    for name in ("ä" * 123 + ".jpg", "信" * 82 + ".jpg", "\udcff" * 246 + ".jpg"):
+        assert len(os.fsencode(name)) == 250
+        pictures = PictureFolder(tmp_path / "drawn", [])  # which takes its own pictures as such
+        written = {pictures.write(b"png", name, kind) for _ in range(2)}
+        assert len(written) == 2
+        assert {path.read_bytes() for path in written} == {b"png"}
+        assert all(path.name.startswith(name[:60]) for path in written)
+
+
+def test_a_window_that_can_not_be_opened_is_a_file_instead(
+    trained: Run, photo: Path, tmp_path: Path
+) -> None:
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")  # to which Matplotlib falls back where the display does not answer
+    classifier, said = load(trained.folder), list[str]()
+    pictures = PictureFolder(tmp_path / "drawn", [str(photo)])
+    predictions = classifier.stream([str(photo)])
+    for _ in draw_each(
+        predictions, classifier, pictures, say=said.append, show=True, in_window=True
+    ):
+        pass
+    written = tmp_path / "drawn" / "me-predicted.png"
+    assert said == [f"written to {written}"]
+    assert cv2.imread(str(written)) is not None
 
 
 def test_pictures_lie_neither_among_photos_nor_among_other_files(

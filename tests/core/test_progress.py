@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 
-from candid.core.progress import ResultsOnly, for_terminal
+from candid.core.progress import MovingSteps, ResultsOnly, for_terminal
 
 pty = pytest.importorskip("pty", reason="there are pseudo-terminals on Unix only")
 
 
 @contextmanager
-def terminal() -> Iterator[list[str]]:
+def terminal(encoding: str = "utf-8") -> Iterator[list[str]]:
     """Stdout and stderr are a terminal of 40 columns; afterwards the list has what was written."""
     import termios
 
@@ -25,7 +27,7 @@ def terminal() -> Iterator[list[str]]:
     termios.tcsetwinsize(theirs, (24, 40))
     written: list[str] = []
     with (
-        open(theirs, "w", encoding="utf-8") as screen,  # noqa: PTH123
+        open(theirs, "w", encoding=encoding) as screen,  # noqa: PTH123
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(sys, "stdout", screen)
@@ -36,7 +38,7 @@ def terminal() -> Iterator[list[str]]:
         while part := os.read(ours, 100_000):
             data += part
     os.close(ours)
-    written.append(data.decode().replace("\r\n", "\n"))
+    written.append(data.decode(encoding).replace("\r\n", "\n"))
 
 
 def on_screen(written: str) -> list[str]:
@@ -79,6 +81,37 @@ def test_an_error_leaves_no_line_behind() -> None:
         with for_terminal() as progress, progress.step("Fitting", 0):
             raise KeyboardInterrupt
     assert on_screen(seen[0]) == [""]
+
+
+def test_what_the_encoding_of_a_terminal_lacks_is_written_as_codes() -> None:
+    with terminal("latin-1") as seen, for_terminal() as progress, progress.step("Fitting", 0):
+        progress.say("Gefühle/信.jpg")
+        progress.show("ä \ud800")
+    assert on_screen(seen[0]) == ["Gefühle/\\u4fe1.jpg", "ä \\ud800", ""]
+
+
+def test_at_a_prompt_steps_within_a_step_share_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[object] = []
+    start = subprocess.Popen
+
+    def count(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
+        started.append(arguments)
+        return start(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", count)
+    with terminal() as seen:
+        steps = MovingSteps()
+        with steps.step("Outer", 0), steps.step("Inner", 9):
+            steps.say("a note")
+        assert len(started) == 1
+        steps.say("between")
+        with pytest.raises(KeyboardInterrupt), steps.step("Next", 0):
+            raise KeyboardInterrupt
+        assert len(started) == 2
+        steps.say("after all")
+    [written] = seen
+    assert re.search(r"Outer.*Inner: 0 of 9.*a note", written, re.DOTALL)
+    assert on_screen(written) == ["a note", "between", "after all", ""]
 
 
 def test_without_a_terminal_a_step_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from candid.cli.demo import SampleSet, draw_sample
 from candid.cli.demo.injected_defects import mirrored_copy, reencoded
+from candid.cli.main import app
 from candid.errors import ArtifactError, DataError, DependencyError, UsageError
 from candid.evaluation.baselines import LARGEST_CLASS
 from candid.evaluation.evaluate import Measured, evaluate_run
@@ -22,6 +24,7 @@ from candid.evaluation.verify import differences
 from candid.models.decision_rule import DecisionRule
 from candid.splits.split import Row, read_csv
 from candid.training import Run, TrainOptions, train
+from candid.training.report import find_page
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +261,17 @@ class TestAnotherFolder:
         assert any("only exact copies of training images" in note for note in measured.notes)
         assert [row.name for row in measured.evaluation.baselines] == [LARGEST_CLASS]
 
+    def test_is_compared_with_rules_only_where_all_the_training_images_are_there(
+        self, moved: tuple[Path, Path], trained: Run, other_faces: SampleSet
+    ) -> None:
+        run, data = moved
+        before = evaluate_run(run, other_faces.folder).evaluation.baselines
+        assert len(before) == 3
+        (data / rows(trained, "train")[0].path).unlink()
+        after = evaluate_run(run, other_faces.folder).evaluation.baselines
+        assert after == before[:1]
+        assert after[0].name == LARGEST_CLASS
+
     def test_is_measured_where_the_cache_can_not_be_written(
         self,
         trained: Run,
@@ -268,6 +282,35 @@ class TestAnotherFolder:
         (tmp_path / "file").write_text("")
         monkeypatch.setenv("CANDID_CACHE", os.fspath(tmp_path / "file" / "cache"))
         assert num_measured(evaluate_run(trained.folder, other_faces.folder)) == 19
+
+
+class TestTheReport:
+    def test_is_not_written_where_none_can_be_and_none_was_asked_for(
+        self, trained: Run, other_faces: SampleSet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # `os.access` lets root write anywhere.
+        monkeypatch.setattr("candid.runs.paths.os.access", lambda *_: False)
+        assert find_page(trained.folder, other_faces.folder, None) is None
+        asked = other_faces.folder.parent / "asked.html"
+        with pytest.raises(UsageError, match="can't be written"):
+            find_page(trained.folder, other_faces.folder, asked)
+
+    def test_is_not_written_among_the_photos(self, copied_run: Path) -> None:
+        data = copied_run.parent
+        assert find_page(copied_run, data, None) is None
+        with pytest.raises(UsageError, match="--report"):
+            find_page(copied_run, data, data / "page.html")
+
+    def test_of_the_runs_own_folder_is_refused_in_one_line(
+        self, trained: Run, faces: SampleSet, tmp_path: Path
+    ) -> None:
+        page = tmp_path / "page.html"
+        arguments = ["evaluate", str(trained.folder), str(faces.folder), "--report", str(page)]
+        error = CliRunner().invoke(app, arguments).exception
+        assert isinstance(error, UsageError)
+        assert str(error).startswith("--report is for another folder")
+        assert "\n" not in str(error)
+        assert not page.exists()
 
 
 def test_a_run_of_more_classes_has_their_mean_and_no_threshold(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageSequence
 
 from candid.data.images import PixelContract
 from candid.errors import ImageError, UsageError
@@ -117,6 +117,33 @@ def test_another_page_and_a_draft_are_taken_as_pillow_has_them() -> None:
         assert np.ptp(read(photo), axis=2).max() == 0
 
 
+@pytest.mark.parametrize("form", ["TIFF", "GIF", "PNG", "WEBP"])
+@pytest.mark.parametrize("way", ["not loaded", "loaded"])
+def test_each_frame_of_an_image_is_a_picture_of_its_own(form: str, way: str) -> None:
+    colours = [(255, 0, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)]
+    pages = [Image.new("RGB", (8, 8), colour) for colour in colours]
+    options = {"lossless": True} if form == "WEBP" else {}
+    data = encoded(pages[0], form, save_all=True, append_images=pages[1:], **options)
+    with Image.open(io.BytesIO(data)) as image:
+        frames = ImageSequence.Iterator(WAYS[way](image))
+        assert is_several(frames)
+        photos = list(map(take, frames))  # all before one is read, as `predict` does
+    assert [tuple(photo.read(CONTRACT)[4, 4].tolist()) for photo in photos] == colours
+
+
+def test_frames_in_one_array_are_pictures_of_their_own() -> None:
+    buffer = np.zeros((8, 8, 3), np.uint8)
+
+    def frames(array: np.ndarray) -> Iterator[np.ndarray]:
+        for number in range(3):
+            buffer[:] = number
+            yield array
+
+    for array in (buffer, buffer[::2, ::2], buffer[..., :1], buffer[..., 0]):
+        photos = list(map(take, frames(array)))
+        assert [photo.read(CONTRACT).max() for photo in photos] == [0, 1, 2]
+
+
 def test_an_image_that_was_turned_already_is_not_turned_again() -> None:
     with Image.open(io.BytesIO(FILES["png-turned"])) as image:
         upright = ImageOps.exif_transpose(image)
@@ -195,7 +222,7 @@ def test_bytes_have_many_types_and_arrays_of_grey_are_pictures() -> None:
         assert take(data).name == ""
     for array in (GREY, GREY[..., None], np.asfortranarray(GREY)):
         np.testing.assert_array_equal(read(array), np.repeat(GREY[..., None], 3, axis=2))
-    assert read(RGB) is RGB
+    np.testing.assert_array_equal(read(RGB), RGB)
 
 
 class Upload:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,9 @@ from candid.evaluation.evaluate import evaluate_run
 from candid.evaluation.verify import verify_run
 from candid.runs.artifact import read_manifest
 from candid.splits.duplicates import Groups
-from candid.splits.own_parts import OwnParts
+from candid.splits.own_parts import Mode, OwnParts
 from candid.splits.prepare import SplitOptions, prepare, split_prepared
-from candid.splits.split import Split, read_csv, split
+from candid.splits.split import Split, read_csv, split, to_csv
 from candid.splits.split_export import write_links
 from candid.training import Run, TrainOptions, train
 from candid.training.training import require_trainable
@@ -93,6 +94,19 @@ class TestTheParts:
         assert moved(made) == {("train", "train"): 70, ("train", "test"): 10, ("val", "val"): 30}
         assert made.own == OwnParts("strict", ("train", "val"), 0)
 
+    @pytest.mark.parametrize("mode", ["strict", "as-is"])
+    def test_that_lack_a_test_part_get_none_of_the_pictures_that_val_has(self, mode: Mode) -> None:
+        copies = [("train/cat" if n % 2 else "train/dog", 80 + n) for n in range(30)]
+        made = split(*catalog_of(*filled(train=80, val=30), *copies), own_parts=mode)
+        groups = {
+            part: {row.group for row in made.rows if row.part == part} for part in ("val", "test")
+        }
+        assert moved(made)["train", "test"] == len(groups["test"]) == 10
+        assert groups["test"].isdisjoint(groups["val"])
+        assert moved(made)["train", "train"] == 70 + 30
+        assert moved(made)["train", ""] == 0
+        assert made.own == OwnParts(mode, ("train", "val"), 0)
+
     def test_of_a_single_folder_are_drawn_as_usual(self) -> None:
         made = split(*catalog_of(*filled(train=100)))
         assert moved(made) == {("train", "train"): 70, ("train", "val"): 20, ("train", "test"): 10}
@@ -110,6 +124,40 @@ class TestTheParts:
             row.path: row.part for row in first.rows
         }.items()
         assert Counter(row.part for row in more.rows)["test"] == 8
+
+    @pytest.mark.parametrize(
+        ("swapped", "own", "told"),
+        [
+            (("train", "test"), ("val",), "the folder's own parts are kept: val (8)"),
+            (("train", "val"), ("test",), "the folder's own parts are kept: test (9)"),
+            (("val", "test"), ("train",), "the folder's own parts are kept: train (40)"),
+        ],
+    )
+    def test_that_an_earlier_split_moved_photos_between_are_not_called_the_folders_own(
+        self, swapped: tuple[str, str], own: tuple[str, ...], told: str
+    ) -> None:
+        pair = catalog_of(*filled(train=40, val=8, test=9))
+        first = split(*pair)
+        other = dict(zip(swapped, swapped[::-1], strict=True))
+        rows = tuple(
+            replace(row, part=other.get(row.part, row.part)) if place % 2 else row
+            for place, row in enumerate(first.rows)
+        )
+        made = split(*pair, previous=replace(first, rows=rows))
+        assert [row.part for row in made.rows] == [row.part for row in rows]
+        assert made.own == OwnParts("strict", own, 0)
+        assert made.own.has_test == ("test" in own)
+        assert any(note.startswith(told) for note in made.notes)
+
+    def test_that_an_earlier_split_drew_anew_are_none_of_the_folders(self) -> None:
+        pair = catalog_of(*filled(train=40, val=8, test=9))
+        rows = tuple(
+            replace(row, part=("train", "val", "test")[place % 3])
+            for place, row in enumerate(split(*pair).rows)
+        )
+        made = split(*pair, previous=Split(rows, ()))
+        assert made.own == OwnParts("strict", (), 0)
+        assert made.notes == ("the parts are those of the earlier split, not the folder's own",)
 
     def test_a_class_without_a_photo_in_one_is_named(self) -> None:
         made = split(*catalog_of(*filled(train=8, val=4, test=4), ("train/eel", 99)))
@@ -145,6 +193,23 @@ class TestCopiesAcrossParts:
         assert moved(made) == {("train", "train"): 8, ("val", "val"): 5, ("test", "test"): 6}
         assert made.own == OwnParts("as-is", ("train", "val", "test"), 2)
         assert "kept (--own-parts as-is), so the figures are too good" in made.notes[-1]
+
+    def test_that_are_equal_files_stay_where_the_split_of_a_run_as_is_had_them(
+        self, tmp_path: Path
+    ) -> None:
+        catalog, groups = catalog_of(*self.ROWS)
+        of_picture: dict[int, str] = {}
+        photos = tuple(
+            replace(photo, content=of_picture.setdefault(picture, photo.content))
+            for photo, picture in zip(catalog.photos, groups.of_photo.tolist(), strict=True)
+        )
+        pair = replace(catalog, photos=photos), groups
+        assert len(of_picture) < len(photos)
+        first = split(*pair, own_parts="as-is")
+        file = tmp_path / "split.csv"
+        file.write_text(to_csv(first, with_content=True), encoding="utf-8")
+        again = split(*pair, own_parts="as-is", previous=read_csv(file))
+        assert again == first
 
     def test_of_the_users_group_count_too(self) -> None:
         pair = catalog_of(*filled(train=8, val=4, test=4))
@@ -249,6 +314,34 @@ class TestATraining:
             text = (run.folder / file).read_text(encoding="utf-8").replace("\u00a0", " ")
             assert said in text, file
         assert "trained on copies" in run.to_text()
+
+    def test_by_an_earlier_split_of_other_parts_does_not_claim_the_folders_own(
+        self, parted: Path, trained: Run, tmp_path: Path
+    ) -> None:
+        drawn = trained.folder / "split.csv"
+        options = TrainOptions(backbone=BACKBONE, split=SplitOptions(previous=drawn))
+        run = train(parted, run=tmp_path / "run", options=options)
+        rows = read_csv(run.folder / "split.csv").rows
+        assert any(row.part == "test" and row.path.startswith("Training/") for row in rows)
+        own = read_manifest(run.folder).data.own_parts
+        assert own is not None
+        assert not own.has_test
+        assert "own test part" not in run.to_text()
+        for file in ("report.html", "MODEL_CARD.md"):
+            text = (run.folder / file).read_text(encoding="utf-8").replace("&#39;", "'")
+            assert "own test part" not in text, file
+
+    def test_without_figures_is_on_all_the_parts(self, parted: Path, tmp_path: Path) -> None:
+        options = TrainOptions(backbone=BACKBONE, figures=False)
+        run = train(parted, run=tmp_path / "run", options=options)
+        rows = read_csv(run.folder / "split.csv").rows
+        used = [row.path for row in rows if row.part]
+        assert {row.part for row in rows if row.part} == {"train"}
+        assert sum(path.startswith("Testing/") for path in used) > 5
+        assert sum("again-" in path for path in used) == NUM_COPIES
+        manifest = read_manifest(run.folder)
+        assert manifest.data.own_parts is None
+        assert not any("own parts" in note or "in no part;" in note for note in run.notes)
 
     def test_as_is_of_a_folder_without_parts_is_refused(self, faces: SampleSet) -> None:
         options = TrainOptions(backbone=BACKBONE, split=SplitOptions(own_parts="as-is"))

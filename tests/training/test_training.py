@@ -25,6 +25,7 @@ from candid.cli.demo import SampleSet, draw_sample
 from candid.core.safe_json import to_json
 from candid.data.images import decode, read_file
 from candid.errors import DataError, DependencyError, SplitError, UsageError
+from candid.evaluation.comparing import compare_runs
 from candid.evaluation.evaluation import headline
 from candid.evaluation.verify import verify_run
 from candid.features.backbones.registry import Embedder
@@ -410,7 +411,10 @@ class TestBursts:
         manifest = read_manifest(run.folder)
         assert manifest.metrics is None
         assert any(note.startswith(told) for note in manifest.data.notes)
-        assert "no image to measure on" in (run.folder / "MODEL_CARD.md").read_text("utf-8")
+        card = (run.folder / "MODEL_CARD.md").read_text("utf-8")
+        assert "no image to measure on" in card
+        assert "neither a test photo" not in card
+        assert "no model has predicted a photo" not in card
         report = (run.folder / "report.html").read_text("utf-8")
         assert "Nothing measured" in report
         assert told in report
@@ -418,6 +422,10 @@ class TestBursts:
         assert run.classifier.predict(photo).label == "dog"
         with pytest.raises(DataError, match=r"all photos of .* were trained on"):
             verify_run(run.folder)
+        with pytest.raises(
+            UsageError, match="so there is nothing to compare"
+        ):
+            compare_runs([run.folder, run.folder])
 
     def test_the_recipe_cnn_is_always_measured(self) -> None:
         with pytest.raises(UsageError, match="--recipe transfer"):

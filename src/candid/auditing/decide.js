@@ -134,9 +134,11 @@ const decide = (() => {
     const fill = () => {
       if (isFilled) return;
       isFilled = true;
+      const chosen = select.selectedOptions[0];
       select.length = 1;
       for (const [word, shown] of classes) select.add(new Option(shown, word));
-      renderUnit(select.parentElement);
+      select.value = chosen.value;
+      if (select.selectedIndex < 0) select.add(chosen);
     };
     for (const name of ["focus", "pointerdown"]) select.addEventListener(name, fill, { once: true });
     select.addEventListener("blur", () => select.isConnected && renderUnit(select.parentElement));

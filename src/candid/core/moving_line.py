@@ -81,7 +81,7 @@ class Line:
 
     def move(self) -> None:
         """Draw the next frame."""
-        self.draw(f"{next(self._frames)} {self._steps[-1]}")
+        self.draw(_writable(f"{next(self._frames)} {self._steps[-1]}", self._terminal))
 
     def draw(self, text: str) -> None:
         """Draw a text instead of the line; none leaves nothing of it."""

@@ -99,7 +99,7 @@ def keep_own_parts(
     Returns:
         The part of each photo, perhaps none; what was done; and notes.
     """
-    own = find_own_parts(catalog)
+    own = found = find_own_parts(catalog)
     roles = [catalog.role(photo) for photo in catalog.photos]
     parts = _cut_missing(roles, members, previous, own, seed=seed)
     late, earlier = _find_late(parts, members)
@@ -111,7 +111,7 @@ def keep_own_parts(
     }
     own = tuple(name for name in own if name not in moved)
     made = OwnParts(mode, own, sum(parts[place] == "test" for place in late))
-    notes = [_describe(own, roles, parts), *_copy_notes(catalog, parts, late, earlier, mode)]
+    notes = [_describe(found, own, roles, parts), *_copy_notes(catalog, parts, late, earlier, mode)]
     if mode == "strict":
         for place in (*late, *np.flatnonzero(members.conflict).tolist()):
             parts[place] = NO_PART
@@ -160,13 +160,17 @@ def _find_late(parts: Sequence[str], members: Members) -> tuple[list[int], dict[
     return [place for place in placed if parts[place] != parts[earlier[place]]], earlier
 
 
-def _describe(own: Sequence[str], roles: Sequence[str], parts: Sequence[str]) -> str:
+def _describe(
+    found: Sequence[str], own: Sequence[str], roles: Sequence[str], parts: Sequence[str]
+) -> str:
     if not own:
         return "the parts are those of the earlier split, not the folder's own"
     counts = join_names([f"{name} ({roles.count(name):,})" for name in own])
-    lacking = [f"a {name} ({parts.count(name):,})" for name in PARTS if name not in own]
+    moved = [f"{name} ({parts.count(name):,})" for name in found if name not in own]
+    drawn = f"; {join_names(moved)} by the earlier split" if moved else ""
+    lacking = [f"a {name} ({parts.count(name):,})" for name in PARTS if name not in found]
     cut = f"; {join_names(lacking)} was cut out of train" if lacking else ""
-    return f"the folder's own parts are kept: {counts}{cut}"
+    return f"the folder's own parts are kept: {counts}{drawn}{cut}"
 
 
 def _copy_notes(

@@ -25,7 +25,7 @@ from candid.evaluation.comparing.paired_tests import mcnemar
 from candid.evaluation.estimate import proportion
 from candid.splits.prepare import SplitOptions
 from candid.training import Run, TrainOptions, train
-from tests.evaluation.comparing.made import Shot, make_run, shots
+from tests.evaluation.comparing.made import Shot, content_of, make_run, shots
 
 StateOf = Callable[[Path], dict[str, tuple[str, int]]]
 BACKBONE = "efficientnet-lite0"
@@ -162,6 +162,39 @@ def test_one_run_is_nothing_to_compare(tmp_path: Path, number: int) -> None:
     folders = [make_run(tmp_path / "run", shots("+-"))][:number]
     with pytest.raises(UsageError, match=f"two or more runs, received {number}"):
         compare_runs(folders)
+
+
+class TestEqualFilesInTwoParts:
+    """As `--own-parts as-is` leaves them, test before train in the order of their paths."""
+
+    TWICE = (Shot("twice", path="test/a.jpg"), Shot("twice", "train", path="train/a.jpg"))
+
+    def test_count_as_trained_on(self, tmp_path: Path) -> None:
+        run = read_run(make_run(tmp_path / "run", [*self.TWICE, *shots("+-")]))
+        assert run.trained == {content_of(name) for name in ("twice", "own", "other")}
+
+    def test_are_refused_where_they_are_test_images_of_the_other_run(self, tmp_path: Path) -> None:
+        twice = make_run(tmp_path / "twice", [*self.TWICE, *shots("+-")])
+        once = make_run(tmp_path / "once", [Shot("twice"), *shots("+-")])
+        with pytest.raises(UsageError, match=r"twice was trained on 1 of the 3 test images of"):
+            compare_runs([twice, once])
+
+    def test_are_left_out_where_both_runs_have_them(self, tmp_path: Path) -> None:
+        folders = [make_run(tmp_path / name, [*self.TWICE, *shots("+-")]) for name in "ab"]
+        found = compare_runs(folders)
+        assert found.believed.num_images == 2
+
+
+def test_a_run_without_figures_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    measured = make_run(tmp_path / "measured", shots("+-"))
+    whole = make_run(tmp_path / "whole", [Shot("a", "train"), Shot("b", "train", "sad")])
+    for folders in ([measured, whole], [whole, measured], [whole, whole, measured]):
+        with pytest.raises(UsageError) as caught:
+            compare_runs(folders)
+        assert str(caught.value).startswith("trained with --no-figures")
+        assert str(caught.value).count("whole") == 1
+        assert str(measured) not in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
 def test_a_real_difference_is_found_and_an_odd_one_is_not(tmp_path: Path) -> None:

@@ -156,6 +156,19 @@ class TestManyClasses:
         assert fitted[0, -1] == fitted[:, -1].min() < np.log(0.01)
 
 
+def test_a_class_of_one_picture_leaves_many_classes_calibrated() -> None:
+    """It allows no folds that hold every class, so the others tell how certain to be."""
+    data = photos(num_classes=60, per_class=12, num_features=80, apart=0.6)
+    place = np.arange(len(data.labels)) % 12
+    lone = (data.labels == 0) & (place > 0)
+    head = fit_head(data.take(np.flatnonzero((place < 6) & ~lone))).head
+    unseen = data.take(np.flatnonzero((place >= 6) & (data.labels > 0)))
+    answers = head.probabilities(unseen.embeddings)
+    accuracy = (answers.argmax(axis=1) == unseen.labels).mean()
+    assert accuracy > 0.3
+    assert answers.max(axis=1).mean() == pytest.approx(accuracy, abs=0.1)
+
+
 def test_noise_is_regularised_more_strongly_than_signal() -> None:
     of_noise = fit_head(noise(num_groups=80, copies=1)).head
     of_signal = fit_head(photos(num_classes=2, per_class=60, apart=0.6)).head

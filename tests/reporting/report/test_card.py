@@ -266,6 +266,12 @@ def test_what_was_not_measured_is_marked_or_left_out() -> None:
     assert "Cross-validation" not in text
 
 
+def test_only_a_model_that_was_tested_was_trained_on_no_test_photo() -> None:
+    told = "the model was trained on neither a test photo nor a copy of one"
+    assert told in write_card(only_tested(), MANIFEST)
+    assert told not in write_card(only_tested(n=0, accuracy=None), MANIFEST)
+
+
 def test_a_baseline_that_is_not_beaten_is_a_limitation() -> None:
     _, text = split_card(write_card(contents_of(), MANIFEST))
     limits = text.split("## Bias, Risks, and Limitations")[1].split("###")[0]

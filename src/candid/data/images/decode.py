@@ -126,7 +126,9 @@ def open_pillow(image: Image) -> bytes | Image:
         except AssertionError:  # that its file is there
             raise ImageError("its file was closed before Pillow loaded it") from None
         # The next frame may be loaded into the same image while this one waits.
-        return image.copy() if getattr(image, "is_animated", False) else image
+        if getattr(image, "is_animated", False):
+            return _unchanged_file(image) or image.copy()
+        return image
 
 
 def decode_pillow(image: Image, contract: PixelContract) -> NDArray[np.uint8]:

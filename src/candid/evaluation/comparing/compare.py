@@ -248,10 +248,12 @@ def compare_runs(folders: Sequence[str | Path]) -> Comparison:
             f"{len(folders)}: `candid compare RUN RUN`."
         )
     runs = [read_run(folder) for folder in folders]
-    if unmeasured := [sanitize(str(run.folder)) for run in runs if not run.right]:
+    if unmeasured := list(
+        dict.fromkeys(sanitize(str(run.folder)) for run in runs if not run.right)
+    ):
         raise UsageError(
-            f"{join_names(unmeasured)} was trained with --no-figures, so there is nothing to "
-            "compare it by. Compare runs that were measured."
+            f"trained with --no-figures, so there is nothing to compare: {join_names(unmeasured)}. "
+            "Compare runs that were measured."
         )
     require_same_classes(runs)
     pictures = number_pictures(runs)

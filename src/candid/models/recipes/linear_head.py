@@ -121,7 +121,7 @@ def fit_head(data: Labelled, *, seed: int = 0, with_held_out: bool = False) -> H
         space = Space(data.embeddings)
         ones = np.ones(len(data.labels), np.float32)
         search = _try_strengths(space, data, ones, seed=seed)
-        if is_unbalanced(data.labels, data.num_classes):
+        if search.trials and is_unbalanced(data.labels, data.num_classes):
             weights = balanced_weights(data.labels, data.num_classes)
             weighted = _try_strengths(space, data, weights, seed=seed)
             search = min(search, weighted, key=lambda one: one.loss)
