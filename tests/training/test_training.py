@@ -422,9 +422,7 @@ class TestBursts:
         assert run.classifier.predict(photo).label == "dog"
         with pytest.raises(DataError, match=r"all photos of .* were trained on"):
             verify_run(run.folder)
-        with pytest.raises(
-            UsageError, match="so there is nothing to compare"
-        ):
+        with pytest.raises(UsageError, match="so there is nothing to compare"):
             compare_runs([run.folder, run.folder])
 
     def test_the_recipe_cnn_is_always_measured(self) -> None:
