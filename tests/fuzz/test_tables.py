@@ -9,8 +9,9 @@ from candid.data.decisions import load_decisions
 from candid.data.decisions.decision import Decision
 from candid.data.decisions.table import to_csv as decisions_csv
 from candid.errors import SplitError, UsageError
-from candid.splits.split import NO_PART, PARTS, Row, Split, group_by_file, read_csv
+from candid.splits.split import NO_PART, PARTS, Row, Split, read_csv
 from candid.splits.split import to_csv as split_csv
+from candid.splits.user_groups import group_by_file
 from tests.fuzz.budget import fuzz
 from tests.fuzz.mutations import mutated_csv
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
 
 from candid.cli.demo import SampleSet
 from candid.server.addresses import address_of, listen
@@ -21,6 +22,7 @@ from candid.server.models import Models
 from candid.server.running import Server
 from candid.server.settings import Settings
 from candid.training import Run
+from tests.server.visiting import Open, Visit, visitor
 
 PROGRAM = "import typer; from candid.cli.commands.serve import serve; typer.run(serve)"
 Start = Callable[..., AbstractContextManager[httpx.Client]]
@@ -134,3 +136,21 @@ def error_of(response: httpx.Response) -> Any:
 @pytest.fixture(name="error_of")
 def _error_of() -> object:
     return error_of
+
+
+@pytest.fixture
+def visit(browser: Browser, client: httpx.Client) -> Iterator[Open]:
+    with visitor(browser, str(client.base_url)) as visit:
+        yield visit
+
+
+@pytest.fixture(scope="module")
+def shared(browser: Browser, client: httpx.Client) -> Iterator[Visit]:
+    """One page for all tests that need nothing before it loads."""
+    with visitor(browser, str(client.base_url)) as visit:
+        yield visit()
+
+
+@pytest.fixture
+def opened(shared: Visit) -> Visit:
+    return shared.start_over()

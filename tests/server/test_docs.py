@@ -19,11 +19,11 @@ from candid.server.page import POLICY
 from candid.server.schemas import MODELS_EXAMPLE, PREDICTIONS_EXAMPLES, ModelsOut, PredictionsOut
 from candid.server.settings import Settings
 from tests.reporting.pages.opening import CONTRASTS, PHONE, overflow
-from tests.server.visiting import Visit, visitor
+from tests.server.visiting import Open, visitor
 
 __all__ = ["browser"]  # a fixture
 
-Open = Callable[..., Visit]
+
 TOKEN = "0123456789abcdef-secret"
 SAMPLE = "GET /v1/models/{name}/samples/{number}"
 

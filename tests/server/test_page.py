@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -15,11 +14,10 @@ from playwright.sync_api import Browser, expect
 from candid.server.models import Models
 from candid.training import Run
 from tests.reporting.pages.opening import CONTRASTS, PHONE, overflow
-from tests.server.visiting import Visit, item_of, named, visitor
+from tests.server.visiting import Open, Visit, item_of, named, visitor
 
 __all__ = ["browser"]  # a fixture
 
-Open = Callable[..., Visit]
 FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -38,24 +36,6 @@ BRING = """([kind, files]) => {
   document.querySelector("h1").dispatchEvent(event);
   return event.defaultPrevented;
 }"""
-
-
-@pytest.fixture
-def visit(browser: Browser, client: httpx.Client) -> Iterator[Open]:
-    with visitor(browser, str(client.base_url)) as visit:
-        yield visit
-
-
-@pytest.fixture(scope="module")
-def shared(browser: Browser, client: httpx.Client) -> Iterator[Visit]:
-    """One page for all tests that need nothing before it loads."""
-    with visitor(browser, str(client.base_url)) as visit:
-        yield visit()
-
-
-@pytest.fixture
-def opened(shared: Visit) -> Visit:
-    return shared.start_over()
 
 
 def bring(visited: Visit, kind: str, *files: Path) -> bool:

@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
-import httpx
 import numpy as np
 import pytest
 from browser import browser
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from candid.runs.explaining import draw_overlay
-from tests.server.visiting import Visit, visitor
+from tests.server.visiting import Open, Visit
 
 __all__ = ["browser"]  # a fixture
 
-Open = Callable[..., Visit]
 PREDICT = "**/v1/predict?*"
-
-
-@pytest.fixture
-def visit(browser: Browser, client: httpx.Client) -> Iterator[Open]:
-    with visitor(browser, str(client.base_url)) as visit:
-        yield visit
-
-
-@pytest.fixture(scope="module")
-def shared(browser: Browser, client: httpx.Client) -> Iterator[Visit]:
-    """One page for all tests that need nothing before it loads."""
-    with visitor(browser, str(client.base_url)) as visit:
-        yield visit()
-
-
-@pytest.fixture
-def opened(shared: Visit) -> Visit:
-    return shared.start_over()
 
 
 @pytest.fixture(scope="module")

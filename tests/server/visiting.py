@@ -115,8 +115,11 @@ def item_of(response: Response) -> dict[str, Any]:
     return item  # type: ignore[no-any-return]
 
 
+Open = Callable[..., Visit]
+
+
 @contextmanager
-def visitor(browser: Browser, address: str) -> Iterator[Callable[..., Visit]]:
+def visitor(browser: Browser, address: str) -> Iterator[Open]:
     """A function that visits a server's page; all it opened is closed in the end."""
     contexts: list[BrowserContext] = []
 

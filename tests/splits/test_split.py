@@ -25,12 +25,11 @@ from candid.splits.split import (
     SHARES,
     Row,
     Split,
-    group_by_file,
-    group_by_pattern,
     read_csv,
     split,
     to_csv,
 )
+from candid.splits.user_groups import group_by_file, group_by_pattern
 
 Pair = tuple[Catalog, Groups]
 PINNED = "araerrrrrraerrr"  # the second letter of each part, in order of path

@@ -12,8 +12,9 @@ from candid.core.progress import Progress, Silent
 from candid.core.safe_json import read_object, to_json
 from candid.core.text import plural
 from candid.errors import ArtifactError
-from candid.evaluation.evaluate import Evaluator, load_run
+from candid.evaluation.evaluate import Evaluator
 from candid.evaluation.evaluation import headline
+from candid.evaluation.loaded_run import load_run
 from candid.runs.artifact import METRICS
 
 #: Allowed difference of a figure: other machines sum in another order.

@@ -10,7 +10,7 @@ import numpy as np
 
 from candid.core.cache import Cache, default_folder
 from candid.core.progress import Progress, Silent
-from candid.core.text import join_names, sanitize
+from candid.core.text import join_names
 from candid.data.catalog import Catalog, scan
 from candid.data.decisions import Decided, decide, load_decisions
 from candid.data.file_reader import FileReader
@@ -27,12 +27,11 @@ from candid.splits.own_parts import Mode
 from candid.splits.split import (
     Row,
     Split,
-    group_by_file,
-    group_by_pattern,
     label_numbers,
     read_csv,
     split,
 )
+from candid.splits.user_groups import read_groups
 
 
 @dataclass(frozen=True)
@@ -165,21 +164,9 @@ def prepare(
 
 def split_prepared(prepared: Prepared, options: SplitOptions, *, keep_own: bool = True) -> Split:
     """Split a prepared folder; see `candid.splits.split.split`."""
-    catalog, pattern = prepared.catalog, options.group_by
+    catalog = prepared.catalog
     previous = None if options.previous is None else read_csv(options.previous)
-    if pattern is None:
-        group_by = {}
-    elif pattern.lower().endswith(".csv"):
-        group_by = group_by_file(Path(pattern))
-    else:
-        group_by = group_by_pattern(catalog, pattern)
-    num_photos = len(catalog.photos)
-    if 1 < num_photos <= len(group_by) and len(set(group_by.values())) == 1:
-        raise UsageError(
-            f"--group-by puts all {num_photos} photos into one group, "
-            f"{sanitize(next(iter(group_by.values())))!r}. A group is in one part as a whole: "
-            "expected ten or more of each class, such as one for each person or session."
-        )
+    group_by = read_groups(catalog, options.group_by) if options.group_by else {}
     if options.own_parts == "as-is" and not catalog.parts:
         raise UsageError(
             f"--own-parts as-is keeps the parts of a folder, but {catalog.folder} has none: its "

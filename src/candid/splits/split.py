@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,10 +19,11 @@ from numpy.typing import NDArray
 from candid.core.text import join_names, plural, sanitize
 from candid.data.catalog import NO_PART, NOT_IMAGES, PARTS, Catalog, Photo
 from candid.data.tables import PathFinder, read_table
-from candid.errors import SplitError, UsageError
+from candid.errors import SplitError
 from candid.splits.duplicates import Groups, connect
 from candid.splits.grouped_split import SHARES, count_by_group, split_groups
 from candid.splits.own_parts import Members, Mode, OwnParts, find_own_parts, keep_own_parts
+from candid.splits.user_groups import find_groups
 
 #: Characters of a group's smallest content hash that name the group; folds are drawn by them.
 KEY_CHARACTERS: Final = 16
@@ -120,7 +120,7 @@ def split(
     photos = catalog.photos
     labels = label_numbers(catalog)
     conflict = in_two_classes(labels, groups.of_photo)
-    of_user, group_notes = _find_groups(photos, group_by)
+    of_user, group_notes = find_groups(photos, group_by)
     merged = _merge_groups(photos, groups.of_photo, of_user)
     keys = keys_of([photo.content for photo in photos], merged)
     old, part_notes = _find_parts(photos, previous)
@@ -156,29 +156,6 @@ def label_numbers(catalog: Catalog) -> NDArray[np.int64]:
     return np.array([numbers[photo.label] for photo in catalog.photos], np.int64)
 
 
-def group_by_pattern(catalog: Catalog, pattern: str) -> dict[str, str]:
-    """The user's groups by a regular expression on the path.
-
-    Args:
-        catalog: The photos.
-        pattern: Photos with the same match (of its first bracket, if it has one) are one group;
-            photos without a match stay on their own.
-
-    Raises:
-        UsageError: The expression is invalid, or matches no path.
-    """
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise UsageError(f"--group-by {pattern!r} is no regular expression: {error}.") from error
-    matches = {photo.path: expression.search(photo.path) for photo in catalog.photos}
-    found = {p: m.group(1 if expression.groups else 0) for p, m in matches.items() if m is not None}
-    if not found:
-        example = catalog.photos[0].path if catalog.photos else "none"
-        raise UsageError(f"--group-by {pattern!r} matches no path. Paths look like {example}.")
-    return {path: group for path, group in found.items() if group is not None}
-
-
 def in_two_classes(labels: NDArray[np.int64], pictures: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether each photo, by its picture's number, shows one in several classes, bool ``(n,)``."""
     num_pictures = int(pictures.max(initial=-1)) + 1
@@ -194,29 +171,6 @@ def keys_of(contents: Sequence[str], groups: NDArray[np.int64]) -> list[str]:
     for content, group in zip(contents, groups.tolist(), strict=True):
         keys[group] = min(content, keys.get(group, content))
     return [keys[group] for group in range(len(keys))]
-
-
-def _find_groups(
-    photos: tuple[Photo, ...], group_by: Mapping[str, str] | None
-) -> tuple[dict[str, str], list[str]]:
-    """The user's groups by the paths of the photos, and a note if some photos have none."""
-    if not group_by:
-        return {}, []
-    finder = PathFinder(photo.path for photo in photos)
-    found = {finder.find(path): group for path, group in group_by.items()}
-    of_user = {path: group for path, group in found.items() if path is not None}
-    if photos and not of_user:
-        raise UsageError(
-            f"the groups name no photo of the folder. Expected paths like {photos[0].path}, "
-            f"received {sanitize(next(iter(group_by)))}."
-        )
-    if len(of_user) == len(photos):
-        return of_user, []
-    note = (
-        f"groups are given for {len(of_user)} of {plural(len(photos), 'photo')}; each of the "
-        "others is in a group with its copies only."
-    )
-    return of_user, [note]
 
 
 def _find_parts(
@@ -390,14 +344,3 @@ def read_csv(file: Path) -> Split:
             )
     found = (Row(r["path"], r["class"], r["part"], r["group"], r.get("content", "")) for r in rows)
     return Split(tuple(found), ())
-
-
-def group_by_file(file: Path) -> dict[str, str]:
-    """The user's groups from a CSV file with the columns ``path`` and ``group``.
-
-    Raises:
-        UsageError: The file can't be read or lacks a column.
-    """
-    remedy = "Expected the columns path and group."
-    table = read_table(file, required=("path", "group"), remedy=remedy)
-    return {row["path"]: row["group"] for row in table.rows if row["group"]}
