@@ -24,7 +24,19 @@ def test_hidden_folders_are_listed_but_not_entered(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["#recycle", "@eaDir", "$RECYCLE.BIN", "lost+found", ".Trash-1", "_gsdata_", "THUMBS.DB"],
+    [
+        "#recycle",
+        "@eaDir",
+        "$RECYCLE.BIN",
+        "lost+found",
+        ".Trash-1",
+        "_gsdata_",
+        "THUMBS.DB",
+        "@SynoResource",
+        "RECYCLER",
+        "found.001",
+        "Temporary Items",
+    ],
 )
 def test_what_systems_keep_beside_the_files_is_hidden(name: str) -> None:
     assert is_hidden(name)

@@ -428,6 +428,12 @@ class TestTheUsersGroupsFromAFile:
         file.write_text("path,group,age\ncat/ä.jpg,ann,3\ncat/b.jpg,,4\n", encoding=encoding)
         assert group_by_file(file) == {"cat/ä.jpg": "ann"}
 
+    def test_a_photo_in_two_groups_is_refused(self, tmp_path: Path) -> None:
+        file = tmp_path / "groups.csv"
+        file.write_text("path,group\na.jpg,ann\nb.jpg,ann\na.jpg,ann\na.jpg,bob\n")
+        with pytest.raises(UsageError, match=r"a\.jpg is in two groups, ann and bob\."):
+            group_by_file(file)
+
     def test_a_file_without_the_columns_is_refused(self, tmp_path: Path) -> None:
         file = tmp_path / "groups.csv"
         file.write_text("file;group\n")

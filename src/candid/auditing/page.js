@@ -35,6 +35,7 @@
       section.hidden = words.length > 0 && !section.querySelector(".finding:not([hidden]), .row:not([hidden])");
     }
     openMatches(words);
+    document.body.classList.toggle("filtered", words.length > 0);
     if (byId("nothing")) byId("nothing").hidden = shown > 0 || !words.length;
     byId("count").textContent = words.length
       ? `${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")}`

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,14 +13,17 @@ from candid.errors import DataError
 # Windows, macOS, Linux, Synology (# and @), QNAP (@) and GoodSync keep beside a person's files.
 _SYSTEM_NAMES = frozenset(
     {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "network trash folder"}
-    | {"$recycle.bin", "system volume information", "found.000", "lost+found", "_gsdata_"}
+    | {"$recycle.bin", "system volume information", "lost+found", "_gsdata_"}
     | {"#recycle", "#snapshot", "@eadir", "@tmp", "@recycle", "@recently-snapshot", "@__thumb"}
+    | {"@synoresource", "@database", "@sharebin", "~snapshot", "recycler", "temporary items"}
+    | {"windowsimagebackup", "_vti_cnf"}
 )
+_FOUND = re.compile(r"found\.\d{3}", re.IGNORECASE)  # of chkdsk
 
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is hidden, or a system file, by its name."""
-    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
+    return name.startswith(".") or name.lower() in _SYSTEM_NAMES or bool(_FOUND.fullmatch(name))
 
 
 def is_folder(path: Path) -> bool:

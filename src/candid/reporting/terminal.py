@@ -69,8 +69,9 @@ def _verdict_lines(evaluation: Evaluation, on: str = "", run: str = "RUN") -> It
     yield baseline_statement(evaluation).brief
     worst, rule = worst_class_statement(evaluation, run), rule_statement(evaluation)
     found = worst.brief if worst else "No class is found less often than another."
-    if not class_recalls(evaluation):
-        found = "No class was tested."
+    tested = len(class_recalls(evaluation))
+    if tested < 2:
+        found = "Only one class was tested." if tested else "No class was tested."
     yield f"{found} {rule.brief}" if rule else found
 
 

@@ -59,11 +59,18 @@ def group_by_file(file: Path) -> dict[str, str]:
     """The user's groups from a CSV file with the columns ``path`` and ``group``.
 
     Raises:
-        UsageError: The file can't be read or lacks a column.
+        UsageError: The file can't be read, lacks a column, or has a path in two groups.
     """
     remedy = "Expected the columns path and group."
     table = read_table(file, required=("path", "group"), remedy=remedy)
-    return {row["path"]: row["group"] for row in table.rows if row["group"]}
+    found: dict[str, str] = {}
+    for row in table.rows:
+        if row["group"] and found.setdefault(row["path"], row["group"]) != row["group"]:
+            raise UsageError(
+                f"{file}: {sanitize(row['path'])} is in two groups, {sanitize(found[row['path']])} "
+                f"and {sanitize(row['group'])}. Expected one group for each photo."
+            )
+    return found
 
 
 def find_groups(

@@ -410,7 +410,8 @@ class TestALine:
         )
         gone, renamed = row(NASTY, 77, "keep"), row("cat/old\n.jpg", 1, "drop")
         decided = Decided(
-            DecisionsFile("mine\n.csv", b"", ()), apply_decisions(catalog, [gone, renamed])
+            DecisionsFile("mine\n.csv", b"", (gone, renamed)),
+            apply_decisions(catalog, [gone, renamed]),
         )
         title, lost, dropped, word = decided.notes
         assert title.startswith(r"mine\n.csv: 1 photo dropped")
@@ -457,3 +458,12 @@ class TestTheSplit:
         assert targets.keys() == photos.keys()
         assert targets["dog/a.png"].parent == tmp_path / "out" / PARTS[0] / "cat"
         assert targets["cat/a.png"].name != targets["dog/a.png"].name
+
+
+def test_a_file_that_nobody_filled_in_is_told() -> None:
+    open_ones = (row("cat/a.jpg", 1, ""), row("cat/b.jpg", 2, ""))
+    decided = Decided(
+        DecisionsFile("mine.csv", b"", open_ones), apply_decisions(SMALL, list(open_ones))
+    )
+    [note] = decided.notes
+    assert note.startswith("mine.csv: it has no decision. Decide on audit.html")

@@ -14,7 +14,15 @@ import tifffile
 from PIL import Image
 
 from candid.data.catalog import scan
-from candid.data.images import PixelContract, decode, identify, inspect, preview, read_header
+from candid.data.images import (
+    PixelContract,
+    Reading,
+    decode,
+    identify,
+    inspect,
+    preview,
+    read_header,
+)
 from candid.data.images.packages import missing
 from candid.data.images.tiff import is_band
 from candid.errors import ImageError, UsageError
@@ -42,6 +50,21 @@ def ramp(dtype: str, low: float, high: float) -> np.ndarray:
 def test_a_picture_is_read_rightly_or_refused_truly(name: str) -> None:
     is_right, seen = instruments.judge(CASES[name])
     assert is_right, seen
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_12_bits_in_one_and_a_half_bytes_are_read(order: str) -> None:
+    values = ramp("uint16", 0, 4095)
+    bits = (values[..., None] >> np.arange(11, -1, -1)) & 1
+    packed = np.packbits(bits.astype(np.uint8).reshape(32, -1), axis=1).tobytes()
+    data = tiff(values, byteorder=order, bitspersample=12, photometric="minisblack")
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        start = file.pages[0].dataoffsets[0]
+    # The writer swaps the bytes of big-endian files.
+    data = data[:start] + packed + data[start + len(packed) :]
+    for reading in (Reading(), Reading(sample_range=(0.0, 4095.0))):
+        read = decode(data, PixelContract.of(reading, 32, "squash"))
+        assert np.abs(read[..., 0].astype(int) - values / 4095 * 255).max() <= 1
 
 
 def test_webp_in_tiff_is_read_whether_pillow_has_it_or_not() -> None:

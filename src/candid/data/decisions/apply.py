@@ -61,7 +61,10 @@ class Decided:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was done, and messages for the user."""
-        return (f"{sanitize(self.file.name)}: {self.applied.summary}", *self.applied.notes)
+        summary = self.applied.summary
+        if not any(row.decision for row in self.file.rows):
+            summary = "it has no decision. Decide on audit.html, and name the file that it gives"
+        return (f"{sanitize(self.file.name)}: {summary}", *self.applied.notes)
 
     def to_json(self) -> dict[str, Any]:
         """The entry in a run's manifest."""

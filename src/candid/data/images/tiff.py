@@ -204,9 +204,9 @@ def _load_by_pillow(image: ImageFile, page: Directory) -> Image | Samples:
     if page.kind == "u" and values.dtype.itemsize == 1:
         return image
     if page.kind != "f":
-        num_bytes = max(1, page.num_bits // 8)
+        num_bytes = -(-page.num_bits // 8)  # 12 bits come in two bytes
         whole = values.view(np.int8) if num_bytes == 1 else values
-        values = whole.astype(np.dtype(f"{page.kind}{2 if page.num_bits == 12 else num_bytes}"))
+        values = whole.astype(np.dtype(f"{page.kind}{num_bytes}"))
     return _samples(page, values)
 
 

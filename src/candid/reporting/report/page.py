@@ -203,7 +203,8 @@ def _reliability_text(row: Calibration) -> str:
     text = (
         f"The expected calibration error is {points(after.value)} ({100 * after.low:.1f} to "
         f"{points(after.high)}, {photo_count(after.n)}): on average the probability of the "
-        "predicted class is this far from the share of correct predictions."
+        "predicted class is this far from the share of correct predictions, beyond what chance "
+        "makes of exact probabilities."
     )
     if row.temperature == 1:
         return f"{text} The temperature is 1, so the probabilities are as the model gives them."
