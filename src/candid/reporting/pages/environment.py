@@ -8,15 +8,20 @@ the one script whose hash it names.
 from __future__ import annotations
 
 import hashlib
+import sys
 from base64 import b64encode
+from contextlib import suppress
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from candid.core.extras import require_packages
+from candid.core.hashing import hash_bytes
 from candid.core.text import sanitize
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import BytecodeCache, Environment
+    from jinja2.bccache import Bucket
 
 _FOLDER: Final = Path(__file__).parent
 
@@ -43,6 +48,7 @@ def make_environment(folder: Path, *, extra: str) -> Environment:
 
     environment = Environment(
         loader=FileSystemLoader([folder, _FOLDER]),
+        bytecode_cache=_compiled_templates(),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -52,6 +58,27 @@ def make_environment(folder: Path, *, extra: str) -> Environment:
     )
     environment.filters["hash"] = _hash
     return environment
+
+
+def _compiled_templates() -> BytecodeCache:
+    """Compiled templates, beside the bytecode of this module and written if that may be.
+
+    One is used for the source that it was compiled from only, by the same Jinja, with the same
+    environment.
+    """
+    from jinja2 import FileSystemBytecodeCache, __version__
+
+    class Cache(FileSystemBytecodeCache):
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            if not sys.dont_write_bytecode:
+                with suppress(OSError):  # of somebody else, or a full disk
+                    super().dump_bytecode(bucket)
+
+    # What the environment does to constants is in the compiled template too.
+    sources = (Path(__file__), Path(sanitize.__code__.co_filename))
+    compiler = hash_bytes(b"".join(source.read_bytes() for source in sources))[:16]
+    named = f"{sys.implementation.cache_tag}-jinja-{__version__}-{compiler}-%s.template"
+    return Cache(str(Path(cache_from_source(__file__)).parent), named)
 
 
 def read_together(folder: Path, *names: str) -> str:

@@ -112,8 +112,8 @@ def write_page(contents: Contents, previews: Previews) -> str:
 
     Args:
         contents: What to show.
-        previews: Encodes the thumbnail of a file of the data folder; see
-            `candid.reporting.pages.file_previews`. Called from several threads at once.
+        previews: Encodes the thumbnails of files of the data folder; see
+            `candid.reporting.pages.file_previews`.
 
     Returns:
         HTML in valid UTF-8, below 20 MB: of many photos the most informative are shown, with their

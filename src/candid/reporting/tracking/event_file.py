@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import struct
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from candid.core.text import fence, sanitize
 
@@ -45,23 +47,44 @@ def tag_names(classes: Sequence[str]) -> tuple[str, ...]:
 def append(folder: Path, summaries: Iterable[tuple[int, object]]) -> None:
     """Append summaries, each with its step, to the folder's event file, which is made if missing.
 
-    TensorBoard's ``EventFileWriter`` would import TensorFlow if that is installed, for its file
-    systems; its `RecordWriter` writes to any open file.
+    TensorBoard's own writers would import what opens its other file systems, and TensorFlow if that
+    is installed.
     """
     from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.summary.writer.record_writer import RecordWriter
 
     folder.mkdir(parents=True, exist_ok=True)
     now = time.time()
     existing = sorted(folder.glob("events.out.tfevents.*.candid"))
     path = existing[-1] if existing else folder / f"events.out.tfevents.{int(now)}.candid"
     with path.open("ab") as file:
-        writer = RecordWriter(file)
         if not existing:
-            writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+            file.write(_record(Event(wall_time=now, file_version="brain.Event:2")))
         for step, summary in summaries:
-            event = Event(wall_time=now, step=step, summary=summary)
-            writer.write(event.SerializeToString())
+            file.write(_record(Event(wall_time=now, step=step, summary=summary)))
+
+
+def _record(event: Any) -> bytes:
+    """A record as in https://www.tensorflow.org/tutorials/load_data/tfrecord: length and data."""
+    data: bytes = event.SerializeToString()
+    length = struct.pack("<Q", len(data))
+    return length + _masked_crc(length) + data + _masked_crc(data)
+
+
+def _masked_crc(data: bytes) -> bytes:
+    """CRC-32C (RFC 3720, appendix B.4), rotated and shifted as records have it."""
+    table, crc = _crc_table(), 0xFFFFFFFF
+    for byte in data:
+        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+@cache
+def _crc_table() -> tuple[int, ...]:
+    remainders: Iterable[int] = range(256)
+    for _ in range(8):
+        remainders = [r >> 1 ^ (r & 1) * 0x82F63B78 for r in remainders]
+    return tuple(remainders)
 
 
 def write_scalars(folder: Path, rows: Iterable[tuple[int, Mapping[str, float]]]) -> None:

@@ -122,8 +122,10 @@ def write_pr_curves(folder: Path, predictions: Predictions, classes: Sequence[st
     Nothing is written without predictions.
     """
     from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+    from tensorboard.compat.proto.types_pb2 import DT_FLOAT
     from tensorboard.plugins.pr_curve.metadata import create_summary_metadata
-    from tensorboard.util.tensor_util import make_tensor_proto
 
     if not len(predictions.truth):
         return
@@ -138,7 +140,13 @@ def write_pr_curves(folder: Path, predictions: Predictions, classes: Sequence[st
         summary.value.add(
             tag=f"pr_curve/{names[number]}",
             metadata=create_summary_metadata(names[number], description, _NUM_THRESHOLDS),
-            tensor=make_tensor_proto(counts),
+            tensor=TensorProto(
+                dtype=DT_FLOAT,
+                tensor_shape=TensorShapeProto(
+                    dim=[TensorShapeProto.Dim(size=side) for side in counts.shape]
+                ),
+                tensor_content=counts.tobytes(),
+            ),
         )
     append(folder, [(0, summary)])
 
