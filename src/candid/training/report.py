@@ -25,7 +25,6 @@ from candid.data.decisions import about_all
 from candid.data.file_reader import make_once
 from candid.data.images import PixelContract, decode, read_file
 from candid.errors import CandidError, DependencyError, ImageError, UsageError
-from candid.evaluation.evaluate import Elsewhere, Measured
 from candid.evaluation.scores import Predictions
 from candid.features.backbones import Backbone, build, get
 from candid.models.recipes.linear_head import LinearHead
@@ -44,6 +43,8 @@ from candid.training.options import Result
 
 if TYPE_CHECKING:
     import onnxruntime as ort
+
+    from candid.evaluation.evaluate import Elsewhere, Measured
 
 #: Longest side of a photo on the page.
 PHOTO_PX: Final = 200

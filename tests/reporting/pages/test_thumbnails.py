@@ -29,12 +29,6 @@ def test_each_file_is_encoded_once() -> None:
     assert made["a"].source.startswith("data:image/jpeg;base64,")
 
 
-def test_only_formats_that_browsers_show_are_embedded() -> None:
-    bmp = bytes(cv2.imencode(".bmp", np.zeros((4, 4, 3), np.uint8))[1])
-    given = {"svg": b"<svg onload='alert(1)'/>", "bmp": bmp, "empty": b""}
-    assert make_thumbnails(given, lambda _: given) == {}
-
-
 def test_a_preview_is_a_small_jpeg_of_the_same_shape(tmp_path: Path) -> None:
     pixels = np.full((300, 600, 3), (0, 0, 255), np.uint8)
     (tmp_path / "red.png").write_bytes(bytes(cv2.imencode(".png", pixels)[1]))

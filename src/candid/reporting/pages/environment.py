@@ -8,9 +8,9 @@ the one script whose hash it names.
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from base64 import b64encode
-from contextlib import suppress
 from importlib.util import cache_from_source
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,7 +21,6 @@ from candid.core.text import sanitize
 
 if TYPE_CHECKING:
     from jinja2 import BytecodeCache, Environment
-    from jinja2.bccache import Bucket
 
 _FOLDER: Final = Path(__file__).parent
 
@@ -60,25 +59,21 @@ def make_environment(folder: Path, *, extra: str) -> Environment:
     return environment
 
 
-def _compiled_templates() -> BytecodeCache:
-    """Compiled templates, beside the bytecode of this module and written if that may be.
+def _compiled_templates() -> BytecodeCache | None:
+    """Compiled templates beside this module's bytecode, if that may be written.
 
-    One is used for the source that it was compiled from only, by the same Jinja, with the same
-    environment.
+    Jinja uses one for its very source alone; its name says what else it was compiled by: Python,
+    Jinja, and what the environment does to constants.
     """
     from jinja2 import FileSystemBytecodeCache, __version__
 
-    class Cache(FileSystemBytecodeCache):
-        def dump_bytecode(self, bucket: Bucket) -> None:
-            if not sys.dont_write_bytecode:
-                with suppress(OSError):  # of somebody else, or a full disk
-                    super().dump_bytecode(bucket)
-
-    # What the environment does to constants is in the compiled template too.
-    sources = (Path(__file__), Path(sanitize.__code__.co_filename))
-    compiler = hash_bytes(b"".join(source.read_bytes() for source in sources))[:16]
-    named = f"{sys.implementation.cache_tag}-jinja-{__version__}-{compiler}-%s.template"
-    return Cache(str(Path(cache_from_source(__file__)).parent), named)
+    folder = Path(cache_from_source(__file__)).parent
+    if sys.dont_write_bytecode or not os.access(folder, os.W_OK):
+        return None
+    sources = (__file__, sanitize.__code__.co_filename)
+    ours = hash_bytes(b"".join(Path(source).read_bytes() for source in sources))[:16]
+    name = f"{sys.implementation.cache_tag}-jinja-{__version__}-{ours}-%s.template"
+    return FileSystemBytecodeCache(str(folder), name)
 
 
 def read_together(folder: Path, *names: str) -> str:

@@ -18,14 +18,11 @@ from candid.errors import ImageError
 _SIZE_PX = 160
 _DEFAULT = Reading()
 
-#: Formats that browsers show; others are not embedded.
-_MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
-
 # Of base64 in all thumbnails together, so that the page stays below 20 MB.
 _MOST_CHARACTERS = 12_000_000
 
 #: Encodes the thumbnails of files: from their paths relative to the data folder, with forward
-#: slashes, to JPEG, PNG or WebP files, without those that can't be decoded.
+#: slashes, to JPEG files, without those that can't be decoded.
 Previews = Callable[[Iterable[str]], Mapping[str, bytes]]
 
 
@@ -66,20 +63,19 @@ def file_previews(
         pixels = preview(data, size_px, reading)
         return None if pixels is None else to_jpeg(pixels, quality)
 
-    def encode_file(path: str) -> bytes | None:
-        try:
-            return encode(read_file(folder / path))
-        except ImageError:
-            return None
-
     def preview_files(paths: Iterable[str]) -> dict[str, bytes]:
         names = list(dict.fromkeys(paths))
-        kept = {known[name]: folder / name for name in names if cache and name in known}
-        cached = make_once(cache, kind, kept, encode) if cache else {}
-        found = {name: cached.get(known.get(name, "")) for name in names}
-        rest = [name for name, data in found.items() if data is None]
-        found |= zip(rest, map_ahead(encode_file, rest, num_ahead=2 * num_cores()), strict=True)
-        return {name: data for name, data in found.items() if data}
+        kept = {known[name]: folder / name for name in names if name in known}
+        made = make_once(cache, kind, kept, encode) if cache else {}
+
+        def encode_file(name: str) -> bytes | None:
+            try:
+                return made.get(known.get(name, "")) or encode(read_file(folder / name))
+            except ImageError:
+                return None
+
+        encoded = map_ahead(encode_file, names, num_ahead=2 * num_cores())
+        return {name: data for name, data in zip(names, encoded, strict=True) if data}
 
     return preview_files
 
@@ -99,20 +95,10 @@ def make_thumbnails(paths: Iterable[str], previews: Previews) -> dict[str, Thumb
     times = Counter(paths)
     left = _MOST_CHARACTERS
     encoded = previews(times)
-    for path in times:
-        thumbnail = _embed(encoded[path]) if path in encoded else None
-        if thumbnail and len(thumbnail.source) * times[path] <= left:
-            thumbnails[path] = thumbnail
-            left -= len(thumbnail.source) * times[path]
+    for path in filter(encoded.__contains__, times):
+        source = f"data:image/jpeg;base64,{b64encode(encoded[path]).decode('ascii')}"
+        if len(source) * times[path] <= left:
+            header = read_header(encoded[path])
+            thumbnails[path] = Thumbnail(source, header.width_px, header.height_px)
+            left -= len(source) * times[path]
     return thumbnails
-
-
-def _embed(data: bytes) -> Thumbnail | None:
-    try:
-        header = read_header(data)
-    except ImageError:
-        return None
-    if header.format not in _MEDIA_TYPES:
-        return None
-    source = f"data:{_MEDIA_TYPES[header.format]};base64,{b64encode(data).decode('ascii')}"
-    return Thumbnail(source, header.width_px, header.height_px)

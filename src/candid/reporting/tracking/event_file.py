@@ -10,6 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from candid.core.text import fence, sanitize
 
 # TensorBoard's data server (0.7.2) does not find images whose tag contains characters that JSON
@@ -64,14 +67,14 @@ def append(folder: Path, summaries: Iterable[tuple[int, object]]) -> None:
 
 
 def _record(event: Any) -> bytes:
-    """A record as in https://www.tensorflow.org/tutorials/load_data/tfrecord: length and data."""
+    """An event as a record (https://www.tensorflow.org/tutorials/load_data/tfrecord)."""
     data: bytes = event.SerializeToString()
     length = struct.pack("<Q", len(data))
     return length + _masked_crc(length) + data + _masked_crc(data)
 
 
 def _masked_crc(data: bytes) -> bytes:
-    """CRC-32C (RFC 3720, appendix B.4), rotated and shifted as records have it."""
+    """CRC-32C (RFC 3720, appendix B.4), rotated and shifted."""
     table, crc = _crc_table(), 0xFFFFFFFF
     for byte in data:
         crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
@@ -100,12 +103,29 @@ def write_scalars(folder: Path, rows: Iterable[tuple[int, Mapping[str, float]]])
 
 def write_text(folder: Path, tag: str, values: Mapping[str, object]) -> None:
     """Write JSON values under a tag of TensorBoard's "Text"."""
-    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
-    from tensorboard.compat.proto.tensor_pb2 import TensorProto
-    from tensorboard.compat.proto.types_pb2 import DT_STRING
+    from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
 
     text = fence(json.dumps(values, indent=2, ensure_ascii=False))
     metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
     # Bytes of file names that are not UTF-8 are shown as escapes.
-    tensor = TensorProto(dtype=DT_STRING, string_val=[text.encode(errors="backslashreplace")])
-    append(folder, [(0, Summary(value=[Summary.Value(tag=tag, metadata=metadata, tensor=tensor)]))])
+    append_tensors(folder, [(tag, metadata, [text.encode(errors="backslashreplace")])])
+
+
+def append_tensors(
+    folder: Path, rows: Sequence[tuple[str, object, Sequence[bytes] | NDArray[np.float32]]]
+) -> None:
+    """Append rows of a tag, the metadata of a plugin, and texts or float32 for it."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
+
+    summary = Summary()
+    for tag, metadata, values in rows:
+        if isinstance(values, np.ndarray):
+            tensor = TensorProto(dtype=DT_FLOAT, tensor_content=values.tobytes())
+        else:
+            tensor = TensorProto(dtype=DT_STRING, string_val=values)
+        for side in np.shape(values) if len(values) > 1 else ():
+            tensor.tensor_shape.dim.add(size=side)
+        summary.value.add(tag=tag, metadata=metadata, tensor=tensor)
+    append(folder, [(0, summary)] if rows else [])

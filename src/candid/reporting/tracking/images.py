@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from candid.core.text import escape_markdown, sanitize, table
 from candid.data.images import read_header
-from candid.reporting.tracking.event_file import append, tag_text
+from candid.reporting.tracking.event_file import append_tensors, tag_text
 
 if TYPE_CHECKING:
     from candid.evaluation.measures import Measures
@@ -62,24 +62,15 @@ def write_confusion(folder: Path, measures: Measures, tag: str) -> None:
 
 def _write(folder: Path, images: Sequence[tuple[str, bytes, str]]) -> None:
     """Write images, each a tag, a file and a Markdown description, for the plugin ``images``."""
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.compat.proto.tensor_pb2 import TensorProto
-    from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
-    from tensorboard.compat.proto.types_pb2 import DT_STRING
     from tensorboard.plugins.image.metadata import create_summary_metadata
 
-    summary = Summary()
+    rows = []
     for tag, file, description in images:
         header = read_header(file)
         size = (str(side).encode() for side in (header.width_px, header.height_px))
-        tensor = TensorProto(
-            dtype=DT_STRING,
-            tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=3)]),
-            string_val=[*size, file],
-        )
         metadata = create_summary_metadata(display_name="", description=description)
-        summary.value.add(tag=tag, metadata=metadata, tensor=tensor)
-    append(folder, [(0, summary)] if images else [])
+        rows.append((tag, metadata, [*size, file]))
+    append_tensors(folder, rows)
 
 
 def draw_confusion(measures: Measures) -> Pixels:
