@@ -314,8 +314,7 @@ def _write_tensorboard(folder: Path, contents: Contents, result: Result) -> None
         answered, true = (evaluation.classes[n] for n in (number, predictions.truth[place]))
         probability = predictions.probabilities[place, number]
         mistakes[path] = f"{path}: predicted {answered} ({probability:.0%}), true {true}"
-    encode = _previews(result, size_px=_TENSORBOARD_PX, quality=_TENSORBOARD_QUALITY)
-    shown = encode(mistakes)
+    shown = _previews(result, size_px=_TENSORBOARD_PX, quality=_TENSORBOARD_QUALITY)(mistakes)
     pictures = [(mistakes[path], shown[path]) for path in mistakes if path in shown]
     tracking.write_images(folder, "mistakes", pictures)
     tracking.write_text(folder, "settings", trained.settings)

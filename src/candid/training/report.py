@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -103,21 +104,16 @@ def find_page(run: Path, data: Path | None, page: Path | None) -> Path | None:
         if page is not None:
             raise UsageError("--report is for another folder: name one. A run has its report.html.")
         return None
-    try:
-        require_packages(("jinja2",), needed_by="a report", extra="transfer")
-    except DependencyError:
-        if page is not None:
-            raise
-        return None
     own = find_run(run).resolve()
     names = (f"{own.name}-on-{data.resolve().name}-{number}.html" for number in count(1))
     file = page or next(file for name in names if not (file := own.parent / name).exists())
-    if file.exists():
-        raise UsageError(f"{file} exists already; choose another --report.")
     try:
+        require_packages(("jinja2",), needed_by="a report", extra="transfer")
+        if file.exists():
+            raise UsageError(f"{file} exists already; choose another --report.")
         require_outside(file, data, option="--report")
         require_writable(file)
-    except UsageError:
+    except (DependencyError, UsageError):
         if page is not None:
             raise
         return None
@@ -226,26 +222,25 @@ def _unkept(check: dict[str, Any], kept: Collection[tuple[str, str, str]]) -> li
     ]
 
 
+@dataclass(frozen=True)
 class FeatureMaps:
     """Feature maps of photos, which the heads of all folds share."""
 
-    def __init__(self, backbone: Backbone, contract: PixelContract) -> None:
-        """Take a backbone that has a feature map, and how bytes become pixels."""
-        self._backbone = backbone
-        self._contract = contract
+    backbone: Backbone  # one that has a feature map
+    contract: PixelContract
 
     @cached_property
     def _session(self) -> ort.InferenceSession:
         """Started by the first photo; never, if all are cached."""
         from candid.core.onnx_builder import GraphBuilder
 
-        graph = GraphBuilder.continue_from(build(self._backbone))
-        graph.output("features", np.float32, ("n", self._backbone.num_features, "h", "w"))
+        graph = GraphBuilder.continue_from(build(self.backbone))
+        graph.output("features", np.float32, ("n", self.backbone.num_features, "h", "w"))
         return start_onnx(graph.finish().SerializeToString(), num_threads=1)
 
     def __call__(self, data: bytes) -> bytes:
         """The map of a photo's bytes: float32 ``(d, h, w)`` as bytes, h and w being equal."""
-        pixels = decode(data, self._contract)
+        pixels = decode(data, self.contract)
         features: NDArray[np.float32] = self._session.run(["features"], {"image": pixels[None]})[0]
         return features.tobytes()
 

@@ -17,10 +17,8 @@ from candid.runs.explaining.heat_map import Heat, where
 
 Pixels = NDArray[np.uint8]
 
-# Vermilion and blue of Okabe and Ito's palette for all kinds of colour vision ("Color Universal
-# Design", 2008).
-_FOR: Final = (213, 94, 0)
-_AGAINST: Final = (0, 114, 178)
+# Vermilion of Okabe and Ito (2008), whose palette all kinds of colour vision tell apart.
+_FOR: Final = np.array((213, 94, 0), np.float32)
 # Range of greys of the photo: neither black nor white, so that the colours stand out from all.
 _DARK: Final = 40.0
 _LIGHT: Final = 235.0
@@ -28,7 +26,7 @@ _STRONGEST: Final = 0.8  # opacity of the highest value
 _EDGE: Final = 0.5  # share of the highest value above which places are outlined
 
 
-def draw_overlay(pixels: Pixels, heat: Heat, *, against: bool = False) -> Pixels:
+def draw_overlay(pixels: Pixels, heat: Heat) -> Pixels:
     """Draw a heat map over a photo.
 
     The photo is drawn in grey, so that its own colours are not taken for heat. Evidence for the
@@ -38,24 +36,17 @@ def draw_overlay(pixels: Pixels, heat: Heat, *, against: bool = False) -> Pixels
     Args:
         pixels: uint8 ``(h, w, 3)`` RGB of any size, the whole input of the network.
         heat: float32 ``(gh, gw)``, positive where a place is evidence for the prediction.
-        against: Whether evidence against it is drawn too, in blue, on the same scale.
 
     Returns:
         uint8 ``(h, w, 3)`` RGB; grey if there is no evidence.
     """
     height, width = pixels.shape[:2]
-    smooth = _enlarge(heat, height, width)
-    if not against:
-        smooth = np.maximum(smooth, 0)
-    hottest = float(np.abs(smooth).max()) or 1.0
+    smooth = np.maximum(_enlarge(heat, height, width), 0)
+    strength = smooth / (float(smooth.max()) or 1.0)
     mixed = _grey(pixels)
-    strengths = ((_FOR, smooth / hottest), (_AGAINST, -smooth / hottest))
-    for colour, strength in strengths:
-        opacity = (_STRONGEST * np.clip(strength, 0, 1))[..., None]
-        mixed += opacity * (np.array(colour, np.float32) - mixed)
+    mixed += (_STRONGEST * strength)[..., None] * (_FOR - mixed)
     drawn = mixed.round().astype(np.uint8)
-    for _, strength in strengths:
-        _outline(drawn, strength >= _EDGE)
+    _outline(drawn, strength >= _EDGE)
     return drawn
 
 
