@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -93,10 +93,11 @@ def write_files(folder: Path, final: Path, result: Result) -> tuple[Manifest, Co
 
 
 def _write_texts(folder: Path, manifest: Manifest, contents: Contents, result: Result) -> None:
+    history = result.trained.history
     texts = {
         SPLIT: to_csv(result.split, with_content=True),
         METRICS: json.dumps(result.evaluation.to_json(), indent=2, allow_nan=False) + "\n",
-        "history.csv": _history_csv(result.trained.history),
+        "history.csv": _csv(history[0], (row.values() for row in history)) if history else "",
         PREDICTIONS: _predictions_csv(result),
         "MODEL_CARD.md": write_card(contents, manifest),
         "report.html": write_page(contents, _previews(result, size_px=PHOTO_PX)),
@@ -170,8 +171,7 @@ def _library_versions() -> dict[str, str]:
 def _write_golden(file: Path, result: Result) -> Classifier:
     """Write a few inputs and outputs of the model, after comparing these with those evaluated."""
     catalog, trained = result.prepared.catalog, result.trained
-    rule = result.options.rule
-    classifier = Classifier(trained.model, catalog.classes, trained.contract, rule=rule)
+    classifier = Classifier(trained.model, catalog.classes, trained.contract)
     evaluated = result.assessed.test.probabilities  # of no photo if all were trained on
     part = "test" if len(evaluated) else "train"
     places = result.split.places(part)
@@ -225,12 +225,9 @@ def _neighbours(result: Result) -> Neighbours:
         return fit_neighbours(result.embeddings, [row.content for row in rows], groups)
 
 
-def _history_csv(history: Sequence[Mapping[str, float]]) -> str:
+def _csv(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
-    if history:
-        writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
+    csv.writer(text, lineterminator="\n").writerows([head, *rows])
     return text.getvalue()
 
 
@@ -240,14 +237,12 @@ def _predictions_csv(result: Result) -> str:
     One row per photo and estimate; possible classes are joined as in `join_classes`.
     """
     classes, assessed = result.prepared.catalog.classes, result.assessed
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*_TEXT_COLUMNS, _FAMILIARITY, *(f"p({name})" for name in classes)))
     parts = {row.path: row.part for row in result.split.rows}
+    rows: list[tuple[str, ...]] = []
     for estimate, predictions in (("test", assessed.test), ("kfold", assessed.kfold)):
         if predictions is not None:
-            writer.writerows(_prediction_rows(estimate, predictions, classes, parts))
-    return text.getvalue()
+            rows += _prediction_rows(estimate, predictions, classes, parts)
+    return _csv((*_TEXT_COLUMNS, _FAMILIARITY, *(f"p({name})" for name in classes)), rows)
 
 
 @dataclass(frozen=True)

@@ -246,14 +246,10 @@ class FeatureMaps:
 
 
 def map_of(head: LinearHead, features: bytes) -> NDArray[np.float32]:
-    """What each place adds to each score of a head, float32 ``(k, h, w)``.
+    """What each place of a photo's `FeatureMaps` adds to each score, float32 ``(k, h, w)``.
 
     A score is the mean of its map (class activation maps; Zhou et al., 2016), as pooling and head
     are both linear.
-
-    Args:
-        head: A head on the embeddings of the backbone.
-        features: A photo's map, of `FeatureMaps`.
     """
     by_place = np.frombuffer(features, np.float32).reshape(head.kernel.shape[1], -1)
     side = math.isqrt(by_place.shape[1])
