@@ -130,13 +130,11 @@ def _operation_routes(state: State) -> APIRouter:
         """Check that the process is alive."""
         return _json({"status": "alive"})
 
-    ready = answers({"status": "ready"}) | {status: ERRORS[status] for status in (401, 503)}
+    ready = answers({"status": "ready"}) | {401: ERRORS[401]}
 
     @router.get("/readyz", response_model=StateOut, responses=ready)
     async def readyz() -> Response:
-        """Check that images can be classified."""
-        if not state.answerer.is_alive:
-            raise busy("the server is stopping.")
+        """Check that images can be classified: the runs are loaded before the server listens."""
         return _json({"status": "ready"})
 
     line = 'candid_requests_total{route="/v1/predict",status="200"} 3.0'
@@ -187,8 +185,9 @@ async def _until(deadline: float, late: Problem) -> AsyncIterator[None]:
 async def _receive(request: Request, state: State, ticket: Ticket) -> Uploads:
     body = await read_body(request, ticket, state.settings.max_body_bytes)
     content_type = request.headers.get("content-type", "")
-    # In a thread, as it may parse megabytes of JSON.
-    uploads = await state.answerer.run(read_uploads, content_type, body, state.settings.max_images)
+    max_images = state.settings.max_images
+    # Megabytes of JSON may keep the event loop from other requests.
+    uploads = await asyncio.to_thread(read_uploads, content_type, body, max_images)
     ticket.take_images(len(uploads.images))
     return uploads
 
