@@ -9,8 +9,9 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
+from types import FrameType
 from typing import Any, Final
 
 import h11
@@ -102,33 +103,17 @@ class Server(UvicornServer):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop on SIGTERM and SIGINT, reload on SIGHUP; in the main thread only."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        handlers: dict[str, Callable[[], None]] = {
-            "SIGTERM": lambda: self.handle_exit(signal.SIGTERM, None),
-            "SIGINT": lambda: self.handle_exit(signal.SIGINT, None),
-            "SIGBREAK": lambda: self.handle_exit(signal.SIGTERM, None),  # Windows: Ctrl-Break
-            "SIGHUP": self._app.reloader.ask,  # not on Windows
-        }
-        with ExitStack() as stack:
-            for name, handle in handlers.items():
-                if hasattr(signal, name):
-                    stack.callback(_set_handler(loop, getattr(signal, name), handle))
+        is_main = threading.current_thread() is threading.main_thread()
+        number = getattr(signal, "SIGHUP", None) if is_main else None  # not on Windows
+        with super().capture_signals():
+            if number is not None:
+                asyncio.get_running_loop().add_signal_handler(number, self._app.reloader.ask)
             yield
 
-
-def _set_handler(
-    loop: asyncio.AbstractEventLoop, number: signal.Signals, handle: Callable[[], None]
-) -> Callable[[], object]:
-    """Handle a signal in the event loop; returns what restores the former handler."""
-    try:
-        loop.add_signal_handler(number, handle)
-    except NotImplementedError:  # Windows
-        before = signal.signal(number, lambda *_: loop.call_soon_threadsafe(handle))
-        return lambda: signal.signal(number, before)
-    return lambda: loop.remove_signal_handler(number)
+    def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
+        """Stop, and unlike uvicorn's do not end by the signal; at a second SIGINT stop at once."""
+        self.force_exit |= self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 class LimitedProtocol(H11Protocol):
