@@ -86,6 +86,7 @@ def test_who_no_longer_waits_is_not_asked_about(held: Any) -> None:
         given_up = asyncio.ensure_future(answerer.answer([PHOTO] * 3, held, held, explain=False))
         await asyncio.sleep(0.01)
         given_up.cancel()
+        await asyncio.wait([given_up])
         held.go_on.set()
         await begun
 

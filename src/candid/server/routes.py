@@ -125,20 +125,21 @@ def _model_routes(state: State) -> APIRouter:
 def _operation_routes(state: State) -> APIRouter:
     router = APIRouter()
 
-    @router.get("/healthz", response_model=StateOut, responses=answers({"status": "alive"}))
+    alive, ready = {"status": "alive"}, {"status": "ready"}
+    closed: dict[int | str, dict[str, Any]] = {401: ERRORS[401]}
+
+    @router.get("/healthz", response_model=StateOut, responses=answers(alive))
     async def healthz() -> Response:
         """Check that the process is alive."""
-        return _json({"status": "alive"})
+        return _json(alive)
 
-    ready = answers({"status": "ready"}) | {401: ERRORS[401]}
-
-    @router.get("/readyz", response_model=StateOut, responses=ready)
+    @router.get("/readyz", response_model=StateOut, responses=answers(ready) | closed)
     async def readyz() -> Response:
         """Check that images can be classified: the runs are loaded before the server listens."""
-        return _json({"status": "ready"})
+        return _json(ready)
 
     line = 'candid_requests_total{route="/v1/predict",status="200"} 3.0'
-    text = answers(line, kind="text/plain") | {401: ERRORS[401]}
+    text = answers(line, kind="text/plain") | closed
 
     @router.get("/metrics", response_class=Response, responses=text)
     async def metrics() -> Response:
