@@ -8,9 +8,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import FrameType
 from typing import Any, Final
 
@@ -27,7 +26,6 @@ from candid.server.settings import Settings
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
-_TRIM_S: Final = 2
 
 
 def serve(
@@ -41,23 +39,30 @@ def serve(
         bound: From `candid.server.addresses.listen`.
         started: Called once it accepts connections.
     """
-    Server(app, settings, started=started).run(sockets=[bound])
+    server = Server(app, settings, started=started)
+    server.config.callback_notify = _keep_freed_memory()
+    server.run(sockets=[bound])
 
 
-def _keep_freed_memory() -> Callable[[], None]:
-    """Have glibc keep freed memory for the next image, until the result is called.
+def _keep_freed_memory() -> Callable[[], Awaitable[None]]:
+    """Have glibc keep freed memory for the next image, until the result is called and awaited.
 
     By default glibc returns the buffers of a photo to the system after each photo, and new pages
-    take a third of the time of decoding; but after a burst of large bodies from many threads, each
+    take part of the time of decoding; but after a burst of large bodies from many threads, each
     with an arena of its own, it keeps a third more than it needs. No effect with other C libraries.
     """
-    library = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if library is None or not hasattr(library, "malloc_trim"):
-        return lambda: None
-    library.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
-    library.mallopt(_M_TRIM_THRESHOLD, 64 * 2**20)
-    library.mallopt(_M_ARENA_MAX, 2)
-    return partial(library.malloc_trim, 0)
+    library: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
+    is_glibc = hasattr(library, "malloc_trim")
+    if is_glibc:
+        library.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
+        library.mallopt(_M_TRIM_THRESHOLD, 64 * 2**20)
+        library.mallopt(_M_ARENA_MAX, 2)
+
+    async def give_back() -> None:
+        if is_glibc:
+            library.malloc_trim(0)
+
+    return give_back
 
 
 class Server(UvicornServer):
@@ -66,11 +71,6 @@ class Server(UvicornServer):
     def __init__(self, app: App, settings: Settings, *, started: Callable[[], None]) -> None:
         """Configure it; for the arguments see `serve`."""
         limits = {"headers_s": settings.headers_s, "max_connections": settings.max_connections}
-        return_memory = _keep_freed_memory()
-
-        async def notify() -> None:
-            return_memory()
-
         protocol: Any = type("LimitedProtocol", (LimitedProtocol,), limits)
         config = Config(
             app,
@@ -84,8 +84,7 @@ class Server(UvicornServer):
             server_header=False,
             proxy_headers=False,
             backlog=256,
-            callback_notify=notify,
-            timeout_notify=_TRIM_S,
+            timeout_notify=2,
             timeout_keep_alive=round(settings.idle_s),
             timeout_graceful_shutdown=round(settings.stop_s),
             h11_max_incomplete_event_size=32 * 2**10,
