@@ -49,7 +49,7 @@ DECODE = """async ({ data, size }) => {
     return { reason: error.message };
   }
 }"""
-ALLOWED = 2
+ALLOWED = 0
 
 
 @dataclass

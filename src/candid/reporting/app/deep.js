@@ -2,6 +2,7 @@
 // that the run's photos have, as candid.data.images.samples does.
 
 import { chunksOf } from "./files.js";
+import { roundHalfEven } from "./resize.js";
 
 const CHANNELS = { 0: 1, 2: 3, 4: 2, 6: 4 }; // by colour type: grey, RGB, grey and alpha, RGB and alpha
 const DAMAGED = "damaged or unsupported (it can't be decoded)";
@@ -115,7 +116,8 @@ function transparent(bytes, view) {
 function toRgb(rows, count, channels, [low, high], hidden) {
   const data = new Uint8Array(count * 3);
   const colours = channels < 3 ? 1 : 3;
-  const scale = 255 / (high - low);
+  // In float32, as NumPy computes samples of 16 bits.
+  const [least, scale] = [low, 255 / (high - low)].map(Math.fround);
   for (let pixel = 0; pixel < count; pixel++) {
     const sample = (band) => {
       const at = (pixel * channels + band) * 2;
@@ -124,8 +126,8 @@ function toRgb(rows, count, channels, [low, high], hidden) {
     const isHidden = hidden?.every((value, band) => sample(band) === value);
     const alpha = isHidden ? 0 : channels % 2 ? 255 : sample(channels - 1) >> 8;
     for (let band = 0; band < 3; band++) {
-      const scaled = (sample(Math.min(band, colours - 1)) - low) * scale;
-      const grey = Math.round(Math.min(255, Math.max(0, scaled)));
+      const scaled = Math.fround(Math.fround(sample(Math.min(band, colours - 1)) - least) * scale);
+      const grey = roundHalfEven(Math.min(255, Math.max(0, scaled)));
       data[pixel * 3 + band] = Math.floor((grey * alpha + 127) / 255) + 255 - alpha;
     }
   }

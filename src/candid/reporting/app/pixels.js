@@ -173,16 +173,40 @@ function readBitmap(bitmap, blocks) {
   const parts = [];
   for (let top = 0; top < bitmap.height; top += strip) {
     const height = Math.min(strip, bitmap.height - top);
-    context.fillStyle = "white";
-    context.fillRect(0, 0, bitmap.width, strip);
+    context.clearRect(0, 0, bitmap.width, strip);
     context.drawImage(bitmap, 0, top, bitmap.width, height, 0, 0, bitmap.width, height);
-    const rgba = context.getImageData(0, 0, bitmap.width, height).data;
-    parts.push(blocks.reduce(reduce, withoutAlpha(rgba, bitmap.width, height)));
+    const { data } = context.getImageData(0, 0, bitmap.width, height);
+    const part = { width: bitmap.width, height, data };
+    parts.push(isOpaque(data) ? blocks.reduce(reduce, withoutAlpha(part)) : overWhite(part, blocks));
   }
   return stack(parts);
 }
 
-function withoutAlpha(rgba, width, height) {
+function isOpaque(rgba) {
+  for (let at = 3; at < rgba.length; at += 4) if (rgba[at] !== 255) return false;
+  return true;
+}
+
+/** Put a picture on white; blocks are averaged before, weighted by alpha, as Pillow does. */
+function overWhite(picture, blocks) {
+  let averaged = picture;
+  if (blocks.length) {
+    scaleColours(picture, (colour, alpha) => (colour * alpha) / 255 + 0.5);
+    averaged = blocks.reduce(reduce, picture);
+    scaleColours(averaged, (colour, alpha) => Math.min(255, (colour * 255) / (alpha || 255)));
+  }
+  scaleColours(averaged, (colour, alpha) => (colour * alpha) / 255 + 255.5 - alpha);
+  return withoutAlpha(averaged);
+}
+
+/** Change each colour by its pixel's alpha; fractions are cut off. */
+function scaleColours({ data }, scale) {
+  for (let at = 0; at < data.length; at++) {
+    if (at % 4 < 3) data[at] = Math.floor(scale(data[at], data[at | 3]));
+  }
+}
+
+function withoutAlpha({ width, height, data: rgba }) {
   const data = new Uint8Array(width * height * 3);
   for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
     data[to] = rgba[from];
