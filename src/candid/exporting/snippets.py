@@ -81,8 +81,9 @@ def _read_photo(contract: PixelContract) -> str:
 
 _OVER_WHITE = """\
 photo = photo.convert("RGBA")
-white = Image.new("RGBA", photo.size, "white")
-pixels = np.asarray(Image.alpha_composite(white, photo).convert("RGB"))
+white = Image.new("RGB", photo.size, "white")
+white.paste(photo, mask=photo)
+pixels = np.asarray(white)
 height, width = pixels.shape[:2]
 """
 
@@ -132,6 +133,10 @@ levels = tifffile.imread(file, key={page})[..., {places}]  # (h, w, bands)
 photo = Image.open(file)
 {seek}\
 photo.draft(None, ({twice}, {twice}))  # a large JPEG is scaled while it is decoded
+block = min(photo.size) // {twice}
+is_plain = photo.mode in ("L", "LA", "RGB", "RGBA", "CMYK") and "transparency" not in photo.info
+if block > 1 and is_plain:  # so is any other
+    photo = photo.reduce(block)
 photo = ImageOps.exif_transpose(photo)
 {_UPPER_BITS if contract.sample_range is None else deep}"""
 
@@ -149,7 +154,7 @@ if photo.mode.startswith(("I", "F")):  # more than 8 bits a sample
 # As candid.data.images.samples.
 _BY_RANGE = """\
 low, high = about["pixels"]["sample_range"]
-levels = ((levels.astype(float) - low) * 255 / (high - low)).clip(0, 255).round()
+levels = ((levels.astype(np.float32) - low) * (255 / (high - low))).clip(0, 255).round()
 """
 
 
