@@ -45,7 +45,7 @@ export async function decode(blob, { size_px: size, fit, sample_range: range }) 
   if (range && format === "TIFF") throw new Error("this page can't read TIFF");
   const stored =
     range && isDeepPng(bytes, format)
-      ? await readDeepPng(bytes, range)
+      ? overWhite(await readDeepPng(bytes, range), [])
       : await read(bytes, format, size);
   return fitSquare(upright(stored, orientationOf(bytes, format)), size, fit);
 }
@@ -175,20 +175,14 @@ function readBitmap(bitmap, blocks) {
     const height = Math.min(strip, bitmap.height - top);
     context.clearRect(0, 0, bitmap.width, strip);
     context.drawImage(bitmap, 0, top, bitmap.width, height, 0, 0, bitmap.width, height);
-    const { data } = context.getImageData(0, 0, bitmap.width, height);
-    const part = { width: bitmap.width, height, data };
-    parts.push(isOpaque(data) ? blocks.reduce(reduce, withoutAlpha(part)) : overWhite(part, blocks));
+    parts.push(overWhite(context.getImageData(0, 0, bitmap.width, height), blocks));
   }
   return stack(parts);
 }
 
-function isOpaque(rgba) {
-  for (let at = 3; at < rgba.length; at += 4) if (rgba[at] !== 255) return false;
-  return true;
-}
-
 /** Put a picture on white; blocks are averaged before, weighted by alpha, as Pillow does. */
 function overWhite(picture, blocks) {
+  if (isOpaque(picture)) return blocks.reduce(reduce, withoutAlpha(picture));
   let averaged = picture;
   if (blocks.length) {
     scaleColours(picture, (colour, alpha) => (colour * alpha) / 255 + 0.5);
@@ -197,6 +191,11 @@ function overWhite(picture, blocks) {
   }
   scaleColours(averaged, (colour, alpha) => (colour * alpha) / 255 + 255.5 - alpha);
   return withoutAlpha(averaged);
+}
+
+function isOpaque({ data }) {
+  for (let at = 3; at < data.length; at += 4) if (data[at] !== 255) return false;
+  return true;
 }
 
 /** Change each colour by its pixel's alpha; fractions are cut off. */
