@@ -185,24 +185,23 @@ function overWhite(picture, blocks) {
   if (isOpaque(picture)) return blocks.reduce(reduce, withoutAlpha(picture));
   let averaged = picture;
   if (blocks.length) {
-    scaleColours(picture, (colour, alpha) => (colour * alpha) / 255 + 0.5);
+    const { data } = picture; // a canvas' array, which rounds
+    for (let at = 0; at < data.length; at++) if (at % 4 < 3) data[at] *= data[at | 3] / 255;
     averaged = blocks.reduce(reduce, picture);
-    scaleColours(averaged, (colour, alpha) => Math.min(255, (colour * 255) / (alpha || 255)));
   }
-  scaleColours(averaged, (colour, alpha) => (colour * alpha) / 255 + 255.5 - alpha);
+  const { data } = averaged;
+  for (let at = 0; at < data.length; at++) {
+    const alpha = data[at | 3];
+    if (at % 4 === 3) continue;
+    if (blocks.length && alpha) data[at] = Math.min(255, Math.floor((data[at] * 255) / alpha));
+    data[at] = Math.floor((data[at] * alpha) / 255 + 255.5 - alpha);
+  }
   return withoutAlpha(averaged);
 }
 
 function isOpaque({ data }) {
   for (let at = 3; at < data.length; at += 4) if (data[at] !== 255) return false;
   return true;
-}
-
-/** Change each colour by its pixel's alpha; fractions are cut off. */
-function scaleColours({ data }, scale) {
-  for (let at = 0; at < data.length; at++) {
-    if (at % 4 < 3) data[at] = Math.floor(scale(data[at], data[at | 3]));
-  }
 }
 
 function withoutAlpha({ width, height, data: rgba }) {
