@@ -41,8 +41,8 @@ def test_a_finished_model_can_be_continued_and_stays_as_it_was():
 
     longer = GraphBuilder.continue_from(model)
     longer.output(longer.node("Neg", "y", output="z"), np.float32, ("n", 2))
-    _, result = run(longer.finish(), x=np.float32([[1, 2]]))
-    np.testing.assert_array_equal(result, [[1, 2]])
+    result = run(longer.finish(), x=np.float32([[1, 2]]))
+    np.testing.assert_array_equal(result, [[[-1, -2]], [[1, 2]]])
     assert model.SerializeToString() == before
 
 
