@@ -157,6 +157,22 @@ class TestWithinAndAcrossClasses:
         features = extract_features(scan(tmp_path), embedder, PixelContract(), cache=memory)
         assert find_duplicates(features).num_pictures == len(self.SEEDS) + 1
 
+    def test_pairs_are_compared_once_but_anew_where_another_class_parts_them(
+        self, tmp_path: Path, embedder: Any, memory: Cache, write_picture: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        self.draw(tmp_path / "one", ("happy", "sad"))
+        self.draw(tmp_path / "two", ("face", "face"))
+        write_picture(tmp_path / "two" / "other" / "a.png")
+        parted, together = (
+            extract_features(scan(tmp_path / name), embedder, PixelContract(), cache=memory)
+            for name in ("one", "two")
+        )
+        first = find_duplicates(parted)
+        assert find_duplicates(together).num_pictures < first.num_pictures
+        monkeypatch.setattr("candid.splits.duplicates.detail_correlation", None)
+        assert find_duplicates(parted).copies == first.copies
+
     def test_the_same_bytes_in_two_classes_are_one_picture(
         self, folder: Path, fake_embedder: Any, memory: Cache
     ) -> None:

@@ -12,7 +12,7 @@ Pictures are processed in the order of their content, so that nothing depends on
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -40,6 +40,9 @@ MIN_COSINE = 0.4
 MAX_HASH_BITS = 10
 _MAX_HASH_NEIGHBOURS = 16  # a thousand blank pages must not become a million candidates
 _BLOCK = 1024
+_PAIRS_AT_ONCE = 256
+_KIND = "detail-correlation:1"  # of the cache
+_KEY_CHARACTERS = 32  # of a SHA-256
 _HASH_SIDE = 8
 
 
@@ -142,31 +145,51 @@ def _near_copies(
         progress.step("Comparing similar photos", len(candidates)) as advance,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        for start in range(0, len(candidates), _BLOCK):
-            block = candidates[start : start + _BLOCK]
-            compare = _make_compare(pairs[block], [matches[pair] for pair in block], pictures)
-            compared = pool.map(compare, range(len(block)))
-            found += [copy for copy in compared if copy.correlation >= DETAIL_CORRELATION]
+        for start in range(0, len(candidates), _PAIRS_AT_ONCE):
+            block = candidates[start : start + _PAIRS_AT_ONCE]
+            some = [matches[pair] for pair in block]
+            compared = _correlate_details(pairs[block], some, pictures, pool)
+            for pair, correlation in zip(block, compared, strict=True):
+                if correlation >= DETAIL_CORRELATION:
+                    first, second = sorted(pictures.places[pairs[pair]].tolist())
+                    found.append(Copy(first, second, "near", correlation))
             advance(len(block))
     return found
 
 
-def _make_compare(
-    pairs: NDArray[np.int64], matches: Sequence[Match], pictures: _Pictures
-) -> Callable[[int], Copy]:
-    """A thread-safe function that compares the i-th pair; the cache is read before."""
-    involved, rows = np.unique(pairs, return_inverse=True)
-    grey = pictures.take(involved)
-    rows = rows.reshape(pairs.shape)
+def _correlate_details(
+    pairs: NDArray[np.int64],
+    matches: Sequence[Match],
+    pictures: _Pictures,
+    pool: ThreadPoolExecutor,
+) -> list[float]:
+    """See `detail_correlation`; cached by both contents, as a pair takes over a millisecond."""
+    cache, kind = pictures.thumbnails.cache, f"{_KIND}:{pictures.thumbnails.kind}"
+    labels, contents = pictures.labels, pictures.contents
+    apart = [not labels[a] & labels[b] for a, b in pairs]  # no class has both
+    keys = [
+        contents[a][:_KEY_CHARACTERS] + contents[b][:_KEY_CHARACTERS] + "+" * everywhere
+        for (a, b), everywhere in zip(pairs, apart, strict=True)
+    ]
+    known = {
+        key: float(np.frombuffer(row)[0]) for key, row in cache.get(kind, keys) if len(row) == 8
+    }
+    missing = [number for number, key in enumerate(keys) if key not in known]
+    if missing:
+        involved, rows = np.unique(pairs[missing], return_inverse=True)
+        grey, rows = pictures.take(involved), rows.reshape(-1, 2)
 
-    def compare(pair: int) -> Copy:
-        (a, b), (i, j) = pairs[pair], rows[pair]
-        everywhere = not pictures.labels[a] & pictures.labels[b]  # no class has both
-        correlation = detail_correlation(grey[i], grey[j], matches[pair], everywhere=everywhere)
-        first, second = sorted((int(pictures.places[a]), int(pictures.places[b])))
-        return Copy(first, second, "near", correlation)
+        def compare(place: int) -> float:
+            (i, j), number = rows[place], missing[place]
+            return detail_correlation(grey[i], grey[j], matches[number], everywhere=apart[number])
 
-    return compare
+        fresh = {
+            keys[number]: value
+            for number, value in zip(missing, pool.map(compare, range(len(missing))), strict=True)
+        }
+        cache.put(kind, [(key, np.float64(value).tobytes()) for key, value in fresh.items()])
+        known |= fresh
+    return [known[key] for key in keys]
 
 
 def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.int8]:
