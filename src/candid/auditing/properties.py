@@ -10,8 +10,9 @@ that its thresholds apply, computed on 128 pixels a side instead of the full pic
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -106,7 +107,7 @@ def _saturate(value: float) -> float:
 _KIND = "properties:v1"
 _SIZE_PX = 128
 _DIGITS = 6  # decimals, so that cached and fresh values are equal, and rows short
-_FILES_AHEAD = 32  # bounds the bytes in memory
+_FILES_AHEAD = 512  # wait for a thread, which reads them when it is their turn
 _WRITE_EVERY = 256  # at most this many measurements are lost if the process is killed
 
 
@@ -182,56 +183,58 @@ def measure(
     reading: Reading | None = None,
     cache: Cache,
     progress: Progress | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Mapping[str, Properties]:
-    """Properties by content of all files with a valid header, measured unless in the cache."""
+    """Properties by content of all files with a valid header, measured unless in the cache.
+
+    Threads measure; ``meanwhile`` is called once while they do.
+    """
     contract = PixelContract.of(reading or Reading(), _SIZE_PX, "squash")
     kind = _KIND + contract.reading_key
     files = {photo.content: catalog.file(photo) for photo in catalog.photos}
     rows = ((content, _from_json(value)) for content, value in cache.get(kind, list(files)))
     known = {content: properties for content, properties in rows if properties is not None}
     missing = {content: file for content, file in files.items() if content not in known}
+    if not missing:
+        meanwhile()
+        return known
+    work = partial(_measure_file, contract=contract)
     new: dict[str, bytes] = {}
-    if missing:
-        with (progress or Silent()).step("Measuring the photos", len(missing)) as advance:
-            try:
-                for content, measured in _measure_all(missing, contract):
-                    if measured is not None:
-                        known[content] = measured
-                        new[content] = json.dumps(asdict(measured), separators=(",", ":")).encode()
-                    advance(1)
-                    if len(new) >= _WRITE_EVERY:
-                        cache.put(kind, new.items())
-                        new.clear()
-            finally:  # after Ctrl-C or an error too
-                cache.put(kind, new.items())
+    with (progress or Silent()).step("Measuring the photos", len(missing)) as advance:
+        try:
+            measuring = map_ahead(work, missing.items(), num_ahead=_FILES_AHEAD)
+            for number, (content, measured) in enumerate(measuring):
+                if number == 0:
+                    meanwhile()
+                if measured is not None:
+                    known[content] = measured
+                    new[content] = json.dumps(asdict(measured), separators=(",", ":")).encode()
+                advance(1)
+                if len(new) >= _WRITE_EVERY:
+                    cache.put(kind, new.items())
+                    new.clear()
+        finally:  # after Ctrl-C or an error too
+            cache.put(kind, new.items())
     return known
 
 
-def _measure_all(
-    files: Mapping[str, Path], contract: PixelContract
-) -> Iterator[tuple[str, Properties | None]]:
-    """Measure in threads, a few files ahead."""
-    return map_ahead(
-        lambda item: (item[0], _measure_file(item[1], item[0], contract)),
-        files.items(),
-        num_ahead=_FILES_AHEAD,
-    )
-
-
-def _measure_file(file: Path, content: str, contract: PixelContract) -> Properties | None:
+def _measure_file(item: tuple[str, Path], contract: PixelContract) -> tuple[str, Properties | None]:
+    """Content of a file, and its properties."""
+    content, file = item
     try:
         data = read_file(file)
         if hash_bytes(data) != content:  # changed since the scan
-            return None
+            return content, None
         details = inspect(data, max_pixels=contract.max_pixels)
     except ImageError:
-        return None
+        return content, None
     pixels, share = None, 1.0
     try:
         pixels = measure_pixels(decode(data, contract), details.width_px, details.height_px)
     except ImageError:
         share = round(decodable_share(data), _DIGITS)
-    return Properties(**asdict(details), num_bytes=len(data), decodable_share=share, pixels=pixels)
+    facts = vars(details)
+    return content, Properties(**facts, num_bytes=len(data), decodable_share=share, pixels=pixels)
 
 
 def measure_pixels(pixels: NDArray[np.uint8], width_px: int, height_px: int) -> PixelProperties:
