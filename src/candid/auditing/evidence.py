@@ -16,6 +16,7 @@ from candid.data.catalog import Catalog, Photo
 from candid.features.extract import Features
 from candid.splits.duplicates import Groups
 from candid.splits.grouped_split import NUM_FOLDS, Labelled
+from candid.splits.neighbours import Rows
 from candid.splits.split import KEY_CHARACTERS, in_two_classes, keys_of, label_numbers
 
 #: Different pictures that a class needs to be cross-validated: one per fold.
@@ -122,8 +123,7 @@ class Evidence:
         found = {}
         for label, name in enumerate(self.classes):
             members = np.flatnonzero(agreed & (self.labels == label))
-            rows = self.features.embeddings[members]
-            rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+            rows = Rows(self.features.embeddings, members).take(slice(None))
             nearest = members[np.argsort(-matmul(rows, rows.sum(axis=0)), kind="stable")]
             _, first = np.unique(self.groups.of_photo[nearest], return_index=True)
             chosen = nearest[np.sort(first)[:number]]

@@ -26,6 +26,7 @@ from candid.core.safe_json import read_as
 from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog
 from candid.data.images import PixelContract, Reading, decodable_share, decode, inspect, read_file
+from candid.data.images.inspect import Details
 from candid.errors import ImageError
 
 # CleanVision's `calculate_brightness`, after Finley's HSP colour model: red, green, blue.
@@ -139,42 +140,18 @@ class PixelProperties:
 
 
 @dataclass(frozen=True)
-class Properties:
-    """Properties of one image file.
+class Properties(Details):
+    """Properties of one image file: the facts of its header, and these.
 
     Attributes:
-        format: One of `candid.data.images.FORMATS`.
-        width_px: Width after applying the EXIF orientation.
-        height_px: Height, likewise.
         num_bytes: Size of the file.
-        mode: Pillow's name for the colour mode as stored: ``RGB``, ``L``, ``P``, ``RGBA``,
-            ``CMYK``, ``I;16`` …
-        num_frames: More than 1 for animations and multi-page files.
-        orientation: EXIF orientation, 1 (upright) to 8.
-        camera: Make and model from EXIF; empty if absent.
-        jpeg_quality: Quality on the IJG scale, 1 to 100, with the nearest table; None for other
-            formats.
         decodable_share: Share of the rows that can be decoded: 1 for a whole file, 0 if none can.
         pixels: None if the file can't be decoded.
     """
 
-    format: str
-    width_px: int
-    height_px: int
     num_bytes: int
-    mode: str
-    num_frames: int
-    orientation: int
-    camera: str
-    jpeg_quality: int | None
     decodable_share: float
     pixels: PixelProperties | None
-
-    @property
-    def is_deep(self) -> bool:
-        """Whether it has more than 8 bits a sample."""
-        is_number = self.mode.startswith(("int", "uint", "float"))
-        return self.mode.endswith(";16") or (is_number and not self.mode.endswith("int8"))
 
 
 def measure(
@@ -233,8 +210,9 @@ def _measure_file(item: tuple[str, Path], contract: PixelContract) -> tuple[str,
         pixels = measure_pixels(decode(data, contract), details.width_px, details.height_px)
     except ImageError:
         share = round(decodable_share(data), _DIGITS)
-    facts = vars(details)
-    return content, Properties(**facts, num_bytes=len(data), decodable_share=share, pixels=pixels)
+    return content, Properties(
+        **vars(details), num_bytes=len(data), decodable_share=share, pixels=pixels
+    )
 
 
 def measure_pixels(pixels: NDArray[np.uint8], width_px: int, height_px: int) -> PixelProperties:
