@@ -121,16 +121,12 @@ def _gather(
             f"{sanitize('; '.join(reasons))}."
         )
     properties = measure(
-        scanned,
-        reading=features.contract,
-        cache=cache,
-        progress=progress,
-        meanwhile=_import_for_checks,
+        scanned, reading=features.contract, cache=cache, progress=progress, meanwhile=_import_ahead
     )
     return Evidence(scanned, features, prepared.groups, properties, options.seed), prepared
 
 
-def _import_for_checks() -> None:
+def _import_ahead() -> None:
     """Import what the checks of labels and shortcuts need; without it, they say so themselves."""
     hush("tqdm")  # asks for widgets where a notebook has none
     with suppress(ImportError):
@@ -153,7 +149,7 @@ def run_checks(
     checked = []
     with progress.step("Checking", len(checks)) as advance:
         for check in checks:
-            outcome = Outcome.skipped("excluded by the skip option")
+            outcome = Outcome("skipped", "excluded by the skip option")
             if check.code not in skip:
                 outcome = _run(check, evidence)
             checked.append(Checked(check, without_kept(check, outcome, contents, kept)))
@@ -166,7 +162,7 @@ def _run(check: Check, evidence: Evidence) -> Outcome:
     try:
         return check.run(evidence)
     except DependencyError as error:
-        return Outcome.skipped(str(error))
+        return Outcome("skipped", str(error))
     except Exception as error:
         reason = f"{type(error).__name__}: {first_line(error)}"
         return Outcome("failed", f"{reason}; this is a bug in Candid, please report it")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.auditing.label_errors import LabelErrors, find_label_errors
-from candid.auditing.properties import PixelProperties, Properties
+from candid.auditing.properties import Properties
 from candid.core.linalg import matmul
 from candid.data.catalog import Catalog, Photo
 from candid.features.extract import Features
@@ -140,9 +140,3 @@ class Evidence:
             properties = self.properties_of(photo)
             if properties is not None:
                 yield index, properties
-
-    def measured_pixels(self) -> Iterator[tuple[int, PixelProperties]]:
-        """Indices and properties of the photos whose pixels could be measured."""
-        for index, properties in self.measured():
-            if properties.pixels is not None:
-                yield index, properties.pixels

@@ -40,9 +40,7 @@ MIN_COSINE = 0.4
 MAX_HASH_BITS = 10
 _MAX_HASH_NEIGHBOURS = 16  # a thousand blank pages must not become a million candidates
 _BLOCK = 1024
-_PAIRS_AT_ONCE = 256
 _KIND = "detail-correlation:1"  # of the cache
-_KEY_CHARACTERS = 32  # of a SHA-256
 _HASH_SIDE = 8
 
 
@@ -141,14 +139,11 @@ def _near_copies(
         matches = match_pairs(pairs, pictures.take)
     candidates = np.flatnonzero(matches.correlation >= WINDOW_CORRELATION)
     found: list[Copy] = []
-    with (
-        progress.step("Comparing similar photos", len(candidates)) as advance,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-    ):
-        for start in range(0, len(candidates), _PAIRS_AT_ONCE):
-            block = candidates[start : start + _PAIRS_AT_ONCE]
+    with progress.step("Comparing similar photos", len(candidates)) as advance:
+        for start in range(0, len(candidates), _BLOCK):
+            block = candidates[start : start + _BLOCK]
             some = [matches[pair] for pair in block]
-            compared = _correlate_details(pairs[block], some, pictures, pool)
+            compared = _correlate_details(pairs[block], some, pictures)
             for pair, correlation in zip(block, compared, strict=True):
                 if correlation >= DETAIL_CORRELATION:
                     first, second = sorted(pictures.places[pairs[pair]].tolist())
@@ -158,17 +153,14 @@ def _near_copies(
 
 
 def _correlate_details(
-    pairs: NDArray[np.int64],
-    matches: Sequence[Match],
-    pictures: _Pictures,
-    pool: ThreadPoolExecutor,
+    pairs: NDArray[np.int64], matches: Sequence[Match], pictures: _Pictures
 ) -> list[float]:
     """See `detail_correlation`; cached by both contents, as a pair takes over a millisecond."""
     cache, kind = pictures.thumbnails.cache, f"{_KIND}:{pictures.thumbnails.kind}"
-    labels, contents = pictures.labels, pictures.contents
+    contents, labels = pictures.contents, pictures.labels
     apart = [not labels[a] & labels[b] for a, b in pairs]  # no class has both
     keys = [
-        contents[a][:_KEY_CHARACTERS] + contents[b][:_KEY_CHARACTERS] + "+" * everywhere
+        contents[a] + contents[b] + "+" * everywhere
         for (a, b), everywhere in zip(pairs, apart, strict=True)
     ]
     known = {
@@ -183,10 +175,9 @@ def _correlate_details(
             (i, j), number = rows[place], missing[place]
             return detail_correlation(grey[i], grey[j], matches[number], everywhere=apart[number])
 
-        fresh = {
-            keys[number]: value
-            for number, value in zip(missing, pool.map(compare, range(len(missing))), strict=True)
-        }
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            compared = list(pool.map(compare, range(len(missing))))
+        fresh = {keys[number]: value for number, value in zip(missing, compared, strict=True)}
         cache.put(kind, [(key, np.float64(value).tobytes()) for key, value in fresh.items()])
         known |= fresh
     return [known[key] for key in keys]

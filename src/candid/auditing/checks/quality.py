@@ -65,7 +65,8 @@ def _report_exposure(
     limit: float,
 ) -> Outcome:
     """Report the photos, other than blank ones, whose value is below a limit, the lowest first."""
-    rows = [(i, value(pixels)) for i, pixels in evidence.measured_pixels() if not is_blank(pixels)]
+    judged = ((i, row.pixels) for i, row in evidence.measured())
+    rows = [(i, value(pixels)) for i, pixels in judged if pixels and not is_blank(pixels)]
     flagged = [FlaggedPhoto(i, note.format(100 * abs(x)), -x) for i, x in rows if x < limit]
     return report_photos(evidence, flagged, num_judged=len(rows), what=what)
 
