@@ -57,7 +57,7 @@ def make_audit(*checked: Checked, data: Path = Path("/data")) -> Audit:
 
 
 PIXELS = PixelProperties(0.5, 0.2, 0.9, 0.5, 0.5, 0.5, 0.3, 0.2, 7.0, 0.8)
-PROPERTIES = Properties("JPEG", 400, 300, 40_000, "RGB", 1, 1, "", 85, 1.0, PIXELS)
+PROPERTIES = Properties("JPEG", 400, 300, "RGB", 1, 1, "", 85, 40_000, 1.0, PIXELS)
 
 
 def make_evidence(

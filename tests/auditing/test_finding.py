@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from candid.auditing.checks.quality import DARK
 from candid.auditing.finding import FlaggedPhoto, name_dominant_class, report_photos
 from tests.auditing.made import PROPERTIES, make_evidence
 
@@ -89,6 +90,6 @@ def test_photos_without_properties_are_not_judged() -> None:
     blind = dataclasses.replace(PROPERTIES, pixels=None)
     evidence = make_evidence("ab", properties=[blind, PROPERTIES])
     assert [index for index, _ in evidence.measured()] == [0, 1]
-    assert [index for index, _ in evidence.measured_pixels()] == [1]
+    assert DARK.run(make_evidence("ab", properties=[blind] * 2)).status == "not applicable"
     gone = dataclasses.replace(evidence, properties={})
     assert list(gone.measured()) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -216,10 +217,12 @@ class TestCache:
         catalog = catalog_of(tmp_path)
         measure_file = module._measure_file
 
-        def interrupted(file: Path, content: str, contract: PixelContract) -> Properties | None:
-            if file.name == "07.png":
+        def interrupted(
+            item: tuple[str, Path], contract: PixelContract
+        ) -> tuple[str, Properties | None]:
+            if item[1].name == "07.png":
                 raise KeyboardInterrupt
-            return measure_file(file, content, contract)
+            return measure_file(item, contract)
 
         monkeypatch.setattr(module, "_measure_file", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -241,18 +244,32 @@ class TestCache:
         measure(catalog_of(folder), cache=memory)
         assert sizes == [3, 1]
 
-    def test_few_files_are_in_memory_at_a_time(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    def test_meanwhile_is_called_once_whether_or_not_there_is_anything_to_measure(
+        self, folder: Path, memory: Cache
     ) -> None:
-        begun: list[str] = []
-        monkeypatch.setattr(module, "_FILES_AHEAD", 2)
-        monkeypatch.setattr(module, "_measure_file", lambda _, content, __: begun.append(content))
-        running = module._measure_all(
-            {p.content: folder / p.path for p in catalog_of(folder).photos}, PixelContract()
-        )
-        next(running)
-        running.close()
-        assert len(begun) <= 2
+        calls: list[None] = []
+        for number in (1, 2):
+            measure(catalog_of(folder), cache=memory, meanwhile=lambda: calls.append(None))
+            assert len(calls) == number
+
+    def test_photos_are_measured_meanwhile(
+        self, folder: Path, memory: Cache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        catalog = catalog_of(folder)
+        done = [threading.Event() for _ in catalog.photos]
+        events, measure_file = iter(done), module._measure_file
+
+        def measured(
+            item: tuple[str, Path], contract: PixelContract
+        ) -> tuple[str, Properties | None]:
+            found = measure_file(item, contract)
+            next(events).set()
+            return found
+
+        monkeypatch.setattr(module, "_measure_file", measured)
+        seen: list[bool] = []
+        measure(catalog, cache=memory, meanwhile=lambda: seen.extend(e.wait(5) for e in done))
+        assert seen == [True] * len(done)
 
 
 def close_to(properties: PixelProperties, **values: float) -> None:

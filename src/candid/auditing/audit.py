@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from candid.core.progress import Progress, for_python
 from candid.core.text import first_line, plural, sanitize
 from candid.data.catalog import DROPPED, HIDDEN_FOLDER
 from candid.data.images import Reading, ResizeMode
+from candid.data.images.packages import hush
 from candid.errors import DataError, DependencyError, UsageError
 from candid.features.backbones import DEFAULT
 from candid.splits.prepare import Prepared, prepare
@@ -119,8 +120,18 @@ def _gather(
             f"none of the {len(scanned.photos)} photos in {data} can be read; "
             f"{sanitize('; '.join(reasons))}."
         )
-    properties = measure(scanned, reading=features.contract, cache=cache, progress=progress)
+    properties = measure(
+        scanned, reading=features.contract, cache=cache, progress=progress, meanwhile=_import_ahead
+    )
     return Evidence(scanned, features, prepared.groups, properties, options.seed), prepared
+
+
+def _import_ahead() -> None:
+    """Import what the checks of labels and shortcuts need; without it, they say so themselves."""
+    hush("tqdm")  # asks for widgets where a notebook has none
+    with suppress(ImportError):
+        import cleanlab  # noqa: F401
+        import sklearn.ensemble  # noqa: F401
 
 
 def run_checks(
@@ -136,9 +147,9 @@ def run_checks(
     """
     contents = {photo.path: photo.content for photo in evidence.scanned.photos}
     checked = []
-    with progress.step("Checking", len(checks)) as advance:
+    with progress.step("Checking", 0) as advance:  # a few take nearly all of the time
         for check in checks:
-            outcome = Outcome.skipped("excluded by the skip option")
+            outcome = Outcome("skipped", "excluded by the skip option")
             if check.code not in skip:
                 outcome = _run(check, evidence)
             checked.append(Checked(check, without_kept(check, outcome, contents, kept)))
@@ -151,7 +162,7 @@ def _run(check: Check, evidence: Evidence) -> Outcome:
     try:
         return check.run(evidence)
     except DependencyError as error:
-        return Outcome.skipped(str(error))
+        return Outcome("skipped", str(error))
     except Exception as error:
         reason = f"{type(error).__name__}: {first_line(error)}"
         return Outcome("failed", f"{reason}; this is a bug in Candid, please report it")

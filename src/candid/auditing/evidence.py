@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.auditing.label_errors import LabelErrors, find_label_errors
-from candid.auditing.properties import PixelProperties, Properties
+from candid.auditing.properties import Properties
 from candid.core.linalg import matmul
 from candid.data.catalog import Catalog, Photo
 from candid.features.extract import Features
 from candid.splits.duplicates import Groups
 from candid.splits.grouped_split import NUM_FOLDS, Labelled
+from candid.splits.neighbours import Rows
 from candid.splits.split import KEY_CHARACTERS, in_two_classes, keys_of, label_numbers
 
 #: Different pictures that a class needs to be cross-validated: one per fold.
@@ -122,8 +123,7 @@ class Evidence:
         found = {}
         for label, name in enumerate(self.classes):
             members = np.flatnonzero(agreed & (self.labels == label))
-            rows = self.features.embeddings[members]
-            rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+            rows = Rows(self.features.embeddings, members).take(slice(None))
             nearest = members[np.argsort(-matmul(rows, rows.sum(axis=0)), kind="stable")]
             _, first = np.unique(self.groups.of_photo[nearest], return_index=True)
             chosen = nearest[np.sort(first)[:number]]
@@ -140,9 +140,3 @@ class Evidence:
             properties = self.properties_of(photo)
             if properties is not None:
                 yield index, properties
-
-    def measured_pixels(self) -> Iterator[tuple[int, PixelProperties]]:
-        """Indices and properties of the photos whose pixels could be measured."""
-        for index, properties in self.measured():
-            if properties.pixels is not None:
-                yield index, properties.pixels

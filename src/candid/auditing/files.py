@@ -147,7 +147,6 @@ def _audit_into(
             progress.say(f"note: there is no earlier audit of {made.data} in {folder.parent}")
         else:
             changes = find_changes(read_audit(previous), made.to_json())
-    with progress.step("Writing the page", 1) as advance:
+    with progress.step("Writing the page", 0):
         written = write_audit(made, folder, changes=changes)
-        advance(1)
     return WrittenAudit(made, written, previous, changes)

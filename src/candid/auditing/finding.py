@@ -132,11 +132,6 @@ class Outcome:
         """The check does not apply to this folder; ``why`` is one clause."""
         return cls("not applicable", why)
 
-    @classmethod
-    def skipped(cls, why: str) -> Outcome:
-        """The check could not run, or was excluded."""
-        return cls("skipped", why)
-
 
 @dataclass(frozen=True)
 class Check:

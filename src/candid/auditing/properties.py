@@ -10,8 +10,9 @@ that its thresholds apply, computed on 128 pixels a side instead of the full pic
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -25,6 +26,7 @@ from candid.core.safe_json import read_as
 from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog
 from candid.data.images import PixelContract, Reading, decodable_share, decode, inspect, read_file
+from candid.data.images.inspect import Details
 from candid.errors import ImageError
 
 # CleanVision's `calculate_brightness`, after Finley's HSP colour model: red, green, blue.
@@ -106,7 +108,7 @@ def _saturate(value: float) -> float:
 _KIND = "properties:v1"
 _SIZE_PX = 128
 _DIGITS = 6  # decimals, so that cached and fresh values are equal, and rows short
-_FILES_AHEAD = 32  # bounds the bytes in memory
+_FILES_AHEAD = 512  # wait for a thread, which reads them when it is their turn
 _WRITE_EVERY = 256  # at most this many measurements are lost if the process is killed
 
 
@@ -138,42 +140,18 @@ class PixelProperties:
 
 
 @dataclass(frozen=True)
-class Properties:
-    """Properties of one image file.
+class Properties(Details):
+    """Properties of one image file: the facts of its header, and these.
 
     Attributes:
-        format: One of `candid.data.images.FORMATS`.
-        width_px: Width after applying the EXIF orientation.
-        height_px: Height, likewise.
         num_bytes: Size of the file.
-        mode: Pillow's name for the colour mode as stored: ``RGB``, ``L``, ``P``, ``RGBA``,
-            ``CMYK``, ``I;16`` …
-        num_frames: More than 1 for animations and multi-page files.
-        orientation: EXIF orientation, 1 (upright) to 8.
-        camera: Make and model from EXIF; empty if absent.
-        jpeg_quality: Quality on the IJG scale, 1 to 100, with the nearest table; None for other
-            formats.
         decodable_share: Share of the rows that can be decoded: 1 for a whole file, 0 if none can.
         pixels: None if the file can't be decoded.
     """
 
-    format: str
-    width_px: int
-    height_px: int
     num_bytes: int
-    mode: str
-    num_frames: int
-    orientation: int
-    camera: str
-    jpeg_quality: int | None
     decodable_share: float
     pixels: PixelProperties | None
-
-    @property
-    def is_deep(self) -> bool:
-        """Whether it has more than 8 bits a sample."""
-        is_number = self.mode.startswith(("int", "uint", "float"))
-        return self.mode.endswith(";16") or (is_number and not self.mode.endswith("int8"))
 
 
 def measure(
@@ -182,56 +160,59 @@ def measure(
     reading: Reading | None = None,
     cache: Cache,
     progress: Progress | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Mapping[str, Properties]:
-    """Properties by content of all files with a valid header, measured unless in the cache."""
+    """Properties by content of all files with a valid header, measured unless in the cache.
+
+    Threads measure; ``meanwhile`` is called once while they do.
+    """
     contract = PixelContract.of(reading or Reading(), _SIZE_PX, "squash")
     kind = _KIND + contract.reading_key
     files = {photo.content: catalog.file(photo) for photo in catalog.photos}
     rows = ((content, _from_json(value)) for content, value in cache.get(kind, list(files)))
     known = {content: properties for content, properties in rows if properties is not None}
     missing = {content: file for content, file in files.items() if content not in known}
+    if not missing:
+        meanwhile()
+        return known
+    work = partial(_measure_file, contract=contract)
     new: dict[str, bytes] = {}
-    if missing:
-        with (progress or Silent()).step("Measuring the photos", len(missing)) as advance:
-            try:
-                for content, measured in _measure_all(missing, contract):
-                    if measured is not None:
-                        known[content] = measured
-                        new[content] = json.dumps(asdict(measured), separators=(",", ":")).encode()
-                    advance(1)
-                    if len(new) >= _WRITE_EVERY:
-                        cache.put(kind, new.items())
-                        new.clear()
-            finally:  # after Ctrl-C or an error too
-                cache.put(kind, new.items())
+    with (progress or Silent()).step("Measuring the photos", len(missing)) as advance:
+        try:
+            measuring = map_ahead(work, missing.items(), num_ahead=_FILES_AHEAD)
+            for number, (content, measured) in enumerate(measuring):
+                if number == 0:
+                    meanwhile()
+                if measured is not None:
+                    known[content] = measured
+                    new[content] = json.dumps(asdict(measured), separators=(",", ":")).encode()
+                advance(1)
+                if len(new) >= _WRITE_EVERY:
+                    cache.put(kind, new.items())
+                    new.clear()
+        finally:  # after Ctrl-C or an error too
+            cache.put(kind, new.items())
     return known
 
 
-def _measure_all(
-    files: Mapping[str, Path], contract: PixelContract
-) -> Iterator[tuple[str, Properties | None]]:
-    """Measure in threads, a few files ahead."""
-    return map_ahead(
-        lambda item: (item[0], _measure_file(item[1], item[0], contract)),
-        files.items(),
-        num_ahead=_FILES_AHEAD,
-    )
-
-
-def _measure_file(file: Path, content: str, contract: PixelContract) -> Properties | None:
+def _measure_file(item: tuple[str, Path], contract: PixelContract) -> tuple[str, Properties | None]:
+    """Content of a file, and its properties."""
+    content, file = item
     try:
         data = read_file(file)
         if hash_bytes(data) != content:  # changed since the scan
-            return None
+            return content, None
         details = inspect(data, max_pixels=contract.max_pixels)
     except ImageError:
-        return None
+        return content, None
     pixels, share = None, 1.0
     try:
         pixels = measure_pixels(decode(data, contract), details.width_px, details.height_px)
     except ImageError:
         share = round(decodable_share(data), _DIGITS)
-    return Properties(**asdict(details), num_bytes=len(data), decodable_share=share, pixels=pixels)
+    return content, Properties(
+        **vars(details), num_bytes=len(data), decodable_share=share, pixels=pixels
+    )
 
 
 def measure_pixels(pixels: NDArray[np.uint8], width_px: int, height_px: int) -> PixelProperties:

@@ -24,6 +24,7 @@ from candid.core.text import plural, plural_are
 from candid.data.decisions import class_as_decision
 from candid.evaluation.estimate import proportion
 from candid.splits.grouped_split import Labelled
+from candid.splits.neighbours import Rows
 from candid.splits.split import in_two_classes
 
 
@@ -159,14 +160,14 @@ def neighbour_distances(
     Returns:
         float32 ``(m,)``, 0 to 2.
     """
-    references = _normalise(embeddings[chosen[:_MAX_REFERENCES]])
+    rows = Rows(embeddings, chosen)
+    references = rows.take(slice(_MAX_REFERENCES))
     neighbour = round(NUM_NEIGHBOURS * len(references) / len(chosen))
     neighbour = min(max(_MIN_NEIGHBOURS, neighbour), len(references) // 4)
     distances = np.empty(len(chosen), np.float32)
     block = max(1, _MAX_PRODUCTS // len(references))
     for start in range(0, len(chosen), block):
-        rows = _normalise(embeddings[chosen[start : start + block]])
-        products = matmul(rows, references.T)
+        products = matmul(rows.take(slice(start, start + block)), references.T)
         own = np.arange(start, min(start + block, len(references)))
         products[own - start, own] = -np.inf
         products.partition(-neighbour, axis=1)
@@ -189,11 +190,6 @@ def find_outliers(distances: NDArray[np.float32]) -> NDArray[np.int64]:
     limit = max(_MAX_IN_SMALL_FOLDER, int(MAX_SHARE * len(distances)))
     ranked = np.argsort(-distances, kind="stable")[:limit]
     return np.asarray(ranked[distances[ranked] > threshold], np.int64)
-
-
-def _normalise(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(length, 1e-12), np.float32)
 
 
 OUTLIERS = Check(

@@ -57,13 +57,17 @@ BLANK = Check(
 )
 
 
-_Flag = Callable[[PixelProperties], tuple[str, float] | None]
-
-
-def _report_exposure(evidence: Evidence, what: str, flag: _Flag) -> Outcome:
-    """Report the photos, other than blank ones, for which ``flag`` returns a note and a rank."""
-    rows = [(i, flag(pixels)) for i, pixels in evidence.measured_pixels() if not is_blank(pixels)]
-    flagged = [FlaggedPhoto(index, *found) for index, found in rows if found]
+def _report_exposure(
+    evidence: Evidence,
+    what: str,
+    note: str,
+    value: Callable[[PixelProperties], float],
+    limit: float,
+) -> Outcome:
+    """Report the photos, other than blank ones, whose value is below a limit, the lowest first."""
+    judged = ((i, row.pixels) for i, row in evidence.measured())
+    rows = [(i, value(pixels)) for i, pixels in judged if pixels and not is_blank(pixels)]
+    flagged = [FlaggedPhoto(i, note.format(100 * abs(x)), -x) for i, x in rows if x < limit]
     return report_photos(evidence, flagged, num_judged=len(rows), what=what)
 
 
@@ -73,13 +77,8 @@ MAX_BRIGHT_END = 0.32
 
 def _run_dark(evidence: Evidence) -> Outcome:
     """Report photos whose brightest parts are dark."""
-
-    def flag(pixels: PixelProperties) -> tuple[str, float] | None:
-        value = pixels.bright_end
-        note = f"99 % of its pixels are below {100 * value:.0f} % of full brightness"
-        return (note, -value) if value < MAX_BRIGHT_END else None
-
-    return _report_exposure(evidence, "dark", flag)
+    note = "99 % of its pixels are below {:.0f} % of full brightness"
+    return _report_exposure(evidence, "dark", note, lambda p: p.bright_end, MAX_BRIGHT_END)
 
 
 DARK = Check(
@@ -98,13 +97,8 @@ MIN_DARK_END = 0.95
 
 def _run_blown_out(evidence: Evidence) -> Outcome:
     """Report photos that are almost entirely white."""
-
-    def flag(pixels: PixelProperties) -> tuple[str, float] | None:
-        value = pixels.dark_end
-        note = f"95 % of its pixels are above {100 * value:.0f} % of full brightness"
-        return (note, value) if value > MIN_DARK_END else None
-
-    return _report_exposure(evidence, "blown out", flag)
+    note = "95 % of its pixels are above {:.0f} % of full brightness"
+    return _report_exposure(evidence, "blown out", note, lambda p: -p.dark_end, -MIN_DARK_END)
 
 
 BLOWN_OUT = Check(

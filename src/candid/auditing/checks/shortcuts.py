@@ -145,7 +145,7 @@ def _is_shortcut(majority: float, figure: Estimate, image: Estimate | None) -> b
 
 
 _UNKNOWN_PIXELS = PixelProperties(*[_MISSING] * 10)
-_UNKNOWN = Properties("", 1, 1, 1, "", 1, 1, "", None, 1.0, None)
+_UNKNOWN = Properties("", 1, 1, "", 1, 1, "", None, 1, 1.0, None)
 
 
 def _feature_columns(
