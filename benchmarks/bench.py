@@ -38,6 +38,7 @@ import stages
 HERE = Path(__file__).resolve().parent
 PHOTO = Path("happy_sad", "happy", "154006829.jpg")
 HISTORY = HERE / "history"
+WEATHER, AFTER_TRAIN = "cache of weather", "copy of the cache of weather"
 NUM_CHANGED, NUM_PREDICTED = 3, 1000
 
 
@@ -87,8 +88,10 @@ class Side:
     ) -> None:
         """Run a task as a whole process."""
         self.folder.mkdir(exist_ok=True)
-        if empties:
+        if empties or cache == AFTER_TRAIN:
             shutil.rmtree(self.folder / cache, ignore_errors=True)
+        if cache == AFTER_TRAIN:
+            shutil.copytree(self.folder / WEATHER, self.folder / cache)
         if "--run" in words and words[0] != "predict":
             shutil.rmtree(self.folder / words[words.index("--run") + 1], ignore_errors=True)
         environment = os.environ | self.environment | {"CANDID_CACHE": str(self.folder / cache)}
@@ -183,7 +186,7 @@ def _tasks(data: Path, scratch: Path) -> list[Task]:
         Task("predict one photo", predict, 12, predicting),
         Task(some, ("predict", photos, "--run", "run", "--csv"), 2),
         Task("audit, empty caches", audit, 2, empties=True, cache="cache of audit"),
-        Task("audit of weather after train", ("audit", weather, *audit[2:]), 2, cache="weather"),
+        Task("audit of weather after train", ("audit", weather, *audit[2:]), 2, cache=AFTER_TRAIN),
     ]
 
 
@@ -205,8 +208,8 @@ def _prepare(data: Path, tasks: list[Task], sides: list[Side]) -> None:
     """Bring what the tasks read from disk into memory, and make their run and caches."""
     for side in sides:
         side.run("prepared", ("train", str(data / "happy_sad"), "--run", "run"))
-        if any(task.cache == "weather" for task in tasks):
-            side.run("prepared", ("train", str(data / "weather"), "--run", "other"), "weather")
+        if any(task.cache == AFTER_TRAIN for task in tasks):
+            side.run("prepared", ("train", str(data / "weather"), "--run", "other"), WEATHER)
 
 
 def _run_round(tasks: list[Task], this: Side, other: Side, *, this_first: bool) -> None:
