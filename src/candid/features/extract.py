@@ -187,11 +187,9 @@ _Known = dict[str, tuple[Rows, Rows]]  # embedding and colours
 
 def _store(cache: Cache, kinds: _CacheKinds, fresh: dict[str, _Computed]) -> None:
     """Write new features to the cache; the embedding last, as it marks the others complete."""
-    cache.put(kinds.thumbnail, [(content, row.thumbnail) for content, row in fresh.items()])
-    cache.put(kinds.colours, [(content, row.colours.tobytes()) for content, row in fresh.items()])
-    cache.put(
-        kinds.embedding, [(content, row.embedding.tobytes()) for content, row in fresh.items()]
-    )
+    cache.put(kinds.thumbnail, ((content, row.thumbnail) for content, row in fresh.items()))
+    cache.put(kinds.colours, ((content, bytes(row.colours)) for content, row in fresh.items()))
+    cache.put(kinds.embedding, ((content, bytes(row.embedding)) for content, row in fresh.items()))
     fresh.clear()
 
 

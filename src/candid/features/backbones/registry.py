@@ -73,27 +73,25 @@ def build(backbone: Backbone) -> onnx.ModelProto:
 
 #: The graph that was read last: a training needs it twice, to embed and to append its head.
 _last: dict[str, bytes] = {}
-_KIND: Final = "graph"
 
 
 def read_graph(backbone: Backbone, cache: Cache | None = None) -> bytes:
     """A backbone as `build` makes it, serialised; a bundled one is kept in the cache.
 
-    Building takes 0.25 s. A row of the cache begins with a hash of what the graph is made of, the
-    code and the file of the weights, so that one of another version is built anew.
+    A row of the cache begins with a hash of what the graph is made of, the code and the file of the
+    weights, so that one of another version is built anew.
     """
     if isinstance(backbone, OnnxFile):
         return bytes(backbone.build().SerializeToString())
     if backbone.name not in _last:
         origin = _origin(backbone)
-        row = b"".join(dict(cache.get(_KIND, [backbone.name])).values()) if cache else b""
-        model = row.removeprefix(origin)
+        row = dict(cache.get("graph", [backbone.name]) if cache else ()).get(backbone.name, b"")
         if not row.startswith(origin):
-            model = _build(backbone)
+            row = origin + _build(backbone)
             if cache:
-                cache.put(_KIND, [(backbone.name, origin + model)])
+                cache.put("graph", [(backbone.name, row)])
         _last.clear()
-        _last[backbone.name] = model
+        _last[backbone.name] = row.removeprefix(origin)
     return _last[backbone.name]
 
 
@@ -117,11 +115,6 @@ def _build(spec: BackboneSpec) -> bytes:
     model = build_onnx(spec, weights, with_features=False)
     model = quantise_backbone(model, weights) if spec.is_int8 else model
     return bytes(model.SerializeToString())
-
-
-# The layers of one picture fit into the processor's cache; larger batches are slower by a tenth and
-# take more memory (benchmarks/embedding.py).
-BATCH_SIZE: Final = 1
 
 
 class Embedder:
@@ -175,7 +168,7 @@ class Embedder:
                 f"received {pixels.dtype} {pixels.shape}. Read them with candid.data.images."
             )
         embeddings = np.empty((len(pixels), self.backbone.num_features), np.float32)
-        for start in range(0, len(pixels), BATCH_SIZE):
-            batch = {"image": pixels[start : start + BATCH_SIZE]}
-            embeddings[start : start + BATCH_SIZE] = self._session.run(["embedding"], batch)[0]
+        # One at a time: the layers of two pictures do not fit into the processor's cache.
+        for place, picture in enumerate(pixels):
+            embeddings[place] = self._session.run(["embedding"], {"image": picture[None]})[0][0]
         return embeddings
