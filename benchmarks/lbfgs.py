@@ -16,13 +16,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from candid.models.recipes import logistic
-from candid.models.recipes.logistic import Loss, Space, Vector, minimise
+from candid.models.recipes.lbfgs import minimise
+from candid.models.recipes.logistic import Problem, Space
 from candid.splits.prepare import prepare
 from candid.splits.split import label_numbers
 
@@ -30,28 +32,38 @@ STRENGTHS = (1.0, 30.0, 1000.0)
 TOLERANCE = 1e-4
 
 
+Vector = np.ndarray
+Loss = Callable[[Vector], tuple[float, Vector]]
+
+
 def capture(
     space: Space, labels: np.ndarray, num_classes: int, strength: float
-) -> tuple[Loss, Vector, float]:
-    """The loss, the scale and the tolerance that `fit` passes to `minimise`."""
-    passed: list[tuple[Loss, Vector, float]] = []
+) -> tuple[Loss, Vector]:
+    """The loss and the scale that `fit` passes to `minimise`."""
+    passed: list[tuple[Any, Vector]] = []
 
-    def record(loss: Loss, start: Vector, *, scale: Vector, tolerance: float) -> Vector:
-        passed.append((loss, scale, tolerance))
+    def record(loss: Any, start: Vector, *, scale: Vector, enough: Vector) -> Vector:  # noqa: ARG001
+        passed.append((loss, scale))
         return start
 
     logistic.minimise, kept = record, logistic.minimise
     try:
         weights = np.ones(len(labels), np.float32)
-        logistic.fit(space, labels, weights, strength, num_classes=num_classes, start=None,
-                     tolerance=TOLERANCE)  # fmt: skip
+        problem = Problem(space, labels, weights, num_classes)
+        logistic.fit([problem], strength, tolerance=TOLERANCE)
     finally:
         logistic.minimise = kept
-    return passed[0]
+    [(loss, scale)] = passed
+
+    def one(point: Vector) -> tuple[float, Vector]:
+        values, gradients = loss(point[None], np.arange(1))
+        return float(values[0]), gradients[0]
+
+    return one, scale[0]
 
 
-def solvers(loss: Loss, scale: Vector, tolerance: float) -> dict[str, Callable[[Loss], Vector]]:
-    """Minimise from zero until the gradient is ``tolerance`` times that at zero."""
+def solvers(loss: Loss, scale: Vector) -> dict[str, Callable[[Loss], Vector]]:
+    """Minimise from zero until the gradient is `TOLERANCE` times that at zero."""
     zero, root = np.zeros_like(scale), np.sqrt(scale)
     gradient = np.abs(loss(zero)[1])
 
@@ -60,11 +72,19 @@ def solvers(loss: Loss, scale: Vector, tolerance: float) -> dict[str, Callable[[
             value, gradient = loss(point * by)
             return value, gradient * by
 
-        options = {"maxcor": 10, "maxiter": 500, "ftol": 0, "gtol": tolerance * largest}
+        options = {"maxcor": 10, "maxiter": 500, "ftol": 0, "gtol": TOLERANCE * largest}
         return minimize(scaled, zero, jac=True, method="L-BFGS-B", options=options).x * by
 
+    def ours(loss: Loss) -> Vector:
+        def many(points: Vector, _: Vector) -> tuple[Vector, Vector]:
+            value, slope = loss(points[0])
+            return np.array([value]), slope[None]
+
+        enough = np.array([TOLERANCE * gradient.max()])
+        return minimise(many, zero[None], scale=scale[None], enough=enough)[0]
+
     return {
-        "ours": lambda loss: minimise(loss, zero, scale=scale, tolerance=tolerance),
+        "ours": ours,
         "SciPy, scaled": lambda loss: scipy(loss, root, float((gradient * root).max())),
         "SciPy": lambda loss: scipy(loss, np.ones_like(scale), float(gradient.max())),
     }
@@ -119,8 +139,8 @@ def main() -> None:
     print(f"{rows.shape[0]} x {rows.shape[1]}, import scipy.optimize: {import_seconds():.2f} s CPU")
     print("strength  solver         ms/fit  evaluations  above best  gradient")
     for strength in STRENGTHS:
-        loss, scale, tolerance = capture(space, labels, int(labels.max()) + 1, strength)
-        ways = solvers(loss, scale, tolerance)
+        loss, scale = capture(space, labels, int(labels.max()) + 1, strength)
+        ways = solvers(loss, scale)
         with threadpool_limits(1):
             runs = [
                 {name: timed(solve, loss) for name, solve in ways.items()}

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from candid.evaluation.learning_curve import SHARES, Forecast, Law, fit_law, learn, luck_of
 from candid.evaluation.subsampling import Share, SubsampledHeads
 from candid.models.recipes.linear_head import LinearHead, fit_head
-from candid.models.recipes.logistic import Space, fit
+from candid.models.recipes.logistic import Problem, Space, fit
 from candid.splits.grouped_split import Labelled
 from candid.splits.prepare import SplitOptions, labelled, prepare, split_prepared
 from candid.splits.split import PARTS
@@ -218,16 +218,9 @@ def wrong_of(
     learnt = data.take(np.flatnonzero(draw(data, np.flatnonzero(half), share, rng)))
     space = Space(learnt.embeddings)
     weights = np.ones(len(learnt.labels), np.float32)
-    fitted = fit(
-        space,
-        learnt.labels,
-        weights,
-        STRENGTH,
-        num_classes=data.num_classes,
-        start=None,
-        tolerance=1e-3,
-    )
-    kernel, bias = space.to_embeddings(fitted)
+    problem = Problem(space, learnt.labels, weights, data.num_classes)
+    fit([problem], STRENGTH, tolerance=1e-3)
+    kernel, bias = space.to_embeddings(problem.fitted)
     return (data.embeddings[asked] @ kernel.T + bias).argmax(axis=1) != data.labels[asked]
 
 

@@ -12,7 +12,8 @@ import pytest
 import candid
 from candid.core.linalg import matmul
 from candid.errors import ComputationError
-from candid.models.recipes.logistic import Space, fit, minimise, scores_of
+from candid.models.recipes.lbfgs import minimise
+from candid.models.recipes.logistic import Problem, Space, fit, scores_of
 
 SOURCE = Path(candid.__file__).parent
 #: Where there is one context around many products.
@@ -37,15 +38,9 @@ def drawn(*shape: int, seed: int = 0) -> np.ndarray:
 def fitted(rows: np.ndarray) -> np.ndarray:
     space = Space(drawn(12, 5))
     space.rows = rows
-    return fit(
-        space,
-        np.arange(12) % 3,
-        np.ones(12, np.float32),
-        10.0,
-        num_classes=3,
-        start=None,
-        tolerance=1e-4,
-    )
+    problem = Problem(space, np.arange(12) % 3, np.ones(12, np.float32), 3)
+    fit([problem], 10.0, tolerance=1e-4)
+    return problem.fitted
 
 
 def test_a_spurious_flag_gives_no_warning() -> None:
@@ -82,10 +77,15 @@ def test_inputs_that_are_not_finite_are_passed_on() -> None:
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_a_fit_that_ends_on_no_number_is_refused(number: float) -> None:
-    start = np.zeros(2)
-    for loss in (lambda point: (number, point + 1), lambda point: (1.0, point + number)):
+    start, ones = np.zeros((1, 2)), np.ones((1, 2))
+    for value, slope in ((number, 1.0), (1.0, number)):
         with pytest.raises(ComputationError, match="a fit ended with"):
-            minimise(loss, start, scale=np.ones(2), tolerance=1e-3)
+            minimise(
+                lambda points, _, value=value, slope=slope: (np.array([value]), points + slope),
+                start,
+                scale=ones,
+                enough=np.array([1e-3]),
+            )
 
 
 def test_all_products_of_the_package_use_the_shared_function() -> None:

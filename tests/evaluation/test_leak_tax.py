@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from candid.evaluation.estimate import wilson
-from candid.evaluation.leak_tax import NUM_SPLITS, LeakTax, measure_leak_tax, unpaired_tax
-from candid.models.recipes.linear_head import cross_validate
+from candid.evaluation.leak_tax import (
+    NUM_SPLITS,
+    LeakTax,
+    measure_leak_tax,
+    naive_hits,
+    unpaired_tax,
+)
+from candid.models.recipes.linear_head import cross_validate, cross_validate_all
 from candid.splits.grouped_split import Labelled
 
 
@@ -27,7 +35,8 @@ def honest_hits(data: Labelled) -> np.ndarray:
 
 
 def measured(data: Labelled, *, seed: int = 0) -> LeakTax:
-    tax = measure_leak_tax(data, honest_hits(data), seed=seed, predict=cross_validate)
+    naive = naive_hits(data, seed=seed, predict=cross_validate_all)
+    tax = measure_leak_tax(data, honest_hits(data), naive)
     assert tax is not None
     return tax
 
@@ -44,7 +53,8 @@ def test_separated_copies_predict_labels_that_are_pure_noise() -> None:
 def test_without_copies_both_are_one_and_nothing_is_fitted() -> None:
     data = noise(copies=1)
     hits = honest_hits(data)
-    tax = measure_leak_tax(data, hits, seed=0, predict=lambda _: pytest.fail("nothing to fit"))
+    naive = naive_hits(data, seed=0, predict=lambda _: pytest.fail("nothing to fit"))
+    tax = measure_leak_tax(data, hits, naive)
     assert tax is not None
     assert tax.naive == tax.honest
     assert tax.honest.value == hits.mean()
@@ -57,14 +67,14 @@ class Recorder:
     def __init__(self) -> None:
         self.splits: list[Labelled] = []
 
-    def __call__(self, data: Labelled) -> np.ndarray:
-        self.splits.append(data)
-        return np.eye(2, dtype=np.float32)[np.zeros(len(data.labels), np.int64)]
+    def __call__(self, sets: Sequence[Labelled]) -> list[np.ndarray]:
+        self.splits += sets
+        return [np.eye(2, dtype=np.float32)[np.zeros(len(each.labels), int)] for each in sets]
 
 
 def splits_of(data: Labelled, *, seed: int = 0) -> list[Labelled]:
     recorder = Recorder()
-    measure_leak_tax(data, data.labels == 0, seed=seed, predict=recorder)
+    naive_hits(data, seed=seed, predict=recorder)
     return recorder.splits
 
 
@@ -98,8 +108,10 @@ def test_splits_have_as_many_folds_as_the_groups_allow() -> None:
 def test_there_is_none_where_there_is_no_cross_validation() -> None:
     data = noise(num_groups=2, copies=5)
     hits = data.labels == 0
-    assert measure_leak_tax(data, hits, seed=0, predict=cross_validate) is None
-    assert measure_leak_tax(noise(), noise().labels == 0, seed=0, predict=lambda _: None) is None
+    assert naive_hits(data, seed=0, predict=cross_validate_all) is None
+    assert measure_leak_tax(data, hits, None) is None
+    assert naive_hits(noise(), seed=0, predict=lambda _: None) is None
+    assert measure_leak_tax(noise(), noise().labels == 0, None) is None
 
 
 class TestUnpairedTax:

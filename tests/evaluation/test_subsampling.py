@@ -9,6 +9,7 @@ import pytest
 
 from candid.evaluation import subsampling
 from candid.evaluation.subsampling import Share, SubsampledHeads
+from candid.models.recipes.logistic import Problem
 from candid.splits.grouped_split import Labelled
 
 ALL = 10**9
@@ -89,9 +90,9 @@ class TestSubsamplingOneClass:
         sizes = []
         fit = subsampling.fit
 
-        def record(space: object, labels: np.ndarray, *args: object, **named: object) -> np.ndarray:
-            sizes.append(np.bincount(labels).tolist())
-            return fit(space, labels, *args, **named)  # type: ignore[arg-type]
+        def record(problems: list[Problem], *args: object, **named: object) -> None:
+            sizes.extend(np.bincount(one.labels, one.weights).tolist() for one in problems)
+            fit(problems, *args, **named)  # type: ignore[arg-type]
 
         monkeypatch.setattr(subsampling, "fit", record)
         found = heads_of(photos()).mistakes([Share(0.5, label=0)], enough=ALL)

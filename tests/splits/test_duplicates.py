@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,45 @@ class TestTheSampleSet:
         for plant in sample.defects:
             if plant.original:
                 assert of[plant.path.as_posix()] == of[plant.original.as_posix()], plant.kind
+
+
+class TestPicturesThatWereComparedBefore:
+    """How alike two pictures are is in the cache; what follows from it may change."""
+
+    @pytest.fixture
+    def features(self, extracted: Features) -> Features:
+        cached = Cache(None)
+        contents = [photo.content for photo in extracted.catalog.photos]
+        kind = extracted.thumbnails.kind
+        cached.put(kind, extracted.thumbnails.cache.get(kind, contents))
+        return replace(extracted, thumbnails=replace(extracted.thumbnails, cache=cached))
+
+    def test_are_not_compared_again(
+        self, features: Features, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = find_duplicates(features)
+        monkeypatch.setattr(
+            "candid.splits.duplicates.compare_details", lambda *_: pytest.fail("compared")
+        )
+        assert find_duplicates(features).copies == first.copies
+
+    def test_are_judged_by_their_present_classes(
+        self, features: Features, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        photos = list(features.catalog.photos)
+        near = next(
+            copy
+            for copy in find_duplicates(features).copies
+            if copy.kind == "near" and photos[copy.first].label == photos[copy.second].label
+        )
+        monkeypatch.setattr("candid.splits.registration.PLACE_AGREEMENT", 2.0)  # none agrees so
+        assert near in find_duplicates(features).copies
+        photos[near.second] = replace(photos[near.second], label="another")
+        catalog = replace(features.catalog, photos=tuple(photos))
+        pairs = {
+            (c.first, c.second) for c in find_duplicates(replace(features, catalog=catalog)).copies
+        }
+        assert (near.first, near.second) not in pairs
 
 
 class TestTheIndex:

@@ -21,8 +21,8 @@ from candid.splits.registration import (
     WINDOW_CORRELATION,
     Match,
     _first_of_largest,
+    compare_details,
     describe,
-    detail_correlation,
     match_pairs,
     window_map,
 )
@@ -86,7 +86,7 @@ def likeness(a: np.ndarray, b: np.ndarray, *, everywhere: bool = False) -> float
     found = match(a, b)
     if found.correlation < WINDOW_CORRELATION:
         return 0.0
-    return detail_correlation(a, b, found, everywhere=everywhere)
+    return compare_details(a, b, found).of_copy(everywhere=everywhere)
 
 
 def compare(first: bytes, second: bytes, *, everywhere: bool = False) -> float:

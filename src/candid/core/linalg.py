@@ -7,20 +7,36 @@ result.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.extras import require_packages
 from candid.errors import ComputationError
 
 #: A row of numbers per image, float32 ``(n, d)``.
 Rows = NDArray[np.float32]
+#: Values, 80 MB.
+LARGE_MATRIX = 20_000_000
 
 
 def without_flags() -> np.errstate:
     """A context or decorator for many products; check the result with `is_finite`."""
     return np.errstate(invalid="ignore", over="ignore", divide="ignore")
+
+
+def one_thread(is_small: bool = True) -> AbstractContextManager[object]:
+    """Limit NumPy to one thread for small matrices.
+
+    Synchronising a second one costs more than it gains, and many times more on a busy machine.
+    """
+    require_packages(("threadpoolctl",), needed_by="NumPy in one thread", extra="transfer")
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(1 if is_small else None)
+    return limits
 
 
 def is_finite(*values: NDArray[Any] | float) -> bool:

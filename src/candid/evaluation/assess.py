@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.linalg import LARGE_MATRIX
 from candid.core.progress import Progress
 from candid.data.catalog import PARTS
 from candid.evaluation.baselines import Baseline, Round, compare_baselines, predict_baselines
 from candid.evaluation.evaluation import Evaluation
-from candid.evaluation.leak_tax import LeakTax, measure_leak_tax
-from candid.evaluation.learning_curve import learn
+from candid.evaluation.leak_tax import LeakTax, measure_leak_tax, naive_hits
+from candid.evaluation.learning_curve import LearningCurve, learn
 from candid.evaluation.measures import measure_predictions
 from candid.evaluation.rare_class import rare_class, with_offer
 from candid.evaluation.reliability import measure_abstention, measure_calibration
@@ -22,9 +24,9 @@ from candid.features.extract import Features
 from candid.models.conformal import Abstention
 from candid.models.decision_rule import DecisionRule
 from candid.models.recipes.abstaining_head import Answers, CrossValidated, predict_by_folds
-from candid.models.recipes.linear_head import cross_validate
+from candid.models.recipes.linear_head import cross_validate_all
 from candid.models.recipes.logistic import matrix_threads
-from candid.splits.grouped_split import Labelled, grouped_folds
+from candid.splits.grouped_split import Labelled
 from candid.splits.prepare import labelled
 from candid.splits.split import Split
 
@@ -53,9 +55,7 @@ class EvalContext:
         placed = self.split.places(*PARTS)
         data = self.data.take(placed)
         num_folds = data.num_folds()
-        folds = grouped_folds(
-            data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=self.seed
-        )
+        folds = data.folds(num_folds, seed=self.seed)
         return [(placed[folds != fold], placed[folds == fold]) for fold in range(num_folds)]
 
     def test_round(self) -> Round:
@@ -159,26 +159,29 @@ def _with_folds(
 ) -> EvalResult:
     placed = context.split.places(*PARTS)
     data = context.data.take(placed)
-    # A second thread costs more than it gains on the small products of resamples.
-    with progress.step("Grouped cross-validation", 5) as advance, matrix_threads(0):
-        by_heads = predict_by_folds(data, seed=context.seed)
+    with (
+        progress.step("Grouped cross-validation", 5) as advance,
+        # A second thread costs more than it gains on the small products of resamples.
+        matrix_threads(0),
+        ThreadPoolExecutor(3 if data.embeddings.size <= LARGE_MATRIX else 1) as pool,
+    ):
+        by_heads = pool.submit(predict_by_folds, data, seed=context.seed)
+        predict = partial(cross_validate_all, seed=context.seed)
+        naive = pool.submit(naive_hits, data, seed=context.seed, predict=predict)
+        learnt = pool.submit(_learn, context, data, fitted.strength or 1.0)
+        folds = by_heads.result()
         advance(1)
-        if by_heads is None:
+        if folds is None:
             return EvalResult(_of_test_part(context, tested, fitted), tested, None)
-        folded = context.predictions(placed, by_heads.answers)
+        folded = context.predictions(placed, folds.answers)
         baselines = _baselines(context, context.fold_rounds(), *PARTS, predictions=folded)
         on_test = _baselines(context, [context.test_round()], "test", predictions=tested)
         advance(1)
         # Both splits are measured on the likeliest class, whatever the decision rule is.
         hits = folded.raw.argmax(axis=1) == folded.truth
-        predict = partial(cross_validate, seed=context.seed)
-        tax = measure_leak_tax(data, hits, seed=context.seed, predict=predict)
+        tax = measure_leak_tax(data, hits, naive.result())
         advance(1)
-        curve = None
-        if context.rule == DecisionRule():  # the curve is about the likeliest class
-            curve = learn(
-                data, seed=context.seed, strength=fitted.strength or 1.0, classes=context.classes
-            )
+        curve = learnt.result()
         advance(1)
         own = context.split.own
         if own is not None and own.has_test:
@@ -199,10 +202,16 @@ def _with_folds(
         evaluation = add_reliability(evaluation, context.classes, folded, fitted)
         # No option was chosen yet.
         if evaluation.rare is not None and context.rule == DecisionRule():
-            rare = with_offer(evaluation.rare, context.classes, folded, by_heads.folds)
+            rare = with_offer(evaluation.rare, context.classes, folded, folds.folds)
             evaluation = replace(evaluation, rare=rare)
         advance(1)
-    return EvalResult(evaluation, tested, folded, by_heads)
+    return EvalResult(evaluation, tested, folded, folds)
+
+
+def _learn(context: EvalContext, data: Labelled, strength: float) -> LearningCurve | None:
+    if context.rule != DecisionRule():  # the curve is about the likeliest class
+        return None
+    return learn(data, seed=context.seed, strength=strength, classes=context.classes)
 
 
 def _baselines(

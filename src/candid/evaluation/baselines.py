@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from candid.core.linalg import Rows, matmul
 from candid.evaluation.estimate import Estimate, paired_difference, proportion
-from candid.models.recipes.logistic import Space, fit, matrix_threads, scores_of, softmax
+from candid.models.recipes.logistic import (
+    Problem,
+    Space,
+    fit,
+    matrix_threads,
+    scores_of,
+    softmax,
+)
 from candid.splits.grouped_split import Labelled, random_ranks, sample_groups
 
 LARGEST_CLASS: Final = "always the largest class"
@@ -166,30 +173,26 @@ def predict_by_colour(
     near = (np.clip((rows - mean) / std, -_FARTHEST, _FARTHEST) for rows in colours)
     train, test = (np.concatenate([rows, np.square(rows)], axis=1) for rows in near)
     space = Space(train)
-    fit_head = partial(fit, space, labels, num_classes=num_classes, tolerance=_TOLERANCE)
     folds = np.unique(ranks, return_inverse=True)[1] % _NUM_FOLDS
-    strength = _choose_strength(space, labels, folds, fit_head)
-    kernel, bias = space.to_embeddings(
-        fit_head(np.ones(len(labels), np.float32), strength, start=None)
-    )
+    strength = _choose_strength(space, labels, folds, num_classes)
+    problem = Problem(space, labels, np.ones(len(labels), np.float32), num_classes)
+    fit([problem], strength, tolerance=_TOLERANCE)
+    kernel, bias = space.to_embeddings(problem.fitted)
     return np.asarray((matmul(test, kernel.T) + bias).argmax(axis=1), np.int64)
 
 
 def _choose_strength(
-    space: Space,
-    labels: NDArray[np.int64],
-    folds: NDArray[np.int64],
-    fit_head: Callable[..., NDArray[np.float64]],
+    space: Space, labels: NDArray[np.int64], folds: NDArray[np.int64], num_classes: int
 ) -> float:
     used = min(_NUM_FOLDS, -(-_ENOUGH_HELD_OUT * _NUM_FOLDS // len(labels)))
+    weights = [(folds != fold).astype(np.float32) for fold in range(used)]
+    problems = [Problem(space, labels, each, num_classes) for each in weights]
     losses = np.zeros(len(_STRENGTHS))
-    for fold in range(used):
-        held_out = np.flatnonzero(folds == fold)
-        weights = (folds != fold).astype(np.float32)
-        start = None
-        for i, strength in enumerate(_STRENGTHS):
-            start = fit_head(weights, strength, start=start)
-            probabilities = softmax(scores_of(space.rows[held_out], start))
+    for i, strength in enumerate(_STRENGTHS):
+        fit(problems, strength, tolerance=_TOLERANCE)
+        for fold, problem in enumerate(problems):
+            held_out = np.flatnonzero(folds == fold)
+            probabilities = softmax(scores_of(space.rows[held_out], problem.fitted))
             of_truth = probabilities[np.arange(len(held_out)), labels[held_out]]
             losses[i] -= np.log(np.maximum(of_truth, 1e-12)).sum()
     return _STRENGTHS[int(losses.argmin())]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,29 +53,51 @@ class LeakTax:
 class _Ungrouped(Labelled):
     """Images that are each a group of their own, with the number of folds of the grouped ones."""
 
-    folds: int
+    most_folds: int
 
     def num_folds(self) -> int:
-        return self.folds
+        return self.most_folds
+
+
+def naive_hits(
+    data: Labelled,
+    *,
+    seed: int,
+    predict: Callable[[Sequence[Labelled]], Sequence[Rows] | None],
+) -> NDArray[np.float64] | None:
+    """Cross-validate with every image as a group of its own.
+
+    The choice of the head's strength is ungrouped too.
+
+    Args:
+        data: n images.
+        seed: Random seed; change it to draw other splits.
+        predict: Cross-validates some sets of n images: float32 ``(n, k)`` probabilities for each,
+            or None if it can't.
+
+    Returns:
+        float64 ``(n,)``, the share of random splits in which an image is right; None if there are
+        no copies, and so nothing to fit, or no cross-validation.
+    """
+    size = len(data.labels)
+    if data.num_folds() < 2 or len(np.unique(data.groups)) == size:
+        return None
+    num_splits = NUM_SPLITS if size <= _FEW_IMAGES else 1
+    answers = predict([_ungroup(data, f"{seed}:{number}") for number in range(num_splits)])
+    if answers is None:
+        return None
+    return np.asarray(np.mean([a.argmax(axis=1) == data.labels for a in answers], axis=0))
 
 
 def measure_leak_tax(
-    data: Labelled,
-    honest: NDArray[np.bool_],
-    *,
-    seed: int,
-    predict: Callable[[Labelled], Rows | None],
+    data: Labelled, honest: NDArray[np.bool_], naive: NDArray[np.float64] | None
 ) -> LeakTax | None:
-    """Cross-validate with every image as a group of its own, and compare with grouped folds.
-
-    The choice of the head's strength is ungrouped too. If there are no copies, both splits are the
-    same and nothing is fitted.
+    """Compare random splits with grouped folds; without copies both are the same.
 
     Args:
         data: n images.
         honest: bool ``(n,)``, hits of the grouped cross-validation.
-        seed: Random seed; change it to draw other splits.
-        predict: Cross-validates n images: float32 ``(n, k)`` probabilities, or None if it can't.
+        naive: From `naive_hits`.
 
     Returns:
         The tax; None if there is no cross-validation.
@@ -87,18 +109,13 @@ def measure_leak_tax(
     estimate, num_copies = f"{num_folds}-fold", size - len(np.unique(data.groups))
     if not num_copies:
         return LeakTax(true, true, Estimate(0.0, 0.0, 0.0, size), estimate)
-    num_splits = NUM_SPLITS if size <= _FEW_IMAGES else 1
-    naive_hits = np.zeros(size)
-    for number in range(num_splits):
-        probabilities = predict(_ungroup(data, f"{seed}:{number}"))
-        if probabilities is None:
-            return None
-        naive_hits += (probabilities.argmax(axis=1) == data.labels) / num_splits
-    naive = wilson(float(naive_hits.sum()), size, effective_n=effective_size(data.groups))
-    tax = paired_difference(naive_hits, honest, data.groups)
-    if naive is None or tax is None:
+    if naive is None:
         return None
-    return LeakTax(naive, true, tax, estimate, num_copies)
+    share = wilson(float(naive.sum()), size, effective_n=effective_size(data.groups))
+    tax = paired_difference(naive, honest, data.groups)
+    if share is None or tax is None:
+        return None
+    return LeakTax(share, true, tax, estimate, num_copies)
 
 
 def _ungroup(data: Labelled, prefix: str) -> Labelled:
@@ -111,7 +128,7 @@ def _ungroup(data: Labelled, prefix: str) -> Labelled:
         keys.append(f"{prefix}:{digest}:{seen[digest]}")
     groups = np.arange(len(keys))
     return _Ungrouped(
-        data.embeddings, data.labels, groups, keys, data.num_classes, folds=data.num_folds()
+        data.embeddings, data.labels, groups, keys, data.num_classes, most_folds=data.num_folds()
     )
 
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.linalg import Rows
 from candid.models.recipes.logistic import (
     MOST_AXES,
+    Problem,
     Space,
     fit,
-    fits_at_once,
+    fit_at_once,
     matrix_threads,
     scores_of,
 )
 from candid.splits.grouped_split import (
     Labelled,
     count_by_group,
-    grouped_folds,
     random_ranks,
     sample_groups,
 )
@@ -35,6 +33,7 @@ _VALUES_A_REPEAT: Final = 6_000_000  # images times features times classes
 _WEAKEST: Final = 30.0  # weaker regularisation takes longer, and has the same learning curve
 _TOLERANCE: Final = 3e-3
 _NEVER: Final = 2.0
+_CHUNK: Final = 64  # heads fitted in step
 
 
 @dataclass(frozen=True)
@@ -77,14 +76,6 @@ class _Fold:
     from_share: NDArray[np.float64]
 
 
-class _Rows(Space):
-    """Some rows of a space, already standardised: a fit equals one on all with zero weights."""
-
-    def __init__(self, rows: Rows) -> None:
-        self.rows = rows
-        self.squares = np.asarray(np.einsum("ij,ij->j", rows, rows, dtype=np.float64))
-
-
 class SubsampledHeads:
     """Fits heads on subsamples of the images and evaluates them on held-out folds.
 
@@ -106,8 +97,8 @@ class SubsampledHeads:
         self._data = data.take(self.places)
         self._strength = min(strength, _WEAKEST)
         with matrix_threads(self._data.embeddings.size):
-            self._rows = _rotate(self._data.embeddings)
-        repeats = _VALUES_A_REPEAT // (self._rows.size * data.num_classes)
+            self._space = Space(self._data.embeddings, most_axes=MOST_AXES)
+        repeats = _VALUES_A_REPEAT // (self._space.rows.size * data.num_classes)
         seeds = range(seed, seed + max(1, min(_MOST_REPEATS, repeats)))
         self._folds = [fold for each in seeds for fold in _make_folds(self._data, each)]
         self._known: dict[tuple[int, Share], tuple[NDArray[np.bool_], int]] = {}
@@ -122,9 +113,9 @@ class SubsampledHeads:
         num_folds = self._num_folds(enough)
         jobs = [(fold, share) for fold in range(num_folds) for share in shares]
         missing = [job for job in jobs if job not in self._known]
-        with matrix_threads(0), ThreadPoolExecutor(fits_at_once(self._rows.size)) as pool:
-            fitted = pool.map(lambda job: self._fit(self._folds[job[0]], job[1]), missing)
-            self._known |= dict(zip(missing, fitted, strict=True))
+        chunks = [missing[i : i + _CHUNK] for i in range(0, len(missing), _CHUNK)]
+        done = fit_at_once(self._fit, chunks, num_values=self._space.rows.size)
+        self._known |= dict(zip(missing, [each for chunk in done for each in chunk], strict=True))
         wrong = np.zeros((len(self.places), len(shares)))
         times = np.zeros(len(wrong))
         sizes, changed = np.zeros(len(shares)), np.zeros(len(shares))
@@ -148,44 +139,43 @@ class SubsampledHeads:
         held = np.cumsum([len(fold.held_out) for fold in self._folds])
         return int(np.searchsorted(held, enough)) + 1
 
-    def _fit(self, fold: _Fold, share: Share) -> tuple[NDArray[np.bool_], int]:
-        """Errors of one head on its held-out images, and its size as in `Mistakes.sizes`."""
-        labels, rows = self._data.labels, self._rows
-        kept = fold.from_share <= share.share
-        size = int(kept.sum())
-        if share.label is not None:
-            of_class = labels == share.label
-            whole = fold.from_share <= 1
-            size = int((kept & of_class).sum())
-            kept = whole & (kept | ~of_class)
-        train = np.flatnonzero(kept)
-        head = fit(
-            _Rows(rows[train]),
-            labels[train],
-            np.ones(len(train), np.float32),
-            self._strength,
-            num_classes=self._data.num_classes,
-            start=None,  # a warm start would leak the larger subsamples into the smaller ones
-            tolerance=_TOLERANCE,
+    def _fit(self, jobs: Sequence[tuple[int, Share]]) -> list[tuple[NDArray[np.bool_], int]]:
+        """Errors of heads on their held-out images, and their sizes as in `Mistakes.sizes`."""
+        labels, space = self._data.labels, self._space
+        kept = [self._kept(self._folds[fold], share) for fold, share in jobs]
+        problems = [
+            Problem(space, labels, rows.astype(np.float32), self._data.num_classes, counted=rows)
+            for rows, _, _ in kept
+        ]
+        # A warm start would leak the larger subsamples into the smaller ones.
+        fit(problems, self._strength, tolerance=_TOLERANCE)
+        found = []
+        for problem, (fold, share), (_, size, whole) in zip(problems, jobs, kept, strict=True):
+            held_out = self._folds[fold].held_out
+            scores = scores_of(space.rows[held_out], problem.fitted)
+            if share.label is not None:
+                # Keep the prior of the class: its gain must not come from becoming more frequent.
+                scores[:, share.label] += np.log(whole / size)
+            found.append((scores.argmax(axis=1) != labels[held_out], size))
+        return found
+
+    def _kept(self, fold: _Fold, share: Share) -> tuple[NDArray[np.bool_], int, int]:
+        """Rows to fit on, bool ``(n,)``, the size, and that of the whole class."""
+        kept, whole = fold.from_share <= share.share, fold.from_share <= 1
+        if share.label is None:
+            return kept, int(kept.sum()), int(whole.sum())
+        of_class = self._data.labels == share.label
+        return (
+            whole & (kept | ~of_class),
+            int((kept & of_class).sum()),
+            int((whole & of_class).sum()),
         )
-        scores = scores_of(rows[fold.held_out], head)
-        if share.label is not None:
-            # Keep the prior of the class: its gain must not come from becoming more frequent.
-            scores[:, share.label] += np.log((whole & of_class).sum() / size)
-        return scores.argmax(axis=1) != labels[fold.held_out], size
-
-
-def _rotate(embeddings: Rows) -> Rows:
-    """Standardised rows on their first principal axes, float32 ``(n, r)``."""
-    space = Space(embeddings)
-    axes = np.sort(np.argsort(space.squares)[-MOST_AXES:])
-    return np.ascontiguousarray(space.rows[:, axes])
 
 
 def _make_folds(data: Labelled, seed: int) -> list[_Fold]:
     """Folds, each with a random order of the other groups of each class."""
     num_folds, groups = data.num_folds(), data.groups
-    folds = grouped_folds(data.labels, groups, data.group_keys, num_folds=num_folds, seed=seed)
+    folds = data.folds(num_folds, seed=seed)
     ranks = random_ranks(data.group_keys, seed=seed)
     main_class = count_by_group(data.labels, groups).argmax(axis=1)
     fold_of_group = np.zeros(len(ranks), np.int64)

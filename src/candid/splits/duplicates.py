@@ -12,23 +12,28 @@ Pictures are processed in the order of their content, so that nothing depends on
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from struct import pack, unpack
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.linalg import matmul
+from candid.core.linalg import LARGE_MATRIX, matmul, one_thread
 from candid.core.progress import Progress, Silent
 from candid.features.extract import Features, Thumbnails
 from candid.splits.neighbours import Rows, near_pairs
 from candid.splits.registration import (
     DETAIL_CORRELATION,
     WINDOW_CORRELATION,
+    Likeness,
     Match,
-    detail_correlation,
+    compare_details,
     match_pairs,
 )
 
@@ -41,6 +46,7 @@ MAX_HASH_BITS = 10
 _MAX_HASH_NEIGHBOURS = 16  # a thousand blank pages must not become a million candidates
 _BLOCK = 1024
 _HASH_SIDE = 8
+_CACHE_KIND = "likeness:1"  # another number when the comparison changes
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,14 @@ class _Pictures:
 
     def take(self, which: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Thumbnails, uint8 ``(k, s, s)``."""
+        if len(self.contents) <= _BLOCK:
+            return self._all[which]
         return self.thumbnails.get([self.contents[number] for number in which])
+
+    @cached_property
+    def _all(self) -> NDArray[np.uint8]:
+        """Of few pictures all, as they are asked for five times."""
+        return self.thumbnails.get(self.contents)
 
 
 @dataclass(frozen=True)
@@ -131,42 +144,59 @@ def connect(count: int, pairs: list[tuple[int, int]]) -> NDArray[np.int64]:
 def _near_copies(
     pictures: _Pictures, embeddings: NDArray[np.float32], progress: Progress
 ) -> list[Copy]:
-    with progress.step("Looking for copies", 0):
+    # `evaluate` may run without the package.
+    limits: AbstractContextManager[object] = nullcontext()
+    if find_spec("threadpoolctl") is not None:
+        limits = one_thread(embeddings.size < LARGE_MATRIX)
+    with progress.step("Looking for copies", 0), limits:
         by_embedding = Rows(embeddings, pictures.places)
         pairs = near_pairs(by_embedding, by_embedding, count=NUM_NEIGHBOURS, least=MIN_COSINE)
         pairs = np.unique(np.concatenate([pairs, _pairs_by_hash(pictures)]), axis=0)
         matches = match_pairs(pairs, pictures.take)
     candidates = np.flatnonzero(matches.correlation >= WINDOW_CORRELATION)
     found: list[Copy] = []
-    with (
-        progress.step("Comparing similar photos", len(candidates)) as advance,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-    ):
+    with progress.step("Comparing similar photos", len(candidates)) as advance:
         for start in range(0, len(candidates), _BLOCK):
             block = candidates[start : start + _BLOCK]
-            compare = _make_compare(pairs[block], [matches[pair] for pair in block], pictures)
-            compared = pool.map(compare, range(len(block)))
-            found += [copy for copy in compared if copy.correlation >= DETAIL_CORRELATION]
+            compared = _compare(pairs[block], [matches[pair] for pair in block], pictures)
+            for (a, b), likeness in zip(pairs[block].tolist(), compared, strict=True):
+                everywhere = not pictures.labels[a] & pictures.labels[b]  # no class has both
+                correlation = likeness.of_copy(everywhere=everywhere)
+                if correlation >= DETAIL_CORRELATION:
+                    first, second = sorted((int(pictures.places[a]), int(pictures.places[b])))
+                    found.append(Copy(first, second, "near", correlation))
             advance(len(block))
     return found
 
 
-def _make_compare(
+def _compare(
     pairs: NDArray[np.int64], matches: Sequence[Match], pictures: _Pictures
-) -> Callable[[int], Copy]:
-    """A thread-safe function that compares the i-th pair; the cache is read before."""
+) -> list[Likeness]:
+    """How alike the pictures of pairs are: from the cache, or in threads and into it."""
+    cache, kind = pictures.thumbnails.cache, f"{_CACHE_KIND}:{pictures.thumbnails.kind}"
+    names = [
+        "-".join(map(str, (pictures.contents[a], pictures.contents[b], *map(int, match[1:]))))
+        for (a, b), match in zip(pairs.tolist(), matches, strict=True)
+    ]
+    stored = cache.get(kind, names)
+    known = {name: Likeness(*unpack("<2d", value)) for name, value in stored if len(value) == 16}
+    missing = [place for place, name in enumerate(names) if name not in known]
+    if missing:
+        compared = _compute(pairs[missing], [matches[place] for place in missing], pictures)
+        fresh = dict(zip([names[place] for place in missing], compared, strict=True))
+        cache.put(kind, [(name, pack("<2d", *likeness)) for name, likeness in fresh.items()])
+        known |= fresh
+    return [known[name] for name in names]
+
+
+def _compute(
+    pairs: NDArray[np.int64], matches: Sequence[Match], pictures: _Pictures
+) -> list[Likeness]:
     involved, rows = np.unique(pairs, return_inverse=True)
     grey = pictures.take(involved)
-    rows = rows.reshape(pairs.shape)
-
-    def compare(pair: int) -> Copy:
-        (a, b), (i, j) = pairs[pair], rows[pair]
-        everywhere = not pictures.labels[a] & pictures.labels[b]  # no class has both
-        correlation = detail_correlation(grey[i], grey[j], matches[pair], everywhere=everywhere)
-        first, second = sorted((int(pictures.places[a]), int(pictures.places[b])))
-        return Copy(first, second, "near", correlation)
-
-    return compare
+    sides = grey[rows.reshape(pairs.shape)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(compare_details, sides[:, 0], sides[:, 1], matches))
 
 
 def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.int8]:

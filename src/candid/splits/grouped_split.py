@@ -6,19 +6,24 @@ Every draw depends on the groups' keys and the seed alone, not on their order or
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import accumulate
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.linalg import Rows, without_flags
+from candid.core.linalg import Rows
 
 #: The shares of train, val and test.
 SHARES: Final = (0.7, 0.2, 0.1)
 #: Folds of a cross-validation, where every class has that many groups.
 NUM_FOLDS: Final = 5
+
+_Value = TypeVar("_Value", bound=np.generic)
+_Members = Sequence[tuple[int, int]]  # classes of a group's images, and how many of each
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,11 @@ class Labelled:
             rows, self.labels[places], groups.astype(np.int64), group_keys, self.num_classes
         )
 
+    def folds(self, num_folds: int, *, seed: int) -> NDArray[np.int64]:
+        """The fold of each image, int64 ``(n,)``; see `grouped_folds`."""
+        keys = self.group_keys
+        return grouped_folds(self.labels, self.groups, keys, num_folds=num_folds, seed=seed)
+
     def num_folds(self) -> int:
         """The number of folds that the smallest class allows, 5 at most; below 2 there is none."""
         return min(NUM_FOLDS, self.fewest_groups())
@@ -67,7 +77,6 @@ def count_by_group(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> NDAr
     return counts
 
 
-@without_flags()  # once for all groups; products of whole numbers are finite
 def split_groups(
     counts: NDArray[np.int64],
     group_keys: Sequence[str],
@@ -92,18 +101,21 @@ def split_groups(
     Returns:
         int64 ``(g,)``, the part of each group.
     """
-    parts = np.full(len(counts), -1, np.int64)
-    lacking = _targets(counts.sum(axis=0), shares).astype(np.float64)
-    for group, part in (fixed or {}).items():
-        parts[group] = part
-        lacking[:, part] -= counts[group]
-    hashes = _seeded_hashes(group_keys, seed)
-    for group in sorted(range(len(counts)), key=lambda g: (-counts[g].sum(), hashes[g])):
-        if parts[group] < 0:
+    parts = dict(fixed or {})
+    # Whole numbers in lists: NumPy takes ten times as long for a few of them.
+    lacking = _targets(counts.sum(axis=0), shares).tolist()
+    members = [
+        [(label, count) for label, count in enumerate(row) if count] for row in counts.tolist()
+    ]
+    for group, part in parts.items():
+        _take(members[group], lacking, part)
+    hashes, sizes = _seeded_hashes(group_keys, seed), counts.sum(axis=1).tolist()
+    for group in sorted(range(len(counts)), key=lambda g: (-sizes[g], hashes[g])):
+        if group not in parts:
             uniform = int.from_bytes(hashes[group][:7], "big") / 2**56
-            parts[group] = _choose_part(counts[group], lacking, uniform)
-            lacking[:, parts[group]] -= counts[group]
-    return parts
+            parts[group] = _choose_part(members[group], lacking, uniform)
+            _take(members[group], lacking, parts[group])
+    return np.array([parts[group] for group in range(len(counts))], np.int64)
 
 
 def grouped_folds(
@@ -121,6 +133,14 @@ def grouped_folds(
     """
     counts = count_by_group(labels, groups)
     return split_groups(counts, group_keys, [1 / num_folds] * num_folds, seed=seed)[groups]
+
+
+def in_order(folds: NDArray[np.int64], parts: Sequence[NDArray[_Value]]) -> NDArray[_Value]:
+    """Join the values of each fold in the images' order."""
+    joined = np.empty((len(folds), *parts[0].shape[1:]), parts[0].dtype)
+    for fold, part in enumerate(parts):
+        joined[folds == fold] = part
+    return joined
 
 
 def random_ranks(group_keys: Sequence[str], *, seed: int) -> NDArray[np.int64]:
@@ -161,12 +181,25 @@ def _seeded_hashes(keys: Sequence[str], seed: int) -> list[bytes]:
     return [hashlib.sha256(f"{seed}:{key}".encode()).digest() for key in keys]
 
 
-def _choose_part(count: NDArray[np.int64], lacking: NDArray[np.float64], uniform: float) -> int:
-    has = count > 0
-    room = np.where((lacking[has] >= count[has, None]).all(axis=0), count @ lacking, 0.0)
-    if room.sum() <= 0:
-        return int(np.argmax(count @ lacking))
-    return int(np.searchsorted(np.cumsum(room) / room.sum(), uniform, side="right"))
+def _take(members: _Members, lacking: list[list[int]], part: int) -> None:
+    for label, count in members:
+        lacking[label][part] -= count
+
+
+def _choose_part(members: _Members, lacking: list[list[int]], uniform: float) -> int:
+    if len(members) == 1:
+        [(label, count)] = members
+        lack = lacking[label]
+        room = [each if each >= count else 0 for each in lack]
+    else:
+        wanted = [(count, lacking[label]) for label, count in members]
+        lack = [sum(count * row[part] for count, row in wanted) for part in range(len(lacking[0]))]
+        fits = [all(row[part] >= count for count, row in wanted) for part in range(len(lack))]
+        room = [each if fit else 0 for each, fit in zip(lack, fits, strict=True)]
+    total = sum(room)
+    if total <= 0:
+        return lack.index(max(lack))
+    return bisect_right([each / total for each in accumulate(room)], uniform)
 
 
 def _targets(totals: NDArray[np.int64], shares: Sequence[float]) -> NDArray[np.int64]:

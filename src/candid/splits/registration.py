@@ -5,7 +5,7 @@ best. Windows are the whole and what a crop of 10 or 20 % leaves, 49 in all, eac
 and normalised. These descriptors are large (50 kB), so each is computed once, used for all
 candidates of its picture in one matrix product, and dropped.
 
-From that window, `detail_correlation` fits an affine map by enhanced correlation (Evangelidis and
+From that window, `compare_details` fits an affine map by enhanced correlation (Evangelidis and
 Psarakis, 2008, in OpenCV) and correlates the details (a band-pass) under it. Copies share their
 details; two photos of one scene share light and layout only. As the same face happy and sad before
 one wall correlates by up to 0.99, photos of different classes are compared place by place too.
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise, product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,35 +83,37 @@ def match_pairs(pairs: NDArray[np.int64], take: Take) -> Matches:
     pictures, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(pairs.shape)
     wholes = _describe_wholes(pictures, take)
-    # (pairs, plain or mirrored, in a window of the second or the first)
-    correlation = np.zeros((len(pairs), 2, 2), np.float32)
+    # Of each pair first the windows of the second picture, then of the first.
+    owners, others = places[:, ::-1].ravel(), places.ravel()
+    correlation = np.zeros((len(owners), 2), np.float32)  # plain, mirrored
     window = np.zeros(correlation.shape, np.int64)
-    for number, side in enumerate((1, 0)):
-        order = np.argsort(places[:, side], kind="stable")
-        ends = np.searchsorted(places[order, side], np.arange(len(pictures) + 1))
-        for start in range(0, len(pictures), _BLOCK):
-            described = describe(take(pictures[start : start + _BLOCK]))
-            for place, windows in enumerate(described, start):
-                here = order[ends[place] : ends[place + 1]]
-                others = wholes[places[here, 1 - side]]
-                best = _best_windows(others, windows)
-                correlation[here, :, number], window[here, :, number] = best
-    count = len(pairs)
-    best_way = _first_of_largest(correlation.reshape(count, 4))
-    at = np.arange(count), best_way
+    order = np.argsort(owners, kind="stable")
+    ends = np.searchsorted(owners[order], np.arange(len(pictures) + 1))
+    for start in range(0, len(pictures), _BLOCK):
+        described = describe(take(pictures[start : start + _BLOCK]))
+        for place, windows in enumerate(described, start):
+            here = order[ends[place] : ends[place + 1]]
+            correlation[here], window[here] = _best_windows(wholes[others[here]], windows)
+    at = np.arange(len(pairs)), _first_of_largest(_by_way(correlation))
     return Matches(
-        correlation.reshape(count, 4)[at],
-        window.reshape(count, 4)[at],
-        in_second=best_way % 2 == 0,
-        mirrored=best_way >= 2,
+        _by_way(correlation)[at],
+        _by_way(window)[at],
+        in_second=at[1] % 2 == 0,
+        mirrored=at[1] >= 2,
     )
+
+
+def _by_way(values: NDArray[Any]) -> NDArray[Any]:
+    """Per pair: plain in the second, in the first, then mirrored; from rows of plain, mirrored."""
+    return values.reshape(-1, 2, 2).transpose(0, 2, 1).reshape(-1, 4)
 
 
 def _best_windows(wholes: Values, windows: Values) -> tuple[Values, NDArray[np.int64]]:
     """Correlation and number of the best window, plain and mirrored, each ``(k, 2)``."""
     mirrored = wholes.reshape(-1, _GRID, _GRID)[:, :, ::-1].reshape(wholes.shape)
-    products = matmul(np.stack([wholes, mirrored], axis=1), windows.T)
-    return products.max(axis=2), _first_of_largest(products)
+    products = matmul(np.concatenate([wholes, mirrored]), windows.T)
+    best = products.max(axis=1), _first_of_largest(products)
+    return best[0].reshape(2, -1).T, best[1].reshape(2, -1).T
 
 
 def _first_of_largest(values: Values) -> NDArray[np.int64]:
@@ -175,22 +177,29 @@ def _samplers(size_px: int) -> NDArray[np.float32]:
     return np.asarray(matrices / matrices.sum(axis=-1, keepdims=True), np.float32)
 
 
-def detail_correlation(a: Grey, b: Grey, match: Match, *, everywhere: bool = False) -> float:
-    """Correlation of the details of two aligned thumbnails, uint8 ``(s, s)``.
+class Likeness(NamedTuple):
+    """How alike the details of two aligned pictures are."""
 
-    Returns:
-        -1 to 1; the same picture from `DETAIL_CORRELATION`. With ``everywhere`` it is 0 if they
-        differ in a single place, such as the mouth.
-    """
+    correlation: float  # -1 to 1
+    agreement: float  # at the place that agrees least: 1 for the same, about 0 for unrelated ones
+
+    def of_copy(self, *, everywhere: bool) -> float:
+        """The correlation; the same picture from `DETAIL_CORRELATION`.
+
+        With ``everywhere`` it is 0 if they differ in a single place, such as the mouth.
+        """
+        return 0.0 if everywhere and self.agreement < PLACE_AGREEMENT else self.correlation
+
+
+def compare_details(a: Grey, b: Grey, match: Match) -> Likeness:
+    """Compare the details of two aligned thumbnails, uint8 ``(s, s)``."""
     part, whole = (a, b) if match.in_second else (b, a)
     details, mapped = _register(
         np.ascontiguousarray(part[:, ::-1] if match.mirrored else part, np.float32),
         np.ascontiguousarray(whole, np.float32),
         window_map(match.window, len(part)),
     )
-    if everywhere and _least_agreement(details, mapped) < PLACE_AGREEMENT:
-        return 0.0
-    return _correlate(details, mapped)
+    return Likeness(_correlate(details, mapped), _least_agreement(details, mapped))
 
 
 def _register(part: Values, whole: Values, start: Values) -> tuple[Values, Values]:
@@ -240,7 +249,7 @@ def _correlate(a: Values, b: Values) -> float:
 
 
 def _least_agreement(a: Values, b: Values) -> float:
-    """Agreement of the places that agree least: 1 for the same, 0 for unrelated ones."""
+    """See `Likeness.agreement`."""
     import cv2
 
     a, b = ((v - v.mean()) / max(float(v.std()), 1e-6) for v in (a, b))

@@ -1,6 +1,8 @@
-"""L-BFGS minimises, for any start, scale and condition number."""
+"""L-BFGS minimises, for any start, scale and condition number, one function or many."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,7 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from candid.models.recipes.logistic import Loss, Vector, minimise
+from candid.models.recipes import lbfgs
+
+Vector = np.ndarray
+Loss = Callable[[Vector], tuple[float, Vector]]
+
+
+def minimise(
+    loss: Loss, start: Vector, *, scale: Vector, tolerance: float, max_steps: int = 500
+) -> Vector:
+    """Minimise one function until the gradient is a share of that at zero."""
+
+    def of_one(points: Vector, _: Vector) -> tuple[Vector, Vector]:
+        values, gradients = zip(*(loss(point) for point in points), strict=True)
+        return np.array(values), np.stack(gradients)
+
+    enough = np.array([tolerance * np.abs(loss(np.zeros_like(start))[1]).max()])
+    [found] = lbfgs.minimise(
+        of_one, start[None], scale=scale[None], enough=enough, max_steps=max_steps
+    )
+    return found
 
 
 def bowl(seed: int, size: int, condition: float) -> tuple[Loss, Vector, Vector]:
@@ -128,3 +149,25 @@ def test_a_constant_function_returns_the_start() -> None:
     start = np.array([1.0, 2.0])
     found = minimise(lambda p: (0.0, np.zeros_like(p)), start, scale=np.ones(2), tolerance=1e-4)
     np.testing.assert_array_equal(found, start)
+
+
+def test_many_functions_end_where_each_would_alone() -> None:
+    """Some take a step, some hundreds, and one is at its minimum from the start."""
+    bowls = [bowl(seed, 8, condition) for seed, condition in enumerate((1, 1e4, 10, 1e3))]
+    starts = np.stack([np.ones(8), np.zeros(8), bowls[2][1], np.full(8, 50.0)])
+    scales = np.stack([scale for _, _, scale in bowls])
+    enough = np.full(4, 1e-6)
+
+    def loss(points: Vector, which: Vector) -> tuple[Vector, Vector]:
+        pairs = [bowls[number][0](point) for number, point in zip(which, points, strict=True)]
+        return np.array([value for value, _ in pairs]), np.stack([slope for _, slope in pairs])
+
+    together = lbfgs.minimise(loss, starts, scale=scales, enough=enough)
+    for number, (start, scale) in enumerate(zip(starts, scales, strict=True)):
+        [alone] = lbfgs.minimise(
+            lambda points, which, number=number: loss(points, which + number),
+            start[None],
+            scale=scale[None],
+            enough=enough[:1],
+        )
+        np.testing.assert_array_equal(together[number], alone)

@@ -18,8 +18,10 @@ from candid.models.recipes.linear_head import (
     balanced_weights,
     cross_validate,
     fit_head,
+    fit_heads,
     is_unbalanced,
 )
+from candid.splits import grouped_split
 from candid.splits.grouped_split import Labelled, grouped_folds
 
 
@@ -62,6 +64,15 @@ def reference(data: Labelled, strength: float) -> tuple[np.ndarray, np.ndarray, 
     rows, scale = standardised(data.embeddings)
     fitted = LogisticRegression(C=strength, tol=1e-10, max_iter=10_000).fit(rows, data.labels)
     return fitted.predict_proba(rows), fitted.coef_, scale
+
+
+def fit_once(
+    space: logistic.Space, data: Labelled, weights: np.ndarray, strength: float
+) -> np.ndarray:
+    """The head of all images, from zero."""
+    problem = logistic.Problem(space, data.labels, weights, data.num_classes)
+    logistic.fit([problem], strength, tolerance=1e-4)
+    return problem.fitted
 
 
 @pytest.mark.parametrize("num_classes", [2, 4])
@@ -141,19 +152,23 @@ class TestManyClasses:
         weights = np.ones(len(data.labels), np.float32)
         weights[::5] = 0
         space = logistic.Space(data.embeddings)
-        given = {"num_classes": 60, "start": None, "tolerance": 1e-3}
-        fitted = logistic.fit(space, data.labels, weights, 10.0, **given)
+        fitted = fit_once(space, data, weights, 10.0)
         space.rows = np.where(weights[:, None] > 0, space.rows, 7).astype(np.float32)
-        again = logistic.fit(space, data.labels, weights, 10.0, **given)
+        again = fit_once(space, data, weights, 10.0)
         np.testing.assert_allclose(again, fitted, rtol=1e-3, atol=1e-4)
 
     def test_a_class_without_an_image_is_improbable(self, data: Labelled) -> None:
         weights = (data.labels > 0).astype(np.float32)
-        space = logistic.Space(data.embeddings)
-        given = {"num_classes": 60, "start": None, "tolerance": 1e-3}
-        fitted = logistic.fit(space, data.labels, weights, 10.0, **given)
+        fitted = fit_once(logistic.Space(data.embeddings), data, weights, 10.0)
         assert not fitted[0, :-1].any()
         assert fitted[0, -1] == fitted[:, -1].min() < np.log(0.01)
+
+    def test_each_strength_has_the_head_that_it_has_alone(self, data: Labelled) -> None:
+        space, ones = logistic.Space(data.embeddings), np.ones(len(data.labels), np.float32)
+        problem = logistic.Problem(space, data.labels, ones, 60)
+        for strength in (1.0, 100.0):
+            logistic.fit([problem], strength, tolerance=1e-3)
+            np.testing.assert_array_equal(problem.fitted, fit_once(space, data, ones, strength))
 
 
 def test_a_class_of_one_picture_leaves_many_classes_calibrated() -> None:
@@ -212,8 +227,7 @@ class TestHeldOutAnswersThatAreAllRight:
 def test_weak_strengths_are_fitted_to_the_end_where_classes_are_separable(num_classes: int) -> None:
     data = photos(num_classes=num_classes, per_class=40, num_features=200)
     space, ones = logistic.Space(data.embeddings), np.ones(len(data.labels), np.float32)
-    fitted = logistic.fit(space, data.labels, ones, 1000.0, num_classes=num_classes, start=None,
-                          tolerance=1e-4)  # fmt: skip
+    fitted = fit_once(space, data, ones, 1000.0)
     exact = LogisticRegression(C=1000.0, tol=1e-10, max_iter=10_000)
     exact.fit(space.rows.astype(np.float64), data.labels)
 
@@ -314,7 +328,11 @@ class TestUnbalancedClasses:
             plain, fitted = self.fits(monkeypatch, data)
             least = min(trial.log_loss for trial in fitted.trials)
             before = min(trial.log_loss for trial in plain.trials)
-            assert least < before if fitted.is_balanced else fitted.trials == plain.trials
+            if fitted.is_balanced:
+                assert least < before
+            else:
+                losses = [[trial.log_loss for trial in one.trials] for one in (fitted, plain)]
+                assert losses[0] == pytest.approx(losses[1], rel=1e-5)
             chosen.add(fitted.is_balanced)
         assert chosen == {False, True}
 
@@ -358,7 +376,7 @@ def test_a_held_out_image_does_not_influence_its_own_prediction(
             return folds
         return grouped_folds(labels, *others, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(linear_head, "grouped_folds", same_folds)
+    monkeypatch.setattr(grouped_split, "grouped_folds", same_folds)
     before = cross_validate(data)
     assert before is not None
     for unit in (0, 31, 59):
@@ -397,6 +415,21 @@ def test_the_order_of_the_images_changes_nothing() -> None:
     straight, shuffled = cross_validate(data), cross_validate(data.take(order))
     assert straight is not None
     np.testing.assert_allclose(shuffled, straight[order], atol=1e-3)
+
+
+@pytest.mark.parametrize("num_classes", [2, 4, 60])
+def test_sets_fitted_in_step_have_the_heads_that_each_has_alone(num_classes: int) -> None:
+    """To the bit, whatever their sizes, so that no result depends on what shares its arrays."""
+    data = photos(num_classes=num_classes, per_class=12, num_features=90)
+    sets = [data.take(np.flatnonzero(np.arange(len(data.labels)) % 7 >= n)) for n in range(4)]
+    together = fit_heads(sets, seed=3, with_held_out=True)
+    for fitted, one in zip(together, sets, strict=True):
+        alone = fit_head(one, seed=3, with_held_out=True)
+        np.testing.assert_array_equal(fitted.head.kernel, alone.head.kernel)
+        assert fitted.trials == alone.trials
+        assert fitted.held_out is not None
+        assert alone.held_out is not None
+        np.testing.assert_array_equal(fitted.held_out.probabilities, alone.held_out.probabilities)
 
 
 class TestTooFewImages:

@@ -6,7 +6,7 @@ is fitted on. So `predict_by_folds` tests all of it on images that no part of it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -15,10 +15,19 @@ from numpy.typing import NDArray
 from candid.core.linalg import Rows
 from candid.models.conformal import Abstention, fit_abstention
 from candid.models.ood import Novelty, fit_novelty
-from candid.models.recipes.linear_head import LinearHead, Trial, fit_head, run_folds
+from candid.models.recipes.linear_head import (
+    Fold,
+    HeadFit,
+    LinearHead,
+    Trial,
+    fit_head,
+    fit_heads,
+    run_folds,
+    without,
+)
 from candid.models.recipes.logistic import matrix_threads
 from candid.models.temperature import fit_temperature, with_temperature
-from candid.splits.grouped_split import Labelled, grouped_folds
+from candid.splits.grouped_split import Labelled, in_order
 
 # Novelty thresholds come from held-out folds. With few photos, a fit without a fifth of them gives
 # new photos a much higher novelty than the final fit does: 1.5 % instead of 5 % false alarms on the
@@ -85,7 +94,10 @@ class CrossValidated:
 
 def fit_abstaining(data: Labelled, *, seed: int = 0) -> AbstainingHead:
     """Fit a head, its temperature and abstention, all by grouped cross-validation."""
-    fitted = fit_head(data, seed=seed, with_held_out=True)
+    return _add_abstention(data, fit_head(data, seed=seed, with_held_out=True), seed=seed)
+
+
+def _add_abstention(data: Labelled, fitted: HeadFit, *, seed: int) -> AbstainingHead:
     held = fitted.held_out
     if held is None:
         return AbstainingHead(fitted.head, 1.0, fitted.trials, None, None, fitted.is_balanced)
@@ -94,7 +106,7 @@ def fit_abstaining(data: Labelled, *, seed: int = 0) -> AbstainingHead:
     num_folds = data.num_folds()
     if len(data.labels) <= _FEW_IMAGES:
         num_folds = min(_MANY_FOLDS, data.fewest_groups())
-    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=seed)
+    folds = data.folds(num_folds, seed=seed)
     with matrix_threads(data.embeddings.size, data.num_classes):
         novelty, held_out_novelty = fit_novelty(data.embeddings, data.labels, folds)
     calibrated = with_temperature(held.probabilities, temperature)
@@ -111,20 +123,24 @@ def predict_by_folds(data: Labelled, *, seed: int = 0) -> CrossValidated | None:
         None if a class is too small for two folds.
     """
 
-    def answer(held_out: NDArray[np.bool_]) -> tuple[Answers, LinearHead]:
-        fitted = fit_abstaining(data.take(np.flatnonzero(~held_out)), seed=seed + 1)
-        return fitted.answer(data.embeddings[held_out]), fitted.head
+    def answer(folds: list[Fold]) -> list[tuple[Answers, LinearHead]]:
+        sets = [without(fold) for fold in folds]
+        fitted = fit_heads(sets, seed=seed + 1, with_held_out=True)
+        heads = [_add_abstention(*each, seed=seed + 1) for each in zip(sets, fitted, strict=True)]
+        return [
+            (head.answer(data.embeddings[held_out]), head.head)
+            for head, (data, held_out) in zip(heads, folds, strict=True)
+        ]
 
-    done = run_folds(data, answer, seed=seed)
+    done = run_folds([data], answer, seed=seed)
     if done is None:
         return None
-    folds, results = done
-    order = np.argsort(np.concatenate([np.flatnonzero(folds == f) for f in range(len(results))]))
+    [(folds, results)] = done
 
-    def join(parts: tuple[Any, ...]) -> Any:
-        """In the images' order; None if any fold has none."""
-        return None if any(part is None for part in parts) else np.concatenate(parts)[order]
+    def join(name: str) -> Any:
+        """None if any fold has none."""
+        parts = [getattr(answers, name) for answers, _ in results]
+        return None if any(part is None for part in parts) else in_order(folds, parts)
 
-    fields = ((a.probabilities, a.raw, a.possible, a.familiarity) for a, _ in results)
-    answers = Answers(*map(join, zip(*fields, strict=True)))
+    answers = Answers(*(join(field.name) for field in fields(Answers)))
     return CrossValidated(answers, folds, tuple(head for _, head in results))

@@ -7,9 +7,7 @@ Not scikit-learn's: importing it would take one second of the three that a secon
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -19,15 +17,16 @@ from numpy.typing import NDArray
 from candid.core.linalg import Rows, matmul
 from candid.models.recipes.logistic import (
     MANY_CLASSES,
+    Problem,
     Space,
     fit,
-    fits_at_once,
+    fit_at_once,
     matrix_threads,
     scores_of,
     softmax,
 )
 from candid.models.temperature import count_pictures, smoothed_losses, with_temperature
-from candid.splits.grouped_split import NUM_FOLDS, Labelled, grouped_folds
+from candid.splits.grouped_split import NUM_FOLDS, Labelled, in_order
 
 #: Inverse strengths of the regularisation to try, from strong to weak, evenly on a log scale.
 STRENGTHS: Final = (1.0, 3.2, 10.0, 32.0, 100.0, 320.0, 1000.0)
@@ -38,12 +37,15 @@ _NO_WEIGHT = 5.0  # in nats: strengths less likely by this do not influence the 
 _ENOUGH_TO_CHOOSE = 500  # held-out images to choose a strength by; further folds are skipped
 _ENOUGH_TO_CALIBRATE = 1000  # held-out images to calibrate on
 _CALIBRATION_FOLDS = 10
+_TOGETHER = 4_000_000  # values of the sets whose heads are fitted in step
 _NEWTON_STEPS = 6
 _MOST_SCALE = 20.0
 #: Photos of the largest class for one of the smallest above which classes count as unbalanced: at 3
 #: to 1, always predicting the larger of two is 75 % accurate, which can pass for a working model.
 UNBALANCED: Final = 3.0
 
+#: The images of a cross-validation, and which of them are held out, bool ``(n,)``.
+Fold = tuple[Labelled, NDArray[np.bool_]]
 _Result = TypeVar("_Result")
 
 
@@ -109,60 +111,68 @@ def balanced_weights(labels: NDArray[np.int64], num_classes: int) -> Rows:
 
 
 def fit_head(data: Labelled, *, seed: int = 0, with_held_out: bool = False) -> HeadFit:
-    """Fit a head, its strength chosen by grouped cross-validation; the seed draws the folds.
+    """Fit a head; see `fit_heads`."""
+    return fit_heads([data], seed=seed, with_held_out=with_held_out)[0]
 
-    Where classes are unbalanced, every strength is also tried with an equal weight for every class.
+
+def fit_heads(
+    sets: Sequence[Labelled], *, seed: int = 0, with_held_out: bool = False
+) -> list[HeadFit]:
+    """Fit a head to each set of images of the same classes, all in step.
+
+    The strength of each is chosen by grouped cross-validation; the seed draws the folds. Where
+    classes are unbalanced, every strength is also tried with an equal weight for every class.
     Strengths and weights are judged by one figure, the smoothed log loss of the held-out images,
     each counted once: a penalised fit calls a rare class too improbable (King and Zeng, "Logistic
     regression in rare events data", 2001), and weights that overshoot cost log loss on the other
     classes. So probabilities keep to the true frequencies of the classes.
     """
-    with matrix_threads(data.embeddings.size, data.num_classes):
-        space = Space(data.embeddings)
-        ones = np.ones(len(data.labels), np.float32)
-        search = _try_strengths(space, data, ones, seed=seed)
-        if search.trials and is_unbalanced(data.labels, data.num_classes):
-            weights = balanced_weights(data.labels, data.num_classes)
-            weighted = _try_strengths(space, data, weights, seed=seed)
-            search = min(search, weighted, key=lambda one: one.loss)
-        fitted = fit(
-            space,
-            data.labels,
-            search.weights,
-            search.strength,
-            num_classes=data.num_classes,
-            start=None,
-            tolerance=_FINAL_TOLERANCE,
-        )
-        kernel, bias = space.to_embeddings(fitted * search.scale)
-        held_out = (
-            _predict_for_calibration(space, data, search, seed=seed) if with_held_out else None
-        )
-    head = LinearHead(kernel, bias, search.strength)
-    return HeadFit(head, search.trials, held_out, search.weights is not ones)
+    with matrix_threads(max(data.embeddings.size for data in sets), sets[0].num_classes):
+        tried = [_candidates(data, seed=seed) for data in sets]
+        for strength in STRENGTHS:
+            going = [search for searches in tried for search in searches if search.goes_on]
+            fit([p for s in going for p in s.problems], strength, tolerance=_SEARCH_TOLERANCE)
+            for search in going:
+                search.judge(strength)
+        chosen = [min(searches, key=lambda one: one.loss) for searches in tried]
+        finals = [(search.strength, p) for search in chosen for p in search.finals(with_held_out)]
+        strengths, problems = zip(*finals, strict=True)
+        fit(problems, strengths, tolerance=_FINAL_TOLERANCE)
+        return [search.finish() for search in chosen]
 
 
 def run_folds(
-    data: Labelled, function: Callable[[NDArray[np.bool_]], _Result], *, seed: int
-) -> tuple[NDArray[np.int64], list[_Result]] | None:
-    """Call a function for each fold of a grouped cross-validation, large ones in parallel.
+    sets: Sequence[Labelled], function: Callable[[list[Fold]], list[_Result]], *, seed: int
+) -> list[tuple[NDArray[np.int64], list[_Result]]] | None:
+    """Call a function for the folds of grouped cross-validations, large ones in parallel.
 
     Args:
-        data: The images.
-        function: Takes the held-out images of a fold, bool ``(n,)``.
+        sets: The images of each cross-validation, equally many.
+        function: Takes folds, several if they are small, and returns a result for each.
         seed: Random seed of the folds.
 
     Returns:
-        The fold of each image, int64 ``(n,)``, and the results of the folds; None if a class is too
-        small for two folds.
+        For each, the fold of each image, int64 ``(n,)``, and the results of the folds; None if a
+        class is too small for two folds.
     """
-    num_folds = data.num_folds()
+    num_folds, size = sets[0].num_folds(), sets[0].embeddings.size
     if num_folds < 2:
         return None
-    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=seed)
-    at_once = fits_at_once(data.embeddings.size)
-    with matrix_threads(0), ThreadPoolExecutor(at_once) as pool:
-        return folds, list(pool.map(lambda fold: function(folds == fold), range(num_folds)))
+    folds = [data.folds(num_folds, seed=seed) for data in sets]
+    jobs = [
+        (data, of == fold)
+        for data, of in zip(sets, folds, strict=True)
+        for fold in range(num_folds)
+    ]
+    chunks = np.array_split(np.arange(len(jobs)), -(-len(jobs) // max(1, _TOGETHER // size)))
+    done = fit_at_once(lambda chunk: function([jobs[i] for i in chunk]), chunks, num_values=size)
+    results = [result for chunk in done for result in chunk]
+    return [(of, results[num_folds * i : num_folds * (i + 1)]) for i, of in enumerate(folds)]
+
+
+def without(fold: Fold) -> Labelled:
+    """The images of a fold that are not held out."""
+    return fold[0].take(np.flatnonzero(~fold[1]))
 
 
 def cross_validate(data: Labelled, *, seed: int = 0) -> Rows | None:
@@ -174,18 +184,22 @@ def cross_validate(data: Labelled, *, seed: int = 0) -> Rows | None:
     Returns:
         float32 ``(n, k)`` probabilities, or None if a class is too small for two folds.
     """
+    done = cross_validate_all([data], seed=seed)
+    return None if done is None else done[0]
 
-    def predict(held_out: NDArray[np.bool_]) -> Rows:
-        fitted = fit_head(data.take(np.flatnonzero(~held_out)), seed=seed + 1)
-        return fitted.head.probabilities(data.embeddings[held_out])
 
-    done = run_folds(data, predict, seed=seed)
-    if done is None:
-        return None
-    probabilities = np.zeros((len(data.labels), data.num_classes), np.float32)
-    for fold, predicted in enumerate(done[1]):
-        probabilities[done[0] == fold] = predicted
-    return probabilities
+def cross_validate_all(sets: Sequence[Labelled], *, seed: int = 0) -> list[Rows] | None:
+    """`cross_validate` of some sets of equally many images, in step."""
+
+    def predict(folds: list[Fold]) -> list[Rows]:
+        fitted = fit_heads([without(fold) for fold in folds], seed=seed + 1)
+        return [
+            one.head.probabilities(data.embeddings[held_out])
+            for one, (data, held_out) in zip(fitted, folds, strict=True)
+        ]
+
+    done = run_folds(sets, predict, seed=seed)
+    return None if done is None else [in_order(*each) for each in done]
 
 
 def predict_held_out(
@@ -210,93 +224,116 @@ def predict_held_out(
         float32 ``(n, k)`` probabilities, averaged over the seeds.
     """
     num_folds = data.num_folds()
-    held_out = [
-        folds == fold
-        for seed in seeds
-        for folds in [
-            grouped_folds(data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=seed)
-        ]
-        for fold in range(num_folds)
-    ]
-    with matrix_threads(0), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with matrix_threads(0):
         space, weights = Space(data.embeddings), learn_from.astype(np.float32)
 
-        def predict(here: NDArray[np.bool_]) -> Rows:
-            # No warm start: it would come from a fit on these labels.
-            return _predict_fold(space, data, here, strength, weights)[1]
+    def predict(seed: int) -> Rows:
+        # No warm start: it would come from a fit on these labels.
+        folds = data.folds(num_folds, seed=seed)
+        problems = _problems(space, data, weights, folds, num_folds)
+        fit(problems, strength, tolerance=_SEARCH_TOLERANCE)
+        return _predict(problems, folds)
 
-        total = np.zeros((len(data.labels), data.num_classes), np.float32)
-        for here, predicted in zip(held_out, pool.map(predict, held_out), strict=True):
-            total[here] += predicted
-    return total / np.float32(len(seeds))
-
-
-def _predict_fold(
-    space: Space,
-    data: Labelled,
-    held_out: NDArray[np.bool_],
-    strength: float,
-    weights: Rows,
-    *,
-    start: NDArray[np.float64] | None = None,
-    tolerance: float = _SEARCH_TOLERANCE,
-) -> tuple[NDArray[np.float64], Rows]:
-    """Fit on the other images; return the fit and the probabilities of the held-out ones."""
-    fitted = fit(
-        space,
-        data.labels,
-        weights * ~held_out,
-        strength,
-        num_classes=data.num_classes,
-        start=start,
-        tolerance=tolerance,
-    )
-    return fitted, softmax(scores_of(space.rows[held_out], fitted))
+    predicted = fit_at_once(predict, seeds, num_values=space.rows.size)
+    return np.asarray(np.mean(predicted, axis=0), np.float32)
 
 
-@dataclass(frozen=True)
+def _problems(
+    space: Space, data: Labelled, weights: Rows, folds: NDArray[np.int64], used: int
+) -> list[Problem]:
+    """Heads that are fitted on all images but those of one fold, for each of the first folds."""
+    return [
+        Problem(space, data.labels, weights * (folds != fold), data.num_classes)
+        for fold in range(used)
+    ]
+
+
+def _predict(problems: Sequence[Problem], folds: NDArray[np.int64]) -> Rows:
+    """Probabilities, float32 ``(n, k)``, of the images of each fold; 0 of further folds."""
+    predicted = np.zeros((len(folds), problems[0].num_classes), np.float32)
+    for fold, problem in enumerate(problems):
+        here = folds == fold
+        predicted[here] = softmax(scores_of(problem.space.rows[here], problem.fitted))
+    return predicted
+
+
+def _candidates(data: Labelled, *, seed: int) -> list[_Search]:
+    """Searches with the weights of the images that may be used."""
+    space = Space(data.embeddings)
+    weights = [np.ones(len(data.labels), np.float32)]
+    if data.num_folds() > 1 and is_unbalanced(data.labels, data.num_classes):
+        weights.append(balanced_weights(data.labels, data.num_classes))
+    return [_Search(space, data, each, seed=seed) for each in weights]
+
+
 class _Search:
-    """The strengths tried with some weights of the images, and the one to use; or the default."""
-
-    weights: Rows  # float32 ``(n,)``
-    trials: tuple[Trial, ...] = ()
-    strength: float = _DEFAULT_STRENGTH
-    loss: float = math.inf  # the least, as in `_try_strengths`
-    scale: float = 1.0  # of the scores, see `_best_scale`
-
-
-def _try_strengths(space: Space, data: Labelled, weights: Rows, *, seed: int) -> _Search:
-    """Measure each strength on held-out images, from strong to weak, and average the good ones.
+    """Measures each strength on held-out images, from strong to weak, and averages the good ones.
 
     They are judged by the summed smoothed log loss, in nats per independent image. Weaker ones are
     not tried once it has risen beyond any weight.
     """
-    num_folds = data.num_folds()
-    if num_folds < 2:
-        return _Search(weights, scale=_scale_without_trials(space, data, weights, seed=seed))
-    folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CHOOSE, seed=seed)
-    held = folds < used
-    labels, num_pictures = data.labels[held], count_pictures(data.groups[held])
-    starts: list[NDArray[np.float64] | None] = [None] * used
-    trials: list[Trial] = []
-    losses: list[float] = []
-    scales: list[float] = []
-    for strength in STRENGTHS:
-        predicted = np.zeros((len(data.labels), data.num_classes), np.float32)
-        for fold in range(used):
-            here = folds == fold
-            starts[fold], predicted[here] = _predict_fold(
-                space, data, here, strength, weights, start=starts[fold]
+
+    def __init__(self, space: Space, data: Labelled, weights: Rows, *, seed: int) -> None:
+        self._space, self._data, self._weights, self._seed = space, data, weights, seed
+        num_folds = data.num_folds()
+        self.problems: list[Problem] = []
+        self.strength, self.loss, self._scale = _DEFAULT_STRENGTH, math.inf, 1.0
+        self._trials: list[Trial] = []
+        self._losses: list[float] = []
+        if num_folds < 2:
+            self._scale = _scale_without_trials(space, data, weights, seed=seed)
+            return
+        self._folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CHOOSE, seed)
+        self._held = self._folds < used
+        self.problems = _problems(space, data, weights, self._folds, used)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a further strength is to be tried."""
+        return bool(self.problems) and not (
+            self._losses and self._losses[-1] > self.loss + _NO_WEIGHT
+        )
+
+    def judge(self, strength: float) -> None:
+        """Measure the strength that the problems were just fitted with."""
+        held, data = self._held, self._data
+        labels, num_pictures = data.labels[held], count_pictures(data.groups[held])
+        scores = np.log(np.maximum(_predict(self.problems, self._folds)[held], 1e-37))
+        scale = _best_scale(scores, labels) if data.num_classes > MANY_CLASSES else 1.0
+        scores *= np.float32(scale)
+        self._trials.append(_measure(strength, softmax(scores), labels))
+        loss = num_pictures * float(smoothed_losses(scores, labels, num_pictures).mean())
+        if loss < self.loss:
+            self.loss, self._scale = loss, scale
+        self._losses.append(loss)
+        self.strength = _average_strength(self._losses)
+
+    def finals(self, with_held_out: bool) -> list[Problem]:
+        """The head on all images, and heads for calibration.
+
+        The latter are fitted on nine tenths of the images and to the final tolerance: heads fitted
+        on less, or stopped early, are less confident than the final one.
+        """
+        data = self._data
+        self._final = [Problem(self._space, data.labels, self._weights, data.num_classes)]
+        num_folds = min(_CALIBRATION_FOLDS, data.fewest_groups())
+        if with_held_out and num_folds > 1:
+            self._folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CALIBRATE, self._seed)
+            self._final += _problems(self._space, data, self._weights, self._folds, used)
+        return self._final
+
+    def finish(self) -> HeadFit:
+        """The result, once those problems are fitted."""
+        (final, *others), scale = self._final, self._scale
+        head = LinearHead(*self._space.to_embeddings(final.fitted * scale), self.strength)
+        held_out = None
+        if others:
+            held = np.flatnonzero(self._folds < len(others))
+            answers = _predict(others, self._folds)[held]
+            held_out = HeldOut(
+                held, answers if scale == 1 else with_temperature(answers, 1 / scale)
             )
-        scores = np.log(np.maximum(predicted[held], 1e-37))
-        scales.append(_best_scale(scores, labels) if data.num_classes > MANY_CLASSES else 1.0)
-        scores *= np.float32(scales[-1])
-        trials.append(_measure(strength, softmax(scores), labels))
-        losses.append(num_pictures * float(smoothed_losses(scores, labels, num_pictures).mean()))
-        if losses[-1] > min(losses) + _NO_WEIGHT:
-            break
-    scale = scales[int(np.argmin(losses))]
-    return _Search(weights, tuple(trials), _average_strength(losses), min(losses), scale)
+        return HeadFit(head, tuple(self._trials), held_out, bool((self._weights != 1).any()))
 
 
 def _scale_without_trials(space: Space, data: Labelled, weights: Rows, *, seed: int) -> float:
@@ -305,15 +342,14 @@ def _scale_without_trials(space: Space, data: Labelled, weights: Rows, *, seed: 
     several = np.bincount(pairs[0], minlength=data.num_classes) > 1
     if data.num_classes <= MANY_CLASSES or len(data.group_keys) < NUM_FOLDS or not several.any():
         return 1.0
-    folds, used = _enough_folds(data, NUM_FOLDS, _ENOUGH_TO_CHOOSE, seed=seed)
-    predicted = np.zeros((len(data.labels), data.num_classes), np.float32)
-    for fold in range(used):
-        here = folds == fold
-        _, predicted[here] = _predict_fold(space, data, here, _DEFAULT_STRENGTH, weights)
+    folds, used = _enough_folds(data, NUM_FOLDS, _ENOUGH_TO_CHOOSE, seed)
+    problems = _problems(space, data, weights, folds, used)
+    fit(problems, _DEFAULT_STRENGTH, tolerance=_SEARCH_TOLERANCE)
     held = (folds < used) & several[data.labels]
     if not held.any():
         return 1.0
-    return _best_scale(np.log(np.maximum(predicted[held], 1e-37)), data.labels[held])
+    scores = np.log(np.maximum(_predict(problems, folds)[held], 1e-37))
+    return _best_scale(scores, data.labels[held])
 
 
 def _best_scale(scores: Rows, labels: NDArray[np.int64]) -> float:
@@ -354,34 +390,9 @@ def _average_strength(losses: Sequence[float]) -> float:
     return float(f"{math.exp(mean):.2g}")
 
 
-def _predict_for_calibration(
-    space: Space, data: Labelled, search: _Search, *, seed: int
-) -> HeldOut | None:
-    """Predictions of held-out images by heads as similar to the final one as possible.
-
-    They are fitted on nine tenths of the images and to the final tolerance: heads fitted on less,
-    or stopped early, are less confident than the final one.
-    """
-    num_folds = min(_CALIBRATION_FOLDS, data.fewest_groups())
-    if num_folds < 2:
-        return None
-    folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CALIBRATE, seed=seed)
-    predicted = np.zeros((len(data.labels), data.num_classes), np.float32)
-    for fold in range(used):
-        here = folds == fold
-        _, predicted[here] = _predict_fold(
-            space, data, here, search.strength, search.weights, tolerance=_FINAL_TOLERANCE
-        )
-    held = np.flatnonzero(folds < used)
-    scaled = predicted[held]
-    if search.scale != 1:
-        scaled = with_temperature(scaled, 1 / search.scale)
-    return HeldOut(held, scaled)
-
-
 def _enough_folds(
-    data: Labelled, num_folds: int, enough: int, *, seed: int
+    data: Labelled, num_folds: int, enough: int, seed: int
 ) -> tuple[NDArray[np.int64], int]:
     """Folds, int64 ``(n,)``, and how many of them hold enough images."""
-    folds = grouped_folds(data.labels, data.groups, data.group_keys, num_folds=num_folds, seed=seed)
+    folds = data.folds(num_folds, seed=seed)
     return folds, min(num_folds, math.ceil(enough * num_folds / len(folds)))

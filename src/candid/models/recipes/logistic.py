@@ -1,33 +1,26 @@
 """Multinomial logistic regression with an L2 penalty on the kernel, fitted by L-BFGS.
 
 Rows are rotated onto their principal axes once (`Space`), which all fits of any row weights and
-strength share. docs/adr/0015-lbfgs.md compares `minimise` with SciPy's L-BFGS-B.
+strength share, and many fits are computed in step.
 """
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import Final
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby, pairwise
+from threading import BoundedSemaphore
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.extras import require_packages
-from candid.core.linalg import Rows, is_finite, matmul, without_flags
-from candid.errors import ComputationError
-
-Vector = NDArray[np.float64]
-Loss = Callable[[Vector], tuple[float, Vector]]
-
-# Change of the point and of the gradient in a step, and their inner product.
-_Pair = tuple[Vector, Vector, float]
-
-_MEMORY: Final = 10
-_ARMIJO: Final = 1e-4
-_MAX_HALVINGS: Final = 30
+from candid.core.linalg import LARGE_MATRIX, Rows, matmul, one_thread, without_flags
+from candid.core.threads import num_cores
+from candid.models.recipes.lbfgs import Places, Vectors, minimise
 
 #: Classes above which a head is fitted in closed form, see `fit`.
 MANY_CLASSES: Final = 50
@@ -39,103 +32,38 @@ _STD_FLOOR = 0.02  # of the mean standard deviation: limits the scaling of nearl
 _STRONG = 100.0  # inverse strength up to which the tolerance is as given
 _LEAST_CURVATURE = 1e-4  # of the log loss by a score, p (1 - p); 0 where all rows fit exactly
 _SMALL_MATRIX = 2_000_000  # values
-_TINY_MATRIX = 500_000  # values: fits on fewer are bound by the GIL
-_LARGE_MATRIX = 20_000_000  # values, 80 MB
+_TOGETHER = 1_000_000  # values of a `_Batch`
+_ROUND = 32
 
-
-@without_flags()
-def minimise(
-    loss: Loss, start: Vector, *, scale: Vector, tolerance: float, max_steps: int = 500
-) -> Vector:
-    """Minimise a smooth convex function by L-BFGS (Nocedal and Wright, 2006, alg. 7.4 and 7.5).
-
-    Args:
-        loss: Returns value and gradient at a float64 vector.
-        start: The initial vector.
-        scale: Estimate of the diagonal of the inverse Hessian, up to a factor; positive.
-        tolerance: Stop when the gradient's largest element is at most this times that at zero.
-        max_steps: Most iterations.
-
-    Returns:
-        The vector, float64, shaped as ``start``.
-
-    Raises:
-        ComputationError: The value or the gradient there is infinite or NaN.
-    """
-    point = start
-    value, gradient = loss(point)
-    largest = float(np.abs(loss(np.zeros_like(start))[1]).max()) if start.any() else None
-    enough = tolerance * (largest or float(np.abs(gradient).max()))
-    pairs: deque[_Pair] = deque(maxlen=_MEMORY)
-    for _ in range(max_steps):
-        if np.abs(gradient).max() <= enough:
-            break
-        direction = -_times_inverse_hessian(gradient, pairs, scale)
-        found = _line_search(loss, point, value, gradient, direction)
-        if found is None:  # no step lowers the value in floating point
-            break
-        next_point, value, next_gradient = found
-        step, change = next_point - point, next_gradient - gradient
-        product = float(step @ change)
-        if product > 1e-12 * (change @ change):
-            pairs.append((step, change, product))
-        point, gradient = next_point, next_gradient
-    if not is_finite(value, gradient):
-        raise ComputationError(
-            "a fit ended with infinite or NaN values: the embeddings are not finite, or too large. "
-            "Train again; if it recurs, reinstall NumPy."
-        )
-    return point
-
-
-def _times_inverse_hessian(gradient: Vector, pairs: deque[_Pair], scale: Vector) -> Vector:
-    result = gradient.copy()
-    factors = []
-    for step, change, product in reversed(pairs):
-        factor = step.dot(result) / product
-        factors.append(factor)
-        result -= factor * change
-    result *= scale
-    if pairs:
-        _, change, product = pairs[-1]
-        result *= product / change.dot(scale * change)
-    for (step, change, product), factor in zip(pairs, reversed(factors), strict=True):
-        result += (factor - change.dot(result) / product) * step
-    return result
-
-
-def _line_search(
-    loss: Loss, point: Vector, value: float, gradient: Vector, direction: Vector
-) -> tuple[Vector, float, Vector] | None:
-    """Halve the step until it lowers the value sufficiently (Armijo)."""
-    step = 1.0
-    slope = float(gradient @ direction)
-    for _ in range(_MAX_HALVINGS):
-        next_point = point + step * direction
-        next_value, next_gradient = loss(next_point)
-        if next_value <= value + _ARMIJO * step * slope:
-            return next_point, next_value, next_gradient
-        step /= 2
-    return None
+_CORES = BoundedSemaphore(num_cores())
+_Job = TypeVar("_Job")
+_Result = TypeVar("_Result")
 
 
 def matrix_threads(num_values: int, num_classes: int = 2) -> AbstractContextManager[object]:
     """Limit NumPy to one thread for small matrices, and for larger ones in closed form.
 
-    Synchronising a second one costs more than it gains, and many times more on a busy machine.
     Folds are fitted in one thread each instead.
     """
-    require_packages(("threadpoolctl",), needed_by="fitting a head", extra="transfer")
-    from threadpoolctl import threadpool_limits
-
-    small = _LARGE_MATRIX if num_classes > MANY_CLASSES else _SMALL_MATRIX
-    limits: AbstractContextManager[object] = threadpool_limits(1 if num_values < small else None)
-    return limits
+    small = LARGE_MATRIX if num_classes > MANY_CLASSES else _SMALL_MATRIX
+    return one_thread(num_values < small)
 
 
-def fits_at_once(num_values: int) -> int:
-    """The number of folds to fit at a time; one for large ones, as each copies its rows."""
-    return (os.cpu_count() or 1) if _TINY_MATRIX <= num_values <= _LARGE_MATRIX else 1
+def fit_at_once(
+    work: Callable[[_Job], _Result], jobs: Iterable[_Job], *, num_values: int
+) -> list[_Result]:
+    """Do jobs in threads, those of all callers together as many at once as there are cores.
+
+    Large ones, of over 20 million values, are done one after another, as each copies its rows.
+    """
+
+    def guarded(job: _Job) -> _Result:
+        with _CORES:
+            return work(job)
+
+    at_once = num_cores() if num_values <= LARGE_MATRIX else 1
+    with matrix_threads(0), ThreadPoolExecutor(at_once) as pool:
+        return list(pool.map(guarded, jobs))
 
 
 class Space:
@@ -145,7 +73,7 @@ class Space:
     rows span, and the Hessian is nearly diagonal, so that L-BFGS converges in a few steps.
     """
 
-    def __init__(self, embeddings: Rows) -> None:
+    def __init__(self, embeddings: Rows, *, most_axes: int | None = None) -> None:
         self._mean = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
         rows = embeddings - self._mean  # in place from here on, as it may be large
         std = np.sqrt(_sum_squares(rows) / len(rows)).astype(np.float32)
@@ -154,13 +82,21 @@ class Space:
         length = np.float32(np.sqrt(_sum_squares(rows).sum() / len(rows)) + 1e-12)
         rows /= length
         self._scale = self._scale * length
-        self._axes = _principal_axes(rows)
-        self.rows = np.ascontiguousarray(matmul(rows, self._axes), np.float32)
+        self._axes, self.rows = _principal_axes(rows)
         self.squares = _sum_squares(self.rows)
+        if most_axes is not None:  # the first ones
+            kept = np.sort(np.argsort(self.squares)[-most_axes:])
+            self._axes = (self._axes[0][kept], *self._axes[1:])
+            self.rows, self.squares = np.ascontiguousarray(self.rows[:, kept]), self.squares[kept]
+
+    @cached_property
+    def squared(self) -> Rows:
+        """The squares of the rows."""
+        return np.square(self.rows)
 
     def to_embeddings(self, fitted: NDArray[np.float64]) -> tuple[Rows, Rows]:
         """Kernel ``(k, d)`` and bias ``(k,)`` for embeddings that are not standardised."""
-        kernel = matmul(fitted[:, :-1], self._axes.T) / self._scale
+        kernel = matmul(fitted[:, :-1], *self._axes) / self._scale
         bias = fitted[:, -1] - matmul(kernel, self._mean)
         return kernel.astype(np.float32), bias.astype(np.float32)
 
@@ -170,129 +106,250 @@ def _sum_squares(rows: Rows) -> NDArray[np.float64]:
     return np.asarray(np.einsum("ij,ij->j", rows, rows, dtype=np.float64))
 
 
-def _principal_axes(rows: Rows) -> NDArray[np.float32]:
-    """Orthonormal axes ``(d, r)`` of the span of rows ``(n, d)``."""
-    num_rows, num_features = rows.shape
-    if num_rows >= num_features:
+def _principal_axes(rows: Rows) -> tuple[tuple[NDArray[np.floating], ...], Rows]:
+    """Orthonormal axes ``(r, d)`` of the span of rows ``(n, d)``, and the rows on them, ``(n, r)``.
+
+    The axes are a product of matrices; for few rows, of one ``(r, n)`` and the rows.
+    """
+    if len(rows) >= rows.shape[1]:
         _, vectors = np.linalg.eigh(matmul(rows.T, rows).astype(np.float64))
-        return vectors.astype(np.float32)
+        axes = vectors.T.astype(np.float32)
+        return (axes,), np.ascontiguousarray(matmul(rows, axes.T))
     wide = rows.astype(np.float64)
     values, vectors = np.linalg.eigh(matmul(wide, wide.T))
     kept = values > values[-1] * 1e-10
-    return np.asarray(matmul(wide.T, vectors[:, kept]) / np.sqrt(values[kept]), np.float32)
+    vectors, lengths = vectors[:, kept], np.sqrt(values[kept])
+    return ((vectors / lengths).T, rows), np.ascontiguousarray(vectors * lengths, np.float32)
+
+
+@dataclass(eq=False)
+class Problem:
+    """A head to fit: half the squared norm of its kernel plus strength times the summed log loss.
+
+    It keeps its last fit, from which the next one starts, and what all strengths share.
+
+    Attributes:
+        space: The rows.
+        labels: int64 ``(n,)``, from 0 to ``num_classes - 1``.
+        weights: float32 ``(n,)``; rows of weight 0 are held out.
+        num_classes: The number of classes.
+        counted: bool ``(n,)``, rows to estimate the scale of the steps on; by default all.
+        solution: float64 ``(k, r + 1)``, the bias last; a single row for two classes.
+    """
+
+    space: Space
+    labels: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    num_classes: int
+    counted: NDArray[np.bool_] | None = None
+    solution: NDArray[np.float64] | None = None
+    at_zero: float | None = None  # the largest element of the gradient at zero, for strength 1
+
+    @property
+    def fitted(self) -> NDArray[np.float64]:
+        """The last fit, float64 ``(k, r + 1)``, the bias last; zero before the first."""
+        last = self.solution
+        if last is None:
+            return np.zeros((self.num_classes, self.space.rows.shape[1] + 1))
+        return np.concatenate([-last / 2, last / 2]) if len(last) == 1 else last
+
+    @cached_property
+    def curvature(self) -> tuple[NDArray[np.floating], int]:
+        """The sum of squares of each column ``(r,)``, and the number of rows that it is over."""
+        if self.counted is None:
+            return self.space.squares, len(self.labels)
+        squares = matmul(self.counted.astype(np.float32), self.space.squared)
+        return squares, int(self.counted.sum())
+
+    @cached_property
+    def newton(self) -> _Newton:
+        """What Newton's steps for all strengths share."""
+        return _Newton(self)
 
 
 def fit(
-    space: Space,
-    labels: NDArray[np.int64],
-    weights: NDArray[np.float32],
-    strength: float,
-    *,
-    num_classes: int,
-    start: NDArray[np.float64] | None,
-    tolerance: float,
-) -> NDArray[np.float64]:
-    """Minimise half the squared norm of the kernel plus ``strength`` times the summed log loss.
+    problems: Sequence[Problem], strength: float | Sequence[float], *, tolerance: float
+) -> None:
+    """Fit heads, each from its last fit or from zero.
 
     For two classes one row is fitted; the other is its negative. For more than `MANY_CLASSES` it
     is one Newton step from the frequencies of the classes, see docs/adr/0023-many-classes.md.
 
     Args:
-        space: The rows.
-        labels: int64 ``(n,)``, from 0 to ``num_classes - 1``.
-        weights: float32 ``(n,)``; rows of weight 0 are held out.
-        strength: Inverse strength of the regularisation.
-        num_classes: The number of classes.
-        start: The result of an earlier fit, for a warm start.
-        tolerance: See `minimise`; proportionally less for strengths above 100, where the gradient
-            at zero, which it is relative to, grows and the solution hardly does.
-
-    Returns:
-        float64 ``(k, r + 1)``, the bias last.
+        problems: The heads, of equally many classes; those of one space after one another.
+        strength: Inverse strength of the regularisation, or one for each head.
+        tolerance: The gradient's largest element at the end, relative to that at zero;
+            proportionally less for strengths above 100, where the latter grows and the solution
+            hardly does.
     """
-    if num_classes > MANY_CLASSES:
-        return _newton_step(space, labels, weights, strength, num_classes=num_classes)
-    rows = space.rows
-    num_outputs = 1 if num_classes == 2 else num_classes
-    shape = num_outputs, rows.shape[1] + 1
-    truth = np.eye(num_classes, dtype=np.float32)[labels][:, -num_outputs:]
-
-    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        parameters = flat.reshape(shape)
-        scores = rows @ parameters[:, :-1].T.astype(np.float32) + parameters[:, -1]
-        losses, errors = _log_loss(scores.astype(np.float64), truth)
-        errors = (errors * weights[:, None]).astype(np.float32)
-        gradient = strength * np.column_stack([errors.T @ rows, errors.sum(axis=0)])
-        gradient[:, :-1] += parameters[:, :-1]
-        half_square = 0.5 * float(np.square(parameters[:, :-1]).sum())
-        return strength * float(losses @ weights) + half_square, gradient.ravel()
-
-    begin = (
-        np.zeros(shape) if start is None else start[-num_outputs:] - (num_outputs == 1) * start[:1]
-    )
-    scale = _inverse_hessian(space, weights, strength, begin).ravel()
-    tolerance *= min(1, _STRONG / strength)
-    fitted = minimise(loss, begin.ravel(), scale=scale, tolerance=tolerance).reshape(shape)
-    return np.concatenate([-fitted / 2, fitted / 2]) if num_outputs == 1 else fitted
+    strengths = np.broadcast_to(np.asarray(strength, np.float64), len(problems)).tolist()
+    pairs = list(zip(problems, strengths, strict=True))
+    if pairs and pairs[0][0].num_classes > MANY_CLASSES:
+        for problem, each in pairs:
+            problem.solution = problem.newton.step(each)
+        return
+    for shape, group in groupby(sorted(pairs, key=_shape), _shape):
+        alike, size = list(group), max(1, _TOGETHER // (shape[0] * sum(shape[1:])))
+        for start in range(0, len(alike), size):
+            _Batch(alike[start : start + size]).fit(tolerance)
 
 
-def _newton_step(
-    space: Space,
-    labels: NDArray[np.int64],
-    weights: NDArray[np.float32],
-    strength: float,
-    *,
-    num_classes: int,
-) -> NDArray[np.float64]:
+_Fit = tuple[Problem, float]  # with the inverse strength
+
+
+def _shape(one: _Fit) -> tuple[int, int, int]:
+    """Rows of parameters, images and axes, rounded up, so that nearly equal sizes are alike."""
+    outputs = one[0].num_classes if one[0].num_classes > 2 else 1
+    num_rows, num_axes = (-(-size // _ROUND) * _ROUND for size in one[0].space.rows.shape)
+    return outputs, num_rows, num_axes
+
+
+class _Batch:
+    """Fits of one shape, in arrays of p heads, k rows of parameters, n images and r axes."""
+
+    def __init__(self, fits: Sequence[_Fit]) -> None:
+        problems = [problem for problem, _ in fits]
+        self._problems, self._strengths = problems, np.array([strength for _, strength in fits])
+        outputs, num_rows, num_axes = _shape(fits[0])
+        self._shape = len(problems), outputs, num_axes + 1
+        self._truth = np.zeros((len(problems), outputs, num_rows))
+        self._weights = np.zeros((len(problems), 1, num_rows))
+        firsts = [0]
+        for place, problem in enumerate(problems):
+            size = len(problem.labels)
+            numbers = np.arange(outputs)[:, None] + (outputs == 1)
+            self._truth[place, :, :size] = problem.labels == numbers
+            self._weights[place, :, :size] = problem.weights
+            if problem.space is not problems[firsts[-1]].space:
+                firsts.append(place)
+        self._firsts, self._spaces = firsts, [problems[first].space.rows for first in firsts]
+
+    @without_flags()
+    def fit(self, tolerance: float) -> None:
+        """Fit all of them."""
+        every, start = np.arange(len(self._problems)), np.zeros(self._shape)
+        if any(problem.at_zero is None for problem in self._problems):
+            at_zero = np.abs(self._loss(start.reshape(len(every), -1), every)[1]).max(axis=1)
+            for problem, largest in zip(self._problems, at_zero / self._strengths, strict=True):
+                problem.at_zero = float(largest)
+        for row, problem in zip(start, self._problems, strict=True):
+            if problem.solution is not None:
+                row[:, : problem.space.rows.shape[1]] = problem.solution[:, :-1]
+                row[:, -1] = problem.solution[:, -1]
+        enough = np.array([problem.at_zero for problem in self._problems])
+        enough *= tolerance * np.minimum(self._strengths, _STRONG)
+        scale = self._inverse_hessian(start).reshape(len(every), -1)
+        found = minimise(self._loss, start.reshape(len(every), -1), scale=scale, enough=enough)
+        for row, problem in zip(found.reshape(self._shape), self._problems, strict=True):
+            problem.solution = np.column_stack([row[:, : problem.space.rows.shape[1]], row[:, -1]])
+
+    def _blocks(self, which: Places) -> Iterator[tuple[Rows, slice]]:
+        """The rows of each space, and the place of its problems among some."""
+        ends = np.searchsorted(which, [*self._firsts, len(self._problems)]).tolist()
+        for rows, (first, last) in zip(self._spaces, pairwise(ends), strict=True):
+            if last > first:
+                yield rows, slice(first, last)
+
+    def _scores(self, parameters: Vectors, which: Places) -> Vectors:
+        """Scores, float64 ``(p, k, n)``, from parameters ``(p, k, r + 1)``."""
+        kernel = parameters[:, :, :-1].astype(np.float32)
+        scores = np.zeros((*kernel.shape[:2], self._truth.shape[2]))
+        for rows, here in self._blocks(which):
+            flat = kernel[here, :, : rows.shape[1]].reshape(-1, rows.shape[1])
+            product = (flat @ rows.T).reshape(-1, kernel.shape[1], len(rows))
+            scores[here, :, : len(rows)] = product
+        scores += parameters[:, :, -1:]
+        return scores
+
+    def _loss(self, points: Vectors, which: Places) -> tuple[Vectors, Vectors]:
+        parameters = points.reshape(-1, *self._shape[1:])
+        whole = len(which) == len(self._problems)
+        truth = self._truth if whole else self._truth[which]
+        weights = self._weights if whole else self._weights[which]
+        losses, errors = _log_loss(self._scores(parameters, which), truth)
+        errors *= weights
+        single = errors.astype(np.float32)
+        gradient = np.zeros_like(parameters)
+        for rows, here in self._blocks(which):
+            flat = single[here, :, : len(rows)].reshape(-1, len(rows))
+            product = (flat @ rows).reshape(-1, single.shape[1], rows.shape[1])
+            gradient[here, :, : rows.shape[1]] = product
+        gradient[:, :, -1] = errors.sum(axis=2)
+        strengths = self._strengths[which]
+        gradient *= strengths[:, None, None]
+        gradient[:, :, :-1] += parameters[:, :, :-1]
+        half_square = 0.5 * np.square(parameters[:, :, :-1]).sum(axis=(1, 2))
+        values = strengths * np.vecdot(losses, weights[:, 0]) + half_square
+        return values, gradient.reshape(len(points), -1)
+
+    def _inverse_hessian(self, parameters: Vectors) -> Vectors:
+        """Estimate the diagonals of the inverse Hessians, ``(p, k, r + 1)``."""
+        scores = self._scores(parameters, np.arange(len(parameters)))
+        _, chances = _log_loss(scores, np.zeros_like(scores))
+        squares, numbers = zip(*(problem.curvature for problem in self._problems), strict=True)
+        counts = np.array(numbers)[:, None]
+        curvature = np.vecdot(chances * (1 - chances), self._weights) / counts
+        curvature = self._strengths[:, None] * np.maximum(curvature, _LEAST_CURVATURE)
+        hessian = np.ones(self._shape)
+        for row, square, each in zip(hessian, squares, curvature, strict=True):
+            row[:, : len(square)] += each[:, None] * square
+        hessian[:, :, -1] = curvature * counts
+        return 1 / hessian
+
+
+class _Newton:
     """The first step of Newton's method for `fit`, in closed form: a least-squares head.
 
-    Its work grows with rows plus classes, an iteration's with rows times classes.
+    Its work grows with rows plus classes, an iteration's with rows times classes, and one
+    factorisation serves all strengths.
     """
-    axes = np.sort(np.argsort(space.squares)[-MOST_AXES:])
-    rows = space.rows if len(axes) == space.rows.shape[1] else space.rows[:, axes]
-    total = weights.sum(dtype=np.float64)
-    mean = matmul(weights, rows) / np.float32(total)
-    apart = (rows - mean) * np.sqrt(weights)[:, None]
-    values, turn = np.linalg.eigh(matmul(apart.T, apart))
-    apart *= np.sqrt(weights)[:, None]
-    order = np.argsort(labels, kind="stable")
-    present, starts = np.unique(labels[order], return_index=True)
-    sums = matmul(np.add.reduceat(apart[order], starts), turn).astype(np.float64)
-    shares = np.maximum(np.bincount(labels, weights, minlength=num_classes), 0.5) / total
-    fitted = np.zeros((num_classes, space.rows.shape[1] + 1))
-    curvature = _TAMING * strength * (shares * (1 - shares))[present, None]
-    kernel = matmul(strength * sums / (1 + curvature * np.maximum(values, 0)), turn.T)
-    fitted[np.ix_(present, axes)] = kernel
-    fitted[:, -1] = np.log(shares)
-    fitted[present, -1] -= matmul(kernel, mean)
-    return fitted
+
+    def __init__(self, problem: Problem) -> None:
+        space, weights = problem.space, problem.weights
+        axes = np.sort(np.argsort(space.squares)[-MOST_AXES:])
+        rows = space.rows if len(axes) == space.rows.shape[1] else space.rows[:, axes]
+        total = weights.sum(dtype=np.float64)
+        self._mean = matmul(weights, rows) / np.float32(total)
+        apart = (rows - self._mean) * np.sqrt(weights)[:, None]
+        self._values, self._turn = np.linalg.eigh(matmul(apart.T, apart))
+        apart *= np.sqrt(weights)[:, None]
+        order = np.argsort(problem.labels, kind="stable")
+        self._present, starts = np.unique(problem.labels[order], return_index=True)
+        sums = matmul(np.add.reduceat(apart[order], starts), self._turn)
+        self._sums = sums.astype(np.float64)
+        counts = np.bincount(problem.labels, weights, minlength=problem.num_classes)
+        self._shares = np.maximum(counts, 0.5) / total
+        self._axes, self._num_axes = axes, space.rows.shape[1]
+
+    def step(self, strength: float) -> NDArray[np.float64]:
+        """The head for a strength, float64 ``(k, r + 1)``, the bias last."""
+        shares = self._shares
+        fitted = np.zeros((len(shares), self._num_axes + 1))
+        curvature = _TAMING * strength * (shares * (1 - shares))[self._present, None]
+        shrunk = strength * self._sums / (1 + curvature * np.maximum(self._values, 0))
+        kernel = matmul(shrunk, self._turn.T)
+        fitted[np.ix_(self._present, self._axes)] = kernel
+        fitted[:, -1] = np.log(shares)
+        fitted[self._present, -1] -= matmul(kernel, self._mean)
+        return fitted
 
 
-def _inverse_hessian(
-    space: Space, weights: NDArray[np.float32], strength: float, parameters: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Estimate the diagonal of the inverse Hessian at some parameters, ``(k, r + 1)``."""
-    scores = scores_of(space.rows, parameters)
-    if len(parameters) == 1:
-        scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
-    chances = softmax(scores)[:, -len(parameters) :]
-    curvature = matmul(weights, chances * (1 - chances)) / len(weights)
-    curvature = strength * np.maximum(curvature, _LEAST_CURVATURE)[:, None].astype(np.float64)
-    return 1 / np.concatenate([1 + curvature * space.squares, curvature * len(weights)], axis=1)
+def _log_loss(scores: Vectors, truth: Vectors) -> tuple[Vectors, Vectors]:
+    """The losses ``(p, n)`` of rows, and their gradients with respect to the scores ``(p, k, n)``.
 
-
-def _log_loss(
-    scores: NDArray[np.float64], truth: Rows
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The loss of each row and its gradient with respect to the scores."""
+    A single score is that of the second class of two.
+    """
     if scores.shape[1] == 1:
-        losses = np.logaddexp(0, scores) - truth * scores
-        return losses[:, 0], np.exp(-np.logaddexp(0, -scores)) - truth
+        small = np.exp(-np.abs(scores))
+        losses = np.maximum(scores, 0) - truth * scores + np.log1p(small)
+        return losses[:, 0], np.where(scores < 0, small, 1) / (1 + small) - truth
     shifted = scores - scores.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)
     total = exponentials.sum(axis=1, keepdims=True)
     losses = np.log(total[:, 0]) - (shifted * truth).sum(axis=1)
-    return losses, exponentials / total - truth
+    exponentials /= total
+    exponentials -= truth
+    return losses, exponentials
 
 
 def scores_of(rows: Rows, fitted: NDArray[np.float64]) -> Rows:
