@@ -92,6 +92,7 @@ class Side:
         if "--run" in words and words[0] != "predict":
             shutil.rmtree(self.folder / words[words.index("--run") + 1], ignore_errors=True)
         environment = os.environ | self.environment | {"CANDID_CACHE": str(self.folder / cache)}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else all of Candid is compiled each time
         output = self.folder / "output.txt"
         with output.open("w") as out:
             began = time.perf_counter()

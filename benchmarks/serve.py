@@ -2,11 +2,13 @@
 
 Starts a server of its own. `load`: clients that keep their connections send one photo after the
 other, as the body itself; in alternate rounds the same photos go through `Classifier.stream`, which
-is what `candid predict` runs. `overload`: many clients send bodies that are broken, too large, or
-too slow, while the server's memory is read; then the load again. `start`: seconds from starting the
-process to its first answer. Clients share the server's cores.
+is what `candid predict` runs, or, with `--against`, to a server of another build, given by its
+`src`. `overload`: many clients send bodies that are broken, too large, or too slow, while the
+server's memory is read; then the load again. `start`: seconds from starting the process to its
+first answer. Clients share the server's cores, so its processor time per image is printed too.
 
     python benchmarks/serve.py load RUN DATA --clients 16 --seconds 10 --rounds 3
+    python benchmarks/serve.py load RUN DATA --against ../other/src --against-run THEIR_RUN
     python benchmarks/serve.py overload RUN DATA --clients 200 --requests 1000
     python benchmarks/serve.py start RUN DATA --rounds 5
 """
@@ -33,7 +35,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PROGRAM = "import typer; from candid.cli.commands.serve import serve; typer.run(serve)"
+# Other builds have the command at another place.
+PROGRAM = """
+try:
+    from candid.cli.main import main
+except ImportError:
+    from candid.cli import main
+main()
+"""
 JPEG = {"Content-Type": "image/jpeg"}
 MIB = 2**20
 TIMEOUT_S = 60
@@ -48,6 +57,8 @@ def main() -> None:
     parser.add_argument("--clients", type=int, help="16 by default; 200 of an overload")
     parser.add_argument("--seconds", type=float, default=10, help="of each round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--against", type=Path, help="src of another build, for load")
+    parser.add_argument("--against-run", type=Path, help="a run that it trained; by default RUN")
     parser.add_argument("--requests", type=int, default=1000, help="of an overload")
     parser.add_argument("--photos", type=int, default=64, help="how many different ones")
     parser.add_argument("--kilobytes", type=int, default=100, help="photos nearest to this size")
@@ -60,13 +71,17 @@ def main() -> None:
     if args.mode == "start":
         start(args.run, photos, args.rounds)
         return
-    with server(args.run) as (address, pid, started_s):
-        print(f"started in {started_s:.2f} s")
-        load(address, photos, 4, 1.0)  # warm
-        if args.mode == "load":
-            compare(address, args.run, photos, args.clients or 16, args.seconds, args.rounds)
+    with server(args.run) as served:
+        print(f"started in {served.started_s:.2f} s")
+        if args.mode == "overload":
+            load(served, photos, 4, 1.0)  # warm
+            overload(served, photos, args.clients or 200, args.requests, args.seconds)
+        elif args.against:
+            with server(args.against_run or args.run, args.against) as other:
+                versus(served, other, photos, args.clients or 16, args.seconds, args.rounds)
         else:
-            overload(address, pid, photos, args.clients or 200, args.requests, args.seconds)
+            load(served, photos, 4, 1.0)
+            compare(served, args.run, photos, args.clients or 16, args.seconds, args.rounds)
 
 
 def choose(folder: Path, count: int, kilobytes: int) -> list[bytes]:
@@ -89,19 +104,44 @@ def choose(folder: Path, count: int, kilobytes: int) -> list[bytes]:
     return found
 
 
+@dataclass(frozen=True)
+class Served:
+    """A server as a process: where it listens, its number, and the seconds until it did."""
+
+    address: tuple[str, int]
+    pid: int
+    started_s: float
+
+    def cpu_s(self) -> float:
+        """Seconds of processor time that it has taken."""
+        import psutil
+
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
+
+    def resident_mib(self) -> float:
+        """Its memory that is in use."""
+        import psutil
+
+        return float(psutil.Process(self.pid).memory_info().rss) / MIB
+
+
 @contextmanager
-def server(run: Path) -> Iterator[tuple[tuple[str, int], int, float]]:
-    """A server as a process; where it listens, its number, and the seconds until it did."""
+def server(run: Path, source: Path | None = None) -> Iterator[Served]:
+    """Start a server, of this build or of the one whose ``src`` is given."""
     began = time.perf_counter()
-    command = [sys.executable, "-c", PROGRAM, str(run), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", PROGRAM, "serve", str(run), "--port", "0"]
+    environment = os.environ | ({"PYTHONPATH": str(source.resolve())} if source else {})
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     found = re.search(r"http://([^:]+):(\d+)", process.stdout.readline())
     if not found:
         sys.exit("the server did not start")
     started_s = time.perf_counter() - began
+    # A log that nobody reads would fill its pipe.
+    threading.Thread(target=process.stdout.read, daemon=True).start()
     try:
-        yield (found[1], int(found[2])), process.pid, started_s
+        yield Served((found[1], int(found[2])), process.pid, started_s)
     finally:
         process.send_signal(signal.SIGTERM)
         print(f"the server ended with {process.wait(TIMEOUT_S)}")
@@ -109,9 +149,13 @@ def server(run: Path) -> Iterator[tuple[tuple[str, int], int, float]]:
 
 @dataclass(frozen=True)
 class Measured:
-    """What clients saw: images a second, milliseconds of each answer, statuses."""
+    """What clients saw: images a second, milliseconds of each answer, statuses.
+
+    And the milliseconds of processor time that the server took for an image.
+    """
 
     rate: float
+    cpu_ms: float
     times_ms: list[float]
     statuses: Counter[str]
 
@@ -119,8 +163,8 @@ class Measured:
         cuts = statistics.quantiles(self.times_ms, n=100)
         wrong = {status: n for status, n in self.statuses.items() if status != "200"}
         return (
-            f"{self.rate:6.1f} images/s, p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms, "
-            f"errors {wrong or 'none'}"
+            f"{self.rate:6.1f} images/s, processor {self.cpu_ms:.1f} ms, "
+            f"p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms, errors {wrong or 'none'}"
         )
 
 
@@ -131,12 +175,13 @@ def start(run: Path, photos: Sequence[bytes], num_rounds: int) -> None:
         if number == 0 and drop_caches():
             kind = "files on disk alone"
         began = time.perf_counter()
-        with server(run) as (address, _, started_s):
-            connection = http.client.HTTPConnection(*address, timeout=TIMEOUT_S)
+        with server(run) as served:
+            connection = http.client.HTTPConnection(*served.address, timeout=TIMEOUT_S)
             status = send(connection, photos[number % len(photos)], JPEG)
             answered_s = time.perf_counter() - began
             connection.close()
-        print(f"{kind}: listens after {started_s:.2f} s, answers {status} after {answered_s:.2f} s")
+        listens = f"listens after {served.started_s:.2f} s"
+        print(f"{kind}: {listens}, answers {status} after {answered_s:.2f} s")
 
 
 def drop_caches() -> bool:
@@ -149,16 +194,14 @@ def drop_caches() -> bool:
     return True
 
 
-def load(
-    address: tuple[str, int], photos: Sequence[bytes], num_clients: int, seconds: float
-) -> Measured:
+def load(served: Served, photos: Sequence[bytes], num_clients: int, seconds: float) -> Measured:
     """Clients that send one photo after the other."""
     times_ms: list[float] = []
     statuses: Counter[str] = Counter()
     end = time.perf_counter() + seconds
 
     def ask(number: int) -> None:
-        connection = http.client.HTTPConnection(*address, timeout=TIMEOUT_S)
+        connection = http.client.HTTPConnection(*served.address, timeout=TIMEOUT_S)
         place = number
         while time.perf_counter() < end:
             began = time.perf_counter()
@@ -168,13 +211,39 @@ def load(
             place += num_clients
         connection.close()
 
-    began = time.perf_counter()
+    began, cpu_s = time.perf_counter(), served.cpu_s()
     run_all(ask, num_clients)
-    return Measured(statuses["200"] / (time.perf_counter() - began), times_ms, statuses)
+    rate = statuses["200"] / (time.perf_counter() - began)
+    cpu_ms = 1000 * (served.cpu_s() - cpu_s) / len(times_ms)
+    return Measured(rate, cpu_ms, times_ms, statuses)
+
+
+def versus(
+    served: Served,
+    other: Served,
+    photos: Sequence[bytes],
+    num_clients: int,
+    seconds: float,
+    num_rounds: int,
+) -> None:
+    """Two servers in turn, of which one is idle, and the ratio of their medians."""
+    rounds: list[tuple[Measured, Measured]] = []
+    for number in range(num_rounds + 1):
+        both = [
+            load(side, photos, num_clients, seconds if number else 1) for side in (other, served)
+        ]
+        if number:  # the first one warms them
+            rounds.append((both[0], both[1]))
+            print(f"other {both[0]}\nthis  {both[1]}")
+    faster = statistics.median(this.rate for _, this in rounds)
+    faster /= statistics.median(that.rate for that, _ in rounds)
+    less = statistics.median(that.cpu_ms for that, _ in rounds)
+    less /= statistics.median(this.cpu_ms for _, this in rounds)
+    print(f"images/s {faster:.2f} times, processor time {less:.2f}; load {os.getloadavg()}")
 
 
 def compare(
-    address: tuple[str, int],
+    served: Served,
     run: Path,
     photos: Sequence[bytes],
     num_clients: int,
@@ -187,10 +256,10 @@ def compare(
     classifier = load_run(run)
     ratios = []
     for _ in range(num_rounds):
-        served = load(address, photos, num_clients, seconds)
+        answered = load(served, photos, num_clients, seconds)
         alone = stream_rate(classifier, photos, seconds)
-        ratios.append(served.rate / alone)
-        print(f"serve {served}; predict {alone:6.1f} images/s; ratio {ratios[-1]:.2f}")
+        ratios.append(answered.rate / alone)
+        print(f"serve {answered}; predict {alone:6.1f} images/s; ratio {ratios[-1]:.2f}")
     spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
     print(f"ratio {statistics.median(ratios):.2f} ({spread}); load {os.getloadavg()}")
 
@@ -210,32 +279,31 @@ def stream_rate(classifier: Any, photos: Sequence[bytes], seconds: float) -> flo
 
 
 def overload(
-    address: tuple[str, int],
-    pid: int,
+    served: Served,
     photos: Sequence[bytes],
     num_clients: int,
     num_requests: int,
     seconds: float,
 ) -> None:
     """Bodies that nobody should send, from many clients at once; memory before, during, after."""
-    before = load(address, photos, 16, seconds)
+    before = load(served, photos, 16, seconds)
     # What such bodies take once is taken before memory is held against anything.
-    storm(address, photos, num_clients, num_requests // 4)
-    memory_before = resident_mib(pid)
+    storm(served, photos, num_clients, num_requests // 4)
+    memory_before = served.resident_mib()
     peak = [memory_before]
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(0.02):
-            peak.append(resident_mib(pid))
+            peak.append(served.resident_mib())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    statuses = storm(address, photos, num_clients, num_requests)
+    statuses = storm(served, photos, num_clients, num_requests)
     done.set()
     watcher.join()
-    after = load(address, photos, 16, seconds)
-    memory_after = resident_mib(pid)
+    after = load(served, photos, 16, seconds)
+    memory_after = served.resident_mib()
     for kind in sorted({kind for kind, _ in statuses}):
         answers = {status: n for (k, status), n in sorted(statuses.items()) if k == kind}
         print(f"  {kind:20} {answers}")
@@ -247,7 +315,7 @@ def overload(
 
 
 def storm(
-    address: tuple[str, int], photos: Sequence[bytes], num_clients: int, num_requests: int
+    served: Served, photos: Sequence[bytes], num_clients: int, num_requests: int
 ) -> Counter[tuple[str, str]]:
     """Send bad bodies, each on a connection of its own; what each kind was answered."""
     bodies = bad_bodies(photos[0])
@@ -262,7 +330,7 @@ def storm(
                 if not kinds:
                     return
                 kind = kinds.pop()
-            connection = http.client.HTTPConnection(*address, timeout=TIMEOUT_S)
+            connection = http.client.HTTPConnection(*served.address, timeout=TIMEOUT_S)
             make, headers = bodies[kind]
             status = send(connection, make(), headers)
             connection.close()
@@ -323,13 +391,6 @@ def run_all(work: Callable[[int], None], count: int) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-
-
-def resident_mib(pid: int) -> float:
-    """The memory of a process that is in use."""
-    import psutil
-
-    return float(psutil.Process(pid).memory_info().rss) / MIB
 
 
 if __name__ == "__main__":

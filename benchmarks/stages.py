@@ -43,6 +43,7 @@ def measure(
 ) -> list[tuple[str, float]]:
     """Names and seconds of the stages of a command, in the order in which they begin."""
     environment = os.environ | ({"CANDID_CACHE": str(cache)} if cache else {})
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else all of Candid is compiled each time
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "stages.json"
         child = [sys.executable, __file__, "--child", str(file), str(least), *command]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import replace
 
 import cv2
@@ -38,10 +39,12 @@ HOSTILE = (
 )
 
 
-def draw(path: str) -> bytes | None:
+def draw(paths: Iterable[str]) -> dict[str, bytes]:
     """A JPEG of smooth random colours, 160×120, for each path; none for broken files."""
-    if "broken" in path:
-        return None
+    return {path: _draw(path) for path in paths if "broken" not in path}
+
+
+def _draw(path: str) -> bytes:
     seed = zlib.crc32(path.encode("utf-8", "surrogateescape"))
     coarse = np.random.default_rng(seed).integers(0, 256, (9, 12, 3), dtype=np.uint8)
     pixels = cv2.resize(coarse, (160, 120), interpolation=cv2.INTER_CUBIC)

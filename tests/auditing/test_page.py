@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 
 import cv2
@@ -289,10 +290,9 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8
 NOISE = bytes(cv2.imencode(".png", PIXELS)[1])
 
 
-def noise(path: str) -> bytes:
-    """A picture that can't be compressed."""
-    del path
-    return NOISE
+def noise(paths: Iterable[str]) -> dict[str, bytes]:
+    """Pictures that can't be compressed."""
+    return dict.fromkeys(paths, NOISE)
 
 
 def test_ten_thousand_images_stay_below_twenty_megabytes_even_of_noise() -> None:

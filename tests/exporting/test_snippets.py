@@ -147,7 +147,17 @@ def test_every_colour_mode_gives_candids_own_pixels(mode, fit, tmp_path):
     (tmp_path / "photo").write_bytes(data)
     pixels = read_by_snippet(tmp_path / "photo", fit)[0]
     expected = decode(data, PixelContract(64, fit))
-    assert np.abs(pixels.astype(int) - expected).max() <= 1
+    np.testing.assert_array_equal(pixels, expected)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P"])
+def test_a_large_picture_gives_candids_own_pixels(mode, tmp_path):
+    levels = np.random.default_rng(1).integers(0, 256, (301, 411, 4), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(levels).convert(mode).save(tmp_path / "photo.png", exif=exif)
+    expected = decode((tmp_path / "photo.png").read_bytes(), PixelContract(64))
+    np.testing.assert_array_equal(read_by_snippet(tmp_path / "photo.png")[0], expected)
 
 
 @pytest.mark.parametrize("most", [255, 1023, 65535])
@@ -156,7 +166,7 @@ def test_a_portable_graymap_gives_candids_own_pixels(most, tmp_path):
     (tmp_path / "photo").write_bytes(b"P5 64 64 %d\n" % most + levels.tobytes())
     expected = decode((tmp_path / "photo").read_bytes(), PixelContract(64))
     pixels = read_by_snippet(tmp_path / "photo")[0]
-    assert np.abs(pixels.astype(int) - expected).max() <= 1
+    np.testing.assert_array_equal(pixels, expected)
     assert len(np.unique(expected)) > 200
 
 
@@ -170,7 +180,7 @@ def test_pixels_are_those_of_candids_own_decoding(fit, size, tmp_path, monkeypat
     expected = decode((tmp_path / "photo.jpg").read_bytes(), PixelContract(64, fit))
     assert pixels.shape == (1, *expected.shape)
     assert pixels.dtype == np.uint8
-    assert np.abs(pixels[0].astype(int) - expected).max() <= 1
+    np.testing.assert_array_equal(pixels[0], expected)
 
 
 def test_the_onnx_snippet_runs_unchanged(trained, tmp_path, monkeypatch, capsys):
@@ -195,11 +205,8 @@ def test_a_folder_name_may_contain_quotes_and_spaces(tmp_path, monkeypatch):
     ("num_classes", "rule"),
     [(2, DecisionRule()), (3, DecisionRule()), (2, DecisionRule(costs={("sad", "happy"): 5.0}))],
 )
-@pytest.mark.parametrize("abstains", [False, True])
-def test_the_kotlin_class_has_no_placeholder_left_and_balanced_brackets(
-    fit, num_classes, rule, abstains
-):
-    given = context(rule, num_classes=num_classes, fit=fit, abstains=abstains)
+def test_the_kotlin_class_has_no_placeholder_left_and_balanced_brackets(fit, num_classes, rule):
+    given = context(rule, num_classes=num_classes, fit=fit)
     code = LITERT.snippets(given)[1].code
     assert "«" not in code
     assert "SIZE = 64" in code
@@ -211,6 +218,4 @@ def test_the_kotlin_class_has_no_placeholder_left_and_balanced_brackets(
     positive = "row[1]" if num_classes == 2 else "null"
     values = f"label, byClass.getValue(label), {positive}, byClass, verdict, possible"
     assert f"return Answer({values})" in code
-    assert ('"novelty" to novelty' in code) == abstains
-    assert ('val verdict = if (isBlank) "unknown" else null' in code) != abstains
-    assert ("isBlank || familiarity" in code) == abstains
+    assert code.count("known == null") == 3  # one class for models that abstain or not

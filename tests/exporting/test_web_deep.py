@@ -51,7 +51,7 @@ def most(page, data, **chosen):
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_a_png_of_16_bits_gives_the_same_pixels(page, channels):
-    assert most(page, deep(channels)) <= 1
+    assert most(page, deep(channels)) == 0
 
 
 def test_every_filter_of_a_png_is_undone(page):
@@ -62,7 +62,7 @@ def test_every_filter_of_a_png_is_undone(page):
         b"\x89PNG\r\n\x1a\n", b"IHDR", struct.pack(">IIBBBBB", 20, 10, 16, 0, 0, 0, 0), 8
     )
     png = with_chunk(header, b"IDAT", stream)
-    assert most(page, with_chunk(png, b"IEND", b"", len(png))) <= 1
+    assert most(page, with_chunk(png, b"IEND", b"", len(png))) == 0
 
 
 @pytest.mark.parametrize("size", [(20, 10), (1, 1), (3, 5), (33, 17)])
@@ -79,7 +79,7 @@ def test_an_interlaced_png_is_put_together(page, size):
     header = struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 1)
     png = with_chunk(b"\x89PNG\r\n\x1a\n", b"IHDR", header, 8)
     png = with_chunk(png, b"IDAT", zlib.compress(stream))
-    assert most(page, with_chunk(png, b"IEND", b"", len(png))) <= 1
+    assert most(page, with_chunk(png, b"IEND", b"", len(png))) == 0
 
 
 def test_transparent_samples_are_white(page):
@@ -96,7 +96,7 @@ def test_orientation_applies_to_it_too(page):
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = with_chunk(deep(1), b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
-    assert most(page, turned) <= 1
+    assert most(page, turned) == 0
     assert ask(page, turned) != ask(page, deep(1))
 
 

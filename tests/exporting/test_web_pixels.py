@@ -43,22 +43,37 @@ def ask(page, data, fit="squash"):
     return page.evaluate(DECODE, arguments)
 
 
-def difference(page, data, fit="squash"):
-    """Absolute difference between the browser's pixels and Python's."""
+def require_same(page, data, fit="squash"):
+    """The browser has Python's pixels, but for a JPEG that libjpeg reduces for Python."""
     received = ask(page, data, fit)
     assert isinstance(received, list), received
     expected = decode(data, PixelContract(SIZE, fit))
-    return np.abs(np.reshape(received, expected.shape) - expected.astype(np.int64))
+    differences = np.abs(np.reshape(received, expected.shape) - expected.astype(np.int64))
+    if data.startswith(b"\xff\xd8") and min(Image.open(io.BytesIO(data)).size) >= 4 * SIZE:
+        assert differences.mean() < 0.5  # its samples are rounded and limited after the reduction
+    else:
+        assert differences.max() == 0
 
 
 @pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
 @pytest.mark.parametrize(
     "size",
-    [(45, 61), (64, 96), (32, 32), (20, 24), (20, 90), (90, 20), (7, 300), (1, 1), (517, 301)],
+    [
+        (45, 61),
+        (64, 96),
+        (32, 32),
+        (20, 24),
+        (20, 90),
+        (90, 20),
+        (7, 300),
+        (1, 1),
+        (517, 301),
+        (1, 9000),
+    ],
     ids=str,
 )
 def test_lossless_images_give_the_same_pixels(size, fit, page):
-    assert difference(page, file_of(picture(*size)), fit).max() <= 1
+    require_same(page, file_of(picture(*size)), fit)
 
 
 @pytest.mark.parametrize(
@@ -75,32 +90,39 @@ def test_lossless_images_give_the_same_pixels(size, fit, page):
     ],
 )
 def test_other_formats_and_modes_give_the_same_pixels(data, page):
-    assert difference(page, data).max() <= 2
+    require_same(page, data)
 
 
 def test_bytes_after_the_end_of_a_jpeg_are_ignored(page):
     """Some cameras pad their files with zeros."""
     data = file_of(picture(61, 45), "JPEG", quality=95)
-    assert difference(page, data + bytes(100_000)).mean() < 1
+    require_same(page, data + bytes(100_000))
 
 
 def test_the_end_marker_of_a_preview_does_not_end_the_photo(page):
     preview = file_of(picture(20, 20), "JPEG")
     data = file_of(picture(61, 45), "JPEG", comment=preview)
-    assert difference(page, data).mean() < 2
+    require_same(page, data)
     assert ask(page, data[:-90]).startswith("truncated")
 
 
 @pytest.mark.parametrize(
     ("size", "to"),
-    [((40, 30), (30, 40)), ((40, 30), (15, 20)), ((41, 31), (17, 13)), ((9, 40), (31, 13))],
+    [
+        *[((40, 30), (30, 40)), ((40, 30), (15, 20)), ((41, 31), (17, 13)), ((9, 40), (31, 13))],
+        ((38, 931), (19, 19)),  # 49 times, but not as floating point computes it
+        ((1, 1), (30, 40)),
+        ((2, 3), (300, 200)),
+        ((319, 545), (260, 260)),
+        ((1, 4000), (30, 30)),
+    ],
     ids=str,
 )
 def test_resizing_gives_opencvs_pixels(size, to, page):
     pixels = picture(*size)
     arguments = {"pixels": pixels.ravel().tolist(), "width": size[1], "height": size[0], "to": to}
     received = np.reshape(page.evaluate(RESIZE, arguments), (to[1], to[0], 3))
-    assert np.abs(received - resize(pixels, *to).astype(np.int64)).max() <= 1
+    assert np.array_equal(received, resize(pixels, *to))
 
 
 #: A PNG with valid chunks, whose first pixel data are zeros.

@@ -198,7 +198,7 @@ def test_a_server_that_ends_leaves_no_thread(models: Models, running: Callable) 
     with running(models) as client:
         client.post("/v1/predict", content=b"x", headers=JPEG)
         ours = {t for t in threading.enumerate() if t.name.startswith("candid-")} - before
-        assert len(ours) > 1
+        assert ours
     assert not [thread for thread in ours if thread.is_alive()]
 
 

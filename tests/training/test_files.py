@@ -74,6 +74,23 @@ def test_tensorboard_reads_the_figures_of_the_class(run: Run) -> None:
     assert "settings" in tags
 
 
+def test_a_second_training_decodes_nothing_for_the_same_page(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("training.report.FeatureMaps.__call__", "reporting.pages.thumbnails.preview"):
+        monkeypatch.setattr(f"candid.{name}", forbidden)
+    again = train(data, run=tmp_path / "run", options=OPTIONS)
+    assert again.contents.heat_maps
+    page, same = (each.folder / "report.html" for each in (run, again))
+    text = page.read_text().replace(str(run.folder), str(again.folder))
+    assert text.count("data:image/jpeg") >= len(again.contents.heat_maps)
+    assert same.read_text() == text
+
+
+def forbidden(*_: object, **__: object) -> None:
+    raise AssertionError
+
+
 def test_the_run_is_loaded_predicts_and_is_evaluated_again(run: Run, data: Path) -> None:
     prediction = load(run.folder).predict(data / CLASS / "0.png")
     assert prediction.reason is None

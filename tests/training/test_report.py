@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from candid.features.backbones import get
 from candid.features.backbones.registry import Embedder
 from candid.models.recipes.linear_head import LinearHead
 from candid.training import Run, TrainOptions, train
-from candid.training.report import FoldMaps, find_shortcut, read_shortcut
+from candid.training.report import FeatureMaps, find_shortcut, map_of, read_shortcut
 
 
 @pytest.fixture(scope="module")
@@ -105,21 +106,13 @@ def test_the_report_of_a_run_without_an_audit_says_how_to_make_one(trained: Run)
     assert "candid audit" in (trained.folder / "report.html").read_text()
 
 
-def test_each_folds_map_adds_up_to_its_own_scores(embedder: Embedder) -> None:
+def test_the_map_of_a_fold_adds_up_to_the_scores_of_its_head(embedder: Embedder) -> None:
     rng = np.random.default_rng(0)
-    heads = [
-        LinearHead(
-            rng.normal(size=(3, 1280)).astype(np.float32) / 30,
-            rng.normal(size=3).astype(np.float32),
-            10.0,
-        )
-        for _ in range(2)
-    ]
+    kernel = rng.normal(size=(3, 1280)).astype(np.float32) / 30
+    head = LinearHead(kernel, rng.normal(size=3).astype(np.float32), 10.0)
     pixels = rng.integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    maps = FoldMaps(get("efficientnet-lite0"), heads, PixelContract(224, "squash"))
-    [embedding] = embedder.embed(pixels[None])
-    for fold, head in enumerate(heads):
-        found = maps.of(pixels, fold)
-        assert found.shape[0] == 3
-        scores = head.scores(embedding[None])[0]
-        assert found.mean(axis=(1, 2)) == pytest.approx(scores, abs=2e-3)
+    file = bytes(cv2.imencode(".png", pixels[..., ::-1])[1])
+    found = map_of(head, FeatureMaps(get("efficientnet-lite0"), PixelContract())(file))
+    assert found.shape == (3, 7, 7)
+    [scores] = head.scores(embedder.embed(pixels[None]))
+    assert found.mean(axis=(1, 2)) == pytest.approx(scores, abs=2e-3)

@@ -6,6 +6,7 @@ Charts are drawn here: values become text, and positions in percent of the width
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -30,8 +31,7 @@ def write_page(audit: Audit, previews: Previews, small: Previews | None = None) 
 
     Args:
         audit: The audit.
-        previews: Returns the encoded picture of a file; see `file_previews`. Called from several
-            threads at once.
+        previews: Encodes the pictures of files; see `file_previews`.
         small: Likewise, for those beyond the number of large ones.
 
     Returns:
@@ -48,7 +48,11 @@ def write_page(audit: Audit, previews: Previews, small: Previews | None = None) 
     large = page_view.large_pictures(sections, typical)
     shown = (shown for section in sections for shown in section.with_thumbnails)
     paths = chain(*typical.values(), (item.path for some in shown for item in some.pictured))
-    further = small or previews
+
+    def encode(names: Iterable[str]) -> Mapping[str, bytes]:
+        rest = [name for name in names if name not in large]
+        return {**previews(name for name in names if name in large), **(small or previews)(rest)}
+
     return template.render(
         audit=audit,
         view=page_view,
@@ -58,7 +62,7 @@ def write_page(audit: Audit, previews: Previews, small: Previews | None = None) 
         classes=audit.classes[: page_view.MAX_CLASSES],
         position=partial(_position, top=max((row.num_photos for row in audit.classes), default=0)),
         max_bars=MAX_BARS,
-        thumbnails=make_thumbnails(paths, lambda p: previews(p) if p in large else further(p)),
+        thumbnails=make_thumbnails(paths, encode),
         typical=typical,
         decidable=page_view.decidable(audit),
         style=read_together(_FOLDER, "base.css", "page.css"),

@@ -68,13 +68,6 @@ class GraphBuilder:
         """Declare a tensor an output of the graph."""
         self._model.graph.output.append(_value_info(tensor, dtype, shape))
 
-    def drop_outputs(self, *names: str) -> None:
-        """Remove outputs; the runtime skips nodes that only they needed."""
-        outputs = self._model.graph.output
-        kept = [value for value in outputs if value.name not in names]
-        del outputs[:]
-        outputs.extend(kept)
-
     def constant(self, name: str, value: NDArray[Any]) -> str:
         """Add an initialiser; returns its name, numbered if the name is taken."""
         name = self._unused(name)

@@ -88,17 +88,17 @@ class Network:
         low, high = (*given, 0, 0)[:2]
         return bool(low <= 0 <= high)
 
-    def activation_ranks(self) -> dict[str, int]:
-        """Names of the tensors whose range is needed, with their number of axes."""
-        found: dict[str, int] = {}
+    def activations(self) -> list[str]:
+        """Names of the tensors whose range is needed."""
+        found: dict[str, None] = {}
         for node in self.nodes:
             if self.is_quantisable(node):
-                found[node.input[0]] = 4 if node.op_type == "Conv" else 2
+                found[node.input[0]] = None
                 if node.op_type == "Conv":
-                    found[(self.fused_activation(node) or node).output[0]] = 4
+                    found[(self.fused_activation(node) or node).output[0]] = None
             elif node.op_type == "Add" and all(name in found for name in node.input):
-                found[node.output[0]] = max(found[name] for name in node.input)
-        return found
+                found[node.output[0]] = None
+        return list(found)
 
     def _outputs_of_layers(self) -> set[str]:
         """All tensors computed from the output of a layer."""
@@ -134,17 +134,13 @@ class Network:
                 "the model has no layer for --int8 to quantise: expected, before its embedding, a "
                 "second convolution with constant weights. Export it without --int8."
             )
-        opset = opset_of(self.model)
+        imports = self.model.opset_import  # ONNX's own domain may be written out
+        opset = next(one.version for one in imports if one.domain in ("", "ai.onnx"))
         if opset < _MIN_OPSET:
             raise UsageError(
                 f"the backbone has ONNX operator set {opset}; --int8 needs {_MIN_OPSET} or newer. "
                 "Convert it, or export without --int8."
             )
-
-
-def opset_of(model: onnx.ModelProto) -> int:
-    """The version of ONNX's own operators, whose domain may be written out."""
-    return next(int(e.version) for e in model.opset_import if e.domain in ("", "ai.onnx"))
 
 
 def input_names(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:

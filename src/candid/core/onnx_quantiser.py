@@ -49,7 +49,7 @@ def quantise_network(network: Network, stats: Mapping[str, ActivationStats]) -> 
 
     Args:
         network: A graph. It is not changed.
-        stats: Those of the tensors of `Network.activation_ranks`.
+        stats: Those of the tensors of `Network.activations`.
 
     Returns:
         A graph with the same input and outputs.

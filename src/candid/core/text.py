@@ -158,6 +158,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, num_text_column
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as indented lines with aligned columns, for a terminal."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
 def fence(text: str, language: str = "") -> str:
     """A fenced code block, whatever the text holds."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -16,6 +16,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from candid.core.hashing import hash_bytes
+from candid.core.threads import map_ahead, num_cores
 from candid.data.images import is_picture, read_file
 from candid.data.images.decode import is_deep
 from candid.errors import ImageError
@@ -168,3 +169,33 @@ def _parse(row: bytes) -> tuple[Stamp, KnownFile] | None:
         return None
     stamp = Stamp(int(match[1]), int(match[2]), int(match[3]))
     return stamp, KnownFile(match[6].decode(), match[4] == b"1", match[5] == b"1")
+
+
+def make_once(
+    cache: Cache, kind: str, files: Mapping[str, Path], make: Callable[[bytes], bytes | None]
+) -> dict[str, bytes]:
+    """Make something of each file, once per content: it is cached.
+
+    Args:
+        cache: Of this thread.
+        kind: What is made; equal kinds make equal bytes of equal contents.
+        files: A file by its content.
+        make: From the bytes of a file, in threads; None, or `ImageError`, if that is impossible.
+
+    Returns:
+        What was made or cached, by content; without files that were removed or changed.
+    """
+    found = dict(cache.get(kind, list(files)))
+    reader = FileReader()
+
+    def try_to_make(content: str) -> bytes | None:
+        try:
+            return make(reader.read(files[content], content))
+        except ImageError:
+            return None
+
+    missing = [content for content in files if content not in found]
+    made = map_ahead(try_to_make, missing, num_ahead=2 * num_cores())
+    fresh = {c: value for c, value in zip(missing, made, strict=True) if value is not None}
+    cache.put(kind, fresh.items())
+    return found | fresh

@@ -23,7 +23,7 @@ def draw_photos(size_px: int) -> Mapping[str, bytes]:
 
     Args:
         size_px: The model's input. Sides are whole multiples of it, so that resizing leaves no
-            choice and any two right readers agree to a level.
+            choice to a right reader.
 
     Returns:
         Files by colour mode: PNG, and JPEG for CMYK and the large one.

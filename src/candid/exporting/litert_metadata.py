@@ -56,16 +56,9 @@ def keep_output(model: Any, name: str) -> None:
         if not needed.isdisjoint(operator.outputs):
             needed.update(int(place) for place in (*operator.inputs, *operator.outputs))
             kept.append(operator)
-    places = sorted(needed - {-1})  # -1 is an optional input that is left out
-    moved = {-1: -1} | {place: number for number, place in enumerate(places)}
-    graph.operators, graph.tensors = kept[::-1], [graph.tensors[place] for place in places]
-    for one in (graph, *graph.operators):
-        one.inputs, one.outputs = (
-            [moved[int(i)] for i in side] for side in (one.inputs, one.outputs)
-        )
-    for one in (*signature.inputs, *signature.outputs):
-        one.tensorIndex = moved[one.tensorIndex]
-    used = {one.buffer for one in (*graph.tensors, *(model.metadata or ()))}
+    graph.operators = kept[::-1]
+    tensors = [graph.tensors[place] for place in needed - {-1}]  # an optional input left out
+    used = {one.buffer for one in (*tensors, *(model.metadata or ()))}
     for number, buffer in enumerate(model.buffers):
         buffer.data = buffer.data if number in used else None
 

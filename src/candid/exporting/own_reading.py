@@ -25,7 +25,7 @@ from candid.exporting.source import Source
 #: Answers to a photo's file, at least ``label`` (None if unreadable) and ``probabilities``.
 Reader = Callable[[bytes], Mapping[str, Any]]
 
-#: A level or two of a pixel may move a probability by as much, and a label that is a tie with it.
+#: The pixels of a large JPEG may move a probability by as much, and a label that is a tie with it.
 _TIE: Final = 0.02
 
 

@@ -1,8 +1,8 @@
 """The parity gate: does an export, in its own runtime, give the same answers as its run?
 
 It is asked about the same pixels and, if it decodes photos itself, about photo files: there a
-value of a pixel may differ by a few levels, and a file may be of a kind that it does not read, so
-both are reported. What it must read and answer alike is drawn: `candid.exporting.own_reading`.
+large JPEG may differ by a few levels, and a file may be of a kind that it does not read, so both
+are reported. What it must read and answer alike is drawn: `candid.exporting.own_reading`.
 """
 
 from __future__ import annotations

@@ -81,8 +81,9 @@ def _read_photo(contract: PixelContract) -> str:
 
 _OVER_WHITE = """\
 photo = photo.convert("RGBA")
-white = Image.new("RGBA", photo.size, "white")
-pixels = np.asarray(Image.alpha_composite(white, photo).convert("RGB"))
+white = Image.new("RGB", photo.size, "white")
+white.paste(photo, mask=photo)
+pixels = np.asarray(white)
 height, width = pixels.shape[:2]
 """
 
@@ -132,6 +133,10 @@ levels = tifffile.imread(file, key={page})[..., {places}]  # (h, w, bands)
 photo = Image.open(file)
 {seek}\
 photo.draft(None, ({twice}, {twice}))  # a large JPEG is scaled while it is decoded
+block = min(photo.size) // {twice}
+is_plain = photo.mode in ("L", "LA", "RGB", "RGBA", "CMYK") and "transparency" not in photo.info
+if block > 1 and is_plain:  # so is any other
+    photo = photo.reduce(block)
 photo = ImageOps.exif_transpose(photo)
 {_UPPER_BITS if contract.sample_range is None else deep}"""
 
@@ -149,7 +154,7 @@ if photo.mode.startswith(("I", "F")):  # more than 8 bits a sample
 # As candid.data.images.samples.
 _BY_RANGE = """\
 low, high = about["pixels"]["sample_range"]
-levels = ((levels.astype(float) - low) * 255 / (high - low)).clip(0, 255).round()
+levels = ((levels.astype(np.float32) - low) * (255 / (high - low))).clip(0, 255).round()
 """
 
 
@@ -232,7 +237,6 @@ def kotlin_snippet(context: SnippetContext, *, file: str, signature: str) -> Sni
         "SQUARE": _SQUARES[fit],
         "DECIDE": _decide_in_kotlin(context),
         "POSITIVE": "row[1]" if context.num_classes == 2 else "null",
-        **(_ABSTAIN_IN_KOTLIN if context.abstains else _ALWAYS_IN_KOTLIN),
     }.items():
         code = code.replace(f"«{name}»", value)
     return Snippet("kotlin", "Android (Kotlin)", code)
@@ -260,42 +264,6 @@ val costs = Array(row.size) { t -> DoubleArray(row.size) { if (it == t) 0.0 else
         val expected = row.indices.map { p -> row.indices.sumOf { row[it] * costs[it][p] } }
         val label = classes[expected.indices.minBy { expected[it] }]"""
 
-# A run that can't abstain.
-_ALWAYS_IN_KOTLIN = {
-    "ARRAY": "",
-    "NOVELTY": "",
-    "OUTPUT": "",
-    "JUDGE": 'val verdict = if (isBlank) "unknown" else null\n'
-    "        val possible = emptyList<String>()",
-    "SHARE": "",
-}
-# candid.models.conformal for one image.
-_ABSTAIN_IN_KOTLIN = {
-    "ARRAY": "import org.json.JSONArray\n",
-    "NOVELTY": "        val novelty = FloatArray(1)\n",
-    "OUTPUT": ', "novelty" to novelty',
-    "JUDGE": """\
-val known = about.getJSONObject("abstention")
-        val usual = known.getJSONArray("nonconformity")
-        val possible = classes.filterIndexed { i, _ ->
-            share(usual.getJSONArray(i), 1 - row[i]) > 1 - known.getDouble("coverage")
-        }
-        val familiarity = share(known.getJSONArray("novelty"), novelty[0])
-        val verdict = when {
-            isBlank || familiarity <= known.getDouble("false_alarms") -> "unknown"
-            possible == listOf(label) -> "sure"
-            else -> "uncertain"
-        }""",
-    "SHARE": """\
-    /** The share of held-out photos that were at least as unusual. */
-    private fun share(usual: JSONArray, value: Float): Double {
-        val above = (0 until usual.length()).count { usual.getDouble(it).toFloat() >= value }
-        return (above + 1.0) / (usual.length() + 1)
-    }
-
-""",
-}
-
 _SQUARES = {
     "squash": "val square = Bitmap.createScaledBitmap(photo, SIZE, SIZE, true)",
     "crop": """\
@@ -320,7 +288,8 @@ import android.graphics.Canvas
 import android.graphics.Color
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
-«MATHS»«ARRAY»import org.json.JSONObject
+«MATHS»import org.json.JSONArray
+import org.json.JSONObject
 import org.tensorflow.lite.Interpreter
 
 private const val SIZE = «SIZE»
@@ -370,19 +339,37 @@ class CandidClassifier(context: Context) {
         }
         image.rewind()
         val probabilities = Array(1) { FloatArray(classes.size) }
-«NOVELTY»        interpreter.runSignature(
-            mapOf<String, Any>("image" to image),
-            mapOf<String, Any>("probabilities" to probabilities«OUTPUT»),
-            "«SIGNATURE»",
-        )
+        val novelty = FloatArray(1)
+        val known = about.optJSONObject("abstention") // null if the model can't abstain
+        val outputs = mutableMapOf<String, Any>("probabilities" to probabilities)
+        if (known != null) outputs["novelty"] = novelty
+        interpreter.runSignature(mapOf<String, Any>("image" to image), outputs, "«SIGNATURE»")
         val row = probabilities[0]
         «DECIDE»
-        «JUDGE»
+        // candid.models.conformal for one image
+        val possible = if (known == null) emptyList<String>() else classes.filterIndexed { i, _ ->
+            val usual = known.getJSONArray("nonconformity").getJSONArray(i)
+            share(usual, 1 - row[i]) > 1 - known.getDouble("coverage")
+        }
+        val isKnown = known == null ||
+            share(known.getJSONArray("novelty"), novelty[0]) > known.getDouble("false_alarms")
+        val verdict = when {
+            isBlank || !isKnown -> "unknown"
+            known == null -> null
+            possible == listOf(label) -> "sure"
+            else -> "uncertain"
+        }
         val byClass = classes.zip(row.toList()).toMap()
         return Answer(label, byClass.getValue(label), «POSITIVE», byClass, verdict, possible)
     }
 
-«SHARE»    private fun read(context: Context, asset: String): ByteArray =
+    /** The share of held-out photos that were at least as unusual. */
+    private fun share(usual: JSONArray, value: Float): Double {
+        val above = (0 until usual.length()).count { usual.getDouble(it).toFloat() >= value }
+        return (above + 1.0) / (usual.length() + 1)
+    }
+
+    private fun read(context: Context, asset: String): ByteArray =
         context.assets.open(asset).use { it.readBytes() }
 }
 """

@@ -80,6 +80,7 @@ class Features:
     thumbnails: Thumbnails  # thumbnails by content
     colours: Rows  # float32 ``(n, c)``, see `colours_of`
     contract: PixelContract = field(default_factory=PixelContract)  # how they became pixels
+    fingerprint: str = ""  # the embedder's
 
 
 def extract_features(
@@ -130,7 +131,8 @@ def extract_features(
                 _store(cache, kinds, fresh)
     reader.release()
     thumbnails = Thumbnails(cache, kinds.thumbnail)
-    return replace(_gather(catalog, known, reasons, thumbnails), contract=contract)
+    features = _gather(catalog, known, reasons, thumbnails)
+    return replace(features, contract=contract, fingerprint=embedder.fingerprint)
 
 
 def colours_of(pixels: NDArray[np.uint8]) -> Rows:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from candid.core.atomic_dir import require_overwritable, write_atomic_dir
 from candid.core.hashing import hash_file
@@ -25,7 +25,7 @@ from candid.core.temp_dir import locked_dir
 from candid.core.text import sanitize
 from candid.errors import ArtifactError
 from candid.models.checkpoint import discard, take_spent
-from candid.runs.manifest import MAX_SIZE_PX, Manifest, find_reader
+from candid.runs.manifest import Manifest, find_reader
 
 MANIFEST: Final = "candid.json"
 MODEL: Final = "model.onnx"
@@ -106,7 +106,6 @@ def read_manifest(folder: Path) -> Manifest:
             f"{file} can't be read ({error}); train again or restore it."
         ) from error
     read = find_reader(version, folder)
-    _check_size(file, values)
     _check_files(folder, files, decided=values.get("decisions") is not None)
     _check_amounts(folder)
     return read(values, file)
@@ -139,19 +138,6 @@ def find_run(folder: str | Path) -> Path:
     raise ArtifactError(
         f"there is no run at {folder}. Train one with `candid train DATA`, or give another path."
     )
-
-
-def _check_size(manifest: Path, values: dict[str, Any]) -> None:
-    """Refuse an input size that would not fit in memory; the reader checks everything else."""
-    try:
-        size_px = int(values["pixels"]["size_px"])
-    except (LookupError, TypeError, ValueError, OverflowError):
-        return
-    if size_px > MAX_SIZE_PX:
-        raise ArtifactError(
-            f"{manifest} asks for images of more than {MAX_SIZE_PX}×{MAX_SIZE_PX} pixels, the "
-            "largest input of a model; restore it or train again."
-        )
 
 
 def _check_files(folder: Path, files: dict[str, str], *, decided: bool) -> None:

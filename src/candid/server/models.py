@@ -15,11 +15,11 @@ from pydantic import ValidationError
 
 from candid.core.hashing import hash_bytes
 from candid.core.text import first_line
-from candid.data.images import Reading, read_file
+from candid.data.images import Reading, preview, read_file
+from candid.data.images.preview import to_jpeg
 from candid.errors import ArtifactError, ImageError
 from candid.evaluation.measures import FIGURES
 from candid.reporting.app import read_samples, sentence_of, title_of
-from candid.reporting.pages import file_previews
 from candid.runs.artifact import GOLDEN, MANIFEST, SPLIT, find_run
 from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Figures
@@ -65,13 +65,15 @@ class TrainingPhotos:
             file = (self._folder / path).resolve()
             if not file.is_relative_to(self._folder.resolve()):
                 return None
-            if hash_bytes(read_file(file)) != self._contents[path]:
-                return None
+            data = read_file(file)
         except (ImageError, OSError, ValueError):  # ValueError: a NUL in the path
             return None
-        previews = file_previews(file.parent, size_px=_THUMBNAIL_PX, reading=self._reading)
-        data = previews(file.name)
-        return f"data:image/jpeg;base64,{b64encode(data).decode('ascii')}" if data else None
+        if hash_bytes(data) != self._contents[path]:
+            return None
+        pixels = preview(data, _THUMBNAIL_PX, self._reading)
+        if pixels is None:
+            return None
+        return f"data:image/jpeg;base64,{b64encode(to_jpeg(pixels)).decode('ascii')}"
 
 
 class ServedModel:

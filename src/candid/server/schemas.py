@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from candid.core.text import sanitize
+from candid.runs.prediction import Prediction
 
 
 class Problem(Exception):  # noqa: N818 - it is a response
@@ -304,18 +305,9 @@ def answers(*values: Any, kind: str = "application/json") -> dict[int | str, dic
     return {200: {"content": {kind: {"examples": examples} if values else {}}}}
 
 
-_EXAMPLE_PREDICTION: Final = {
-    "path": "photo.jpg",
-    "answer": "happy",
-    "label": "happy",
-    "probability": 0.863,
-    "positive_probability": 0.137,
-    "probabilities": {"happy": 0.863, "sad": 0.137},
-    "verdict": "sure",
-    "possible": ["happy"],
-    "familiarity": 0.93,
-    "reason": None,
-}
+_EXAMPLE_PREDICTION: Final = Prediction(
+    "photo.jpg", "happy", 0.863, {"happy": 0.863, "sad": 0.137}, None, "sure", ("happy",), 0.93
+).to_json()
 _EXAMPLE_EXPLANATION: Final = {
     "heat": [[-0.21, 0.04], [0.35, 1.62]],
     "where": "the lower right",

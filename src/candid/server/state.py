@@ -19,7 +19,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from candid.server.admission import Admission
-from candid.server.batching import Answerer
+from candid.server.answering import Answerer
 from candid.server.models import Models
 from candid.server.settings import Settings
 
@@ -43,9 +43,6 @@ class Metrics:
         )
         self.images = Counter(
             "candid_images", "Images answered.", ["model", "answer"], registry=registry
-        )
-        self.batches = Histogram(
-            "candid_batch_images", "Images in one call.", buckets=(1, 2, 4, 8), registry=registry
         )
         self.reloads = Counter(
             "candid_reloads", "Runs reloaded.", ["model", "result"], registry=registry
@@ -75,11 +72,9 @@ class State:
 
     @classmethod
     def begin(cls, models: Models, settings: Settings) -> State:
-        """Start the threads and the metrics."""
+        """Begin with nothing accepted or counted."""
         admission = Admission(settings)
-        metrics = Metrics(admission)
-        answerer = Answerer(on_batch=metrics.batches.observe)
-        return cls(settings, models, admission, metrics, answerer)
+        return cls(settings, models, admission, Metrics(admission), Answerer())
 
 
 class Reloader:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -96,7 +96,9 @@ def serve_static(served: Served, host: str, port: int, *, started: Callable[[str
     Raises:
         UsageError: The address can't be bound.
     """
-    with StaticServer(served, host, port) as server, _stopped_by_signals():
+    with StaticServer(served, host, port) as server, suppress(KeyboardInterrupt):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         started(server.address)
         server.serve_forever()
 
@@ -124,21 +126,6 @@ class StaticServer(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignore clients that disconnect during a response."""
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    except KeyboardInterrupt:
-        pass
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _handler(served: Served) -> type[BaseHTTPRequestHandler]:

@@ -6,27 +6,29 @@ was fitted on the photo.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.extras import require_packages
+from candid.core.extras import require_packages, start_onnx
 from candid.core.hashing import hash_bytes
+from candid.core.linalg import matmul
 from candid.data.catalog import Catalog
 from candid.data.decisions import about_all
+from candid.data.file_reader import make_once
 from candid.data.images import PixelContract, decode, read_file
 from candid.errors import CandidError, DependencyError, ImageError, UsageError
-from candid.evaluation.evaluate import Elsewhere, Measured
 from candid.evaluation.scores import Predictions
-from candid.features.backbones import Backbone, get
+from candid.features.backbones import Backbone, build, get
 from candid.models.recipes.linear_head import LinearHead
-from candid.models.recipes.transfer import write_graph
 from candid.reporting.pages import file_previews
 from candid.reporting.report.contents import Contents, Shortcut
 from candid.reporting.report.mistakes import worst_places
@@ -35,25 +37,27 @@ from candid.runs.artifact import MODEL, find_run, read_manifest
 from candid.runs.classifier import Classifier
 from candid.runs.explaining import contrast
 from candid.runs.explaining.explain import heat_of
-from candid.runs.onnx_session import Model
 from candid.runs.paths import RUNS, require_outside, require_writable, shorten
 from candid.splits.prepare import Prepared
 from candid.splits.split import label_numbers
 from candid.training.options import Result
 
-Pixels = NDArray[np.uint8]
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+    from candid.evaluation.evaluate import Elsewhere, Measured
 
 #: Longest side of a photo on the page.
 PHOTO_PX: Final = 200
 
 
-def gather(run: Path, result: Result, classifier: Classifier) -> Contents:
+def gather(run: Path, result: Result, load: Callable[[], Classifier]) -> Contents:
     """Collect the contents of a run's report.
 
     Args:
         run: The final name of the run's folder.
         result: The trained model and its evaluation.
-        classifier: The same model, loaded.
+        load: Loads the same model, if it is needed.
     """
     prepared, split = result.prepared, result.split
     kept = prepared.decided.applied.kept if prepared.decided else ()
@@ -62,7 +66,7 @@ def gather(run: Path, result: Result, classifier: Classifier) -> Contents:
         run=str(shorten(run.expanduser().absolute())),
         evaluation=result.evaluation,
         predictions=result.assessed.believed,
-        heat_maps=dict(_heat_maps(result, classifier)),
+        heat_maps=dict(_heat_maps(result, load)),
         counts=_counts(
             label_numbers(prepared.catalog), prepared.groups.of_photo, prepared.catalog.classes
         ),
@@ -101,20 +105,15 @@ def find_page(run: Path, data: Path | None, page: Path | None) -> Path | None:
         if page is not None:
             raise UsageError("--report is for another folder: name one. A run has its report.html.")
         return None
-    try:
-        require_packages(("jinja2",), needed_by="a report", extra="transfer")
-    except DependencyError:
-        if page is not None:
-            raise
-        return None
     names = (f"{own.name}-on-{data.resolve().name}-{number}.html" for number in count(1))
     file = page or next(file for name in names if not (file := own.parent / name).exists())
-    if file.exists():
-        raise UsageError(f"{file} exists already; choose another --report.")
     try:
+        require_packages(("jinja2",), needed_by="a report", extra="transfer")
+        if file.exists():
+            raise UsageError(f"{file} exists already; choose another --report.")
         require_outside(file, data, option="--report")
         require_writable(file)
-    except UsageError:
+    except (DependencyError, UsageError):
         if page is not None:
             raise
         return None
@@ -171,20 +170,6 @@ def fingerprint(prepared: Prepared) -> str:
     return hash_bytes("".join(lines).encode(errors="surrogateescape"))
 
 
-def read_mistakes(
-    catalog: Catalog, predictions: Predictions, read: Callable[[bytes], Pixels | None]
-) -> Iterator[tuple[int, Pixels]]:
-    """Place in the predictions and pixels of each of the worst mistakes that can be read."""
-    files = {photo.path: catalog.file(photo) for photo in catalog.photos}
-    for place in worst_places(predictions):
-        try:
-            pixels = read(read_file(files[predictions.paths[place]]))
-        except ImageError:  # removed or changed since it was embedded
-            continue
-        if pixels is not None:
-            yield int(place), pixels
-
-
 def find_shortcut(
     runs: Path, data: Path, kept: Collection[tuple[str, str, str]] = ()
 ) -> Shortcut | None:
@@ -237,56 +222,66 @@ def _unkept(check: dict[str, Any], kept: Collection[tuple[str, str, str]]) -> li
     ]
 
 
-class FoldMaps:
-    """Heat maps of several heads on one backbone, from one graph."""
+@dataclass(frozen=True)
+class FeatureMaps:
+    """Feature maps of photos, which the heads of all folds share."""
 
-    def __init__(
-        self, backbone: Backbone, heads: Sequence[LinearHead], contract: PixelContract
-    ) -> None:
-        """Concatenate the heads.
+    backbone: Backbone  # one that has a feature map
+    contract: PixelContract
 
-        Args:
-            backbone: The backbone of all heads; it has a feature map.
-            heads: One per fold.
-            contract: How bytes become pixels.
-        """
-        self._num_classes = len(heads[0].bias)
-        # To the graph it is one head of many classes, whose probabilities are not used.
-        concatenated = LinearHead(
-            np.concatenate([head.kernel for head in heads]),
-            np.concatenate([head.bias for head in heads]),
-            heads[0].strength,
-        )
-        names = [str(number) for number in range(len(concatenated.bias))]
-        self._model = Model(write_graph(backbone, concatenated), names, contract)
+    @cached_property
+    def _session(self) -> ort.InferenceSession:
+        """Started by the first photo; never, if all are cached."""
+        from candid.core.onnx_builder import GraphBuilder
 
-    def of(self, pixels: Pixels, fold: int) -> NDArray[np.float32]:
-        """Heat maps float32 ``(k, h, w)`` of a fold's head, for one photo uint8 ``(s, s, 3)``."""
-        maps = self._model.run(pixels[None], with_heatmap=True).heatmap
-        if maps is None:
-            raise ValueError("the backbone has no feature map")
-        first = fold * self._num_classes
-        return np.asarray(maps[0, first : first + self._num_classes], np.float32)
+        graph = GraphBuilder.continue_from(build(self.backbone))
+        graph.output("features", np.float32, ("n", self.backbone.num_features, "h", "w"))
+        return start_onnx(graph.finish().SerializeToString(), num_threads=1)
+
+    def __call__(self, data: bytes) -> bytes:
+        """The map of a photo's bytes: float32 ``(d, h, w)`` as bytes, h and w being equal."""
+        pixels = decode(data, self.contract)
+        features: NDArray[np.float32] = self._session.run(["features"], {"image": pixels[None]})[0]
+        return features.tobytes()
 
 
-def _heat_maps(result: Result, classifier: Classifier) -> Iterator[tuple[str, NDArray[np.float32]]]:
+def map_of(head: LinearHead, features: bytes) -> NDArray[np.float32]:
+    """What each place of a photo's `FeatureMaps` adds to each score, float32 ``(k, h, w)``.
+
+    A score is the mean of its map (class activation maps; Zhou et al., 2016), as pooling and head
+    are both linear.
+    """
+    by_place = np.frombuffer(features, np.float32).reshape(head.kernel.shape[1], -1)
+    side = math.isqrt(by_place.shape[1])
+    maps = matmul(head.kernel, by_place) + head.bias[:, None]
+    return np.asarray(maps.reshape(-1, side, side), np.float32)
+
+
+def _heat_maps(
+    result: Result, load: Callable[[], Classifier]
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Path and heat map of the worst mistakes, for the answered against the true class."""
     catalog, predictions = result.prepared.catalog, result.assessed.believed
     folded = result.assessed.folded
     if folded is None:
-        yield from _heat_maps_of(classifier, catalog, predictions)
+        yield from _heat_maps_of(load(), catalog, predictions)
         return
-    backbone = get(result.options.backbone)
+    backbone, features = get(result.options.backbone), result.prepared.features
     if not backbone.has_features:  # occlusion with each fold's head would take minutes
         return
-    maps = FoldMaps(backbone, folded.heads, classifier.contract)
-    read = partial(decode, contract=classifier.contract)
-    for place, pixels in read_mistakes(catalog, predictions, read):
-        classes = int(predictions.predicted[place]), int(predictions.truth[place])
-        yield (
-            predictions.paths[place],
-            contrast(maps.of(pixels, int(folded.folds[place])), *classes),
-        )
+    photos = {photo.path: photo for photo in catalog.photos}
+    mistakes = {place: photos[predictions.paths[place]] for place in worst_places(predictions)}
+    maps = make_once(
+        features.thumbnails.cache,
+        f"features:{features.contract.key}:{features.fingerprint[:24]}",
+        {photo.content: catalog.file(photo) for photo in mistakes.values()},
+        FeatureMaps(backbone, features.contract),
+    )
+    for place, photo in mistakes.items():
+        if photo.content in maps:  # else it was removed or changed since it was embedded
+            of_classes = map_of(folded.heads[folded.folds[place]], maps[photo.content])
+            answered, true = int(predictions.predicted[place]), int(predictions.truth[place])
+            yield photo.path, contrast(of_classes, answered, true)
 
 
 def _heat_maps_of(
@@ -294,8 +289,12 @@ def _heat_maps_of(
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """The same by the final model, for photos that it was not fitted on."""
     run = classifier.model.run
-    read = partial(decode, contract=classifier.contract)
-    for place, pixels in read_mistakes(catalog, predictions, read):
+    files = {photo.path: catalog.file(photo) for photo in catalog.photos}
+    for place in worst_places(predictions):
+        try:
+            pixels = decode(read_file(files[predictions.paths[place]]), classifier.contract)
+        except ImageError:  # removed or changed since it was predicted
+            continue
         answered, true = int(predictions.predicted[place]), int(predictions.truth[place])
         outputs = run(pixels[None], with_heatmap=True)
         heat = heat_of(pixels[None], outputs, 0, answered, run=run, against=true)

@@ -23,7 +23,6 @@ from candid.runs.manifest import Manifest
 from candid.runs.paths import RUNS, output_folder
 from candid.splits.prepare import Prepared, prepare, split_prepared
 from candid.splits.split import Split
-from candid.training.cnn import train_cnn
 from candid.training.files import PredictionsFile, write_files
 from candid.training.options import Recipe, Result, TrainOptions, choose
 
@@ -142,6 +141,8 @@ def _train_into(
         if options.recipe == "transfer":
             result = _train_transfer(prepared, split, options, progress)
         else:
+            from candid.training.cnn import train_cnn  # which the other recipe does not need
+
             result = train_cnn(prepared, split, options, partial, progress)
         with progress.step("Writing the run", 0):
             manifest, contents = write_files(partial, folder, result)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
 
-from candid.reporting.pages import make_environment, read_together
+from candid.reporting.pages import environment, make_environment, read_together
 
 
 def render(tmp_path: Path, text: str, **values: object) -> str:
@@ -23,6 +24,41 @@ def test_untrusted_text_is_escaped_and_sanitised(tmp_path: Path) -> None:
 def test_undefined_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UndefinedError):
         render(tmp_path, "{{ nmae }}", name="x")
+
+
+def test_a_changed_template_is_compiled_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    monkeypatch.setattr("sys.pycache_prefix", str(tmp_path / "kept"))
+    compiled = Path(cache_from_source(str(environment.__file__))).parent
+    compiled.mkdir(parents=True)
+    assert render(tmp_path, "one {{ 1 }}") == "one 1"
+    [kept] = compiled.glob("*.template")
+    monkeypatch.setattr("jinja2.Environment.compile", forbidden)
+    assert render(tmp_path, "one {{ 1 }}") == "one 1"
+    for change in ("jinja2.__version__", "sys.implementation.cache_tag"):
+        with monkeypatch.context() as changed:
+            changed.setattr(change, "another")
+            with pytest.raises(NotImplementedError):
+                render(tmp_path, "one {{ 1 }}")
+    with pytest.raises(NotImplementedError):
+        render(tmp_path, "two {{ 2 }}")
+    monkeypatch.undo()
+    assert render(tmp_path, "two {{ 2 }}") == "two 2"
+    assert kept.is_file()
+
+
+def forbidden(*_: object, **__: object) -> None:
+    raise NotImplementedError
+
+
+def test_a_page_is_rendered_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    monkeypatch.setattr("sys.pycache_prefix", str(tmp_path / "absent"))
+    assert render(tmp_path, "one {{ 1 }}") == "one 1"
 
 
 def test_the_hash_is_the_one_that_browsers_compute(tmp_path: Path) -> None:

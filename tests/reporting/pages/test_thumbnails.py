@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from candid.core.cache import Cache
+from candid.core.hashing import hash_file
 from candid.reporting.pages import file_previews, make_thumbnails
 
 
@@ -15,9 +18,9 @@ def test_each_file_is_encoded_once() -> None:
     encoded: list[str] = []
     jpeg = bytes(cv2.imencode(".jpg", np.zeros((120, 160, 3), np.uint8))[1])
 
-    def previews(path: str, /) -> bytes | None:
-        encoded.append(path)
-        return None if path == "broken" else jpeg
+    def previews(paths: Iterable[str]) -> dict[str, bytes]:
+        encoded.extend(paths)
+        return {path: jpeg for path in paths if path != "broken"}
 
     made = make_thumbnails(["a", "b", "a", "broken"], previews)
     assert sorted(encoded) == ["a", "b", "broken"]
@@ -26,17 +29,10 @@ def test_each_file_is_encoded_once() -> None:
     assert made["a"].source.startswith("data:image/jpeg;base64,")
 
 
-def test_only_formats_that_browsers_show_are_embedded() -> None:
-    bmp = bytes(cv2.imencode(".bmp", np.zeros((4, 4, 3), np.uint8))[1])
-    given = {"svg": b"<svg onload='alert(1)'/>", "bmp": bmp, "empty": b""}
-    assert make_thumbnails(given, given.get) == {}
-
-
 def test_a_preview_is_a_small_jpeg_of_the_same_shape(tmp_path: Path) -> None:
     pixels = np.full((300, 600, 3), (0, 0, 255), np.uint8)
     (tmp_path / "red.png").write_bytes(bytes(cv2.imencode(".png", pixels)[1]))
-    data = file_previews(tmp_path)("red.png")
-    assert data is not None
+    data = file_previews(tmp_path)(["red.png"])["red.png"]
     small = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert small.shape == (80, 160, 3)
     assert np.abs(small.reshape(-1, 3).mean(axis=0) - (0, 0, 255)).max() < 5
@@ -52,10 +48,33 @@ def test_a_truncated_file_has_a_preview(tmp_path: Path) -> None:
         )[1]
     )
     (tmp_path / "part.jpg").write_bytes(whole[: len(whole) // 2])
-    assert file_previews(tmp_path)("part.jpg") is not None
+    assert "part.jpg" in file_previews(tmp_path)(["part.jpg"])
 
 
 @pytest.mark.parametrize("name", ["missing.jpg", "text.jpg", "", "a\0b"])
 def test_a_file_that_can_not_be_decoded_has_no_preview(tmp_path: Path, name: str) -> None:
     (tmp_path / "text.jpg").write_text("no picture")
-    assert file_previews(tmp_path)(name) is None
+    assert file_previews(tmp_path)([name]) == {}
+
+
+def test_a_preview_is_made_once_per_content(tmp_path: Path) -> None:
+    photo = tmp_path / "a.png"
+    photo.write_bytes(bytes(cv2.imencode(".png", np.zeros((30, 60, 3), np.uint8))[1]))
+    content = hash_file(photo)
+    with Cache(tmp_path / "cache") as cache:
+        previews = file_previews(tmp_path, cache=cache, contents={"a.png": content})
+        made = previews(["a.png"])
+        photo.unlink()
+        assert previews(["a.png"]) == made != {}
+        small = file_previews(tmp_path, size_px=20, cache=cache, contents={"a.png": content})
+        assert small(["a.png"]) == {}  # another size is another picture
+
+
+def test_a_photo_that_changed_is_not_kept_as_the_picture_of_its_old_content(tmp_path: Path) -> None:
+    photo = tmp_path / "a.png"
+    photo.write_bytes(bytes(cv2.imencode(".png", np.zeros((30, 60, 3), np.uint8))[1]))
+    with Cache(tmp_path / "cache") as cache:
+        previews = file_previews(tmp_path, cache=cache, contents={"a.png": "0" * 64})
+        assert previews(["a.png"]).keys() == {"a.png"}
+        photo.unlink()
+        assert previews(["a.png"]) == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import cv2
@@ -28,11 +28,13 @@ SHORTCUT = Shortcut(
 )
 
 
-def draw(path: str, /) -> bytes | None:
-    """Previews: a JPEG per path, None for broken files."""
-    if "broken" in path:
-        return None
-    pixels = np.random.default_rng(len(path)).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+def draw(paths: Iterable[str]) -> dict[str, bytes]:
+    """Previews: a JPEG per path, none for broken files."""
+    return {path: _draw(len(path)) for path in paths if "broken" not in path}
+
+
+def _draw(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     return bytes(cv2.imencode(".jpg", cv2.resize(pixels, (160, 120)))[1])
 
 

@@ -17,12 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
+from candid.data.images.preview import to_jpeg
 from candid.reporting.tracking import *
 
 where = Path(sys.argv[1])
 write_scalars(where, [(0, {"a": 1.0})])
 write_text(where, "settings", {})
-write_images(where, "mistakes", [("a", np.zeros((2, 2, 3), np.uint8))])
+write_images(where, "mistakes", [("a", to_jpeg(np.zeros((2, 2, 3), np.uint8)))])
 print(*sys.modules)
 """
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from candid.data.images.preview import to_jpeg
 from candid.reporting.tracking import write_confusion, write_images
 from candid.reporting.tracking.images import draw_confusion
 from tests.reporting.tracking.made import Figures, make_measures, read_events
@@ -19,8 +20,12 @@ def filled(colour: tuple[int, int, int]) -> np.ndarray:
     return np.full((20, 30, 3), colour, np.uint8)
 
 
+def photo(colour: tuple[int, int, int]) -> bytes:
+    return to_jpeg(filled(colour))
+
+
 def test_pictures_keep_their_colours_size_and_order(tmp_path: Path) -> None:
-    write_images(tmp_path, "mistakes", [("red", filled(RED)), ("blue", filled(BLUE))])
+    write_images(tmp_path, "mistakes", [("red", photo(RED)), ("blue", photo(BLUE))])
     read = read_events(tmp_path)
     assert list(read) == ["mistakes/1 red", "mistakes/2 blue"]
     for steps, colour in zip(read.values(), (RED, BLUE), strict=True):
@@ -32,14 +37,14 @@ def test_pictures_keep_their_colours_size_and_order(tmp_path: Path) -> None:
 
 
 def test_tags_sort_in_the_order_of_the_pictures(tmp_path: Path) -> None:
-    write_images(tmp_path, "mistakes", [("x", filled(RED))] * 11)
+    write_images(tmp_path, "mistakes", [("x", photo(RED))] * 11)
     tags = list(read_events(tmp_path))
     assert len(tags) == 11
     assert tags == sorted(tags)
 
 
 def test_a_caption_is_escaped_and_safe_as_a_tag(tmp_path: Path) -> None:
-    write_images(tmp_path, "mistakes", [('*a* <b>\\"\udcff', filled(RED))])
+    write_images(tmp_path, "mistakes", [('*a* <b>\\"\udcff', photo(RED))])
     [(tag, steps)] = read_events(tmp_path).items()
     assert tag == "mistakes/1 *a* <b>∖'∖xff"
     assert steps[0].metadata.summary_description == r'\*a\* &#60;b&#62;\\"\\xff'

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import pytest
 
+from candid.data.images.preview import to_jpeg
 from candid.reporting.tracking import write_figures, write_images, write_pr_curves, write_text
 from tests.reporting.tracking.made import make_evaluation, make_predictions, read_events
 
@@ -76,7 +77,7 @@ def test_tensorboard_shows_figures_curves_pictures_and_settings(tmp_path: Path) 
     write_figures(run, evaluation)
     write_pr_curves(run, predictions, CLASSES)
     write_text(run, "settings", {"name": CLASSES[1]})
-    write_images(run, "mistakes", [(f"{name} was wrong", picture) for name in CLASSES])
+    write_images(run, "mistakes", [(f"{name} was wrong", to_jpeg(picture)) for name in CLASSES])
     written = read_events(run)
     (tmp_path / "scratch").mkdir()
     with tensorboard(run.parent, tmp_path / "scratch") as address:

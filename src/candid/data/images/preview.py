@@ -27,7 +27,7 @@ _THUMBNAIL_PX = 128
 
 # On three real data sets, thumbnails of 160 pixels at this quality have 4.7 kB on average, 8 kB at
 # most. WebP is a third smaller, but takes five times as long to encode.
-_JPEG_QUALITY = 80
+JPEG_QUALITY = 80
 
 # Decoded size for the share of rows, which a smaller one would give only roughly.
 _PART_PX = 512
@@ -65,11 +65,11 @@ def thumbnail(pixels: NDArray[np.uint8], shape: tuple[int, ...]) -> bytes:
     return to_jpeg(resize(pixels, width, height))
 
 
-def to_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+def to_jpeg(pixels: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> bytes:
     """Encode ``uint8 (h, w, 3)`` RGB as a JPEG for display."""
     import cv2
 
-    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
     return bytes(cv2.imencode(".jpg", pixels[..., ::-1], options)[1])
 
 

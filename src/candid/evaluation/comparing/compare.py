@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.text import join_names, plural, sanitize
+from candid.core.text import columns, join_names, plural, sanitize
 from candid.errors import UsageError
 from candid.evaluation.comparing.aligned import (
     ESTIMATES,
@@ -143,9 +143,9 @@ class Compared:
             [
                 f"{title[0].upper()}{title[1:]}: {images} in {groups}; {_UNSEEN[self.estimate]}",
                 "",
-                *_columns([("run", "accuracy"), *runs]),
+                *columns([("run", "accuracy"), *runs]),
                 "",
-                *_columns([heads, *(pair.to_cells() for pair in self.pairs)]),
+                *columns([heads, *(pair.to_cells() for pair in self.pairs)]),
             ]
         )
 
@@ -215,15 +215,6 @@ def show_p(p: float) -> str:
 
 def _range(figure: Estimate) -> str:
     return f"{percentage_points(figure.low)} to {percentage_points(figure.high)}"
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as indented lines with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
 
 
 def compare_runs(folders: Sequence[str | Path]) -> Comparison:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.extras import start_onnx
-from candid.core.onnx_network import opset_of
 from candid.core.onnx_quantiser import ActivationStats
 from candid.core.progress import Advance
 from candid.data.images import PixelContract, decode
@@ -26,10 +25,6 @@ if TYPE_CHECKING:
 #: Number of calibration photos; more change the ranges little and take time.
 MAX_PHOTOS: Final = 100
 _MIN_PHOTOS: Final = 8
-#: The axes of a tensor, by their number, that are not channels.
-_REDUCED_AXES: Final = {2: [0], 4: [0, 2, 3]}
-#: From this operator set on, ReduceMean's axes are an input and not an attribute.
-_OPSET_WITH_AXES_INPUT: Final = 18
 
 
 def read_calibration(source: Source, split: Split) -> NDArray[np.uint8]:
@@ -108,7 +103,7 @@ def _decode_unchanged(folder: Path, row: Row, contract: PixelContract) -> NDArra
 
 def collect_activation_stats(
     model: onnx.ModelProto,
-    ranks: dict[str, int],
+    names: Sequence[str],
     pixels: NDArray[np.uint8],
     advance: Advance = lambda _: None,
 ) -> dict[str, ActivationStats]:
@@ -116,55 +111,34 @@ def collect_activation_stats(
 
     Args:
         model: A graph that takes ``image``; it is not changed.
-        ranks: Names of float32 tensors ``(n, c)`` or ``(n, c, h, w)``, and their number of axes.
+        names: Of float32 tensors ``(n, c)`` or ``(n, c, h, w)``, no outputs of the graph.
         pixels: uint8 ``(n, s, s, 3)`` RGB, n from 1.
         advance: Called with the number of photos just processed.
     """
-    extended, outputs = _add_statistics(model, ranks)
+    from onnx import TensorProto, helper
+
+    extended = type(model)()
+    extended.CopyFrom(model)
+    extended.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names
+    )
     session = start_onnx(extended.SerializeToString())
-    rows: list[Sequence[NDArray[np.float32]]] = []
+    rows: list[list[tuple[float, float, NDArray[np.float64]]]] = []
     for place in range(len(pixels)):
-        rows.append(session.run(outputs, {"image": pixels[place : place + 1]}))
+        tensors = session.run(names, {"image": pixels[place : place + 1]})
+        rows.append([(float(one.min()), float(one.max()), _channel_means(one)) for one in tensors])
         advance(1)
-    columns = [np.stack(column) for column in zip(*rows, strict=True)]
-    by_kind = columns[::3], columns[1::3], columns[2::3]
     return {
         name: ActivationStats(
-            float(low.min()),
-            float(high.max()),
-            np.asarray(means.mean(axis=0, dtype=np.float64), np.float32),
+            min(low for low, _, _ in column),
+            max(high for _, high, _ in column),
+            np.asarray(np.mean([means for _, _, means in column], axis=0), np.float32),
         )
-        for name, low, high, means in zip(ranks, *by_kind, strict=True)
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
     }
 
 
-def _add_statistics(
-    model: onnx.ModelProto, ranks: dict[str, int]
-) -> tuple[onnx.ModelProto, list[str]]:
-    """A copy of the graph with minimum, maximum and means of some tensors as further outputs."""
-    import onnx
-    from onnx import helper, numpy_helper
-
-    extended = onnx.ModelProto()
-    extended.CopyFrom(model)
-    graph = extended.graph
-    has_axes_input = opset_of(model) >= _OPSET_WITH_AXES_INPUT
-    axes_names = {rank: f"candid.axes_of_{rank}" for rank in ranks.values()}
-    if has_axes_input:
-        for rank, name in axes_names.items():
-            axes = numpy_helper.from_array(np.array(_REDUCED_AXES[rank]), name)
-            graph.initializer.append(axes)
-    outputs = []
-    for name, rank in ranks.items():
-        attributes = {} if has_axes_input else {"axes": _REDUCED_AXES[rank]}
-        for kind, op, inputs, options in (
-            ("low", "ReduceMin", [name], {}),
-            ("high", "ReduceMax", [name], {}),
-            ("means", "ReduceMean", [name, axes_names[rank]][: 1 + has_axes_input], attributes),
-        ):
-            output = f"{name}.{kind}"
-            node = helper.make_node(op, inputs, [output], name=output, keepdims=0, **options)
-            graph.node.append(node)
-            graph.output.append(helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None))
-            outputs.append(output)
-    return extended, outputs
+def _channel_means(tensor: NDArray[np.float32]) -> NDArray[np.float64]:
+    others = tuple(axis for axis in range(tensor.ndim) if axis != 1)
+    means: NDArray[np.float64] = tensor.mean(axis=others, dtype=np.float64)
+    return means

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.progress import Advance
-from candid.core.text import plural
+from candid.core.text import columns, plural
 from candid.errors import ParityError
 from candid.evaluation.estimate import Estimate, paired_difference, proportion, wilson
 from candid.exporting.format import Format, Runner
@@ -202,11 +202,6 @@ class Int8Report:
         if self.speed is not None:
             speed = f"{self.speed.int8:.1f} ({self.speed.ratio:.2f} times)"
             rows.append(("images per second", f"{self.speed.run:.1f}", speed))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
         agreement = self.comparison.agreement
         share = f"{self.comparison.num_same_label} of {plural(agreement.n, 'image')}"
         ending = [f"Same label on {share} ({agreement.value:.1%})."]
@@ -215,7 +210,7 @@ class Int8Report:
         if self.speed is not None and self.speed.ratio < 1:
             ending.append("It is slower than the run on this machine, only smaller.")
         title = f"Quantised to int8 and compared with the run, in {self.runtime}:"
-        return "\n".join([title, "", *(f"  {line}" for line in lines), "", *ending])
+        return "\n".join([title, "", *columns(rows), "", *ending])
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""

@@ -67,5 +67,5 @@ def quantise_graph(
         UsageError: It has no layer to quantise, or its operator set is too old.
     """
     network = Network(model)
-    stats = collect_activation_stats(model, network.activation_ranks(), pixels, advance)
+    stats = collect_activation_stats(model, network.activations(), pixels, advance)
     return quantise_network(network, stats)

@@ -2,6 +2,7 @@
 // that the run's photos have, as candid.data.images.samples does.
 
 import { chunksOf } from "./files.js";
+import { roundHalfEven } from "./resize.js";
 
 const CHANNELS = { 0: 1, 2: 3, 4: 2, 6: 4 }; // by colour type: grey, RGB, grey and alpha, RGB and alpha
 const DAMAGED = "damaged or unsupported (it can't be decoded)";
@@ -14,7 +15,7 @@ export const isDeepPng = (bytes, format) => format === "PNG" && bytes[24] === 16
  *
  * @param {Uint8Array} bytes The file.
  * @param {[number, number]} range The samples that become 0 and 255.
- * @returns {Promise<{width: number, height: number, data: Uint8Array}>} RGB, alpha over white.
+ * @returns {Promise<{width: number, height: number, data: Uint8Array}>} RGB and alpha.
  * @throws {Error} The reason why it can't be decoded, in a line.
  */
 export async function readDeepPng(bytes, range) {
@@ -27,7 +28,7 @@ export async function readDeepPng(bytes, range) {
   const rows = bytes[28]
     ? deinterlace(filtered, width, height, step)
     : unfilter(filtered, width * step, height, step);
-  return { width, height, data: toRgb(rows, width * height, channels, range, transparent(bytes, view)) };
+  return { width, height, data: toRgba(rows, width * height, channels, range, transparent(bytes, view)) };
 }
 
 async function inflate(bytes) {
@@ -112,22 +113,22 @@ function transparent(bytes, view) {
   return Array.from({ length: count }, (_, at) => view.getUint16(found.start + 8 + at * 2));
 }
 
-function toRgb(rows, count, channels, [low, high], hidden) {
-  const data = new Uint8Array(count * 3);
+function toRgba(rows, count, channels, [low, high], hidden) {
+  const data = new Uint8Array(count * 4);
   const colours = channels < 3 ? 1 : 3;
-  const scale = 255 / (high - low);
+  // In float32, as NumPy computes samples of 16 bits.
+  const [least, scale] = [low, 255 / (high - low)].map(Math.fround);
   for (let pixel = 0; pixel < count; pixel++) {
     const sample = (band) => {
       const at = (pixel * channels + band) * 2;
       return rows[at] * 256 + rows[at + 1];
     };
     const isHidden = hidden?.every((value, band) => sample(band) === value);
-    const alpha = isHidden ? 0 : channels % 2 ? 255 : sample(channels - 1) >> 8;
     for (let band = 0; band < 3; band++) {
-      const scaled = (sample(Math.min(band, colours - 1)) - low) * scale;
-      const grey = Math.round(Math.min(255, Math.max(0, scaled)));
-      data[pixel * 3 + band] = Math.floor((grey * alpha + 127) / 255) + 255 - alpha;
+      const scaled = Math.fround(Math.fround(sample(Math.min(band, colours - 1)) - least) * scale);
+      data[pixel * 4 + band] = roundHalfEven(Math.min(255, Math.max(0, scaled)));
     }
+    data[pixel * 4 + 3] = isHidden ? 0 : channels % 2 ? 255 : sample(channels - 1) >> 8;
   }
   return data;
 }

@@ -45,7 +45,7 @@ export async function decode(blob, { size_px: size, fit, sample_range: range }) 
   if (range && format === "TIFF") throw new Error("this page can't read TIFF");
   const stored =
     range && isDeepPng(bytes, format)
-      ? await readDeepPng(bytes, range)
+      ? overWhite(await readDeepPng(bytes, range), [])
       : await read(bytes, format, size);
   return fitSquare(upright(stored, orientationOf(bytes, format)), size, fit);
 }
@@ -173,16 +173,38 @@ function readBitmap(bitmap, blocks) {
   const parts = [];
   for (let top = 0; top < bitmap.height; top += strip) {
     const height = Math.min(strip, bitmap.height - top);
-    context.fillStyle = "white";
-    context.fillRect(0, 0, bitmap.width, strip);
+    context.clearRect(0, 0, bitmap.width, strip);
     context.drawImage(bitmap, 0, top, bitmap.width, height, 0, 0, bitmap.width, height);
-    const rgba = context.getImageData(0, 0, bitmap.width, height).data;
-    parts.push(blocks.reduce(reduce, withoutAlpha(rgba, bitmap.width, height)));
+    parts.push(overWhite(context.getImageData(0, 0, bitmap.width, height), blocks));
   }
   return stack(parts);
 }
 
-function withoutAlpha(rgba, width, height) {
+/** Put a picture on white; blocks are averaged before, weighted by alpha, as Pillow does. */
+function overWhite(picture, blocks) {
+  if (isOpaque(picture)) return blocks.reduce(reduce, withoutAlpha(picture));
+  let averaged = picture;
+  if (blocks.length) {
+    const { data } = picture; // a canvas' array, which rounds
+    for (let at = 0; at < data.length; at++) if (at % 4 < 3) data[at] *= data[at | 3] / 255;
+    averaged = blocks.reduce(reduce, picture);
+  }
+  const { data } = averaged;
+  for (let at = 0; at < data.length; at++) {
+    const alpha = data[at | 3];
+    if (at % 4 === 3) continue;
+    if (blocks.length && alpha) data[at] = Math.min(255, Math.floor((data[at] * 255) / alpha));
+    data[at] = Math.floor((data[at] * alpha) / 255 + 255.5 - alpha);
+  }
+  return withoutAlpha(averaged);
+}
+
+function isOpaque({ data }) {
+  for (let at = 3; at < data.length; at += 4) if (data[at] !== 255) return false;
+  return true;
+}
+
+function withoutAlpha({ width, height, data: rgba }) {
   const data = new Uint8Array(width * height * 3);
   for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
     data[to] = rgba[from];

@@ -1,6 +1,8 @@
 // Resizes decoded pictures as Pillow's Image.reduce and OpenCV's cv2.resize do. A picture is
 // {width, height, data}: data is a Uint8Array (height, width, 3), RGB.
 
+const { fround } = Math;
+
 /** Round to the nearest integer, halves to the even one, as Python, NumPy and OpenCV do. */
 export function roundHalfEven(value) {
   const rounded = Math.round(value);
@@ -9,30 +11,36 @@ export function roundHalfEven(value) {
 
 /** Average blocks, as Pillow's Image.reduce; blocks at the edges may be smaller. */
 export function reduce({ width, height, data }, block) {
+  const channels = data.length / (width * height);
   const [columns, rows] = [Math.ceil(width / block), Math.ceil(height / block)];
-  const reduced = new Uint8Array(columns * rows * 3);
-  const sums = new Uint32Array(columns * 3);
+  const reduced = new Uint8Array(columns * rows * channels);
+  const sums = new Uint32Array(columns * channels);
   for (let row = 0; row < rows; row++) {
     const [top, bottom] = [row * block, Math.min((row + 1) * block, height)];
     sums.fill(0);
-    for (let y = top; y < bottom; y++) addBlocks(data, y * width * 3, width, block, sums);
-    for (let column = 0; column < columns; column++) {
+    for (let y = top; y < bottom; y++) addBlocks(data, y * width, width, block, channels, sums);
+    for (let column = 0, at = 0; column < columns; column++) {
       const count = (bottom - top) * Math.min(block, width - column * block);
-      for (let c = 0; c < 3; c++) {
-        const mean = (sums[column * 3 + c] + count / 2) / count;
-        reduced[(row * columns + column) * 3 + c] = mean;
+      // Pillow multiplies by a rounded reciprocal, which makes some whole quotients one less.
+      const share = Math.floor(fround(2 ** 24 / count));
+      for (let c = 0; c < channels; c++, at++) {
+        const sum = sums[at] + (count >> 1);
+        reduced[row * sums.length + at] = Math.imul(sum, share) >>> 24;
       }
     }
   }
   return { width: columns, height: rows, data: reduced };
 }
 
-function addBlocks(data, from, width, block, sums) {
-  for (let x = 0, at = from; x < width; x++) {
-    const to = Math.floor(x / block) * 3;
-    sums[to] += data[at++];
-    sums[to + 1] += data[at++];
-    sums[to + 2] += data[at++];
+function addBlocks(data, row, width, block, channels, sums) {
+  for (let c = 0; c < channels; c++) {
+    let at = row * channels + c;
+    for (let from = 0, to = c; from < width; from += block, to += channels) {
+      let sum = 0;
+      const end = Math.min(from + block, width);
+      for (let x = from; x < end; x++, at += channels) sum += data[at];
+      sums[to] += sum;
+    }
   }
 }
 
@@ -105,9 +113,9 @@ export function resize(picture, width, height) {
   return resized;
 }
 
-/** OpenCV's INTER_AREA, for sides that don't grow. */
+/** OpenCV's INTER_AREA, for sides that don't grow: sums of float32 in its order. */
 function byArea(picture, width, height) {
-  const [across, down] = [picture.width / width, picture.height / height];
+  const [across, down] = [scaleOf(picture.width, width), scaleOf(picture.height, height)];
   if (Number.isInteger(across) && Number.isInteger(down)) {
     return byWholeArea(picture, width, height, across, down);
   }
@@ -118,53 +126,53 @@ function byArea(picture, width, height) {
   const sum = new Float32Array(width * 3);
   for (let row = 0; row < height; row++) {
     sum.fill(0);
-    for (const [from, weight] of rows[row]) {
-      shrinkLine(picture, from, columns, line);
-      for (let at = 0; at < line.length; at++) sum[at] += weight * line[at];
-    }
+    rows[row].weights.forEach((weight, place) => {
+      shrinkLine(picture, rows[row].first + place, columns, line);
+      for (let at = 0; at < line.length; at++) sum[at] += fround(weight * line[at]);
+    });
     for (let at = 0; at < sum.length; at++) data[row * sum.length + at] = roundHalfEven(sum[at]);
   }
   return { width, height, data };
 }
 
 function shrinkLine({ width, data }, row, columns, line) {
-  const start = row * width * 3;
-  columns.forEach((weights, column) => {
+  let to = 0;
+  for (const { first, weights } of columns) {
     let [red, green, blue] = [0, 0, 0];
-    for (const [from, weight] of weights) {
-      const at = start + from * 3;
-      red += data[at] * weight;
-      green += data[at + 1] * weight;
-      blue += data[at + 2] * weight;
+    for (let place = 0, at = (row * width + first) * 3; place < weights.length; place++, at += 3) {
+      red = fround(red + fround(data[at] * weights[place]));
+      green = fround(green + fround(data[at + 1] * weights[place]));
+      blue = fround(blue + fround(data[at + 2] * weights[place]));
     }
-    line[column * 3] = red;
-    line[column * 3 + 1] = green;
-    line[column * 3 + 2] = blue;
-  });
+    line[to++] = red;
+    line[to++] = green;
+    line[to++] = blue;
+  }
 }
 
-/** For each new place along a side, the old places that it covers and their weights. */
+/** How many old places a new one covers, as OpenCV computes it: of 147 in 3, a little over 49. */
+const scaleOf = (from, to) => 1 / (to / from);
+
+/** For each new place along a side, the first old place that it covers, and all their weights. */
 function areaWeights(from, to) {
-  const scale = 1 / (to / from);
+  const scale = scaleOf(from, to);
   return Array.from({ length: to }, (_, place) => {
     const [start, end] = [place * scale, place * scale + scale];
     const cell = Math.min(scale, from - start);
     const last = Math.min(Math.floor(end), from - 1);
-    const first = Math.min(Math.ceil(start), last);
-    const weights = [];
-    if (first - start > 1e-3) weights.push([first - 1, Math.fround((first - start) / cell)]);
-    for (let at = first; at < last; at++) weights.push([at, Math.fround(1 / cell)]);
-    if (end - last > 1e-3) {
-      weights.push([last, Math.fround(Math.min(end - last, 1, cell) / cell)]);
-    }
-    return weights;
+    const whole = Math.min(Math.ceil(start), last);
+    const weights = new Array(last - whole).fill(1 / cell);
+    const isCut = whole - start > 1e-3;
+    if (isCut) weights.unshift((whole - start) / cell);
+    if (end - last > 1e-3) weights.push(Math.min(end - last, 1, cell) / cell);
+    return { first: whole - Number(isCut), weights: Float32Array.from(weights) };
   });
 }
 
 function byWholeArea({ width: stride, data }, width, height, across, down) {
   const shrunk = new Uint8Array(width * height * 3);
   const [count, isFour] = [across * down, across === 2 && down === 2];
-  const share = Math.fround(1 / count);
+  const share = fround(1 / count);
   for (let to = 0; to < shrunk.length; to++) {
     const [place, colour] = [Math.floor(to / 3), to % 3];
     const [row, column] = [Math.floor(place / width) * down, (place % width) * across];
@@ -172,7 +180,7 @@ function byWholeArea({ width: stride, data }, width, height, across, down) {
     for (let y = row; y < row + down; y++) {
       for (let x = column; x < column + across; x++) sum += data[(y * stride + x) * 3 + colour];
     }
-    shrunk[to] = isFour ? (sum + 2) >> 2 : roundHalfEven(Math.fround(sum * share));
+    shrunk[to] = isFour ? (sum + 2) >> 2 : roundHalfEven(fround(fround(sum) * share));
   }
   return { width, height, data: shrunk };
 }
@@ -180,7 +188,8 @@ function byWholeArea({ width: stride, data }, width, height, across, down) {
 /** OpenCV's INTER_LINEAR, in its fixed-point arithmetic. */
 function linearly(picture, width, height) {
   const columns = linearWeights(picture.width, width);
-  const rows = linearWeights(picture.height, height);
+  // Beyond the first and the last row OpenCV mixes a row with itself, and rounds both parts down.
+  const rows = linearWeights(picture.height, height, true);
   const data = new Uint8Array(width * height * 3);
   rows.forEach(([from, next, nearness, farness], row) => {
     const upper = stretchLine(picture, from, columns);
@@ -206,15 +215,15 @@ function stretchLine({ width, data }, row, columns) {
 }
 
 /** For each new place along a side, the two nearest old places and their weights of 2048. */
-function linearWeights(from, to) {
-  const scale = 1 / (to / from);
+function linearWeights(from, to, isMixedBeyond = false) {
+  const scale = scaleOf(from, to);
+  const within = (place) => Math.min(Math.max(place, 0), from - 1);
   return Array.from({ length: to }, (_, place) => {
-    const at = Math.fround((place + 0.5) * scale - 0.5);
+    const at = fround((place + 0.5) * scale - 0.5);
     const start = Math.floor(at);
-    if (start < 0) return [0, 0, 2048, 0];
-    if (start >= from - 1) return [from - 1, from - 1, 2048, 0];
-    const far = Math.fround(at - start);
-    const [nearness, farness] = [1 - far, far].map((s) => roundHalfEven(Math.fround(s) * 2048));
-    return [start, start + 1, nearness, farness];
+    const [near, next] = [within(start), within(start + 1)];
+    const far = near < next || isMixedBeyond ? fround(at - start) : 0;
+    const [nearness, farness] = [1 - far, far].map((s) => roundHalfEven(fround(s) * 2048));
+    return [near, next, nearness, farness];
   });
 }

@@ -8,15 +8,19 @@ the one script whose hash it names.
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 from base64 import b64encode
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from candid.core.extras import require_packages
+from candid.core.hashing import hash_bytes
 from candid.core.text import sanitize
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import BytecodeCache, Environment
 
 _FOLDER: Final = Path(__file__).parent
 
@@ -43,6 +47,7 @@ def make_environment(folder: Path, *, extra: str) -> Environment:
 
     environment = Environment(
         loader=FileSystemLoader([folder, _FOLDER]),
+        bytecode_cache=_compiled_templates(),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -52,6 +57,23 @@ def make_environment(folder: Path, *, extra: str) -> Environment:
     )
     environment.filters["hash"] = _hash
     return environment
+
+
+def _compiled_templates() -> BytecodeCache | None:
+    """Compiled templates beside this module's bytecode, if that may be written.
+
+    Jinja uses one for its very source alone; its name says what else it was compiled by: Python,
+    Jinja, and what the environment does to constants.
+    """
+    from jinja2 import FileSystemBytecodeCache, __version__
+
+    folder = Path(cache_from_source(__file__)).parent
+    if sys.dont_write_bytecode or not os.access(folder, os.W_OK):
+        return None
+    sources = (__file__, sanitize.__code__.co_filename)
+    ours = hash_bytes(b"".join(Path(source).read_bytes() for source in sources))[:16]
+    name = f"{sys.implementation.cache_tag}-jinja-{__version__}-{ours}-%s.template"
+    return FileSystemBytecodeCache(str(folder), name)
 
 
 def read_together(folder: Path, *names: str) -> str:

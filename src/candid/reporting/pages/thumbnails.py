@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from candid.data.images import Reading, preview, read_file, read_header
-from candid.data.images.preview import to_jpeg
+from candid.core.cache import Cache
+from candid.core.threads import map_ahead, num_cores
+from candid.data.file_reader import make_once
+from candid.data.images import PixelContract, Reading, preview, read_file, read_header
+from candid.data.images.preview import JPEG_QUALITY, to_jpeg
 from candid.errors import ImageError
 
 _SIZE_PX = 160
 _DEFAULT = Reading()
 
-#: Formats that browsers show; others are not embedded.
-_MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
-
 # Of base64 in all thumbnails together, so that the page stays below 20 MB.
 _MOST_CHARACTERS = 12_000_000
 
-_MOST_THREADS = 8
-
-
-#: Encodes the thumbnail of a file: from its path relative to the data folder, with forward slashes,
-#: to a JPEG, PNG or WebP file, or None if it can't be decoded. Called from several threads at once.
-Previews = Callable[[str], bytes | None]
+#: Encodes the thumbnails of files: from their paths relative to the data folder, with forward
+#: slashes, to JPEG files, without those that can't be decoded.
+Previews = Callable[[Iterable[str]], Mapping[str, bytes]]
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,13 @@ class Thumbnail:
 
 
 def file_previews(
-    folder: Path, *, size_px: int = _SIZE_PX, reading: Reading = _DEFAULT
+    folder: Path,
+    *,
+    size_px: int = _SIZE_PX,
+    quality: int = JPEG_QUALITY,
+    reading: Reading = _DEFAULT,
+    cache: Cache | None = None,
+    contents: Mapping[str, str] | None = None,
 ) -> Previews:
     """Make a function that encodes JPEG thumbnails of the files of a folder.
 
@@ -50,17 +51,33 @@ def file_previews(
     Args:
         folder: The data folder.
         size_px: The longest side of a thumbnail.
+        quality: The quality of the JPEG, 0 to 100.
         reading: What of a file becomes a picture.
+        cache: Where thumbnails are kept.
+        contents: The SHA-256 of files by path, of those that are to be kept there.
     """
+    kind = f"preview:{PixelContract.of(reading, size_px, 'squash').key}:{quality}"
+    known = contents or {}
 
-    def preview_file(path: str) -> bytes | None:
-        try:
-            pixels = preview(read_file(folder / path), size_px, reading)
-        except ImageError:
-            return None
-        return None if pixels is None else to_jpeg(pixels)
+    def encode(data: bytes) -> bytes | None:
+        pixels = preview(data, size_px, reading)
+        return None if pixels is None else to_jpeg(pixels, quality)
 
-    return preview_file
+    def preview_files(paths: Iterable[str]) -> dict[str, bytes]:
+        names = list(dict.fromkeys(paths))
+        kept = {known[name]: folder / name for name in names if name in known}
+        made = make_once(cache, kind, kept, encode) if cache else {}
+
+        def encode_file(name: str) -> bytes | None:
+            try:
+                return made.get(known.get(name, "")) or encode(read_file(folder / name))
+            except ImageError:
+                return None
+
+        encoded = map_ahead(encode_file, names, num_ahead=2 * num_cores())
+        return {name: data for name, data in zip(names, encoded, strict=True) if data}
+
+    return preview_files
 
 
 def make_thumbnails(paths: Iterable[str], previews: Previews) -> dict[str, Thumbnail]:
@@ -69,7 +86,7 @@ def make_thumbnails(paths: Iterable[str], previews: Previews) -> dict[str, Thumb
     Args:
         paths: Files once per occurrence on the page, the most important first: those beyond the
             page's size limit are left out.
-        previews: Encodes one.
+        previews: Encodes them.
 
     Returns:
         Thumbnails by path; files that can't be decoded have none.
@@ -77,21 +94,11 @@ def make_thumbnails(paths: Iterable[str], previews: Previews) -> dict[str, Thumb
     thumbnails: dict[str, Thumbnail] = {}
     times = Counter(paths)
     left = _MOST_CHARACTERS
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
-        for path, data in zip(times, pool.map(previews, times), strict=True):
-            thumbnail = _embed(data) if data else None
-            if thumbnail and len(thumbnail.source) * times[path] <= left:
-                thumbnails[path] = thumbnail
-                left -= len(thumbnail.source) * times[path]
+    encoded = previews(times)
+    for path in filter(encoded.__contains__, times):
+        source = f"data:image/jpeg;base64,{b64encode(encoded[path]).decode('ascii')}"
+        if len(source) * times[path] <= left:
+            header = read_header(encoded[path])
+            thumbnails[path] = Thumbnail(source, header.width_px, header.height_px)
+            left -= len(source) * times[path]
     return thumbnails
-
-
-def _embed(data: bytes) -> Thumbnail | None:
-    try:
-        header = read_header(data)
-    except ImageError:
-        return None
-    if header.format not in _MEDIA_TYPES:
-        return None
-    source = f"data:{_MEDIA_TYPES[header.format]};base64,{b64encode(data).decode('ascii')}"
-    return Thumbnail(source, header.width_px, header.height_px)

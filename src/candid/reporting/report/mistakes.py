@@ -284,5 +284,5 @@ def draw_heat(heat: NDArray[np.float32]) -> str:
     colours = np.where(smooth[..., None] > 0, np.array(_FOR), np.array(_AGAINST))
     alpha = np.abs(smooth) * (255 * _MOST_OPAQUE)
     pixels = np.dstack([colours[..., ::-1], alpha]).round().astype(np.uint8)
-    data = bytes(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1])
+    data = bytes(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 6])[1])
     return f"data:image/png;base64,{b64encode(data).decode('ascii')}"

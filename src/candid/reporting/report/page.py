@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from candid.reporting import number_format
 from candid.reporting.number_format import capitalise_first, photo_count, points
 from candid.reporting.pages import Previews, make_environment, make_thumbnails, read_together
-from candid.reporting.report.advice import Step, advise, audit_command, fails, quoted_run
-from candid.reporting.report.answer import Statement, describe_task, statements
+from candid.reporting.report.advice import advise, audit_command, fails, quoted_run
+from candid.reporting.report.answer import describe_task, statements
 from candid.reporting.report.card_results import name_figures
 from candid.reporting.report.charts import (
-    Plot,
     Rows,
     draw_learning_curve,
     draw_reliability,
     draw_rows,
 )
-from candid.reporting.report.mistakes import Matrix, Mistake, make_matrix, worst_mistakes
+from candid.reporting.report.mistakes import make_matrix, worst_mistakes
 
 if TYPE_CHECKING:
-    from candid.evaluation.estimate import Estimate
     from candid.evaluation.evaluation import Evaluation
-    from candid.evaluation.measures import ClassMeasures
     from candid.evaluation.reliability import Abstained, Calibration
     from candid.reporting.report.contents import Contents
 
@@ -38,82 +35,13 @@ MOST_NOTES: Final = 40
 _FOLDER: Final = Path(__file__).parent
 
 
-@dataclass(frozen=True)
-class FigureRow:
-    """A measure on the test part and by cross-validation; the meaning may be empty."""
-
-    title: str
-    meaning: str
-    test: Estimate | None
-    kfold: Estimate | None
-
-
-@dataclass(frozen=True)
-class ClassRow:
-    """A class with its figures and, where known, its numbers of photos and different pictures."""
-
-    measures: ClassMeasures
-    num_photos: int | None
-    num_pictures: int | None
-
-    @property
-    def figures(self) -> tuple[Estimate | None, ...]:
-        """Precision, recall, F1, ROC AUC and average precision."""
-        row = self.measures
-        return row.precision, row.recall, row.f1, row.roc_auc, row.average_precision
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a bar.
-
-    Attributes:
-        name: Label in the legend.
-        kind: ``right``, ``wrong``, ``uncertain`` or ``unknown``.
-        share: Its share of the whole.
-        start: Its left end, in percent.
-        width: Its width, in percent.
-    """
-
-    name: str
-    kind: str
-    share: float
-    start: float
-    width: float
-
-
-@dataclass(frozen=True)
-class View:
-    """Everything that the template draws; None or empty where there is nothing to draw."""
-
-    task: str
-    headline: Estimate | None
-    fails: bool  # whether a measured figure says that the model is of no use
-    statements: tuple[Statement, ...]
-    steps: tuple[Step, ...]
-    answer_chart: Rows | None
-    matrix: Matrix
-    figure_rows: tuple[FigureRow, ...]
-    class_rows: tuple[ClassRow, ...]
-    mistakes: tuple[Mistake, ...]
-    reliability: tuple[Plot, Plot] | None
-    reliability_text: str
-    gains: Rows | None
-    leak: Rows | None
-    curve: Plot | None
-    parts: tuple[Part, ...]
-    coverage: Rows | None
-    audit_command: str
-    verify_command: str
-
-
 def write_page(contents: Contents, previews: Previews) -> str:
     """Write the page.
 
     Args:
         contents: What to show.
-        previews: Encodes the thumbnail of a file of the data folder; see
-            `candid.reporting.pages.file_previews`. Called from several threads at once.
+        previews: Encodes the thumbnails of files of the data folder; see
+            `candid.reporting.pages.file_previews`.
 
     Returns:
         HTML in valid UTF-8, below 20 MB: of many photos the most informative are shown, with their
@@ -124,57 +52,49 @@ def write_page(contents: Contents, previews: Previews) -> str:
     """
     # Before the thumbnails, so that a missing package is reported at once.
     template = make_environment(_FOLDER, extra="transfer").get_template("page.html")
-    view = make_view(contents)
+    mistakes = worst_mistakes(contents)
+    matrix = make_matrix(contents.evaluation.classes, contents.predictions)
+    # Once per occurrence on the page, the most important first.
+    photos = (*mistakes, *(photo for cell in matrix.panels for photo in cell.shown))
     return template.render(
         contents=contents,
         evaluation=contents.evaluation,
-        view=view,
+        view=_view(contents) | {"mistakes": mistakes, "matrix": matrix},
         limits={"MOST_CHARTED": MOST_CHARTED, "MOST_NOTES": MOST_NOTES},
         fmt=number_format,
-        thumbnails=make_thumbnails(_shown_paths(view), previews),
+        thumbnails=make_thumbnails((photo.path for photo in photos), previews),
         style=read_together(_FOLDER, "base.css", "page_charts.css", "page.css"),
         script=read_together(_FOLDER, "base.js", "viewer.js", "page.js"),
     )
 
 
-def _shown_paths(view: View) -> Iterator[str]:
-    """Every photo on the page, once per occurrence, the most important first."""
-    yield from (mistake.path for mistake in view.mistakes)
-    yield from (photo.path for cell in view.matrix.panels for photo in cell.shown)
-
-
-def make_view(contents: Contents) -> View:
-    """Compute everything that the page shows except thumbnails."""
+def _view(contents: Contents) -> dict[str, object]:
+    """What the template draws beside photos; None or empty where there is nothing to draw."""
     evaluation = contents.evaluation
     calibration, curve = evaluation.calibration, evaluation.learning_curve
-    return View(
-        task=describe_task(evaluation.classes),
-        headline=evaluation.believed.accuracy,
-        fails=fails(evaluation),
-        statements=statements(contents),
-        steps=advise(contents),
-        answer_chart=_answer_chart(evaluation),
-        matrix=make_matrix(evaluation.classes, contents.predictions),
-        figure_rows=tuple(_figure_rows(evaluation)),
-        class_rows=tuple(
-            ClassRow(measures, *contents.counts.get(measures.name, (None, None)))
-            for measures in evaluation.believed.per_class
-        ),
-        mistakes=worst_mistakes(contents),
-        reliability=None
-        if calibration is None
-        else (draw_reliability(calibration.bins_before), draw_reliability(calibration.bins_after)),
-        reliability_text="" if calibration is None else _reliability_text(calibration),
-        gains=_gains(evaluation),
-        leak=_leak(evaluation),
-        curve=None if curve is None or not curve.points else draw_learning_curve(curve),
-        parts=() if evaluation.abstained is None else _parts(evaluation.abstained),
-        coverage=None if evaluation.abstained is None else _coverage(evaluation.abstained),
-        audit_command=audit_command(contents),
-        verify_command=f"candid evaluate {quoted_run(contents)} {shlex.quote(contents.folder)}"
-        if contents.measured_on
-        else f"candid verify {quoted_run(contents)}",
-    )
+    abstained = evaluation.abstained
+    checked = f"candid verify {quoted_run(contents)}"
+    if contents.measured_on:
+        checked = f"candid evaluate {quoted_run(contents)} {shlex.quote(contents.folder)}"
+    return {
+        "task": describe_task(evaluation.classes),
+        "headline": evaluation.believed.accuracy,
+        "fails": fails(evaluation),  # whether a measured figure says that the model is of no use
+        "statements": statements(contents),
+        "steps": advise(contents),
+        "answer_chart": _answer_chart(evaluation),
+        "figure_rows": tuple(_figure_rows(evaluation)),
+        "reliability": calibration
+        and [draw_reliability(bins) for bins in (calibration.bins_before, calibration.bins_after)],
+        "reliability_text": "" if calibration is None else _reliability_text(calibration),
+        "gains": _gains(evaluation),
+        "leak": _leak(evaluation),
+        "curve": draw_learning_curve(curve) if curve and curve.points else None,
+        "parts": () if abstained is None else _parts(abstained),
+        "coverage": None if abstained is None else _coverage(abstained),
+        "audit_command": audit_command(contents),
+        "verify_command": checked,
+    }
 
 
 def _answer_chart(evaluation: Evaluation) -> Rows | None:
@@ -188,14 +108,15 @@ def _answer_chart(evaluation: Evaluation) -> Rows | None:
     )
 
 
-def _figure_rows(evaluation: Evaluation) -> Iterator[FigureRow]:
+def _figure_rows(evaluation: Evaluation) -> Iterator[dict[str, object]]:
+    """Title and meaning of each measure, and its figures on the test part and by folds."""
     test = name_figures(evaluation.test)
     kfold = {} if evaluation.kfold is None else name_figures(evaluation.kfold)
     for field in fields(evaluation.test):
         rows = test.get(field.name), kfold.get(field.name)
         if named := rows[1] or rows[0]:
             on_test, by_kfold = (row.figure if row else None for row in rows)
-            yield FigureRow(named.title, named.meaning, on_test, by_kfold)
+            yield {**vars(named), "test": on_test, "kfold": by_kfold}
 
 
 def _reliability_text(row: Calibration) -> str:
@@ -226,8 +147,8 @@ def _leak(evaluation: Evaluation) -> Rows | None:
     return draw_rows([("Copies kept together", row.honest), ("Random split", row.naive)])
 
 
-def _parts(row: Abstained) -> tuple[Part, ...]:
-    """All photos as one bar, by verdict."""
+def _parts(row: Abstained) -> tuple[dict[str, object], ...]:
+    """All photos as one bar, by verdict: parts with a kind, and start and width in percent."""
     right = row.accuracy_when_sure.value if row.accuracy_when_sure else 0.0
     unknown = min(row.false_alarms.value, 1 - row.sure.value)
     named = (
@@ -238,7 +159,8 @@ def _parts(row: Abstained) -> tuple[Part, ...]:
     )
     parts, start = [], 0.0
     for name, kind, share in named:
-        parts.append(Part(name, kind, share, round(100 * start, 3), round(100 * share, 3)))
+        place = {"start": round(100 * start, 3), "width": round(100 * share, 3)}
+        parts.append({"name": name, "kind": kind, "share": share, **place})
         start += share
     return tuple(parts)
 

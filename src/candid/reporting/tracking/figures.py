@@ -15,7 +15,7 @@ from candid.core.text import escape_markdown
 from candid.evaluation.estimate import Estimate
 from candid.evaluation.scores import Predictions
 from candid.reporting.report.card_results import figures_of
-from candid.reporting.tracking.event_file import append, tag_names, write_scalars
+from candid.reporting.tracking.event_file import append_tensors, tag_names, write_scalars
 
 if TYPE_CHECKING:
     from candid.evaluation.baselines import Baseline
@@ -121,26 +121,19 @@ def write_pr_curves(folder: Path, predictions: Predictions, classes: Sequence[st
 
     Nothing is written without predictions.
     """
-    from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.pr_curve.metadata import create_summary_metadata
-    from tensorboard.util.tensor_util import make_tensor_proto
 
-    if not len(predictions.truth):
-        return
-    names = tag_names(classes)
-    summary = Summary()
+    names, curves = tag_names(classes), []
     for number in [1] if len(classes) == 2 else range(len(classes)):
-        counts = _counts(predictions.truth == number, predictions.probabilities[:, number])
         description = (
             f"{escape_markdown(classes[number])} against all other classes: "
             f"{len(predictions.truth)} photos, {_NUM_THRESHOLDS} thresholds."
         )
-        summary.value.add(
-            tag=f"pr_curve/{names[number]}",
-            metadata=create_summary_metadata(names[number], description, _NUM_THRESHOLDS),
-            tensor=make_tensor_proto(counts),
-        )
-    append(folder, [(0, summary)])
+        metadata = create_summary_metadata(names[number], description, _NUM_THRESHOLDS)
+        counts = _counts(predictions.truth == number, predictions.probabilities[:, number])
+        curves.append((f"pr_curve/{names[number]}", metadata, counts))
+    if len(predictions.truth):
+        append_tensors(folder, curves)
 
 
 def _counts(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,17 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.text import escape_markdown, sanitize, table
-from candid.reporting.tracking.event_file import append, tag_text
+from candid.data.images import read_header
+from candid.reporting.tracking.event_file import append_tensors, tag_text
 
 if TYPE_CHECKING:
     from candid.evaluation.measures import Measures
 
 Pixels = NDArray[np.uint8]
 
-# File suffix and options of OpenCV's encoder. A photo as PNG has ten times the bytes, and
-# TensorBoard computes its checksum in Python.
-_PHOTO: Final = (".jpg", (cv2.IMWRITE_JPEG_QUALITY, 90))
-_DRAWING: Final = (".png", ())
 _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 _MARGIN: Final = 16  # pixels
 _LINE: Final = 32  # pixels
@@ -35,8 +32,11 @@ _WHITE: Final = (255, 255, 255)
 _FULL: Final = (8, 64, 129)  # RGB of a cell with all images of its class
 
 
-def write_images(folder: Path, tag: str, pictures: Sequence[tuple[str, Pixels]]) -> None:
+def write_images(folder: Path, tag: str, pictures: Sequence[tuple[str, bytes]]) -> None:
     """Write pictures with their captions.
+
+    A photo as PNG has ten times the bytes of a JPEG, and TensorBoard computes its checksum in
+    Python.
 
     Each has its own tag ``<tag>/<number> <caption>``: TensorBoard sorts by tag, and keeps only ten
     pictures per tag.
@@ -44,44 +44,33 @@ def write_images(folder: Path, tag: str, pictures: Sequence[tuple[str, Pixels]])
     Args:
         folder: Folder of the event file.
         tag: Prefix of the tags, such as ``mistakes``.
-        pictures: A caption, and uint8 ``(h, w, 3)``, RGB.
+        pictures: A caption, and a file that TensorBoard shows.
     """
     digits = len(str(len(pictures)))
     images = [
-        (f"{tag}/{number:0{digits}} {tag_text(caption)}", pixels, escape_markdown(caption))
-        for number, (caption, pixels) in enumerate(pictures, 1)
+        (f"{tag}/{number:0{digits}} {tag_text(caption)}", file, escape_markdown(caption))
+        for number, (caption, file) in enumerate(pictures, 1)
     ]
-    _write(folder, images, *_PHOTO)
+    _write(folder, images)
 
 
 def write_confusion(folder: Path, measures: Measures, tag: str) -> None:
     """Write a picture of the confusion matrix, with the counts as a table in its description."""
-    _write(folder, [(tag, draw_confusion(measures), _describe(measures))], *_DRAWING)
+    drawn = cv2.imencode(".png", draw_confusion(measures)[..., ::-1])[1].tobytes()
+    _write(folder, [(tag, drawn, _describe(measures))])
 
 
-def _write(
-    folder: Path, images: Sequence[tuple[str, Pixels, str]], suffix: str, options: Sequence[int]
-) -> None:
-    """Write images, each a tag, pixels and a Markdown description, for the plugin ``images``."""
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.compat.proto.tensor_pb2 import TensorProto
-    from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
-    from tensorboard.compat.proto.types_pb2 import DT_STRING
+def _write(folder: Path, images: Sequence[tuple[str, bytes, str]]) -> None:
+    """Write images, each a tag, a file and a Markdown description, for the plugin ``images``."""
     from tensorboard.plugins.image.metadata import create_summary_metadata
 
-    summary = Summary()
-    for tag, pixels, description in images:
-        height, width = pixels.shape[:2]
-        bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-        encoded = cv2.imencode(suffix, bgr, options)[1].tobytes()
-        tensor = TensorProto(
-            dtype=DT_STRING,
-            tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=3)]),
-            string_val=[str(width).encode(), str(height).encode(), encoded],
-        )
+    rows = []
+    for tag, file, description in images:
+        header = read_header(file)
+        size = (str(side).encode() for side in (header.width_px, header.height_px))
         metadata = create_summary_metadata(display_name="", description=description)
-        summary.value.add(tag=tag, metadata=metadata, tensor=tensor)
-    append(folder, [(0, summary)] if images else [])
+        rows.append((tag, metadata, [*size, file]))
+    append_tensors(folder, rows)
 
 
 def draw_confusion(measures: Measures) -> Pixels:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.extras import require_packages
-from candid.core.text import sanitize
-from candid.data.images.contract import resize
+from candid.core.text import cut, sanitize
+from candid.data.images.contract import resize_longest
 from candid.runs.explaining.heat_map import Heat, where
 
 Pixels = NDArray[np.uint8]
 
-# Vermilion and blue of Okabe and Ito's palette for all kinds of colour vision ("Color Universal
-# Design", 2008).
-_FOR: Final = (213, 94, 0)
-_AGAINST: Final = (0, 114, 178)
+# Vermilion of Okabe and Ito (2008), whose palette all kinds of colour vision tell apart.
+_FOR: Final = np.array((213, 94, 0), np.float32)
 # Range of greys of the photo: neither black nor white, so that the colours stand out from all.
 _DARK: Final = 40.0
 _LIGHT: Final = 235.0
@@ -28,7 +27,7 @@ _STRONGEST: Final = 0.8  # opacity of the highest value
 _EDGE: Final = 0.5  # share of the highest value above which places are outlined
 
 
-def draw_overlay(pixels: Pixels, heat: Heat, *, against: bool = False) -> Pixels:
+def draw_overlay(pixels: Pixels, heat: Heat) -> Pixels:
     """Draw a heat map over a photo.
 
     The photo is drawn in grey, so that its own colours are not taken for heat. Evidence for the
@@ -38,24 +37,17 @@ def draw_overlay(pixels: Pixels, heat: Heat, *, against: bool = False) -> Pixels
     Args:
         pixels: uint8 ``(h, w, 3)`` RGB of any size, the whole input of the network.
         heat: float32 ``(gh, gw)``, positive where a place is evidence for the prediction.
-        against: Whether evidence against it is drawn too, in blue, on the same scale.
 
     Returns:
         uint8 ``(h, w, 3)`` RGB; grey if there is no evidence.
     """
     height, width = pixels.shape[:2]
-    smooth = _enlarge(heat, height, width)
-    if not against:
-        smooth = np.maximum(smooth, 0)
-    hottest = float(np.abs(smooth).max()) or 1.0
+    smooth = np.maximum(_enlarge(heat, height, width), 0)
+    strength = smooth / (float(smooth.max()) or 1.0)
     mixed = _grey(pixels)
-    strengths = ((_FOR, smooth / hottest), (_AGAINST, -smooth / hottest))
-    for colour, strength in strengths:
-        opacity = (_STRONGEST * np.clip(strength, 0, 1))[..., None]
-        mixed += opacity * (np.array(colour, np.float32) - mixed)
+    mixed += (_STRONGEST * strength)[..., None] * (_FOR - mixed)
     drawn = mixed.round().astype(np.uint8)
-    for _, strength in strengths:
-        _outline(drawn, strength >= _EDGE)
+    _outline(drawn, strength >= _EDGE)
     return drawn
 
 
@@ -135,12 +127,14 @@ def picture_of(pixels: Pixels, heat: Heat, title: str, similar: Sequence[Caption
 
 
 def _draw(upper: Sequence[Captioned], lower: Sequence[Captioned]) -> bytes:
+    require_packages(["matplotlib"], needed_by="drawing an explanation", extra="transfer")
     height, width = upper[0][0].shape[:2]
     photo_height = float(np.clip(_column_width(2) * height / width, _LOWEST, _HIGHEST))
     top = 2 * _MARGIN / 3 + _LINE * _num_lines(upper)
     bottom = top + photo_height + _MARGIN / 2
     below = _HEADING + _LINE * _num_lines(lower) + _SIMILAR_HEIGHT if lower else 0.0
-    figure = _new_figure(bottom + below + _MARGIN / 2)
+    size = (_WIDTH, bottom + below + _MARGIN / 2)
+    figure = import_module("matplotlib.figure").Figure(figsize=size, dpi=_DPI, facecolor="white")
     _draw_row(figure, upper, 2, top=top, height=photo_height, size=11)
     if lower:
         heading = {"fontsize": 11, "color": _MUTED, "ha": "center", "va": "center"}
@@ -151,13 +145,6 @@ def _draw(upper: Sequence[Captioned], lower: Sequence[Captioned]) -> bytes:
     image = io.BytesIO()
     figure.savefig(image, format="png")
     return image.getvalue()
-
-
-def _new_figure(height: float) -> Any:
-    require_packages(["matplotlib"], needed_by="drawing an explanation", extra="transfer")
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
 
 
 def _draw_row(
@@ -194,17 +181,10 @@ def _num_lines(row: Sequence[Captioned]) -> int:
 def _set_fitting(title: Any, caption: str, width_px: float) -> None:
     """Set a title, its lines shortened to the width of the column."""
     for most in range(_MOST_CHARACTERS, _FEWEST_CHARACTERS, -2):
-        title.set_text("\n".join(_elide(line, most) for line in caption.split("\n")))
+        title.set_text("\n".join(cut(sanitize(line), most) for line in caption.split("\n")))
         if title.get_window_extent().width <= width_px:
             return
 
 
-def _elide(line: str, most: int) -> str:
-    visible, half = sanitize(line), (most - 1) // 2
-    return visible if len(visible) <= most else f"{visible[:half]}…{visible[-half:]}"
-
-
 def _shrink(pixels: Pixels) -> Pixels:
-    height, width = pixels.shape[:2]
-    scale = min(1.0, _MOST_PX / max(height, width))
-    return resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
+    return resize_longest(pixels, min(_MOST_PX, max(pixels.shape[:2])))

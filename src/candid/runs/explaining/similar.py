@@ -212,10 +212,13 @@ def _principal_axes(embeddings: Table, mean: Table) -> NDArray[np.float16]:
     affordable = max(_LEAST_AXES, _MOST_VALUES // len(embeddings))
     num_axes = min(_MOST_AXES, affordable, rows.shape[1], max(1, len(rows) - 1))
     num_tried = min(num_axes + _EXTRA_AXES, *rows.shape)
-    start = np.random.default_rng(0).standard_normal((rows.shape[1], num_tried))
-    basis = start.astype(np.float32)
-    for _ in range(_NUM_ROUNDS):
-        basis = np.linalg.qr(matmul(rows.T, matmul(rows, basis)))[0]
+    if num_tried == len(rows):  # few rows, which span no more axes than are tried
+        basis = np.linalg.qr(rows.T)[0]
+    else:
+        start = np.random.default_rng(0).standard_normal((rows.shape[1], num_tried))
+        basis = start.astype(np.float32)
+        for _ in range(_NUM_ROUNDS):
+            basis = np.linalg.qr(matmul(rows.T, matmul(rows, basis)))[0]
     projected = matmul(rows, basis)
     _, vectors = np.linalg.eigh(matmul(projected.T, projected).astype(np.float64))
     axes = matmul(basis, vectors[:, ::-1][:, :num_axes].astype(np.float32))
