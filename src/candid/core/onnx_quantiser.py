@@ -231,7 +231,7 @@ def quantise_weights(
         means: float32, the mean of each channel of the input.
         input_scale: The scale of the quantised input.
     """
-    filters = weights.reshape(len(weights), -1).astype(np.float64)
+    filters = weights.reshape(len(weights), -1)
     bias = np.zeros(len(weights), np.float32) if bias is None else bias
     is_depthwise = weights.ndim == 4 and weights.shape[1] == 1 and len(means) > 1
     # The bias has to fit 32 bits, also that of a filter of zeros.
@@ -259,15 +259,18 @@ def _round(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     places = weights.reshape(*weights.shape[:2], -1)
     below = np.floor(places)
     remainders = places - below
-    ranks = np.argsort(np.argsort(-remainders, axis=2, kind="stable"), axis=2, kind="stable")
+    ranks = np.zeros(places.shape, np.intp)
+    if places.shape[2] > 1:  # most weights are in filters of one place
+        ranks = np.argsort(np.argsort(-remainders, axis=2, kind="stable"), axis=2, kind="stable")
     num_up = np.rint(remainders.sum(axis=2, keepdims=True))
     return np.asarray((below + (ranks < num_up)).reshape(weights.shape), np.float64)
 
 
-def _widest(filters: NDArray[np.float64]) -> NDArray[np.float64]:
+def _widest(filters: NDArray[np.float32]) -> NDArray[np.float64]:
     """The largest sum, ``(f,)``, of two weights of one sign, or the largest weight."""
     ordered = np.sort(filters, axis=1)
-    pairs = np.maximum(ordered[:, -2:], 0).sum(axis=1), -np.minimum(ordered[:, :2], 0).sum(axis=1)
+    low, high = ordered[:, :2].astype(np.float64), ordered[:, -2:].astype(np.float64)
+    pairs = np.maximum(high, 0).sum(axis=1), -np.minimum(low, 0).sum(axis=1)
     return np.asarray(np.maximum(*pairs), np.float64)
 
 

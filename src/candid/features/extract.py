@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -36,8 +34,7 @@ THUMBNAIL_PX = 64
 
 _MOST_PIXELS = 64  # per side, of the grid that colours are measured on
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as OpenCV and Pillow use it
-_CHUNK = 2  # photos that one thread decodes and embeds at a time; bounds the pixels in memory
-_CHUNKS_AHEAD = 16
+_NUM_AHEAD = 32  # photos, so that one of a hundred megapixels keeps no thread waiting
 _STORE_EVERY = 64  # photos whose features are lost at most if the process is killed
 
 
@@ -122,11 +119,12 @@ def extract_features(
     if missing:
         with (progress or Silent()).step("Reading the photos", len(missing)) as advance:
             try:
-                for computed, unreadable in _compute(missing, embedder, contract, reader):
-                    fresh |= computed
-                    known |= {content: row[:2] for content, row in computed.items()}
-                    reasons |= unreadable
-                    advance(len(computed) + len(unreadable))
+                for content, computed in _compute(missing, embedder, contract, reader):
+                    if isinstance(computed, str):
+                        reasons[content] = computed
+                    else:
+                        fresh[content], known[content] = computed, computed[:2]
+                    advance(1)
                     if len(fresh) >= _STORE_EVERY:
                         _store(cache, kinds, fresh)
             finally:  # after Ctrl-C or an error too
@@ -191,11 +189,9 @@ _Known = dict[str, tuple[Rows, Rows]]  # embedding and colours
 
 def _store(cache: Cache, kinds: _CacheKinds, fresh: dict[str, _Computed]) -> None:
     """Write new features to the cache; the embedding last, as it marks the others complete."""
-    cache.put(kinds.thumbnail, [(content, row.thumbnail) for content, row in fresh.items()])
-    cache.put(kinds.colours, [(content, row.colours.tobytes()) for content, row in fresh.items()])
-    cache.put(
-        kinds.embedding, [(content, row.embedding.tobytes()) for content, row in fresh.items()]
-    )
+    cache.put(kinds.thumbnail, ((content, row.thumbnail) for content, row in fresh.items()))
+    cache.put(kinds.colours, ((content, bytes(row.colours)) for content, row in fresh.items()))
+    cache.put(kinds.embedding, ((content, bytes(row.embedding)) for content, row in fresh.items()))
     fresh.clear()
 
 
@@ -220,36 +216,23 @@ def _load_cached(cache: Cache, kinds: _CacheKinds, contents: list[str]) -> _Know
 
 def _compute(
     files: dict[str, Path], embedder: Embeds, contract: PixelContract, reader: FileReader
-) -> Iterator[tuple[dict[str, _Computed], dict[str, str]]]:
-    """Decode and embed in threads; yields features and reasons of failures, by content.
+) -> Iterator[tuple[str, _Computed | str]]:
+    """Decode and embed in threads; yields features, or the reason of a failure, by content.
 
-    Each thread takes a few photos through all steps, with one thread in the embedder: on two cores
+    Each thread takes a photo through all steps, with one thread in the embedder: on two cores
     that is 1.6 times faster than decoding in some threads while others share one picture's layers.
     """
-    items = iter(files.items())
-    chunks = iter(lambda: dict(islice(items, _CHUNK)), {})
-    work = partial(_compute_chunk, embedder=embedder, contract=contract, reader=reader)
-    return map_ahead(work, chunks, num_ahead=_CHUNKS_AHEAD)
 
-
-def _compute_chunk(
-    files: dict[str, Path], embedder: Embeds, contract: PixelContract, reader: FileReader
-) -> tuple[dict[str, _Computed], dict[str, str]]:
-    pixels: dict[str, NDArray[np.uint8]] = {}
-    reasons: dict[str, str] = {}
-    for content, file in files.items():
+    def compute(item: tuple[str, Path]) -> tuple[str, _Computed | str]:
+        content, file = item
         try:
-            pixels[content] = decode(reader.read(file, content), contract)
+            pixels = decode(reader.read(file, content), contract)
         except ImageError as error:
-            reasons[content] = str(error)
-    if not pixels:
-        return {}, reasons
-    rows = embedder.embed(np.stack(list(pixels.values())))
-    computed = {
-        content: _Computed(row, colours_of(picture), shrink(picture).tobytes())
-        for (content, picture), row in zip(pixels.items(), rows, strict=True)
-    }
-    return computed, reasons
+            return content, str(error)
+        (row,) = embedder.embed(pixels[None])
+        return content, _Computed(row, colours_of(pixels), shrink(pixels).tobytes())
+
+    return map_ahead(compute, files.items(), num_ahead=_NUM_AHEAD)
 
 
 def _gather(

@@ -24,7 +24,7 @@ from candid.models.decision_rule import DecisionRule
 from candid.models.outputs import Outputs
 from candid.runs.artifact import MANIFEST, MODEL, find_run, read_manifest
 from candid.runs.manifest import Manifest
-from candid.runs.onnx_session import AT_ONCE, Model
+from candid.runs.onnx_session import Model
 from candid.runs.prediction import Prediction, blank_reason
 from candid.runs.source import Photo, Source, files_of, is_several, take
 
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from candid.runs.explaining import Explanation
     from candid.runs.explaining.explain import Explainer
 
-_CHUNKS_WAITING: Final = 2  # so that no thread waits for one
+#: Photos read ahead for each core, so that one of many megapixels keeps no other core waiting.
+_AHEAD_PER_CORE: Final = 4
 #: Largest difference between the probabilities of a model on two machines.
 GOLDEN_TOLERANCE: Final = 1e-3
 
@@ -210,23 +211,19 @@ class Classifier:
     def stream(self, sources: Iterable[Source], *, explain: bool = False) -> Iterator[Prediction]:
         """Predict images lazily and in order, with a bounded number in memory.
 
-        Each core reads, decodes and predicts a few images with one thread; a single image uses
+        Each core reads, decodes and predicts one image with one thread; a single image uses
         ``num_threads``. Sources are consumed in the thread of the caller.
 
         Raises:
             UsageError: A source is of a type or form that `predict` does not take.
         """
-        rest = map(take, sources)
-        chunks = iter(lambda: list(islice(rest, AT_ONCE)), [])
-        first = list(islice(chunks, 2))
+        photos = map(take, sources)
+        first = list(islice(photos, 2))
         if len(first) < 2:
-            for chunk in first:
-                yield from self._predict_some(chunk, model=self.model, explain=explain)
+            yield from (self._predict_one(photo, self.model, explain) for photo in first)
             return
-        work = partial(self._predict_some, model=self.model.one_threaded, explain=explain)
-        num_ahead = num_cores() + _CHUNKS_WAITING
-        for predictions in map_ahead(work, chain(first, chunks), num_ahead=num_ahead):
-            yield from predictions
+        work = partial(self._predict_one, model=self.model.one_threaded, explain=explain)
+        yield from map_ahead(work, chain(first, photos), num_ahead=_AHEAD_PER_CORE * num_cores())
 
     def require_manifest(self) -> Manifest:
         """The manifest; raises UsageError if the classifier was not loaded from a run."""
@@ -259,30 +256,16 @@ class Classifier:
                 f"most {GOLDEN_TOLERANCE} is allowed; try another version of onnxruntime."
             )
 
-    def _predict_some(
-        self, photos: Sequence[Photo], *, model: Model, explain: bool
-    ) -> list[Prediction]:
-        images = [self._read(photo) for photo in photos]
-        readable = [image[0] for image in images if not isinstance(image, ImageError)]
-        predictions = iter(
-            self._predict_pixels(np.stack(readable), model, explain) if readable else ()
-        )
-        return [
-            Prediction.unreadable(photo.name, str(image))
-            if isinstance(image, ImageError)
-            else next(predictions).of(photo.name, image[1])
-            for photo, image in zip(photos, images, strict=True)
-        ]
-
-    def _read(self, photo: Photo) -> tuple[NDArray[np.uint8], bytes] | ImageError:
-        """The input of the network, and a thumbnail of it."""
+    def _predict_one(self, photo: Photo, model: Model, explain: bool) -> Prediction:
         try:
             pixels = photo.read(self.contract)
         except ImageError as error:
-            return error
+            return Prediction.unreadable(photo.name, str(error))
         square = fit_square(pixels, self.contract.size_px, self.contract.fit)
         is_squashed = self.contract.fit == "squash"
-        return square, thumbnail(square, pixels.shape[:2] if is_squashed else square.shape[:2])
+        picture = thumbnail(square, pixels.shape[:2] if is_squashed else square.shape[:2])
+        (prediction,) = self._predict_pixels(square[None], model, explain)
+        return prediction.of(photo.name, picture)
 
     def _predict_pixels(
         self, pixels: NDArray[np.uint8], model: Model, explain: bool

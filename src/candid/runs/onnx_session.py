@@ -18,8 +18,6 @@ from candid.models.outputs import Outputs
 from candid.runs.artifact import MODEL
 from candid.runs.onnx_guard import require_self_contained
 
-#: Images per call of the runtime; more are not faster and take memory.
-AT_ONCE: Final = 2
 _ROUNDING: Final = 1e-3
 _ALWAYS = ("probabilities", "embedding")
 
@@ -75,10 +73,8 @@ class Model:
         """
         names = [*_ALWAYS, *(["novelty"] if self.has_novelty else [])]
         names += ["heatmap"] if with_heatmap and self.has_heatmap else []
-        answers = [
-            self._session.run(names, {"image": pixels[start : start + AT_ONCE]})
-            for start in range(0, len(pixels), AT_ONCE)
-        ]
+        # One at a time: the layers of two do not fit into the processor's cache, and take longer.
+        answers = [self._session.run(names, {"image": image[None]}) for image in pixels]
         columns = [np.concatenate(rows) for rows in zip(*answers, strict=True)]
         outputs = Outputs(**dict(zip(names, columns, strict=True)))
         _require_probabilities(outputs.probabilities)

@@ -125,7 +125,7 @@ _NAMED_COLOURS = {(0, 0, 0): "black", (255, 255, 255): "white"}
 def blank_reason(pixels: NDArray[np.uint8]) -> str | None:
     """That an image, uint8 ``(s, s, 3)``, has one colour alone: ``blank: every pixel is black``."""
     first = pixels[0, 0]
-    if not (pixels == first).all():
+    if not (pixels[0] == first).all() or not (pixels == first).all():
         return None
     red, green, blue = first.tolist()
     colour = _NAMED_COLOURS.get((red, green, blue), f"#{red:02x}{green:02x}{blue:02x}")

@@ -94,14 +94,15 @@ def extract_catalog(
     progress: Progress | None = None,
 ) -> Features:
     """Extract the features of a catalog's photos; see `candid.features.extract`."""
+    cache = cache or Cache(default_folder())
     with (progress or Silent()).step("Loading the backbone", 1) as advance:
-        embedder = Embedder(get(backbone), num_threads=1)
+        embedder = Embedder(get(backbone), num_threads=1, cache=cache)
         advance(1)
     return extract_features(
         catalog,
         embedder,
         PixelContract.of(reading or Reading(), embedder.backbone.size_px, fit),
-        cache=cache or Cache(default_folder()),
+        cache=cache,
         reader=reader,
         progress=progress,
     )

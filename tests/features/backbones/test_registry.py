@@ -5,9 +5,10 @@ import numpy as np
 import onnx
 import pytest
 
+from candid.core.cache import Cache
 from candid.errors import UsageError
-from candid.features.backbones import build, get
-from candid.features.backbones.registry import BATCH_SIZE, Embedder
+from candid.features.backbones import build, get, registry
+from candid.features.backbones.registry import Embedder
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +22,11 @@ def noise(num_images):
 
 
 def test_an_image_has_the_same_embedding_alone_and_among_others(embedder):
-    pixels = noise(BATCH_SIZE + 1)
+    pixels = noise(3)
     together = embedder.embed(pixels)
-    assert together.shape == (BATCH_SIZE + 1, 1280)
+    assert together.shape == (3, 1280)
     assert together.dtype == np.float32
-    for row in (0, BATCH_SIZE - 1, BATCH_SIZE):
+    for row in range(3):
         np.testing.assert_allclose(embedder.embed(pixels[row : row + 1])[0], together[row], 1e-5)
 
 
@@ -79,3 +80,50 @@ def test_describing_a_backbone_imports_neither_onnx_nor_a_framework():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+class TestTheKeptGraph:
+    """A stand-in for the building, as what is kept does not depend on what is in it."""
+
+    SPEC = get("efficientnet-lite0-int8")
+
+    @pytest.fixture
+    def builds(self, monkeypatch):
+        """One item for each time that a process built the graph."""
+        builds = []
+        monkeypatch.setattr(registry, "_last", {})
+        monkeypatch.setattr(registry, "_build", lambda _: builds.append(1) or b"a graph")
+        return builds
+
+    def in_another_process(self, cache):
+        registry._last.clear()
+        return registry.read_graph(self.SPEC, cache)
+
+    def test_it_is_built_once_for_all_processes(self, builds):
+        cache = Cache(None)
+        assert {self.in_another_process(cache) for _ in range(3)} == {b"a graph"}
+        assert len(builds) == 1
+
+    def test_it_is_read_once_by_a_process(self, builds, monkeypatch):
+        cache = Cache(None)
+        self.in_another_process(cache)
+        monkeypatch.setattr(cache, "get", pytest.fail)
+        assert registry.read_graph(self.SPEC, cache) == registry.read_graph(self.SPEC)
+        assert len(builds) == 1
+
+    def test_one_of_other_code_or_weights_is_built_anew_and_replaced(self, builds, monkeypatch):
+        cache = Cache(None)
+        self.in_another_process(cache)
+        with monkeypatch.context() as patch:
+            patch.setattr(registry, "_origin", lambda _: b"of another version")
+            assert [self.in_another_process(cache) for _ in range(2)] == [b"a graph"] * 2
+            assert len(builds) == 2
+        self.in_another_process(cache)
+        assert len(builds) == 3
+
+    def test_a_damaged_one_is_built_anew(self, builds, tmp_path):
+        with Cache(tmp_path) as cache:
+            self.in_another_process(cache)
+            cache._connection.execute("UPDATE rows SET value = substr(value, 1, 66)")
+            assert self.in_another_process(cache) == b"a graph"
+        assert len(builds) == 2

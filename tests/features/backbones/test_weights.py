@@ -22,11 +22,10 @@ def test_every_layer_of_the_architecture_has_its_weights(spec):
     assert all((conv.variance >= 0).all() for conv in weights.convs.values())
 
 
-def test_the_fingerprint_is_that_of_the_file():
-    fingerprint = hashlib.sha256(find_weights(LITE0).read_bytes()).hexdigest()
-    assert load_weights(LITE0).fingerprint == fingerprint
-    # By the custom of PyTorch Hub, the name of a file ends with the first digits of its hash.
-    assert find_weights(LITE0).name == f"efficientnet-lite0-{fingerprint[:8]}.pth"
+def test_the_name_of_the_file_ends_with_the_first_digits_of_its_hash():
+    # By the custom of PyTorch Hub; a cached graph is known by it.
+    digits = hashlib.sha256(find_weights(LITE0).read_bytes()).hexdigest()[:8]
+    assert find_weights(LITE0).name == f"efficientnet-lite0-{digits}.pth"
 
 
 def test_a_missing_package_is_named_with_the_line_that_installs_it():

@@ -92,11 +92,10 @@ def predict(
     with for_terminal(elsewhere=ResultsOnly) as progress:
         from candid.cli import predicting
         from candid.runs.classifier import load
-        from candid.runs.onnx_session import AT_ONCE
 
         inputs = predicting.expand(paths)
         # Many photos are predicted in parallel, with one thread each; a single one uses all.
-        classifier = load(run, num_threads=1 if len(inputs) > AT_ONCE else None)
+        classifier = load(run, num_threads=1 if len(inputs) > 1 else None)
         if threshold is not None or cost:
             classifier = classifier.with_rule(decision_rule(threshold, cost))
         if coverage is not None:

@@ -45,7 +45,7 @@ def to_rgb(
         return Samples(values, 16).to_rgb(sample_range)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or transparency is not None:
         image = _over_white(image)
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _over_white(image: Image) -> Image:

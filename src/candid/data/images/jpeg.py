@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _END = b"\xff\xd9"
 
 #: libjpeg's filling; 127 in the inverted planes of CMYK.
-_MID_GREY = (127, 128)
+_MID_GREY = {127, 128}
 
 
 def load_whole(data: bytes, image: ImageFile, size: tuple[int, int]) -> ImageFile:
@@ -62,8 +62,8 @@ def _load_without_end(data: bytes, size: tuple[int, int]) -> ImageFile:
 
 def _ends_in_mid_grey(image: ImageFile) -> bool:
     """Whether the last pixel has libjpeg's filling."""
-    last = np.asarray(image.getpixel((image.width - 1, image.height - 1)))
-    return bool(np.isin(last, _MID_GREY).all())
+    last = image.getpixel((image.width - 1, image.height - 1))
+    return set(last if isinstance(last, tuple) else (last,)) <= _MID_GREY
 
 
 def load_part(data: bytes, size: tuple[int, int]) -> tuple[ImageFile, float]:
@@ -79,7 +79,7 @@ def load_part(data: bytes, size: tuple[int, int]) -> tuple[ImageFile, float]:
     rows = np.asarray(image).reshape(image.height, -1)
     if is_progressive(data):
         # A later pass refines existing rows, so noise would test that pass only.
-        reached = ~np.isin(rows, _MID_GREY).all(axis=1)
+        reached = ~np.isin(rows, [*_MID_GREY]).all(axis=1)
         return image, float(np.flatnonzero(reached).max(initial=-1) + 1) / len(rows)
     filled = np.asarray(_load(body + _noise() + _END, size)).reshape(rows.shape)
     same = (rows == filled).all(axis=1)

@@ -59,11 +59,12 @@ class _Normal(NamedTuple):
     def clipped(self) -> ActivationStats:
         """Statistics of what a ReLU6 makes of it (the mean of a clipped normal variable)."""
         low, high = (0 - self.mean) / self.std, (_RELU_LIMIT - self.mean) / self.std
-        within = _cumulative(high) - _cumulative(low)
+        below = _cumulative(high)
+        within = below - _cumulative(low)
         means = (
             self.mean * within
             + self.std * (_density(low) - _density(high))
-            + _RELU_LIMIT * (1 - _cumulative(high))
+            + _RELU_LIMIT * (1 - below)
         )
         most = min(_RELU_LIMIT, float((self.mean + _SPREAD * self.std).max()))
         return ActivationStats(0.0, most, means.astype(np.float32))
@@ -74,7 +75,7 @@ def _density(x: _Channels) -> _Channels:
 
 
 def _cumulative(x: _Channels) -> _Channels:
-    return (1 + np.array([math.erf(value / math.sqrt(2)) for value in x])) / 2
+    return (1 + np.array(list(map(math.erf, (x / math.sqrt(2)).tolist())))) / 2
 
 
 def fixed_point(

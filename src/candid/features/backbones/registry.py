@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.cache import Cache
 from candid.core.extras import start_onnx
 from candid.core.hashing import hash_bytes
 from candid.errors import UsageError
@@ -59,17 +60,52 @@ def build(backbone: Backbone) -> onnx.ModelProto:
     Returns:
         A model with the input ``image``, uint8 ``(n, size_px, size_px, 3)`` RGB, and the output
         ``embedding``, float32 ``(n, num_features)``. If ``backbone.has_features``, it has a tensor
-        ``features``, float32 ``(n, c, h, w)``. Don't modify it, as it is cached.
+        ``features``, float32 ``(n, c, h, w)``.
 
     Raises:
         DependencyError: The package with the weights, or onnx itself, is missing.
         ArtifactError: The weights are damaged.
     """
-    return backbone.build() if isinstance(backbone, OnnxFile) else _build(backbone)
+    import onnx
+
+    return onnx.load_from_string(read_graph(backbone))
 
 
-@lru_cache(maxsize=1)  # a training needs it twice, to embed and to append its head
-def _build(spec: BackboneSpec) -> onnx.ModelProto:
+#: The graph that was read last: a training needs it twice, to embed and to append its head.
+_last: dict[str, bytes] = {}
+
+
+def read_graph(backbone: Backbone, cache: Cache | None = None) -> bytes:
+    """A backbone as `build` makes it, serialised; a bundled one is kept in the cache.
+
+    A row of the cache begins with a hash of what the graph is made of, the code and the file of the
+    weights, so that one of another version is built anew.
+    """
+    if isinstance(backbone, OnnxFile):
+        return bytes(backbone.build().SerializeToString())
+    if backbone.name not in _last:
+        origin = _origin(backbone)
+        row = dict(cache.get("graph", [backbone.name]) if cache else ()).get(backbone.name, b"")
+        if not row.startswith(origin):
+            row = origin + _build(backbone)
+            if cache:
+                cache.put("graph", [(backbone.name, row)])
+        _last.clear()
+        _last[backbone.name] = row.removeprefix(origin)
+    return _last[backbone.name]
+
+
+def _origin(spec: BackboneSpec) -> bytes:
+    from candid.features.backbones.weights import find_weights
+
+    folder = Path(__file__).parent
+    code = sorted((*folder.glob("*.py"), *folder.parents[1].glob("core/onnx_*.py")))
+    # The name of the file ends with the first digits of its hash.
+    parts = (find_weights(spec).name.encode(), *(file.read_bytes() for file in code))
+    return hash_bytes(b"".join(parts)).encode()
+
+
+def _build(spec: BackboneSpec) -> bytes:
     # Imported here, as a description needs neither onnx nor the weights.
     from candid.features.backbones.int8 import quantise_backbone
     from candid.features.backbones.onnx_graph import build_onnx
@@ -77,12 +113,8 @@ def _build(spec: BackboneSpec) -> onnx.ModelProto:
 
     weights = load_weights(spec)
     model = build_onnx(spec, weights, with_features=False)
-    return quantise_backbone(model, weights) if spec.is_int8 else model
-
-
-# The layers of one picture fit into the processor's cache; larger batches are slower by a tenth and
-# take more memory (benchmarks/embedding.py).
-BATCH_SIZE: Final = 1
+    model = quantise_backbone(model, weights) if spec.is_int8 else model
+    return bytes(model.SerializeToString())
 
 
 class Embedder:
@@ -91,6 +123,7 @@ class Embedder:
     Args:
         backbone: A backbone of `get`.
         num_threads: Threads per operator; 0 for one per physical core.
+        cache: Where its graph is kept, see `read_graph`.
 
     Attributes:
         backbone: The backbone.
@@ -107,9 +140,11 @@ class Embedder:
         (3, 1280)
     """
 
-    def __init__(self, backbone: Backbone, *, num_threads: int = 0) -> None:
+    def __init__(
+        self, backbone: Backbone, *, num_threads: int = 0, cache: Cache | None = None
+    ) -> None:
         self.backbone = backbone
-        self._model = build(backbone).SerializeToString()
+        self._model = read_graph(backbone, cache)
         self.fingerprint = hash_bytes(self._model)
         self._num_threads = num_threads
 
@@ -133,7 +168,7 @@ class Embedder:
                 f"received {pixels.dtype} {pixels.shape}. Read them with candid.data.images."
             )
         embeddings = np.empty((len(pixels), self.backbone.num_features), np.float32)
-        for start in range(0, len(pixels), BATCH_SIZE):
-            batch = {"image": pixels[start : start + BATCH_SIZE]}
-            embeddings[start : start + BATCH_SIZE] = self._session.run(["embedding"], batch)[0]
+        # One at a time: the layers of two pictures do not fit into the processor's cache.
+        for place, picture in enumerate(pixels):
+            embeddings[place] = self._session.run(["embedding"], {"image": picture[None]})[0][0]
         return embeddings

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.hashing import hash_bytes
 from candid.errors import ArtifactError, DependencyError
 from candid.features.backbones.spec import (
     BATCH_NORM_EPSILON,
@@ -53,13 +52,11 @@ class Weights:
         convs: By layer: ``stem``, ``block<i>.expand``, ``.depthwise``, ``.project``, ``head``.
         classifier_kernel: float32 ``(1000, 1280)``, the rows in the order of ImageNet's classes.
         classifier_bias: float32 ``(1000,)``.
-        fingerprint: SHA-256 of their file, hexadecimal.
     """
 
     convs: Mapping[str, ConvWeights]
     classifier_kernel: FloatArray
     classifier_bias: FloatArray
-    fingerprint: str
 
 
 def find_weights(spec: BackboneSpec) -> Path:
@@ -94,7 +91,6 @@ def load_weights(spec: BackboneSpec) -> Weights:
         convs=convs,
         classifier_kernel=tensors.take("_fc.weight", (NUM_CLASSES, NUM_FEATURES)),
         classifier_bias=tensors.take("_fc.bias", (NUM_CLASSES,)),
-        fingerprint=hash_bytes(path.read_bytes()),
     )
     tensors.finish()
     return weights
