@@ -46,8 +46,8 @@ format: env ## Bring the code into form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: env ## Measure against the tutorial, on the photos in $(DATA)
-	$(BIN)/python benchmarks/bench.py $(DATA)/happy_sad
+bench: env ## Measure against the tutorial, or AGAINST=<commit>, on the photos in $(DATA)
+	$(BIN)/python benchmarks/bench.py $(DATA) $(if $(AGAINST),--against $(AGAINST))
 
 lock: env ## Write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal \

@@ -566,6 +566,7 @@ class TestPredict:
         [
             (("--json", "--csv"), "exclude each other"),
             (("--threshold", "2"), "from 0 to 1"),
+            (("--pictures", "drawn"), "--show and --explain"),
             (("nothing*.jpg",), "nothing matches the pattern"),
             (("--run", "absent"), "there is no run at absent"),
         ],

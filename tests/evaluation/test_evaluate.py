@@ -301,10 +301,11 @@ class TestTheReport:
         with pytest.raises(UsageError, match="--report"):
             find_page(copied_run, data, data / "page.html")
 
-    def test_of_the_runs_own_folder_is_refused_in_one_line(
-        self, trained: Run, faces: SampleSet, tmp_path: Path
+    def test_of_the_runs_own_folder_is_refused_before_the_work(
+        self, trained: Run, faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         page = tmp_path / "page.html"
+        monkeypatch.setattr("candid.evaluation.evaluate.evaluate_run", None)
         arguments = ["evaluate", str(trained.folder), str(faces.folder), "--report", str(page)]
         error = CliRunner().invoke(app, arguments).exception
         assert isinstance(error, UsageError)

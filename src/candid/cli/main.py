@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from io import TextIOWrapper
@@ -98,3 +99,5 @@ def main() -> None:
                 "candid: interrupted. Completed work is cached; run the same command to continue."
             )
         raise
+    finally:
+        gc.freeze()  # else Python ends by looking for cycles in all that was imported: up to 0.4 s

@@ -31,7 +31,7 @@ from candid.reporting.pages import file_previews
 from candid.reporting.report.contents import Contents, Shortcut
 from candid.reporting.report.mistakes import worst_places
 from candid.reporting.report.page import write_page
-from candid.runs.artifact import MODEL, find_run
+from candid.runs.artifact import MODEL, find_run, read_manifest
 from candid.runs.classifier import Classifier
 from candid.runs.explaining import contrast
 from candid.runs.explaining.explain import heat_of
@@ -86,7 +86,7 @@ def find_page(run: Path, data: Path | None, page: Path | None) -> Path | None:
 
     Args:
         run: The run's folder, beside which it lies by default.
-        data: The other folder; None for the run's own photos, on which the run has its report.
+        data: The folder; None for the run's own photos, on which the run has its report.
         page: The file that is asked for.
 
     Returns:
@@ -96,7 +96,8 @@ def find_page(run: Path, data: Path | None, page: Path | None) -> Path | None:
         UsageError: The file is there already, among the photos, or can't be written.
         DependencyError: Jinja2 is not installed, and a report is asked for.
     """
-    if data is None:
+    own = find_run(run).resolve()
+    if data is None or data.expanduser().resolve() == Path(read_manifest(own).data.folder):
         if page is not None:
             raise UsageError("--report is for another folder: name one. A run has its report.html.")
         return None
@@ -106,7 +107,6 @@ def find_page(run: Path, data: Path | None, page: Path | None) -> Path | None:
         if page is not None:
             raise
         return None
-    own = find_run(run).resolve()
     names = (f"{own.name}-on-{data.resolve().name}-{number}.html" for number in count(1))
     file = page or next(file for name in names if not (file := own.parent / name).exists())
     if file.exists():

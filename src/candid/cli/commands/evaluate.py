@@ -9,7 +9,6 @@ import typer
 
 from candid.cli.arguments import Json, Rehash, RunFolder, Threshold
 from candid.cli.console import print_json, print_notes
-from candid.errors import UsageError
 
 
 def evaluate(
@@ -45,14 +44,7 @@ def evaluate(
         page = None if json and report is None else find_page(run, data, report)
         measured = evaluate_run(run, data, threshold=threshold, rehash=rehash, progress=progress)
         contents = None
-        if measured.elsewhere is None:
-            if report is not None:
-                raise UsageError(
-                    f"--report is for another folder: {data} is the run's own, and the run has its "
-                    "report.html."
-                )
-            page = None
-        if page is not None and measured.elsewhere is not None:
+        if page is not None:
             with progress.step("Writing the report", 0):
                 contents = write_elsewhere(measured, page)
     print_notes(measured.notes if page is None else cut_notes(measured.notes, page.name))

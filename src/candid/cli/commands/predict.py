@@ -136,6 +136,8 @@ def _drawing(
 ) -> Callable[..., Iterable[Prediction]]:
     """What draws predictions as they pass, if pictures are asked for."""
     if not show and not explain:
+        if pictures is not None:
+            raise UsageError("--pictures is the folder of --show and --explain; add one of them.")
         return lambda predictions, **_: predictions
     from candid.cli.pictures import PictureFolder, draw_each
     from candid.runs.paths import next_folder
