@@ -9,15 +9,13 @@ from PIL import Image
 
 from candid.core.temp_dir import locked_dir
 from candid.data.catalog import scan
-from candid.data.images import PixelContract, Reading, decode, decode_whole, inspect
+from candid.data.images import Reading, decode_whole, inspect
 from candid.errors import DataError, SplitError
 from candid.splits import split_export
 from candid.splits.duplicates import Groups
 from candid.splits.readers import describe, warnings
 from candid.splits.split import PARTS, Row, Split, split
-from candid.splits.split_export import write_links, write_photos, write_pixels
-
-SMALL = PixelContract(size_px=32)
+from candid.splits.split_export import write_links, write_photos
 
 
 def draw(file: Path, seed: int, image_format: str = "JPEG") -> None:
@@ -152,7 +150,7 @@ def test_without_symbolic_links_there_are_hard_links_or_copies(
         assert file.read_bytes() == (data / row.path).read_bytes()
 
 
-@pytest.mark.parametrize("write", [write_links, lambda c, s, to: write_pixels(c, s, SMALL, to)])
+@pytest.mark.parametrize("write", [write_links, lambda c, s, to: write_photos(c, s, Reading(), to)])
 def test_the_users_folder_is_not_touched(write, data, tmp_path):
     before = state(data)
     write(*split_folder(data), tmp_path / "out")
@@ -194,7 +192,7 @@ def test_an_interrupted_tree_is_absent(data, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_pixels(*split_folder(data), SMALL, tmp_path / "out", advance=press_ctrl_c)
+        write_photos(*split_folder(data), Reading(), tmp_path / "out", advance=press_ctrl_c)
     assert {p.name for p in tmp_path.iterdir()} == {"data"}
 
 
@@ -300,32 +298,6 @@ def test_the_readme_has_the_parts_for_hugging_face_in_its_head(data, tmp_path):
     ]
     for reader in ("Keras", "torchvision", "fastai", "Ultralytics", "Hugging Face"):
         assert f"## {reader}\n" in text
-
-
-def test_pixels_are_those_of_the_contract(data, tmp_path):
-    catalog, parts = split_folder(data)
-    done = []
-    written = write_pixels(catalog, parts, SMALL, tmp_path / "out", advance=done.append)
-    for row in parts.rows:
-        file = (tmp_path / "out" / row.part / row.path).with_suffix(".bmp")
-        found = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
-        np.testing.assert_array_equal(found, decode((data / row.path).read_bytes(), SMALL))
-    assert sum(done) == sum(written.counts.values()) == 40
-
-
-def test_only_the_asked_for_parts_get_pixels(data, tmp_path):
-    written = write_pixels(*split_folder(data), SMALL, tmp_path / "out", parts=("val",))
-    assert written.counts["val"] > 0
-    assert names(tmp_path / "out" / "train") == names(tmp_path / "out" / "test") == []
-
-
-def test_a_damaged_photo_is_skipped_with_a_reason(data, tmp_path):
-    whole = (data / "cat" / "0.jpg").read_bytes()
-    (data / "cat" / "0.jpg").write_bytes(whole[:300])
-    catalog = scan(data)
-    written = write_pixels(catalog, all_in("train", catalog), SMALL, tmp_path / "out")
-    assert [row.path for row in written.skipped] == ["cat/0.jpg"]
-    assert written.counts["train"] == 39
 
 
 def test_leftovers_of_a_killed_process_are_removed_and_those_of_a_running_one_kept(data, tmp_path):

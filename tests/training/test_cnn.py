@@ -44,13 +44,12 @@ class Trainings:
         self.splits: list[Split] = []
         self.folders: list[Path] = []
 
-    def __call__(self, _catalog: object, split: Split, *, folder: Path, **_: object) -> Trained:
+    def __call__(self, photos: cnn.Decoded, split: Split, *, folder: Path, **_: object) -> Trained:
         assert folder.is_dir()
         complete = self.complete[len(self.splits)]  # IndexError after the last
         self.splits.append(split)
         self.folders.append(folder)
-        contract = PixelContract(SIZE_PX, "squash")
-        return Trained(network(1), contract, ({"epoch": 1.0},), {}, complete)
+        return Trained(network(1), photos.contract, ({"epoch": 1.0},), {}, complete)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +66,8 @@ def measure(
 
     def train(trainings: Trainings, *, leak_tax: bool = True) -> tuple[LeakTax | None, list[str]]:
         monkeypatch.setattr(cnn, "train", trainings)
+        monkeypatch.setattr(cnn, "start", lambda *_, **__: None)
+        monkeypatch.setattr(cnn, "CONTRACT", PixelContract(SIZE_PX, "squash"))
         options = TrainOptions(recipe="cnn", backbone=BACKBONE, leak_tax=leak_tax)
         split = split_prepared(prepared, options.split)
         (tmp_path / "run").mkdir()

@@ -61,8 +61,10 @@ def start_onnx(
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def import_tensorflow() -> Any:
+def import_tensorflow(*, extra: str = "export") -> Any:
     """Import the module ``tensorflow``, with Keras on top of it.
+
+    ``extra`` is that of ``candid-image`` which installs it.
 
     Raises:
         DependencyError: It can't be imported.
@@ -75,7 +77,7 @@ def import_tensorflow() -> Any:
             import tensorflow as tf
     except ImportError as error:
         raise DependencyError(
-            f'TensorFlow can\'t be imported: {error}. Run: pip install "candid-image[export]"'
+            f'TensorFlow can\'t be imported: {error}. Run: pip install "candid-image[{extra}]"'
         ) from error
     return tf
 

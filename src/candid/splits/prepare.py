@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,6 +117,7 @@ def prepare(
     decisions: Path | None = None,
     rehash: bool = False,
     to_train: bool = True,
+    on_found: Callable[[], object] | None = None,
     cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
@@ -131,6 +132,7 @@ def prepare(
         decisions: A file of decisions, applied before features are extracted.
         rehash: Read every photo, including those whose size and times have not changed.
         to_train: If not, the folder may have any shape, and classes that can't be read.
+        on_found: Called before the features of the photos are extracted.
         cache: Where embeddings are kept; by default the user's own cache.
         progress: Progress callback.
 
@@ -147,6 +149,8 @@ def prepare(
         catalog = scan(folder, to_train=to_train, reader=reader, advance=advance)
     decided = None if file is None else decide(catalog, file)
     catalog = decided.applied.catalog if decided else catalog
+    if on_found is not None:
+        on_found()
     reading, notes = decide_range(catalog, reading or Reading(), reader=reader, cache=cache)
     features = extract_catalog(
         catalog,

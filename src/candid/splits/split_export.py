@@ -1,8 +1,7 @@
 """Write a split for other trainers as ``train/cat/1.jpg``, ``val/cat/7.jpg``, ``test/dog/4.jpg``.
 
 `write_links` writes links to the photos, `write_photos` JPEG and PNG files that all readers show
-alike, `write_pixels` small decoded images. The tree appears whole or not at all, and nothing in the
-user's folder is changed.
+alike. The tree appears whole or not at all, and nothing in the user's folder is changed.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -25,9 +24,7 @@ from candid.data.catalog import PARTS, Catalog, Photo, Skipped
 from candid.data.images import (
     HEAD_BYTES,
     SUFFIXES,
-    PixelContract,
     Reading,
-    decode,
     decode_whole,
     identify,
     inspect,
@@ -142,37 +139,6 @@ def write_photos(
     return _write(catalog, split, to, save, suffix, advance=advance)
 
 
-def write_pixels(
-    catalog: Catalog,
-    split: Split,
-    contract: PixelContract,
-    to: Path,
-    *,
-    parts: Sequence[str] = PARTS,
-    advance: Advance = lambda _: None,
-) -> SplitTree:
-    """Write a split as a tree of BMP files; ``skipped`` has photos that can't be decoded.
-
-    TensorFlow reads BMP three times as fast as PNG, and both are lossless.
-
-    Args:
-        catalog: The photos.
-        split: Their parts; photos in no part are left out.
-        contract: How photos become pixels.
-        to: The folder to make; see `write_links`, also for what is raised.
-        parts: The parts to write; folders are made for all of them.
-        advance: Called with the number of photos just done.
-    """
-
-    def save(photo: Photo, file: Path) -> TreeFile:
-        _encode(decode(read_file(catalog.file(photo)), contract), file)
-        return _tree_file(file)
-
-    return _write(
-        catalog, split, to, save, lambda _: ".bmp", parts=parts, readme=False, advance=advance
-    )
-
-
 def _write(
     catalog: Catalog,
     split: Split,
@@ -180,11 +146,9 @@ def _write(
     save: _Save,
     suffix: Callable[[Photo], str],
     *,
-    parts: Sequence[str] = PARTS,
-    readme: bool = True,
     advance: Advance,
 ) -> SplitTree:
-    """Write the photos of some parts in threads, under unique names."""
+    """Write the photos in threads, under unique names."""
 
     def attempt(row: tuple[Photo, PurePosixPath]) -> TreeFile | Skipped:
         try:
@@ -194,19 +158,18 @@ def _write(
 
     done: list[TreeFile | Skipped] = []
     with _fresh_folder(to, catalog) as folder, _threads() as pool:
-        for written in pool.map(attempt, _names(catalog, split, parts, suffix)):
+        for written in pool.map(attempt, _names(catalog, split, suffix)):
             done.append(written)
             advance(1)
         files = tuple(row for row in done if isinstance(row, TreeFile))
-        if readme:
-            (folder / "README.md").write_text(write_readme(catalog.classes, files), "utf-8")
+        (folder / "README.md").write_text(write_readme(catalog.classes, files), "utf-8")
     return SplitTree(to, files, tuple(row for row in done if isinstance(row, Skipped)))
 
 
 def _names(
-    catalog: Catalog, split: Split, parts: Sequence[str], suffix: Callable[[Photo], str]
+    catalog: Catalog, split: Split, suffix: Callable[[Photo], str]
 ) -> list[tuple[Photo, PurePosixPath]]:
-    """The photos of some parts with their unique names, ``train/cat/a__b.jpg``."""
+    """The photos that are in a part, with their unique names, ``train/cat/a__b.jpg``."""
     taken: set[str] = set()
     names = []
     for photo, row in zip(catalog.photos, split.rows, strict=False):
@@ -215,7 +178,7 @@ def _names(
                 f"the split is not of this folder: expected {photo.path}, received {row.path}. "
                 "Make a new split of the folder."
             )
-        if row.part in parts:
+        if row.part in PARTS:
             # fastai takes the last folder as the class, so the tree is flat below the class
             stem = "__".join(catalog.below_part(photo.path)[1:])
             stem = stem.removesuffix(_own_suffix(photo))

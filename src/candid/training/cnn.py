@@ -6,9 +6,7 @@ photos, to measure how much accuracy copies on both sides of a split pretend.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,8 +17,8 @@ from numpy.typing import NDArray
 
 from candid.core.progress import Progress
 from candid.core.temp_dir import temp_dir
+from candid.core.threads import map_ahead, num_cores
 from candid.data.catalog import PARTS
-from candid.data.images import decode, read_file
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.estimate import Estimate, proportion
 from candid.evaluation.leak_tax import LeakTax, unpaired_tax
@@ -29,14 +27,13 @@ from candid.models.conformal import Abstention
 from candid.models.outputs import Outputs
 from candid.models.recipes import Trained, cnn
 from candid.models.recipes.abstaining_head import Answers
-from candid.runs.onnx_session import Model
+from candid.runs.onnx_session import AT_ONCE, Model
 from candid.splits.grouped_split import SHARES, count_by_group, split_groups
 from candid.splits.prepare import Prepared
 from candid.splits.split import Split
 from candid.training.options import Result, TrainOptions
 
 _TEMP_PREFIX: Final = "candid-tax-"
-_BATCH: Final = 16  # decoded photos in memory
 
 
 def train_cnn(
@@ -46,30 +43,33 @@ def train_cnn(
     context = EvalContext(prepared.features, split, options.rule, options.split.seed)
     data, train_places, val_places = context.data, split.places("train"), split.places("val")
     checkpoints = Checkpoints(folder.parent)
-    train = partial(
-        cnn.train,
-        prepared.catalog,
-        epochs=options.epochs,
-        seed=options.split.seed,
-        reading=prepared.features.contract,
-        progress=progress,
-        checkpoints=checkpoints,
-    )
-    trained = train(split, folder=folder)
-    network = _Network(prepared, trained)
-    outputs = network.run(train_places)
-    posthoc = cnn.fit_posthoc(
-        trained.model,
-        (outputs, data.labels[train_places]),
-        (network.run(val_places), data.labels[val_places], data.groups[val_places]),
-    )
-    settings = {**trained.settings, "temperature": posthoc.temperature}
-    calibrated = replace(trained, model=posthoc.model, settings=settings)
-    fitted = FittedState(posthoc.temperature, posthoc.abstention, None)
-    answers = _answer_test(split, network, _Network(prepared, calibrated), posthoc.abstention)
-    # An interrupted training is not comparable with a complete one.
-    taxed = options.leak_tax and trained.complete
-    tax = _leak_tax(context, answers, prepared, train, progress) if taxed else None
+    reading = prepared.features.contract
+    started = cnn.start(len(prepared.catalog.classes), seed=options.split.seed)
+    with cnn.decode_photos(
+        prepared.catalog, split.places(*PARTS), reading=reading, progress=progress
+    ) as photos:
+        train = partial(
+            cnn.train,
+            photos,
+            options=cnn.Options(options.epochs, seed=options.split.seed),
+            progress=progress,
+            checkpoints=checkpoints,
+        )
+        trained = train(split, folder=folder, started=started)
+        network = _Network(photos, trained)
+        outputs = network.run(train_places)
+        posthoc = cnn.fit_posthoc(
+            trained.model,
+            (outputs, data.labels[train_places]),
+            (network.run(val_places), data.labels[val_places], data.groups[val_places]),
+        )
+        settings = {**trained.settings, "temperature": posthoc.temperature}
+        calibrated = replace(trained, model=posthoc.model, settings=settings)
+        fitted = FittedState(posthoc.temperature, posthoc.abstention, None)
+        answers = _answer_test(split, network, _Network(photos, calibrated), posthoc.abstention)
+        # An interrupted training is not comparable with a complete one.
+        taxed = options.leak_tax and trained.complete
+        tax = _leak_tax(context, answers, photos, train, progress) if taxed else None
     checkpoints.mark_spent(folder)
     assessed = assess(context, answers, fitted, progress=progress, leak_tax=tax)
     return Result(
@@ -78,32 +78,26 @@ def train_cnn(
 
 
 class _Network:
-    """A trained graph, run on photos of the catalog."""
+    """A trained graph, run on decoded photos."""
 
-    def __init__(self, prepared: Prepared, trained: Trained) -> None:
-        self._catalog = prepared.catalog
-        self._contract = trained.contract
-        self._model = Model(trained.model, prepared.catalog.classes, trained.contract)
+    def __init__(self, photos: cnn.Decoded, trained: Trained) -> None:
+        self._photos = photos
+        self._model = Model(trained.model, photos.catalog.classes, trained.contract, num_threads=1)
 
     def run(self, places: NDArray[np.int64]) -> Outputs:
         """Outputs for the photos at n places of the catalog."""
         if not len(places):
-            empty = np.empty((0, len(self._catalog.classes)), np.float32)
+            empty = np.empty((0, len(self._photos.catalog.classes)), np.float32)
             return Outputs(empty, np.empty((0, 0), np.float32))
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            batches = [
-                self._model.run(np.stack(list(pool.map(self._decode, places[i : i + _BATCH]))))
-                for i in range(0, len(places), _BATCH)
-            ]
+        chunks = (places[i : i + AT_ONCE] for i in range(0, len(places), AT_ONCE))
+        pixels = (self._photos.pixels[chunk] for chunk in chunks)
+        batches = list(map_ahead(self._model.run, pixels, num_ahead=2 * num_cores()))
         novelty = [batch.novelty for batch in batches if batch.novelty is not None]
         return Outputs(
             np.concatenate([batch.probabilities for batch in batches]),
             np.concatenate([batch.embedding for batch in batches]),
             np.concatenate(novelty) if novelty else None,
         )
-
-    def _decode(self, place: np.int64) -> NDArray[np.uint8]:
-        return decode(read_file(self._catalog.file(self._catalog.photos[place])), self._contract)
 
 
 def _answer_test(
@@ -143,7 +137,7 @@ def random_split(split: Split, *, seed: int) -> Split:
 def _leak_tax(
     context: EvalContext,
     honest: Answers,
-    prepared: Prepared,
+    photos: cnn.Decoded,
     train: Callable[..., Trained],
     progress: Progress,
 ) -> LeakTax | None:
@@ -160,7 +154,7 @@ def _leak_tax(
         progress.say("the second training was interrupted, so no leak tax is reported")
         return None
     tested, naive_tested = split.places("test"), naive_split.places("test")
-    naive = _Network(prepared, trained).run(naive_tested)
+    naive = _Network(photos, trained).run(naive_tested)
 
     def accuracy(places: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Estimate | None:
         # Of the likeliest class on both sides, whatever the rule is.

@@ -14,7 +14,7 @@ from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.evaluation import Evaluation
 from candid.features.backbones import get
-from candid.models.recipes import transfer
+from candid.models.recipes import cnn, transfer
 from candid.reporting.report.contents import Contents
 from candid.reporting.terminal import write_details, write_summary
 from candid.runs.artifact import PREDICTIONS, point_latest, require_free, write_run
@@ -129,6 +129,7 @@ def _train_into(
         reading=options.reading,
         decisions=options.decisions,
         rehash=options.rehash,
+        on_found=cnn.start_import if options.recipe == "cnn" else None,
         progress=progress,
     )
     options.rule.require_fits(prepared.catalog.classes)

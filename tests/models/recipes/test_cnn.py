@@ -1,9 +1,12 @@
 """The tutorial's network on a few small pictures, as each TensorFlow test takes seconds."""
 
+import errno
+import functools
 import importlib.util
 import json
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 
 import cv2
@@ -13,6 +16,7 @@ import pytest
 
 from candid.core.progress import Silent
 from candid.data.catalog import scan
+from candid.data.images import decode
 from candid.errors import DependencyError, SplitError, UsageError
 from candid.models.recipes import cnn
 from candid.splits.split import PARTS, Row, Split
@@ -45,6 +49,32 @@ def make(folder, *classes):
         for i, photo in enumerate(catalog.photos)
     ]
     return catalog, Split(tuple(rows), ())
+
+
+def train(catalog, split, *, folder, epochs=20, batch_size=32, seed=0, **others):
+    """Decode the photos of all parts and train."""
+    options = cnn.Options(epochs, batch_size, seed)
+    with cnn.decode_photos(catalog, split.places(*PARTS)) as photos:
+        return cnn.train(photos, split, options, folder=folder, **others)
+
+
+@functools.cache
+def build(num_classes, seed, dtype):
+    """A network and its initial state."""
+    training = cnn.start(num_classes, seed=seed).result()
+    assert training.dtype == dtype
+    return training, training.snapshot(())
+
+
+def started(num_classes=2, seed=1):
+    """A network in its initial state, whose functions are traced once for all tests."""
+    from candid.models.recipes.cnn_keras import choose_dtype
+
+    training, start = build(num_classes, seed, choose_dtype())
+    training.restore(start)
+    future = Future()
+    future.set_result(training)
+    return future
 
 
 def without(split, part):
@@ -80,18 +110,18 @@ def trained(data, tmp_path_factory):
     """One training for all tests that only read it: two classes, two epochs."""
     folder = tmp_path_factory.mktemp("run")
     recorder = Recorder()
-    return cnn.train(*data, folder=folder, epochs=2, seed=1, progress=recorder), folder, recorder
+    return train(*data, folder=folder, epochs=2, seed=1, progress=recorder), folder, recorder
 
 
 @pytest.fixture(scope="module")
 def other_process(tmp_path_factory):
     """The training of `trained` again in another process: its folder and output."""
     code = (
-        "import json, sys; from pathlib import Path; from candid.models.recipes import cnn\n"
-        "from tests.models.recipes.test_cnn import make\n"
+        "import json, sys; from pathlib import Path\n"
+        "from tests.models.recipes.test_cnn import make, train\n"
         "folder = Path(sys.argv[1])\n"
         "data = make(folder / 'data', 'blue', 'green')\n"
-        "made = cnn.train(*data, folder=folder, epochs=2, seed=1)\n"
+        "made = train(*data, folder=folder, epochs=2, seed=1)\n"
         "(folder / 'model.onnx').write_bytes(made.model)\n"
         "(folder / 'history.json').write_text(json.dumps(made.history))\n"
     )
@@ -150,7 +180,7 @@ def test_keras_and_onnx_agree_for_two_classes(trained, keras):
 
 def test_four_classes_have_a_softmax_on_which_keras_and_onnx_agree(tmp_path, keras):
     data = make(tmp_path / "data", "a", "b", "c", "d")
-    result = cnn.train(*data, folder=tmp_path, epochs=1)
+    result = train(*data, folder=tmp_path, epochs=1)
     model = keras.models.load_model(tmp_path / "model.keras")
     probabilities, _ = run(result.model, noise())
     np.testing.assert_allclose(probabilities, model.predict(noise(), verbose=0), rtol=0, atol=1e-5)
@@ -158,24 +188,57 @@ def test_four_classes_have_a_softmax_on_which_keras_and_onnx_agree(tmp_path, ker
     assert isinstance(model.loss, keras.losses.SparseCategoricalCrossentropy)
 
 
+@pytest.mark.usefixtures("keras")
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_training_computes_what_keras_computes(num_classes):
+    """Two steps, on batches of two sizes, beside those of the network as the tutorial writes it."""
+    from candid.models.recipes.cnn_keras import Training, build_network
+
+    training = Training(num_classes, seed=3, dtype="float32")
+    tutorials = build_network(num_classes, seed=3)
+    start = tutorials.get_weights()
+    for size in (4, 3):
+        pixels, labels = noise(size), np.arange(size, dtype=np.int32) % num_classes
+        for ours, theirs in (
+            (training.step, tutorials.train_on_batch),
+            (training.measure, tutorials.test_on_batch),
+        ):
+            loss, accuracy = ours(pixels, labels).numpy() / size
+            tutorials.reset_metrics()
+            told = theirs(pixels, labels[:, None], return_dict=True)
+            assert (loss, accuracy) == pytest.approx((told["loss"], told["accuracy"]), rel=1e-4)
+    for ours, theirs, first in zip(
+        training.network.get_weights(), tutorials.get_weights(), start, strict=True
+    ):
+        assert (ours != first).any()
+        # Adam's first steps are as long for the least gradients, whose last digits differ.
+        assert np.mean(np.abs(ours - theirs) < 1e-5) > 0.999
+    for ours, theirs in zip(
+        training.network.optimizer.variables, tutorials.optimizer.variables, strict=True
+    ):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-3, atol=1e-6)
+    assert int(tutorials.optimizer.iterations) == 2
+
+
 def test_relu_after_pooling_has_the_same_outputs_and_gradients_to_the_last_bit(keras):
     import tensorflow as tf
 
-    from candid.models.recipes.cnn_keras import build_network
+    from candid.models.recipes.cnn_keras import Training
 
-    labels = tf.constant([[0.0], [1.0], [1.0]])
+    training = Training(2, seed=3, dtype="float32")
+    network = training.network
+    network.set_weights([w + np.float32(0.01) * (w.ndim == 1) for w in network.get_weights()])
     results = []
-    for pool_first in (False, True):
-        network = build_network(2, seed=3, pool_first=pool_first)
-        # Biases that are not 0, as after training.
-        network.set_weights([w + 0.01 * (w.ndim == 1) for w in network.get_weights()])
+    scores = keras.Model(network.inputs, network.layers[-1].output)
+    for outputs_of in (scores, lambda pixels: tf.sigmoid(training._scores(pixels))):
         with tf.GradientTape() as tape:
-            outputs = network(noise())
-            loss = tf.reduce_mean(keras.losses.binary_crossentropy(labels, outputs))
-        results.append([outputs, *tape.gradient(loss, network.trainable_variables)])
-    for letter, pool_first in zip(*results, strict=True):
+            outputs = outputs_of(tf.constant(noise()))
+            loss = tf.reduce_sum(outputs)
+        weights = [variable.value for variable in network.trainable_variables]
+        results.append([outputs, *tape.gradient(loss, weights)])
+    for letter, ours in zip(*results, strict=True):
         assert float(tf.reduce_max(tf.abs(letter))) > 0
-        np.testing.assert_array_equal(letter, pool_first)
+        np.testing.assert_array_equal(letter, ours)
 
 
 def test_an_epoch_is_a_row_and_a_line(trained):
@@ -209,7 +272,14 @@ def test_the_same_seed_gives_the_same_weights_in_another_process(trained, other_
 
 
 def test_ctrl_c_keeps_the_epochs_that_ended(trained, data, tmp_path, keras):
-    result = cnn.train(*data, folder=tmp_path, epochs=9, seed=1, progress=Recorder(press_at=2))
+    result = train(
+        *data,
+        folder=tmp_path,
+        epochs=9,
+        seed=1,
+        progress=Recorder(press_at=2),
+        started=started(),
+    )
     assert not result.complete
     assert result.history == trained[0].history
     assert result.model == trained[0].model
@@ -217,19 +287,19 @@ def test_ctrl_c_keeps_the_epochs_that_ended(trained, data, tmp_path, keras):
 
 
 def test_ctrl_c_before_the_first_epoch_ends_is_raised(data, tmp_path, monkeypatch):
-    from candid.models.recipes.cnn_keras import SnapshotCallback
+    from candid.models.recipes import cnn_keras
 
     def press_ctrl_c(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(SnapshotCallback, "on_train_batch_end", press_ctrl_c)
+    monkeypatch.setattr(cnn_keras, "_run_epoch", press_ctrl_c)
     with pytest.raises(KeyboardInterrupt):
-        cnn.train(*data, folder=tmp_path, epochs=2)
+        train(*data, folder=tmp_path, epochs=2, started=started())
 
 
 def test_without_validation_photos_nothing_is_validated(data, tmp_path):
     catalog, split = data
-    result = cnn.train(catalog, without(split, "val"), folder=tmp_path, epochs=1)
+    result = train(catalog, without(split, "val"), folder=tmp_path, epochs=1, started=started())
     assert list(result.history[0]) == ["epoch", "loss", "accuracy"]
 
 
@@ -237,7 +307,7 @@ def test_bfloat16_trains_and_returns_float32(tmp_path, data, monkeypatch, keras)
     from candid.models.recipes import cnn_keras
 
     monkeypatch.setattr(cnn_keras, "choose_dtype", lambda: "mixed_bfloat16")
-    result = cnn.train(*data, folder=tmp_path, epochs=1)
+    result = train(*data, folder=tmp_path, epochs=1)
     model = keras.models.load_model(tmp_path / "model.keras")
     second = model.predict(noise(), verbose=0)
     probabilities, _ = run(result.model, noise())
@@ -261,21 +331,27 @@ def test_bfloat16_is_used_where_the_cpu_multiplies_it(flags, expected):
     assert has_bfloat16(flags) is expected
 
 
-def test_pictures_too_many_for_memory_are_shuffled_in_each_pass(data, tmp_path, monkeypatch):
-    from candid.models.recipes import cnn_keras
-    from candid.splits.split_export import write_pixels
-
-    monkeypatch.setattr(cnn_keras, "_memory_bytes", lambda: 1)
+def test_photos_are_decoded_into_a_temporary_file_and_others_are_not(data):
     catalog, split = data
-    write_pixels(catalog, split, cnn.CONTRACT, tmp_path / "tree")
-    photos = cnn_keras.load(
-        tmp_path / "tree" / "train", catalog.classes, batch_size=3, shuffle_seed=0
-    )
-    passes = [
-        [label for _, labels in photos.batches for label in labels[:, 0].numpy()] for _ in range(4)
-    ]
-    assert all(sorted(labels) == [0] * 4 + [1] * 4 for labels in passes)
-    assert len({tuple(labels) for labels in passes}) > 1
+    places = without(split, "test").places(*PARTS)
+    with cnn.decode_photos(catalog, places) as photos:
+        assert photos.pixels.shape == (12, 256, 256, 3)
+        for place, photo in enumerate(catalog.photos):
+            expected = decode(catalog.file(photo).read_bytes(), cnn.CONTRACT)
+            shown = photos.pixels[place]
+            assert np.array_equal(shown, expected) if place in places else not shown.any()
+        file = Path(photos.pixels.filename)
+        assert file.exists()
+    assert not file.parent.exists()
+
+
+def test_a_full_disk_is_an_error_and_no_crash(data, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", refuse)
+    with pytest.raises(OSError, match="No space left"), cnn.decode_photos(data[0], np.arange(2)):
+        pass
 
 
 def test_keras_loader_reads_the_links_and_finds_no_picture_in_two_parts(data, tmp_path, keras):
@@ -304,17 +380,17 @@ def test_a_missing_package_is_named_at_once(data, tmp_path, monkeypatch):
         "candid.core.extras.find_spec", lambda n: None if n == "tensorflow" else find_spec(n)
     )
     with pytest.raises(DependencyError, match=r'pip install "candid-image\[train\]"'):
-        cnn.train(*data, folder=tmp_path)
+        train(*data, folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 0}])
-def test_zero_epochs_or_batch_size_are_refused(wrong, data, tmp_path):
+def test_zero_epochs_or_batch_size_are_refused(wrong):
     with pytest.raises(UsageError, match=r"must be at least 1\. Received: epochs="):
-        cnn.train(*data, folder=tmp_path, **wrong)
+        cnn.Options(**wrong)
 
 
 def test_an_empty_training_part_is_refused(data, tmp_path):
     catalog, split = data
     with pytest.raises(SplitError, match="no photo to train on"):
-        cnn.train(catalog, without(split, "train"), folder=tmp_path)
+        train(catalog, without(split, "train"), folder=tmp_path)

@@ -5,26 +5,33 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from conftest import BACKBONE, COMMAND
 
+import candid
+from candid import TrainOptions
 from candid.cli.demo import draw_sample
 from candid.core.progress import Silent
 from candid.models.checkpoint import Checkpoints
 from candid.models.recipes import Trained, cnn
 from candid.runs.artifact import read_manifest
-from tests.models.recipes.test_cnn import make
+from tests.models.recipes.test_cnn import make, started
+from tests.models.recipes.test_cnn import train as train_cnn
+
+if TYPE_CHECKING:
+    from candid.models.recipes.cnn_keras import Photos
 
 # TensorFlow 2.21 does not know NumPy 2's `copy` yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 EPOCHS = 3
 BATCH = 3  # of 8 photos, so that their order matters
+OPTIONS = {"epochs": EPOCHS, "batch_size": BATCH, "seed": 1}
 
 
 class Kill(BaseException):
@@ -57,14 +64,19 @@ def data(tmp_path_factory):
 def go(data, tmp_path) -> Go:
     """Train, each call in its own folder, with checkpoints in one folder of this test."""
 
-    def train(recorder: Recorder | None = None, *, keep: bool = True, **options: object):
+    def train(recorder: Recorder | None = None, **options: object):
         recorder = recorder or Recorder()
-        number = sum(1 for _ in tmp_path.glob("run*"))
-        (tmp_path / f"run{number}").mkdir()
-        checkpoints = Checkpoints(tmp_path / "beside") if keep else None
-        asked = {"epochs": EPOCHS, "batch_size": BATCH, "seed": 1} | options
-        folder = tmp_path / f"run{number}"
-        made = cnn.train(*data, folder=folder, progress=recorder, checkpoints=checkpoints, **asked)
+        folder = tmp_path / f"run{sum(1 for _ in tmp_path.glob('run*'))}"
+        folder.mkdir()
+        asked = OPTIONS | options
+        made = train_cnn(
+            *data,
+            **asked,
+            folder=folder,
+            started=started(seed=asked["seed"]),
+            progress=recorder,
+            checkpoints=Checkpoints(tmp_path / "beside"),
+        )
         return made, recorder
 
     return train
@@ -73,8 +85,7 @@ def go(data, tmp_path) -> Go:
 @pytest.fixture(scope="module")
 def uninterrupted(data, tmp_path_factory) -> tuple[Trained, Path]:
     folder = tmp_path_factory.mktemp("uninterrupted")
-    made = cnn.train(*data, folder=folder, epochs=EPOCHS, batch_size=BATCH, seed=1)
-    return made, folder
+    return train_cnn(*data, **OPTIONS, folder=folder, started=started()), folder
 
 
 def kill(go: Go, after: int) -> None:
@@ -164,128 +175,100 @@ def test_other_options_do_not_use_it(go: Go) -> None:
     assert recorder.lines[0].startswith("epoch 1 of")
 
 
-@pytest.mark.parametrize("other", [{"seed": 2}, {"epochs": 2}, {"batch_size": 2}])
-def test_the_fingerprint_covers_every_option(tmp_path: Path, other: dict[str, int]) -> None:
+def photos() -> Photos:
+    pytest.importorskip("tensorflow")
+    from candid.models.recipes.cnn_keras import Photos
+
+    pixels = np.arange(4 * 12, dtype=np.uint8).reshape(4, 2, 2, 3)
+    labels = np.array([0, 1, 0, 1], np.int32)
+    return Photos(pixels, labels, np.array([0, 1]), np.array([3]))
+
+
+def fingerprint(shown: Photos, dtype: str = "float32", **other: int) -> str:
+    return cnn._fingerprint(shown, ("blue", "green"), cnn.Options(**(OPTIONS | other)), dtype)
+
+
+@pytest.mark.parametrize("other", [{"seed": 2}, {"epochs": 2}, {"batch_size": 2}, {"dtype": "x"}])
+def test_the_fingerprint_covers_every_option(other: dict[str, int]) -> None:
     """It separates the checkpoints of different trainings."""
-    options = cnn._Options(EPOCHS, BATCH, 1)
-    changed = replace(options, **other)
-    (tmp_path / "tree" / "train").mkdir(parents=True)
-    mine, theirs = (
-        cnn._fingerprint(tmp_path / "tree", ("blue", "green"), each, "float32")
-        for each in (options, changed)
-    )
-    assert mine != theirs
+    assert fingerprint(photos()) == fingerprint(photos()) != fingerprint(photos(), **other)
 
 
-def test_the_fingerprint_covers_every_picture_and_its_name(tmp_path: Path, data) -> None:
-    from candid.splits.split_export import write_pixels
-
-    catalog, split = data
-    write_pixels(catalog, split, cnn.CONTRACT, tmp_path / "tree")
-    options = cnn._Options(EPOCHS, BATCH, 1)
-
-    def fingerprint() -> str:
-        return cnn._fingerprint(tmp_path / "tree", catalog.classes, options, "float32")
-
-    seen = [fingerprint(), fingerprint()]
-    assert seen[0] == seen[1]
-    file = next((tmp_path / "tree" / "train").rglob("*.bmp"))
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-    seen.append(fingerprint())
-    file.rename(file.with_name("other.bmp"))
-    seen.append(fingerprint())
-    assert len(set(seen)) == 3
+def test_the_fingerprint_covers_every_picture_its_class_and_its_part() -> None:
+    for place, is_used in enumerate((True, True, False, True)):
+        shown = photos()
+        shown.pixels[place, 1, 1, 2] ^= 1
+        assert (fingerprint(shown) != fingerprint(photos())) == is_used
+    changed = [
+        replace(photos(), labels=np.array([1, 1, 0, 1], np.int32)),
+        replace(photos(), train=np.array([0, 1, 3]), val=np.array([], np.int64)),
+    ]
+    assert len({fingerprint(shown) for shown in (photos(), *changed)}) == 3
 
 
-@pytest.mark.parametrize("memory", [1, 10**12])
-def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(
-    tmp_path: Path, data, monkeypatch: pytest.MonkeyPatch, memory: int
+@pytest.mark.parametrize("begin", [0, 1])
+def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(begin: int) -> None:
+    from candid.models.recipes.cnn_keras import Loop, _run_epoch
+
+    def orders(seed: int, begin: int) -> list[list[int]]:
+        seen: list[list[int]] = []
+
+        class Watched:
+            """Stands for a network, and keeps the first byte of each picture."""
+
+            def step(self, pixels, labels):
+                seen[-1] += pixels[:, 0, 0, 0].numpy().tolist()
+                return labels[:2]
+
+        shown = replace(photos(), train=np.arange(4), val=np.array([], np.int64))
+        loop = Loop(3, 2, seed, None, Silent())
+        for epoch in range(begin, 3):
+            seen.append([])
+            _run_epoch(Watched(), shown, loop, epoch, lambda _: None)
+        return seen
+
+    whole = orders(1, 0)
+    assert all(sorted(order) == [0, 12, 24, 36] for order in whole)
+    assert orders(1, begin) == whole[begin:]
+    assert len({tuple(order) for order in (*whole, *orders(2, 0))}) > 3
+
+
+def test_a_killed_command_is_resumed_by_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from candid.models.recipes import cnn_keras
-    from candid.splits.split_export import write_pixels
-
-    monkeypatch.setattr(cnn_keras, "_memory_bytes", lambda: memory)
-    catalog, split = data
-    write_pixels(catalog, split, cnn.CONTRACT, tmp_path / "tree")
-
-    def load(seed: int) -> cnn_keras.Photos:
-        folder = tmp_path / "tree" / "train"
-        return cnn_keras.load(folder, catalog.classes, batch_size=3, shuffle_seed=seed)
-
-    def one_pass(photos: cnn_keras.Photos) -> bytes:
-        return b"".join(pixels.numpy().tobytes() for pixels, _ in photos.batches)
-
-    whole = load(seed=1)
-    passes = [one_pass(whole) for _ in range(4)]
-    assert len(set(passes)) == 4
-    for begin in range(4):
-        entered = load(seed=1)
-        entered.skip(begin)
-        iter(entered.batches)  # an unused iterator draws no order
-        assert [one_pass(entered) for _ in range(begin, 4)] == passes[begin:]
-    assert one_pass(load(seed=2)) not in passes
-
-
-def test_a_killed_command_is_resumed_by_the_same_command(tmp_path: Path) -> None:
-    """Also with two trainings, killed by SIGKILL during an epoch of each."""
+    """Also with two trainings, killed by SIGKILL during an epoch of the second."""
     draw_sample(tmp_path / "data", num_images=24)
+    monkeypatch.chdir(tmp_path)
     command = [COMMAND, "train", "data", "--recipe", "cnn", "--epochs", "3", "--leak-tax"]
-    command += ["--backbone", BACKBONE, "--run"]
-
-    def begin(run: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*command, run], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def wait_for(process: subprocess.Popen[str]) -> list[str]:
-        errors = process.communicate()[1].splitlines()
-        assert process.returncode == 0, errors
-        return [line for line in errors if line.startswith("Resuming")]
-
-    def kill_at(line: str, time: int) -> list[str]:
-        with begin("runs/killed") as process:
-            assert process.stderr is not None
-            lines = []
-            for said in process.stderr:
-                lines.append(said.rstrip())
-                if said.startswith(line) and sum(h.startswith(line) for h in lines) == time:
-                    process.send_signal(signal.SIGKILL)
-                    break
-            process.communicate()
-        assert process.returncode == -signal.SIGKILL, lines
-        assert not (tmp_path / "runs" / "killed").exists()
-        assert not (tmp_path / "runs" / "latest").exists()
-        return lines
-
-    kill_at("epoch 1 of 3", time=1)
-    lines = kill_at("epoch 1 of 3", time=1)  # of the second training
+    command += ["--backbone", BACKBONE, "--run", "runs/killed"]
+    first = "epoch 1 of 3"
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = []
+        for said in process.stderr:
+            lines.append(said.rstrip())
+            if said.startswith(first) and sum(line.startswith(first) for line in lines) == 2:
+                process.send_signal(signal.SIGKILL)
+                break
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL, lines
+    assert not (tmp_path / "runs" / "killed").exists()
+    assert not (tmp_path / "runs" / "latest").exists()
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    resumed = [line for line in again.stderr.splitlines() if line.startswith("Resuming")]
     # On a busy machine, training may complete an epoch between its message and the signal.
     soon = {"Resuming after epoch 1 of 3", "Resuming after epoch 2 of 3"}
-    [said] = [h for h in lines if h.startswith("Resuming")]
-    assert said in soon
-    # At the same time; in another folder, so that neither uses the other's checkpoints.
-    with (
-        begin("runs/killed") as process,
-        begin("others/runs/uninterrupted") as other,
-        ThreadPoolExecutor(2) as pool,
-    ):
-        resumed, from_scratch = pool.map(wait_for, (process, other))
     assert resumed[0] == "Resuming after epoch 3 of 3"
     assert len(resumed) == 2
     assert resumed[1] in soon
-    assert from_scratch == []
+    # In another folder, so that it does not use the other's checkpoints; and in this process.
+    options = TrainOptions(recipe="cnn", backbone=BACKBONE, epochs=3, leak_tax=True)
+    candid.train("data", run="others/runs/uninterrupted", options=options)
     # No checkpoint is left to resume from.
-    for runs, name in (
-        (tmp_path / "runs", "killed"),
-        (tmp_path / "others" / "runs", "uninterrupted"),
-    ):
-        assert {path.name for path in runs.iterdir()} == {name, "latest"}
-    killed, uninterrupted = (
-        tmp_path / "runs" / "killed",
-        tmp_path / "others" / "runs" / "uninterrupted",
-    )
+    killed, uninterrupted = Path("runs", "killed"), Path("others", "runs", "uninterrupted")
+    for run in (killed, uninterrupted):
+        assert {path.name for path in run.parent.iterdir()} == {run.name, "latest"}
     for name in ("model.onnx", "history.csv", "metrics.json", "split.csv", "predictions.csv"):
         assert (killed / name).read_bytes() == (uninterrupted / name).read_bytes(), name
     assert read_manifest(killed).complete

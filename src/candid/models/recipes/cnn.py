@@ -1,41 +1,46 @@
 """The recipe ``cnn``: the tutorial's network, unchanged, on a split without leaks.
 
-`train` decodes the photos to BMP files, trains with Keras (which only then is imported), and writes
-the weights to ``model.keras`` and as ONNX (`build_onnx`). `fit_posthoc` then calibrates the model
-and adds its OOD score, both fitted on the val part, as cross-validation would take hours.
+`start` imports TensorFlow and builds the network beside other work. `train` trains it on the photos
+that `decode_photos` holds, and writes the weights to ``model.keras`` and as ONNX (`build_onnx`).
+`fit_posthoc` then calibrates the model and adds its OOD score, both fitted on the val part, as
+cross-validation would take hours.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import importlib
 import json
+import math
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid._version import __version__
-from candid.core.extras import quiet, require_packages
-from candid.core.hashing import hash_file
+from candid.core.extras import import_tensorflow, require_packages
 from candid.core.onnx_builder import GraphBuilder
 from candid.core.progress import Progress, Silent
 from candid.core.temp_dir import temp_dir
+from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog
 from candid.data.images import PixelContract, Reading, decode, read_file
-from candid.errors import DependencyError, SplitError, UsageError
+from candid.errors import SplitError, UsageError
 from candid.models.checkpoint import Checkpoints
 from candid.models.conformal import LEAST_PHOTOS, Abstention, fit_abstention
 from candid.models.ood import Novelty, fit_novelty_held_out
 from candid.models.outputs import Outputs, Trained
 from candid.models.temperature import fit_temperature, with_temperature
-from candid.splits.split import Split
-from candid.splits.split_export import write_pixels
+from candid.splits.split import Split, label_numbers
+
+if TYPE_CHECKING:
+    from candid.models.recipes.cnn_keras import Photos, Training
 
 Weights = Sequence[NDArray[np.float32]]
 
@@ -46,6 +51,7 @@ _NUM_CONVS = 3
 _FLOAT = 1  # onnx.TensorProto.FLOAT
 _SCRATCH: Final = "candid-cnn-"
 _NUM_SAMPLES = 8  # pictures per class on TensorBoard's page
+_NUM_AHEAD: Final = 16  # decoded photos in memory, before they are in the file
 
 
 def build_onnx(weights: Weights, *, size_px: int) -> bytes:
@@ -148,15 +154,109 @@ def _add_posthoc(model: bytes, temperature: float, novelty: Novelty | None) -> b
     return bytes(graph.finish().SerializeToString())
 
 
-def train(
+@dataclass(frozen=True)
+class Decoded:
+    """The photos of a catalog as the network's input.
+
+    Attributes:
+        pixels: uint8 ``(n, 256, 256, 3)``, a row per photo; those not asked for are 0.
+        contract: How bytes became pixels.
+    """
+
+    catalog: Catalog
+    pixels: NDArray[np.uint8]
+    contract: PixelContract
+
+
+@contextmanager
+def decode_photos(
     catalog: Catalog,
+    places: NDArray[np.int64],
+    *,
+    reading: Reading | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Decoded]:
+    """Decode the photos at some places of a catalog, once for all passes over them.
+
+    They are in a temporary file that is mapped into memory, so there may be more than fit into it.
+
+    Raises:
+        ImageError: A photo can't be decoded.
+        OSError: There is no space for the file.
+    """
+    contract = PixelContract.of(reading or Reading(), CONTRACT.size_px, CONTRACT.fit)
+    with temp_dir(_SCRATCH) as scratch:
+        shape = (len(catalog.photos), contract.size_px, contract.size_px, 3)
+        with (scratch / "pixels").open("wb") as file:
+            if hasattr(os, "posix_fallocate"):  # a full disk would kill the process later
+                os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+        pixels = np.memmap(scratch / "pixels", np.uint8, "r+", shape=shape)
+
+        def load(place: int) -> None:
+            pixels[place] = decode(read_file(catalog.file(catalog.photos[place])), contract)
+
+        with (progress or Silent()).step("Preparing the photos", len(places)) as advance:
+            for _ in map_ahead(load, places.tolist(), num_ahead=_NUM_AHEAD):
+                advance(1)
+        yield Decoded(catalog, pixels, contract)
+
+
+def start_import() -> Future[object]:
+    """Import TensorFlow in a thread, beside other work: it takes one core for seconds.
+
+    Raises:
+        DependencyError: TensorFlow, TensorBoard or ONNX is not installed.
+    """
+    packages = ("tensorflow", "tensorboard", "onnx")
+    require_packages(packages, needed_by="the recipe cnn", extra="train")
+    return _import()
+
+
+@functools.cache
+def _import() -> Future[object]:
+    return ThreadPoolExecutor(1).submit(import_tensorflow, extra="train")
+
+
+def start(num_classes: int, *, seed: int) -> Future[Training]:
+    """Build the network in a thread, once TensorFlow is imported; see `start_import`."""
+    importing = start_import()
+
+    def build() -> Training:
+        importing.result()
+        from candid.models.recipes.cnn_keras import Training
+
+        return Training(num_classes, seed=seed)
+
+    return ThreadPoolExecutor(1).submit(build)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a training is asked for.
+
+    Attributes:
+        epochs: Passes over the training part, at least 1.
+        batch_size: Photos per step, at least 1.
+        seed: Random seed of the initial weights and the order.
+    """
+
+    epochs: int = 20
+    batch_size: int = 32
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1:
+            received = f"epochs={self.epochs}, batch_size={self.batch_size}"
+            raise UsageError(f"epochs and batch_size must be at least 1. Received: {received}")
+
+
+def train(
+    photos: Decoded,
     split: Split,
+    options: Options,
     *,
     folder: Path,
-    epochs: int = 20,
-    batch_size: int = 32,
-    seed: int = 0,
-    reading: Reading | None = None,
+    started: Future[Training] | None = None,
     progress: Progress | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> Trained:
@@ -169,13 +269,11 @@ def train(
     same weights as an uninterrupted one.
 
     Args:
-        catalog: The photos.
+        photos: The photos of the parts ``train`` and ``val``, and perhaps others.
         split: Their parts; ``train`` is trained on, ``val`` is measured after each epoch.
+        options: Epochs, batch size and seed.
         folder: An existing folder for ``model.keras`` and ``tensorboard/``.
-        epochs: Passes over the training part, at least 1.
-        batch_size: Photos per step, at least 1.
-        seed: Random seed of the initial weights and the order.
-        reading: What of a file becomes a picture.
+        started: Of `start`, with the same seed; by default, it starts now.
         progress: Progress callback.
         checkpoints: Where each epoch is kept; by default nowhere.
 
@@ -184,116 +282,56 @@ def train(
 
     Raises:
         DependencyError: TensorFlow, TensorBoard or ONNX is not installed.
-        UsageError: ``epochs`` or ``batch_size`` is below 1.
         SplitError: The training part is empty.
         KeyboardInterrupt: Ctrl-C before the first epoch ended.
     """
-    options = _Options(epochs, batch_size, seed)
-    progress = progress or Silent()
-    packages = ("tensorflow", "tensorboard", "onnx")
-    require_packages(packages, needed_by="the recipe cnn", extra="train")
-    checkpoints = checkpoints or Checkpoints()
-    with temp_dir(_SCRATCH) as scratch:
-        prepared = scratch / "prepared"
-        contract = PixelContract.of(reading or Reading(), CONTRACT.size_px, CONTRACT.fit)
-        _prepare(catalog, split, contract, prepared, progress)
-        trained = _train(catalog.classes, prepared, folder, options, progress, checkpoints)
-    return replace(trained, contract=contract)
-
-
-@dataclass(frozen=True)
-class _Options:
-    epochs: int
-    batch_size: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1:
-            received = f"epochs={self.epochs}, batch_size={self.batch_size}"
-            raise UsageError(f"epochs and batch_size must be at least 1. Received: {received}")
-
-
-def _prepare(
-    catalog: Catalog, split: Split, contract: PixelContract, to: Path, progress: Progress
-) -> None:
-    """Decode the photos while TensorFlow is imported, which takes one core for seconds."""
-    parts = ("train", "val")
-    num_photos = len(split.places(*parts))
-    with ThreadPoolExecutor(1) as pool:
-        importing = pool.submit(_import_keras)
-        with progress.step("Preparing the photos", num_photos) as advance:
-            tree = write_pixels(catalog, split, contract, to, parts=parts, advance=advance)
-        importing.result()
-    if not tree.counts["train"]:
+    if not len(split.places("train")):
         raise SplitError(
             "the split has no photo to train on. Add photos, or make a new split with another seed."
         )
-
-
-def _import_keras() -> None:
-    # Read by TensorFlow and Keras on import; only this backend is supported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    try:
-        with quiet():
-            importlib.import_module("candid.models.recipes.cnn_keras")
-    except ImportError as error:
-        raise DependencyError(
-            f"the recipe cnn needs TensorFlow, which can't be imported: {error}. "
-            'Run: pip install "candid-image[train]"'
-        ) from error
-
-
-def _train(
-    classes: tuple[str, ...],
-    prepared: Path,
-    folder: Path,
-    options: _Options,
-    progress: Progress,
-    checkpoints: Checkpoints,
-) -> Trained:
+    progress, classes = progress or Silent(), photos.catalog.classes
+    training = (started or start(len(classes), seed=options.seed)).result()
     from candid.models.recipes import cnn_keras
 
-    def load(part: str, seed: int | None) -> cnn_keras.Photos:
-        size = options.batch_size
-        return cnn_keras.load(prepared / part, classes, batch_size=size, shuffle_seed=seed)
-
-    dtype = cnn_keras.choose_dtype()
-    network = cnn_keras.build_network(len(classes), seed=options.seed, dtype=dtype, pool_first=True)
-    original = cnn_keras.build_network(len(classes), seed=options.seed)
-    board = folder / "tensorboard"
-    cnn_keras.write_tensorboard(board, original, _samples(prepared / "train", classes))
-    training = load("train", options.seed)
-    validation = load("val", None) if cnn_keras.count_images(prepared / "val") else None
-    fingerprint = _fingerprint(prepared, classes, options, dtype)
-    with checkpoints.open(fingerprint, progress.say) as checkpoint:
-        loop = cnn_keras.Loop(options.epochs, board, checkpoint, progress)
-        snapshot, complete = cnn_keras.fit(network, training, validation, loop)
+    # By content, so that names do not matter.
+    train_on, val = (_by_content(photos.catalog, split.places(part)) for part in ("train", "val"))
+    labels = label_numbers(photos.catalog)
+    given = cnn_keras.Photos(photos.pixels, labels.astype(np.int32), train_on, val)
+    fingerprint = _fingerprint(given, classes, options, training.dtype)
+    with (
+        (checkpoints or Checkpoints()).open(fingerprint, progress.say) as checkpoint,
+        cnn_keras.Board(folder / "tensorboard") as board,
+    ):
+        board.write_samples(training.graph, _samples(given, classes))
+        loop = cnn_keras.Loop(**asdict(options), checkpoint=checkpoint, progress=progress)
+        snapshot, complete = cnn_keras.fit(training, given, board, loop)
         checkpoint.is_complete = complete
-    cnn_keras.save(folder / "model.keras", original, snapshot)
-    settings = {**asdict(options), "dtype": dtype, "num_parameters": original.count_params()}
+    training.restore(snapshot)
+    training.network.save(folder / "model.keras")
+    num_parameters = training.network.count_params()
+    settings = {**asdict(options), "dtype": training.dtype, "num_parameters": num_parameters}
     model = build_onnx(snapshot.weights, size_px=CONTRACT.size_px)
-    return Trained(model, CONTRACT, snapshot.history, settings, complete)
+    return Trained(model, photos.contract, snapshot.history, settings, complete)
 
 
-def _fingerprint(prepared: Path, classes: tuple[str, ...], options: _Options, dtype: str) -> str:
+def _by_content(catalog: Catalog, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.array(sorted(places, key=lambda place: catalog.photos[place].content), np.int64)
+
+
+def _fingerprint(photos: Photos, classes: tuple[str, ...], options: Options, dtype: str) -> str:
     """SHA-256 of everything that determines the weights: pictures, names, options, machine."""
-    from candid.models.recipes.cnn_keras import count_images, describe_machine, stays_in_memory
+    from candid.models.recipes.cnn_keras import describe_machine
 
-    in_memory = stays_in_memory(count_images(prepared / "train"))
-    facts = [__version__, classes, asdict(options), dtype, in_memory, describe_machine()]
+    parts = [[photos.labels[places].tolist() for places in (photos.train, photos.val)]]
+    facts = [__version__, classes, asdict(options), dtype, describe_machine(), parts]
     digest = hashlib.sha256(json.dumps(facts).encode())
-    for file in sorted(prepared.rglob("*.bmp")):
-        digest.update(os.fsencode(file.relative_to(prepared)) + b"\0")
-        digest.update(hash_file(file).encode())
+    for place in (*photos.train, *photos.val):
+        digest.update(photos.pixels[place])
     return digest.hexdigest()
 
 
-def _samples(folder: Path, classes: tuple[str, ...]) -> dict[str, NDArray[np.uint8]]:
+def _samples(photos: Photos, classes: tuple[str, ...]) -> dict[str, NDArray[np.uint8]]:
     """A few training photos of each class that has any."""
-    files = {name: sorted((folder / name).glob("*.bmp"))[:_NUM_SAMPLES] for name in classes}
-    return {
-        name: np.stack([decode(read_file(file), CONTRACT) for file in some])
-        for name, some in files.items()
-        if some
-    }
+    labels = photos.labels[photos.train]
+    places = {name: photos.train[labels == number] for number, name in enumerate(classes)}
+    return {name: photos.pixels[some[:_NUM_SAMPLES]] for name, some in places.items() if len(some)}
