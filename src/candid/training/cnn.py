@@ -27,7 +27,7 @@ from candid.models.conformal import Abstention
 from candid.models.outputs import Outputs
 from candid.models.recipes import Trained, cnn
 from candid.models.recipes.abstaining_head import Answers
-from candid.runs.onnx_session import AT_ONCE, Model
+from candid.runs.onnx_session import Model
 from candid.splits.grouped_split import SHARES, count_by_group, split_groups
 from candid.splits.prepare import Prepared
 from candid.splits.split import Split
@@ -89,8 +89,7 @@ class _Network:
         if not len(places):
             empty = np.empty((0, len(self._photos.catalog.classes)), np.float32)
             return Outputs(empty, np.empty((0, 0), np.float32))
-        chunks = (places[i : i + AT_ONCE] for i in range(0, len(places), AT_ONCE))
-        pixels = (self._photos.pixels[chunk] for chunk in chunks)
+        pixels = (self._photos.pixels[[place]] for place in places)
         batches = list(map_ahead(self._model.run, pixels, num_ahead=2 * num_cores()))
         novelty = [batch.novelty for batch in batches if batch.novelty is not None]
         return Outputs(
