@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from uvicorn import Config
 from uvicorn import Server as UvicornServer
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from candid.core.threads import c_library, limit_arenas
 from candid.server.app import App
 from candid.server.schemas import error_body
 from candid.server.settings import Settings
@@ -25,7 +24,6 @@ from candid.server.settings import Settings
 # Parameters of mallopt(3), by their names in malloc.h.
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
-_M_ARENA_MAX: Final = -8
 
 
 def serve(
@@ -51,15 +49,14 @@ def _keep_freed_memory() -> Callable[[], Awaitable[None]]:
     take part of the time of decoding; but after a burst of large bodies from many threads, each
     with an arena of its own, it keeps a third more than it needs. No effect with other C libraries.
     """
-    library: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
-    is_glibc = hasattr(library, "malloc_trim")
-    if is_glibc:
+    library = c_library()
+    limit_arenas()
+    if library:
         library.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
         library.mallopt(_M_TRIM_THRESHOLD, 64 * 2**20)
-        library.mallopt(_M_ARENA_MAX, 2)
 
     async def give_back() -> None:
-        if is_glibc:
+        if library:
             library.malloc_trim(0)
 
     return give_back
