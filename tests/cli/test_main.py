@@ -698,6 +698,7 @@ class TestStartUp:
             "candid.cli.main",
             "candid.cli.console",
             "candid.errors",
+            "candid.core.freed_memory",
             "candid.core.text",
         }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import logging
 import os
@@ -162,35 +161,16 @@ def test_signals_are_heard_where_the_loop_knows_none_and_there_is_no_sighup(
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_memory_that_was_freed_is_kept_until_it_is_given_back() -> None:
-    code = """
-import asyncio, psutil
-from candid.server import running
-rss = psutil.Process().memory_info
-give_back = running._keep_freed_memory()
-blocks = [b"x" * 100_000 for _ in range(1000)]
-full = rss().rss
-del blocks[:-1]
-kept = rss().rss
-asyncio.run(give_back())
-print(full - kept, kept - rss().rss)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    at_once, later = map(int, done.stdout.split())
-    if hasattr(ctypes.CDLL(None), "malloc_trim"):
-        assert at_once < 10_000_000 < 80_000_000 < later
-
-
 def test_a_server_gives_memory_back_from_time_to_time(
     models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[float] = []
 
-    async def give_back() -> None:
+    def give_back() -> None:
         given.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGTERM)  # ends the server
 
-    monkeypatch.setattr(running, "_keep_freed_memory", lambda: give_back)
+    monkeypatch.setattr(running, "keep_for_next_photo", lambda: give_back)
     settings = Settings()
     late = threading.Timer(10, os.kill, (os.getpid(), signal.SIGTERM))
     serve(App(models, settings), settings, listen("127.0.0.1", 0), started=late.start)

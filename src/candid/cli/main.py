@@ -23,8 +23,8 @@ from candid.cli.commands.split import split
 from candid.cli.commands.train import train
 from candid.cli.commands.verify import verify
 from candid.cli.console import print_error
+from candid.core.freed_memory import share_between_threads
 from candid.core.text import sanitize_line
-from candid.core.threads import limit_arenas
 from candid.errors import CandidError
 
 app = typer.Typer(
@@ -79,7 +79,7 @@ for _command in (audit, train, split, evaluate, predict, compare, verify, export
 
 def main() -> None:
     """Run the command line: a known error is one line on stderr and exit code 2."""
-    limit_arenas()
+    share_between_threads()
     # A file name that is not UTF-8 is printed as its original bytes.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-_M_ARENA_MAX: Final = -8  # of mallopt(3), by its name in malloc.h
 
 
 def num_cores() -> int:
     """Number of processor cores, and so of useful threads."""
     return os.cpu_count() or 1
-
-
-def c_library() -> Any:
-    """The C library, if it is glibc."""
-    library = ctypes.CDLL(None) if sys.platform == "linux" else None
-    return library if hasattr(library, "malloc_trim") else None
-
-
-def limit_arenas() -> None:
-    """Have all threads share two of glibc's arenas.
-
-    By default each thread has one of its own, which keeps what was freed in it: a third of the
-    memory of a training.
-    """
-    if library := c_library():
-        library.mallopt(_M_ARENA_MAX, 2)
 
 
 def map_ahead(

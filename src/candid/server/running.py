@@ -6,24 +6,20 @@ import asyncio
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Final
+from typing import Any
 
 import h11
 from uvicorn import Config
 from uvicorn import Server as UvicornServer
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from candid.core.threads import c_library, limit_arenas
+from candid.core.freed_memory import keep_for_next_photo, share_between_threads
 from candid.server.app import App
 from candid.server.schemas import error_body
 from candid.server.settings import Settings
-
-# Parameters of mallopt(3), by their names in malloc.h.
-_M_TRIM_THRESHOLD: Final = -1
-_M_MMAP_THRESHOLD: Final = -3
 
 
 def serve(
@@ -38,28 +34,15 @@ def serve(
         started: Called once it accepts connections.
     """
     server = Server(app, settings, started=started)
-    server.config.callback_notify = _keep_freed_memory()
+    # After a burst of large bodies from many threads, it would keep a third more than it needs.
+    share_between_threads()
+    give_back = keep_for_next_photo()
+
+    async def notify() -> None:
+        give_back()
+
+    server.config.callback_notify = notify
     server.run(sockets=[bound])
-
-
-def _keep_freed_memory() -> Callable[[], Awaitable[None]]:
-    """Have glibc keep freed memory for the next image, until the result is called and awaited.
-
-    By default glibc returns the buffers of a photo to the system after each photo, and new pages
-    take part of the time of decoding; but after a burst of large bodies from many threads, each
-    with an arena of its own, it keeps a third more than it needs. No effect with other C libraries.
-    """
-    library = c_library()
-    limit_arenas()
-    if library:
-        library.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
-        library.mallopt(_M_TRIM_THRESHOLD, 64 * 2**20)
-
-    async def give_back() -> None:
-        if library:
-            library.malloc_trim(0)
-
-    return give_back
 
 
 class Server(UvicornServer):
