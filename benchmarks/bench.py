@@ -105,10 +105,9 @@ class Side:
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in (0, 1):  # 1: there are findings
-            sys.exit(
-                f"{self.name}: {' '.join(words)} gave {process.returncode}\n{output.read_text()}"
-            )
+        told = output.read_text()
+        if process.returncode not in (0, 1) or "Traceback" in told:  # 1: there are findings
+            sys.exit(f"{self.name}: {' '.join(words)} gave {process.returncode}\n{told}")
         self.seconds.setdefault(name, []).append(seconds)
         self.peak_mb[name] = max(self.peak_mb.get(name, 0), usage.ru_maxrss / 1024)
         print(f"{self.name:<9} {name:<32} {seconds:7.2f} s", flush=True)
@@ -134,7 +133,7 @@ def main() -> None:
             for task in _tasks(data, Path(scratch))
             if task.name.startswith(tuple(args.only)) and (args.against or task.tutorial)
         ]
-        this = Side("this", _program(HERE.parent), Path(scratch) / "this")
+        this = _build("this", HERE.parent, Path(scratch) / "this")
         _make_inputs(data, Path(scratch))
         _prepare(data, tasks, [this, other] if args.against else [this])
         for number in range(args.rounds):
@@ -156,17 +155,18 @@ def _other(commit: str | None, scratch: Path) -> Iterator[Side]:
     worktree = ["git", "-C", str(HERE), "worktree"]
     subprocess.run([*worktree, "add", "--quiet", "--detach", str(tree), commit], check=True)
     try:
-        environment = {"PYTHONPATH": str(tree / "src")}
-        yield Side(commit[:9], _program(tree), scratch / "other", environment)
+        yield _build(commit[:9], tree, scratch / "other")
     finally:
         subprocess.run([*worktree, "remove", "--force", str(tree)], check=True)
 
 
-def _program(checkout: Path) -> list[str]:
-    """What starts `candid` of a checkout, as its console script does."""
+def _build(name: str, checkout: Path, folder: Path) -> Side:
+    """`candid` of a checkout, started as its console script does."""
     project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
     module, function = project["scripts"]["candid"].split(":")
-    return [sys.executable, "-c", f"from {module} import {function}; {function}()"]
+    program = f"from {module} import {function}; {function}()"
+    environment = {"PYTHONPATH": str(checkout / "src")}
+    return Side(name, [sys.executable, "-c", program], folder, environment)
 
 
 def _tasks(data: Path, scratch: Path) -> list[Task]:

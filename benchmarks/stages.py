@@ -21,10 +21,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import candid
-
 EVERY_S = 0.004
-PACKAGE = str(Path(candid.__file__).parent) + "/"
+SOURCES = Path(__file__).resolve().parents[1] / "src"
+PACKAGE = f"{SOURCES / 'candid'}/"
 Stack = tuple[str, ...]
 
 
@@ -42,7 +41,8 @@ def measure(
     command: list[str], cache: Path | None = None, least: float = 0.03
 ) -> list[tuple[str, float]]:
     """Names and seconds of the stages of a command, in the order in which they begin."""
-    environment = os.environ | ({"CANDID_CACHE": str(cache)} if cache else {})
+    environment = os.environ | {"PYTHONPATH": str(SOURCES)}
+    environment |= {"CANDID_CACHE": str(cache)} if cache else {}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else all of Candid is compiled each time
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "stages.json"

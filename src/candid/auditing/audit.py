@@ -127,9 +127,9 @@ def _gather(
 
 
 def _import_ahead() -> None:
-    """Import what the checks of labels and shortcuts need; without it, they say so themselves."""
+    """Import what the checks of labels and shortcuts need; if it fails, they say so themselves."""
     hush("tqdm")  # asks for widgets where a notebook has none
-    with suppress(ImportError):
+    with suppress(Exception):
         import cleanlab  # noqa: F401
         import sklearn.ensemble  # noqa: F401
 

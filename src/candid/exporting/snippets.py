@@ -154,7 +154,8 @@ if photo.mode.startswith(("I", "F")):  # more than 8 bits a sample
 # As candid.data.images.samples.
 _BY_RANGE = """\
 low, high = about["pixels"]["sample_range"]
-levels = ((levels.astype(np.float32) - low) * (255 / (high - low))).clip(0, 255).round()
+wide = levels.astype(np.float64 if levels.dtype.itemsize > 2 else np.float32)
+levels = ((wide - low) * (255 / (high - low))).clip(0, 255).round()
 """
 
 

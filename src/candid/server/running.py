@@ -39,7 +39,7 @@ def serve(
     give_back = keep_for_next_photo()
 
     async def notify() -> None:
-        give_back()
+        await asyncio.to_thread(give_back)  # tens of milliseconds, of a large heap
 
     server.config.callback_notify = notify
     server.run(sockets=[bound])
