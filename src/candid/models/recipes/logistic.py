@@ -32,7 +32,7 @@ _STD_FLOOR = 0.02  # of the mean standard deviation: limits the scaling of nearl
 _STRONG = 100.0  # inverse strength up to which the tolerance is as given
 _LEAST_CURVATURE = 1e-4  # of the log loss by a score, p (1 - p); 0 where all rows fit exactly
 _SMALL_MATRIX = 2_000_000  # values
-_TOGETHER = 1_000_000  # values of a `_Batch`
+_TOGETHER = 250_000  # values of a `_Batch`: more take more memory, and no less time
 _ROUND = 32
 
 _CORES = BoundedSemaphore(num_cores())
