@@ -107,6 +107,26 @@ class TestSubsamplingOneClass:
 
 
 class TestManyImages:
+    def test_are_fitted_as_few_are_each_head_on_its_own_rows(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shares, sizes, fit = [Share(1), Share(0.25), Share(0.5, label=1)], [], subsampling.fit
+
+        def record(problems: list[Problem], *args: object, **named: object) -> None:
+            sizes.append([len(one.space.rows) for one in problems])
+            fit(problems, *args, **named)  # type: ignore[arg-type]
+
+        data = photos(apart=0.35, num_features=30)
+        monkeypatch.setattr(subsampling, "fit", record)
+        few = heads_of(data).mistakes(shares, enough=ALL)
+        assert [size for chunk in sizes for size in chunk] == [100] * 75
+        sizes.clear()
+        monkeypatch.setattr(subsampling, "_MOST_SHARED", 100)
+        many = heads_of(data).mistakes(shares, enough=ALL)
+        assert sorted(sizes) == [[20]] * 25 + [[64]] * 25 + [[80]] * 25
+        np.testing.assert_allclose(many.wrong, few.wrong, atol=1e-9)
+        np.testing.assert_array_equal(many.sizes, few.sizes)
+
     def test_are_measured_on_as_many_folds_as_hold_out_enough(self) -> None:
         heads = heads_of(photos(counts=(120, 80)))
         found = heads.mistakes([Share(0.5)], enough=70)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from candid.core.linalg import LARGE_MATRIX
 from candid.core.progress import Progress
+from candid.core.threads import joint_pool
 from candid.data.catalog import PARTS
 from candid.evaluation.baselines import Baseline, Round, compare_baselines, predict_baselines
 from candid.evaluation.evaluation import Evaluation
@@ -163,7 +163,7 @@ def _with_folds(
         progress.step("Grouped cross-validation", 5) as advance,
         # A second thread costs more than it gains on the small products of resamples.
         matrix_threads(0),
-        ThreadPoolExecutor(3 if data.embeddings.size <= LARGE_MATRIX else 1) as pool,
+        joint_pool(3 if data.embeddings.size <= LARGE_MATRIX else 1) as pool,
     ):
         by_heads = pool.submit(predict_by_folds, data, seed=context.seed)
         predict = partial(cross_validate_all, seed=context.seed)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Final, Literal
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import Rows, matmul
+from candid.core.threads import joint_pool, num_cores
 from candid.evaluation.estimate import Estimate, paired_difference, proportion
 from candid.models.recipes.logistic import (
     Problem,
@@ -129,7 +128,7 @@ def predict_baselines(
 
     by_neighbour = partial(predict_by_neighbour, data.embeddings, data.labels)
     blocks = list(_blocks(usable, data, ranks))
-    with matrix_threads(0), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with matrix_threads(0), joint_pool(num_cores()) as pool:
         jobs = (
             (COLOUR_ALONE, usable, pool.map(by_colour, usable)),
             (NEAREST_NEIGHBOUR, blocks, pool.map(lambda one: by_neighbour(*one), blocks)),

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.threads import num_cores
 from candid.models.recipes.logistic import (
     MOST_AXES,
     Problem,
@@ -33,7 +34,9 @@ _VALUES_A_REPEAT: Final = 6_000_000  # images times features times classes
 _WEAKEST: Final = 30.0  # weaker regularisation takes longer, and has the same learning curve
 _TOLERANCE: Final = 3e-3
 _NEVER: Final = 2.0
-_CHUNK: Final = 64  # heads fitted in step
+_MOST_SHARED: Final = (
+    3_000_000  # values above which each head is fitted alone, on its own rows
+)
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,10 @@ class SubsampledHeads:
         num_folds = self._num_folds(enough)
         jobs = [(fold, share) for fold in range(num_folds) for share in shares]
         missing = [job for job in jobs if job not in self._known]
-        chunks = [missing[i : i + _CHUNK] for i in range(0, len(missing), _CHUNK)]
-        done = fit_at_once(self._fit, chunks, num_values=self._space.rows.size)
+        num_values = self._space.rows.size
+        size = len(missing) // num_cores() + 1 if num_values <= _MOST_SHARED else 1
+        chunks = [missing[i : i + size] for i in range(0, len(missing), size)]
+        done = fit_at_once(self._fit, chunks, num_values=num_values)
         self._known |= dict(zip(missing, [each for chunk in done for each in chunk], strict=True))
         wrong = np.zeros((len(self.places), len(shares)))
         times = np.zeros(len(wrong))
@@ -143,10 +148,7 @@ class SubsampledHeads:
         """Errors of heads on their held-out images, and their sizes as in `Mistakes.sizes`."""
         labels, space = self._data.labels, self._space
         kept = [self._kept(self._folds[fold], share) for fold, share in jobs]
-        problems = [
-            Problem(space, labels, rows.astype(np.float32), self._data.num_classes, counted=rows)
-            for rows, _, _ in kept
-        ]
+        problems = [self._problem(rows) for rows, _, _ in kept]
         # A warm start would leak the larger subsamples into the smaller ones.
         fit(problems, self._strength, tolerance=_TOLERANCE)
         found = []
@@ -159,17 +161,18 @@ class SubsampledHeads:
             found.append((scores.argmax(axis=1) != labels[held_out], size))
         return found
 
+    def _problem(self, rows: NDArray[np.bool_]) -> Problem:
+        space, data, weights = self._space, self._data, rows.astype(np.float32)
+        if space.rows.size <= _MOST_SHARED:
+            return Problem(space, data.labels, weights, data.num_classes, counted=rows)
+        return Problem(space.take(rows), data.labels[rows], weights[rows], data.num_classes)
+
     def _kept(self, fold: _Fold, share: Share) -> tuple[NDArray[np.bool_], int, int]:
         """Rows to fit on, bool ``(n,)``, the size, and that of the whole class."""
         kept, whole = fold.from_share <= share.share, fold.from_share <= 1
-        if share.label is None:
-            return kept, int(kept.sum()), int(whole.sum())
-        of_class = self._data.labels == share.label
-        return (
-            whole & (kept | ~of_class),
-            int((kept & of_class).sum()),
-            int((whole & of_class).sum()),
-        )
+        of_class = (self._data.labels == share.label) | (share.label is None)
+        size, most = ((of & of_class).sum() for of in (kept, whole))
+        return whole & (kept | ~of_class), int(size), int(most)
 
 
 def _make_folds(data: Labelled, seed: int) -> list[_Fold]:

@@ -10,7 +10,6 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from candid.core.progress import Advance
 from candid.core.temp_dir import locked_dir
+from candid.core.threads import joint_pool, num_cores
 from candid.data.catalog import PARTS, Catalog, Photo, Skipped
 from candid.data.images import (
     HEAD_BYTES,
@@ -157,7 +157,7 @@ def _write(
             return Skipped(row[0].path, str(error))
 
     done: list[TreeFile | Skipped] = []
-    with _fresh_folder(to, catalog) as folder, _threads() as pool:
+    with _fresh_folder(to, catalog) as folder, joint_pool(num_cores()) as pool:
         for written in pool.map(attempt, _names(catalog, split, suffix)):
             done.append(written)
             advance(1)
@@ -252,15 +252,6 @@ def _link(target: Path, link: Path) -> None:
         f"{link} can't be written, neither as a link nor as a copy of {target}. "
         "Choose another folder, or check its permissions."
     )
-
-
-@contextmanager
-def _threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            yield pool
-        finally:  # on Ctrl-C, don't start what is queued
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _encode(pixels: NDArray[np.uint8], file: Path) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+import time
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pytest
 import threadpoolctl
 from sklearn.linear_model import LogisticRegression
 
+from candid.core.threads import go_on, joint_pool
 from candid.errors import DependencyError
 from candid.models.recipes import linear_head, logistic
 from candid.models.recipes.linear_head import (
@@ -430,6 +435,29 @@ def test_sets_fitted_in_step_have_the_heads_that_each_has_alone(num_classes: int
         assert fitted.held_out is not None
         assert alone.held_out is not None
         np.testing.assert_array_equal(fitted.held_out.probabilities, alone.held_out.probabilities)
+
+
+@pytest.mark.parametrize("num_classes", [2, 60])
+def test_a_fit_in_progress_ends_with_the_pool_of_its_thread(num_classes: int) -> None:
+    begun, fitted = Event(), []
+
+    def fit_after_the_end() -> None:
+        begun.set()
+        with suppress(CancelledError):
+            while True:
+                go_on()
+                time.sleep(0.001)
+        fitted.append(fit_head(photos(num_classes=num_classes, per_class=4)))
+
+    def press_ctrl_c() -> None:
+        with joint_pool(1) as pool:
+            pool.submit(fit_after_the_end)
+            begun.wait()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        press_ctrl_c()
+    assert not fitted
 
 
 class TestTooFewImages:

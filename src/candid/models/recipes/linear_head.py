@@ -374,16 +374,10 @@ def _measure(strength: float, probabilities: Rows, labels: NDArray[np.int64]) ->
 
 
 def _average_strength(losses: Sequence[float]) -> float:
-    """The strengths' geometric mean, weighted by the likelihood of the held-out labels.
+    """The first strengths' geometric mean, weighted by the likelihood of the held-out labels.
 
     Where few labels can't tell strengths apart, it lies between them, not at the end that the last
-    label happens to favour.
-
-    Args:
-        losses: Those of the first strengths, as in `_try_strengths`.
-
-    Returns:
-        The inverse strength, to two digits.
+    label happens to favour. It is rounded to two digits.
     """
     weights = np.exp(min(losses) - np.array(losses))
     mean = float(np.average(np.log(STRENGTHS[: len(losses)]), weights=weights))

@@ -7,8 +7,8 @@ strength share, and many fits are computed in step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import LARGE_MATRIX, Rows, matmul, one_thread, without_flags
-from candid.core.threads import num_cores
+from candid.core.threads import go_on, joint_pool, num_cores
 from candid.models.recipes.lbfgs import Places, Vectors, minimise
 
 #: Classes above which a head is fitted in closed form, see `fit`.
@@ -32,7 +32,7 @@ _STD_FLOOR = 0.02  # of the mean standard deviation: limits the scaling of nearl
 _STRONG = 100.0  # inverse strength up to which the tolerance is as given
 _LEAST_CURVATURE = 1e-4  # of the log loss by a score, p (1 - p); 0 where all rows fit exactly
 _SMALL_MATRIX = 2_000_000  # values
-_TOGETHER = 1_000_000  # values of a `_Batch`
+_TOGETHER = 250_000  # values of a `_Batch`: more take more memory, and no less time
 _ROUND = 32
 
 _CORES = BoundedSemaphore(num_cores())
@@ -59,10 +59,11 @@ def fit_at_once(
 
     def guarded(job: _Job) -> _Result:
         with _CORES:
+            go_on()
             return work(job)
 
     at_once = num_cores() if num_values <= LARGE_MATRIX else 1
-    with matrix_threads(0), ThreadPoolExecutor(at_once) as pool:
+    with matrix_threads(0), joint_pool(at_once) as pool:
         return list(pool.map(guarded, jobs))
 
 
@@ -89,10 +90,12 @@ class Space:
             self._axes = (self._axes[0][kept], *self._axes[1:])
             self.rows, self.squares = np.ascontiguousarray(self.rows[:, kept]), self.squares[kept]
 
-    @cached_property
-    def squared(self) -> Rows:
-        """The squares of the rows."""
-        return np.square(self.rows)
+    def take(self, which: NDArray[np.bool_]) -> Space:
+        """Some of the rows, on the same axes."""
+        part = copy(self)
+        part.rows = self.rows[which]
+        part.squares = _sum_squares(part.rows)
+        return part
 
     def to_embeddings(self, fitted: NDArray[np.float64]) -> tuple[Rows, Rows]:
         """Kernel ``(k, d)`` and bias ``(k,)`` for embeddings that are not standardised."""
@@ -158,7 +161,7 @@ class Problem:
         """The sum of squares of each column ``(r,)``, and the number of rows that it is over."""
         if self.counted is None:
             return self.space.squares, len(self.labels)
-        squares = matmul(self.counted.astype(np.float32), self.space.squared)
+        squares = matmul(self.counted.astype(np.float32), np.square(self.space.rows))
         return squares, int(self.counted.sum())
 
     @cached_property
@@ -186,6 +189,7 @@ def fit(
     pairs = list(zip(problems, strengths, strict=True))
     if pairs and pairs[0][0].num_classes > MANY_CLASSES:
         for problem, each in pairs:
+            go_on()
             problem.solution = problem.newton.step(each)
         return
     for shape, group in groupby(sorted(pairs, key=_shape), _shape):
@@ -262,6 +266,7 @@ class _Batch:
         return scores
 
     def _loss(self, points: Vectors, which: Places) -> tuple[Vectors, Vectors]:
+        go_on()
         parameters = points.reshape(-1, *self._shape[1:])
         whole = len(which) == len(self._problems)
         truth = self._truth if whole else self._truth[which]
