@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 import warnings
 
 import pytest
@@ -33,6 +35,44 @@ def test_harmless_log_lines_are_suppressed(capfd: pytest.CaptureFixture[str]) ->
         os.write(2, b"I0000 00:00 1 port.cc:153] noise\nW0000 noise\nINFO: a delegate\n")
         os.write(2, b"E0000 real trouble\n")
     assert capfd.readouterr().err == "E0000 real trouble\n"
+
+
+def test_other_lines_are_passed_on_at_once_in_their_order(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with quiet():
+        os.write(2, b"one\nI0000 noise\ntwo\nthree, not whole")
+        end = time.monotonic() + 10
+        seen = ""
+        while "two" not in seen and time.monotonic() < end:
+            time.sleep(0.01)
+            seen += capfd.readouterr().err
+        assert seen == "one\ntwo\n"
+    assert capfd.readouterr().err == "three, not whole"
+
+
+def test_calls_in_several_threads_give_the_descriptor_back_once(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before, entered, leave = os.fstat(2), threading.Event(), threading.Event()
+
+    def work() -> None:
+        with quiet():
+            entered.set()
+            assert leave.wait(10)
+
+    thread = threading.Thread(target=work)
+    filters = list(warnings.filters)
+    with quiet():
+        thread.start()
+        assert entered.wait(10)
+    os.write(2, b"W0000 noise\nnews\n")
+    assert not os.path.samestat(os.fstat(2), before)
+    leave.set()
+    thread.join()
+    assert os.path.samestat(os.fstat(2), before)
+    assert warnings.filters == filters
+    assert capfd.readouterr().err == "news\n"
 
 
 def test_all_log_lines_are_printed_after_an_exception(capfd: pytest.CaptureFixture[str]) -> None:

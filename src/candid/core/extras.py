@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from candid.errors import DependencyError
 
@@ -25,6 +26,8 @@ _NOISE: Final = (
     b"WARNING: All log messages before absl",
     b"fully_quantize: ",
 )
+
+_PASS_ON_EVERY_S: Final = 0.05
 
 
 def require_packages(names: Iterable[str], *, needed_by: str, extra: str) -> None:
@@ -84,32 +87,79 @@ def import_tensorflow(*, extra: str = "export") -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Suppress harmless log lines, and warnings about TensorFlow's own code.
+    """Suppress harmless log lines, and in the main thread warnings about TensorFlow's own code.
 
-    Other lines on file descriptor 2 are printed at the end; all lines are, after an exception.
+    Other lines on file descriptor 2 are passed on, and after an exception the harmless ones too.
+    Of calls in several threads, the last to end gives the descriptor back.
     """
-    with warnings.catch_warnings():
-        # TensorFlow 2.21 does not know NumPy 2's `copy` yet, and calls deprecated code of its own.
-        warnings.simplefilter("ignore")
-        try:
-            stderr = os.dup(2)
-        except OSError:  # closed, as in a daemon
-            yield
-            return
-        with tempfile.TemporaryFile() as captured:
-            os.dup2(captured.fileno(), 2)
-            failed = True
+    is_main = threading.current_thread() is threading.main_thread()
+    # The filters of warnings are those of all threads.
+    with _sieve, warnings.catch_warnings() if is_main else nullcontext():
+        if is_main:
+            # TensorFlow 2.21 does not know NumPy 2's `copy`, and calls deprecated code of its own.
+            warnings.simplefilter("ignore")
+        yield
+
+
+class _Sieve:
+    """What leads file descriptor 2 through a file, which is read as it grows.
+
+    A pipe would block whoever writes much while holding Python's lock.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._num_users = 0
+        self._has_failed = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._num_users += 1
+            if self._num_users > 1:
+                return
             try:
-                yield
-                failed = False
-            finally:
-                os.dup2(stderr, 2)
-                os.close(stderr)
-                _print_captured(captured, everything=failed)
+                self._stderr = os.dup(2)
+            except OSError:  # closed, as in a daemon
+                self._stderr = -1
+                return
+            self._file = tempfile.TemporaryFile()
+            self._withheld: list[bytes] = []
+            self._num_read, self._has_failed = 0, False
+            self._is_over = threading.Event()
+            os.dup2(self._file.fileno(), 2)
+            self._reader = threading.Thread(target=self._pass_on, daemon=True)
+            self._reader.start()
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        with self._lock:
+            self._has_failed |= error is not None
+            self._num_users -= 1
+            if self._num_users or self._stderr < 0:
+                return
+            os.dup2(self._stderr, 2)
+            self._is_over.set()
+            self._reader.join()
+            self._file.seek(self._num_read)
+            self._print(self._file.readlines())
+            if self._has_failed:
+                os.write(self._stderr, b"".join(self._withheld))
+            self._file.close()
+            os.close(self._stderr)
+
+    def _pass_on(self) -> None:
+        """Print whole lines soon after they were written, where files can be read in two places."""
+        while not self._is_over.wait(_PASS_ON_EVERY_S) and hasattr(os, "pread"):
+            written = os.pread(self._file.fileno(), 2**20, self._num_read)
+            whole = written[: written.rfind(b"\n") + 1]
+            self._num_read += len(whole)
+            self._print(whole.splitlines(keepends=True))
+
+    def _print(self, lines: list[bytes]) -> None:
+        for line in lines:
+            if line.startswith(_NOISE):
+                self._withheld.append(line)
+            else:
+                os.write(self._stderr, line)
 
 
-def _print_captured(captured: IO[bytes], *, everything: bool) -> None:
-    captured.seek(0)
-    for line in captured:
-        if everything or not line.startswith(_NOISE):
-            os.write(2, line)
+_sieve: Final = _Sieve()

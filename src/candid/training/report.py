@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -228,6 +229,7 @@ class FeatureMaps:
 
     backbone: Backbone  # one that has a feature map
     contract: PixelContract
+    _starting: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @cached_property
     def _session(self) -> ort.InferenceSession:
@@ -241,7 +243,9 @@ class FeatureMaps:
     def __call__(self, data: bytes) -> bytes:
         """The map of a photo's bytes: float32 ``(d, h, w)`` as bytes, h and w being equal."""
         pixels = decode(data, self.contract)
-        features: NDArray[np.float32] = self._session.run(["features"], {"image": pixels[None]})[0]
+        with self._starting:  # `cached_property` has no lock from Python 3.12 on
+            session = self._session
+        features: NDArray[np.float32] = session.run(["features"], {"image": pixels[None]})[0]
         return features.tobytes()
 
 
@@ -273,7 +277,8 @@ def _heat_maps(
     mistakes = {place: photos[predictions.paths[place]] for place in worst_places(predictions)}
     maps = make_once(
         features.thumbnails.cache,
-        f"features:{features.contract.key}:{features.fingerprint[:24]}",
+        # Another number when what `FeatureMaps` makes of equal pixels changes.
+        f"features:1:{features.contract.key}:{features.fingerprint[:24]}",
         {photo.content: catalog.file(photo) for photo in mistakes.values()},
         FeatureMaps(backbone, features.contract),
     )

@@ -1,5 +1,8 @@
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import onnx
@@ -7,7 +10,7 @@ import pytest
 
 from candid.core.cache import Cache
 from candid.errors import UsageError
-from candid.features.backbones import build, get, registry
+from candid.features.backbones import build, get, registry, weights
 from candid.features.backbones.registry import Embedder
 
 
@@ -82,6 +85,10 @@ def test_describing_a_backbone_imports_neither_onnx_nor_a_framework():
     assert done.stdout.strip() == "[]"
 
 
+def metadata_is_missing(name):
+    raise PackageNotFoundError(name)
+
+
 class TestTheKeptGraph:
     """A stand-in for the building, as what is kept does not depend on what is in it."""
 
@@ -111,15 +118,49 @@ class TestTheKeptGraph:
         assert registry.read_graph(self.SPEC, cache) == registry.read_graph(self.SPEC)
         assert len(builds) == 1
 
-    def test_one_of_other_code_or_weights_is_built_anew_and_replaced(self, builds, monkeypatch):
+    @pytest.fixture
+    def code(self, tmp_path, monkeypatch):
+        """A folder as that of Candid's code, in place of it."""
+        for folder in ("core", "features/backbones"):
+            (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / "core/onnx_builder.py").write_text("one")
+        (tmp_path / "features/backbones/int8.py").write_text("one")
+        monkeypatch.setattr(registry, "__file__", str(tmp_path / "features/backbones/registry.py"))
+        return tmp_path
+
+    CHANGES: ClassVar = {
+        "code": lambda _, code: (code / "features/backbones/int8.py").write_text("two"),
+        "shared code": lambda _, code: (code / "core/onnx_builder.py").write_text("two"),
+        "weights": lambda patch, _: patch.setattr(weights, "find_weights", lambda _: Path("a")),
+        "Candid": lambda patch, _: patch.setattr(registry, "__version__", "9"),
+        "NumPy": lambda patch, _: patch.setattr(np, "__version__", "9"),
+        "onnx": lambda patch, _: patch.setattr("importlib.metadata.version", lambda _: "9"),
+    }
+
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_one_of_other_code_weights_or_versions_is_built_anew_and_replaced(
+        self, change, builds, code, monkeypatch
+    ):
         cache = Cache(None)
         self.in_another_process(cache)
-        with monkeypatch.context() as patch:
-            patch.setattr(registry, "_origin", lambda _: b"of another version")
-            assert [self.in_another_process(cache) for _ in range(2)] == [b"a graph"] * 2
-            assert len(builds) == 2
-        self.in_another_process(cache)
-        assert len(builds) == 3
+        self.CHANGES[change](monkeypatch, code)
+        assert [self.in_another_process(cache) for _ in range(2)] == [b"a graph"] * 2
+        assert len(builds) == 2
+
+    def test_one_is_kept_where_the_package_onnx_has_no_metadata(self, builds, monkeypatch):
+        monkeypatch.setattr("importlib.metadata.version", metadata_is_missing)
+        cache = Cache(None)
+        assert {self.in_another_process(cache) for _ in range(2)} == {b"a graph"}
+        assert len(builds) == 1
+
+    @pytest.mark.usefixtures("builds")
+    def test_a_thread_gets_its_own_though_another_reads_one_meanwhile(self, monkeypatch):
+        class Replaced(dict):
+            def __setitem__(self, *_):
+                super().__setitem__("another thread's", b"another graph")
+
+        monkeypatch.setattr(registry, "_last", Replaced())
+        assert registry.read_graph(self.SPEC) == b"a graph"
 
     def test_a_damaged_one_is_built_anew(self, builds, tmp_path):
         with Cache(tmp_path) as cache:

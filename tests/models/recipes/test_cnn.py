@@ -345,12 +345,13 @@ def test_photos_are_decoded_into_a_temporary_file_and_others_are_not(data):
     assert not file.parent.exists()
 
 
-def test_a_full_disk_is_an_error_and_no_crash(data, monkeypatch):
+def test_a_full_disk_is_said_of_the_temporary_folder(data, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.posix_fallocate", refuse)
-    with pytest.raises(OSError, match="No space left"), cnn.decode_photos(data[0], np.arange(2)):
+    said = "temporary files.* MB .*No space left.*TMPDIR"
+    with pytest.raises(UsageError, match=said), cnn.decode_photos(data[0], np.arange(2)):
         pass
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from candid._version import __version__
 from candid.core.cache import Cache
 from candid.core.extras import start_onnx
 from candid.core.hashing import hash_bytes
@@ -78,30 +81,37 @@ _last: dict[str, bytes] = {}
 def read_graph(backbone: Backbone, cache: Cache | None = None) -> bytes:
     """A backbone as `build` makes it, serialised; a bundled one is kept in the cache.
 
-    A row of the cache begins with a hash of what the graph is made of, the code and the file of the
-    weights, so that one of another version is built anew.
+    A row of the cache begins with a hash of what the graph is made of: code, file of the weights,
+    and versions, as code may be installed without its source.
     """
     if isinstance(backbone, OnnxFile):
         return bytes(backbone.build().SerializeToString())
-    if backbone.name not in _last:
+    graph = _last.get(backbone.name)
+    if graph is None:
         origin = _origin(backbone)
         row = dict(cache.get("graph", [backbone.name]) if cache else ()).get(backbone.name, b"")
         if not row.startswith(origin):
             row = origin + _build(backbone)
             if cache:
                 cache.put("graph", [(backbone.name, row)])
+        graph = row.removeprefix(origin)
         _last.clear()
-        _last[backbone.name] = row.removeprefix(origin)
-    return _last[backbone.name]
+        _last[backbone.name] = graph
+    return graph
 
 
 def _origin(spec: BackboneSpec) -> bytes:
+    from importlib.metadata import PackageNotFoundError, version
+
     from candid.features.backbones.weights import find_weights
 
     folder = Path(__file__).parent
     code = sorted((*folder.glob("*.py"), *folder.parents[1].glob("core/onnx_*.py")))
-    # The name of the file ends with the first digits of its hash.
-    parts = (find_weights(spec).name.encode(), *(file.read_bytes() for file in code))
+    # The name of the weights' file ends with the first digits of its hash.
+    names = [find_weights(spec).name, __version__, np.__version__]
+    with suppress(PackageNotFoundError):  # in a bundle, such as PyInstaller's
+        names.append(version("onnx"))
+    parts = (repr(names).encode(), *(file.read_bytes() for file in code))
     return hash_bytes(b"".join(parts)).encode()
 
 
@@ -147,6 +157,7 @@ class Embedder:
         self._model = read_graph(backbone, cache)
         self.fingerprint = hash_bytes(self._model)
         self._num_threads = num_threads
+        self._starting = Lock()
 
     @cached_property
     def _session(self) -> ort.InferenceSession:
@@ -168,7 +179,9 @@ class Embedder:
                 f"received {pixels.dtype} {pixels.shape}. Read them with candid.data.images."
             )
         embeddings = np.empty((len(pixels), self.backbone.num_features), np.float32)
+        with self._starting:  # `cached_property` has no lock from Python 3.12 on
+            session = self._session
         # One at a time: the layers of two pictures do not fit into the processor's cache.
         for place, picture in enumerate(pixels):
-            embeddings[place] = self._session.run(["embedding"], {"image": picture[None]})[0][0]
+            embeddings[place] = session.run(["embedding"], {"image": picture[None]})[0][0]
         return embeddings

@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -182,14 +183,12 @@ def decode_photos(
 
     Raises:
         ImageError: A photo can't be decoded.
-        OSError: There is no space for the file.
+        UsageError: There is no space for the file.
     """
     contract = PixelContract.of(reading or Reading(), CONTRACT.size_px, CONTRACT.fit)
     with temp_dir(_SCRATCH) as scratch:
         shape = (len(catalog.photos), contract.size_px, contract.size_px, 3)
-        with (scratch / "pixels").open("wb") as file:
-            if hasattr(os, "posix_fallocate"):  # a full disk would kill the process later
-                os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+        _reserve(scratch / "pixels", math.prod(shape))
         pixels = np.memmap(scratch / "pixels", np.uint8, "r+", shape=shape)
 
         def load(place: int) -> None:
@@ -199,6 +198,20 @@ def decode_photos(
             for _ in map_ahead(load, places.tolist(), num_ahead=_NUM_AHEAD):
                 advance(1)
         yield Decoded(catalog, pixels, contract)
+
+
+def _reserve(file: Path, num_bytes: int) -> None:
+    """Make a file of zeros; a full disk would kill the process later, as the file is mapped."""
+    with file.open("wb") as empty:
+        if hasattr(os, "posix_fallocate"):
+            try:
+                os.posix_fallocate(empty.fileno(), 0, num_bytes)
+            except OSError as error:
+                raise UsageError(
+                    f"the folder for temporary files, {tempfile.gettempdir()}, has no "
+                    f"{num_bytes / 1e6:,.0f} MB for the decoded photos: {error.strerror}. "
+                    "Free some there, or set TMPDIR to another folder."
+                ) from error
 
 
 def start_import() -> Future[object]:

@@ -8,19 +8,23 @@ the one script whose hash it names.
 from __future__ import annotations
 
 import hashlib
+import marshal
 import os
 import sys
 from base64 import b64encode
-from importlib.util import cache_from_source
+from contextlib import suppress
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from candid.core import text
+from candid.core.cache import default_folder
 from candid.core.extras import require_packages
 from candid.core.hashing import hash_bytes
-from candid.core.text import sanitize
 
 if TYPE_CHECKING:
     from jinja2 import BytecodeCache, Environment
+    from jinja2.bccache import Bucket
 
 _FOLDER: Final = Path(__file__).parent
 
@@ -43,7 +47,7 @@ def make_environment(folder: Path, *, extra: str) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     def finalize(value: object) -> object:
-        return value if hasattr(value, "__html__") else sanitize(str(value))
+        return value if hasattr(value, "__html__") else text.sanitize(str(value))
 
     environment = Environment(
         loader=FileSystemLoader([folder, _FOLDER]),
@@ -60,20 +64,40 @@ def make_environment(folder: Path, *, extra: str) -> Environment:
 
 
 def _compiled_templates() -> BytecodeCache | None:
-    """Compiled templates beside this module's bytecode, if that may be written.
+    """Compiled templates in the cache, each behind a hash of it and of all that it was made of.
 
-    Jinja uses one for its very source alone; its name says what else it was compiled by: Python,
-    Jinja, and what the environment does to constants.
+    They are code, and several people may share the folder: what others may write is not run.
+    Windows' modes do not tell, so that there none is kept.
     """
-    from jinja2 import FileSystemBytecodeCache, __version__
-
-    folder = Path(cache_from_source(__file__)).parent
-    if sys.dont_write_bytecode or not os.access(folder, os.W_OK):
+    if sys.platform == "win32":
         return None
-    sources = (__file__, sanitize.__code__.co_filename)
-    ours = hash_bytes(b"".join(Path(source).read_bytes() for source in sources))[:16]
-    name = f"{sys.implementation.cache_tag}-jinja-{__version__}-{ours}-%s.template"
-    return FileSystemBytecodeCache(str(folder), name)
+    from jinja2 import BytecodeCache, __version__
+
+    folder = default_folder()
+    ours = b"".join(Path(source).read_bytes() for source in (__file__, text.__file__))
+
+    def sign(bucket: Bucket, code: bytes) -> bytes:
+        made_of = MAGIC_NUMBER + f"{__version__} {bucket.checksum}".encode() + ours
+        return hash_bytes(made_of + code).encode()
+
+    class Kept(BytecodeCache):
+        def load_bytecode(self, bucket: Bucket) -> None:
+            file, flags = folder / f"template-{bucket.key}", os.O_NOFOLLOW | os.O_NONBLOCK
+            with suppress(OSError), os.fdopen(os.open(file, flags), "rb") as stream:
+                status, kept = os.fstat(stream.fileno()), stream.read()
+                is_own = (status.st_uid, status.st_mode & 0o77) == (os.getuid(), 0)
+                if is_own and kept[:64] == sign(bucket, kept[64:]):
+                    bucket.code = marshal.loads(kept[64:])
+
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            file, code = folder / f"template-{bucket.key}", marshal.dumps(bucket.code)
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+                with os.fdopen(os.open(file, flags, 0o600), "wb") as stream:
+                    stream.write(sign(bucket, code) + code)
+
+    return Kept()
 
 
 def read_together(folder: Path, *names: str) -> str:
@@ -82,6 +106,6 @@ def read_together(folder: Path, *names: str) -> str:
     return "".join(file.read_text("utf-8") for file in files)
 
 
-def _hash(text: str) -> str:
+def _hash(source: str) -> str:
     """Hash source of a script or style in a policy (CSP Level 3, section 2.3.1)."""
-    return f"sha256-{b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}"
+    return f"sha256-{b64encode(hashlib.sha256(source.encode('utf-8')).digest()).decode('ascii')}"

@@ -56,7 +56,8 @@ def file_previews(
         cache: Where thumbnails are kept.
         contents: The SHA-256 of files by path, of those that are to be kept there.
     """
-    kind = f"preview:{PixelContract.of(reading, size_px, 'squash').key}:{quality}"
+    # Another number when the decoding, resizing or encoding changes.
+    kind = f"preview:1:{PixelContract.of(reading, size_px, 'squash').key}:{quality}"
     known = contents or {}
 
     def encode(data: bytes) -> bytes | None:

@@ -14,12 +14,7 @@ from candid.reporting.pages import Previews, make_environment, make_thumbnails, 
 from candid.reporting.report.advice import advise, audit_command, fails, quoted_run
 from candid.reporting.report.answer import describe_task, statements
 from candid.reporting.report.card_results import name_figures
-from candid.reporting.report.charts import (
-    Rows,
-    draw_learning_curve,
-    draw_reliability,
-    draw_rows,
-)
+from candid.reporting.report.charts import Rows, draw_learning_curve, draw_reliability, draw_rows
 from candid.reporting.report.mistakes import make_matrix, worst_mistakes
 
 if TYPE_CHECKING:
