@@ -34,9 +34,7 @@ _VALUES_A_REPEAT: Final = 6_000_000  # images times features times classes
 _WEAKEST: Final = 30.0  # weaker regularisation takes longer, and has the same learning curve
 _TOLERANCE: Final = 3e-3
 _NEVER: Final = 2.0
-_MOST_SHARED: Final = (
-    3_000_000  # values above which each head is fitted alone, on its own rows
-)
+_MOST_SHARED: Final = 3_000_000  # values above which each head is fitted alone, on its own rows
 
 
 @dataclass(frozen=True)
