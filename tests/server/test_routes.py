@@ -133,7 +133,7 @@ def test_an_explanation_shows_similar_photos_and_no_path(
         for photo in explanation["similar"]:
             assert photo.keys() == {"label", "similarity", "thumbnail"}
             data = b64decode(photo["thumbnail"].removeprefix("data:image/jpeg;base64,"))
-            assert max(inspect(data).width_px, inspect(data).height_px) == 96
+            assert max(inspect(data).width_px, inspect(data).height_px) == 192
     assert str(faces.folder) not in answer.text
     assert "face-" not in answer.text.replace(photos[0].name, "").replace(photos[1].name, "")
 

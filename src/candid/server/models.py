@@ -25,7 +25,7 @@ from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Figures
 from candid.server.schemas import MeasuredOut, to_json_bytes
 
-_THUMBNAIL_PX: Final = 96
+_THUMBNAIL_PX: Final = 192
 _MAX_THUMBNAILS: Final = 512  # of about 3 kB
 _MAX_COVERAGES: Final = 8
 # A run may be read while its files are still being copied.
@@ -58,7 +58,7 @@ class TrainingPhotos:
         self.thumbnail = lru_cache(_MAX_THUMBNAILS)(self._thumbnail)
 
     def _thumbnail(self, path: str) -> str | None:
-        """A ``data:`` URL of a JPEG, 96 pixels at its longest side, or None."""
+        """A ``data:`` URL of a JPEG, 192 pixels at its longest side, or None."""
         if self._folder is None or path not in self._contents:
             return None
         try:
