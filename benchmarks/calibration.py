@@ -168,7 +168,7 @@ def ask_transfer(photos: Photos, num: int, seed: int) -> Asked:
     parts = split_groups(count_by_group(few.labels, few.groups), few.group_keys, SHARES, seed=seed)
     head = fit_abstaining(few.take(np.flatnonzero(parts[few.groups] < 2)), seed=seed)
     answers = head.answer(data.embeddings[asked])
-    sure = np.ones(len(asked), np.bool_)
+    sure = np.zeros(len(asked), np.bool_)  # with too few photos there is no verdict
     if head.abstention and answers.possible is not None and answers.familiarity is not None:
         predicted = answers.probabilities.argmax(axis=1)
         verdicts = head.abstention.verdicts(answers.possible, answers.familiarity, predicted)
@@ -200,7 +200,7 @@ def ask_cnn(photos: Photos, num: int, seed: int) -> Asked:
     probabilities = np.array(
         [[answer.probabilities[name] for name in photos.classes] for answer in answers]
     )
-    sure = np.array([answer.verdict in ("sure", None) for answer in answers])
+    sure = np.array([answer.verdict == "sure" for answer in answers])
     temperature = classifier.require_manifest().calibration.temperature
     labels, groups = photos.data.labels[asked], photos.data.groups
     num_drawn = len(np.unique(groups[drawn]))
