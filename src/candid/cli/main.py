@@ -98,7 +98,8 @@ def main() -> None:
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             print_error(
-                "candid: interrupted. Completed work is cached; run the same command to continue."
+                "candid: interrupted. Run the same command again; train, audit and split do not read "
+                "photos again whose features are cached."
             )
         raise
     finally:
