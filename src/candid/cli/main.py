@@ -98,8 +98,8 @@ def main() -> None:
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             print_error(
-                "candid: interrupted. Run the same command again; train, audit and split do not read "
-                "photos again whose features are cached."
+                "candid: interrupted. Run the same command again; "
+                "photos that train, audit or split have read are not read again."
             )
         raise
     finally:
