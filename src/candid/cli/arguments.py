@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,7 +20,17 @@ class RecipeName(StrEnum):
     """Training recipe."""
 
     transfer = "transfer"
+    finetune = "finetune"
     cnn = "cnn"
+    auto = "auto"
+
+
+class QualityName(StrEnum):
+    """How much time may go into a better model."""
+
+    fast = "fast"
+    good = "good"
+    best = "best"
 
 
 class FailOn(StrEnum):
@@ -191,3 +202,19 @@ def _numbers(text: str, kind: type, option: str, example: str) -> tuple[float, .
         raise UsageError(
             f"{option} is numbers separated by commas, such as {example}. Received: {text}"
         ) from None
+
+
+_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def read_duration(text: str) -> float:
+    """Seconds of ``90s``, ``5m``, ``1.5h`` or ``1h30m``.
+
+    Raises:
+        UsageError: It is no duration, or is 0.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if "".join(map("".join, parts)) != text or not seconds:
+        raise UsageError(f"--budget takes a time such as 90s, 5m or 1h30m. Received: {text!r}")
+    return seconds

@@ -13,7 +13,7 @@ from candid.core.progress import Progress
 from candid.core.threads import joint_pool
 from candid.data.catalog import PARTS
 from candid.evaluation.baselines import Baseline, Round, compare_baselines, predict_baselines
-from candid.evaluation.evaluation import Evaluation
+from candid.evaluation.evaluation import Evaluation, Refits
 from candid.evaluation.leak_tax import LeakTax, measure_leak_tax, naive_hits
 from candid.evaluation.learning_curve import LearningCurve, learn
 from candid.evaluation.measures import measure_predictions
@@ -131,6 +131,46 @@ def assess(
     return EvalResult(replace(evaluation, leak_tax=leak_tax), tested, None)
 
 
+def assess_held_out(
+    context: EvalContext,
+    test: Answers,
+    held_out: tuple[NDArray[np.int64], Answers],
+    fitted: FittedState,
+    of_transfer: Evaluation,
+    refits: Refits,
+) -> EvalResult:
+    """Compute the figures of a model that is cross-validated by training it again.
+
+    Args:
+        context: The photos.
+        test: Its answers on the test part.
+        held_out: Places of photos, the test part among them, and answers of models that were not
+            trained on them.
+        fitted: What was fitted beside its weights.
+        of_transfer: The recipe ``transfer`` on the same photos, whose leak tax and learning curve
+            are taken over: each is a dozen trainings and more.
+        refits: The folds that were held out.
+    """
+    tested = context.predictions(context.split.places("test"), test)
+    evaluation = replace(
+        _of_test_part(context, tested, fitted),
+        leak_tax=of_transfer.leak_tax,
+        learning_curve=of_transfer.learning_curve,
+        refits=refits,
+    )
+    if of_transfer.kfold is None:  # a test part that the folder came with is to be believed
+        return EvalResult(evaluation, tested, None)
+    places, answers = held_out
+    folded = context.predictions(places, answers)
+    evaluation = replace(
+        evaluation,
+        kfold=measure_predictions(context.classes, folded),
+        baselines=_baselines(context, context.fold_rounds(), places, predictions=folded),
+        baselines_on_test=evaluation.baselines,
+    )
+    return EvalResult(add_reliability(evaluation, context.classes, folded, fitted), tested, folded)
+
+
 def add_reliability(
     evaluation: Evaluation, classes: tuple[str, ...], predictions: Predictions, fitted: FittedState
 ) -> Evaluation:
@@ -147,7 +187,9 @@ def add_reliability(
 def _of_test_part(context: EvalContext, tested: Predictions, fitted: FittedState) -> Evaluation:
     evaluation = Evaluation(
         measure_predictions(context.classes, tested),
-        baselines=_baselines(context, [context.test_round()], "test", predictions=tested),
+        baselines=_baselines(
+            context, [context.test_round()], context.split.places("test"), predictions=tested
+        ),
         rule=context.rule,
         own=context.split.own,
     )
@@ -174,8 +216,10 @@ def _with_folds(
         if folds is None:
             return EvalResult(_of_test_part(context, tested, fitted), tested, None)
         folded = context.predictions(placed, folds.answers)
-        baselines = _baselines(context, context.fold_rounds(), *PARTS, predictions=folded)
-        on_test = _baselines(context, [context.test_round()], "test", predictions=tested)
+        baselines = _baselines(context, context.fold_rounds(), placed, predictions=folded)
+        on_test = _baselines(
+            context, [context.test_round()], context.split.places("test"), predictions=tested
+        )
         advance(1)
         # Both splits are measured on the likeliest class, whatever the decision rule is.
         hits = folded.raw.argmax(axis=1) == folded.truth
@@ -215,11 +259,14 @@ def _learn(context: EvalContext, data: Labelled, strength: float) -> LearningCur
 
 
 def _baselines(
-    context: EvalContext, rounds: list[Round], *parts: str, predictions: Predictions
+    context: EvalContext,
+    rounds: list[Round],
+    places: NDArray[np.int64],
+    *,
+    predictions: Predictions,
 ) -> tuple[Baseline, ...]:
-    """Compare the model with simple rules on the photos of some parts."""
+    """Compare the model with simple rules on some photos."""
     rules = predict_baselines(context.data, context.features.colours, rounds)
-    places = context.split.places(*parts)
     return compare_baselines(
         {name: predicted[places] for name, predicted in rules.items()},
         predictions.predicted == predictions.truth,

@@ -29,6 +29,29 @@ _MOST_IN_MATRIX: Final = 12  # classes; a wider table does not fit a terminal
 
 
 @dataclass(frozen=True)
+class Refits:
+    """The cross-validation of a model that takes minutes to train again.
+
+    Attributes:
+        folds: Folds whose photos were held out in turn, as many as the time allowed.
+        num_folds: Folds in all.
+        others: The recipe that leak tax and learning curve were measured with instead.
+    """
+
+    folds: int
+    num_folds: int
+    others: str = "transfer"
+
+    def __str__(self) -> str:
+        if self.folds == self.num_folds:
+            return ""
+        return (
+            f" The time allowed {self.folds} of {self.num_folds} folds, so fewer photos were held "
+            "out and the interval is wider."
+        )
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Figures of a classifier on images that it was not trained on, nor on copies of them.
 
@@ -43,6 +66,7 @@ class Evaluation:
         baselines_on_test: Simple rules on the test part, if that is not the estimate to believe.
         rare: The rarest class, on the estimate to believe; None if the classes are balanced.
         rule: How a class was chosen; with costs or a threshold, not to be right most often.
+        refits: How it was cross-validated, if that takes minutes and was not done in full.
         own: The parts that the folder came with. Figures of a test part of its own are those to
             believe: it may hold other people, days or cameras on purpose.
     """
@@ -58,6 +82,7 @@ class Evaluation:
     rare: RareClass | None = None
     rule: DecisionRule = field(default_factory=DecisionRule)
     own: OwnParts | None = None
+    refits: Refits | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -88,7 +113,7 @@ class Evaluation:
             f"Believe the cross-validated figures: they are of {plural(self.kfold.n, 'photo')} "
             f"instead of {self.test.n}, each predicted by a model that was not trained on it or a "
             "copy of it. Each of those models was trained on a part of the photos, so the final "
-            "one is hardly worse."
+            f"one is hardly worse.{self.refits or ''}"
         )
 
     @property
@@ -152,7 +177,7 @@ class Evaluation:
         for name in ("leak_tax", "learning_curve", "calibration", "abstained"):
             value = getattr(self, name)
             values[name] = None if value is None else asdict(value)
-        for name in ("rare", "own"):
+        for name in ("rare", "own", "refits"):
             if (value := getattr(self, name)) is not None:
                 values[name] = asdict(value)
         return {name: _plain(value) for name, value in values.items()}
@@ -181,7 +206,7 @@ def write_text(evaluation: Evaluation, of: str = TEST_PART) -> str:
     """Tables of all figures, those to believe first; ``of`` is what the others were measured on."""
     lines: list[str] = []
     if evaluation.kfold is not None:
-        lines += [f"Grouped cross-validation: all {plural(evaluation.kfold.n, 'photo')}", ""]
+        lines += [f"Grouped cross-validation: {plural(evaluation.kfold.n, 'photo')}", ""]
         lines += [*_measures_lines(evaluation.kfold), ""]
     lines += [f"{of}: {plural(evaluation.test.n, 'photo')}", ""]
     return "\n".join([*lines, *_measures_lines(evaluation.test)])

@@ -20,7 +20,9 @@ from candid.exporting.source import Source
 from candid.features.backbones import BUNDLED
 from candid.features.backbones.keras_graph import build_keras, build_keras_int8
 from candid.features.backbones.spec import BackboneSpec
-from candid.features.backbones.weights import load_weights
+from candid.features.backbones.tail import Division, with_layers
+from candid.features.backbones.weights import Weights, load_weights
+from candid.runs.manifest import FinetuneSettings
 
 _CNN_FILE = "model.keras"
 _Array = NDArray[np.float32]
@@ -101,7 +103,7 @@ def _features(keras: Any, spec: BackboneSpec, source: Source, image: Any) -> Any
     if spec.is_int8:
         whole = build_keras_int8(spec, source.constants)
     else:
-        whole = build_keras(spec, load_weights(spec))
+        whole = build_keras(spec, _weights(spec, source))
     backbone = keras.Model(whole.input, whole.get_layer("features").output, name=spec.name)
     backbone.trainable = False  # as when the head was fitted; users may unfreeze it
     pixels = ops.cast(image, "float32")
@@ -110,6 +112,19 @@ def _features(keras: Any, spec: BackboneSpec, source: Source, image: Any) -> Any
         return plain
     mirrored = backbone(ops.flip(pixels, axis=2))
     return (plain + ops.flip(mirrored, axis=2)) * 0.5
+
+
+def _weights(spec: BackboneSpec, source: Source) -> Weights:
+    """The backbone's weights, with the layers that the run has trained."""
+    weights = load_weights(spec)
+    if not isinstance(source.manifest.settings, FinetuneSettings):
+        return weights
+    division = Division(spec, source.manifest.settings.first_block)
+    trained = {
+        name: (source.constants[f"{name}.kernel"], source.constants[f"{name}.bias"])
+        for name in division.layers_of(weights)
+    }
+    return with_layers(weights, trained)
 
 
 def _append_cnn(keras: Any, source: Source, image: Any) -> dict[str, Any]:

@@ -117,6 +117,34 @@ class TransferSettings:
 
 
 @dataclass(frozen=True)
+class FinetuneSettings:
+    """Settings of the recipe finetune.
+
+    Attributes:
+        backbone: Whose last blocks were trained.
+        first_block: Index of the first of them.
+        epochs: Passes over the photos.
+        num_varied: Varied views of each photo.
+        folds: Folds whose photos were held out, of ``num_folds``.
+        held_out_accuracy: Accuracy on those photos.
+        frozen_accuracy: That of the recipe transfer on the same photos.
+    """
+
+    backbone: str
+    first_block: int
+    epochs: Amount
+    num_varied: int
+    folds: Amount
+    num_folds: Amount
+    held_out_accuracy: Share
+    frozen_accuracy: Share
+    temperature: Positive
+    fitted_on: tuple[str, ...]
+    num_images: Amount
+    seed: int
+
+
+@dataclass(frozen=True)
 class CnnSettings:
     """Settings of the recipe cnn."""
 
@@ -126,6 +154,13 @@ class CnnSettings:
     dtype: str
     num_parameters: Amount
     temperature: Positive
+
+
+SETTINGS: Final = {
+    "transfer": TransferSettings,
+    "finetune": FinetuneSettings,
+    "cnn": CnnSettings,
+}
 
 
 @dataclass(frozen=True)
@@ -244,14 +279,14 @@ class Manifest:
 
     format_version: Literal[3] = field(default=FORMAT_VERSION, kw_only=True)
     candid_version: str
-    recipe: Literal["transfer", "cnn"]
+    recipe: Literal["transfer", "finetune", "cnn"]
     complete: bool
     classes: tuple[str, ...]
     pixels: PixelSettings
     rule: RuleSettings
     calibration: CalibrationSettings
     abstention: AbstentionSettings | None
-    settings: TransferSettings | CnnSettings
+    settings: TransferSettings | FinetuneSettings | CnnSettings
     prepared_with: Preparation
     data: DataSummary
     decisions: DecisionsSummary | None = field(default=None, kw_only=True)
@@ -261,7 +296,7 @@ class Manifest:
 
     @property
     def backbone(self) -> str | None:
-        """Backbone of the recipe transfer, else None."""
+        """Backbone of the recipes transfer and finetune, else None."""
         return getattr(self.settings, "backbone", None)
 
     @property
@@ -298,7 +333,7 @@ def _read_3(values: Mapping[str, Any], file: Path) -> Manifest:
     try:
         _require_classes(values.get("classes"))
         manifest: Manifest = read_as(Manifest, values, "")
-        if (manifest.recipe == "cnn") != isinstance(manifest.settings, CnnSettings):
+        if not isinstance(manifest.settings, SETTINGS[manifest.recipe]):
             raise ValueError(f"settings: those of the recipe {manifest.recipe} are expected")
     except ValueError as error:
         raise ArtifactError(f"{file} is incomplete: {error}; restore it or train again.") from error

@@ -36,9 +36,9 @@ from candid.runs.class_names import join_classes
 from candid.runs.classifier import GOLDEN_TOLERANCE, Classifier
 from candid.runs.explaining import Neighbours, fit_neighbours
 from candid.runs.manifest import (
+    SETTINGS,
     AbstentionSettings,
     CalibrationSettings,
-    CnnSettings,
     DataSummary,
     DecisionsSummary,
     Manifest,
@@ -46,7 +46,6 @@ from candid.runs.manifest import (
     PixelSettings,
     Preparation,
     RuleSettings,
-    TransferSettings,
 )
 from candid.splits.split import to_csv
 from candid.training.options import Result
@@ -126,10 +125,11 @@ def _manifest(result: Result) -> Manifest:
     catalog, contract = prepared.catalog, result.trained.contract
     abstention = None if fitted.abstention is None else fitted.abstention.to_json()
     decided = prepared.decided.to_json() if prepared.decided else None
-    settings_of_recipe = CnnSettings if options.recipe == "cnn" else TransferSettings
+    recipe = options.recipe
+    assert recipe != "auto"  # by now, it is that of the model
     return Manifest(
         candid_version=__version__,
-        recipe=options.recipe,
+        recipe=recipe,
         complete=result.trained.complete,
         classes=catalog.classes,
         pixels=PixelSettings(
@@ -144,7 +144,7 @@ def _manifest(result: Result) -> Manifest:
         rule=read_as(RuleSettings, options.rule.to_json(), "rule"),
         calibration=CalibrationSettings(fitted.temperature),
         abstention=read_as(AbstentionSettings | None, abstention, "abstention"),
-        settings=read_as(settings_of_recipe, dict(result.trained.settings), "settings"),
+        settings=read_as(SETTINGS[recipe], dict(result.trained.settings), "settings"),
         prepared_with=Preparation(options.backbone, options.fit),
         data=DataSummary(
             folder=str(catalog.folder),

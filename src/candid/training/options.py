@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,12 @@ from candid.runs.class_names import note_misread
 from candid.splits.prepare import Prepared, SplitOptions
 from candid.splits.split import Split
 
-Recipe = Literal["transfer", "cnn"]
+Recipe = Literal["transfer", "finetune", "cnn", "auto"]
+Quality = Literal["fast", "good", "best"]
+
+
+#: Seconds that a quality may take in all; ``fast`` takes what the recipe ``transfer`` takes.
+BUDGETS: Final = {"good": 60.0, "best": 600.0}
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,11 @@ class TrainOptions:
     """Options of `train`.
 
     Attributes:
-        recipe: ``transfer`` or ``cnn``.
+        recipe: ``transfer``; ``finetune``, which trains the last blocks too; ``cnn``; or ``auto``,
+            which tries several and keeps the best.
+        quality: ``fast``, or ``good`` and ``best``, which try ``finetune`` within one minute and
+            ten minutes.
+        budget_s: Seconds that the training may take, instead of those of the quality.
         split: How the photos are split into train, val and test.
         backbone: Name or ONNX path of the embedding network; it also finds the copies.
         fit: How photos are made square; ``cnn`` always squashes, as the tutorial does.
@@ -48,6 +57,8 @@ class TrainOptions:
     """
 
     recipe: Recipe = "transfer"
+    quality: Quality = "fast"
+    budget_s: float | None = None
     split: SplitOptions = field(default_factory=SplitOptions)
     backbone: str = DEFAULT
     fit: ResizeMode = "squash"
@@ -63,11 +74,32 @@ class TrainOptions:
         if self.recipe not in get_args(Recipe):
             choices = ", ".join(get_args(Recipe))
             raise UsageError(f"the recipe must be one of {choices}. Received: {self.recipe!r}")
+        if self.quality not in get_args(Quality):
+            choices = ", ".join(get_args(Quality))
+            raise UsageError(f"the quality must be one of {choices}. Received: {self.quality!r}")
+        if self.recipe == "cnn" and self.seconds is not None:
+            raise UsageError(
+                "the recipe cnn trains for its epochs, so it takes neither --quality nor --budget. "
+                "Use --epochs."
+            )
+        if self.recipe != "transfer" and not self.figures and self.recipe != "cnn":
+            raise UsageError(
+                f"the recipe {self.recipe} keeps what is better on held-out photos, so it takes no "
+                "--no-figures. Train with --recipe transfer."
+            )
         if self.recipe == "cnn" and not self.figures:
             raise UsageError(
                 "the recipe cnn needs a val part to be calibrated on, so it takes no --no-figures. "
                 "Train with --recipe transfer."
             )
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds for all that is tried; None if the recipe alone decides."""
+        if self.budget_s is not None:
+            return self.budget_s
+        improves = self.recipe in ("finetune", "auto")
+        return BUDGETS.get("best" if improves and self.quality == "fast" else self.quality)
 
 
 def choose(options: TrainOptions, seed: int | None, recipe: Recipe | None) -> TrainOptions:
@@ -84,12 +116,13 @@ class Result:
     Attributes:
         prepared: The photos, their features and their groups.
         split: The part of each photo.
-        options: The options of the training.
+        options: The options of the training; ``recipe`` is that of the model.
         trained: The model.
         fitted: Temperature, abstention and strength.
         assessed: The figures and the predictions that they are computed from.
         fitted_on: int64 ``(m,)``, places in the catalog of the photos that the model was fitted on.
         embeddings: float32 ``(m, d)``, the embeddings of those photos by the model's own graph.
+        tried: A line for each model that was tried, if there were several.
     """
 
     prepared: Prepared
@@ -100,6 +133,7 @@ class Result:
     assessed: EvalResult
     fitted_on: NDArray[np.int64]
     embeddings: NDArray[np.float32]
+    tried: tuple[str, ...] = ()
 
     @property
     def evaluation(self) -> Evaluation:
@@ -110,4 +144,4 @@ class Result:
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the data."""
         names = note_misread(self.prepared.catalog.classes)
-        return (*self.prepared.notes, *names, *self.split.notes)
+        return (*self.tried, *self.prepared.notes, *names, *self.split.notes)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from candid.core.extras import require_packages
 from candid.core.notebook import card
 from candid.core.progress import Progress, for_python
 from candid.core.text import brief, join_names
@@ -25,6 +26,7 @@ from candid.splits.prepare import Prepared, prepare, split_prepared
 from candid.splits.split import Split
 from candid.training.files import PredictionsFile, write_files
 from candid.training.options import Recipe, Result, TrainOptions, choose
+from candid.training.quality import Clock, frozen_candidate
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,9 @@ def _train_into(
     folder: Path, data: Path, options: TrainOptions, *, overwrite: bool, progress: Progress
 ) -> Run:
     transfer.require()
+    clock = None if options.seconds is None else Clock(options.seconds)
+    if clock is not None:
+        require_packages(["tensorflow"], needed_by="the recipe finetune", extra="train")
     prepared = prepare(
         data,
         backbone=options.backbone,
@@ -139,12 +144,14 @@ def _train_into(
     made: list[tuple[Contents, bool]] = []
 
     def fill(partial: Path) -> Manifest:
-        if options.recipe == "transfer":
-            result = _train_transfer(prepared, split, options, progress)
-        else:
-            from candid.training.cnn import train_cnn  # which the other recipe does not need
+        if options.recipe == "cnn":
+            from candid.training.cnn import train_cnn  # which the other recipes do not need
 
             result = train_cnn(prepared, split, options, partial, progress)
+        else:
+            result = _train_transfer(prepared, split, options, progress)
+        if clock is not None:
+            result = _improve(result, clock, partial, progress)
         with progress.step("Writing the run", 0):
             manifest, contents = write_files(partial, folder, result)
         made.append((contents, result.trained.complete))
@@ -177,7 +184,22 @@ def _train_transfer(
     fitted = FittedState(head.temperature, head.abstention, head.raw.strength)
     answers = head.answer(prepared.features.embeddings[split.places("test")])
     assessed = assess(context, answers, fitted, progress=progress)
+    options = replace(options, recipe="transfer")
     return Result(prepared, split, options, trained, fitted, assessed, fitted_on, data.embeddings)
+
+
+def _improve(first: Result, clock: Clock, folder: Path, progress: Progress) -> Result:
+    """Try what may be better than a frozen backbone; keep the best, with a line for each tried."""
+    frozen = frozen_candidate(first, clock.spent())
+    if frozen is None:
+        line = "finetune was not tried: a class has too few different pictures to hold some out"
+        return replace(first, tried=(line,))
+    from candid.training.finetune import tune
+
+    tuned, line = tune(frozen, clock, folder, progress)
+    best = tuned or frozen
+    lines = [each.to_text(best) for each in (tuned, frozen) if each is not None]
+    return replace(best.result, tried=(*lines, *([line] if line else [])))
 
 
 def train_on_all(split: Split) -> Split:

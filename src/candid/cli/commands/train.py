@@ -20,6 +20,7 @@ from candid.cli.arguments import (
     OwnParts,
     OwnPartsMode,
     Page,
+    QualityName,
     RecipeName,
     Rehash,
     SampleRange,
@@ -27,6 +28,7 @@ from candid.cli.arguments import (
     Threshold,
     choose_reading,
     decision_rule,
+    read_duration,
 )
 from candid.cli.console import print_notes, reject_options
 
@@ -42,6 +44,17 @@ def train(
         typer.Option(metavar="FOLDER", help="Folder of the run. [runs/<folder>-<recipe>-<n>]"),
     ] = None,
     recipe: Annotated[RecipeName, typer.Option(help="Training recipe.")] = RecipeName.transfer,
+    quality: Annotated[
+        QualityName,
+        typer.Option(
+            help="fast takes seconds; good (a minute) and best (ten at most) train the last blocks "
+            "of the backbone too, where held-out photos say that it helps."
+        ),
+    ] = QualityName.fast,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Time that all of it may take: 90s, 5m or 1h."),
+    ] = None,
     seed: Seed = 0,
     split: Annotated[
         Path | None,
@@ -102,6 +115,8 @@ def train(
 
         options = TrainOptions(
             recipe=recipe.value,
+            quality=quality.value,
+            budget_s=None if budget is None else read_duration(budget),
             split=SplitOptions(seed, split, group_by, own_parts.value),
             backbone=backbone or DEFAULT,
             fit=fit.value,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from candid.models.outputs import Trained
 from candid.models.recipes.abstaining_head import AbstainingHead, fit_abstaining
 from candid.models.recipes.linear_head import LinearHead
 from candid.splits.grouped_split import Labelled
+
+if TYPE_CHECKING:
+    import onnx
 
 _PACKAGES = ("jinja2", "onnx", "tensorboard", "threadpoolctl")
 
@@ -77,17 +81,25 @@ def train(
 
 def write_graph(backbone: Backbone, head: LinearHead, novelty: Novelty | None = None) -> bytes:
     """Write a backbone with a head as one ONNX model; see `Trained`."""
-    from candid.core.onnx_builder import GraphBuilder
     from candid.features.backbones import build
 
-    graph = GraphBuilder.continue_from(build(backbone))
+    return append_head(build(backbone), head, novelty, with_heatmap=backbone.has_features)
+
+
+def append_head(
+    backbone: onnx.ModelProto, head: LinearHead, novelty: Novelty | None, *, with_heatmap: bool
+) -> bytes:
+    """Append a head to the graph of a backbone; see `write_graph`."""
+    from candid.core.onnx_builder import GraphBuilder
+
+    graph = GraphBuilder.continue_from(backbone)
     num_classes = len(head.bias)
     scores = graph.dense("embedding", head.kernel, head.bias, name="scores")
     probabilities = graph.node("Softmax", scores, output="probabilities", axis=1)
     graph.output(probabilities, np.float32, ("n", num_classes))
     if novelty is not None:
         graph.output(novelty.add_to(graph, "embedding"), np.float32, ("n",))
-    if backbone.has_features:
+    if with_heatmap:
         # The score is the mean of this map: an exact class activation map (Zhou et al., 2016), as
         # pooling and head are both linear.
         kernel = head.kernel[:, :, None, None]

@@ -108,6 +108,7 @@ def accuracy_statement(evaluation: Evaluation, on: str = "") -> Statement:
         f"{how.removeprefix('on ')}. "
         f"{evaluation.leak or 'The model was trained on none of them, nor on a copy.'}"
     )
+    text += str(evaluation.refits or "")
     if evaluation.kfold is not None and test is not None:
         only = "only " if test.n < accuracy.n else ""
         text += (
@@ -284,7 +285,8 @@ def leak_tax_statement(evaluation: Evaluation) -> Statement:
         )
         return Statement("open", "Leak tax not measured", text, "leak-tax")
     naive, honest = percent(row.naive.value), percent(row.honest.value)
-    source = f"({row.estimate}, {photo_count(row.honest.n)})"
+    recipe = f", recipe {evaluation.refits.others}" if evaluation.refits else ""
+    source = f"({row.estimate}, {photo_count(row.honest.n)}{recipe})"
     if not row.num_copies:
         title = "No copies among the photos"
         text = f"So a random split leaks nothing; it gives {naive} {source}."

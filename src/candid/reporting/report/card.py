@@ -42,6 +42,7 @@ _TASK: Final = "image-classification"
 _DATASET_TYPE: Final = "imagefolder"
 _RECIPES: Final = {
     "transfer": "a frozen pretrained backbone with a linear head trained on these photos",
+    "finetune": "a pretrained backbone whose last blocks were trained on with these photos",
     "cnn": "a small convolutional network trained from scratch on these photos",
 }
 _MOST_NAMED: Final = 20  # classes in a sentence; the table of the training data has all

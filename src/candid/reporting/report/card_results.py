@@ -124,12 +124,14 @@ def write_results(evaluation: Evaluation) -> str:
             _baselines(evaluation.baselines),
             *(["On the test part alone:", _baselines(on_test)] if on_test else []),
             "#### Leak Tax",
+            *_measured_with(evaluation),
             _leak_tax(evaluation.leak_tax),
             "#### Calibration",
             _calibration(evaluation.calibration),
             "#### Abstention",
             _abstained(evaluation.abstained),
             "#### Learning Curve",
+            *_measured_with(evaluation),
             _learning_curve(evaluation.learning_curve),
         ]
     )
@@ -221,6 +223,12 @@ def _baselines(baselines: Sequence[Baseline]) -> str:
     ]
     head = ["Baseline", "Its accuracy", "Gain of the model", "n", "The model is"]
     return table(head, rows)
+
+
+def _measured_with(evaluation: Evaluation) -> list[str]:
+    """The recipe of a figure, if it is not the model's own."""
+    refits = evaluation.refits
+    return [] if refits is None else [f"Measured with the recipe {refits.others}."]
 
 
 def _leak_tax(tax: LeakTax | None) -> str:

@@ -1,0 +1,194 @@
+"""The recipe ``finetune``: the last blocks of a backbone are trained on too, with varied views.
+
+What comes before them is computed once for each view of a photo (`compute_middle`), so an epoch
+costs the last blocks only. Every figure is of photos that the tuned network has not seen: a
+network is tuned for each fold (`Tuner.held_out`), as many as the time allows, then one on all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid._version import __version__
+from candid.core.extras import start_onnx
+from candid.core.linalg import Rows
+from candid.core.progress import Progress
+from candid.core.temp_dir import temp_dir
+from candid.core.threads import map_ahead
+from candid.data.catalog import Catalog
+from candid.data.images import PixelContract, decode, read_file
+from candid.features.backbones.spec import LITE2
+from candid.features.backbones.tail import MIDDLE, Division
+from candid.features.backbones.weights import Weights
+from candid.models.checkpoint import Checkpoints
+from candid.models.ood import Novelty, fit_novelty_held_out
+from candid.models.recipes.folded import FoldAnswers
+from candid.models.recipes.linear_head import fit_head
+from candid.models.recipes.logistic import softmax
+from candid.models.recipes.views import vary
+from candid.splits.grouped_split import Labelled
+
+if TYPE_CHECKING:
+    from candid.models.recipes.finetune_keras import Tail
+
+#: Blocks before this one stay as they are: the tail is a third of the network's products.
+DIVISION: Final = Division(LITE2, first_block=15)
+
+_SCRATCH: Final = "candid-views-"
+_NUM_AHEAD: Final = 8
+#: Epochs and varied views to choose from, the best first.
+_LADDER: Final = ((10, 8), (8, 4), (6, 2), (4, 1))
+_SHARE_OF_VIEWS: Final = 0.4  # most of the time that may go into computing views
+_RESERVE: Final = 0.85  # share of the time that is planned with
+
+
+class Plan(NamedTuple):
+    """What a tuning of one network consists of."""
+
+    epochs: int
+    num_varied: int  # views of a photo besides itself and its mirror image
+
+
+def plan(num_photos: int, *, left_s: float, view_s: float, step_s: float) -> Plan | None:
+    """Choose epochs and views such that two networks at least are tuned in time.
+
+    Args:
+        num_photos: Photos to train on.
+        left_s: The time left, in seconds.
+        view_s: What a view of a photo takes, in seconds.
+        step_s: What a photo in a step takes, in seconds.
+
+    Returns:
+        The best that the time allows; None if it allows nothing.
+    """
+    usable = left_s * _RESERVE
+    for epochs, num_varied in _LADDER:
+        views = (2 + num_varied) * num_photos * view_s
+        if views <= usable * _SHARE_OF_VIEWS and views + 2 * epochs * num_photos * step_s <= usable:
+            return Plan(epochs, num_varied)
+    return None
+
+
+@contextmanager
+def compute_middle(
+    catalog: Catalog,
+    places: NDArray[np.int64],
+    contract: PixelContract,
+    weights: Weights,
+    *,
+    num_varied: int,
+    progress: Progress,
+) -> Iterator[NDArray[np.float16]]:
+    """Run the front of the backbone on views of photos.
+
+    Args:
+        catalog: The photos.
+        places: int64 ``(m,)``, those to compute.
+        contract: How they become pixels.
+        weights: Of the backbone.
+        num_varied: Views besides the photo and its mirror image; they depend on its content alone.
+        progress: Progress callback.
+
+    Yields:
+        float16 ``(2 + num_varied, m, h, w, c)``, in a temporary file that is mapped into memory.
+
+    Raises:
+        ImageError: A photo can't be decoded any more.
+    """
+    session = start_onnx(DIVISION.build_front(weights), num_threads=1)
+    shape = (2 + num_varied, len(places), *DIVISION.middle_shape)
+    with temp_dir(_SCRATCH) as scratch:
+        middle = np.memmap(scratch / MIDDLE, np.float16, "w+", shape=shape)
+
+        def compute(row: int) -> None:
+            photo = catalog.photos[places[row]]
+            pixels = decode(read_file(catalog.file(photo)), contract)
+            rng = np.random.default_rng(int(photo.content[:16], 16))
+            views = [pixels, pixels[:, ::-1], *(vary(pixels, rng) for _ in range(num_varied))]
+            for number, view in enumerate(views):
+                image = np.ascontiguousarray(view)[None]
+                middle[number, row] = session.run([MIDDLE], {"image": image})[0][0]
+
+        with progress.step("Computing varied views", len(places)) as advance:
+            for _ in map_ahead(compute, range(len(places)), num_ahead=_NUM_AHEAD):
+                advance(1)
+        yield middle
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """Tunes networks on some of the photos.
+
+    Attributes:
+        tail: The network.
+        middle: Of `compute_middle`, for all photos of the data.
+        data: The photos, with their frozen embeddings.
+        seed: Random seed of orders and views.
+        checkpoints: Where each epoch is kept.
+        progress: Progress callback.
+        tick: Called at each step; it may raise to end the tuning.
+    """
+
+    tail: Tail
+    middle: NDArray[np.float16]
+    data: Labelled
+    seed: int
+    checkpoints: Checkpoints
+    progress: Progress
+    tick: Callable[[], None]
+
+    def tune(self, places: NDArray[np.int64], title: str) -> tuple[dict[str, float], ...]:
+        """Tune on the photos at some places; returns a row per epoch."""
+        from candid.models.recipes.finetune_keras import Shown
+
+        shown = Shown(self.middle, places, self.data.labels[places])
+        head = fit_head(self.data.take(places), seed=self.seed).head
+        with (
+            self.checkpoints.open(self._fingerprint(places), self.progress.say) as checkpoint,
+            self.progress.step(title, self.tail.num_steps(len(places))) as advance,
+        ):
+
+            def count(steps: int) -> None:
+                self.tick()
+                advance(steps)
+
+            return self.tail.fit(
+                shown,
+                head,
+                seed=self.seed,
+                checkpoint=checkpoint,
+                advance=count,
+                say=self.progress.say,
+            )
+
+    def held_out(self, folds: NDArray[np.int64], fold: int) -> FoldAnswers:
+        """Tune on all photos but those of a fold, and answer these."""
+        others, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        self.tune(others, f"Training the last blocks, fold {fold + 1}")
+        embeddings, scores = self.tail.answer(self.middle, held)
+        labels, groups = self.data.labels[held], self.data.groups[held]
+        detector = self.detector(others, embeddings)
+        return FoldAnswers(held, labels, groups, softmax(scores), embeddings, detector)
+
+    def detector(self, places: NDArray[np.int64], held_out: Rows) -> Novelty:
+        """The OOD score of the photos that the network was just tuned on, see `ood`."""
+        embeddings, _ = self.tail.answer(self.middle, places)
+        return fit_novelty_held_out(embeddings, self.data.labels[places], held_out)[0]
+
+    def _fingerprint(self, places: NDArray[np.int64]) -> str:
+        """SHA-256 of everything that determines the weights."""
+        from candid.models.recipes.cnn_keras import describe_machine
+
+        facts = [__version__, asdict(self.tail.schedule), self.seed, describe_machine()]
+        facts += [self.data.labels[places].tolist(), len(self.middle)]
+        digest = hashlib.sha256(json.dumps(facts).encode())
+        digest.update(self.data.embeddings[places].tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,271 @@
+"""The recipe ``finetune``: tune a network for each fold that the time allows, then the final one.
+
+The tuned network is kept if it gets at least as many of the held-out photos right as the frozen one
+with a linear head; both are judged on the same photos of the train and val parts.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.core.extras import import_tensorflow
+from candid.core.progress import Progress, Silent
+from candid.core.threads import map_ahead, num_cores
+from candid.data.images import PixelContract, decode, read_file
+from candid.evaluation.assess import EvalContext, FittedState, assess_held_out
+from candid.evaluation.evaluation import Refits
+from candid.features.backbones.onnx_graph import build_onnx
+from candid.features.backbones.tail import with_layers
+from candid.features.backbones.weights import Weights, load_weights
+from candid.models.checkpoint import Checkpoints
+from candid.models.outputs import Outputs, Trained
+from candid.models.recipes import finetune
+from candid.models.recipes.abstaining_head import Answers
+from candid.models.recipes.finetune import DIVISION, Plan, Tuner, compute_middle
+from candid.models.recipes.folded import FoldAnswers, calibrate, join_answers, join_folds
+from candid.models.recipes.transfer import append_head
+from candid.models.temperature import with_temperature
+from candid.runs.onnx_session import Model
+from candid.splits.grouped_split import Labelled
+from candid.training.options import Result
+from candid.training.quality import Candidate, Clock, context_of
+
+if TYPE_CHECKING:
+    from candid.core.linalg import Rows
+    from candid.data.catalog import Photo
+    from candid.models.recipes.finetune_keras import Tail
+
+_WRITING_S: Final = 4.0  # what the pages and files of a run take
+_PER_PHOTO_S: Final = 0.05  # what an answer of the final model takes
+_FURTHER: Final = 2.5  # a further fold and the final network take so many times a fold
+_NUM_TRIED: Final = 8  # photos, to measure the machine with
+
+
+def tune(
+    frozen: Candidate, clock: Clock, folder: Path, progress: Progress
+) -> tuple[Candidate | None, str]:
+    """Tune the last blocks on the photos that a frozen network was trained on.
+
+    Args:
+        frozen: Of the recipe ``transfer``; its parts, folds and options are used.
+        clock: The time that is left.
+        folder: The unfinished run, beside which checkpoints are kept.
+        progress: Progress callback.
+
+    Returns:
+        The tuned network if it is no worse, and what to tell if there is none.
+    """
+    checkpoints = Checkpoints(folder.parent)
+    try:
+        tuned, line = _Job(frozen, clock, checkpoints, progress).run()
+    except _OutOfTimeError:
+        return None, f"tried finetune: it was not finished within {clock.seconds:,.0f} s"
+    except KeyboardInterrupt:
+        return None, "tried finetune: interrupted; the same command goes on from there"
+    checkpoints.mark_spent(folder)
+    return tuned, line
+
+
+class _OutOfTimeError(Exception):
+    """The time is up in the middle of a tuning."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    candidate: Candidate
+    clock: Clock
+    checkpoints: Checkpoints
+    progress: Progress
+
+    @property
+    def frozen(self) -> Result:
+        return self.candidate.result
+
+    @cached_property
+    def context(self) -> EvalContext:
+        return context_of(self.frozen)
+
+    @cached_property
+    def data(self) -> Labelled:
+        """The photos to tune on, with the embeddings of the frozen recipe."""
+        return self.context.data.take(self.frozen.fitted_on)
+
+    @cached_property
+    def contract(self) -> PixelContract:
+        reading = self.context.features.contract
+        return PixelContract.of(reading, DIVISION.spec.size_px, reading.fit)
+
+    def run(self) -> tuple[Candidate | None, str]:
+        start_s = self.clock.spent()
+        with self.progress.step("Loading TensorFlow", 0):
+            import_tensorflow(extra="train")
+            from candid.models.recipes.finetune_keras import Schedule, Tail
+
+            weights = load_weights(DIVISION.spec)
+            tail = Tail(DIVISION, DIVISION.layers_of(weights), self.data.num_classes, Schedule(1))
+            plan = self._plan(tail, weights)
+        if plan is None:
+            return None, f"finetune takes more than {self.clock.seconds:,.0f} s here; not tried"
+        tail.schedule = replace(tail.schedule, epochs=plan.epochs)
+        tail.restart()
+        places = self.frozen.fitted_on
+        with compute_middle(
+            self.context.features.catalog,
+            places,
+            self.contract,
+            weights,
+            num_varied=plan.num_varied,
+            progress=self.progress,
+        ) as middle:
+            embeddings, _ = tail.answer(middle, np.arange(len(places)))
+            tuner = Tuner(
+                tail,
+                middle,
+                replace(self.data, embeddings=embeddings),
+                self.context.seed,
+                self.checkpoints,
+                self.progress,
+                self._tick,
+            )
+            return self._tune(tuner, weights, start_s)
+
+    @property
+    def _reserved_s(self) -> float:
+        return _WRITING_S + _PER_PHOTO_S * len(self.frozen.split.places("test"))
+
+    def _plan(self, tail: Tail, weights: Weights) -> Plan | None:
+        """Measure what a view and a step take on this machine, and plan with it."""
+        from candid.models.recipes.finetune_keras import Shown
+
+        few = self.frozen.fitted_on[:_NUM_TRIED]
+        start = time.monotonic()
+        with compute_middle(
+            self.context.features.catalog,
+            few,
+            self.contract,
+            weights,
+            num_varied=0,
+            progress=Silent(),
+        ) as middle:
+            view_s = (time.monotonic() - start) / (2 * len(few))
+            shown = Shown(middle, np.arange(len(few)), self.data.labels[: len(few)])
+            step_s = tail.seconds_per_step(shown) / tail.schedule.batch_size
+        left_s = self.clock.left() - self._reserved_s
+        return finetune.plan(len(self.data.labels), left_s=left_s, view_s=view_s, step_s=step_s)
+
+    def _tick(self) -> None:
+        if self.clock.left() < self._reserved_s:
+            raise _OutOfTimeError
+
+    def _tune(self, tuner: Tuner, weights: Weights, start_s: float) -> tuple[Candidate | None, str]:
+        held = self._hold_out(tuner)
+        places = np.concatenate([fold.places for fold in held])
+        hits, held_out = np.zeros((2, len(self.data.labels)), np.bool_)
+        held_out[places] = True
+        raw, labels = (np.concatenate([getattr(f, n) for f in held]) for n in ("raw", "labels"))
+        hits[places] = raw.argmax(axis=1) == labels
+        spent_s = self.clock.spent() - start_s
+        tuned = Candidate("finetune", self.frozen, hits, held_out, spent_s)
+        if not tuned.beats(self.candidate):
+            return None, tuned.to_text(self.candidate)
+        history = tuner.tune(np.arange(len(self.data.labels)), "Training the last blocks")
+        both = [float(each.hits[held_out].mean()) for each in (tuned, self.candidate)]
+        result = self._finish(tuner, weights, held, history, both)
+        return replace(tuned, result=result, seconds=self.clock.spent() - start_s), ""
+
+    def _hold_out(self, tuner: Tuner) -> list[FoldAnswers]:
+        """Tune without a fold, for as many folds as the time allows."""
+        num_folds = self.data.num_folds()
+        folds = self.data.folds(num_folds, seed=self.context.seed)
+        held: list[FoldAnswers] = []
+        for fold in range(num_folds):
+            start = time.monotonic()
+            held.append(tuner.held_out(folds, fold))
+            took_s = time.monotonic() - start
+            # One more fold, and the final network on more photos.
+            if self.clock.left() - self._reserved_s < _FURTHER * took_s:
+                break
+        return held
+
+    def _halves(self, held: list[FoldAnswers]) -> NDArray[np.int64]:
+        """Two halves of the photos of the first fold."""
+        return self.data.take(held[0].places).folds(2, seed=self.context.seed)
+
+    def _finish(
+        self,
+        tuner: Tuner,
+        weights: Weights,
+        held: list[FoldAnswers],
+        history: tuple[dict[str, float], ...],
+        right: list[float],
+    ) -> Result:
+        """Calibrate the final network by the folds, and measure it."""
+        tail, data = tuner.tail, self.data
+        everything = np.arange(len(data.labels))
+        embeddings, _ = tail.answer(tuner.middle, everything)
+        detector = tuner.detector(everything, held[0].embeddings)
+        held_out, novelty = join_folds(held, self._halves(held), detector)
+        temperature, abstention = held_out.fit()
+        graph = build_onnx(DIVISION.spec, with_layers(weights, tail.layers()), with_features=False)
+        model = append_head(graph, tail.head().divided_by(temperature), novelty, with_heatmap=True)
+        settings = {
+            "backbone": DIVISION.spec.name,
+            "first_block": DIVISION.first_block,
+            "epochs": tail.schedule.epochs,
+            "num_varied": len(tuner.middle) - 2,
+            "folds": len(held),
+            "num_folds": data.num_folds(),
+            "held_out_accuracy": right[0],
+            "frozen_accuracy": right[1],
+            "temperature": temperature,
+            "fitted_on": ["train", "val"],
+            "num_images": len(data.labels),
+            "seed": self.context.seed,
+        }
+        trained = Trained(model, self.contract, history, settings)
+        fitted = FittedState(temperature, abstention, None)
+        test, placed = self._answer_test(trained, fitted), self.frozen.split.places("test")
+        places = np.concatenate([self.frozen.fitted_on[held_out.places], placed])
+        assessed = assess_held_out(
+            self.context,
+            test,
+            (np.sort(places), join_answers([held_out.answers(), test], places)),
+            fitted,
+            self.frozen.evaluation,
+            Refits(len(held), data.num_folds()),
+        )
+        options = replace(self.frozen.options, recipe="finetune")
+        return replace(
+            self.frozen,
+            options=options,
+            trained=trained,
+            fitted=fitted,
+            assessed=assessed,
+            embeddings=embeddings,
+        )
+
+    def _answer_test(self, trained: Trained, fitted: FittedState) -> Answers:
+        """Answers of the final model's own graph on the test part."""
+        catalog = self.context.features.catalog
+        model = Model(trained.model, catalog.classes, trained.contract, num_threads=1)
+        photos = [catalog.photos[place] for place in self.frozen.split.places("test")]
+
+        def answer(photo: Photo) -> Outputs:
+            return model.run(decode(read_file(catalog.file(photo)), trained.contract)[None])
+
+        outputs = []
+        with self.progress.step("Measuring on the test part", len(photos)) as advance:
+            for output in map_ahead(answer, photos, num_ahead=2 * num_cores()):
+                outputs.append(output)
+                advance(1)
+        probabilities = np.concatenate([output.probabilities for output in outputs])
+        novelty = np.concatenate([cast("Rows", output.novelty) for output in outputs])
+        raw = with_temperature(probabilities, 1 / fitted.temperature)
+        return calibrate(raw, novelty, fitted.temperature, fitted.abstention)

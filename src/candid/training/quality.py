@@ -1,0 +1,98 @@
+"""Better than a frozen backbone, within a given time: what is tried, in which order, what is kept.
+
+    transfer ─▶ transfer with the smaller backbone (``auto`` only) ─▶ finetune, if there is time
+
+The order is that of the gain expected per second. Candidates are compared on held-out photos of the
+train and val parts, by the same folds, and the best so far is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candid.core.text import plural
+from candid.evaluation.assess import EvalContext
+from candid.evaluation.estimate import proportion
+from candid.models.recipes.abstaining_head import predict_by_folds
+from candid.training.options import Result
+
+
+class Clock:
+    """The time that a training may take, from the making of the clock on.
+
+    Args:
+        seconds: In all.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._started = time.monotonic()
+
+    def left(self) -> float:
+        """Seconds that are left."""
+        return self.seconds - self.spent()
+
+    def spent(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may be kept.
+
+    Attributes:
+        name: Recipe and backbone.
+        result: The run to be.
+        hits: bool ``(n,)``, whether it is right on each photo of the train and val parts, by folds.
+        held_out: bool ``(n,)``, the photos that were held out; of others ``hits`` says nothing.
+        seconds: What it took.
+    """
+
+    name: str
+    result: Result
+    hits: NDArray[np.bool_]
+    held_out: NDArray[np.bool_]
+    seconds: float
+
+    def beats(self, other: Candidate) -> bool:
+        """Whether it is right at least as often, on the photos that both held out."""
+        both = self.held_out & other.held_out
+        return bool(self.hits[both].sum() >= other.hits[both].sum())
+
+    def to_text(self, best: Candidate) -> str:
+        """A line of the leaderboard."""
+        groups = context_of(self.result).data.take(self.result.fitted_on).groups
+        accuracy = proportion(self.hits[self.held_out], groups[self.held_out])
+        shown = (
+            ""
+            if accuracy is None
+            else (
+                f"{accuracy.value:.1%} ({accuracy.low:.1%} to {accuracy.high:.1%}) of "
+                f"{plural(accuracy.n, 'held-out photo')}"
+            )
+        )
+        kept = "; kept" if self is best else ""
+        return f"tried {self.name}: right on {shown}, {self.seconds:,.0f} s{kept}"
+
+
+def context_of(result: Result) -> EvalContext:
+    """What a result is measured on."""
+    options = result.options
+    return EvalContext(result.prepared.features, result.split, options.rule, options.split.seed)
+
+
+def frozen_candidate(result: Result, seconds: float) -> Candidate | None:
+    """A result of the recipe ``transfer``; None if no fold can be held out."""
+    context = context_of(result)
+    data = context.data.take(result.fitted_on)
+    folded = predict_by_folds(data, seed=context.seed)
+    if folded is None:
+        return None
+    hits = folded.answers.raw.argmax(axis=1) == data.labels
+    name = f"transfer ({result.options.backbone})"
+    return Candidate(name, result, hits, np.ones(len(hits), np.bool_), seconds)
