@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -31,6 +30,8 @@ from candid.auditing.properties import (
 )
 from candid.core import threads
 from candid.core.cache import Cache
+from candid.core.hashing import hash_bytes
+from candid.data import file_reader
 from candid.data.catalog import Catalog, scan
 from candid.data.images import PixelContract
 
@@ -104,10 +105,11 @@ class TestMeasure:
     ) -> None:
         (folder / "dog" / "copy.png").write_bytes((folder / "cat" / "a.png").read_bytes())
         seen: list[Path] = []
+        catalog = catalog_of(folder)
         monkeypatch.setattr(
-            module, "read_file", lambda path: seen.append(path) or path.read_bytes()
+            file_reader, "read_file", lambda path: seen.append(path) or path.read_bytes()
         )
-        assert len(measure(catalog_of(folder), cache=memory)) == 4
+        assert len(measure(catalog, cache=memory)) == 4
         assert len(seen) == 4
 
     def test_a_truncated_photo_has_no_pixels_and_a_share(
@@ -170,7 +172,7 @@ class TestCache:
         def fail(path: Path) -> bytes:
             raise AssertionError(path)
 
-        monkeypatch.setattr(module, "read_file", fail)
+        monkeypatch.setattr(file_reader, "read_file", fail)
         assert measure(catalog, cache=memory) == first
         assert len(first) == 4
 
@@ -215,61 +217,23 @@ class TestCache:
         for number in range(12):
             write_picture(tmp_path / "a" / f"{number:02}.png", seed=number)
         catalog = catalog_of(tmp_path)
+        contents = [photo.content for photo in catalog.photos]
         measure_file = module._measure_file
+        measured: set[str] = set()
 
-        def interrupted(
-            item: tuple[str, Path], contract: PixelContract
-        ) -> tuple[str, Properties | None]:
-            if item[1].name == "07.png":
+        def interrupted(data: bytes, contract: PixelContract) -> bytes:
+            content = hash_bytes(data)
+            if content == contents[7]:
                 raise KeyboardInterrupt
-            return measure_file(item, contract)
+            row = measure_file(data, contract)
+            measured.add(content)
+            return row
 
         monkeypatch.setattr(module, "_measure_file", interrupted)
         with pytest.raises(KeyboardInterrupt):
             measure(catalog, cache=memory)
-        kept = {content for content, _ in memory.get(KIND, [p.content for p in catalog.photos])}
-        assert kept == {photo.content for photo in catalog.photos[:7]}
-
-    def test_rows_are_written_on_the_way(
-        self, folder: Path, memory: Cache, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        sizes: list[int] = []
-
-        def put(kind: str, rows: Sequence[tuple[str, bytes]]) -> None:
-            assert kind == KIND
-            sizes.append(len(list(rows)))
-
-        monkeypatch.setattr(module, "_WRITE_EVERY", 3)
-        monkeypatch.setattr(memory, "put", put)
-        measure(catalog_of(folder), cache=memory)
-        assert sizes == [3, 1]
-
-    def test_meanwhile_is_called_once_whether_or_not_there_is_anything_to_measure(
-        self, folder: Path, memory: Cache
-    ) -> None:
-        calls: list[None] = []
-        for number in (1, 2):
-            measure(catalog_of(folder), cache=memory, meanwhile=lambda: calls.append(None))
-            assert len(calls) == number
-
-    def test_photos_are_measured_meanwhile(
-        self, folder: Path, memory: Cache, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        catalog = catalog_of(folder)
-        done = [threading.Event() for _ in catalog.photos]
-        events, measure_file = iter(done), module._measure_file
-
-        def measured(
-            item: tuple[str, Path], contract: PixelContract
-        ) -> tuple[str, Properties | None]:
-            found = measure_file(item, contract)
-            next(events).set()
-            return found
-
-        monkeypatch.setattr(module, "_measure_file", measured)
-        seen: list[bool] = []
-        measure(catalog, cache=memory, meanwhile=lambda: seen.extend(e.wait(5) for e in done))
-        assert seen == [True] * len(done)
+        kept = {content for content, _ in memory.get(KIND, contents)}
+        assert kept == measured >= set(contents[:7])
 
 
 def close_to(properties: PixelProperties, **values: float) -> None:

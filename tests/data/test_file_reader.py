@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from candid.core.cache import Cache
 from candid.core.hashing import hash_bytes as content_hash
 from candid.data import file_reader
 from candid.data.catalog import Catalog, scan
-from candid.data.file_reader import FileReader
+from candid.data.file_reader import FileReader, make_once
 from candid.data.images import PixelContract, read_file
 from candid.errors import ImageError
 from candid.features.extract import extract_features
@@ -246,3 +247,67 @@ class TestBuffer:
         path.write_bytes(b"another")
         with pytest.raises(ImageError, match="changed while"):
             reader.read(path, content)
+
+
+class TestMakeOnce:
+    def files(self, folder: Path) -> dict[str, Path]:
+        return {content_of(path): path for path in sorted(folder.glob("*/*"))}
+
+    def test_the_maker_is_started_once_and_only_if_something_is_missing(
+        self, folder: Path, memory: Cache
+    ) -> None:
+        files, starts = self.files(folder), []
+
+        def start() -> Callable[[bytes], bytes]:
+            starts.append(threading.current_thread())
+            return bytes.upper
+
+        made = make_once(memory, "kind", files, start)
+        assert made == {content: path.read_bytes().upper() for content, path in files.items()}
+        assert make_once(memory, "kind", files, start) == made
+        assert starts == [threading.current_thread()]
+
+    def test_what_is_cached_but_not_valid_is_made_again(
+        self, folder: Path, memory: Cache, reads: list[Path]
+    ) -> None:
+        files = self.files(folder)
+        first = next(iter(files))
+        memory.put("kind", [(content, b"good") for content in files])
+        memory.put("kind", [(first, b"bad")])
+        made = make_once(memory, "kind", files, lambda: lambda _: b"new", is_valid=b"good".__eq__)
+        assert made == {content: b"new" if content == first else b"good" for content in files}
+        assert reads == [files[first]]
+        assert dict(memory.get("kind", [first])) == {first: b"new"}
+
+    def test_what_can_not_be_made_and_files_that_changed_are_left_out(
+        self, folder: Path, memory: Cache
+    ) -> None:
+        files = self.files(folder)
+        changed, gone, refused, good = files.values()
+        refused_data, good_data = refused.read_bytes(), good.read_bytes()
+        changed.write_bytes(b"another")
+        gone.unlink()
+        made = make_once(
+            memory, "kind", files, lambda: lambda data: None if data == refused_data else data
+        )
+        assert made == {content_of(good): good_data}
+        assert dict(memory.get("kind", list(files))) == made
+
+    def test_it_is_written_on_the_way(
+        self, folder: Path, memory: Cache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        files, written, puts = self.files(folder), threading.Event(), []
+        last = list(files.values())[-1].read_bytes()
+
+        def put(_: str, rows: list[tuple[str, bytes]]) -> None:
+            puts.append(rows)
+            written.set()
+
+        def make(data: bytes) -> bytes:
+            assert data != last or written.wait(5)
+            return b"made"
+
+        monkeypatch.setattr(file_reader, "_STORE_EVERY", 3)
+        monkeypatch.setattr(memory, "put", put)
+        assert make_once(memory, "kind", files, lambda: make).keys() == files.keys()
+        assert [len(rows) for rows in puts] == [3, 1]

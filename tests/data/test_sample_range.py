@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 import tifffile
 
 from candid.core.cache import Cache
-from candid.data import sample_range
+from candid.core.hashing import hash_bytes
+from candid.data import file_reader, sample_range
 from candid.data.catalog import scan
 from candid.data.file_reader import FileReader
 from candid.data.images import Reading
@@ -45,27 +48,27 @@ def spread(low: float, high: float) -> np.ndarray:
     ],
 )
 def test_the_range_fits_the_samples(looked: Looked, expected: object) -> None:
-    assert range_of([looked], num_deep=1).sample_range == expected
+    assert range_of([looked], num_deep=1)[0] == expected
 
 
 def test_a_hot_pixel_changes_nothing() -> None:
     values = np.append(np.tile(spread(0, 4000), 10), [65535])
-    assert range_of([seen(values)], num_deep=1).sample_range == (0, 4095)
+    assert range_of([seen(values)], num_deep=1)[0] == (0, 4095)
 
 
 def test_one_window_is_kept_and_several_are_not() -> None:
     one, other = seen(spread(-900, 900), "i", window=(-160, 240)), seen(spread(0, 9), "i")
-    assert range_of([one, one], num_deep=2).sample_range == (-160, 240)
-    assert range_of([one, other], num_deep=2).sample_range == pytest.approx((-900, 900), abs=2)
+    assert range_of([one, one], num_deep=2)[0] == (-160, 240)
+    assert range_of([one, other], num_deep=2)[0] == pytest.approx((-900, 900), abs=2)
 
 
 def test_a_mixture_of_kinds_is_told() -> None:
-    decided = range_of([seen(spread(0, 4000)), seen(spread(0, 1), "f")], num_deep=2)
-    assert any("whole numbers" in note for note in decided.notes)
+    _, notes = range_of([seen(spread(0, 4000)), seen(spread(0, 1), "f")], num_deep=2)
+    assert any("whole numbers" in note for note in notes)
 
 
 def test_the_note_names_the_bits_and_the_range() -> None:
-    [note] = range_of([seen(spread(0, 4000))], num_deep=60).notes
+    _, [note] = range_of([seen(spread(0, 4000))], num_deep=60)
     assert note == "60 photos use 12 of 16 bits (0 to 4095); that range is kept in the model"
 
 
@@ -115,8 +118,58 @@ def test_ordinary_photos_are_not_read_again(
 ) -> None:
     for file in folder.glob("*/*.png"):
         cv2.imwrite(str(file), np.zeros((9, 9, 3), np.uint8))
-    monkeypatch.setattr(sample_range, "read_file", None)
+    seen = reads(monkeypatch)
     assert decide(folder, memory) == (Reading(), ())
+    assert sorted(seen) == sorted(folder.glob("*/*"))  # by the scan
+
+
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Files that are read, also by a scan."""
+    paths: list[Path] = []
+    monkeypatch.setattr(
+        file_reader, "read_file", lambda path: paths.append(path) or path.read_bytes()
+    )
+    return paths
+
+
+def test_samples_of_a_file_that_changed_after_the_scan_are_not_kept(
+    folder: Path, memory: Cache
+) -> None:
+    changed, gone = folder / "a" / "0.png", folder / "a" / "1.png"
+    before = {file: file.read_bytes() for file in (changed, gone)}
+    reader = FileReader()
+    catalog = scan(folder, reader=reader)
+    cv2.imwrite(str(changed), np.full((40, 40), 60_000, np.uint16))
+    gone.unlink()
+    found, _ = decide_range(catalog, Reading(), reader=reader, cache=memory)
+    assert found.sample_range == (0, 4095)
+    contents = [photo.content for photo in catalog.photos]
+    old = {hash_bytes(data) for data in before.values()}
+    kept = {content for content, _ in memory.get("samples:v1", contents)}
+    assert len(kept) == 4
+    assert not kept & old
+
+
+def test_few_deep_pictures_are_in_memory_at_a_time(
+    folder: Path, memory: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("candid.core.threads.num_cores", lambda: 6)
+    monkeypatch.setattr(sample_range, "_AHEAD", 2)
+    read_samples, lock, now = sample_range.read_samples, Lock(), [0, 0]
+
+    def counted(data: bytes, reading: Reading) -> object:
+        with lock:
+            now[0] += 1
+            now[1] = max(now)
+        time.sleep(0.02)
+        samples = read_samples(data, reading)
+        with lock:
+            now[0] -= 1
+        return samples
+
+    monkeypatch.setattr(sample_range, "read_samples", counted)
+    assert decide(folder, memory)[0].sample_range == (0, 4095)
+    assert now == [0, 2]
 
 
 def test_every_kind_of_deep_file_is_known_by_its_header(tmp_path: Path, memory: Cache) -> None:

@@ -77,7 +77,7 @@ def test_tensorboard_reads_the_figures_of_the_class(run: Run) -> None:
 def test_a_second_training_decodes_nothing_for_the_same_page(
     run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("training.report.FeatureMaps.__call__", "reporting.pages.thumbnails.preview"):
+    for name in ("training.report.feature_maps", "reporting.pages.thumbnails.preview"):
         monkeypatch.setattr(f"candid.{name}", forbidden)
     again = train(data, run=tmp_path / "run", options=OPTIONS)
     assert again.contents.heat_maps

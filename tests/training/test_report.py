@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,15 @@ import pytest
 from candid.auditing.audit import AuditOptions, audit
 from candid.auditing.files import write_audit
 from candid.cli.demo import SampleSet
+from candid.core.cache import Cache
+from candid.core.hashing import hash_bytes
+from candid.data.file_reader import make_once
 from candid.data.images import PixelContract
-from candid.features.backbones import get, registry
+from candid.features.backbones import get
 from candid.features.backbones.registry import Embedder
 from candid.models.recipes.linear_head import LinearHead
 from candid.training import Run, TrainOptions, report, train
-from candid.training.report import FeatureMaps, find_shortcut, map_of, read_shortcut
+from candid.training.report import feature_maps, find_shortcut, map_of, read_shortcut
 
 
 @pytest.fixture(scope="module")
@@ -115,33 +116,28 @@ def test_the_map_of_a_fold_adds_up_to_the_scores_of_its_head(embedder: Embedder)
     head = LinearHead(kernel, rng.normal(size=3).astype(np.float32), 10.0)
     pixels = rng.integers(0, 256, (224, 224, 3), dtype=np.uint8)
     file = bytes(cv2.imencode(".png", pixels[..., ::-1])[1])
-    found = map_of(head, FeatureMaps(get("efficientnet-lite0"), PixelContract())(file))
+    found = map_of(head, feature_maps(get("efficientnet-lite0"), PixelContract())(file))
     assert found.shape == (3, 7, 7)
     [scores] = head.scores(embedder.embed(pixels[None]))
     assert found.mean(axis=(1, 2)) == pytest.approx(scores, abs=2e-3)
 
 
-@pytest.mark.parametrize("module", [registry, report])
-def test_threads_start_one_session(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_photos_share_one_session_and_none_is_started_where_all_are_cached(
+    folder: Path, memory: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     started = []
 
     class Session:
         def __init__(self, *_: object, **__: object) -> None:
             started.append(self)
-            time.sleep(0.05)
 
         def run(self, *_: object) -> list[Any]:
             return [np.zeros((1, 1280), np.float32)]
 
-    monkeypatch.setattr(module, "start_onnx", Session)
-    owner = Embedder if module is registry else FeatureMaps
-    # Python 3.11 has a lock there, later ones have none.
-    monkeypatch.setattr(owner.__dict__["_session"], "lock", nullcontext(), raising=False)
-    backbone, pixels = get("efficientnet-lite0"), np.zeros((224, 224, 3), np.uint8)
-    ask: Any
-    maps, embed = FeatureMaps(backbone, PixelContract()), Embedder(backbone).embed
-    file = bytes(cv2.imencode(".png", pixels)[1])
-    with ThreadPoolExecutor(2) as pool:
-        ask, photo = (embed, pixels[None]) if module is registry else (maps, file)
-        assert all(len(answer) for answer in pool.map(ask, [photo, photo]))
+    monkeypatch.setattr(report, "start_onnx", Session)
+    files = {hash_bytes(file.read_bytes()): file for file in folder.glob("*/*")}
+    start = partial(feature_maps, get("efficientnet-lite0"), PixelContract())
+    made = make_once(memory, "maps", files, start)
+    assert made.keys() == files.keys()
+    assert make_once(memory, "maps", files, start) == made
     assert len(started) == 1

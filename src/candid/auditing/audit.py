@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from contextlib import nullcontext, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from candid.errors import DataError, DependencyError, UsageError
 from candid.features.backbones import DEFAULT
 from candid.splits.prepare import Prepared, prepare
 
+#: Codes of the checks that fit models, with packages that take a second to import.
+_LEARN = frozenset({"label-suspects", "shortcuts", "brightness-and-colour"})
 _NUM_REASONS = 3
 _NUM_TYPICAL = 6
 
@@ -120,18 +123,18 @@ def _gather(
             f"none of the {len(scanned.photos)} photos in {data} can be read; "
             f"{sanitize('; '.join(reasons))}."
         )
-    properties = measure(
-        scanned, reading=features.contract, cache=cache, progress=progress, meanwhile=_import_ahead
-    )
+    with ThreadPoolExecutor(1) as pool:
+        if not options.skip >= _LEARN:
+            pool.submit(_import_ahead)
+        properties = measure(scanned, reading=features.contract, cache=cache, progress=progress)
     return Evidence(scanned, features, prepared.groups, properties, options.seed), prepared
 
 
 def _import_ahead() -> None:
-    """Import what the checks of labels and shortcuts need; if it fails, they say so themselves."""
+    """Import what the checks need that fit models; if it fails, they say so themselves."""
     hush("tqdm")  # asks for widgets where a notebook has none
-    with suppress(Exception):
-        import cleanlab  # noqa: F401
-        import sklearn.ensemble  # noqa: F401
+    import cleanlab  # noqa: F401
+    import sklearn.ensemble  # noqa: F401
 
 
 def run_checks(

@@ -136,7 +136,5 @@ class Evidence:
 
     def measured(self) -> Iterator[tuple[int, Properties]]:
         """Indices and properties of the photos whose files could be measured."""
-        for index, photo in enumerate(self.photos):
-            properties = self.properties_of(photo)
-            if properties is not None:
-                yield index, properties
+        rows = ((index, self.properties_of(photo)) for index, photo in enumerate(self.photos))
+        return ((index, properties) for index, properties in rows if properties is not None)

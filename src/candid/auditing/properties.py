@@ -9,23 +9,21 @@ that its thresholds apply, computed on 128 pixels a side instead of the full pic
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.cache import Cache
-from candid.core.hashing import hash_bytes
-from candid.core.progress import Progress, Silent
+from candid.core.progress import Progress
 from candid.core.safe_json import read_as
-from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog
-from candid.data.images import PixelContract, Reading, decodable_share, decode, inspect, read_file
+from candid.data.file_reader import make_once
+from candid.data.images import PixelContract, Reading, decodable_share, decode, inspect
 from candid.data.images.inspect import Details
 from candid.errors import ImageError
 
@@ -108,8 +106,6 @@ def _saturate(value: float) -> float:
 _KIND = "properties:v1"
 _SIZE_PX = 128
 _DIGITS = 6  # decimals, so that cached and fresh values are equal, and rows short
-_FILES_AHEAD = 512  # wait for a thread, which reads them when it is their turn
-_WRITE_EVERY = 256  # at most this many measurements are lost if the process is killed
 
 
 @dataclass(frozen=True)
@@ -160,59 +156,32 @@ def measure(
     reading: Reading | None = None,
     cache: Cache,
     progress: Progress | None = None,
-    meanwhile: Callable[[], object] = lambda: None,
 ) -> Mapping[str, Properties]:
-    """Properties by content of all files with a valid header, measured unless in the cache.
-
-    Threads measure; ``meanwhile`` is called once while they do.
-    """
+    """Properties by content of all files with a valid header, measured unless in the cache."""
     contract = PixelContract.of(reading or Reading(), _SIZE_PX, "squash")
-    kind = _KIND + contract.reading_key
-    files = {photo.content: catalog.file(photo) for photo in catalog.photos}
-    rows = ((content, _from_json(value)) for content, value in cache.get(kind, list(files)))
-    known = {content: properties for content, properties in rows if properties is not None}
-    missing = {content: file for content, file in files.items() if content not in known}
-    if not missing:
-        meanwhile()
-        return known
-    work = partial(_measure_file, contract=contract)
-    new: dict[str, bytes] = {}
-    with (progress or Silent()).step("Measuring the photos", len(missing)) as advance:
-        try:
-            measuring = map_ahead(work, missing.items(), num_ahead=_FILES_AHEAD)
-            for number, (content, measured) in enumerate(measuring):
-                if number == 0:
-                    meanwhile()
-                if measured is not None:
-                    known[content] = measured
-                    new[content] = json.dumps(asdict(measured), separators=(",", ":")).encode()
-                advance(1)
-                if len(new) >= _WRITE_EVERY:
-                    cache.put(kind, new.items())
-                    new.clear()
-        finally:  # after Ctrl-C or an error too
-            cache.put(kind, new.items())
-    return known
+    parse = functools.cache(_from_json)
+    rows = make_once(
+        cache,
+        _KIND + contract.reading_key,
+        {photo.content: catalog.file(photo) for photo in catalog.photos},
+        lambda: functools.partial(_measure_file, contract=contract),
+        is_valid=parse,
+        progress=progress,
+        title="Measuring the photos",
+    )
+    return {content: known for content, row in rows.items() if (known := parse(row)) is not None}
 
 
-def _measure_file(item: tuple[str, Path], contract: PixelContract) -> tuple[str, Properties | None]:
-    """Content of a file, and its properties."""
-    content, file = item
-    try:
-        data = read_file(file)
-        if hash_bytes(data) != content:  # changed since the scan
-            return content, None
-        details = inspect(data, max_pixels=contract.max_pixels)
-    except ImageError:
-        return content, None
+def _measure_file(data: bytes, contract: PixelContract) -> bytes:
+    """A row of the cache: the properties of a file, as JSON."""
+    details = inspect(data, max_pixels=contract.max_pixels)
     pixels, share = None, 1.0
     try:
         pixels = measure_pixels(decode(data, contract), details.width_px, details.height_px)
     except ImageError:
         share = round(decodable_share(data), _DIGITS)
-    return content, Properties(
-        **vars(details), num_bytes=len(data), decodable_share=share, pixels=pixels
-    )
+    row = Properties(**vars(details), num_bytes=len(data), decodable_share=share, pixels=pixels)
+    return json.dumps(asdict(row), separators=(",", ":")).encode()
 
 
 def measure_pixels(pixels: NDArray[np.uint8], width_px: int, height_px: int) -> PixelProperties:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -16,7 +17,8 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from candid.core.hashing import hash_bytes
-from candid.core.threads import map_ahead, num_cores
+from candid.core.progress import Progress, Silent
+from candid.core.threads import map_ahead
 from candid.data.images import is_picture, read_file
 from candid.data.images.decode import is_deep
 from candid.errors import ImageError
@@ -29,6 +31,8 @@ _ROW: Final = re.compile(rb"(-?\d+) (-?\d+) (-?\d+) ([01])([01]) ([0-9a-f]{64})"
 #: Files modified less than this before they are read are not cached: FAT has ticks of 2 s.
 RACY_NS: Final = 2_000_000_000
 _MAX_BUFFERED_BYTES: Final = 512 * 1024**2
+_FILES_AHEAD: Final = 512  # wait for a thread, which reads them when it is their turn
+_STORE_EVERY: Final = 256  # at most about as many are lost if the process is killed
 
 
 class Stamp(NamedTuple):
@@ -172,30 +176,56 @@ def _parse(row: bytes) -> tuple[Stamp, KnownFile] | None:
 
 
 def make_once(
-    cache: Cache, kind: str, files: Mapping[str, Path], make: Callable[[bytes], bytes | None]
+    cache: Cache,
+    kind: str,
+    files: Mapping[str, Path],
+    start: Callable[[], Callable[[bytes], bytes | None]],
+    *,
+    is_valid: Callable[[bytes], object] = lambda _: True,
+    progress: Progress | None = None,
+    title: str = "",
+    num_ahead: int = _FILES_AHEAD,
 ) -> dict[str, bytes]:
-    """Make something of each file, once per content: it is cached.
+    """Make something of each file, once per content: it is cached, also if Ctrl-C ends the work.
 
     Args:
         cache: Of this thread.
         kind: What is made; equal kinds make equal bytes of equal contents.
         files: A file by its content.
-        make: From the bytes of a file, in threads; None, or `ImageError`, if that is impossible.
+        start: Called once, and only if something is missing; gives the function that makes it from
+            the bytes of a file, in threads: None, or `ImageError`, if that is impossible.
+        is_valid: Whether what is cached can be used; else it is made again.
+        progress: Progress callback.
+        title: Of its step, if something is missing.
+        num_ahead: Most files at work or waiting for it; few bound the memory of large ones.
 
     Returns:
-        What was made or cached, by content; without files that were removed or changed.
+        What was made or cached, by content, in no order; without files that were removed or
+        changed.
     """
-    found = dict(cache.get(kind, list(files)))
-    reader = FileReader()
-
-    def try_to_make(content: str) -> bytes | None:
-        try:
-            return make(reader.read(files[content], content))
-        except ImageError:
-            return None
-
+    found = {content: row for content, row in cache.get(kind, list(files)) if is_valid(row)}
     missing = [content for content in files if content not in found]
-    made = map_ahead(try_to_make, missing, num_ahead=2 * num_cores())
-    fresh = {c: value for c, value in zip(missing, made, strict=True) if value is not None}
-    cache.put(kind, fresh.items())
-    return found | fresh
+    if not missing:
+        return found
+    make, reader = start(), FileReader()
+    made: dict[str, bytes] = {}
+
+    def work(content: str) -> None:
+        with suppress(ImageError):
+            if (row := make(reader.read(files[content], content))) is not None:
+                made[content] = row
+
+    def store() -> None:
+        rows = [made.popitem() for _ in range(len(made))]  # threads may add some meanwhile
+        found.update(rows)
+        cache.put(kind, rows)
+
+    with (progress or Silent()).step(title, len(missing)) as advance:
+        try:
+            for _ in map_ahead(work, missing, num_ahead=num_ahead):
+                advance(1)
+                if len(made) >= _STORE_EVERY:
+                    store()
+        finally:  # after Ctrl-C or an error too
+            store()
+    return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from candid.core.cache import Cache
 from candid.core.text import plural
-from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog
-from candid.data.file_reader import FileReader
-from candid.data.images import Reading, read_file
+from candid.data.file_reader import FileReader, make_once
+from candid.data.images import Reading
 from candid.data.images.decode import read_samples
 from candid.errors import ImageError
 
@@ -35,7 +34,7 @@ _OUTSIDE: Final = 0.01
 _MIN_FILLED: Final = 0.25
 
 _KIND: Final = "samples:v1"
-_AHEAD: Final = 4
+_AHEAD: Final = 4  # deep pictures are large
 
 Range = tuple[float, float]
 
@@ -57,14 +56,6 @@ class Looked:
     values: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Decided:
-    """The range of a set, and what to say about it."""
-
-    sample_range: Range | None
-    notes: tuple[str, ...] = ()
-
-
 def decide_range(
     catalog: Catalog, reading: Reading, *, reader: FileReader, cache: Cache
 ) -> tuple[Reading, tuple[str, ...]]:
@@ -82,25 +73,16 @@ def decide_range(
     if reading.sample_range is not None:
         return reading, ()
     files = {p.content: catalog.file(p) for p in catalog.photos if reader.is_deep(p.content)}
-    if not files:
-        return reading, ()
-    contents = sorted(files)[:MAX_PHOTOS]
+    some, look = dict(sorted(files.items())[:MAX_PHOTOS]), partial(_look, reading=reading)
     kind = _KIND + reading.reading_key
-    cached = dict(cache.get(kind, contents))
-    missing = [content for content in contents if content not in cached]
-
-    def look(content: str) -> tuple[str, bytes]:
-        return content, _look(files[content], reading)
-
-    fresh = dict(map_ahead(look, missing, num_ahead=_AHEAD))
-    cache.put(kind, fresh.items())
-    rows = [row for c in contents if (row := _parse((cached | fresh)[c])) is not None]
-    decided = range_of(rows, num_deep=len(files))
-    return reading.with_range(decided.sample_range), decided.notes
+    found = make_once(cache, kind, some, lambda: look, num_ahead=_AHEAD)
+    rows = [looked for row in found.values() if (looked := _parse(row)) is not None]
+    sample_range, notes = range_of(rows, num_deep=len(files))
+    return reading.with_range(sample_range), notes
 
 
-def range_of(rows: Sequence[Looked], *, num_deep: int) -> Decided:
-    """The range of a set by some of its pictures.
+def range_of(rows: Sequence[Looked], *, num_deep: int) -> tuple[Range | None, tuple[str, ...]]:
+    """The range of a set by some of its pictures, and notes on it.
 
     Unsigned samples: all values of the bits that are used, 0 to 4095 for 12; where the samples fill
     less than a quarter of that, and for signed samples and floats, from the lowest to the highest
@@ -112,31 +94,31 @@ def range_of(rows: Sequence[Looked], *, num_deep: int) -> Decided:
         num_deep: Pictures of the set with more than 8 bits a sample, for the note.
     """
     if not any(len(row.values) for row in rows):
-        return Decided(None)
+        return None, ()
     who = plural(num_deep, "photo")
     notes = _note_mixture(rows)
     windows = {row.window for row in rows}
     window = windows.pop() if len(windows) == 1 else None
     if window is not None:
-        return Decided(window, (f"{who} name one window, {_spell(window)}; {_KEPT}", *notes))
+        return window, (f"{who} name one window, {_spell(window)}; {_KEPT}", *notes)
     pool = np.concatenate([row.values for row in rows])
     low, high = np.percentile(pool, (_OUTSIDE, 100 - _OUTSIDE))
     if low == high:
-        return Decided(None, notes)
+        return None, notes
     kinds = {row.kind for row in rows}
     if kinds == {"f"} and low >= 0 and _MIN_FILLED < high <= 1:
-        return Decided((0.0, 1.0), notes)
+        return (0.0, 1.0), notes
     if "f" not in kinds and low >= 0:
         num_bits = int(high).bit_length()
         most = max(row.num_bits for row in rows)
         if high - low >= _MIN_FILLED * (2**num_bits - 1):
             bits = 0.0, float(2**num_bits - 1)
             if num_bits == most == 16 and kinds == {"u"}:  # as read without a range
-                return Decided(None, notes)
+                return None, notes
             used = f"{num_bits} of {most} bits ({_spell(bits)})"
-            return Decided(bits, (f"{who} use {used}; {_KEPT}", *notes))
+            return bits, (f"{who} use {used}; {_KEPT}", *notes)
     found = float(np.float32(low)), float(np.float32(high))
-    return Decided(found, (f"{who} have samples {_spell(found)}, black to white; {_KEPT}", *notes))
+    return found, (f"{who} have samples {_spell(found)}, black to white; {_KEPT}", *notes)
 
 
 _KEPT: Final = "that range is kept in the model"
@@ -155,10 +137,10 @@ def _note_mixture(rows: Sequence[Looked]) -> tuple[str, ...]:
     )
 
 
-def _look(file: Path, reading: Reading) -> bytes:
-    """A row of the cache: a line of JSON, then float32 samples; none if it can't be read."""
+def _look(data: bytes, reading: Reading) -> bytes:
+    """A row of the cache: a line of JSON, then float32 samples; none if it can't be decoded."""
     try:
-        samples = read_samples(read_file(file), reading)
+        samples = read_samples(data, reading)
     except ImageError:
         samples = None
     if samples is None:

@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.hashing import hash_bytes
 from candid.core.text import plural, plural_are
+from candid.data.file_reader import FileReader
 from candid.data.images import decode, inspect, read_file
 from candid.errors import ArtifactError, ImageError
 from candid.models.outputs import Outputs
@@ -159,7 +159,6 @@ def note_missing(num_missing: int) -> tuple[str, ...]:
 def read_unchanged(folder: Path, row: Row) -> bytes | None:
     """The bytes of a photo of a split; None if it is gone or changed since the training."""
     try:
-        data = read_file(folder / row.path)
-    except (ImageError, OSError):
+        return FileReader().read(folder / row.path, row.content)
+    except ImageError:
         return None
-    return data if hash_bytes(data) == row.content else None

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from candid.core.hashing import hash_bytes
 from candid.core.text import first_line
-from candid.data.images import Reading, preview, read_file
+from candid.data.file_reader import FileReader
+from candid.data.images import Reading, preview
 from candid.data.images.preview import to_jpeg
 from candid.errors import ArtifactError, ImageError
 from candid.evaluation.measures import FIGURES
@@ -65,10 +65,8 @@ class TrainingPhotos:
             file = (self._folder / path).resolve()
             if not file.is_relative_to(self._folder.resolve()):
                 return None
-            data = read_file(file)
+            data = FileReader().read(file, self._contents[path])
         except (ImageError, OSError, ValueError):  # ValueError: a NUL in the path
-            return None
-        if hash_bytes(data) != self._contents[path]:
             return None
         pixels = preview(data, _THUMBNAIL_PX, self._reading)
         if pixels is None:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from functools import partial
 from itertools import count
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -44,8 +42,6 @@ from candid.splits.split import label_numbers
 from candid.training.options import Result
 
 if TYPE_CHECKING:
-    import onnxruntime as ort
-
     from candid.evaluation.evaluate import Elsewhere, Measured
 
 #: Longest side of a photo on the page.
@@ -223,34 +219,28 @@ def _unkept(check: dict[str, Any], kept: Collection[tuple[str, str, str]]) -> li
     ]
 
 
-@dataclass(frozen=True)
-class FeatureMaps:
-    """Feature maps of photos, which the heads of all folds share."""
+def feature_maps(backbone: Backbone, contract: PixelContract) -> Callable[[bytes], bytes]:
+    """Start a backbone that makes feature maps, which the heads of all folds share.
 
-    backbone: Backbone  # one that has a feature map
-    contract: PixelContract
-    _starting: Lock = field(default_factory=Lock, repr=False, compare=False)
+    Returns:
+        From a photo's bytes to its map: float32 ``(d, h, w)`` as bytes, h and w being equal.
+    """
+    from candid.core.onnx_builder import GraphBuilder
 
-    @cached_property
-    def _session(self) -> ort.InferenceSession:
-        """Started by the first photo; never, if all are cached."""
-        from candid.core.onnx_builder import GraphBuilder
+    graph = GraphBuilder.continue_from(build(backbone))
+    graph.output("features", np.float32, ("n", backbone.num_features, "h", "w"))
+    session = start_onnx(graph.finish().SerializeToString(), num_threads=1)
 
-        graph = GraphBuilder.continue_from(build(self.backbone))
-        graph.output("features", np.float32, ("n", self.backbone.num_features, "h", "w"))
-        return start_onnx(graph.finish().SerializeToString(), num_threads=1)
-
-    def __call__(self, data: bytes) -> bytes:
-        """The map of a photo's bytes: float32 ``(d, h, w)`` as bytes, h and w being equal."""
-        pixels = decode(data, self.contract)
-        with self._starting:  # `cached_property` has no lock from Python 3.12 on
-            session = self._session
-        features: NDArray[np.float32] = session.run(["features"], {"image": pixels[None]})[0]
+    def feature_map(data: bytes) -> bytes:
+        image = decode(data, contract)[None]
+        features: NDArray[np.float32] = session.run(["features"], {"image": image})[0]
         return features.tobytes()
+
+    return feature_map
 
 
 def map_of(head: LinearHead, features: bytes) -> NDArray[np.float32]:
-    """What each place of a photo's `FeatureMaps` adds to each score, float32 ``(k, h, w)``.
+    """What each place of a photo's `feature_maps` adds to each score, float32 ``(k, h, w)``.
 
     A score is the mean of its map (class activation maps; Zhou et al., 2016), as pooling and head
     are both linear.
@@ -277,10 +267,10 @@ def _heat_maps(
     mistakes = {place: photos[predictions.paths[place]] for place in worst_places(predictions)}
     maps = make_once(
         features.thumbnails.cache,
-        # Another number when what `FeatureMaps` makes of equal pixels changes.
+        # Another number when what `feature_maps` makes of equal pixels changes.
         f"features:1:{features.contract.key}:{features.fingerprint[:24]}",
         {photo.content: catalog.file(photo) for photo in mistakes.values()},
-        FeatureMaps(backbone, features.contract),
+        partial(feature_maps, backbone, features.contract),
     )
     for place, photo in mistakes.items():
         if photo.content in maps:  # else it was removed or changed since it was embedded

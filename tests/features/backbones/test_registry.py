@@ -1,5 +1,8 @@
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import ClassVar
@@ -17,6 +20,26 @@ from candid.features.backbones.registry import Embedder
 @pytest.fixture(scope="module")
 def embedder():
     return Embedder(get("efficientnet-lite0"), num_threads=2)
+
+
+def test_threads_start_one_session(monkeypatch):
+    started = []
+
+    class Session:
+        def __init__(self, *_, **__):
+            started.append(self)
+            time.sleep(0.05)
+
+        def run(self, *_):
+            return [np.zeros((1, 1280), np.float32)]
+
+    monkeypatch.setattr(registry, "start_onnx", Session)
+    # Python 3.11 has a lock there, later ones have none.
+    monkeypatch.setattr(Embedder.__dict__["_session"], "lock", nullcontext(), raising=False)
+    embed = Embedder(get("efficientnet-lite0")).embed
+    with ThreadPoolExecutor(2) as pool:
+        assert all(len(answer) for answer in pool.map(embed, [noise(1)] * 2))
+    assert len(started) == 1
 
 
 def noise(num_images):

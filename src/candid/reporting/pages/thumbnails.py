@@ -67,7 +67,7 @@ def file_previews(
     def preview_files(paths: Iterable[str]) -> dict[str, bytes]:
         names = list(dict.fromkeys(paths))
         kept = {known[name]: folder / name for name in names if name in known}
-        made = make_once(cache, kind, kept, encode) if cache else {}
+        made = make_once(cache, kind, kept, lambda: encode) if cache else {}
 
         def encode_file(name: str) -> bytes | None:
             try:
