@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import threading
 from pathlib import Path
 
 import cv2
@@ -111,3 +113,13 @@ def test_a_wrong_option_is_refused_in_a_line(
     run = ["--run", str(trained.folder)] if command == "predict" else []
     done = CliRunner().invoke(app, [command, str(stack), option, *run])
     assert reason in str(done.exception or done.output)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_among_the_photos_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    asked: tuple[object, ...] = ([str(tmp_path / "pipe.jpg")], b"", Reading())
+    thread = threading.Thread(target=lambda: list(note_pages(*asked)), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()

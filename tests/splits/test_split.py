@@ -213,6 +213,14 @@ class TestNewPhotos:
         assert part_of_content(later) == part_of_content(earlier)
         assert later.notes == ()
 
+    def test_a_photo_in_two_parts_by_two_paths_is_refused(self) -> None:
+        pair = singles(cat=20, dog=20)
+        rows = tuple(replace(row, content="") for row in split(*pair).rows)
+        other = replace(rows[0], path=f"data/{rows[0].path}", part="test")
+        first = replace(rows[0], part="train")
+        with pytest.raises(SplitError, match=r"0000\.jpg is in two parts, "):
+            split(*pair, previous=Split((first, other, *rows[1:]), ()))
+
     def test_an_earlier_split_of_other_photos_is_refused(self) -> None:
         pair, others = singles(cat=20, dog=20), singles(bird=20, fish=20)
         previous = Split(tuple(replace(r, content="") for r in split(*others).rows), ())
@@ -433,6 +441,13 @@ class TestTheUsersGroupsFromAFile:
         file.write_text("path,group\na.jpg,ann\nb.jpg,ann\na.jpg,ann\na.jpg,bob\n")
         with pytest.raises(UsageError, match=r"a\.jpg is in two groups, ann and bob\."):
             group_by_file(file)
+
+    def test_a_photo_in_two_groups_by_two_names_is_refused(self) -> None:
+        pair = singles(cat=20, dog=20)
+        path = pair[0].photos[0].path
+        with pytest.raises(UsageError, match="is in two groups, ann and bob"):
+            split(*pair, group_by={path: "ann", f"data/{path}": "bob"})
+        assert split(*pair, group_by={path: "ann", f"data/{path}": "ann"})
 
     def test_a_file_without_the_columns_is_refused(self, tmp_path: Path) -> None:
         file = tmp_path / "groups.csv"

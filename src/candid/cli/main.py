@@ -98,7 +98,8 @@ def main() -> None:
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             print_error(
-                "candid: interrupted. Completed work is cached; run the same command to continue."
+                "candid: interrupted. Run the same command again; "
+                "photos that train, audit or split have read are not read again."
             )
         raise
     finally:

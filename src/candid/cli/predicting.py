@@ -287,9 +287,11 @@ def _count_pages(path: str, piped: bytes, reading: Reading) -> int:
     try:
         if path == STDIN:
             head = piped[:HEAD_BYTES]
-        else:
+        elif Path(path).is_file():
             with Path(path).open("rb") as file:
                 head = file.read(HEAD_BYTES)
+        else:
+            return 1  # opening a pipe would block
         if identify(head) not in _PAGED:
             return 1
         return inspect(read_input(path, piped), max_pixels=reading.max_pixels).num_frames

@@ -169,6 +169,26 @@ class PathFinder:
                     return found
         return None
 
+    def assign(
+        self, rows: Iterable[tuple[str, str]], kind: str, *, error: type[CandidError]
+    ) -> dict[str, str]:
+        """Values by path, from cells and values; cells that mean no photo are passed over.
+
+        Args:
+            rows: A cell and its value each.
+            kind: What the values name, for the message: ``group``.
+            error: What is raised where a photo has two.
+        """
+        found: dict[str, str] = {}
+        for cell, value in rows:
+            path = self.find(cell)
+            if path is not None and found.setdefault(path, value) != value:
+                raise error(
+                    f"{sanitize(path)} is in two {kind}s, {sanitize(found[path])} and "
+                    f"{sanitize(value)}. Expected one {kind} for each photo."
+                )
+        return found
+
 
 def _from_code_page(cell: str) -> str:
     """Bytes that are not UTF-8, read as the code page of Windows."""

@@ -100,7 +100,7 @@ def evaluate_run(
     if threshold is not None:
         loaded = replace(loaded, classifier=loaded.classifier.with_threshold(threshold))
     evaluator = Evaluator(loaded, progress or for_python(), rehash=rehash)
-    if data is None or Path(data).expanduser().resolve() == loaded.trained_on:
+    if data is None or loaded.classifier.require_manifest().data.is_in(data):
         return evaluator.on_own_folder()
     return evaluator.on_other_folder(Path(data))
 

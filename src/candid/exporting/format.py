@@ -70,6 +70,7 @@ class Format:
         open: Instead of ``load``, if the runtime has to be closed after use.
         quantise: From a run and calibration photos, uint8 ``(n, s, s, 3)``, to the source that
             ``write`` writes as int8; None if the format can't be quantised.
+        takes_int8: Whether ``quantise`` takes a run that computes in eight bits already.
         num_asked: How many photos of the test part the gate compares by default, at most; in int8,
             four times as many, as it estimates an accuracy.
     """
@@ -87,6 +88,7 @@ class Format:
     tolerance: Tolerance = field(default_factory=Tolerance)
     open: Callable[[Path], AbstractContextManager[LoadedExport]] | None = None
     quantise: Callable[[Source, NDArray[np.uint8], Advance], Source] | None = None
+    takes_int8: bool = False
     num_asked: int = 100
 
     @property

@@ -212,4 +212,5 @@ LITERT: Final = Format(
     load=load_litert,
     snippets=_snippets,
     quantise=quantise_litert,
+    takes_int8=True,
 )

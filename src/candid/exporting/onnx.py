@@ -26,7 +26,7 @@ FILE: Final = "model.onnx"
 _ONNX_DOMAIN: Final = ("", "ai.onnx")
 #: Candid's heads need it (ReduceSum takes axes as an input). Versions before change meanings more.
 _LEAST_OPSET: Final = 13
-_BATCH_SIZE: Final = 2  # larger batches are no faster and take memory
+_BATCH_SIZE: Final = 1  # larger batches are slower and take memory
 
 
 def write_onnx(folder: Path, source: Source) -> None:

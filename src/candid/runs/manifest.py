@@ -157,6 +157,10 @@ class DataSummary:
     notes: tuple[str, ...]
     own_parts: OwnParts | None = None
 
+    def is_in(self, folder: str | Path) -> bool:
+        """Whether a folder is this one."""
+        return Path(folder).expanduser().resolve() == Path(self.folder)
+
 
 @dataclass(frozen=True)
 class DecisionsSummary:

@@ -16,7 +16,7 @@ from uvicorn import Config
 from uvicorn import Server as UvicornServer
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from candid.core.freed_memory import keep_for_next_photo, share_between_threads
+from candid.core.freed_memory import keep_for_next_photo
 from candid.server.app import App
 from candid.server.schemas import error_body
 from candid.server.settings import Settings
@@ -34,8 +34,6 @@ def serve(
         started: Called once it accepts connections.
     """
     server = Server(app, settings, started=started)
-    # After a burst of large bodies from many threads, it would keep a third more than it needs.
-    share_between_threads()
     give_back = keep_for_next_photo()
 
     async def notify() -> None:

@@ -183,7 +183,8 @@ def _find_parts(
     rows = sorted(previous.rows, key=lambda row: bool(row.part))
     # Of two files with the same content, one may be in no part, such as a dropped one.
     by_content = {row.content: row.part for row in rows if row.content}
-    by_path = {finder.find(row.path): row.part for row in rows if not row.content}
+    named = ((row.path, row.part) for row in rows if not row.content)
+    by_path = finder.assign(named, "part", error=SplitError)
     # Equal files may be in two parts, if the folder came with them.
     at = {(row.content, row.path): row.part for row in rows if row.content}
     parts = [

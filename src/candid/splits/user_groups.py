@@ -80,8 +80,7 @@ def find_groups(
     if not group_by:
         return {}, []
     finder = PathFinder(photo.path for photo in photos)
-    found = {finder.find(path): group for path, group in group_by.items()}
-    of_user = {path: group for path, group in found.items() if path is not None}
+    of_user = finder.assign(group_by.items(), "group", error=UsageError)
     if photos and not of_user:
         raise UsageError(
             f"the groups name no photo of the folder. Expected paths like {photos[0].path}, "

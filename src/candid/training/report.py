@@ -102,7 +102,7 @@ def find_page(run: Path, data: Path | None, page: Path | None) -> Path | None:
         DependencyError: Jinja2 is not installed, and a report is asked for.
     """
     own = find_run(run).resolve()
-    if data is None or data.expanduser().resolve() == Path(read_manifest(own).data.folder):
+    if data is None or read_manifest(own).data.is_in(data):
         if page is not None:
             raise UsageError("--report is for another folder: name one. A run has its report.html.")
         return None

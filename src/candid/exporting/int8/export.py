@@ -30,7 +30,6 @@ from candid.exporting.int8.gate import (
     predict_both,
     require_not_worse,
 )
-from candid.exporting.int8.graph import quantise_onnx, require_float
 from candid.exporting.onnx import ONNX
 from candid.exporting.samples import Asked, choose_rows, note_missing, read_golden
 from candid.exporting.source import Source
@@ -62,12 +61,14 @@ def quantise(form: Format, source: Source, progress: Progress) -> tuple[Source, 
 
     Raises:
         DataError: The training photos are gone.
-        UsageError: The model has no layer to quantise.
+        UsageError: The model has no layer to quantise, or computes in eight bits already.
     """
     if form.quantise is None:
         raise ValueError(f"{form.name} can't be quantised")
-    if form.quantise is quantise_onnx:  # before photos are read
-        require_float(source)
+    if source.is_int8 and not form.takes_int8:  # said before photos are read
+        raise UsageError(
+            f"{source.folder} computes in eight bits already: export it without --int8."
+        )
     pixels = read_calibration(source, read_csv(source.folder / SPLIT))
     with progress.step("Calibrating", len(pixels)) as advance:
         return form.quantise(source, pixels, advance), len(pixels)

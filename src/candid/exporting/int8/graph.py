@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from candid.core.onnx_network import Network
 from candid.core.onnx_quantiser import quantise_network
 from candid.core.progress import Advance
-from candid.errors import UsageError
 from candid.exporting.int8.calibration import collect_activation_stats
 from candid.exporting.source import Source
 
@@ -32,20 +31,8 @@ class QuantisedOnnx(Source):
         return self.quantised
 
 
-def require_float(source: Source) -> None:
-    """Refuse a run that computes in 8 bits already.
-
-    Raises:
-        UsageError: It does.
-    """
-    if source.is_int8:
-        raise UsageError(
-            f"{source.folder} computes in eight bits already: export it without --int8."
-        )
-
-
 def quantise_onnx(source: Source, pixels: NDArray[np.uint8], advance: Advance) -> Source:
-    """Quantise a run's graph, see `quantise_graph` and `require_float`."""
+    """Quantise a run's graph; see `quantise_graph`."""
     graph = quantise_graph(source.graph, pixels, advance)
     return QuantisedOnnx(source.folder, source.classifier, graph)
 

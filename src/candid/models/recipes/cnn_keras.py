@@ -331,7 +331,7 @@ def fit(training: Training, photos: Photos, board: Board, loop: Loop) -> tuple[S
         except KeyboardInterrupt:
             if snapshot is None:
                 raise
-    assert snapshot is not None  # at least one epoch, see `_Options`
+    assert snapshot is not None  # at least one epoch, see `Options`
     return snapshot, len(snapshot.history) == loop.epochs
 
 

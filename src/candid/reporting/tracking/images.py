@@ -35,9 +35,6 @@ _FULL: Final = (8, 64, 129)  # RGB of a cell with all images of its class
 def write_images(folder: Path, tag: str, pictures: Sequence[tuple[str, bytes]]) -> None:
     """Write pictures with their captions.
 
-    A photo as PNG has ten times the bytes of a JPEG, and TensorBoard computes its checksum in
-    Python.
-
     Each has its own tag ``<tag>/<number> <caption>``: TensorBoard sorts by tag, and keeps only ten
     pictures per tag.
 
