@@ -8,7 +8,8 @@ result.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -32,11 +33,13 @@ def without_flags() -> np.errstate:
     return np.errstate(invalid="ignore", over="ignore", divide="ignore")
 
 
-def one_thread(is_small: bool = True) -> AbstractContextManager[object]:
-    """Limit NumPy to one thread for small matrices.
+def one_thread(is_small: bool, *, required: bool = True) -> AbstractContextManager[object]:
+    """Limit NumPy to one thread for small matrices; unless required, only if it can be limited.
 
     Synchronising a second one costs more than it gains, and many times more on a busy machine.
     """
+    if not required and find_spec("threadpoolctl") is None:
+        return nullcontext()
     require_packages(("threadpoolctl",), needed_by="NumPy in one thread", extra="transfer")
     from threadpoolctl import threadpool_limits
 
