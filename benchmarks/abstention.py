@@ -24,7 +24,7 @@ from sklearn.metrics import roc_auc_score
 
 from candid.evaluation.scores import calibration_error
 from candid.models.recipes.abstaining_head import AbstainingHead, fit_abstaining, predict_by_folds
-from candid.splits.grouped_split import Labelled, grouped_folds
+from candid.splits.grouped_split import Labelled
 from candid.splits.prepare import SplitOptions, labelled, prepare, split_prepared
 from candid.splits.split import PARTS
 
@@ -60,10 +60,7 @@ def read(folder: Path) -> Labelled:
 
 def deal(data: Labelled, seed: int) -> tuple[Labelled, Labelled]:
     """Photos to learn from, and photos to ask; copies on one side."""
-    tenths = grouped_folds(
-        data.labels, data.groups, data.group_keys, num_folds=NUM_TENTHS, seed=seed
-    )
-    asked = tenths < NUM_HELD_OUT
+    asked = data.folds(NUM_TENTHS, seed=seed) < NUM_HELD_OUT
     return data.take(np.flatnonzero(~asked)), data.take(np.flatnonzero(asked))
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import candid
-from candid.core.linalg import matmul
+from candid.core.linalg import FEW_ROWS, matmul, principal_axes
 from candid.errors import ComputationError
 from candid.models.recipes.lbfgs import minimise
 from candid.models.recipes.logistic import Problem, Space, fit, scores_of
 
 SOURCE = Path(candid.__file__).parent
 #: Where there is one context around many products.
-AT_ONCE = {"core/linalg.py", "models/recipes/logistic.py", "splits/grouped_split.py"}
+AT_ONCE = {"core/linalg.py", "models/recipes/logistic.py"}
 
 
 class Flagging(np.ndarray):
@@ -86,6 +86,24 @@ def test_a_fit_that_ends_on_no_number_is_refused(number: float) -> None:
                 scale=ones,
                 enough=np.array([1e-3]),
             )
+
+
+@pytest.mark.parametrize("shape", [(50, 80), (FEW_ROWS + 1, 700), (FEW_ROWS + 1, 80)])
+def test_principal_axes_are_those_of_a_full_decomposition(shape: tuple[int, int]) -> None:
+    rows = (drawn(*shape) * 0.8 ** np.arange(shape[1])).astype(np.float32)
+    _, lengths, vectors = np.linalg.svd(rows.astype(np.float64), full_matrices=False)
+    squares, axes = principal_axes(rows, 12)
+    np.testing.assert_allclose(squares, lengths[:12] ** 2, rtol=1e-3)
+    np.testing.assert_allclose(np.abs(vectors[:12] @ axes), np.eye(12), atol=1e-2)
+
+
+@pytest.mark.parametrize(("num_kinds", "num_axes"), [(7, 7), (1, 1), (0, 1)])
+def test_few_rows_have_no_more_axes_than_they_span(num_kinds: int, num_axes: int) -> None:
+    rows = np.zeros((20, 30), np.float32)
+    rows[: 2 * num_kinds] = np.repeat(drawn(num_kinds, 30), 2, axis=0)
+    squares, axes = principal_axes(rows, 64)
+    assert (squares.shape, axes.shape) == ((num_axes,), (30, num_axes))
+    np.testing.assert_allclose(matmul(rows, axes, axes.T), rows, atol=1e-5)
 
 
 def test_all_products_of_the_package_use_the_shared_function() -> None:

@@ -12,7 +12,6 @@ operator that it has a kernel for, except those that it is told to leave
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from candid.core.extras import import_tensorflow, quiet
 from candid.core.progress import Advance
 from candid.core.temp_dir import temp_dir
+from candid.core.threads import num_cores
 from candid.errors import ArtifactError, ParityError
 from candid.exporting.format import Answers, Format, Runner, run_in_batches
 from candid.exporting.keras import SIGNATURE
@@ -84,9 +84,7 @@ def load_litert(folder: Path, name: str = _FILE) -> Runner:
     """Load ``model.tflite`` by LiteRT's interpreter, without TensorFlow."""
     with quiet():
         runtime = import_module("ai_edge_litert.interpreter")
-        interpreter = runtime.Interpreter(
-            model_path=str(folder / name), num_threads=os.cpu_count() or 1
-        )
+        interpreter = runtime.Interpreter(model_path=str(folder / name), num_threads=num_cores())
         signature = interpreter.get_signature_runner(SIGNATURE)
 
     def run(pixels: NDArray[np.uint8]) -> Answers:

@@ -16,14 +16,14 @@ What else was tried is in docs/adr/0011-unknown.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.linalg import Rows, matmul
+from candid.core.linalg import FEW_ROWS, Rows, largest_eigenvalues, matmul, principal_axes
 
 if TYPE_CHECKING:
     from candid.core.onnx_builder import GraphBuilder
@@ -33,10 +33,7 @@ Labels = NDArray[np.int64]
 _RIDGE: Final = 1.0  # of the mean variance within classes; 0.1 to 3 make little difference
 _RANK: Final = 128  # principal axes fitted to many rows; other directions share one variance
 _MANY_CLASSES: Final = 200  # above which the discriminant subspace has `_RANK` axes only
-_OVERSAMPLING: Final = 16  # further axes of the subspace iteration
-_NUM_ITERATIONS: Final = 4
 _MOST_ROWS: Final = 20_000  # enough to estimate a covariance
-_FEW_ROWS: Final = 600  # up to which all principal axes are fitted
 _TINY: Final = 1e-12
 
 
@@ -98,7 +95,7 @@ def fit_novelty(embeddings: Rows, labels: Labels, folds: Labels) -> tuple[Novelt
     kept = _subsample(embeddings)
     embeddings, labels, folds = embeddings[kept], labels[kept], folds[kept]
     mapped = _map(embeddings)
-    if len(mapped) <= _FEW_ROWS:
+    if len(mapped) <= FEW_ROWS:
         geometry = _fit_geometry(mapped, labels)
         return _standardise(geometry, _measure_few(geometry, mapped, labels, folds))
     measures = np.zeros((len(labels), 3), np.float32)
@@ -148,11 +145,11 @@ def _map(embeddings: Rows) -> Rows:
 
 def _fit_geometry(mapped: Rows, labels: Labels, *, rank: int | None = None) -> Geometry:
     """Fit to mapped embeddings; by default with all axes of few rows, and the first of many."""
-    rank = rank or (_RANK if len(mapped) > _FEW_ROWS else _FEW_ROWS)
+    rank = rank or (_RANK if len(mapped) > FEW_ROWS else FEW_ROWS)
     rows, centres, freedom = _centre(mapped, labels)
     rest = 1 / _ridge(float(np.square(rows).sum(dtype=np.float64)), freedom, rows.shape[1])
-    variances, axes = _principal_axes(rows, rank, freedom)
-    excess = 1 / (variances + 1 / rest) - rest
+    squares, axes = principal_axes(rows, rank)
+    excess = 1 / (squares / freedom + 1 / rest) - rest
     mean = centres.mean(axis=0)
     apart = centres - mean
     whitened = matmul(matmul(apart, axes) * excess, axes.T) + apart * rest
@@ -250,7 +247,7 @@ def _discriminant(products: NDArray[np.float64]) -> NDArray[np.float64]:
     those axes along which the means differ most.
     """
     if len(products) > _MANY_CLASSES:
-        values, vectors = _largest(lambda axes: matmul(products, axes), len(products), _RANK)
+        values, vectors = largest_eigenvalues(partial(matmul, products), len(products), _RANK)
     else:
         values, vectors = np.linalg.eigh(products)
     kept = values > max(values.max(), _TINY) * 1e-6
@@ -273,53 +270,6 @@ def _measure(
     distance = np.sqrt(np.maximum((square[:, None] - 2 * dots + lengths).min(axis=1), 0))
     residual = np.sqrt(np.maximum(total - square, 0))
     return np.stack([angle, distance, residual], axis=1).astype(np.float32)
-
-
-def _principal_axes(
-    rows: Rows, rank: int, freedom: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The largest variances ``(r,)`` of centred rows ``(n, d)`` and their axes ``(d, r)``.
-
-    For many rows see `_largest`.
-    """
-    num_axes = min(rank, *rows.shape)
-    if len(rows) <= _FEW_ROWS:
-        return _axes_of_few(rows, num_axes, freedom)
-    product = matmul(rows.T, rows) if len(rows) > rows.shape[1] else None
-
-    def times(axes: Rows) -> NDArray[Any]:
-        return matmul(rows.T, matmul(rows, axes)) if product is None else matmul(product, axes)
-
-    values, axes = _largest(times, rows.shape[1], num_axes)
-    return np.maximum(values, 0) / freedom, axes
-
-
-def _largest(
-    times: Callable[[Rows], NDArray[Any]], size: int, num_axes: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Largest eigenvalues ``(r,)`` and their vectors ``(size, r)`` of a symmetric matrix.
-
-    By subspace iteration from fixed random directions (Halko, Martinsson and Tropp, 2011), in a
-    tenth of the time of a full eigendecomposition.
-    """
-    wide = min(num_axes + _OVERSAMPLING, size)
-    axes = np.random.default_rng(0).standard_normal((size, wide), np.float32)
-    for _ in range(_NUM_ITERATIONS):
-        axes = np.linalg.qr(times(axes).astype(np.float32))[0]
-    values, rotation = np.linalg.eigh(matmul(axes.T, times(axes)).astype(np.float64))
-    kept = slice(-1, -num_axes - 1, -1)
-    return values[kept], matmul(axes, rotation)[:, kept]
-
-
-def _axes_of_few(
-    rows: Rows, num_axes: int, freedom: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The same from the Gram matrix of the rows."""
-    wide = rows.astype(np.float64)
-    values, vectors = np.linalg.eigh(matmul(wide, wide.T))
-    kept = np.flatnonzero(values > values[-1] * 1e-9)[: -num_axes - 1 : -1]
-    axes = matmul(rows.T, (vectors[:, kept] / np.sqrt(values[kept])).astype(np.float32))
-    return values[kept] / freedom, axes
 
 
 class _Nodes:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from candid.core.notebook import card
 from candid.core.safe_json import to_json
 from candid.core.text import brief, first_line, join_names
-from candid.core.threads import map_ahead, num_cores
+from candid.core.threads import map_ahead
 from candid.data.images import PixelContract, Reading
 from candid.data.images.contract import fit_square
 from candid.data.images.preview import thumbnail
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from candid.runs.explaining import Explanation
     from candid.runs.explaining.explain import Explainer
 
-#: Photos read ahead for each core, so that one of many megapixels keeps no other core waiting.
-_AHEAD_PER_CORE: Final = 4
 #: Largest difference between the probabilities of a model on two machines.
 GOLDEN_TOLERANCE: Final = 1e-3
 
@@ -223,7 +221,7 @@ class Classifier:
             yield from (self._predict_one(photo, self.model, explain) for photo in first)
             return
         work = partial(self._predict_one, model=self.model.one_threaded, explain=explain)
-        yield from map_ahead(work, chain(first, photos), num_ahead=_AHEAD_PER_CORE * num_cores())
+        yield from map_ahead(work, chain(first, photos))
 
     def require_manifest(self) -> Manifest:
         """The manifest; raises UsageError if the classifier was not loaded from a run."""

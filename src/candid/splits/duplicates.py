@@ -11,13 +11,10 @@ Pictures are processed in the order of their content, so that nothing depends on
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from struct import pack, unpack
 from typing import Literal
 
@@ -26,6 +23,7 @@ from numpy.typing import NDArray
 
 from candid.core.linalg import LARGE_MATRIX, matmul, one_thread
 from candid.core.progress import Progress, Silent
+from candid.core.threads import num_cores
 from candid.features.extract import Features, Thumbnails
 from candid.splits.neighbours import Rows, near_pairs
 from candid.splits.registration import (
@@ -144,11 +142,8 @@ def connect(count: int, pairs: list[tuple[int, int]]) -> NDArray[np.int64]:
 def _near_copies(
     pictures: _Pictures, embeddings: NDArray[np.float32], progress: Progress
 ) -> list[Copy]:
-    # `evaluate` may run without the package.
-    limits: AbstractContextManager[object] = nullcontext()
-    if find_spec("threadpoolctl") is not None:
-        limits = one_thread(embeddings.size < LARGE_MATRIX)
-    with progress.step("Looking for copies", 0), limits:
+    one = one_thread(embeddings.size < LARGE_MATRIX, required=False)  # `evaluate` may lack it
+    with progress.step("Looking for copies", 0), one:
         by_embedding = Rows(embeddings, pictures.places)
         pairs = near_pairs(by_embedding, by_embedding, count=NUM_NEIGHBOURS, least=MIN_COSINE)
         pairs = np.unique(np.concatenate([pairs, _pairs_by_hash(pictures)]), axis=0)
@@ -195,7 +190,7 @@ def _compute(
     involved, rows = np.unique(pairs, return_inverse=True)
     grey = pictures.take(involved)
     sides = grey[rows.reshape(pairs.shape)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(num_cores()) as pool:
         return list(pool.map(compare_details, sides[:, 0], sides[:, 1], matches))
 
 

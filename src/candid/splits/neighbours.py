@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from candid.core.extras import require_packages
 from candid.core.linalg import matmul
+from candid.core.threads import num_cores
 
 #: Up to this many rows all pairs are compared; at 20,000 both ways take equally long.
 MAX_EXACT = 20_000
@@ -112,7 +112,7 @@ def _search_index(rows: Rows, others: Rows, count: int, least: float) -> Iterato
 
     indexed = _drop_repeats(others, count)
     one_thread = partial(faiss.omp_set_num_threads, 1)  # applies to the calling thread
-    with ThreadPoolExecutor(os.cpu_count(), initializer=one_thread) as pool:
+    with ThreadPoolExecutor(num_cores(), initializer=one_thread) as pool:
         index = pool.submit(_build, faiss, others, indexed).result()
 
         def search(start: int) -> Pairs:

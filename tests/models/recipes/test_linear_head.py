@@ -137,6 +137,17 @@ class TestManyClasses:
         assert accuracy > max(0.2, by_steps - 0.02)
         assert log_loss < 1.05 * loss_by_steps
 
+    @pytest.mark.parametrize("num_features", [80, 400])  # fewer than images, and more
+    def test_the_head_is_fitted_on_the_first_axes(
+        self, num_features: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        data = photos(num_classes=60, per_class=5, num_features=num_features)
+        monkeypatch.setattr(linear_head, "MOST_AXES", 30)
+        space = logistic.Space(data.embeddings)
+        first = logistic.Space(data.embeddings, most_axes=30)
+        np.testing.assert_allclose(first.squares, space.squares[-30:], rtol=1e-4)
+        assert np.linalg.matrix_rank(fit_head(data).head.kernel) == 30
+
     def test_nothing_is_fitted_step_by_step(
         self, data: Labelled, monkeypatch: pytest.MonkeyPatch
     ) -> None:

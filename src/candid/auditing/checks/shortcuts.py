@@ -28,7 +28,7 @@ from candid.auditing.properties import PixelProperties, Properties
 from candid.data.decisions import KEEP, about_all
 from candid.errors import DependencyError
 from candid.evaluation.estimate import Estimate, proportion
-from candid.splits.grouped_split import Labelled, grouped_folds
+from candid.splits.grouped_split import Labelled
 from candid.splits.split import in_two_classes
 
 _MIN_PHOTOS = 40
@@ -103,9 +103,7 @@ def _predict(evidence: Evidence, kind: _Kind) -> Outcome:
         return Outcome.not_applicable(f"there are fewer than {_MIN_PHOTOS} photos to fit a model")
     data = subset.data.take(agreed)
     columns = _feature_columns(evidence, subset.indices[agreed], kind)
-    folds = grouped_folds(
-        data.labels, data.groups, data.group_keys, num_folds=data.num_folds(), seed=evidence.seed
-    )
+    folds = data.folds(data.num_folds(), seed=evidence.seed)
     together = _accuracy(data, np.concatenate(list(columns.values()), axis=1), folds, alone=False)
     alone = {name: _accuracy(data, rows, folds, alone=True) for name, rows in columns.items()}
     majority = float(np.bincount(data.labels).max() / len(data.labels))

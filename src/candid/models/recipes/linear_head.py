@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from candid.core.linalg import Rows, matmul
 from candid.models.recipes.logistic import (
     MANY_CLASSES,
+    MOST_AXES,
     Problem,
     Space,
     fit,
@@ -225,7 +226,7 @@ def predict_held_out(
     """
     num_folds = data.num_folds()
     with matrix_threads(0):
-        space, weights = Space(data.embeddings), learn_from.astype(np.float32)
+        space, weights = _space(data), learn_from.astype(np.float32)
 
     def predict(seed: int) -> Rows:
         # No warm start: it would come from a fit on these labels.
@@ -236,6 +237,11 @@ def predict_held_out(
 
     predicted = fit_at_once(predict, seeds, num_values=space.rows.size)
     return np.asarray(np.mean(predicted, axis=0), np.float32)
+
+
+def _space(data: Labelled) -> Space:
+    """The space that heads are fitted in; for many classes, the first axes alone."""
+    return Space(data.embeddings, most_axes=MOST_AXES if data.num_classes > MANY_CLASSES else None)
 
 
 def _problems(
@@ -259,7 +265,7 @@ def _predict(problems: Sequence[Problem], folds: NDArray[np.int64]) -> Rows:
 
 def _candidates(data: Labelled, *, seed: int) -> list[_Search]:
     """Searches with the weights of the images that may be used."""
-    space = Space(data.embeddings)
+    space = _space(data)
     weights = [np.ones(len(data.labels), np.float32)]
     if data.num_folds() > 1 and is_unbalanced(data.labels, data.num_classes):
         weights.append(balanced_weights(data.labels, data.num_classes))

@@ -83,12 +83,8 @@ class Space:
         length = np.float32(np.sqrt(_sum_squares(rows).sum() / len(rows)) + 1e-12)
         rows /= length
         self._scale = self._scale * length
-        self._axes, self.rows = _principal_axes(rows)
+        self._axes, self.rows = _principal_axes(rows, most_axes or rows.shape[1])
         self.squares = _sum_squares(self.rows)
-        if most_axes is not None:  # the first ones
-            kept = np.sort(np.argsort(self.squares)[-most_axes:])
-            self._axes = (self._axes[0][kept], *self._axes[1:])
-            self.rows, self.squares = np.ascontiguousarray(self.rows[:, kept]), self.squares[kept]
 
     def take(self, which: NDArray[np.bool_]) -> Space:
         """Some of the rows, on the same axes."""
@@ -109,18 +105,19 @@ def _sum_squares(rows: Rows) -> NDArray[np.float64]:
     return np.asarray(np.einsum("ij,ij->j", rows, rows, dtype=np.float64))
 
 
-def _principal_axes(rows: Rows) -> tuple[tuple[NDArray[np.floating], ...], Rows]:
+def _principal_axes(rows: Rows, most: int) -> tuple[tuple[NDArray[np.floating], ...], Rows]:
     """Orthonormal axes ``(r, d)`` of the span of rows ``(n, d)``, and the rows on them, ``(n, r)``.
 
     The axes are a product of matrices; for few rows, of one ``(r, n)`` and the rows.
     """
     if len(rows) >= rows.shape[1]:
         _, vectors = np.linalg.eigh(matmul(rows.T, rows).astype(np.float64))
-        axes = vectors.T.astype(np.float32)
+        axes = vectors[:, -most:].T.astype(np.float32)
         return (axes,), np.ascontiguousarray(matmul(rows, axes.T))
     wide = rows.astype(np.float64)
     values, vectors = np.linalg.eigh(matmul(wide, wide.T))
     kept = values > values[-1] * 1e-10
+    kept[:-most] = False
     vectors, lengths = vectors[:, kept], np.sqrt(values[kept])
     return ((vectors / lengths).T, rows), np.ascontiguousarray(vectors * lengths, np.float32)
 
@@ -311,11 +308,9 @@ class _Newton:
 
     def __init__(self, problem: Problem) -> None:
         space, weights = problem.space, problem.weights
-        axes = np.sort(np.argsort(space.squares)[-MOST_AXES:])
-        rows = space.rows if len(axes) == space.rows.shape[1] else space.rows[:, axes]
         total = weights.sum(dtype=np.float64)
-        self._mean = matmul(weights, rows) / np.float32(total)
-        apart = (rows - self._mean) * np.sqrt(weights)[:, None]
+        self._mean = matmul(weights, space.rows) / np.float32(total)
+        apart = (space.rows - self._mean) * np.sqrt(weights)[:, None]
         self._values, self._turn = np.linalg.eigh(matmul(apart.T, apart))
         apart *= np.sqrt(weights)[:, None]
         order = np.argsort(problem.labels, kind="stable")
@@ -324,16 +319,15 @@ class _Newton:
         self._sums = sums.astype(np.float64)
         counts = np.bincount(problem.labels, weights, minlength=problem.num_classes)
         self._shares = np.maximum(counts, 0.5) / total
-        self._axes, self._num_axes = axes, space.rows.shape[1]
 
     def step(self, strength: float) -> NDArray[np.float64]:
         """The head for a strength, float64 ``(k, r + 1)``, the bias last."""
         shares = self._shares
-        fitted = np.zeros((len(shares), self._num_axes + 1))
+        fitted = np.zeros((len(shares), len(self._values) + 1))
         curvature = _TAMING * strength * (shares * (1 - shares))[self._present, None]
         shrunk = strength * self._sums / (1 + curvature * np.maximum(self._values, 0))
         kernel = matmul(shrunk, self._turn.T)
-        fitted[np.ix_(self._present, self._axes)] = kernel
+        fitted[self._present, :-1] = kernel
         fitted[:, -1] = np.log(shares)
         fitted[self._present, -1] -= matmul(kernel, self._mean)
         return fitted

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from candid.core.cache import Cache
-from candid.core.threads import map_ahead, num_cores
+from candid.core.threads import map_ahead
 from candid.data.file_reader import make_once
 from candid.data.images import PixelContract, Reading, preview, read_file, read_header
 from candid.data.images.preview import JPEG_QUALITY, to_jpeg
@@ -75,7 +75,7 @@ def file_previews(
             except ImageError:
                 return None
 
-        encoded = map_ahead(encode_file, names, num_ahead=2 * num_cores())
+        encoded = map_ahead(encode_file, names)
         return {name: data for name, data in zip(names, encoded, strict=True) if data}
 
     return preview_files

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.linalg import matmul
+from candid.core.linalg import matmul, principal_axes
 from candid.core.text import first_line
 from candid.errors import ArtifactError, UsageError
 from candid.runs.artifact import NEIGHBOURS
@@ -22,8 +22,6 @@ Table = NDArray[np.float32]
 _MOST_AXES: Final = 256
 _LEAST_AXES: Final = 64
 _MOST_VALUES: Final = 25_600_000  # 51 MB of float16: 128 axes of 200,000 photos
-_EXTRA_AXES: Final = 16
-_NUM_ROUNDS: Final = 3
 _PCA_PHOTOS: Final = 4096  # the axes hardly change with more
 _BLOCK: Final = 8192
 _ROUGH_AXES: Final = 48
@@ -176,7 +174,9 @@ def fit_neighbours(
     order = np.argsort(groups, kind="stable")
     firsts = np.flatnonzero(np.diff(groups[order], prepend=groups[order[0]] - 1))
     mean = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
-    axes = _principal_axes(embeddings, mean)
+    sample = np.linspace(0, len(order) - 1, min(len(order), _PCA_PHOTOS)).astype(np.int64)
+    most = min(_MOST_AXES, max(_LEAST_AXES, _MOST_VALUES // len(order)))
+    axes = principal_axes(embeddings[sample] - mean, most)[1].astype(np.float16)
     rows = np.empty((len(order), axes.shape[1]), np.float16)
     for start in range(0, len(order), _BLOCK):
         block = embeddings[order[start : start + _BLOCK]] - mean
@@ -199,30 +199,6 @@ def _require_consistent(
             raise UsageError(
                 f"a content is a SHA-256 of 64 hexadecimal digits. Received: {content!r}."
             )
-
-
-def _principal_axes(embeddings: Table, mean: Table) -> NDArray[np.float16]:
-    """Principal axes ``(d, p)`` in descending order of variance.
-
-    Randomised subspace iteration (Halko, Martinsson and Tropp, "Finding structure with randomness",
-    SIAM Review 2011): with 1,280 features a few times faster than a full decomposition.
-    """
-    num_rows = min(len(embeddings), _PCA_PHOTOS)
-    rows = embeddings[np.linspace(0, len(embeddings) - 1, num_rows).astype(np.int64)] - mean
-    affordable = max(_LEAST_AXES, _MOST_VALUES // len(embeddings))
-    num_axes = min(_MOST_AXES, affordable, rows.shape[1], max(1, len(rows) - 1))
-    num_tried = min(num_axes + _EXTRA_AXES, *rows.shape)
-    if num_tried == len(rows):  # few rows, which span no more axes than are tried
-        basis = np.linalg.qr(rows.T)[0]
-    else:
-        start = np.random.default_rng(0).standard_normal((rows.shape[1], num_tried))
-        basis = start.astype(np.float32)
-        for _ in range(_NUM_ROUNDS):
-            basis = np.linalg.qr(matmul(rows.T, matmul(rows, basis)))[0]
-    projected = matmul(rows, basis)
-    _, vectors = np.linalg.eigh(matmul(projected.T, projected).astype(np.float64))
-    axes = matmul(basis, vectors[:, ::-1][:, :num_axes].astype(np.float32))
-    return axes.astype(np.float16)
 
 
 def _unit(rows: Table) -> Table:
