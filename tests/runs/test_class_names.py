@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candid.runs.class_names import VERDICTS, join_classes, misread, note_misread
-
-
-def split_classes(cell: str) -> list[str]:
-    """As docs/predictions.md tells readers to."""
-    parts = re.findall(r"(?:[^|\\]|\\.)+", cell, re.DOTALL)
-    return [re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in parts]
+from candid.runs.class_names import VERDICTS, join_classes, misread, note_misread, split_classes
 
 
 def test_usual_names_are_joined_as_they_are() -> None:

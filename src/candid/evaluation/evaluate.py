@@ -16,7 +16,7 @@ from candid.core.text import brief, plural
 from candid.data.catalog import Catalog, Photo, scan
 from candid.data.file_reader import FileReader
 from candid.errors import DataError, DependencyError
-from candid.evaluation.assess import EvalContext, add_reliability, assess
+from candid.evaluation.assess import EvalContext, add_reliability, assess, assess_held_out
 from candid.evaluation.baselines import (
     LARGEST_CLASS,
     Baseline,
@@ -152,7 +152,16 @@ class Evaluator:
         test: dict[str, Any] = {
             name: None if rows is None else rows[kept] for name, rows in vars(answers).items()
         }
-        result = assess(context, Answers(**test), run.fitted, progress=self._progress)
+        answers = Answers(**test)
+        result = assess(context, answers, run.fitted, progress=self._progress)
+        if run.refits is not None:
+            held_out = run.held_out([row.path for row in rows])
+            of_transfer = result.evaluation
+            result = assess_held_out(
+                context, answers, held_out, run.fitted, of_transfer, run.refits
+            )
+            what = "the held-out answers of the recipe finetune are those of its predictions.csv"
+            notes.append(f"{what}: to make them again would take as long as the training")
         return Measured(result.evaluation, tuple(notes))
 
     def on_other_folder(self, folder: Path) -> Measured:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from candid.data.catalog import scan
 from candid.data.decisions import Applied, Decision, apply_decisions, read_decisions
 from candid.data.file_reader import FileReader
 from candid.evaluation.assess import FittedState
-from candid.runs.artifact import DECISIONS, GOLDEN, SPLIT, find_run
+from candid.evaluation.evaluation import Refits
+from candid.models.recipes.abstaining_head import Answers
+from candid.models.temperature import with_temperature
+from candid.runs.artifact import DECISIONS, GOLDEN, PREDICTIONS, SPLIT, find_run
+from candid.runs.class_names import split_classes
 from candid.runs.classifier import Classifier, load
-from candid.runs.manifest import Preparation
+from candid.runs.manifest import FinetuneSettings, Preparation
 from candid.splits.split import Split, read_csv
 
 
@@ -33,6 +42,41 @@ class LoadedRun:
     seed: int
     fitted: FittedState
     prepared_with: Preparation
+
+    @property
+    def refits(self) -> Refits | None:
+        """How it was cross-validated, if that takes minutes."""
+        settings = self.classifier.require_manifest().settings
+        if not isinstance(settings, FinetuneSettings):
+            return None
+        return Refits(settings.folds, settings.num_folds)
+
+    def held_out(self, paths: Sequence[str]) -> tuple[NDArray[np.int64], Answers]:
+        """The answers of its cross-validation, from ``predictions.csv``.
+
+        Args:
+            paths: Of the photos that are measured; others are left out.
+
+        Returns:
+            Indices of paths, ascending, and their answers.
+        """
+        places, classes = {path: n for n, path in enumerate(paths)}, self.classifier.classes
+        file = self.folder / PREDICTIONS
+        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            rows = {
+                places[row["path"]]: row
+                for row in csv.DictReader(stream)
+                if row["estimate"] == "kfold" and row["path"] in places
+            }
+        found = [rows[place] for place in sorted(rows)]
+        probabilities = np.array([[row[f"p({name})"] for name in classes] for row in found], "f4")
+        raw = with_temperature(probabilities, 1 / self.fitted.temperature)
+        if self.fitted.abstention is None:
+            return np.array(sorted(rows)), Answers(probabilities, raw, None, None)
+        known = [split_classes(row["possible"]) for row in found]
+        possible = np.array([[name in names for name in classes] for names in known], np.bool_)
+        familiarity = np.array([row["familiarity"] for row in found], np.float32)
+        return np.array(sorted(rows)), Answers(probabilities, raw, possible, familiarity)
 
     def scan(self, reader: FileReader) -> Applied:
         """Scan its data folder as it is now, and apply its decisions."""

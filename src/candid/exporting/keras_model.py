@@ -20,8 +20,8 @@ from candid.exporting.source import Source
 from candid.features.backbones import BUNDLED
 from candid.features.backbones.keras_graph import build_keras, build_keras_int8
 from candid.features.backbones.spec import BackboneSpec
-from candid.features.backbones.tail import Division, with_layers
-from candid.features.backbones.weights import Weights, load_weights
+from candid.features.backbones.tail import Division, with_twins
+from candid.features.backbones.weights import TWIN, Weights, load_weights
 from candid.runs.manifest import FinetuneSettings
 
 _CNN_FILE = "model.keras"
@@ -115,16 +115,16 @@ def _features(keras: Any, spec: BackboneSpec, source: Source, image: Any) -> Any
 
 
 def _weights(spec: BackboneSpec, source: Source) -> Weights:
-    """The backbone's weights, with the layers that the run has trained."""
+    """The backbone's weights, with those that the run has trained as twins."""
     weights = load_weights(spec)
     if not isinstance(source.manifest.settings, FinetuneSettings):
         return weights
     division = Division(spec, source.manifest.settings.first_block)
     trained = {
-        name: (source.constants[f"{name}.kernel"], source.constants[f"{name}.bias"])
+        name: (source.constants[f"{TWIN}{name}.kernel"], source.constants[f"{TWIN}{name}.bias"])
         for name in division.layers_of(weights)
     }
-    return with_layers(weights, trained)
+    return with_twins(weights, trained)
 
 
 def _append_cnn(keras: Any, source: Source, image: Any) -> dict[str, Any]:

@@ -26,13 +26,22 @@ _KINDS: Final = (
 def join_classes(names: Iterable[str]) -> str:
     r"""Join class names by ``|``; within a name, ``|`` is written ``\|``, and ``\`` ``\\``.
 
-    ``re.findall(r"(?:[^|\\]|\\.)+", text, re.DOTALL)`` splits them again, and
-    ``re.sub(r"\\(.)", r"\1", name, flags=re.DOTALL)`` undoes the escapes.
+    `split_classes` shows how to split them again.
 
     >>> join_classes(["happy", "sad"]), join_classes(["a|b"])
     ('happy|sad', 'a\\|b')
     """
     return "|".join(_TO_ESCAPE.sub(r"\\\g<0>", name) for name in names)
+
+
+def split_classes(text: str) -> list[str]:
+    r"""Undo `join_classes`.
+
+    >>> split_classes(r"happy|a\|b")
+    ['happy', 'a|b']
+    """
+    names = re.findall(r"(?:[^|\\]|\\.)+", text, re.DOTALL)
+    return [re.sub(r"\\(.)", r"\1", name, flags=re.DOTALL) for name in names]
 
 
 def misread(names: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -125,6 +125,8 @@ class FinetuneSettings:
         first_block: Index of the first of them.
         epochs: Passes over the photos.
         num_varied: Varied views of each photo.
+        share: Of the trained layers in the scores; the rest is the frozen network's.
+        strength: Inverse regularisation strength of the recipe transfer on the same photos.
         folds: Folds whose photos were held out, of ``num_folds``.
         held_out_accuracy: Accuracy on those photos.
         frozen_accuracy: That of the recipe transfer on the same photos.
@@ -134,10 +136,12 @@ class FinetuneSettings:
     first_block: int
     epochs: Amount
     num_varied: int
+    share: float
+    strength: Positive
     folds: Amount
     num_folds: Amount
-    held_out_accuracy: Share
-    frozen_accuracy: Share
+    held_out_accuracy: float
+    frozen_accuracy: float
     temperature: Positive
     fitted_on: tuple[str, ...]
     num_images: Amount

@@ -22,14 +22,22 @@ from candid.data.images import PixelContract, decode, read_file
 from candid.evaluation.assess import EvalContext, FittedState, assess_held_out
 from candid.evaluation.evaluation import Refits
 from candid.features.backbones.onnx_graph import build_onnx
-from candid.features.backbones.tail import with_layers
+from candid.features.backbones.tail import with_twins
 from candid.features.backbones.weights import Weights, load_weights
 from candid.models.checkpoint import Checkpoints
+from candid.models.ood import fit_novelty_held_out
 from candid.models.outputs import Outputs, Trained
 from candid.models.recipes import finetune
 from candid.models.recipes.abstaining_head import Answers
-from candid.models.recipes.finetune import DIVISION, Plan, Tuner, compute_middle
-from candid.models.recipes.folded import FoldAnswers, calibrate, join_answers, join_folds
+from candid.models.recipes.finetune import DIVISION, History, Plan, Tuner, compute_middle
+from candid.models.recipes.folded import (
+    FoldAnswers,
+    calibrate,
+    choose_share,
+    join_answers,
+    join_folds,
+)
+from candid.models.recipes.linear_head import LinearHead
 from candid.models.recipes.transfer import append_head
 from candid.models.temperature import with_temperature
 from candid.runs.onnx_session import Model
@@ -60,7 +68,8 @@ def tune(
         progress: Progress callback.
 
     Returns:
-        The tuned network if it is no worse, and what to tell if there is none.
+        The tuned network, whose result is the frozen one's if that is better; and what to tell if
+        there is none.
     """
     checkpoints = Checkpoints(folder.parent)
     try:
@@ -166,18 +175,19 @@ class _Job:
 
     def _tune(self, tuner: Tuner, weights: Weights, start_s: float) -> tuple[Candidate | None, str]:
         held = self._hold_out(tuner)
+        share = choose_share(held)
         places = np.concatenate([fold.places for fold in held])
         hits, held_out = np.zeros((2, len(self.data.labels)), np.bool_)
         held_out[places] = True
-        raw, labels = (np.concatenate([getattr(f, n) for f in held]) for n in ("raw", "labels"))
-        hits[places] = raw.argmax(axis=1) == labels
+        for fold in held:
+            hits[fold.places] = fold.raw(share).argmax(axis=1) == fold.labels
         spent_s = self.clock.spent() - start_s
         tuned = Candidate("finetune", self.frozen, hits, held_out, spent_s)
-        if not tuned.beats(self.candidate):
-            return None, tuned.to_text(self.candidate)
-        history = tuner.tune(np.arange(len(self.data.labels)), "Training the last blocks")
+        if not share or not tuned.beats(self.candidate):
+            return tuned, ""
+        history, head = tuner.tune(np.arange(len(self.data.labels)), "Training the last blocks")
         both = [float(each.hits[held_out].mean()) for each in (tuned, self.candidate)]
-        result = self._finish(tuner, weights, held, history, both)
+        result = self._finish(tuner, weights, held, (history, head, share), both)
         return replace(tuned, result=result, seconds=self.clock.spent() - start_s), ""
 
     def _hold_out(self, tuner: Tuner) -> list[FoldAnswers]:
@@ -203,23 +213,25 @@ class _Job:
         tuner: Tuner,
         weights: Weights,
         held: list[FoldAnswers],
-        history: tuple[dict[str, float], ...],
+        tuned: tuple[History, LinearHead, float],
         right: list[float],
     ) -> Result:
         """Calibrate the final network by the folds, and measure it."""
-        tail, data = tuner.tail, self.data
-        everything = np.arange(len(data.labels))
-        embeddings, _ = tail.answer(tuner.middle, everything)
-        detector = tuner.detector(everything, held[0].embeddings)
-        held_out, novelty = join_folds(held, self._halves(held), detector)
+        (history, frozen, share), tail, data = tuned, tuner.tail, self.data
+        embeddings, _ = tuner.answer(np.arange(len(data.labels)))
+        detector, _ = fit_novelty_held_out(embeddings, data.labels, held[0].embeddings)
+        held_out, novelty = join_folds(held, self._halves(held), detector, share)
         temperature, abstention = held_out.fit()
-        graph = build_onnx(DIVISION.spec, with_layers(weights, tail.layers()), with_features=False)
-        model = append_head(graph, tail.head().divided_by(temperature), novelty, with_heatmap=True)
+        head = frozen.beside(tail.head(), share).divided_by(temperature)
+        graph = build_onnx(DIVISION.spec, with_twins(weights, tail.layers()), with_features=False)
+        model = append_head(graph, head, novelty, with_heatmap=True)
         settings = {
             "backbone": DIVISION.spec.name,
             "first_block": DIVISION.first_block,
             "epochs": tail.schedule.epochs,
             "num_varied": len(tuner.middle) - 2,
+            "share": share,
+            "strength": self.frozen.fitted.strength,
             "folds": len(held),
             "num_folds": data.num_folds(),
             "held_out_accuracy": right[0],
@@ -230,13 +242,16 @@ class _Job:
             "seed": self.context.seed,
         }
         trained = Trained(model, self.contract, history, settings)
-        fitted = FittedState(temperature, abstention, None)
+        fitted = FittedState(temperature, abstention, self.frozen.fitted.strength)
         test, placed = self._answer_test(trained, fitted), self.frozen.split.places("test")
         places = np.concatenate([self.frozen.fitted_on[held_out.places], placed])
+        found = held_out.answers()
+        # As `candid evaluate` reads it, from the file of predictions.
+        found = replace(found, raw=with_temperature(found.probabilities, 1 / temperature))
         assessed = assess_held_out(
             self.context,
             test,
-            (np.sort(places), join_answers([held_out.answers(), test], places)),
+            (np.sort(places), join_answers([found, test], places)),
             fitted,
             self.frozen.evaluation,
             Refits(len(held), data.num_folds()),

@@ -9,6 +9,7 @@ train and val parts, by the same folds, and the best so far is kept.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,20 +65,25 @@ class Candidate:
         both = self.held_out & other.held_out
         return bool(self.hits[both].sum() >= other.hits[both].sum())
 
-    def to_text(self, best: Candidate) -> str:
-        """A line of the leaderboard."""
-        groups = context_of(self.result).data.take(self.result.fitted_on).groups
-        accuracy = proportion(self.hits[self.held_out], groups[self.held_out])
-        shown = (
-            ""
-            if accuracy is None
-            else (
-                f"{accuracy.value:.1%} ({accuracy.low:.1%} to {accuracy.high:.1%}) of "
-                f"{plural(accuracy.n, 'held-out photo')}"
-            )
-        )
-        kept = "; kept" if self is best else ""
-        return f"tried {self.name}: right on {shown}, {self.seconds:,.0f} s{kept}"
+
+def to_lines(candidates: Sequence[Candidate], best: Candidate) -> tuple[str, ...]:
+    """A leaderboard: each candidate with its accuracy on the photos that all of them held out."""
+    all_held_out = np.logical_and.reduce([one.held_out for one in candidates])
+    groups = context_of(best.result).data.take(best.result.fitted_on).groups[all_held_out]
+    ranked = sorted(candidates, key=lambda one: (one is not best, -one.hits[all_held_out].sum()))
+    return tuple(_to_line(one, one.hits[all_held_out], groups, one is best) for one in ranked)
+
+
+def _to_line(
+    one: Candidate, hits: NDArray[np.bool_], groups: NDArray[np.int64], is_best: bool
+) -> str:
+    accuracy = proportion(hits, groups)
+    assert accuracy is not None  # a fold has photos
+    return (
+        f"{'kept' if is_best else 'tried'} {one.name}: right on {accuracy.value:.1%} "
+        f"({accuracy.low:.1%} to {accuracy.high:.1%}) of {plural(accuracy.n, 'held-out photo')}, "
+        f"in {one.seconds:,.0f} s"
+    )
 
 
 def context_of(result: Result) -> EvalContext:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -258,7 +258,9 @@ def _heat_maps(
     catalog, predictions = result.prepared.catalog, result.assessed.believed
     folded = result.assessed.folded
     if folded is None:
-        yield from _heat_maps_of(load(), catalog, predictions)
+        # Of a model that was trained on all other photos.
+        tested = {row.path for row in result.split.rows if row.part == "test"}
+        yield from _heat_maps_of(load(), catalog, predictions, tested)
         return
     backbone, features = get(result.options.backbone), result.prepared.features
     if not backbone.has_features:  # occlusion with each fold's head would take minutes
@@ -280,12 +282,17 @@ def _heat_maps(
 
 
 def _heat_maps_of(
-    classifier: Classifier, catalog: Catalog, predictions: Predictions
+    classifier: Classifier,
+    catalog: Catalog,
+    predictions: Predictions,
+    among: Container[str] | None = None,
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """The same by the final model, for photos that it was not fitted on."""
     run = classifier.model.run
     files = {photo.path: catalog.file(photo) for photo in catalog.photos}
     for place in worst_places(predictions):
+        if among is not None and predictions.paths[place] not in among:
+            continue
         try:
             pixels = decode(read_file(files[predictions.paths[place]]), classifier.contract)
         except ImageError:  # removed or changed since it was predicted

@@ -26,7 +26,7 @@ from candid.splits.prepare import Prepared, prepare, split_prepared
 from candid.splits.split import Split
 from candid.training.files import PredictionsFile, write_files
 from candid.training.options import Recipe, Result, TrainOptions, choose
-from candid.training.quality import Clock, frozen_candidate
+from candid.training.quality import Clock, frozen_candidate, to_lines
 
 
 @dataclass(frozen=True)
@@ -197,9 +197,10 @@ def _improve(first: Result, clock: Clock, folder: Path, progress: Progress) -> R
     from candid.training.finetune import tune
 
     tuned, line = tune(frozen, clock, folder, progress)
-    best = tuned or frozen
-    lines = [each.to_text(best) for each in (tuned, frozen) if each is not None]
-    return replace(best.result, tried=(*lines, *([line] if line else [])))
+    if tuned is None:
+        return replace(first, tried=(line,))
+    best = frozen if tuned.result is first else tuned
+    return replace(best.result, tried=to_lines((tuned, frozen), best))
 
 
 def train_on_all(split: Split) -> Split:

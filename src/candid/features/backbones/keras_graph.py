@@ -20,7 +20,7 @@ from candid.features.backbones.spec import (
     BackboneSpec,
     Block,
 )
-from candid.features.backbones.weights import Weights
+from candid.features.backbones.weights import TWIN, Weights
 
 if TYPE_CHECKING:
     import keras
@@ -56,10 +56,14 @@ def build_keras(spec: BackboneSpec, weights: Weights, *, include_top: bool = Fal
     x = layers.Rescaling(scale, offset, name="normalisation")(image)
     x = _conv(layers, x, "stem", STEM_FILTERS, kernel=STEM_KERNEL, stride=STEM_STRIDE)
     x = layers.ReLU(6.0, name="stem.relu6")(x)
-    for block in spec.blocks:
+    shared, last = weights.divide(spec.blocks)
+    for block in shared:
         x = _block(layers, x, block)
-    x = _conv(layers, x, "head", NUM_FEATURES)
-    x = layers.ReLU(6.0, name="features")(x)
+    if weights.twins:
+        pair = [_last_blocks(layers, x, last, prefix) for prefix in ("", TWIN)]
+        x = layers.Concatenate(name="features")(pair)
+    else:
+        x = _last_blocks(layers, x, last, name="features")
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     if include_top:
         x = layers.Dense(NUM_CLASSES, name="classifier")(x)
@@ -68,18 +72,28 @@ def build_keras(spec: BackboneSpec, weights: Weights, *, include_top: bool = Fal
     return model
 
 
-def _block(layers: Any, x: Any, block: Block) -> Any:
+def _last_blocks(
+    layers: Any, x: Any, blocks: tuple[Block, ...], prefix: str = "", name: str | None = None
+) -> Any:
+    for block in blocks:
+        x = _block(layers, x, block, prefix)
+    x = _conv(layers, x, f"{prefix}head", NUM_FEATURES)
+    return layers.ReLU(6.0, name=name or f"{prefix}head.relu6")(x)
+
+
+def _block(layers: Any, x: Any, block: Block, prefix: str = "") -> Any:
+    of_block = f"{prefix}{block.name}"
     skipped = x
     if block.has_expansion:
-        x = _conv(layers, x, f"{block.name}.expand", block.filters_hidden)
-        x = layers.ReLU(6.0, name=f"{block.name}.expand.relu6")(x)
-    name = f"{block.name}.depthwise"
+        x = _conv(layers, x, f"{of_block}.expand", block.filters_hidden)
+        x = layers.ReLU(6.0, name=f"{of_block}.expand.relu6")(x)
+    name = f"{of_block}.depthwise"
     x = layers.DepthwiseConv2D(
         block.kernel, block.stride, padding="same", use_bias=False, name=name
     )(x)
     x = layers.ReLU(6.0, name=f"{name}.relu6")(_norm(layers, x, name))
-    x = _conv(layers, x, f"{block.name}.project", block.filters_out)
-    return layers.Add(name=f"{block.name}.add")([x, skipped]) if block.has_skip else x
+    x = _conv(layers, x, f"{of_block}.project", block.filters_out)
+    return layers.Add(name=f"{of_block}.add")([x, skipped]) if block.has_skip else x
 
 
 def _conv(layers: Any, x: Any, name: str, filters: int, *, kernel: int = 1, stride: int = 1) -> Any:
@@ -95,7 +109,8 @@ def _norm(layers: Any, x: Any, name: str) -> Any:
 
 def _fill(model: keras.Model, weights: Weights, *, include_top: bool) -> None:
     """Set the layers' weights, converted from PyTorch's axis order to Keras'."""
-    for name, conv in weights.convs.items():
+    twins = {f"{TWIN}{name}": conv for name, conv in weights.twins.items()}
+    for name, conv in {**weights.convs, **twins}.items():
         is_depthwise = name.endswith(".depthwise")
         axes = (2, 3, 0, 1) if is_depthwise else (2, 3, 1, 0)
         model.get_layer(name).set_weights([np.transpose(conv.kernel, axes)])

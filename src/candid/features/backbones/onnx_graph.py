@@ -22,7 +22,7 @@ from candid.features.backbones.spec import (
     BackboneSpec,
     Block,
 )
-from candid.features.backbones.weights import ConvWeights, Weights
+from candid.features.backbones.weights import TWIN, ConvWeights, Weights
 
 if TYPE_CHECKING:
     import onnx
@@ -40,7 +40,8 @@ def build_onnx(
     Its input is ``image``, uint8 ``(n, size_px, size_px, 3)`` RGB; the normalisation is part of the
     graph, batch normalisation is folded into the convolutions. Its outputs are
 
-    - ``embedding``, float32 ``(n, 1280)``: the mean of the features over the picture,
+    - ``embedding``, float32 ``(n, 1280)``: the mean of the features over the picture; of weights
+      with twins ``(n, 2560)``, those of the twins after the others,
     - ``features``, float32 ``(n, 1280, h, w)``, if ``with_features``: the head's activations before
       that mean; with ``spec.mirror``, averaged with those of the mirror image, flipped back,
     - ``logits``, float32 ``(n, 1000)``, if ``with_classifier``: the scores of ImageNet's classes.
@@ -50,9 +51,9 @@ def build_onnx(
     graph, side_px = network.graph, network.side_px
     pooled = graph.node("GlobalAveragePool", features)
     embedding = graph.node("Flatten", pooled, output="embedding", axis=1)
-    graph.output(embedding, np.float32, ("n", spec.num_features))
+    graph.output(embedding, np.float32, ("n", network.num_features))
     if with_features:
-        graph.output(features, np.float32, ("n", spec.num_features, side_px, side_px))
+        graph.output(features, np.float32, ("n", network.num_features, side_px, side_px))
     if with_classifier:
         kernel, bias = weights.classifier_kernel, weights.classifier_bias
         logits = graph.dense(embedding, kernel, bias, name="logits")
@@ -66,6 +67,7 @@ class _Network:
     def __init__(self, spec: BackboneSpec, weights: Weights) -> None:
         self.graph = GraphBuilder(spec.name)
         self.side_px = spec.size_px
+        self.num_features = spec.num_features * (2 if weights.twins else 1)
         self._spec = spec
         self._weights = weights
         self._zero = self.graph.constant("relu6.min", np.array(0, np.float32))
@@ -77,12 +79,28 @@ class _Network:
             x = self._fine_layers(x, *FINE_LAYERS)
         else:
             x = self._relu6(self._conv(x, "stem", self._stem(), stride=STEM_STRIDE))
-        for block in self._spec.blocks:
+        shared, last = self._weights.divide(self._spec.blocks)
+        for block in shared:
             x = self._block(x, block)
-        x = self._conv(x, "head", self._weights.convs["head"])
-        if not self._spec.mirror:
-            return self._relu6(x, "features")
-        return self._unmirrored(self._relu6(x))
+        output = None if self._spec.mirror else "features"
+        if not self._weights.twins:
+            x = self._last_blocks(x, last, output=output)
+        else:
+            side_px = self.side_px
+            pair = [self._last_blocks(x, last)]
+            self.side_px = side_px
+            pair.append(self._last_blocks(x, last, TWIN))
+            x = self.graph.node("Concat", *pair, output=output, axis=1)
+        return self._unmirrored(x) if self._spec.mirror else x
+
+    def _last_blocks(
+        self, x: str, blocks: tuple[Block, ...], prefix: str = "", output: str | None = None
+    ) -> str:
+        for block in blocks:
+            x = self._block(x, block, prefix)
+        return self._relu6(
+            self._conv(x, f"{prefix}head", self._weights.conv("head", prefix)), output
+        )
 
     def _centred(self) -> str:
         size = self.side_px
@@ -110,7 +128,7 @@ class _Network:
 
     def _unmirrored(self, x: str) -> str:
         """Mean of the pictures' features and those of their mirror images, flipped back."""
-        shape = (2, -1, self._spec.num_features, self.side_px, self.side_px)
+        shape = (2, -1, self.num_features, self.side_px, self.side_px)
         pairs = self.graph.node("Reshape", x, self.graph.constant("pairs", np.array(shape)))
         plain, mirrored = (
             self.graph.node("Gather", pairs, self.graph.constant(name, np.array(place)), axis=0)
@@ -130,21 +148,21 @@ class _Network:
         std = np.array(self._spec.std, np.float32).reshape(1, 3, 1, 1)
         return ConvWeights(stem.kernel / std, stem.gamma, stem.beta, stem.mean, stem.variance)
 
-    def _block(self, x: str, block: Block) -> str:
-        convs = self._weights.convs
+    def _block(self, x: str, block: Block, prefix: str = "") -> str:
+        def conv(x: str, layer: str, **options: int) -> str:
+            weights = self._weights.conv(f"{block.name}.{layer}", prefix)
+            return self._conv(x, f"{prefix}{block.name}.{layer}", weights, **options)
+
         skipped = x
         if block.has_expansion:
-            name = f"{block.name}.expand"
-            x = self._relu6(self._conv(x, name, convs[name]))
+            x = self._relu6(conv(x, "expand"))
         name = f"{block.name}.depthwise"
         if not (self._spec.is_int8 and name in FINE_LAYERS):
-            x = self._conv(x, name, convs[name], stride=block.stride, groups=block.filters_hidden)
-            x = self._relu6(x)
-        name = f"{block.name}.project"
-        x = self._conv(x, name, convs[name])
+            x = self._relu6(conv(x, "depthwise", stride=block.stride, groups=block.filters_hidden))
+        x = conv(x, "project")
         if not block.has_skip:
             return x
-        return self.graph.node("Add", x, skipped, output=f"{block.name}.add")
+        return self.graph.node("Add", x, skipped, output=f"{prefix}{block.name}.add")
 
     def _fine_layers(self, x: str, first: str, second: str) -> str:
         """The two layers that compute with more than 8 bits; see `int8.fixed_point`."""

@@ -78,10 +78,9 @@ def _layers_of(block: Block) -> tuple[str, ...]:
     return tuple(f"{block.name}.{part}" for part in ("expand", "depthwise", "project"))
 
 
-def with_layers(weights: Weights, layers: Layers) -> Weights:
-    """Replace some layers of a backbone by others without batch normalisation."""
-    replaced = {name: _without_norm(*layer) for name, layer in layers.items()}
-    return replace(weights, convs={**weights.convs, **replaced})
+def with_twins(weights: Weights, layers: Layers) -> Weights:
+    """Add trained layers, without batch normalisation, to a backbone."""
+    return replace(weights, twins={name: _without_norm(*layer) for name, layer in layers.items()})
 
 
 def _without_norm(kernel: FloatArray, bias: FloatArray) -> ConvWeights:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,13 @@ from candid.features.backbones.spec import (
     STEM_FILTERS,
     STEM_KERNEL,
     BackboneSpec,
+    Block,
 )
 from candid.features.backbones.torch_file import read_tensors
 
 FloatArray = NDArray[np.float32]
+#: Before the name of a layer that is a twin.
+TWIN: Final = "twin."
 _Shape = tuple[int, int, int, int]
 
 
@@ -52,11 +55,23 @@ class Weights:
         convs: By layer: ``stem``, ``block<i>.expand``, ``.depthwise``, ``.project``, ``head``.
         classifier_kernel: float32 ``(1000, 1280)``, the rows in the order of ImageNet's classes.
         classifier_bias: float32 ``(1000,)``.
+        twins: Second versions of the layers from some block on, by the same names. A network with
+            them has the features of both.
     """
 
     convs: Mapping[str, ConvWeights]
     classifier_kernel: FloatArray
     classifier_bias: FloatArray
+    twins: Mapping[str, ConvWeights] = field(default_factory=dict)
+
+    def conv(self, name: str, prefix: str = "") -> ConvWeights:
+        """A layer, or with the prefix `TWIN` its twin."""
+        return (self.twins if prefix else self.convs)[name]
+
+    def divide(self, blocks: tuple[Block, ...]) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
+        """The blocks without twins, and those from the first one with twins on."""
+        own = sum(f"{block.name}.project" not in self.twins for block in blocks)
+        return blocks[:own], blocks[own:]
 
 
 def find_weights(spec: BackboneSpec) -> Path:

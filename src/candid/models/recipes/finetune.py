@@ -29,10 +29,9 @@ from candid.features.backbones.spec import LITE2
 from candid.features.backbones.tail import MIDDLE, Division
 from candid.features.backbones.weights import Weights
 from candid.models.checkpoint import Checkpoints
-from candid.models.ood import Novelty, fit_novelty_held_out
+from candid.models.ood import fit_novelty_held_out
 from candid.models.recipes.folded import FoldAnswers
-from candid.models.recipes.linear_head import fit_head
-from candid.models.recipes.logistic import softmax
+from candid.models.recipes.linear_head import LinearHead, fit_head
 from candid.models.recipes.views import vary
 from candid.splits.grouped_split import Labelled
 
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
 
 #: Blocks before this one stay as they are: the tail is a third of the network's products.
 DIVISION: Final = Division(LITE2, first_block=15)
+
+History = tuple[dict[str, float], ...]
 
 _SCRATCH: Final = "candid-views-"
 _NUM_AHEAD: Final = 8
@@ -145,8 +146,12 @@ class Tuner:
     progress: Progress
     tick: Callable[[], None]
 
-    def tune(self, places: NDArray[np.int64], title: str) -> tuple[dict[str, float], ...]:
-        """Tune on the photos at some places; returns a row per epoch."""
+    def tune(self, places: NDArray[np.int64], title: str) -> tuple[History, LinearHead]:
+        """Tune on the photos at some places.
+
+        Returns:
+            A row per epoch, and the head on the frozen embedding that the tuning began with.
+        """
         from candid.models.recipes.finetune_keras import Shown
 
         shown = Shown(self.middle, places, self.data.labels[places])
@@ -160,7 +165,7 @@ class Tuner:
                 self.tick()
                 advance(steps)
 
-            return self.tail.fit(
+            history = self.tail.fit(
                 shown,
                 head,
                 seed=self.seed,
@@ -168,20 +173,29 @@ class Tuner:
                 advance=count,
                 say=self.progress.say,
             )
+        return history, head
 
     def held_out(self, folds: NDArray[np.int64], fold: int) -> FoldAnswers:
         """Tune on all photos but those of a fold, and answer these."""
         others, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        self.tune(others, f"Training the last blocks, fold {fold + 1}")
-        embeddings, scores = self.tail.answer(self.middle, held)
-        labels, groups = self.data.labels[held], self.data.groups[held]
-        detector = self.detector(others, embeddings)
-        return FoldAnswers(held, labels, groups, softmax(scores), embeddings, detector)
+        _, head = self.tune(others, f"Training the last blocks, fold {fold + 1}")
+        embeddings, scores = self.answer(held)
+        known, _ = self.answer(others)
+        detector, _ = fit_novelty_held_out(known, self.data.labels[others], embeddings)
+        return FoldAnswers(
+            held,
+            self.data.labels[held],
+            self.data.groups[held],
+            head.scores(self.data.embeddings[held]),
+            scores,
+            embeddings,
+            detector,
+        )
 
-    def detector(self, places: NDArray[np.int64], held_out: Rows) -> Novelty:
-        """The OOD score of the photos that the network was just tuned on, see `ood`."""
-        embeddings, _ = self.tail.answer(self.middle, places)
-        return fit_novelty_held_out(embeddings, self.data.labels[places], held_out)[0]
+    def answer(self, places: NDArray[np.int64]) -> tuple[Rows, Rows]:
+        """Embeddings, frozen and trained ones side by side, and scores of the trained layers."""
+        trained, scores = self.tail.answer(self.middle, places)
+        return np.concatenate([self.data.embeddings[places], trained], axis=1), scores
 
     def _fingerprint(self, places: NDArray[np.int64]) -> str:
         """SHA-256 of everything that determines the weights."""

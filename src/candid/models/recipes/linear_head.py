@@ -66,6 +66,12 @@ class LinearHead:
         """Probabilities, float32 ``(n, k)``, of embeddings, float32 ``(n, d)``."""
         return softmax(self.scores(embeddings))
 
+    def beside(self, other: LinearHead, share: float) -> LinearHead:
+        """A head on the embeddings of both side by side; ``share`` is the other's of the scores."""
+        kernel = np.concatenate([(1 - share) * self.kernel, share * other.kernel], axis=1)
+        bias = (1 - share) * self.bias + share * other.bias
+        return replace(self, kernel=kernel.astype(np.float32), bias=bias.astype(np.float32))
+
     def divided_by(self, temperature: float) -> LinearHead:
         """A copy with all scores divided by a temperature."""
         scale = np.float32(1 / temperature)
