@@ -71,7 +71,7 @@ class LoadedRun:
         found = [rows[place] for place in sorted(rows)]
         probabilities = np.array([[row[f"p({name})"] for name in classes] for row in found], "f4")
         raw = with_temperature(probabilities, 1 / self.fitted.temperature)
-        if self.fitted.abstention is None:
+        if not all(row["familiarity"] for row in found):  # too few photos to hold some out again
             return np.array(sorted(rows)), Answers(probabilities, raw, None, None)
         known = [split_classes(row["possible"]) for row in found]
         possible = np.array([[name in names for name in classes] for names in known], np.bool_)

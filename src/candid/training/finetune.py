@@ -68,14 +68,14 @@ def tune(
         progress: Progress callback.
 
     Returns:
-        The tuned network, whose result is the frozen one's if that is better; and what to tell if
+        The tuned network; its result is the frozen one's if it is not kept. And what to tell if
         there is none.
     """
     checkpoints = Checkpoints(folder.parent)
     try:
         tuned, line = _Job(frozen, clock, checkpoints, progress).run()
     except _OutOfTimeError:
-        return None, f"tried finetune: it was not finished within {clock.seconds:,.0f} s"
+        return None, f"tried finetune: it was not finished within {clock.seconds:g} s"
     except KeyboardInterrupt:
         return None, "tried finetune: interrupted; the same command goes on from there"
     checkpoints.mark_spent(folder)
@@ -121,7 +121,7 @@ class _Job:
             tail = Tail(DIVISION, DIVISION.layers_of(weights), self.data.num_classes, Schedule(1))
             plan = self._plan(tail, weights)
         if plan is None:
-            return None, f"finetune takes more than {self.clock.seconds:,.0f} s here; not tried"
+            return None, f"finetune takes more than {self.clock.seconds:g} s here; not tried"
         tail.schedule = replace(tail.schedule, epochs=plan.epochs)
         tail.restart()
         places = self.frozen.fitted_on
@@ -188,7 +188,8 @@ class _Job:
         history, head = tuner.tune(np.arange(len(self.data.labels)), "Training the last blocks")
         both = [float(each.hits[held_out].mean()) for each in (tuned, self.candidate)]
         result = self._finish(tuner, weights, held, (history, head, share), both)
-        return replace(tuned, result=result, seconds=self.clock.spent() - start_s), ""
+        spent_s = self.clock.spent() - start_s
+        return replace(tuned, result=result, seconds=spent_s, is_kept=True), ""
 
     def _hold_out(self, tuner: Tuner) -> list[FoldAnswers]:
         """Tune without a fold, for as many folds as the time allows."""

@@ -1,8 +1,6 @@
-"""Better than a frozen backbone, within a given time: what is tried, in which order, what is kept.
+"""Models that are tried within a given time, and a leaderboard of them.
 
-    transfer ─▶ transfer with the smaller backbone (``auto`` only) ─▶ finetune, if there is time
-
-The order is that of the gain expected per second. Candidates are compared on held-out photos of the
+Candidates are compared on held-out photos of the
 train and val parts, by the same folds, and the best so far is kept.
 """
 
@@ -52,6 +50,7 @@ class Candidate:
         hits: bool ``(n,)``, whether it is right on each photo of the train and val parts, by folds.
         held_out: bool ``(n,)``, the photos that were held out; of others ``hits`` says nothing.
         seconds: What it took.
+        is_kept: Whether it is better than those before it.
     """
 
     name: str
@@ -59,6 +58,7 @@ class Candidate:
     hits: NDArray[np.bool_]
     held_out: NDArray[np.bool_]
     seconds: float
+    is_kept: bool = False
 
     def beats(self, other: Candidate) -> bool:
         """Whether it is right at least as often, on the photos that both held out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.evaluation import Evaluation
 from candid.features.backbones import get
+from candid.features.backbones.spec import LITE0_INT8, LITE2_INT8
 from candid.models.recipes import cnn, transfer
 from candid.reporting.report.contents import Contents
 from candid.reporting.terminal import write_details, write_summary
@@ -22,11 +23,11 @@ from candid.runs.artifact import PREDICTIONS, point_latest, require_free, write_
 from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import Manifest
 from candid.runs.paths import RUNS, output_folder
-from candid.splits.prepare import Prepared, prepare, split_prepared
+from candid.splits.prepare import Prepared, extract_catalog, prepare, split_prepared
 from candid.splits.split import Split
 from candid.training.files import PredictionsFile, write_files
 from candid.training.options import Recipe, Result, TrainOptions, choose
-from candid.training.quality import Clock, frozen_candidate, to_lines
+from candid.training.quality import Candidate, Clock, frozen_candidate, to_lines
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def _train_into(
         else:
             result = _train_transfer(prepared, split, options, progress)
         if clock is not None:
-            result = _improve(result, clock, partial, progress)
+            result = _improve(result, options, clock, partial, progress)
         with progress.step("Writing the run", 0):
             manifest, contents = write_files(partial, folder, result)
         made.append((contents, result.trained.complete))
@@ -188,19 +189,56 @@ def _train_transfer(
     return Result(prepared, split, options, trained, fitted, assessed, fitted_on, data.embeddings)
 
 
-def _improve(first: Result, clock: Clock, folder: Path, progress: Progress) -> Result:
-    """Try what may be better than a frozen backbone; keep the best, with a line for each tried."""
+def _improve(
+    first: Result, options: TrainOptions, clock: Clock, folder: Path, progress: Progress
+) -> Result:
+    """Try what may be better than a frozen backbone; keep the best, with a line for each tried.
+
+    The order is that of the gain expected per second.
+    """
     frozen = frozen_candidate(first, clock.spent())
     if frozen is None:
         line = "finetune was not tried: a class has too few different pictures to hold some out"
         return replace(first, tried=(line,))
+    candidates = [frozen]
+    if options.recipe == "auto":
+        candidates += _with_other_backbones(first, clock, progress)
+    best = max(candidates, key=lambda one: one.hits.sum())
     from candid.training.finetune import tune
 
-    tuned, line = tune(frozen, clock, folder, progress)
-    if tuned is None:
-        return replace(first, tried=(line,))
-    best = frozen if tuned.result is first else tuned
-    return replace(best.result, tried=to_lines((tuned, frozen), best))
+    tuned, line = tune(best, clock, folder, progress)
+    if tuned is not None:
+        candidates.append(tuned)
+        best = tuned if tuned.is_kept else best
+    result = best.result
+    if best is not frozen and best is not tuned:
+        result = _train_transfer(result.prepared, result.split, result.options, progress)
+    lines = to_lines(candidates, best) if len(candidates) > 1 else ()
+    return replace(result, tried=(*lines, *([line] if line else [])))
+
+
+def _with_other_backbones(first: Result, clock: Clock, progress: Progress) -> Iterator[Candidate]:
+    """The recipe ``transfer`` with the other backbones in 8 bits, while there is time."""
+    prepared, options = first.prepared, first.options
+    for name in (LITE0_INT8.name, LITE2_INT8.name):
+        start = clock.spent()
+        if name == options.backbone or clock.left() < start:
+            continue
+        features = extract_catalog(
+            prepared.catalog,
+            backbone=name,
+            fit=options.fit,
+            reading=prepared.features.contract,
+            progress=progress,
+        )
+        other = replace(
+            first,
+            prepared=replace(prepared, features=features),
+            options=replace(options, backbone=name),
+        )
+        candidate = frozen_candidate(other, clock.spent() - start)
+        if candidate is not None:
+            yield candidate
 
 
 def train_on_all(split: Split) -> Split:

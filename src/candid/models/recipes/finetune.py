@@ -46,7 +46,7 @@ History = tuple[dict[str, float], ...]
 _SCRATCH: Final = "candid-views-"
 _NUM_AHEAD: Final = 8
 #: Epochs and varied views to choose from, the best first.
-_LADDER: Final = ((10, 8), (8, 4), (6, 2), (4, 1))
+_LADDER: Final = ((10, 8), (6, 5), (4, 3), (3, 1))
 _SHARE_OF_VIEWS: Final = 0.4  # most of the time that may go into computing views
 _RESERVE: Final = 0.85  # share of the time that is planned with
 

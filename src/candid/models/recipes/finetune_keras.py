@@ -46,8 +46,8 @@ class Schedule:
 
     epochs: int
     batch_size: int = 32
-    learning_rate: float = 1e-4
-    head_rate: float = 5e-4
+    learning_rate: float = 2e-4
+    head_rate: float = 2e-4
     smoothing: float = 0.1
     decay: float = 0.98
     clean_share: float = 0.25
