@@ -265,7 +265,9 @@ def put(*way: str | int, value: Any) -> Change:
 
 
 DAMAGES: dict[str, Change] = {
-    r"recipe: 'transfer' or 'cnn' is expected, not text": put("recipe", value="magic"),
+    r"recipe: 'transfer' or 'finetune' or 'cnn' is expected, not text": put(
+        "recipe", value="magic"
+    ),
     r"complete: true or false is expected, not 1": put("complete", value=1),
     r"pixels: an object is expected, not a list": put("pixels", value=[]),
     r"pixels\.size_px: a whole number is expected, not text": put("pixels", "size_px", value="4"),

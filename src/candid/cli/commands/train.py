@@ -112,6 +112,8 @@ def train(
         from candid.splits.prepare import SplitOptions
         from candid.training import TrainOptions
         from candid.training import train as train_run
+        from candid.training.options import BUDGETS
+        from candid.training.quality import say_what_more_time_brings
 
         options = TrainOptions(
             recipe=recipe.value,
@@ -132,6 +134,8 @@ def train(
     print_notes(cut_notes(trained.notes, "report.html"))
     if not trained.complete:
         print_notes(["training was interrupted; the run has the epochs completed before"])
+    if options.seconds is None and recipe is RecipeName.transfer and not no_figures:
+        print_notes([say_what_more_time_brings(trained.contents.trained_on, BUDGETS["best"])])
     typer.echo(trained.to_text())
     if details:
         typer.echo(f"\n{trained.details()}")
