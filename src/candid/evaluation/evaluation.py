@@ -206,7 +206,8 @@ def write_text(evaluation: Evaluation, of: str = TEST_PART) -> str:
     """Tables of all figures, those to believe first; ``of`` is what the others were measured on."""
     lines: list[str] = []
     if evaluation.kfold is not None:
-        lines += [f"Grouped cross-validation: {plural(evaluation.kfold.n, 'photo')}", ""]
+        count = plural(evaluation.kfold.n, "photo")
+        lines += [f"Grouped cross-validation: {'' if evaluation.refits else 'all '}{count}", ""]
         lines += [*_measures_lines(evaluation.kfold), ""]
     lines += [f"{of}: {plural(evaluation.test.n, 'photo')}", ""]
     return "\n".join([*lines, *_measures_lines(evaluation.test)])
