@@ -12,6 +12,7 @@ import pytest
 
 from candid.cli.demo import SampleSet
 from candid.errors import UsageError
+from candid.evaluation.comparing import compare_runs
 from candid.evaluation.verify import verify_run
 from candid.exporting.export import open_source
 from candid.exporting.keras_model import build_classifier
@@ -96,6 +97,15 @@ def test_the_figures_can_be_recomputed(tuned: Run) -> None:
     verified = verify_run(tuned.folder)
     assert verified.differences == ()
     assert any("predictions.csv" in note for note in verified.notes)
+
+
+def test_it_is_compared_on_the_photos_that_both_runs_held_out(tuned: Run, trained: Run) -> None:
+    [kfold] = [
+        found
+        for found in compare_runs([tuned.folder, trained.folder]).estimates
+        if found.estimate == "kfold"
+    ]
+    assert kfold.num_images == tuned.evaluation.believed.n
 
 
 def test_the_graph_gives_the_answers_that_were_measured(tuned: Run, faces: SampleSet) -> None:

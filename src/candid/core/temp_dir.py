@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from candid.errors import UsageError
+
 _TRIES: Final = 100
 
 
@@ -122,3 +124,21 @@ def release(lock: int | None) -> None:
     """Release a lock of `hold`; None is ignored."""
     if lock is not None:
         os.close(lock)
+
+
+def reserve(file: Path, num_bytes: int) -> None:
+    """Make a file of zeros, to be mapped into memory: a full disk would kill the process later.
+
+    Raises:
+        UsageError: There is no space for it.
+    """
+    with file.open("wb") as empty:
+        if hasattr(os, "posix_fallocate"):
+            try:
+                os.posix_fallocate(empty.fileno(), 0, num_bytes)
+            except OSError as error:
+                raise UsageError(
+                    f"the folder for temporary files, {tempfile.gettempdir()}, has no "
+                    f"{num_bytes / 1e6:,.0f} MB for the decoded photos: {error.strerror}. "
+                    "Free some there, or set TMPDIR to another folder."
+                ) from error

@@ -19,6 +19,7 @@ from candid.core.extras import import_tensorflow
 from candid.core.progress import Progress, Silent
 from candid.core.threads import map_ahead, num_cores
 from candid.data.images import PixelContract, decode, read_file
+from candid.errors import ImageError, UsageError
 from candid.evaluation.assess import EvalContext, FittedState, assess_held_out
 from candid.evaluation.evaluation import Refits
 from candid.features.backbones.onnx_graph import build_onnx
@@ -76,6 +77,8 @@ def tune(
         tuned, line = _Job(frozen, clock, checkpoints, progress).run()
     except _OutOfTimeError:
         return None, f"tried finetune: it was not finished within {clock.seconds:g} s"
+    except (ImageError, UsageError) as error:  # a photo was removed, or the disk is full
+        return None, f"finetune was not tried: {error}"
     except KeyboardInterrupt:
         return None, "tried finetune: interrupted; the same command goes on from there"
     checkpoints.mark_spent(folder)

@@ -23,6 +23,7 @@ from candid.data.catalog import PARTS
 from candid.errors import ArtifactError, UsageError
 from candid.evaluation.estimate import EstimateSource
 from candid.runs.artifact import MANIFEST, PREDICTIONS, SPLIT, find_run, read_manifest
+from candid.runs.manifest import FinetuneSettings, Manifest
 from candid.splits.duplicates import connect
 from candid.splits.split import Row, Split, read_csv
 
@@ -75,7 +76,7 @@ def read_run(folder: str | Path) -> PredictedRun:
             "Train again."
         )
     split = read_csv(found / SPLIT)
-    right = _read_right(found / PREDICTIONS, split, manifest.classes)
+    right = _read_right(found / PREDICTIONS, split, manifest)
     images: dict[str, Row] = {}
     # Of equal files in two parts (--own-parts as-is), the one that was trained on counts.
     for row in sorted(split.rows, key=lambda row: row.part not in _TRAINED_PARTS):
@@ -86,14 +87,14 @@ def read_run(folder: str | Path) -> PredictedRun:
 
 
 def _read_right(
-    file: Path, split: Split, classes: tuple[str, ...]
+    file: Path, split: Split, manifest: Manifest
 ) -> dict[EstimateSource, dict[str, bool]]:
     """Whether each prediction was right, by estimate and image."""
     by_path = {row.path: row for row in split.rows if row.part}
     seen: dict[str, set[str]] = {"test": set()}
     right: dict[EstimateSource, dict[str, bool]] = {}
     for number, values in _read_rows(file):
-        estimate, row, is_right = _check(file, number, values, by_path, classes)
+        estimate, row, is_right = _check(file, number, values, by_path, manifest.classes)
         if row.path in seen.setdefault(estimate, set()):
             raise _wrong(file, number, f"{row.path} is predicted twice by {estimate}")
         seen[estimate].add(row.path)
@@ -102,12 +103,21 @@ def _read_right(
         # The predictions that are left of an incomplete file would be a biased sample.
         wanted = [path for path, row in by_path.items() if row.part in _PARTS_OF[estimate_name]]
         missing = [path for path in wanted if path not in paths]
-        if missing:
+        if missing and len(paths) != _count(manifest, estimate_name):
             raise ArtifactError(
                 f"{file} lacks the estimate {estimate_name} of {len(missing)} of {len(wanted)} "
                 f"photos, such as {sanitize(missing[0])}. Restore it or train again."
             )
     return right
+
+
+def _count(manifest: Manifest, estimate: str) -> int | None:
+    """The photos of an estimate, if these are not all: where only some folds were held out."""
+    metrics = manifest.metrics
+    if estimate != "kfold" or not isinstance(manifest.settings, FinetuneSettings) or not metrics:
+        return None
+    accuracy = metrics.kfold and metrics.kfold.accuracy
+    return accuracy.n if accuracy else None
 
 
 def _read_rows(file: Path) -> Iterator[tuple[int, dict[str, str | None]]]:

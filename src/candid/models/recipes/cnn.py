@@ -12,8 +12,6 @@ import functools
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,7 +26,7 @@ from candid._version import __version__
 from candid.core.extras import import_tensorflow, require_packages
 from candid.core.onnx_builder import GraphBuilder
 from candid.core.progress import Progress, Silent
-from candid.core.temp_dir import temp_dir
+from candid.core.temp_dir import reserve, temp_dir
 from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog
 from candid.data.images import PixelContract, Reading, decode, read_file
@@ -188,7 +186,7 @@ def decode_photos(
     contract = PixelContract.of(reading or Reading(), CONTRACT.size_px, CONTRACT.fit)
     with temp_dir(_SCRATCH) as scratch:
         shape = (len(catalog.photos), contract.size_px, contract.size_px, 3)
-        _reserve(scratch / "pixels", math.prod(shape))
+        reserve(scratch / "pixels", math.prod(shape))
         pixels = np.memmap(scratch / "pixels", np.uint8, "r+", shape=shape)
 
         def load(place: int) -> None:
@@ -198,20 +196,6 @@ def decode_photos(
             for _ in map_ahead(load, places.tolist(), num_ahead=_NUM_AHEAD):
                 advance(1)
         yield Decoded(catalog, pixels, contract)
-
-
-def _reserve(file: Path, num_bytes: int) -> None:
-    """Make a file of zeros; a full disk would kill the process later, as the file is mapped."""
-    with file.open("wb") as empty:
-        if hasattr(os, "posix_fallocate"):
-            try:
-                os.posix_fallocate(empty.fileno(), 0, num_bytes)
-            except OSError as error:
-                raise UsageError(
-                    f"the folder for temporary files, {tempfile.gettempdir()}, has no "
-                    f"{num_bytes / 1e6:,.0f} MB for the decoded photos: {error.strerror}. "
-                    "Free some there, or set TMPDIR to another folder."
-                ) from error
 
 
 def start_import() -> Future[object]:

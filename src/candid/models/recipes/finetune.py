@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,7 +22,7 @@ from candid._version import __version__
 from candid.core.extras import start_onnx
 from candid.core.linalg import Rows
 from candid.core.progress import Progress
-from candid.core.temp_dir import temp_dir
+from candid.core.temp_dir import reserve, temp_dir
 from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog
 from candid.data.images import PixelContract, decode, read_file
@@ -103,11 +104,13 @@ def compute_middle(
 
     Raises:
         ImageError: A photo can't be decoded any more.
+        UsageError: There is no space for the file.
     """
     session = start_onnx(DIVISION.build_front(weights), num_threads=1)
     shape = (2 + num_varied, len(places), *DIVISION.middle_shape)
     with temp_dir(_SCRATCH) as scratch:
-        middle = np.memmap(scratch / MIDDLE, np.float16, "w+", shape=shape)
+        reserve(scratch / MIDDLE, 2 * math.prod(shape))
+        middle = np.memmap(scratch / MIDDLE, np.float16, "r+", shape=shape)
 
         def compute(row: int) -> None:
             photo = catalog.photos[places[row]]

@@ -108,7 +108,8 @@ def accuracy_statement(evaluation: Evaluation, on: str = "") -> Statement:
         f"{how.removeprefix('on ')}. "
         f"{evaluation.leak or 'The model was trained on none of them, nor on a copy.'}"
     )
-    text += str(evaluation.refits or "")
+    if evaluation.kfold is not None:
+        text += str(evaluation.refits or "")
     if evaluation.kfold is not None and test is not None:
         only = "only " if test.n < accuracy.n else ""
         text += (
