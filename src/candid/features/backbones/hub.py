@@ -27,7 +27,7 @@ import numpy as np
 from candid.core.extras import require_packages
 from candid.core.hashing import hash_file
 from candid.core.text import first_line
-from candid.errors import ArtifactError, DependencyError, UsageError
+from candid.errors import ArtifactError, DependencyError
 from candid.features.backbones.onnx_file import OnnxFile
 from candid.features.backbones.origin import Origin, folder_of_backbones, hold_to_first
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 #: normalisation has gone over) is; or the output is a classifier's, whose input is.
 Pooling = Literal["none", "first token", "before classifier"]
 
+_INPUT: Final = "pixel_values"
 _IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF: Final = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
@@ -87,11 +88,11 @@ class HubModel:
         """
         path = self._find()
         found = hash_file(path)
-        hold_to_first(self.name, found, pinned=self.sha256, file=str(path))
+        # Of the hub's cache, the file behind the link.
+        hold_to_first(self.name, found, pinned=self.sha256, file=str(path.resolve()))
         graph = _load(path)
-        image = _only_input(graph, path)
-        embedding = _add_pooling(graph.graph, self.output, self.pooling, path)
-        bare = OnnxFile(path, self.size_px, self.num_features, image, embedding, "NCHW", "float32")
+        names = _INPUT, _add_pooling(graph.graph, self.output, self.pooling, path)
+        bare = OnnxFile(path, self.size_px, self.num_features, *names, "NCHW", "float32")
         model = bare.adapt(graph, self.scaling)
         Origin(
             self.repository, self.file, self.revision, found, self.license, self.weights_of
@@ -105,25 +106,24 @@ class HubModel:
             return brought
         endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
         url = f"{endpoint}/{self.repository}/resolve/{self.revision}/{self.file}"
-        bring = f"Or download {url} on another machine, and save it here as {brought}"
+        bring = f"or download {url} on another machine and save it here as {brought}"
         try:
             require_packages(["huggingface_hub"], needed_by=f"downloading {self.name}", extra="hub")
             return self._download(url, endpoint)
         except DependencyError as error:
-            raise DependencyError(f"{error}. {bring}.") from error
+            raise DependencyError(f"{error}, {bring}.") from error
         # Of httpx and of the hub; they have no common base class but Exception.
         except Exception as error:
             if isinstance(error, ArtifactError):
                 raise
             raise DependencyError(
                 f"{self.name} can't be downloaded ({first_line(error)}). Connect this machine to "
-                f"the internet. {bring}."
+                f"the internet, {bring}."
             ) from error
 
     def _download(self, url: str, endpoint: str) -> Path:
-        from huggingface_hub import get_hf_file_metadata, hf_hub_download
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, utils
         from huggingface_hub.errors import LocalEntryNotFoundError
-        from huggingface_hub.utils import disable_progress_bars
 
         wanted: dict[str, Any] = {"revision": self.revision, "endpoint": endpoint}
         with suppress(LocalEntryNotFoundError):
@@ -131,9 +131,15 @@ class HubModel:
             return Path(kept)
         # Asked first, as the download tries for half a minute where there is no connection.
         stated = get_hf_file_metadata(url).etag
-        disable_progress_bars()  # Candid has one of its own on the same line
-        path = Path(hf_hub_download(self.repository, self.file, **wanted))
-        if self.sha256 is None and stated != hash_file(path):
+        had_bars = not utils.are_progress_bars_disabled()
+        utils.disable_progress_bars()  # Candid has one of its own on the same line
+        try:
+            path = Path(hf_hub_download(self.repository, self.file, **wanted))
+        finally:
+            if had_bars:
+                utils.enable_progress_bars()
+        # A mirror may state another kind of tag.
+        if self.sha256 is None and len(stated or "") == 64 and stated != hash_file(path):
             path.resolve().unlink()
             raise ArtifactError(
                 f"{self.name} was not downloaded whole: expected SHA-256 {stated}, which the hub "
@@ -203,14 +209,6 @@ def _load(path: Path) -> onnx.ModelProto:
             f"{path} does not load as an ONNX model ({first_line(error)}): expected one file with "
             "its weights inside. Remove it to have it downloaded again."
         ) from error
-
-
-def _only_input(model: onnx.ModelProto, path: Path) -> str:
-    constants = {value.name for value in model.graph.initializer}
-    names = [value.name for value in model.graph.input if value.name not in constants]
-    if len(names) != 1:
-        raise UsageError(f"{path} takes the inputs {', '.join(names)}: expected one image")
-    return str(names[0])
 
 
 def _add_pooling(graph: onnx.GraphProto, output: str, pooling: Pooling, path: Path) -> str:
