@@ -63,7 +63,6 @@ class KerasApplication:
         import_tensorflow(extra="train")
         import keras
 
-        keras.backend.clear_session()  # layers get the same names in every process
         with quiet():
             model = self._load(keras)
             written = self._write(model)
@@ -143,11 +142,13 @@ class _Translator:
     def __init__(self, graph: GraphBuilder, name: str) -> None:
         self._graph = graph
         self._name = name
+        self._layer = ""  # where Keras numbers layers by what the process has made before
 
     def model(self, model: Any, x: str) -> str:
         """All operations of a functional model, from its only input."""
         tensors = {id(model.inputs[0]): x}
-        for operation in model.operations:
+        for place, operation in enumerate(model.operations):
+            self._layer = f"layer{place}"
             (node, *_) = operation._inbound_nodes  # `model.layers` lacks sums and products
             given = node.arguments.args
             values = given[0] if given and isinstance(given[0], list) else given
@@ -194,7 +195,7 @@ class _Translator:
     def _zeropadding2d(self, op: Any, x: str) -> str:
         (top, bottom), (left, right) = op.padding
         pads = np.array([0, 0, top, left, 0, 0, bottom, right])
-        return self._graph.node("Pad", x, self._graph.constant(f"{op.name}.pads", pads))
+        return self._graph.node("Pad", x, self._graph.constant("pads", pads))
 
     def _conv2d(self, op: Any, x: str) -> str:
         return self._convolution(op, x, (3, 2, 0, 1), groups=op.groups)
@@ -211,7 +212,7 @@ class _Translator:
         if op.padding == "same":
             pads, _ = same_padding(op.input.shape[1], kernel.shape[2], stride)
         offset = bias[0] if bias else np.zeros(len(kernel), np.float32)
-        options = {"name": op.name, "stride": stride, "pads": pads, "groups": groups}
+        options = {"name": self._layer, "stride": stride, "pads": pads, "groups": groups}
         return self._activated(op, self._graph.conv(x, kernel, offset, **options))
 
     def _batchnormalization(self, op: Any, x: str) -> str:
@@ -259,5 +260,5 @@ class _Translator:
         """Of the means of channels into a map of one place, before they become factors."""
         if op.target_shape[:2] != (1, 1):
             raise UsageError(f"{self._name} is reshaped to {op.target_shape}, which is not known")
-        shape = self._graph.constant(f"{op.name}.shape", np.array([0, op.target_shape[2], 1, 1]))
+        shape = self._graph.constant("shape", np.array([0, op.target_shape[2], 1, 1]))
         return self._graph.node("Reshape", x, shape)
