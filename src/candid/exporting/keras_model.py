@@ -69,8 +69,8 @@ def _find_backbone(source: Source) -> BackboneSpec:
     name = source.manifest.backbone or ""
     if name not in BUNDLED:
         raise UsageError(
-            f"the backbone of {source.folder}, {name!r}, came as an ONNX graph, which can't be "
-            f"converted to Keras; expected one of {', '.join(BUNDLED)}. Export it with --to onnx."
+            f"the backbone of {source.folder}, {name!r}, came as an ONNX graph, which can't become "
+            f"Keras; expected one of {', '.join(BUNDLED)}. Export this run with --to onnx."
         )
     return BUNDLED[name]
 
