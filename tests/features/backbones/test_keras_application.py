@@ -120,7 +120,7 @@ class TestOneOfThem:
         with pytest.raises(UsageError, match="has a layer Conv2D"):
             build(get(self.NAME))
 
-    def test_offline_one_line_says_how_to_bring_the_weights(self, monkeypatch):
+    def test_offline_one_line_says_how_to_bring_the_weights(self, monkeypatch, capfd):
         def fail(*_, **__):
             raise OSError("no connection\nin two lines")
 
@@ -128,6 +128,7 @@ class TestOneOfThem:
         with pytest.raises(DependencyError, match=r"\.keras/models") as error:
             build(get(self.NAME))
         assert "\n" not in str(error.value)
+        assert not capfd.readouterr().out
         assert "keras.applications.MobileNetV3Small(" in str(error.value)
 
 

@@ -8,7 +8,9 @@ as Keras does on drawn pictures is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
@@ -78,7 +80,8 @@ class KerasApplication:
         make = getattr(keras.applications, self.application)
         shape = (self.size_px, self.size_px, 3)
         try:
-            return make(weights=weights, include_top=False, pooling="avg", input_shape=shape)
+            with redirect_stdout(StringIO()):  # of the download's bar; results go to stdout
+                return make(weights=weights, include_top=False, pooling="avg", input_shape=shape)
         # What Keras raises where a download fails has no other class.
         except Exception as error:
             raise DependencyError(
