@@ -102,19 +102,19 @@ def read_graph(backbone: Backbone, cache: Cache | None = None) -> bytes:
     if isinstance(backbone, HubModel):  # its file is kept elsewhere
         graph = graph or bytes(backbone.build().SerializeToString())
     elif graph is None:
-        origin = _origin(backbone)
+        made_of = _made_of(backbone)
         row = dict(cache.get("graph", [backbone.name]) if cache else ()).get(backbone.name, b"")
-        if not row.startswith(origin):
-            row = origin + _build(backbone)
+        if not row.startswith(made_of):
+            row = made_of + _build(backbone)
             if cache:
                 cache.put("graph", [(backbone.name, row)])
-        graph = row.removeprefix(origin)
+        graph = row.removeprefix(made_of)
     _last.clear()
     _last[backbone.name] = graph
     return graph
 
 
-def _origin(backbone: BackboneSpec | KerasApplication) -> bytes:
+def _made_of(backbone: BackboneSpec | KerasApplication) -> bytes:
     from importlib.metadata import PackageNotFoundError, version
 
     from candid.features.backbones.weights import find_weights
