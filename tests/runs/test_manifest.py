@@ -102,6 +102,11 @@ FORMAT_3 = (
         '"notes": ["3 photos could not be read."], "own_parts": '
         '{"mode": "strict", "parts": ["train", "test"], "num_copies": 4}',
     )
+    .replace(
+        '"seed": 7',
+        '"seed": 7, "origin": {"source": "a/b", "file": "onnx/model.onnx", "revision": "8b1f705a", '
+        '"sha256": "f22797ea", "license": "Apache-2.0", "weights_of": null}',
+    )
 )
 
 

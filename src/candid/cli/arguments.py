@@ -102,7 +102,9 @@ Backbone = Annotated[
     typer.Option(
         metavar="NAME|FILE",
         help="efficientnet-lite2-int8 (the default), efficientnet-lite0-int8, either without -int8 "
-        "(float32: twice the time, can be fine-tuned in Keras), or an ONNX file.",
+        "(float32: twice the time, can be fine-tuned in Keras); dinov2-small, siglip2-base, "
+        "mobilenetv4-small or convnext-tiny, which are downloaded; keras:MobileNetV3Small and "
+        "others of Keras; or an ONNX file.",
     ),
 ]
 Fit = Annotated[FitName, typer.Option(help="How photos are made square.")]

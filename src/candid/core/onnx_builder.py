@@ -58,6 +58,12 @@ class GraphBuilder:
             builder._names.update(node.output)
         return builder
 
+    @property
+    def opset(self) -> int:
+        """The operator set of its nodes."""
+        imports = self._model.opset_import  # ONNX's own domain may be written out
+        return next(int(one.version) for one in imports if one.domain in ("", "ai.onnx"))
+
     def input(self, name: str, dtype: type[np.generic], shape: Shape) -> str:
         """Declare an input; a string in the shape is a variable size."""
         self._claim(name)

@@ -46,7 +46,7 @@ def build_classifier(source: Source, *, dtype: str = "uint8", in_float: bool = F
         float32 ``(n, k, h, w)``.
 
     Raises:
-        UsageError: The run's backbone is a user's own ONNX file, which can't become Keras.
+        UsageError: The run's backbone came as an ONNX file, which can't become Keras.
         DependencyError: TensorFlow, or the package with the backbone's weights, is not installed.
         ArtifactError: The run lacks ``model.keras``, or its graph has no layer ``scores``.
     """
@@ -71,8 +71,8 @@ def _find_backbone(source: Source) -> BackboneSpec:
     name = source.manifest.backbone or ""
     if name not in BUNDLED:
         raise UsageError(
-            f"the backbone of {source.folder} is the ONNX file {name!r}, which can't be converted "
-            f"to Keras; expected one of {', '.join(BUNDLED)}. Export this run with --to onnx."
+            f"the backbone of {source.folder}, {name!r}, came as an ONNX graph, which can't become "
+            f"Keras; expected one of {', '.join(BUNDLED)}. Export this run with --to onnx."
         )
     return BUNDLED[name]
 

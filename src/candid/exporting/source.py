@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid._version import __version__
-from candid.core.safe_json import read_object
+from candid.core.safe_json import read_object, to_json
 from candid.data.images import PixelContract
 from candid.errors import ArtifactError
 from candid.features.backbones import BUNDLED
@@ -128,6 +128,7 @@ def describe(source: Source) -> dict[str, Any]:
             "name": source.name,
             "recipe": manifest.recipe,
             "backbone": manifest.backbone,
+            **({"origin": to_json(manifest.origin)} if manifest.origin else {}),
             "model_sha256": manifest.files[MODEL],
             "data_fingerprint": manifest.data.fingerprint,
         },

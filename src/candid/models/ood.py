@@ -319,6 +319,9 @@ class _Nodes:
         return self._graph.node("ReduceSum", squares, self._columns, keepdims=1)
 
     def _largest(self, rows: str) -> str:
+        # Its axes became an input with operator set 18, which a user's own backbone may have.
+        if self._graph.opset >= 18:
+            return self._graph.node("ReduceMax", rows, self._columns, keepdims=1)
         return self._graph.node("ReduceMax", rows, axes=[1], keepdims=1)
 
     def _root(self, rows: str) -> str:

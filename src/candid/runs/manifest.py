@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal, cast
 from candid.core.safe_json import Range, read_as, to_json
 from candid.data.images.contract import MAX_PIXELS, PixelContract, ResizeMode
 from candid.errors import ArtifactError
+from candid.features.backbones.origin import Origin
 from candid.splits.own_parts import OwnParts
 
 #: The format version that is written; `READERS` has those that can be read.
@@ -106,7 +107,12 @@ class AbstentionSettings:
 
 @dataclass(frozen=True)
 class TransferSettings:
-    """Settings of the recipe transfer."""
+    """Settings of the recipe transfer.
+
+    Attributes:
+        origin: Where the backbone's weights came from; null if it is bundled, missing in older
+            runs.
+    """
 
     backbone: str
     strength: Positive
@@ -114,6 +120,7 @@ class TransferSettings:
     fitted_on: tuple[str, ...]
     num_images: Amount
     seed: int
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)
@@ -302,6 +309,11 @@ class Manifest:
     def backbone(self) -> str | None:
         """Backbone of the recipes transfer and finetune, else None."""
         return getattr(self.settings, "backbone", None)
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where the weights of its backbone came from; None if that is bundled."""
+        return getattr(self.settings, "origin", None)
 
     @property
     def strength(self) -> float | None:

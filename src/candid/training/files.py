@@ -18,7 +18,7 @@ import numpy as np
 
 from candid._version import __version__
 from candid.core.extras import require_packages
-from candid.core.safe_json import read_as
+from candid.core.safe_json import read_as, to_json
 from candid.data.images import MAX_PIXELS, decode, read_file
 from candid.data.images.preview import JPEG_QUALITY
 from candid.errors import DataError, ImageError
@@ -144,7 +144,7 @@ def _manifest(result: Result) -> Manifest:
         rule=read_as(RuleSettings, options.rule.to_json(), "rule"),
         calibration=CalibrationSettings(fitted.temperature),
         abstention=read_as(AbstentionSettings | None, abstention, "abstention"),
-        settings=read_as(SETTINGS[recipe], dict(result.trained.settings), "settings"),
+        settings=read_as(SETTINGS[recipe], to_json(result.trained.settings), "settings"),
         prepared_with=Preparation(options.backbone, options.fit),
         data=DataSummary(
             folder=str(catalog.folder),
@@ -312,4 +312,4 @@ def _write_tensorboard(folder: Path, contents: Contents, result: Result) -> None
     shown = _previews(result, size_px=_TENSORBOARD_PX, quality=_TENSORBOARD_QUALITY)(mistakes)
     pictures = [(mistakes[path], shown[path]) for path in mistakes if path in shown]
     tracking.write_images(folder, "mistakes", pictures)
-    tracking.write_text(folder, "settings", trained.settings)
+    tracking.write_text(folder, "settings", to_json(trained.settings))

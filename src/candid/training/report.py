@@ -330,7 +330,8 @@ def _settings(result: Result) -> dict[str, str]:
 
 
 def _in_words(settings: Mapping[str, object]) -> dict[str, str]:
-    return {name.replace("_", " "): _format(value) for name, value in settings.items()}
+    given = {name: value for name, value in settings.items() if value is not None}
+    return {name.replace("_", " "): _format(value) for name, value in given.items()}
 
 
 def _format(value: object) -> str:

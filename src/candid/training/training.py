@@ -182,6 +182,8 @@ def _train_transfer(
             contract=prepared.features.contract,
             seed=seed,
         )
+    if origin := trained.settings.get("origin"):
+        progress.say(f"The backbone's weights: {origin}")
     fitted = FittedState(head.temperature, head.abstention, head.raw.strength)
     answers = head.answer(prepared.features.embeddings[split.places("test")])
     assessed = assess(context, answers, fitted, progress=progress)

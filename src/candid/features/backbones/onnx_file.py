@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
+
+from candid.core.hashing import hash_file
+from candid.core.onnx_network import input_names
 from candid.core.text import first_line
 from candid.errors import UsageError
+from candid.features.backbones.origin import Origin
 
 if TYPE_CHECKING:
     import onnx
     import onnxruntime as ort
 
 Layout = Literal["NHWC", "NCHW"]
+Scaling = tuple[tuple[float, ...], tuple[float, ...]]
 
 _PREFIX = "file."
 _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
@@ -68,21 +74,35 @@ class OnnxFile:
     def build(self) -> onnx.ModelProto:
         """The model with the names, layout and type of a bundled backbone."""
         import onnx
+
+        model = self.adapt(onnx.load(self.path))
+        Origin("a file", self.path.name, None, hash_file(self.path)).write_to(model)
+        return model
+
+    def adapt(self, model: onnx.ModelProto, scaling: Scaling | None = None) -> onnx.ModelProto:
+        """Give a loaded model the names, layout and type of a bundled backbone.
+
+        Args:
+            model: What ``path`` holds; it is changed.
+            scaling: Mean and standard deviation of red, green and blue, in 0..1, where the model
+                lacks its normalisation.
+        """
+        import onnx
         from onnx import compose, helper
 
         # The prefix prevents collisions with `image`, `embedding` and the names of a head.
-        model = compose.add_prefix(onnx.load(self.path), _PREFIX)
-        graph, size = model.graph, self.size_px
-        del graph.input[:], graph.output[:]
+        model = compose.add_prefix(_modern(model), _PREFIX, inplace=True)
+        graph, size, embedding = model.graph, self.size_px, _PREFIX + self.output_name
+        _cut(graph, embedding)
+        # Shapes of other sizes, and of what was cut off.
+        del graph.input[:], graph.output[:], graph.value_info[:]
         graph.input.append(
             helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, ["n", size, size, 3])
         )
-        axes = [0, 3, 1, 2] if self.layout == "NCHW" else [0, 1, 2, 3]
-        element = onnx.TensorProto.FLOAT if self.dtype == "float32" else onnx.TensorProto.UINT8
-        planes, own_input = "image.planes", _PREFIX + self.input_name
-        graph.node.insert(0, helper.make_node("Transpose", ["image"], [planes], perm=axes))
-        graph.node.insert(1, helper.make_node("Cast", [planes], [own_input], to=element))
-        graph.node.append(helper.make_node("Identity", [_PREFIX + self.output_name], ["embedding"]))
+        own_input = _PREFIX + self.input_name
+        for place, node in enumerate(self._first_nodes(graph, own_input, scaling)):
+            graph.node.insert(place, node)
+        graph.node.append(helper.make_node("Identity", [embedding], ["embedding"]))
         graph.output.append(
             helper.make_tensor_value_info(
                 "embedding", onnx.TensorProto.FLOAT, ["n", self.num_features]
@@ -90,6 +110,53 @@ class OnnxFile:
         )
         onnx.checker.check_model(model)
         return model
+
+    def _first_nodes(
+        self, graph: onnx.GraphProto, output: str, scaling: Scaling | None
+    ) -> list[onnx.NodeProto]:
+        """From ``image`` to the model's own input."""
+        import onnx
+        from onnx import helper, numpy_helper
+
+        axes = [0, 3, 1, 2] if self.layout == "NCHW" else [0, 1, 2, 3]
+        element = onnx.TensorProto.FLOAT if self.dtype == "float32" else onnx.TensorProto.UINT8
+        steps: list[tuple[str, list[str], dict[str, Any]]] = [
+            ("Transpose", [], {"perm": axes}),
+            ("Cast", [], {"to": element}),
+        ]
+        if scaling:
+            for op, name, values in zip(("Sub", "Div"), ("mean", "std"), scaling, strict=True):
+                constant = np.array(values, np.float32).reshape(-1, 1, 1) * np.float32(255)
+                graph.initializer.append(numpy_helper.from_array(constant, f"image.{name}"))
+                steps.append((op, [f"image.{name}"], {}))
+        names = ["image", *(f"image.{op.lower()}" for op, _, _ in steps[:-1]), output]
+        return [
+            helper.make_node(op, [names[place], *inputs], [names[place + 1]], **attributes)
+            for place, (op, inputs, attributes) in enumerate(steps)
+        ]
+
+
+def _modern(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model in an operator set that a head can be appended to."""
+    from onnx import version_converter
+
+    from candid.core.onnx_builder import OPSET
+
+    old = any(one.domain in ("", "ai.onnx") and one.version < 13 for one in model.opset_import)
+    return version_converter.convert_version(model, OPSET) if old else model
+
+
+def _cut(graph: onnx.GraphProto, target: str) -> None:
+    """Remove what a tensor is not computed from, such as a classifier."""
+    needed = {target}
+    for place in reversed(range(len(graph.node))):
+        if needed.isdisjoint(graph.node[place].output):
+            del graph.node[place]
+        else:
+            needed.update(input_names([graph.node[place]]))
+    for place in reversed(range(len(graph.initializer))):
+        if graph.initializer[place].name not in needed:
+            del graph.initializer[place]
 
 
 def _load(path: Path) -> ort.InferenceSession:

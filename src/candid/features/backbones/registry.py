@@ -15,15 +15,18 @@ from candid._version import __version__
 from candid.core.cache import Cache
 from candid.core.extras import start_onnx
 from candid.core.hashing import hash_bytes
-from candid.errors import UsageError
+from candid.errors import ArtifactError, UsageError
+from candid.features.backbones.hub import HUB, HubModel
+from candid.features.backbones.keras_application import APPLICATIONS, KerasApplication
 from candid.features.backbones.onnx_file import OnnxFile
+from candid.features.backbones.origin import Origin
 from candid.features.backbones.spec import LITE0, LITE0_INT8, LITE2, LITE2_INT8, BackboneSpec
 
 if TYPE_CHECKING:
     import onnx
     import onnxruntime as ort
 
-Backbone = BackboneSpec | OnnxFile
+Backbone = BackboneSpec | HubModel | KerasApplication | OnnxFile
 
 DEFAULT: Final = LITE2_INT8.name
 BUNDLED: Final = {spec.name: spec for spec in (LITE0, LITE2, LITE0_INT8, LITE2_INT8)}
@@ -33,8 +36,8 @@ def get(name: str) -> Backbone:
     """Find a backbone.
 
     Args:
-        name: ``efficientnet-lite0`` or ``efficientnet-lite2``, in 8 bits with ``-int8`` behind it,
-            or the path of an ``.onnx`` file.
+        name: ``efficientnet-lite0`` or ``efficientnet-lite2``, in 8 bits with ``-int8`` behind it;
+            a name of `HUB` or `APPLICATIONS`; or the path of an ``.onnx`` file.
 
     Returns:
         Its description; no weights are read yet.
@@ -49,11 +52,15 @@ def get(name: str) -> Backbone:
     """
     if name in BUNDLED:
         return BUNDLED[name]
+    if name in HUB:
+        return HUB[name]
+    if name in APPLICATIONS:
+        return APPLICATIONS[name]
     if name.endswith(".onnx"):
         return OnnxFile.inspect(Path(name))
+    names = ", ".join((*BUNDLED, *HUB, *APPLICATIONS))
     raise UsageError(
-        f"there is no backbone {name!r}: expected one of {', '.join(BUNDLED)}, "
-        f"or the path of an .onnx file."
+        f"there is no backbone {name!r}: expected one of {names}, or the path of an .onnx file."
     )
 
 
@@ -66,12 +73,17 @@ def build(backbone: Backbone) -> onnx.ModelProto:
         ``features``, float32 ``(n, c, h, w)``.
 
     Raises:
-        DependencyError: The package with the weights, or onnx itself, is missing.
-        ArtifactError: The weights are damaged.
+        DependencyError: The weights, their package or onnx itself are missing.
+        ArtifactError: The weights are damaged, or others than those expected.
     """
     import onnx
 
     return onnx.load_from_string(read_graph(backbone))
+
+
+def find_origin(backbone: Backbone) -> Origin | None:
+    """Where a backbone's weights came from; None of a bundled one."""
+    return None if isinstance(backbone, BackboneSpec) else Origin.read_from(build(backbone))
 
 
 #: The graph that was read last: a training needs it twice, to embed and to append its head.
@@ -79,43 +91,50 @@ _last: dict[str, bytes] = {}
 
 
 def read_graph(backbone: Backbone, cache: Cache | None = None) -> bytes:
-    """A backbone as `build` makes it, serialised; a bundled one is kept in the cache.
+    """A backbone as `build` makes it, serialised; one that takes work is kept in the cache.
 
     A row of the cache begins with a hash of what the graph is made of: code, file of the weights,
     and versions, as code may be installed without its source.
     """
-    if isinstance(backbone, OnnxFile):
+    if isinstance(backbone, OnnxFile):  # which may change
         return bytes(backbone.build().SerializeToString())
     graph = _last.get(backbone.name)
-    if graph is None:
-        origin = _origin(backbone)
+    if isinstance(backbone, HubModel):  # its file is kept elsewhere
+        graph = graph or bytes(backbone.build().SerializeToString())
+    elif graph is None:
+        made_of = _made_of(backbone)
         row = dict(cache.get("graph", [backbone.name]) if cache else ()).get(backbone.name, b"")
-        if not row.startswith(origin):
-            row = origin + _build(backbone)
+        if not row.startswith(made_of):
+            row = made_of + _build(backbone)
             if cache:
                 cache.put("graph", [(backbone.name, row)])
-        graph = row.removeprefix(origin)
-        _last.clear()
-        _last[backbone.name] = graph
+        graph = row.removeprefix(made_of)
+    _last.clear()
+    _last[backbone.name] = graph
     return graph
 
 
-def _origin(spec: BackboneSpec) -> bytes:
+def _made_of(backbone: BackboneSpec | KerasApplication) -> bytes:
     from importlib.metadata import PackageNotFoundError, version
 
     from candid.features.backbones.weights import find_weights
 
     folder = Path(__file__).parent
     code = sorted((*folder.glob("*.py"), *folder.parents[1].glob("core/onnx_*.py")))
-    # The name of the weights' file ends with the first digits of its hash.
-    names = [find_weights(spec).name, __version__, np.__version__]
+    names = [__version__, np.__version__]
+    if isinstance(backbone, BackboneSpec):
+        # The name of the weights' file ends with the first digits of its hash.
+        names.append(find_weights(backbone).name)
     with suppress(PackageNotFoundError):  # in a bundle, such as PyInstaller's
         names.append(version("onnx"))
+        names += [] if isinstance(backbone, BackboneSpec) else [version("keras")]
     parts = (repr(names).encode(), *(file.read_bytes() for file in code))
     return hash_bytes(b"".join(parts)).encode()
 
 
-def _build(spec: BackboneSpec) -> bytes:
+def _build(spec: BackboneSpec | KerasApplication) -> bytes:
+    if isinstance(spec, KerasApplication):
+        return bytes(spec.build().SerializeToString())
     # Imported here, as a description needs neither onnx nor the weights.
     from candid.features.backbones.int8 import quantise_backbone
     from candid.features.backbones.onnx_graph import build_onnx
@@ -171,6 +190,7 @@ class Embedder:
 
         Raises:
             UsageError: The array has another shape or type.
+        ArtifactError: The graph answers with other embeddings than described.
         """
         size = self.backbone.size_px
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3):
@@ -183,5 +203,11 @@ class Embedder:
             session = self._session
         # One at a time: the layers of two pictures do not fit into the processor's cache.
         for place, picture in enumerate(pixels):
-            embeddings[place] = session.run(["embedding"], {"image": picture[None]})[0][0]
+            (rows,) = session.run(["embedding"], {"image": picture[None]})
+            if rows.shape != embeddings[:1].shape:
+                raise ArtifactError(
+                    f"{self.backbone.name} is another model than expected: expected embeddings "
+                    f"{embeddings[:1].shape}, received {rows.shape}."
+                )
+            embeddings[place] = rows[0]
         return embeddings

@@ -15,7 +15,7 @@ import numpy as np
 from candid.core.extras import require_packages
 from candid.data.images import PixelContract
 from candid.errors import SplitError
-from candid.features.backbones import Backbone
+from candid.features.backbones import Backbone, find_origin
 from candid.models.ood import Novelty
 from candid.models.outputs import Trained
 from candid.models.recipes.abstaining_head import AbstainingHead, fit_abstaining
@@ -72,6 +72,7 @@ def train(
         "num_images": len(data.labels),
         "seed": seed,
         **({"class_weights": "balanced"} if fitted.is_balanced else {}),
+        **({"origin": origin} if (origin := find_origin(backbone)) else {}),
     }
     names = ("strength", "held_out_log_loss", "held_out_accuracy")
     history = tuple(dict(zip(names, astuple(trial), strict=True)) for trial in fitted.trials)

@@ -32,6 +32,7 @@ from candid.reporting.report.card_results import (
 
 if TYPE_CHECKING:
     from candid.evaluation.measures import Measures
+    from candid.features.backbones.origin import Origin
     from candid.reporting.report.contents import Contents, Shortcut
     from candid.runs.manifest import Manifest
 
@@ -59,7 +60,7 @@ def write_card(contents: Contents, manifest: Manifest) -> str:
         Markdown after YAML metadata. Names are escaped, as they come from file names.
     """
     sections = [
-        write_metadata(contents),
+        write_metadata(contents, manifest.origin),
         f"# {escape_markdown(contents.name)}",
         _summary(contents, manifest),
         _details(contents, manifest),
@@ -78,11 +79,11 @@ def write_card(contents: Contents, manifest: Manifest) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def write_metadata(contents: Contents) -> str:
+def write_metadata(contents: Contents, origin: Origin | None = None) -> str:
     """Write the YAML metadata, including the lines of dashes.
 
-    Licence and data set names are left out: they are not known here, and the Hub refuses made-up
-    ones.
+    The model is derived from that of the backbone's weights, if these came from elsewhere. Licence
+    and data set names are left out: they are not known here, and the Hub refuses made-up ones.
     """
     evaluation = contents.evaluation
     by_estimate = {"test": evaluation.test, "kfold": evaluation.kfold}
@@ -94,6 +95,7 @@ def write_metadata(contents: Contents) -> str:
     measured = name_figures(evaluation.believed)
     values = {
         "library_name": "candid",
+        **({"base_model": origin.weights_of} if origin and origin.weights_of else {}),
         "pipeline_tag": _TASK,
         "tags": [_TASK, "onnx", "candid"],
         "metrics": [name for name in _ON_THE_HUB if name in measured],
@@ -193,9 +195,17 @@ def _details(contents: Contents, manifest: Manifest) -> str:
         f"- **Recipe:** {recipe}",
         f"- **Trained by:** Candid {version}".rstrip(),
         f"- **Trained on:** {escape_markdown(contents.created)}",
+        *_backbone(manifest),
         "- **License:** not stated; to be chosen by the owner of the photos",
     ]
     return "## Model Details\n\n" + "\n".join(rows)
+
+
+def _backbone(manifest: Manifest) -> Iterator[str]:
+    """Its weights, if they came from elsewhere, as their licence holds for the model too."""
+    if manifest.origin:
+        name, origin = manifest.backbone or "", str(manifest.origin)
+        yield f"- **Backbone:** {escape_markdown(name)}, frozen: {escape_markdown(origin)}"
 
 
 def _uses(contents: Contents) -> str:
