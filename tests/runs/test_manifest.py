@@ -89,7 +89,7 @@ FORMAT_2 = """{
 }"""
 
 
-#: The same of format 3, which added what of a file becomes a picture.
+#: The same of format 3, which added what of a file becomes a picture, and `sure_above`.
 FORMAT_3 = (
     FORMAT_2.replace('"format_version": 2', '"format_version": 3')
     .replace(
@@ -102,6 +102,7 @@ FORMAT_3 = (
         '"notes": ["3 photos could not be read."], "own_parts": '
         '{"mode": "strict", "parts": ["train", "test"], "num_copies": 4}',
     )
+    .replace('"novelty": [100.0, 200.0]', '"novelty": [100.0, 200.0], "sure_above": 0.5')
 )
 
 
