@@ -16,7 +16,9 @@ from candid.features.backbones.int8 import (
     fixed_point,
 )
 from candid.features.backbones.spec import (
+    MIDDLE_SCALE,
     NUM_CLASSES,
+    NUM_FEATURES,
     STEM_KERNEL,
     STEM_STRIDE,
     BackboneSpec,
@@ -40,9 +42,10 @@ def build_onnx(
     Its input is ``image``, uint8 ``(n, size_px, size_px, 3)`` RGB; the normalisation is part of the
     graph, batch normalisation is folded into the convolutions. Its outputs are
 
-    - ``embedding``, float32 ``(n, 1280)``: the mean of the features over the picture,
-    - ``features``, float32 ``(n, 1280, h, w)``, if ``with_features``: the head's activations before
-      that mean; with ``spec.mirror``, averaged with those of the mirror image, flipped back,
+    - ``embedding``, float32 ``(n, d)``: the mean of the features over the picture,
+    - ``features``, float32 ``(n, d, h, w)``, if ``with_features``: the head's 1280 activations and
+      the sums of ``spec.middles`` times `MIDDLE_SCALE`, before that mean; with ``spec.mirror``,
+      averaged with those of the mirror image, flipped back,
     - ``logits``, float32 ``(n, 1000)``, if ``with_classifier``: the scores of ImageNet's classes.
     """
     network = _Network(spec, weights)
@@ -54,8 +57,9 @@ def build_onnx(
     if with_features:
         graph.output(features, np.float32, ("n", spec.num_features, side_px, side_px))
     if with_classifier:
-        kernel, bias = weights.classifier_kernel, weights.classifier_bias
-        logits = graph.dense(embedding, kernel, bias, name="logits")
+        unused = ((0, 0), (0, spec.num_features - NUM_FEATURES))
+        kernel = np.pad(weights.classifier_kernel, unused)
+        logits = graph.dense(embedding, kernel, weights.classifier_bias, name="logits")
         graph.output(logits, np.float32, ("n", NUM_CLASSES))
     return graph.finish()
 
@@ -77,12 +81,31 @@ class _Network:
             x = self._fine_layers(x, *FINE_LAYERS)
         else:
             x = self._relu6(self._conv(x, "stem", self._stem(), stride=STEM_STRIDE))
+        sides: list[int] = []
         for block in self._spec.blocks:
             x = self._block(x, block)
-        x = self._conv(x, "head", self._weights.convs["head"])
+            if block in self._spec.middles:
+                sides.append(self.side_px)
+        x = self._relu6(self._conv(x, "head", self._weights.convs["head"]), "head.relu6")
+        first, second = (f"{block.name}.add" for block in self._spec.middles)
+        middles = (
+            self._scaled(self._halved(first, sides[0] % 2), pooled_scale(*sides)),
+            self._scaled(second),
+        )
         if not self._spec.mirror:
-            return self._relu6(x, "features")
-        return self._unmirrored(self._relu6(x))
+            return self.graph.node("Concat", x, *middles, output="features", axis=1)
+        return self._unmirrored(self.graph.node("Concat", x, *middles, axis=1))
+
+    def _scaled(self, x: str, factor: float = MIDDLE_SCALE) -> str:
+        scale = self.graph.constant("middle.scale", np.array(factor, np.float32))
+        return self.graph.node("Mul", x, scale)
+
+    def _halved(self, x: str, is_odd: int) -> str:
+        """Mean of each 2 by 2 places; zeros are added to an odd height and width."""
+        pads, size = [0, 0, is_odd, is_odd], [2, 2]
+        return self.graph.node(
+            "AveragePool", x, kernel_shape=size, strides=size, pads=pads, count_include_pad=1
+        )
 
     def _centred(self) -> str:
         size = self.side_px
@@ -178,6 +201,11 @@ class _Network:
 
     def _relu6(self, x: str, output: str | None = None) -> str:
         return self.graph.node("Clip", x, self._zero, self._six, output=output or f"{x}.relu6")
+
+
+def pooled_scale(side_px: int, head_px: int) -> float:
+    """`MIDDLE_SCALE` for the mean of 2 by 2 places, so that zeros do not lower the whole mean."""
+    return MIDDLE_SCALE * (2 * head_px / side_px) ** 2
 
 
 def same_padding(side_px: int, kernel: int, stride: int) -> tuple[tuple[int, int], int]:
