@@ -23,7 +23,7 @@ from candid.core.progress import Silent
 from candid.data.images import PixelContract
 from candid.features.backbones.weights import load_weights
 from candid.models.checkpoint import Checkpoints
-from candid.models.recipes.finetune import DIVISION, Tuner, compute_middle
+from candid.models.recipes.finetune import DIVISION, Tuner, compute_views
 from candid.models.recipes.finetune_keras import Schedule, Tail
 from candid.models.recipes.folded import SHARES, FoldAnswers
 from candid.models.temperature import fit_temperature, with_temperature
@@ -46,13 +46,11 @@ def make_tuner(folder: Path, epochs: int, num_varied: int) -> Iterator[Tuner]:
     contract = PixelContract.of(reading, DIVISION.spec.size_px, reading.fit)
     layers = DIVISION.layers_of(weights)
     tail = Tail(DIVISION, layers, data.num_classes, Schedule(epochs))
-    tail.restart()
-    with compute_middle(
+    with compute_views(
         prepared.catalog, places, contract, weights, num_varied=num_varied, progress=Silent()
-    ) as middle:
-        embeddings, _ = tail.answer(middle, np.arange(len(places)))
-        data = replace(data, embeddings=embeddings)
-        yield Tuner(tail, middle, data, 0, Checkpoints(), Silent(), int)
+    ) as views:
+        data = replace(data, embeddings=views.embeddings)
+        yield Tuner(tail, views.middle, data, 0, Checkpoints(), Silent(), int)
 
 
 def measure(folds: list[FoldAnswers], share: float) -> tuple[float, float]:

@@ -88,12 +88,15 @@ def test_the_label_follows_the_runs_decision_rule(rule, rows, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("second", "novelty"), [(0.97, 0.0), (0.6, 0.0), (0.03, 0.0), (0.97, 9.0), (0.52, 0.2)]
+    ("second", "novelty"),
+    [(0.97, 0.0), (0.6, 0.0), (0.03, 0.0), (0.97, 9.0), (0.52, 0.2), (0.97, 0.8)],
 )
 def test_the_answer_follows_the_runs_abstention(second, novelty, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     usual = np.linspace(0.01, 0.6, 60, dtype=np.float32)
-    abstention = Abstention((usual, usual / 2), np.linspace(-1, 1, 60, dtype=np.float32))
+    abstention = Abstention(
+        (usual, usual / 2), np.linspace(-1, 1, 60, dtype=np.float32), sure_above=0.2
+    )
     write_about(tmp_path, 2, DecisionRule(), abstention)
     write_photo(tmp_path)
     row = np.float32([[1 - second, second]])

@@ -55,7 +55,8 @@ def make_case(seed):
     # With 19 known values, the most unusual photo is just at the limit: 1 of 20.
     known = np.sort(random.normal(size=19)).astype(np.float32)
     coverage = float(random.choice([0.5, 0.8, 0.9, 0.99]))
-    abstention = None if seed % 9 == 0 else Abstention(usual, known, coverage)
+    floor = float(random.choice([0, 2 / 20, 4 / 20]))
+    abstention = None if seed % 9 == 0 else Abstention(usual, known, coverage, sure_above=floor)
     probabilities = random.dirichlet(np.full(num_classes, 0.4)).astype(np.float32)
     if seed % 5 == 0:
         probabilities[0] = np.float32(1) - usual[0][int(random.integers(30))]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from crepes import ConformalClassifier
+from scipy.stats import binomtest
 
 from candid.errors import UsageError
 from candid.models.conformal import Abstention, fit_abstention
@@ -128,6 +129,24 @@ class TestVerdicts:
         verdicts = fitted().verdicts(possible, familiarity, np.array([0, 0, 1, 0, 0]))
         assert verdicts == ("sure", "unknown", "uncertain", "uncertain", "uncertain")
 
+    def test_are_not_sure_near_the_limit_of_unknown_and_more_so_the_fewer_photos(self) -> None:
+        possible, predicted = np.array([[True, False, False]] * 3), np.zeros(3, np.int64)
+        familiarity = np.array([0.04, 0.10, 0.25], np.float32)
+        found = {
+            num: fitted(num).verdicts(possible, familiarity, predicted) for num in (20, 50, 300)
+        }
+        assert found[20] == ("unknown", "uncertain", "sure")
+        assert found[50] == ("unknown", "uncertain", "sure")
+        assert found[300] == ("unknown", "sure", "sure")
+
+    @pytest.mark.parametrize("num", [20, 50, 300, 2000])
+    def test_are_sure_where_so_many_known_photos_are_as_novel_with_95_percent_confidence(
+        self, num: int
+    ) -> None:
+        above = round(fitted(num).sure_above * (num + 1))  # of the held-out photos, and one more
+        assert binomtest(above, num).proportion_ci(0.9, "exact").low > 0.05
+        assert binomtest(above - 1, num).proportion_ci(0.9, "exact").low <= 0.05
+
 
 class TestStored:
     def test_json_round_trip_preserves_the_answers(self) -> None:
@@ -137,12 +156,18 @@ class TestStored:
         novelty = np.linspace(-3, 3, 50, dtype=np.float32)
         assert (abstention.possible(asked) == again.possible(asked)).all()
         assert (abstention.familiarity(novelty) == again.familiarity(novelty)).all()
+        assert again.sure_above == abstention.sure_above > 0.05
+
+    def test_a_run_of_an_earlier_version_has_no_floor_of_familiarity(self) -> None:
+        values = {name: v for name, v in fitted().to_json().items() if name != "sure_above"}
+        assert Abstention.from_json(values, 3).sure_above == 0
 
     @pytest.mark.parametrize(
         "damage",
         [
             {"coverage": 1.5},
             {"false_alarms": 0},
+            {"sure_above": 1.0},
             {"novelty": []},
             {"novelty": [2.0, 1.0]},
             {"novelty": [float("nan")]},

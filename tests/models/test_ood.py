@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from candid.core.onnx_builder import GraphBuilder
+from candid.models import ood
 from candid.models.ood import Novelty, fit_novelty, fit_novelty_held_out
 
 NUM_FEATURES = 40
@@ -24,9 +25,14 @@ def embeddings(
     return rows.astype(np.float32)
 
 
+def fit(rows: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> tuple[Novelty, np.ndarray]:
+    """Fit to photos that are no copies."""
+    return fit_novelty(rows, labels, np.arange(len(rows)), folds)
+
+
 def fitted(num_classes: int = 3, per_class: int = 60) -> tuple[Novelty, np.ndarray]:
     labels = np.repeat(np.arange(num_classes), per_class)
-    return fit_novelty(embeddings(labels), labels, np.arange(len(labels)) % 5)
+    return fit(embeddings(labels), labels, np.arange(len(labels)) % 5)
 
 
 def test_a_class_that_was_left_out_scores_higher() -> None:
@@ -54,9 +60,9 @@ def test_held_out_photos_are_scored_by_a_fold_that_did_not_see_them() -> None:
     labels = np.repeat(np.arange(2), 30)
     rows = embeddings(labels)
     folds = np.arange(60) % 5
-    _, before = fit_novelty(rows, labels, folds)
+    _, before = fit(rows, labels, folds)
     rows[7] = np.random.default_rng(3).gamma(0.2, size=NUM_FEATURES)
-    _, after = fit_novelty(rows, labels, folds)
+    _, after = fit(rows, labels, folds)
     assert after[7] > before[7] + 3
 
 
@@ -65,7 +71,7 @@ def test_held_out_photos_are_scored_by_a_fold_that_did_not_see_them() -> None:
 def test_the_graph_computes_the_same_as_numpy(num_classes: int, signed: bool) -> None:
     labels = np.repeat(np.arange(num_classes), 40)
     rows = embeddings(labels) - np.float32(1.0 if signed else 0.0)
-    novelty, _ = fit_novelty(rows, labels, np.arange(len(labels)) % 5)
+    novelty, _ = fit(rows, labels, np.arange(len(labels)) % 5)
     graph = GraphBuilder("novelty")
     embedding = graph.input("embedding", np.float32, ("n", NUM_FEATURES))
     graph.output(novelty.add_to(graph, embedding), np.float32, ("n",))
@@ -80,8 +86,8 @@ def test_the_order_of_the_photos_does_not_matter() -> None:
     labels = np.repeat(np.arange(3), 40)
     rows, folds = embeddings(labels), np.arange(120) % 5
     order = np.random.default_rng(0).permutation(120)
-    one, _ = fit_novelty(rows, labels, folds)
-    other, _ = fit_novelty(rows[order], labels[order], folds[order])
+    one, _ = fit(rows, labels, folds)
+    other, _ = fit(rows[order], labels[order], folds[order])
     asked = embeddings(np.array([0, 1, 2, 5, 6]), seed=4)
     assert one.scores(asked) == pytest.approx(other.scores(asked), abs=1e-3)
 
@@ -90,8 +96,8 @@ def test_few_and_many_photos_give_similar_scores() -> None:
     """Both ways to compute principal axes agree."""
     labels = np.repeat(np.arange(3), 260)
     rows = embeddings(labels, num_features=300)
-    many, _ = fit_novelty(rows, labels, np.arange(780) % 5)
-    few, _ = fit_novelty(rows[::2], labels[::2], np.arange(390) % 5)
+    many, _ = fit(rows, labels, np.arange(780) % 5)
+    few, _ = fit(rows[::2], labels[::2], np.arange(390) % 5)
     asked = embeddings(np.repeat([0, 1, 2, 5], 20), seed=4, num_features=300)
     assert np.corrcoef(many.scores(asked), few.scores(asked))[0, 1] > 0.95
 
@@ -106,7 +112,7 @@ def test_standardising_by_a_held_out_part() -> None:
 
 def test_constant_embeddings_are_no_error() -> None:
     labels = np.repeat(np.arange(2), 20)
-    novelty, held_out_scores = fit_novelty(np.ones((40, 8), np.float32), labels, np.arange(40) % 5)
+    novelty, held_out_scores = fit(np.ones((40, 8), np.float32), labels, np.arange(40) % 5)
     assert np.isfinite(held_out_scores).all()
     assert np.isfinite(novelty.scores(np.random.default_rng(0).random((5, 8), np.float32))).all()
 
@@ -115,10 +121,9 @@ def test_folds_of_few_photos_give_the_measures_of_a_full_geometry() -> None:
     """They are computed without axes, for speed."""
     labels = np.repeat(np.arange(3), 40)
     rows, folds = embeddings(labels, num_features=300), np.arange(120) % 4
-    novelty, held_out_scores = fit_novelty(rows, labels, folds)
-    measures = np.zeros((120, 3), np.float32)
+    mapped = ood._map(rows)
+    found = ood._measure_few(ood._fit_geometry(mapped, labels), mapped, labels, folds)
     for fold in range(4):
         here = folds == fold
-        of_fold, _ = fit_novelty_held_out(rows[~here], labels[~here], rows[here])
-        measures[here] = of_fold.geometry.measures(rows[here])
-    assert held_out_scores == pytest.approx(novelty.of_measures(measures), abs=1e-2)
+        of_fold = ood._fit_geometry(mapped[~here], labels[~here])
+        assert found[here] == pytest.approx(of_fold.measures(rows[here]), abs=1e-2)

@@ -89,7 +89,7 @@ FORMAT_2 = """{
 }"""
 
 
-#: The same of format 3, which added what of a file becomes a picture.
+#: The same of format 3, which added what of a file becomes a picture, and `sure_above`.
 FORMAT_3 = (
     FORMAT_2.replace('"format_version": 2', '"format_version": 3')
     .replace(
@@ -107,6 +107,7 @@ FORMAT_3 = (
         '"seed": 7, "origin": {"source": "a/b", "file": "onnx/model.onnx", "revision": "8b1f705a", '
         '"sha256": "f22797ea", "license": "Apache-2.0", "weights_of": null}',
     )
+    .replace('"novelty": [100.0, 200.0]', '"novelty": [100.0, 200.0], "sure_above": 0.5')
 )
 
 

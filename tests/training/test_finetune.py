@@ -114,7 +114,7 @@ def test_the_graph_gives_the_answers_that_were_measured(tuned: Run, faces: Sampl
     found = tuned.classifier.predict(faces.folder / row["path"])
     expected = {name: float(row[f"p({name})"]) for name in tuned.evaluation.classes}
     assert found.probabilities == pytest.approx(expected, abs=1e-4)
-    assert len(np.load(tuned.folder / "golden.npz")["embedding"][0]) == 2560
+    assert len(np.load(tuned.folder / "golden.npz")["embedding"][0]) == 2888
 
 
 def test_it_becomes_a_keras_model_that_answers_the_same(tuned: Run) -> None:

@@ -112,7 +112,7 @@ def test_the_report_of_a_run_without_an_audit_says_how_to_make_one(trained: Run)
 
 def test_the_map_of_a_fold_adds_up_to_the_scores_of_its_head(embedder: Embedder) -> None:
     rng = np.random.default_rng(0)
-    kernel = rng.normal(size=(3, 1280)).astype(np.float32) / 30
+    kernel = rng.normal(size=(3, embedder.backbone.num_features)).astype(np.float32) / 30
     head = LinearHead(kernel, rng.normal(size=3).astype(np.float32), 10.0)
     pixels = rng.integers(0, 256, (224, 224, 3), dtype=np.uint8)
     file = bytes(cv2.imencode(".png", pixels[..., ::-1])[1])
@@ -132,7 +132,7 @@ def test_photos_share_one_session_and_none_is_started_where_all_are_cached(
             started.append(self)
 
         def run(self, *_: object) -> list[Any]:
-            return [np.zeros((1, 1280), np.float32)]
+            return [np.zeros((1, get("efficientnet-lite0").num_features), np.float32)]
 
     monkeypatch.setattr(report, "start_onnx", Session)
     files = {hash_bytes(file.read_bytes()): file for file in folder.glob("*/*")}

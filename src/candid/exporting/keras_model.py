@@ -19,7 +19,7 @@ from candid.errors import ArtifactError, UsageError
 from candid.exporting.source import Source
 from candid.features.backbones import BUNDLED
 from candid.features.backbones.keras_graph import build_keras, build_keras_int8
-from candid.features.backbones.spec import BackboneSpec
+from candid.features.backbones.spec import NUM_FEATURES, BackboneSpec
 from candid.features.backbones.tail import Division, with_twins
 from candid.features.backbones.weights import TWIN, Weights, load_weights
 from candid.runs.manifest import FinetuneSettings
@@ -98,13 +98,15 @@ def _refuse_fractions(ops: Any, image: Any, outputs: Mapping[str, Any]) -> dict[
 
 
 def _features(keras: Any, spec: BackboneSpec, source: Source, image: Any) -> Any:
-    """Feature map ``(n, h, w, 1280)``; averaged with the mirrored image's if ``spec.mirror``."""
+    """Feature map ``(n, h, w, d)``; averaged with the mirrored image's if ``spec.mirror``."""
     ops = keras.ops
     if spec.is_int8:
         whole = build_keras_int8(spec, source.constants)
     else:
         whole = build_keras(spec, _weights(spec, source))
-    backbone = keras.Model(whole.input, whole.get_layer("features").output, name=spec.name)
+    # Runs of earlier versions have no middle features.
+    name = "features" if source.head()[0].shape[1] > NUM_FEATURES else "head.relu6"
+    backbone = keras.Model(whole.input, whole.get_layer(name).output, name=spec.name)
     backbone.trainable = False  # as when the head was fitted; users may unfreeze it
     pixels = ops.cast(image, "float32")
     plain = backbone(pixels)
@@ -184,7 +186,8 @@ class _NoveltyLayers:
     def append(self, embedding: Any) -> Any:
         """From an embedding, float32 ``(n, d)``, to ``novelty``, float32 ``(n,)``."""
         ops, constants = self._ops, self._constants
-        rows = self._affine(self._map(embedding), "centred", offset=-constants["mean"])
+        mapped = self._map(embedding)
+        rows = self._affine(mapped, "centred", offset=-constants["mean"])
         within = self._project(rows, "axes", constants["axes"])
         excess = self._project(within * within, "excess", constants["excess"])
         total = ops.maximum(excess + self._square(rows) * float(constants["rest"]), self._tiny)
@@ -199,10 +202,22 @@ class _NoveltyLayers:
         apart = square + self._affine(dots, "lengths", *lengths)
         distance = ops.sqrt(ops.maximum(ops.min(apart, axis=1, keepdims=True), 0.0))
         residual = ops.sqrt(ops.maximum(total - square, 0.0))
-        measures = ops.concatenate([angle, distance, residual], axis=1)
+        local = [self._local(mapped)] if "neighbours" in constants else []
+        measures = ops.concatenate([angle, distance, residual, *local], axis=1)
         scale = np.asarray(1 / constants["spread"], np.float32)
         scores = self._affine(measures, "standardised", scale, -constants["middle"] * scale)
         return self._layers.Identity(name="novelty")(ops.sum(scores, axis=1))
+
+    def _local(self, mapped: Any) -> Any:
+        """The measure of `candid.models.neighbourhood`, ``(n, 1)``."""
+        ops, constants = self._ops, self._constants
+        dots = self._project(mapped, "neighbours", constants["neighbours"])
+        doubled = np.full_like(constants["squares"][0], -2), constants["squares"][0]
+        apart = self._square(mapped) + self._affine(dots, "squares", *doubled)
+        apart = ops.maximum(apart, 0.0)
+        weights = ops.softmax(apart / float(constants["minus width"]), axis=1)
+        radii = self._project(weights, "radii", constants["radii"])
+        return ops.sum(weights * apart, axis=1, keepdims=True) / radii
 
     def _map(self, embedding: Any) -> Any:
         """Signed square root of each value's share of the row's absolute sum."""

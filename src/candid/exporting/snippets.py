@@ -217,11 +217,13 @@ possible = [name for name, usual, value in unusual if share(usual, value) > 1 - 
 familiarity = float(share(known["novelty"], answers["novelty"][0]))
 if familiarity <= known["false_alarms"]:
     answer = verdict = "unknown"
-elif possible == [label]:
-    answer, verdict = label, "sure"
-else:
+elif possible != [label]:
     answer = "uncertain: " + (" or ".join(possible) or f"perhaps {label}")
     verdict = "uncertain"
+elif familiarity <= known["sure_above"]:
+    answer, verdict = f"uncertain: perhaps {label}", "uncertain"
+else:
+    answer, verdict = label, "sure"
 """
 
 
@@ -352,12 +354,13 @@ class CandidClassifier(context: Context) {
             val usual = known.getJSONArray("nonconformity").getJSONArray(i)
             share(usual, 1 - row[i]) > 1 - known.getDouble("coverage")
         }
-        val isKnown = known == null ||
-            share(known.getJSONArray("novelty"), novelty[0]) > known.getDouble("false_alarms")
+        val familiarity = if (known == null) 1.0 else
+            share(known.getJSONArray("novelty"), novelty[0])
         val verdict = when {
-            isBlank || !isKnown -> "unknown"
+            isBlank -> "unknown"
             known == null -> null
-            possible == listOf(label) -> "sure"
+            familiarity <= known.getDouble("false_alarms") -> "unknown"
+            possible == listOf(label) && familiarity > known.getDouble("sure_above") -> "sure"
             else -> "uncertain"
         }
         val byClass = classes.zip(row.toList()).toMap()

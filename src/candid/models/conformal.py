@@ -6,7 +6,8 @@ photos of that class. So the set of possible classes contains the true one at a 
 ``coverage``, for any model, on photos like the training photos. Each class is calibrated on its
 own photos, or on those of all classes if it has too few.
 
-*Unknown*: a photo whose novelty is higher than that of all but a few held-out photos.
+*Unknown*: a photo whose novelty is higher than that of all but a few held-out photos. How many are
+as novel is uncertain if few were held out, so a photo near that limit is no *sure* answer either.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ FALSE_ALARMS: Final = 0.05
 #: Least number of held-out photos to calibrate on.
 LEAST_PHOTOS: Final = 20
 _LEAST_OF_CLASS: Final = 50
+_CONFIDENCE: Final = 0.95  # that a sure photo is not too novel
 _MOST_KEPT = 400  # order statistics kept of a longer list
 
 Sorted = NDArray[np.float32]
@@ -44,12 +46,14 @@ class Abstention:
         novelty: Ascending, the novelty of held-out photos.
         coverage: How often the possible classes contain the true one, 0 to 1.
         false_alarms: How often a photo of a known kind may be called unknown, 0 to 1.
+        sure_above: The familiarity above which an answer may be sure, 0 to 1.
     """
 
     nonconformity: tuple[Sorted, ...]
     novelty: Sorted
     coverage: float = COVERAGE
     false_alarms: float = FALSE_ALARMS
+    sure_above: float = 0.0
 
     def with_coverage(self, coverage: float) -> Abstention:
         """A copy with another coverage.
@@ -96,9 +100,11 @@ class Abstention:
             predicted: int64 ``(n,)``, the class that the decision rule chose.
 
         Returns:
-            ``unknown`` first; ``sure`` if the chosen class is the only possible one.
+            ``unknown`` first; ``sure`` if the chosen class is the only possible one and the photo
+            is familiar enough.
         """
         certain = (possible.sum(axis=1) == 1) & possible[np.arange(len(predicted)), predicted]
+        certain &= familiarity > self.sure_above
         ood = familiarity <= self.false_alarms
         return tuple(
             "unknown" if is_ood else "sure" if is_certain else "uncertain"
@@ -110,6 +116,7 @@ class Abstention:
         return {
             "coverage": self.coverage,
             "false_alarms": self.false_alarms,
+            "sure_above": self.sure_above,
             "nonconformity": list(_without_repeats(self.nonconformity)),
             "novelty": _to_list(self.novelty),
         }
@@ -129,11 +136,14 @@ class Abstention:
         if len(nonconformity) != num_classes:
             raise ValueError(f"expected {num_classes} classes, received {len(nonconformity)}")
         coverage, false_alarms = float(values["coverage"]), float(values["false_alarms"])
-        if not (0 < coverage < 1 and 0 < false_alarms < 1):
+        sure_above = float(values.get("sure_above", 0))  # runs of earlier versions have none
+        if not (0 < coverage < 1 and 0 < false_alarms < 1 and 0 <= sure_above < 1):
             raise ValueError(
-                f"expected shares between 0 and 1, received {coverage} and {false_alarms}"
+                "expected shares between 0 and 1, received "
+                f"{coverage}, {false_alarms} and {sure_above}"
             )
-        return cls(tuple(nonconformity), _from_list(values["novelty"]), coverage, false_alarms)
+        novelty = _from_list(values["novelty"])
+        return cls(tuple(nonconformity), novelty, coverage, false_alarms, sure_above)
 
 
 def fit_abstention(
@@ -156,7 +166,26 @@ def fit_abstention(
     scores = 1 - probabilities[np.arange(len(labels)), labels]
     of_class = [scores[labels == number] for number in range(probabilities.shape[1])]
     rows = [own if len(own) >= _LEAST_OF_CLASS else scores for own in of_class]
-    return Abstention(tuple(_subsample(row) for row in rows), _subsample(novelty))
+    return Abstention(
+        tuple(_subsample(row) for row in rows),
+        _subsample(novelty),
+        sure_above=_familiar_enough(len(novelty)),
+    )
+
+
+def _familiar_enough(num_photos: int) -> float:
+    """The familiarity above which a photo is less novel than `FALSE_ALARMS` of the known ones.
+
+    With a confidence of 95 %, given so many held-out photos (Clopper and Pearson, 1934): 0.19 for
+    20, 0.12 for 50, 0.07 for 300.
+    """
+    above = np.arange(1, num_photos + 1)
+    ways = np.cumsum(np.log((num_photos + 1 - above) / above))
+    chances = np.exp(
+        ways + above * np.log(FALSE_ALARMS) + (num_photos - above) * np.log1p(-FALSE_ALARMS)
+    )
+    at_least = np.cumsum(chances[::-1])[::-1]
+    return float((at_least > 1 - _CONFIDENCE).sum() + 1) / (num_photos + 1)
 
 
 def _subsample(values: NDArray[np.float32]) -> Sorted:

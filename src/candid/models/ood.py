@@ -10,6 +10,9 @@ Three distances from the classes of the training photos, summed as z-scores:
 - residual: the whitened length outside that subspace (Wang et al., 2022, "ViM"), where photos of
   another kind differ.
 
+For few photos, those three are one half of the score, and `candid.models.neighbourhood` is the
+other.
+
 Embeddings are first mapped by the signed square root of their L1-normalised values (Hellinger).
 What else was tried is in docs/adr/0011-unknown.md.
 """
@@ -24,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import FEW_ROWS, Rows, largest_eigenvalues, matmul, principal_axes
+from candid.models.neighbourhood import Neighbourhood, fit_neighbourhood
 
 if TYPE_CHECKING:
     from candid.core.onnx_builder import GraphBuilder
@@ -61,15 +65,20 @@ class Novelty:
     """A fitted OOD score."""
 
     geometry: Geometry
-    middle: Rows  # (3,), mean measures of held-out photos
-    spread: Rows  # (3,), their standard deviations
+    middle: Rows  # (m,), mean measures of held-out photos
+    spread: Rows  # (m,), their standard deviations; three times those if there is a neighbourhood
+    neighbourhood: Neighbourhood | None = None
 
     def scores(self, embeddings: Rows) -> Rows:
         """Scores ``(n,)`` of embeddings ``(n, d)``, float32; about 0 for known kinds."""
-        return self.of_measures(self.geometry.measures(embeddings))
+        measures = self.geometry.measures(embeddings)
+        if self.neighbourhood is not None:
+            local = self.neighbourhood.measure(_map(embeddings))
+            measures = np.column_stack([measures, local])
+        return self.of_measures(measures)
 
     def of_measures(self, measures: Rows) -> Rows:
-        """Sum measures, float32 ``(n, 3)``, as z-scores."""
+        """Sum measures, float32 ``(n, m)``, as z-scores."""
         return np.asarray(((measures - self.middle) / self.spread).sum(axis=1), np.float32)
 
     def add_to(self, graph: GraphBuilder, embedding: str) -> str:
@@ -81,12 +90,15 @@ class Novelty:
         return _Nodes(graph, self).append(embedding)
 
 
-def fit_novelty(embeddings: Rows, labels: Labels, folds: Labels) -> tuple[Novelty, Rows]:
+def fit_novelty(
+    embeddings: Rows, labels: Labels, groups: Labels, folds: Labels
+) -> tuple[Novelty, Rows]:
     """Fit the score, standardised by cross-validation.
 
     Args:
         embeddings: float32 ``(n, d)``.
         labels: int64 ``(n,)``.
+        groups: int64 ``(n,)``, equal for copies of a picture.
         folds: int64 ``(n,)``; copies of a picture are in one fold, each class in two at least.
 
     Returns:
@@ -97,7 +109,9 @@ def fit_novelty(embeddings: Rows, labels: Labels, folds: Labels) -> tuple[Novelt
     mapped = _map(embeddings)
     if len(mapped) <= FEW_ROWS:
         geometry = _fit_geometry(mapped, labels)
-        return _standardise(geometry, _measure_few(geometry, mapped, labels, folds))
+        measures = _measure_few(geometry, mapped, labels, folds)
+        neighbourhood, local = fit_neighbourhood(mapped, groups, folds)
+        return _standardise(geometry, np.column_stack([measures, local]), neighbourhood)
     measures = np.zeros((len(labels), 3), np.float32)
     for fold in np.unique(folds):
         here = folds == fold
@@ -122,9 +136,13 @@ def fit_novelty_held_out(embeddings: Rows, labels: Labels, held_out: Rows) -> tu
     return _standardise(geometry, geometry.measures(held_out))
 
 
-def _standardise(geometry: Geometry, measures: Rows) -> tuple[Novelty, Rows]:
+def _standardise(
+    geometry: Geometry, measures: Rows, neighbourhood: Neighbourhood | None = None
+) -> tuple[Novelty, Rows]:
     spread = measures.std(axis=0) + np.float32(_TINY)
-    novelty = Novelty(geometry, measures.mean(axis=0), spread)
+    if neighbourhood is not None:
+        spread[:3] *= 3
+    novelty = Novelty(geometry, measures.mean(axis=0), spread, neighbourhood)
     return novelty, novelty.of_measures(measures)
 
 
@@ -285,7 +303,8 @@ class _Nodes:
     def append(self, embedding: str) -> str:
         fitted, geometry = self._novelty, self._novelty.geometry
         node = self._graph.node
-        rows = node("Sub", self._map(embedding), self._constant("mean", geometry.mean))
+        mapped = self._map(embedding)
+        rows = node("Sub", mapped, self._constant("mean", geometry.mean))
         within = node("MatMul", rows, self._constant("axes", geometry.axes))
         excess = self._constant("excess", geometry.excess[:, None])
         scaled = node("Mul", self._square(rows), self._constant("rest", geometry.rest))
@@ -302,21 +321,36 @@ class _Nodes:
         apart = node("Add", node("Add", doubled, self._constant("lengths", lengths)), square)
         distance = self._root(node("Neg", self._largest(node("Neg", apart))))
         residual = self._root(node("Sub", total, square))
-        measures = node("Concat", angle, distance, residual, axis=1)
+        local = [] if fitted.neighbourhood is None else [self._local(fitted.neighbourhood, mapped)]
+        measures = node("Concat", angle, distance, residual, *local, axis=1)
         centred = node("Sub", measures, self._constant("middle", fitted.middle))
         scores = node("Div", centred, self._constant("spread", fitted.spread))
         return node("ReduceSum", scores, self._columns, output="novelty", keepdims=0)
 
+    def _local(self, known: Neighbourhood, mapped: str) -> str:
+        node = self._graph.node
+        dots = node("MatMul", mapped, self._constant("neighbours", known.rows.T))
+        doubled = node("Mul", dots, self._constant("minus two", -2.0))
+        lengths = self._constant("squares", np.square(known.rows).sum(axis=1)[None])
+        apart = node("Add", node("Add", doubled, lengths), self._square(mapped))
+        apart = node("Max", apart, self._zero)
+        exponents = node("Div", apart, self._constant("minus width", -known.width))
+        weights = node("Softmax", exponents, axis=1)
+        radii = node("MatMul", weights, self._constant("radii", known.radii[:, None]))
+        return node("Div", self._sum(node("Mul", weights, apart)), radii)
+
     def _map(self, embedding: str) -> str:
         node = self._graph.node
         sizes = node("Abs", embedding)
-        total = node("Add", node("ReduceSum", sizes, self._columns, keepdims=1), self._tiny)
+        total = node("Add", self._sum(sizes), self._tiny)
         return node("Mul", node("Sign", embedding), node("Sqrt", node("Div", sizes, total)))
 
     def _square(self, rows: str) -> str:
         """The sum of the squares of each row, ``(n, 1)``."""
-        squares = self._graph.node("Mul", rows, rows)
-        return self._graph.node("ReduceSum", squares, self._columns, keepdims=1)
+        return self._sum(self._graph.node("Mul", rows, rows))
+
+    def _sum(self, rows: str) -> str:
+        return self._graph.node("ReduceSum", rows, self._columns, keepdims=1)
 
     def _largest(self, rows: str) -> str:
         # Its axes became an input with operator set 18, which a user's own backbone may have.

@@ -97,12 +97,14 @@ class AbstentionSettings:
         false_alarms: Share of in-distribution photos that may be called unknown.
         nonconformity: One list per class, or the number of an earlier class with the same list.
         novelty: Novelty of held-out photos, ascending.
+        sure_above: The familiarity above which an answer may be sure; missing in older runs.
     """
 
     coverage: Share
     false_alarms: Share
     nonconformity: tuple[int | tuple[float, ...], ...]
     novelty: tuple[float, ...]
+    sure_above: Annotated[float, Range(0, 1)] = 0.0
 
 
 @dataclass(frozen=True)

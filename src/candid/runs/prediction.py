@@ -30,8 +30,9 @@ class Prediction:
         reason: Why there is no label, in one line; or that the image is blank, whose label means
             nothing; else None.
         verdict: ``sure``: the prediction set holds only ``label``; ``uncertain``: it holds others
-            or none; ``unknown``: the image is out of distribution or blank; ``unreadable``: there
-            is no label. None if the classifier can't abstain, except for blank and unreadable ones.
+            or none, or the image is near the limit of ``unknown``; ``unknown``: it is out of
+            distribution or blank; ``unreadable``: there is no label. None if the classifier can't
+            abstain, except for blank and unreadable ones.
         possible: The conformal prediction set at the chosen coverage.
         familiarity: 0 to 1, the share of in-distribution photos with at least this novelty.
         explanation: The evidence for ``label``, if requested.
@@ -96,7 +97,8 @@ class Prediction:
         if self.verdict == "unknown":
             return "unknown"
         if self.verdict == "uncertain":
-            return f"uncertain: {' or '.join(self.possible) or f'perhaps {self.label}'}"
+            others = self.possible if {*self.possible} - {self.label} else ()
+            return f"uncertain: {' or '.join(others) or f'perhaps {self.label}'}"
         return self.label
 
     def to_json(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from candid.models.ood import fit_novelty_held_out
 from candid.models.outputs import Outputs, Trained
 from candid.models.recipes import finetune
 from candid.models.recipes.abstaining_head import Answers
-from candid.models.recipes.finetune import DIVISION, History, Plan, Tuner, compute_middle
+from candid.models.recipes.finetune import DIVISION, History, Plan, Tuner, compute_views
 from candid.models.recipes.folded import (
     FoldAnswers,
     calibrate,
@@ -126,21 +126,19 @@ class _Job:
         if plan is None:
             return None, f"finetune takes more than {self.clock.seconds:g} s here; not tried"
         tail.schedule = replace(tail.schedule, epochs=plan.epochs)
-        tail.restart()
         places = self.frozen.fitted_on
-        with compute_middle(
+        with compute_views(
             self.context.features.catalog,
             places,
             self.contract,
             weights,
             num_varied=plan.num_varied,
             progress=self.progress,
-        ) as middle:
-            embeddings, _ = tail.answer(middle, np.arange(len(places)))
+        ) as views:
             tuner = Tuner(
                 tail,
-                middle,
-                replace(self.data, embeddings=embeddings),
+                views.middle,
+                replace(self.data, embeddings=views.embeddings),
                 self.context.seed,
                 self.checkpoints,
                 self.progress,
@@ -158,16 +156,16 @@ class _Job:
 
         few = self.frozen.fitted_on[:_NUM_TRIED]
         start = time.monotonic()
-        with compute_middle(
+        with compute_views(
             self.context.features.catalog,
             few,
             self.contract,
             weights,
             num_varied=0,
             progress=Silent(),
-        ) as middle:
+        ) as views:
             view_s = (time.monotonic() - start) / (2 * len(few))
-            shown = Shown(middle, np.arange(len(few)), self.data.labels[: len(few)])
+            shown = Shown(views.middle, np.arange(len(few)), self.data.labels[: len(few)])
             step_s = tail.seconds_per_step(shown) / tail.schedule.batch_size
         left_s = self.clock.left() - self._reserved_s
         return finetune.plan(len(self.data.labels), left_s=left_s, view_s=view_s, step_s=step_s)

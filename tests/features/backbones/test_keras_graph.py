@@ -74,7 +74,7 @@ def test_in_8_bits_keras_gives_the_numbers_of_onnx_to_the_last_bit(name):
 
 def test_without_the_top_the_output_is_the_embedding():
     model = build_keras(LITE0, load_weights(LITE0))
-    assert model.output_shape == (None, 1280)
+    assert model.output_shape == (None, LITE0.num_features)
 
 
 def test_without_tensorflow_the_error_names_the_remedy(monkeypatch):

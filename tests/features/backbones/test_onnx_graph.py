@@ -3,6 +3,7 @@ import functools
 
 import cv2
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 from sklearn.datasets import load_sample_images
@@ -61,8 +62,8 @@ def test_the_larger_network_classifies_the_rows_of_petals_as_a_honeycomb():
 def test_the_outputs_have_their_shapes(spec):
     embedding, features, logits = session(spec).run(None, {"image": noise(spec)})
     side_px = {"efficientnet-lite0": 7, "efficientnet-lite2": 9}[spec.name]
-    assert embedding.shape == (2, 1280)
-    assert features.shape == (2, 1280, side_px, side_px)
+    assert embedding.shape == (2, spec.num_features)
+    assert features.shape == (2, spec.num_features, side_px, side_px)
     assert logits.shape == (2, 1000)
     assert embedding.dtype == features.dtype == np.float32
 
@@ -71,8 +72,22 @@ def test_the_outputs_have_their_shapes(spec):
 def test_the_embedding_is_the_mean_of_the_features(spec):
     embedding, features, _ = session(spec).run(None, {"image": noise(spec)})
     np.testing.assert_allclose(embedding, features.mean(axis=(2, 3)), atol=1e-5)
-    assert features.min() >= 0
+    assert features[:, :1280].min() >= 0
     assert features.max() <= 6
+
+
+@BOTH
+def test_behind_the_heads_features_are_the_mean_sums_of_two_residual_blocks(spec):
+    names = {"efficientnet-lite0": (10, 14), "efficientnet-lite2": (14, 19)}[spec.name]
+    plain = dataclasses.replace(spec, mirror=False)
+    model = build_onnx(plain, load_weights(spec))
+    sums = [f"block{index}.add" for index in names]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sums)
+    embedding, *planes = ort.InferenceSession(model.SerializeToString()).run(
+        ["embedding", *sums], {"image": noise(spec)}
+    )
+    expected = np.concatenate([plane.mean(axis=(2, 3)) for plane in planes], axis=1) / 32
+    np.testing.assert_allclose(embedding[:, 1280:], expected, atol=1e-5)
 
 
 @BOTH
@@ -83,7 +98,7 @@ def test_the_batch_size_is_variable(spec):
     for num_images in (1, 3):
         assert session(spec).run(["embedding"], {"image": noise(spec, num_images)})[0].shape == (
             num_images,
-            1280,
+            spec.num_features,
         )
 
 

@@ -51,8 +51,8 @@ def test_the_tail_that_is_trained_begins_behind_a_skip_connection() -> None:
 def test_equal_twins_repeat_the_embedding(weights: Weights, mirror: bool) -> None:
     spec = BackboneSpec(**{**vars(LITE0), "mirror": mirror})
     plain, twice = embed(spec, weights), embed(spec, with_twins(weights, SMALL.layers_of(weights)))
-    assert twice.shape == (1, 2560)
-    np.testing.assert_allclose(twice, np.tile(plain, 2), rtol=1e-4, atol=1e-5)
+    expected = np.concatenate([plain, plain[:, :1280]], axis=1)
+    np.testing.assert_allclose(twice, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_changed_twins_change_their_half_only(weights: Weights) -> None:
@@ -60,5 +60,15 @@ def test_changed_twins_change_their_half_only(weights: Weights) -> None:
     kernel, bias = layers["block12.project"]
     layers["block12.project"] = kernel * 2, bias
     plain, changed = embed(LITE0, weights), embed(LITE0, with_twins(weights, layers))
-    np.testing.assert_allclose(changed[:, :1280], plain, rtol=1e-4, atol=1e-5)
-    assert np.abs(changed[:, 1280:] - plain).max() > 0.1
+    np.testing.assert_allclose(changed[:, :-1280], plain, rtol=1e-4, atol=1e-5)
+    assert np.abs(changed[:, -1280:] - plain[:, :1280]).max() > 0.1
+
+
+def test_the_whole_gives_the_middle_of_the_picture_and_its_mirror_image(weights: Weights) -> None:
+    embedding, both = run(SMALL.build_whole(weights), PIXELS, "embedding", MIDDLE)
+    mirrored = np.ascontiguousarray(PIXELS[:, :, ::-1])
+    for found, view in zip(both, (PIXELS, mirrored), strict=True):
+        [expected] = run(SMALL.build_front(weights), view, MIDDLE)
+        np.testing.assert_allclose(found[None], expected, rtol=1e-4, atol=1e-4)
+    spec = BackboneSpec(**{**vars(LITE0), "mirror": True})
+    np.testing.assert_allclose(embedding, embed(spec, weights), rtol=1e-5, atol=1e-6)

@@ -122,7 +122,6 @@ def _activation_stats(network: Network, weights: Weights) -> dict[str, Activatio
         for name, conv in weights.convs.items()
     }
     stats = {f"{name}.relu6": one.clipped() for name, one in normal.items()}
-    stats["features"] = stats["head.relu6"]
     for node in network.nodes:
         if node.op_type == "Add" and node.input[0] in normal:
             first, second = (normal[name] for name in node.input)

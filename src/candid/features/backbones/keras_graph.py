@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from candid.core.extras import require_packages
 from candid.features.backbones.int8 import CENTRE, FINE_LAYERS, FINE_MOST
+from candid.features.backbones.onnx_graph import pooled_scale
 from candid.features.backbones.spec import (
     BATCH_NORM_EPSILON,
+    MIDDLE_SCALE,
     NUM_CLASSES,
     NUM_FEATURES,
     STEM_FILTERS,
@@ -34,14 +36,14 @@ def build_keras(spec: BackboneSpec, weights: Weights, *, include_top: bool = Fal
 
     Its input is ``image``, ``(n, size_px, size_px, 3)`` RGB from 0 to 255, uint8 or float; the
     normalisation is a layer. Batch normalisation is not folded, so that the model can be
-    fine-tuned. The layer ``features`` gives the ``(n, h, w, 1280)`` map before pooling.
+    fine-tuned. The layer ``features`` gives the ``(n, h, w, d)`` map before pooling.
     ``spec.mirror`` is ignored.
 
     Args:
         spec: The backbone.
         weights: Its weights.
         include_top: Output the logits of ImageNet's classes, ``(n, 1000)``, instead of the
-            embedding, ``(n, 1280)``, both float32.
+            embedding, ``(n, d)``, both float32.
 
     Raises:
         DependencyError: TensorFlow is not installed.
@@ -57,14 +59,19 @@ def build_keras(spec: BackboneSpec, weights: Weights, *, include_top: bool = Fal
     x = _conv(layers, x, "stem", STEM_FILTERS, kernel=STEM_KERNEL, stride=STEM_STRIDE)
     x = layers.ReLU(6.0, name="stem.relu6")(x)
     shared, last = weights.divide(spec.blocks)
+    middles = []
     for block in shared:
         x = _block(layers, x, block)
-    if weights.twins:
-        pair = [_last_blocks(layers, x, last, prefix) for prefix in ("", TWIN)]
-        x = layers.Concatenate(name="features")(pair)
-    else:
-        x = _last_blocks(layers, x, last, name="features")
-    x = layers.GlobalAveragePooling2D(name="embedding")(x)
+        middles += [x] if block in spec.middles else []
+    middle, heads = x, []
+    for prefix in ("", TWIN) if weights.twins else ("",):
+        x = middle
+        for block in last:
+            x = _block(layers, x, block, prefix)
+            middles += [x] if block in spec.middles and not prefix else []
+        x = _conv(layers, x, f"{prefix}head", NUM_FEATURES)
+        heads.append(layers.ReLU(6.0, name=f"{prefix}head.relu6")(x))
+    x = _embedding(layers, heads, middles)
     if include_top:
         x = layers.Dense(NUM_CLASSES, name="classifier")(x)
     model = keras.Model(image, x, name=spec.name)
@@ -72,13 +79,20 @@ def build_keras(spec: BackboneSpec, weights: Weights, *, include_top: bool = Fal
     return model
 
 
-def _last_blocks(
-    layers: Any, x: Any, blocks: tuple[Block, ...], prefix: str = "", name: str | None = None
-) -> Any:
-    for block in blocks:
-        x = _block(layers, x, block, prefix)
-    x = _conv(layers, x, f"{prefix}head", NUM_FEATURES)
-    return layers.ReLU(6.0, name=name or f"{prefix}head.relu6")(x)
+def _embedding(layers: Any, heads: Sequence[Any], middles: Sequence[Any]) -> Any:
+    """The mean of all features over the picture, as in `onnx_graph`."""
+    larger, same = middles
+    is_odd = larger.shape[1] % 2
+    padded = layers.ZeroPadding2D(((0, is_odd), (0, is_odd)), name="middle.padded")(larger)
+    halved = layers.AveragePooling2D(2, name="middle.halved")(padded)
+    factor = pooled_scale(larger.shape[1], same.shape[1])
+    scaled = [
+        layers.Rescaling(factor, name="middle.first")(halved),
+        layers.Rescaling(MIDDLE_SCALE, name="middle.second")(same),
+    ]
+    own, *twin = heads
+    features = layers.Concatenate(name="features")([own, *scaled, *twin])
+    return layers.GlobalAveragePooling2D(name="embedding")(features)
 
 
 def _block(layers: Any, x: Any, block: Block, prefix: str = "") -> Any:
@@ -117,8 +131,10 @@ def _fill(model: keras.Model, weights: Weights, *, include_top: bool) -> None:
         norm = [conv.gamma, conv.beta, conv.mean, conv.variance]
         model.get_layer(f"{name}.norm").set_weights(norm)
     if include_top:
-        kernel = np.transpose(weights.classifier_kernel)
-        model.get_layer("classifier").set_weights([kernel, weights.classifier_bias])
+        classifier = model.get_layer("classifier")
+        kernel = np.zeros(classifier.kernel.shape, np.float32)
+        kernel[:NUM_FEATURES] = weights.classifier_kernel.T
+        classifier.set_weights([kernel, weights.classifier_bias])
 
 
 def build_keras_int8(spec: BackboneSpec, constants: Mapping[str, NDArray[Any]]) -> keras.Model:
@@ -144,13 +160,17 @@ def build_keras_int8(spec: BackboneSpec, constants: Mapping[str, NDArray[Any]]) 
     network = _Int8Network(keras, constants)
     image = layers.Input((spec.size_px, spec.size_px, 3), name="image")
     x = network.fine_layers(layers.Rescaling(1.0, -CENTRE, name="normalisation")(image))
+    middles = []
     for block in spec.blocks:
         x = network.block(x, block)
-    x = network.conv(x, "head", "head.relu6" if spec.mirror else "features")
-    scale = float(constants[f"{x.name}.scale"])
-    features = layers.Rescaling(scale, name="features")(x.values)
-    embedding = layers.GlobalAveragePooling2D(name="embedding")(features)
-    return keras.Model(image, embedding, name=spec.name)
+        middles += [x] if block in spec.middles else []
+    is_old = "head.relu6.scale" not in constants  # a run of an earlier version, with Lite0
+    x = network.conv(x, "head", "features" if is_old else "head.relu6")
+    head, *sums = (
+        layers.Rescaling(float(constants[f"{each.name}.scale"]), name=name)(each.values)
+        for name, each in zip(("head.relu6", "middle0", "middle1"), (x, *middles), strict=True)
+    )
+    return keras.Model(image, _embedding(layers, [head], sums), name=spec.name)
 
 
 class _Numbers(NamedTuple):

@@ -16,7 +16,9 @@ from candid.features.backbones.int8 import (
     fixed_point,
 )
 from candid.features.backbones.spec import (
+    MIDDLE_SCALE,
     NUM_CLASSES,
+    NUM_FEATURES,
     STEM_KERNEL,
     STEM_STRIDE,
     BackboneSpec,
@@ -40,10 +42,11 @@ def build_onnx(
     Its input is ``image``, uint8 ``(n, size_px, size_px, 3)`` RGB; the normalisation is part of the
     graph, batch normalisation is folded into the convolutions. Its outputs are
 
-    - ``embedding``, float32 ``(n, 1280)``: the mean of the features over the picture; of weights
-      with twins ``(n, 2560)``, those of the twins after the others,
-    - ``features``, float32 ``(n, 1280, h, w)``, if ``with_features``: the head's activations before
-      that mean; with ``spec.mirror``, averaged with those of the mirror image, flipped back,
+    - ``embedding``, float32 ``(n, d)``: the mean of the features over the picture,
+    - ``features``, float32 ``(n, d, h, w)``, if ``with_features``: the head's 1280 activations and
+      the sums of ``spec.middles`` times `MIDDLE_SCALE`, and of weights with twins the twin head's
+      1280, before that mean; with ``spec.mirror``, averaged with those of the mirror image,
+      flipped back,
     - ``logits``, float32 ``(n, 1000)``, if ``with_classifier``: the scores of ImageNet's classes.
     """
     network = _Network(spec, weights)
@@ -55,8 +58,9 @@ def build_onnx(
     if with_features:
         graph.output(features, np.float32, ("n", network.num_features, side_px, side_px))
     if with_classifier:
-        kernel, bias = weights.classifier_kernel, weights.classifier_bias
-        logits = graph.dense(embedding, kernel, bias, name="logits")
+        unused = ((0, 0), (0, spec.num_features - NUM_FEATURES))
+        kernel = np.pad(weights.classifier_kernel, unused)
+        logits = graph.dense(embedding, kernel, weights.classifier_bias, name="logits")
         graph.output(logits, np.float32, ("n", NUM_CLASSES))
     return graph.finish()
 
@@ -67,7 +71,7 @@ class _Network:
     def __init__(self, spec: BackboneSpec, weights: Weights) -> None:
         self.graph = GraphBuilder(spec.name)
         self.side_px = spec.size_px
-        self.num_features = spec.num_features * (2 if weights.twins else 1)
+        self.num_features = spec.num_features + (NUM_FEATURES if weights.twins else 0)
         self._spec = spec
         self._weights = weights
         self._zero = self.graph.constant("relu6.min", np.array(0, np.float32))
@@ -80,26 +84,40 @@ class _Network:
         else:
             x = self._relu6(self._conv(x, "stem", self._stem(), stride=STEM_STRIDE))
         shared, last = self._weights.divide(self._spec.blocks)
+        sides = []
         for block in shared:
             x = self._block(x, block)
-        output = None if self._spec.mirror else "features"
-        if not self._weights.twins:
-            x = self._last_blocks(x, last, output=output)
-        else:
-            side_px = self.side_px
-            pair = [self._last_blocks(x, last)]
-            self.side_px = side_px
-            pair.append(self._last_blocks(x, last, TWIN))
-            x = self.graph.node("Concat", *pair, output=output, axis=1)
-        return self._unmirrored(x) if self._spec.mirror else x
+            sides += [self.side_px] if block in self._spec.middles else []
+        middle, side_px, heads = x, self.side_px, []
+        for prefix in ("", TWIN) if self._weights.twins else ("",):
+            x, self.side_px = middle, side_px
+            for block in last:
+                x = self._block(x, block, prefix)
+                sides += [self.side_px] if block in self._spec.middles and not prefix else []
+            heads.append(self._head(x, prefix))
+        first, second = (f"{block.name}.add" for block in self._spec.middles)
+        middles = (
+            self._scaled(self._halved(first, sides[0] % 2), pooled_scale(*sides)),
+            self._scaled(second),
+        )
+        own, *twin = heads
+        if not self._spec.mirror:
+            return self.graph.node("Concat", own, *middles, *twin, output="features", axis=1)
+        return self._unmirrored(self.graph.node("Concat", own, *middles, *twin, axis=1))
 
-    def _last_blocks(
-        self, x: str, blocks: tuple[Block, ...], prefix: str = "", output: str | None = None
-    ) -> str:
-        for block in blocks:
-            x = self._block(x, block, prefix)
-        return self._relu6(
-            self._conv(x, f"{prefix}head", self._weights.conv("head", prefix)), output
+    def _head(self, x: str, prefix: str) -> str:
+        weights = self._weights.conv("head", prefix)
+        return self._relu6(self._conv(x, f"{prefix}head", weights), f"{prefix}head.relu6")
+
+    def _scaled(self, x: str, factor: float = MIDDLE_SCALE) -> str:
+        scale = self.graph.constant("middle.scale", np.array(factor, np.float32))
+        return self.graph.node("Mul", x, scale)
+
+    def _halved(self, x: str, is_odd: int) -> str:
+        """Mean of each 2 by 2 places; zeros are added to an odd height and width."""
+        pads, size = [0, 0, is_odd, is_odd], [2, 2]
+        return self.graph.node(
+            "AveragePool", x, kernel_shape=size, strides=size, pads=pads, count_include_pad=1
         )
 
     def _centred(self) -> str:
@@ -196,6 +214,11 @@ class _Network:
 
     def _relu6(self, x: str, output: str | None = None) -> str:
         return self.graph.node("Clip", x, self._zero, self._six, output=output or f"{x}.relu6")
+
+
+def pooled_scale(side_px: int, head_px: int) -> float:
+    """`MIDDLE_SCALE` for the mean of 2 by 2 places, so that zeros do not lower the whole mean."""
+    return MIDDLE_SCALE * (2 * head_px / side_px) ** 2
 
 
 def same_padding(side_px: int, kernel: int, stride: int) -> tuple[tuple[int, int], int]:

@@ -166,7 +166,7 @@ class Embedder:
     Example:
         >>> embedder = Embedder(get("efficientnet-lite0"), num_threads=2)
         >>> embedder.embed(np.zeros((3, 224, 224, 3), np.uint8)).shape
-        (3, 1280)
+        (3, 1584)
     """
 
     def __init__(

@@ -17,6 +17,9 @@ STEM_FILTERS: Final = 32
 STEM_KERNEL: Final = 3
 STEM_STRIDE: Final = 2
 NUM_FEATURES: Final = 1280
+#: Factor of the middle features in an embedding. They are ten times as large as the head's; so
+#: cosines of embeddings stay those of the head's features, and the classifier standardises each.
+MIDDLE_SCALE: Final = 1 / 32
 NUM_CLASSES: Final = 1000
 BATCH_NORM_EPSILON: Final = 1e-3
 _FILTER_DIVISOR: Final = 8
@@ -87,7 +90,6 @@ class BackboneSpec:
         is_int8: Whether its layers compute with whole numbers of 8 bits, see `int8`.
         mean: Subtracted from red, green and blue, in 0..255.
         std: Divisor after the subtraction, in 0..255.
-        num_features: Length of an embedding.
         has_features: Whether the graph has a feature map for class activation maps.
     """
 
@@ -101,13 +103,27 @@ class BackboneSpec:
     is_int8: bool = False
     mean: tuple[float, float, float] = (127.0, 127.0, 127.0)
     std: tuple[float, float, float] = (128.0, 128.0, 128.0)
-    num_features: ClassVar[int] = NUM_FEATURES
     has_features: ClassVar[bool] = True
 
     @property
     def module(self) -> str:
         """Import name of the package."""
         return self.package.replace("-", "_")
+
+    @property
+    def middles(self) -> tuple[Block, Block]:
+        """The last residual blocks of the two smallest sizes, whose sums are features too.
+
+        The first one's height and width are twice the head's, the other's are the same.
+        """
+        last_stride = max(block.index for block in self.blocks if block.stride > 1)
+        residual = [block for block in self.blocks if block.has_skip]
+        return [block for block in residual if block.index < last_stride][-1], residual[-1]
+
+    @property
+    def num_features(self) -> int:
+        """Length of an embedding: the head's features, then those of the `middles`."""
+        return NUM_FEATURES + sum(block.filters_out for block in self.middles)
 
     @property
     def blocks(self) -> tuple[Block, ...]:

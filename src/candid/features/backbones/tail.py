@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from candid.features.backbones.onnx_graph import build_onnx
 from candid.features.backbones.spec import BATCH_NORM_EPSILON, STEM_STRIDE, BackboneSpec, Block
 from candid.features.backbones.weights import ConvWeights, FloatArray, Weights
+
+if TYPE_CHECKING:
+    import onnx
 
 #: The output of the front.
 MIDDLE: Final = "middle"
@@ -57,11 +60,25 @@ class Division:
             A serialised graph from ``image``, uint8 ``(n, size_px, size_px, 3)``, to ``middle``,
             float32 ``(n, h, w, c)``.
         """
-        from candid.core.onnx_builder import GraphBuilder
-
         model = build_onnx(replace(self.spec, mirror=False), weights, with_features=False)
         # A runtime leaves out the nodes that no output needs.
         del model.graph.output[:]
+        return self._with_middle(model)
+
+    def build_whole(self, weights: Weights) -> bytes:
+        """The backbone with its mirror image as an ONNX model, which gives the middle too.
+
+        Returns:
+            A serialised graph from ``image``, uint8 ``(n, size_px, size_px, 3)``, to ``embedding``,
+            float32 ``(n, d)``, and ``middle``, float32 ``(2 n, h, w, c)``: of the pictures, then
+            of their mirror images.
+        """
+        spec = replace(self.spec, mirror=True)
+        return self._with_middle(build_onnx(spec, weights, with_features=False))
+
+    def _with_middle(self, model: onnx.ModelProto) -> bytes:
+        from candid.core.onnx_builder import GraphBuilder
+
         graph = GraphBuilder.continue_from(model)
         last = f"{self.spec.blocks[self.first_block - 1].name}.add"
         middle = graph.node("Transpose", last, output=MIDDLE, perm=[0, 2, 3, 1])

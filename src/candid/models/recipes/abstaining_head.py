@@ -108,7 +108,7 @@ def _add_abstention(data: Labelled, fitted: HeadFit, *, seed: int) -> Abstaining
         num_folds = min(_MANY_FOLDS, data.fewest_groups())
     folds = data.folds(num_folds, seed=seed)
     with matrix_threads(data.embeddings.size, data.num_classes):
-        novelty, held_out_novelty = fit_novelty(data.embeddings, data.labels, folds)
+        novelty, held_out_novelty = fit_novelty(data.embeddings, data.labels, data.groups, folds)
     calibrated = with_temperature(held.probabilities, temperature)
     abstention = fit_abstention(calibrated, labels, held_out_novelty)
     return AbstainingHead(

@@ -1,6 +1,6 @@
 """The recipe ``finetune``: the last blocks of a backbone are trained on too, with varied views.
 
-What comes before them is computed once for each view of a photo (`compute_middle`), so an epoch
+What comes before them is computed once for each view of a photo (`compute_views`), so an epoch
 costs the last blocks only. Every figure is of photos that the tuned network has not seen: a
 network is tuned for each fold (`Tuner.held_out`), as many as the time allows, then one on all.
 """
@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ from candid.core.temp_dir import reserve, temp_dir
 from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog
 from candid.data.images import PixelContract, decode, read_file
-from candid.features.backbones.spec import LITE2
+from candid.features.backbones.spec import LITE2, NUM_FEATURES
 from candid.features.backbones.tail import MIDDLE, Division
 from candid.features.backbones.weights import Weights
 from candid.models.checkpoint import Checkpoints
@@ -79,8 +79,21 @@ def plan(num_photos: int, *, left_s: float, view_s: float, step_s: float) -> Pla
     return None
 
 
+class Views(NamedTuple):
+    """What the backbone says of m photos.
+
+    Attributes:
+        middle: float16 ``(views, m, h, w, c)``: what its front says of each photo, its mirror image
+            and varied views, in a temporary file that is mapped into memory.
+        embeddings: float32 ``(m, d)``, its embeddings.
+    """
+
+    middle: NDArray[np.float16]
+    embeddings: Rows
+
+
 @contextmanager
-def compute_middle(
+def compute_views(
     catalog: Catalog,
     places: NDArray[np.int64],
     contract: PixelContract,
@@ -88,8 +101,8 @@ def compute_middle(
     *,
     num_varied: int,
     progress: Progress,
-) -> Iterator[NDArray[np.float16]]:
-    """Run the front of the backbone on views of photos.
+) -> Iterator[Views]:
+    """Run the backbone on photos, and its front on varied views of them.
 
     Args:
         catalog: The photos.
@@ -99,32 +112,34 @@ def compute_middle(
         num_varied: Views besides the photo and its mirror image; they depend on its content alone.
         progress: Progress callback.
 
-    Yields:
-        float16 ``(2 + num_varied, m, h, w, c)``, in a temporary file that is mapped into memory.
-
     Raises:
         ImageError: A photo can't be decoded any more.
         UsageError: There is no space for the file.
     """
-    session = start_onnx(DIVISION.build_front(weights), num_threads=1)
+    whole = start_onnx(DIVISION.build_whole(weights), num_threads=1)
+    front = start_onnx(DIVISION.build_front(weights), num_threads=1)
     shape = (2 + num_varied, len(places), *DIVISION.middle_shape)
+    embeddings: list[Rows] = []
     with temp_dir(_SCRATCH) as scratch:
         reserve(scratch / MIDDLE, 2 * math.prod(shape))
         middle = np.memmap(scratch / MIDDLE, np.float16, "r+", shape=shape)
 
-        def compute(row: int) -> None:
+        def compute(row: int) -> Rows:
             photo = catalog.photos[places[row]]
             pixels = decode(read_file(catalog.file(photo)), contract)
+            [embedding], both = whole.run(["embedding", MIDDLE], {"image": pixels[None]})
+            middle[:2, row] = both
             rng = np.random.default_rng(int(photo.content[:16], 16))
-            views = [pixels, pixels[:, ::-1], *(vary(pixels, rng) for _ in range(num_varied))]
-            for number, view in enumerate(views):
-                image = np.ascontiguousarray(view)[None]
-                middle[number, row] = session.run([MIDDLE], {"image": image})[0][0]
+            for number in range(2, len(middle)):
+                image = vary(pixels, rng)[None]
+                middle[number, row] = front.run([MIDDLE], {"image": image})[0][0]
+            return np.asarray(embedding, np.float32)
 
         with progress.step("Computing varied views", len(places)) as advance:
-            for _ in map_ahead(compute, range(len(places)), num_ahead=_NUM_AHEAD):
+            for row in map_ahead(compute, range(len(places)), num_ahead=_NUM_AHEAD):
+                embeddings.append(row)
                 advance(1)
-        yield middle
+        yield Views(middle, np.stack(embeddings))
 
 
 @dataclass(frozen=True)
@@ -133,7 +148,7 @@ class Tuner:
 
     Attributes:
         tail: The network.
-        middle: Of `compute_middle`, for all photos of the data.
+        middle: What the front says, as in `Views`, of all photos of the data.
         data: The photos, with their frozen embeddings.
         seed: Random seed of orders and views.
         checkpoints: Where each epoch is kept.
@@ -153,12 +168,16 @@ class Tuner:
         """Tune on the photos at some places.
 
         Returns:
-            A row per epoch, and the head on the frozen embedding that the tuning began with.
+            A row per epoch, and a head on the frozen embedding.
         """
         from candid.models.recipes.finetune_keras import Shown
 
         shown = Shown(self.middle, places, self.data.labels[places])
-        head = fit_head(self.data.take(places), seed=self.seed).head
+        data = self.data.take(places)
+        head = fit_head(data, seed=self.seed).head
+        # The features that are trained: without those of the blocks before.
+        own = replace(data, embeddings=data.embeddings[:, :NUM_FEATURES])
+        start = fit_head(own, seed=self.seed).head
         with (
             self.checkpoints.open(self._fingerprint(places), self.progress.say) as checkpoint,
             self.progress.step(title, self.tail.num_steps(len(places))) as advance,
@@ -170,7 +189,7 @@ class Tuner:
 
             history = self.tail.fit(
                 shown,
-                head,
+                start,
                 seed=self.seed,
                 checkpoint=checkpoint,
                 advance=count,

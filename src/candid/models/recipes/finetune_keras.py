@@ -133,8 +133,8 @@ class Tail:
         """The number of steps of a training."""
         return -(-num_photos // self.schedule.batch_size) * self.schedule.epochs
 
-    def restart(self, head: LinearHead | None = None) -> None:
-        """Return to the pretrained weights, with a head that was fitted on the frozen embedding.
+    def restart(self, head: LinearHead) -> None:
+        """Return to the pretrained weights, with a head that was fitted on these features.
 
         So the first steps do not distort the features (Kumar et al., "Fine-tuning can distort
         pretrained features and underperform out-of-distribution", 2022).
@@ -142,8 +142,7 @@ class Tail:
         for name, (kernel, bias) in self._layers.items():
             axes = _DEPTHWISE_AXES if name.endswith(".depthwise") else _CONV_AXES
             self.network.get_layer(name).set_weights([kernel.transpose(axes), bias])
-        if head is not None:
-            self.network.get_layer("scores").set_weights([head.kernel.T, head.bias])
+        self.network.get_layer("scores").set_weights([head.kernel.T, head.bias])
         self._restore(self.network.get_weights(), self._fresh, self.network.get_weights())
 
     def fit(

@@ -17,6 +17,7 @@ export function readRules(settings) {
     abstention: known && {
       coverage: known.coverage,
       falseAlarms: Math.fround(known.false_alarms),
+      sureAbove: Math.fround(known.sure_above ?? 0),
       nonconformity: known.nonconformity.map((row) => Float32Array.from(row)),
       novelty: Float32Array.from(known.novelty),
     },
@@ -95,7 +96,7 @@ function judge(probabilities, novelty, chosen, { classes, abstention }) {
   const possible = classes.filter((_, place) => isPossible[place]);
   const familiarity = Math.fround(shareAtLeast(abstention.novelty, novelty));
   const alone = possible.length === 1 && isPossible[chosen];
-  const known = alone ? "sure" : "uncertain";
+  const known = alone && familiarity > abstention.sureAbove ? "sure" : "uncertain";
   return {
     verdict: familiarity <= abstention.falseAlarms ? "unknown" : known,
     possible,
@@ -106,7 +107,8 @@ function judge(probabilities, novelty, chosen, { classes, abstention }) {
 function words(label, { verdict, possible }) {
   if (verdict === "unknown") return "unknown";
   if (verdict !== "uncertain") return label;
-  return `uncertain: ${possible.join(" or ") || `perhaps ${label}`}`;
+  const others = possible.some((name) => name !== label);
+  return `uncertain: ${others ? possible.join(" or ") : `perhaps ${label}`}`;
 }
 
 /** The conformal p-value: the share of the known values and this one that are at least as high. */
