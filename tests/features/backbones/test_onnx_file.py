@@ -86,7 +86,7 @@ def test_a_head_can_be_appended_to_a_file_of_any_operator_set(tmp_path, opset):
     onnx.save(model, tmp_path / "m.onnx")
     backbone = get(str(tmp_path / "m.onnx"))
     rows = np.random.default_rng(1).normal(size=(40, 3)).astype(np.float32)
-    novelty, _ = fit_novelty(rows, np.arange(40) % 2, np.arange(40) // 2 % 4)
+    novelty, _ = fit_novelty(rows, np.arange(40) % 2, np.arange(40), np.arange(40) // 2 % 4)
     head = LinearHead(np.ones((2, 3), np.float32), np.zeros(2, np.float32), 1.0)
     written = write_graph(backbone, head, novelty)
     (scores,) = ort.InferenceSession(written).run(["novelty"], {"image": PIXELS})

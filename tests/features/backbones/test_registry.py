@@ -31,7 +31,7 @@ def test_threads_start_one_session(monkeypatch):
             time.sleep(0.05)
 
         def run(self, *_):
-            return [np.zeros((1, 1280), np.float32)]
+            return [np.zeros((1, get("efficientnet-lite0").num_features), np.float32)]
 
     monkeypatch.setattr(registry, "start_onnx", Session)
     # Python 3.11 has a lock there, later ones have none.
