@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,13 +20,10 @@ from candid.core.progress import Progress, for_python
 from candid.core.text import first_line, plural, sanitize
 from candid.data.catalog import DROPPED, HIDDEN_FOLDER
 from candid.data.images import Reading, ResizeMode
-from candid.data.images.packages import hush
 from candid.errors import DataError, DependencyError, UsageError
 from candid.features.backbones import DEFAULT
 from candid.splits.prepare import Prepared, prepare
 
-#: Codes of the checks that fit models, with packages that take a second to import.
-_LEARN = frozenset({"label-suspects", "shortcuts", "brightness-and-colour"})
 _NUM_REASONS = 3
 _NUM_TYPICAL = 6
 
@@ -123,18 +119,8 @@ def _gather(
             f"none of the {len(scanned.photos)} photos in {data} can be read; "
             f"{sanitize('; '.join(reasons))}."
         )
-    with ThreadPoolExecutor(1) as pool:
-        if not options.skip >= _LEARN:
-            pool.submit(_import_ahead)
-        properties = measure(scanned, reading=features.contract, cache=cache, progress=progress)
+    properties = measure(scanned, reading=features.contract, cache=cache, progress=progress)
     return Evidence(scanned, features, prepared.groups, properties, options.seed), prepared
-
-
-def _import_ahead() -> None:
-    """Import what the checks need that fit models; if it fails, they say so themselves."""
-    hush("tqdm")  # asks for widgets where a notebook has none
-    import cleanlab  # noqa: F401
-    import sklearn.ensemble  # noqa: F401
 
 
 def run_checks(
