@@ -13,7 +13,6 @@ from candid._version import __version__
 from candid.auditing.checks import ALL
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Check, Finding, Outcome, Severity
-from candid.auditing.properties import measure
 from candid.auditing.result import Audit, Checked, ClassCount
 from candid.core.cache import Cache, default_folder
 from candid.core.progress import Progress, for_python
@@ -22,6 +21,7 @@ from candid.data.catalog import DROPPED, HIDDEN_FOLDER
 from candid.data.images import Reading, ResizeMode
 from candid.errors import DataError, DependencyError, UsageError
 from candid.features.backbones import DEFAULT
+from candid.features.properties import measure
 from candid.splits.prepare import Prepared, prepare
 
 _NUM_REASONS = 3
@@ -119,7 +119,7 @@ def _gather(
             f"none of the {len(scanned.photos)} photos in {data} can be read; "
             f"{sanitize('; '.join(reasons))}."
         )
-    properties = measure(scanned, reading=features.contract, cache=cache, progress=progress)
+    properties = measure(scanned, contract=features.contract, cache=cache, progress=progress)
     return Evidence(scanned, features, prepared.groups, properties, options.seed), prepared
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.auditing.label_errors import LabelErrors, find_label_errors
-from candid.auditing.properties import Properties
 from candid.core.linalg import matmul
 from candid.data.catalog import Catalog, Photo
 from candid.features.extract import Features
+from candid.features.properties import Properties
 from candid.splits.duplicates import Groups
 from candid.splits.grouped_split import NUM_FOLDS, Labelled
 from candid.splits.neighbours import Rows

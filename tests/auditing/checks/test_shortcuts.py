@@ -11,7 +11,7 @@ import pytest
 from candid.auditing.checks.shortcuts import BRIGHTNESS_AND_COLOUR, SHORTCUTS
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Bar
-from candid.auditing.properties import Properties
+from candid.features.properties import Properties
 from tests.auditing.made import PIXELS, PROPERTIES, make_evidence
 
 LABELS = ["happy", "sad"] * 60

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from candid.auditing.evidence import NOT_TRAINABLE, Evidence
 from candid.auditing.finding import Bar, Chart, Check, Finding, Outcome, Severity
-from candid.auditing.properties import PixelProperties, Properties
 from candid.auditing.trees import cross_predict
 from candid.data.decisions import KEEP, about_all
 from candid.evaluation.estimate import Estimate, proportion
+from candid.features.properties import PixelProperties, Properties
 from candid.splits.grouped_split import Labelled, grouped_folds
 from candid.splits.split import in_two_classes
 
@@ -139,7 +139,7 @@ def _is_shortcut(majority: float, figure: Estimate, image: Estimate | None) -> b
     return image is None or gain >= _MIN_SHARE_OF_GAIN * (image.value - majority)
 
 
-_UNKNOWN_PIXELS = PixelProperties(*[_MISSING] * 10)
+_UNKNOWN_PIXELS = PixelProperties(*[_MISSING] * 9)
 _UNKNOWN = Properties("", 1, 1, "", 1, 1, "", None, 1, 1.0, None)
 
 
