@@ -6,6 +6,7 @@ import dataclasses
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +103,29 @@ def test_a_check_that_raises_does_not_stop_the_others() -> None:
     rows = run_checks(make_evidence(["a", "b"]), (bad, good), (), (), Silent())
     assert [row.outcome.status for row in rows] == ["failed", "clean"]
     assert rows[0].outcome.summary.startswith("IndexError: out of range;")
+
+
+def test_checks_that_learn_run_beside_the_others() -> None:
+    begun, seen = threading.Event(), []
+
+    def learn(evidence: object) -> Outcome:
+        del evidence
+        seen.append(begun.wait(5))
+        return Outcome.clean()
+
+    def look(evidence: object) -> Outcome:
+        del evidence
+        begun.set()
+        seen.append(threading.current_thread() is threading.main_thread())  # that of the cache
+        return Outcome.clean("seen")
+
+    learning = dataclasses.replace(make_check("learning"), run=learn, learns=True)
+    others = [dataclasses.replace(make_check(code), run=look) for code in ("a", "b")]
+    checks = [others[0], learning, others[1]]
+    rows = run_checks(make_evidence(["a", "b"]), checks, ("b",), (), Silent())
+    assert [row.check.code for row in rows] == ["a", "learning", "b"]
+    assert [row.outcome.status for row in rows] == ["clean", "clean", "skipped"]
+    assert seen == [True, True]
 
 
 def test_a_missing_package_skips_a_check_and_says_why() -> None:

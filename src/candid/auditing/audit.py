@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from candid.auditing.result import Audit, Checked, ClassCount
 from candid.core.cache import Cache, default_folder
 from candid.core.progress import Progress, for_python
 from candid.core.text import first_line, plural, sanitize
+from candid.core.threads import joint_pool
 from candid.data.catalog import DROPPED, HIDDEN_FOLDER
 from candid.data.images import Reading, ResizeMode
 from candid.errors import DataError, DependencyError, UsageError
@@ -132,18 +134,29 @@ def run_checks(
 ) -> tuple[Checked, ...]:
     """Run checks; each ends in exactly one status, even if it raises.
 
-    ``skip`` has codes of checks; for ``kept`` see `without_kept`.
+    Those that fit models run in threads beside the others. ``skip`` has codes of checks; for
+    ``kept`` see `without_kept`.
     """
     contents = {photo.path: photo.content for photo in evidence.scanned.photos}
-    checked = []
-    with progress.step("Checking", 0) as advance:  # a few take nearly all of the time
-        for check in checks:
-            outcome = Outcome("skipped", "excluded by the skip option")
-            if check.code not in skip:
-                outcome = _run(check, evidence)
-            checked.append(Checked(check, without_kept(check, outcome, contents, kept)))
+    outcomes = dict.fromkeys(checks, Outcome("skipped", "excluded by the skip option"))
+    wanted = [check for check in checks if check.code not in skip]
+    learning = [check for check in wanted if check.learns]
+    with (
+        progress.step("Checking", 0) as advance,  # a few take nearly all of the time
+        joint_pool(max(1, len(learning))) as pool,
+    ):
+        done = pool.map(partial(_run, evidence=evidence), learning)
+        for check in wanted:
+            if not check.learns:
+                outcomes[check] = _run(check, evidence)
+                advance(1)
+        for check, outcome in zip(learning, done, strict=True):
+            outcomes[check] = outcome
             advance(1)
-    return tuple(checked)
+    return tuple(
+        Checked(check, without_kept(check, outcome, contents, kept))
+        for check, outcome in outcomes.items()
+    )
 
 
 def _run(check: Check, evidence: Evidence) -> Outcome:

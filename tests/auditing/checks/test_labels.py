@@ -100,8 +100,8 @@ class TestLabelSuspects:
         errors = evidence.label_errors
         assert errors is not None
         only_one = np.arange(len(LABELS)) == 1
-        # As if cleanlab had flagged only one of the copies.
-        evidence.__dict__["label_errors"] = dataclasses.replace(errors, flagged=only_one)
+        # As if it had flagged only one of the copies.
+        evidence.__dict__["_label_errors"] = dataclasses.replace(errors, flagged=only_one)
         (finding,) = LABEL_SUSPECTS.run(evidence).findings
         assert {item.path for item in finding.items} == {"sad/00000.jpg", "sad/00001.jpg"}
 

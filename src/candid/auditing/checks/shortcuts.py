@@ -240,6 +240,7 @@ SHORTCUTS = Check(
     "all classes in the same way (every camera and every size for every class), and measure on "
     "photos from elsewhere. If it is what the class is, keep it.",
     run=_predict_by_file,
+    learns=True,
 )
 
 BRIGHTNESS_AND_COLOUR = Check(
@@ -250,4 +251,5 @@ BRIGHTNESS_AND_COLOUR = Check(
     "it. If it comes from how the photos were taken, add photos of each "
     "class without it, such as dark ones of every class.",
     run=_predict_by_look,
+    learns=True,
 )
