@@ -122,6 +122,15 @@ def test_what_is_flagged_is_what_cleanlab_flags(
     assert num_flagged > 10
 
 
+def test_a_class_that_would_lose_all_its_photos_keeps_them_as_in_cleanlab() -> None:
+    labels = np.repeat([0, 1, 2], [2, 20, 20])
+    truth = np.repeat([1, 2, 1, 2], [1, 1, 20, 20])
+    probabilities = softmax(5 * np.eye(3)[truth])
+    expected = find_label_issues(labels, probabilities, n_jobs=1)
+    assert not expected.any()
+    np.testing.assert_array_equal(flag(labels, probabilities), expected)
+
+
 def test_a_photo_is_predicted_without_its_own_label() -> None:
     data = draw()
     everything = np.ones(len(data.labels), np.bool_)
