@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 from cleanvision import Imagelab
 
-from candid.auditing.properties import PixelProperties, Properties, measure
 from candid.core.cache import Cache
 from candid.data.catalog import Catalog, scan
+from candid.features.properties import PixelProperties, Properties, measure
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = tuple(SHARED / name for name in ("happy_sad", "weather"))
@@ -34,7 +34,6 @@ SETS = tuple(SHARED / name for name in ("happy_sad", "weather"))
 ISSUES: dict[str, tuple[float, Callable[[PixelProperties], float]]] = {
     "dark": (0.32, lambda pixels: pixels.bright_end),
     "light": (0.05, lambda pixels: 1 - pixels.dark_end),
-    "blurry": (0.29, lambda pixels: pixels.sharpness),
     "low_information": (0.3, lambda pixels: min(1, (pixels.entropy_bits + np.log2(3)) / 10)),
 }
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Chart, Check, Finding, Item, Outcome, Severity
-from candid.auditing.properties import PixelProperties, Properties
 from candid.auditing.result import Audit, Checked, ClassCount
 from candid.core.cache import Cache
 from candid.data.catalog import Catalog, Photo
 from candid.features.extract import NUM_COLOURS, Features, Thumbnails
+from candid.features.properties import PixelProperties, Properties
 from candid.splits.duplicates import Groups
 
 
@@ -56,7 +56,7 @@ def make_audit(*checked: Checked, data: Path = Path("/data")) -> Audit:
     )
 
 
-PIXELS = PixelProperties(0.5, 0.2, 0.9, 0.5, 0.5, 0.5, 0.3, 0.2, 7.0, 0.8)
+PIXELS = PixelProperties(0.5, 0.2, 0.9, 0.5, 0.5, 0.5, 0.3, 0.2, 7.0)
 PROPERTIES = Properties("JPEG", 400, 300, "RGB", 1, 1, "", 85, 40_000, 1.0, PIXELS)
 
 

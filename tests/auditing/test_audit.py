@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import candid
-import candid.auditing.audit as module
 from candid.auditing import checks
 from candid.auditing.audit import AuditOptions, audit, run_checks, without_kept
 from candid.auditing.finding import Finding, Item, Outcome
-from candid.auditing.properties import measure
 from candid.cli.demo import SampleSet
 from candid.core.cache import Cache
 from candid.core.progress import Silent
@@ -107,6 +105,29 @@ def test_a_check_that_raises_does_not_stop_the_others() -> None:
     assert rows[0].outcome.summary.startswith("IndexError: out of range;")
 
 
+def test_checks_that_learn_run_beside_the_others() -> None:
+    begun, seen = threading.Event(), []
+
+    def learn(evidence: object) -> Outcome:
+        del evidence
+        seen.append(begun.wait(5))
+        return Outcome.clean()
+
+    def look(evidence: object) -> Outcome:
+        del evidence
+        begun.set()
+        seen.append(threading.current_thread() is threading.main_thread())  # that of the cache
+        return Outcome.clean("seen")
+
+    learning = dataclasses.replace(make_check("learning"), run=learn, learns=True)
+    others = [dataclasses.replace(make_check(code), run=look) for code in ("a", "b")]
+    checks = [others[0], learning, others[1]]
+    rows = run_checks(make_evidence(["a", "b"]), checks, ("b",), (), Silent())
+    assert [row.check.code for row in rows] == ["a", "learning", "b"]
+    assert [row.outcome.status for row in rows] == ["clean", "clean", "skipped"]
+    assert seen == [True, True]
+
+
 def test_a_missing_package_skips_a_check_and_says_why() -> None:
     def needy(evidence: object) -> Outcome:
         del evidence
@@ -127,52 +148,19 @@ def test_an_excluded_check_is_not_run(faces: SampleSet) -> None:
     assert row.outcome == Outcome("skipped", "excluded by the skip option")
 
 
-@pytest.fixture
-def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves an audit its gathering alone."""
-    monkeypatch.setattr(module, "run_checks", lambda *_: ())
-
-
-@pytest.mark.usefixtures("bare")
-def test_photos_are_measured_while_packages_are_imported(
-    folder: Path, memory: Cache, monkeypatch: pytest.MonkeyPatch
+def test_an_audit_imports_neither_scikit_learn_nor_pandas(
+    audited: candid.Audit, faces: SampleSet
 ) -> None:
-    begun, seen = threading.Event(), []
-
-    def measuring(*args: Any, **options: Any) -> object:
-        begun.set()
-        return measure(*args, **options)
-
-    monkeypatch.setattr(module, "measure", measuring)
-    monkeypatch.setattr(module, "_import_ahead", lambda: seen.append(begun.wait(5)))
-    audit(folder, options=SMALL, cache=memory)
-    assert seen == [True]
-
-
-@pytest.mark.usefixtures("bare")
-def test_packages_are_imported_only_for_a_check_that_is_run(
-    folder: Path, memory: Cache, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[None] = []
-    monkeypatch.setattr(module, "_import_ahead", lambda: calls.append(None))
-    codes = ["label-suspects", "shortcuts", "brightness-and-colour"]
-    for needed in codes:
-        skip = frozenset(codes) - {needed}
-        audit(folder, options=dataclasses.replace(SMALL, skip=skip), cache=memory)
-    assert len(calls) == len(codes)
-    audit(folder, options=dataclasses.replace(SMALL, skip=frozenset(codes)), cache=memory)
-    assert len(calls) == len(codes)
-
-
-def test_a_package_that_can_not_be_imported_is_said_by_the_checks(
-    faces: SampleSet, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "cleanlab", None)
-    made = candid.audit(faces.folder, options=SMALL)
-    not_run = [row for row in made.checked if row.outcome.status in ("skipped", "failed")]
-    assert [row.check.code for row in not_run] == ["label-suspects"]
-    assert not_run[0].outcome.summary.startswith("checking labels needs cleanlab, which is not")
-    assert capfd.readouterr().err == ""
+    del audited  # whose embeddings are in the cache
+    program = (
+        "import sys, candid; from candid.auditing.audit import AuditOptions;"
+        f"candid.audit({str(faces.folder)!r}, options=AuditOptions(backbone={SMALL.backbone!r}));"
+        "print(sorted({'cleanlab', 'sklearn', 'pandas', 'scipy', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_check_that_does_not_exist_is_named_with_those_that_do() -> None:

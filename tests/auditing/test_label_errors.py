@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 
 import numpy as np
 import pytest
+from cleanlab.filter import find_label_issues
 from numpy.typing import NDArray
 
-from candid.auditing.label_errors import combine_copies, find_label_errors
-from candid.errors import DependencyError
+from candid.auditing.label_errors import combine_copies, find_label_errors, flag
 from candid.models.recipes.linear_head import predict_held_out
+from candid.models.recipes.logistic import softmax
 from candid.splits.grouped_split import Labelled
 from candid.splits.split import in_two_classes
 
@@ -101,10 +101,34 @@ def test_a_class_of_one_picture_can_not_be_judged() -> None:
     assert find_label_errors(alone) is None
 
 
-def test_without_cleanlab_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cleanlab", None)
-    with pytest.raises(DependencyError, match=r"candid-image\[audit\]"):
-        find_label_errors(draw())
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("number", "num_classes"), [(40, 2), (60, 5), (400, 2), (600, 7)])
+def test_what_is_flagged_is_what_cleanlab_flags(
+    number: int, num_classes: int, dtype: type[np.floating]
+) -> None:
+    num_flagged = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        truth = rng.integers(rng.integers(num_classes, size=number) + 1)  # some classes are rare
+        truth[: 2 * num_classes] = np.tile(np.arange(num_classes), 2)
+        scores = (
+            rng.normal(size=(number, num_classes)) + 3 * rng.random() * np.eye(num_classes)[truth]
+        )
+        probabilities = softmax(scores).astype(dtype)
+        labels = np.where(rng.random(number) < 0.1, rng.integers(num_classes, size=number), truth)
+        expected = find_label_issues(labels, probabilities, n_jobs=1)
+        np.testing.assert_array_equal(flag(labels, probabilities), expected)
+        num_flagged += expected.sum()
+    assert num_flagged > 10
+
+
+def test_a_class_that_would_lose_all_its_photos_keeps_them_as_in_cleanlab() -> None:
+    labels = np.repeat([0, 1, 2], [2, 20, 20])
+    truth = np.repeat([1, 2, 1, 2], [1, 1, 20, 20])
+    probabilities = softmax(5 * np.eye(3)[truth])
+    expected = find_label_issues(labels, probabilities, n_jobs=1)
+    assert not expected.any()
+    np.testing.assert_array_equal(flag(labels, probabilities), expected)
 
 
 def test_a_photo_is_predicted_without_its_own_label() -> None:

@@ -82,7 +82,7 @@ def test_what_is_known_of_odd_files_is_found(gather, odd_folder: Path) -> None:
 
 MEASURE_FOLDER = """
 import sys
-from candid.auditing.properties import measure
+from candid.features.properties import measure
 from candid.core.cache import Cache
 from candid.data.catalog import scan
 with Cache(None) as cache:

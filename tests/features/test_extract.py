@@ -17,10 +17,12 @@ from candid.cli.demo import SampleSet
 from candid.core import threads
 from candid.core.cache import Cache
 from candid.core.progress import Advance, Silent
+from candid.data import file_reader
 from candid.data.catalog import scan
 from candid.data.images import PixelContract, decode, read_file
-from candid.errors import CandidError
-from candid.features import extract
+from candid.data.images.decode import decode_upright
+from candid.errors import CandidError, ImageError
+from candid.features import extract, properties
 from candid.features.extract import (
     NUM_COLOURS,
     THUMBNAIL_PX,
@@ -28,6 +30,7 @@ from candid.features.extract import (
     extract_features,
     shrink,
 )
+from candid.features.properties import measure
 
 CONTRACT = PixelContract(size_px=96)
 
@@ -50,13 +53,13 @@ class CountedDecoder:
     def __call__(self, data: bytes, contract: PixelContract) -> np.ndarray:
         with self._lock:
             self.num_calls += 1
-        return decode(data, contract)
+        return decode_upright(data, contract)
 
 
 @pytest.fixture
 def decoder(monkeypatch: pytest.MonkeyPatch) -> CountedDecoder:
     counted = CountedDecoder()
-    monkeypatch.setattr(extract, "decode", counted)
+    monkeypatch.setattr(extract, "decode_upright", counted)
     return counted
 
 
@@ -280,6 +283,32 @@ class TestUnreadable:
         assert len(features.embeddings) == 0
 
 
+class TestProperties:
+    @pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+    def test_an_audit_finds_those_that_it_would_measure(
+        self, fit: Any, sample: SampleSet, fake_embedder: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        contract = PixelContract(size_px=96, fit=fit)
+        catalog = scan(sample.folder, to_train=False)
+        with Cache(None) as cache, Cache(None) as empty:
+            catalog = extract_features(catalog, fake_embedder, contract, cache=cache).catalog
+            expected = measure(catalog, contract=contract, cache=empty)
+            monkeypatch.setattr(file_reader, "read_file", lambda path: pytest.fail(str(path)))
+            assert measure(catalog, contract=contract, cache=cache) == expected
+        assert len(expected) == len({photo.content for photo in catalog.photos})
+
+    def test_a_photo_without_them_is_embedded(
+        self, folder: Path, fake_embedder: Any, memory: Cache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise ImageError("its first page is damaged")
+
+        monkeypatch.setattr(properties, "inspect", fail)
+        features = extract_features(scan(folder), fake_embedder, CONTRACT, cache=memory)
+        assert len(features.embeddings) == 4
+        assert measure(features.catalog, contract=CONTRACT, cache=memory) == {}
+
+
 class TestMemoryAndFailure:
     def test_the_pixels_of_few_photos_are_in_memory_at_once(
         self,
@@ -293,7 +322,7 @@ class TestMemoryAndFailure:
             write_picture(tmp_path / f"class{number % 2}" / f"{number}.png", seed=number)
         monkeypatch.setattr(threads, "num_cores", lambda: 2)
         alive = _AlivePixels()
-        monkeypatch.setattr(extract, "decode", alive.decode)
+        monkeypatch.setattr(extract, "decode_upright", alive.decode)
         extract_features(scan(tmp_path), fake_embedder, CONTRACT, cache=memory)
         assert alive.total == 120
         assert alive.most <= 20
@@ -329,7 +358,7 @@ class _AlivePixels:
         self._lock = threading.Lock()
 
     def decode(self, data: bytes, contract: PixelContract) -> np.ndarray:
-        pixels = decode(data, contract)
+        pixels = decode_upright(data, contract)
         with self._lock:
             self.total += 1
             self._now += 1

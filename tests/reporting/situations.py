@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from candid.auditing.audit import run_checks
 from candid.auditing.checks import ALL
 from candid.auditing.evidence import Evidence
-from candid.auditing.properties import Properties
 from candid.core.progress import Silent
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.features.extract import NUM_COLOURS
+from candid.features.properties import Properties
 from candid.models.decision_rule import DecisionRule
 from candid.models.recipes.abstaining_head import fit_abstaining
 from candid.reporting.report.contents import Contents, Shortcut

@@ -24,6 +24,7 @@ import candid.features.extract
 from candid.cli.demo import SampleSet, draw_sample
 from candid.core.safe_json import to_json
 from candid.data.images import decode, read_file
+from candid.data.images.decode import decode_upright
 from candid.errors import DataError, DependencyError, SplitError, UsageError
 from candid.evaluation.comparing import compare_runs
 from candid.evaluation.evaluation import headline
@@ -276,14 +277,14 @@ def test_a_second_run_decodes_and_embeds_nothing(
     decoded = []
 
     def recorded(data: bytes, *rest: object) -> np.ndarray:
-        pixels = decode(data, *rest)  # type: ignore[arg-type]
+        pixels = decode_upright(data, *rest)  # type: ignore[arg-type]
         decoded.append(data)
         return pixels
 
     def embed(*_: object) -> None:
         raise AssertionError("embedded again")
 
-    monkeypatch.setattr(candid.features.extract, "decode", recorded)
+    monkeypatch.setattr(candid.features.extract, "decode_upright", recorded)
     monkeypatch.setattr(Embedder, "embed", embed)
     again = train(faces.folder, run=tmp_path / "run", options=OPTIONS)
     assert decoded == []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +14,18 @@ from candid._version import __version__
 from candid.auditing.checks import ALL
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Check, Finding, Outcome, Severity
-from candid.auditing.properties import measure
 from candid.auditing.result import Audit, Checked, ClassCount
 from candid.core.cache import Cache, default_folder
 from candid.core.progress import Progress, for_python
 from candid.core.text import first_line, plural, sanitize
+from candid.core.threads import joint_pool
 from candid.data.catalog import DROPPED, HIDDEN_FOLDER
 from candid.data.images import Reading, ResizeMode
-from candid.data.images.packages import hush
 from candid.errors import DataError, DependencyError, UsageError
 from candid.features.backbones import DEFAULT
+from candid.features.properties import measure
 from candid.splits.prepare import Prepared, prepare
 
-#: Codes of the checks that fit models, with packages that take a second to import.
-_LEARN = frozenset({"label-suspects", "shortcuts", "brightness-and-colour"})
 _NUM_REASONS = 3
 _NUM_TYPICAL = 6
 
@@ -123,18 +121,8 @@ def _gather(
             f"none of the {len(scanned.photos)} photos in {data} can be read; "
             f"{sanitize('; '.join(reasons))}."
         )
-    with ThreadPoolExecutor(1) as pool:
-        if not options.skip >= _LEARN:
-            pool.submit(_import_ahead)
-        properties = measure(scanned, reading=features.contract, cache=cache, progress=progress)
+    properties = measure(scanned, contract=features.contract, cache=cache, progress=progress)
     return Evidence(scanned, features, prepared.groups, properties, options.seed), prepared
-
-
-def _import_ahead() -> None:
-    """Import what the checks need that fit models; if it fails, they say so themselves."""
-    hush("tqdm")  # asks for widgets where a notebook has none
-    import cleanlab  # noqa: F401
-    import sklearn.ensemble  # noqa: F401
 
 
 def run_checks(
@@ -146,18 +134,29 @@ def run_checks(
 ) -> tuple[Checked, ...]:
     """Run checks; each ends in exactly one status, even if it raises.
 
-    ``skip`` has codes of checks; for ``kept`` see `without_kept`.
+    Those that fit models run in threads beside the others. ``skip`` has codes of checks; for
+    ``kept`` see `without_kept`.
     """
     contents = {photo.path: photo.content for photo in evidence.scanned.photos}
-    checked = []
-    with progress.step("Checking", 0) as advance:  # a few take nearly all of the time
-        for check in checks:
-            outcome = Outcome("skipped", "excluded by the skip option")
-            if check.code not in skip:
-                outcome = _run(check, evidence)
-            checked.append(Checked(check, without_kept(check, outcome, contents, kept)))
+    outcomes = dict.fromkeys(checks, Outcome("skipped", "excluded by the skip option"))
+    wanted = [check for check in checks if check.code not in skip]
+    learning = [check for check in wanted if check.learns]
+    with (
+        progress.step("Checking", 0) as advance,  # a few take nearly all of the time
+        joint_pool(max(1, len(learning))) as pool,
+    ):
+        done = pool.map(partial(_run, evidence=evidence), learning)
+        for check in wanted:
+            if not check.learns:
+                outcomes[check] = _run(check, evidence)
+                advance(1)
+        for check, outcome in zip(learning, done, strict=True):
+            outcomes[check] = outcome
             advance(1)
-    return tuple(checked)
+    return tuple(
+        Checked(check, without_kept(check, outcome, contents, kept))
+        for check, outcome in outcomes.items()
+    )
 
 
 def _run(check: Check, evidence: Evidence) -> Outcome:

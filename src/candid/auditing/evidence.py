@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.auditing.label_errors import LabelErrors, find_label_errors
-from candid.auditing.properties import Properties
 from candid.core.linalg import matmul
 from candid.data.catalog import Catalog, Photo
 from candid.features.extract import Features
+from candid.features.properties import Properties
 from candid.splits.duplicates import Groups
 from candid.splits.grouped_split import NUM_FOLDS, Labelled
 from candid.splits.neighbours import Rows
@@ -21,6 +22,7 @@ from candid.splits.split import KEY_CHARACTERS, in_two_classes, keys_of, label_n
 
 #: Different pictures that a class needs to be cross-validated: one per fold.
 MIN_PICTURES = NUM_FOLDS
+_ONE_AT_A_TIME = Lock()  # since Python 3.12 `cached_property` has none
 #: Why checks that fit a model do not apply.
 NOT_TRAINABLE = f"fewer than two classes have {MIN_PICTURES} different pictures"
 
@@ -107,9 +109,14 @@ class Evidence:
         )
         return TrainableSubset(indices, tuple(self.classes[number] for number in numbers), data)
 
-    @cached_property
+    @property
     def label_errors(self) -> LabelErrors | None:
         """Label scores of the trainable photos; see `find_label_errors`."""
+        with _ONE_AT_A_TIME:
+            return self._label_errors
+
+    @cached_property
+    def _label_errors(self) -> LabelErrors | None:
         subset = self.trainable
         return None if subset is None else find_label_errors(subset.data, seed=self.seed)
 

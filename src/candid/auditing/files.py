@@ -88,7 +88,7 @@ def require_free(folder: Path) -> None:
         )
 
 
-_PACKAGES: Final = ("cleanlab", "jinja2", "onnx", "threadpoolctl")
+_PACKAGES: Final = ("jinja2", "onnx", "threadpoolctl")
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,7 @@ class Check:
         to_decide: Whether its files are listed in decisions.csv; not if nothing can be decided.
         by_picture: Whether a person judges by what the picture shows, so that a decision is about
             all copies in a finding, and typical photos of the classes help.
+        learns: Whether it fits models: it runs in a thread beside the others, and reads no cache.
     """
 
     code: str
@@ -155,6 +156,7 @@ class Check:
     run: Callable[[Evidence], Outcome]
     to_decide: bool = True
     by_picture: bool = False
+    learns: bool = False
 
 
 #: Why checks of files do not apply if no file could be measured.

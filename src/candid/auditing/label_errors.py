@@ -1,7 +1,7 @@
 """Finds wrong labels by confident learning on out-of-fold predictions.
 
 1. Every photo is predicted by a linear head fitted without it and its copies.
-2. Confident learning (Northcutt, Jiang and Chuang, 2021; cleanlab) flags likely label errors.
+2. Confident learning (Northcutt, Jiang and Chuang, 2021) flags likely label errors.
 3. Heads are fitted again on the labels that were not flagged, and predict every photo once more:
    a head fitted on wrong labels predicts similar wrong labels.
 4. Predictions are averaged over the copies of a picture; where their labels differ, the labels of
@@ -18,8 +18,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.extras import require_packages
-from candid.data.images.packages import hush
 from candid.models.recipes.linear_head import cross_validate, predict_held_out
 from candid.splits.grouped_split import Labelled
 from candid.splits.split import in_two_classes
@@ -30,6 +28,7 @@ _NUM_REPEATS = 3
 _MANY_PHOTOS = 20_000  # above this, one repeat is precise enough
 _WRONG_VOTES = 0.05
 _FLOOR = 1e-9
+_EQUAL = 1e-6  # probabilities that differ less are equal
 
 Probabilities = NDArray[np.float64]
 
@@ -42,7 +41,7 @@ class LabelErrors:
         first_round: float32 ``(n, k)``, out-of-fold probabilities of heads fitted on all labels,
             as `candid train` shows them; uniform for pictures in two classes.
         probabilities: float64 ``(n, k)``, final class probabilities.
-        quality: float64 ``(n,)``, cleanlab's score of each label, from 0 (wrong) to 1.
+        quality: float64 ``(n,)``, the probability of each label ("self-confidence").
         flagged: bool ``(n,)``, labels that confident learning considers wrong.
     """
 
@@ -58,29 +57,22 @@ def find_label_errors(data: Labelled, *, seed: int = 0) -> LabelErrors | None:
     Args:
         data: The photos, grouped by picture, each class with at least two pictures.
         seed: Random seed of the folds.
-
-    Raises:
-        DependencyError: cleanlab is not installed.
     """
-    hush("tqdm")  # asks for widgets where a notebook has none
-    require_packages(["cleanlab"], needed_by="checking labels", extra="audit")
-    from cleanlab.rank import get_label_quality_scores
-
     agreed = ~in_two_classes(data.labels, data.groups)
     out_of_fold = cross_validate(data.take(np.flatnonzero(agreed)), seed=seed)
     if out_of_fold is None:
         return None
     first_round = np.full((len(agreed), data.num_classes), 1 / data.num_classes, np.float32)
     first_round[agreed] = out_of_fold
-    trusted = agreed & ~_flag(data, first_round)
+    trusted = agreed & ~flag(data.labels, first_round)
     if len(np.unique(data.labels[trusted])) < data.num_classes:
         trusted = agreed
     repeats = 1 if len(data.labels) > _MANY_PHOTOS else _NUM_REPEATS
     seeds = range(seed + 1, seed + 1 + repeats)
     second_round = predict_held_out(data, seeds=seeds, strength=STRENGTH, learn_from=trusted)
     probabilities = combine_copies(second_round, data)
-    quality = np.asarray(get_label_quality_scores(data.labels, probabilities), np.float64)
-    return LabelErrors(first_round, probabilities, quality, _flag(data, probabilities))
+    quality = probabilities[np.arange(len(data.labels)), data.labels]
+    return LabelErrors(first_round, probabilities, quality, flag(data.labels, probabilities))
 
 
 def combine_copies(probabilities: NDArray[np.float32], data: Labelled) -> Probabilities:
@@ -111,13 +103,64 @@ def combine_copies(probabilities: NDArray[np.float32], data: Labelled) -> Probab
     return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float64)
 
 
-def _flag(data: Labelled, probabilities: NDArray[np.float32] | Probabilities) -> NDArray[np.bool_]:
-    """Labels that confident learning considers wrong."""
-    from cleanlab.filter import find_label_issues
+def flag(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float32] | Probabilities
+) -> NDArray[np.bool_]:
+    """Labels that confident learning considers wrong, bool ``(n,)``.
 
-    if (probabilities.argmax(axis=1) == data.labels).all():
-        return np.zeros(len(data.labels), np.bool_)
-    flagged = find_label_issues(
-        data.labels, probabilities, filter_by="prune_by_noise_rate", n_jobs=1
-    )
-    return np.asarray(flagged, np.bool_)
+    For each pair of classes, as many of the first are flagged as are confidently the second: those
+    with the largest margin, unless their own class is the most probable. That is cleanlab's
+    ``filter_by="prune_by_noise_rate"``, which takes a second to import; the tests compare.
+
+    Args:
+        labels: int64 ``(n,)``.
+        probabilities: ``(n, k)``, out-of-fold.
+    """
+    own = probabilities.copy()
+    own[np.arange(len(labels)), labels] += _EQUAL
+    doubted = own.argmax(axis=1) != labels
+    flagged = np.zeros(len(labels), np.bool_)
+    if not doubted.any():
+        return flagged
+    joint = _count_confident(labels, probabilities)
+    np.fill_diagonal(joint, 0)
+    for label, other in np.argwhere(joint):
+        members = np.flatnonzero(labels == label)
+        margins = probabilities[members, other] - probabilities[members, label]
+        order = np.argsort(-margins, kind="stable")
+        flagged[members[order[: joint[label, other]]]] = True
+    flagged &= doubted
+    return flagged
+
+
+def _count_confident(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float32] | Probabilities
+) -> NDArray[np.int64]:
+    """Estimated images of each label that belong to each class, int64 ``(k, k)``.
+
+    An image is confidently of the class, the most probable of them, whose mean probability among
+    its own images it reaches; the counts are scaled to the images of each label.
+    """
+    counts = np.bincount(labels, minlength=probabilities.shape[1])
+    means = [probabilities[labels == c, c].mean() if n else 2.0 for c, n in enumerate(counts)]
+    reached = probabilities >= np.maximum(means, 2 * _EQUAL) - _EQUAL
+    several = reached.sum(axis=1) > 1
+    guesses = np.where(several, probabilities.argmax(axis=1), reached.argmax(axis=1))
+    confident = reached.any(axis=1)
+    joint = np.zeros((len(counts), len(counts)))
+    np.add.at(joint, (labels[confident], guesses[confident]), 1)
+    np.fill_diagonal(joint, np.maximum(joint.diagonal(), 1))
+    joint = (joint.T / joint.sum(axis=1) * counts).T
+    rounded = np.stack([_round(row) for row in joint / joint.sum() * len(labels)])
+    # A class of which nothing would be left keeps one image.
+    rounded -= (rounded.diagonal() < 1)[:, None]
+    return rounded.clip(0)
+
+
+def _round(row: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Whole numbers of the same sum: the largest remainders are rounded up."""
+    rounded = row.round()
+    missing = int(row.sum().round() - rounded.sum())
+    order = np.argsort(row - rounded)
+    rounded[order[-missing:] if missing > 0 else order[:-missing]] += np.sign(missing)
+    return rounded.astype(np.int64)

@@ -1,15 +1,17 @@
-"""Compute embedding, colour statistics and thumbnail of each photo, once per content.
+"""Compute embedding, colour statistics, thumbnail and properties of each photo, once per content.
 
     bytes ─ decode ─▶ pixels ─┬─ backbone ──▶ embedding   (n, d) float32, in memory
                               ├─ colours_of ▶ colours     (n, c) float32, in memory
-                              └─ shrink ────▶ thumbnail   64×64 grey, in the cache until read
+                              ├─ shrink ────▶ thumbnail   64×64 grey, in the cache until read
+                              └─ to_row ────▶ properties  in the cache, for an audit
 
-All three are cached by content, so a second run decodes no photo again.
+All are cached by content, so a second run decodes no photo again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -23,8 +25,11 @@ from candid.core.progress import Progress, Silent
 from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog, Skipped
 from candid.data.file_reader import FileReader
-from candid.data.images import PixelContract, decode
+from candid.data.images import PixelContract
+from candid.data.images.contract import fit_square
+from candid.data.images.decode import as_image_error, decode_upright
 from candid.errors import CandidError, ImageError
+from candid.features.properties import cache_kind, to_row, whole
 
 _NUM_BINS: Final = 8  # of the brightness histogram
 #: Mean and standard deviation of brightness, red, green, blue and saturation, and the histogram.
@@ -109,6 +114,7 @@ def extract_features(
         f"embedding:{contract.key}:{embedder.fingerprint[:24]}",
         f"thumbnail:{contract.key}",
         f"colours:{contract.key}",
+        cache_kind(contract),
     )
     files = {photo.content: catalog.file(photo) for photo in catalog.photos}
     known = _load_cached(cache, kinds, list(files))
@@ -176,12 +182,14 @@ class _CacheKinds(NamedTuple):
     embedding: str
     thumbnail: str
     colours: str
+    properties: str
 
 
 class _Computed(NamedTuple):
     embedding: Rows
     colours: Rows
     thumbnail: bytes
+    properties: bytes
 
 
 _Known = dict[str, tuple[Rows, Rows]]  # embedding and colours
@@ -189,6 +197,7 @@ _Known = dict[str, tuple[Rows, Rows]]  # embedding and colours
 
 def _store(cache: Cache, kinds: _CacheKinds, fresh: dict[str, _Computed]) -> None:
     """Write new features to the cache; the embedding last, as it marks the others complete."""
+    cache.put(kinds.properties, ((c, row.properties) for c, row in fresh.items() if row.properties))
     cache.put(kinds.thumbnail, ((content, row.thumbnail) for content, row in fresh.items()))
     cache.put(kinds.colours, ((content, bytes(row.colours)) for content, row in fresh.items()))
     cache.put(kinds.embedding, ((content, bytes(row.embedding)) for content, row in fresh.items()))
@@ -222,15 +231,26 @@ def _compute(
     Each thread takes a photo through all steps, with one thread in the embedder: on two cores
     that is 1.6 times faster than decoding in some threads while others share one picture's layers.
     """
+    is_whole = contract == whole(contract)
+
+    def see(data: bytes) -> tuple[NDArray[np.uint8], bytes]:
+        """Pixels and properties of a photo."""
+        with as_image_error():
+            upright = decode_upright(data, contract)
+            pixels = fit_square(upright, contract.size_px, contract.fit)
+        square = pixels if is_whole else fit_square(upright, contract.size_px, "squash")
+        with suppress(ImageError):  # the first page of a file may be damaged, and not the one read
+            return pixels, to_row(data, square, contract.max_pixels)
+        return pixels, b""
 
     def compute(item: tuple[str, Path]) -> tuple[str, _Computed | str]:
         content, file = item
         try:
-            pixels = decode(reader.read(file, content), contract)
+            pixels, properties = see(reader.read(file, content))
         except ImageError as error:
             return content, str(error)
         (row,) = embedder.embed(pixels[None])
-        return content, _Computed(row, colours_of(pixels), shrink(pixels).tobytes())
+        return content, _Computed(row, colours_of(pixels), shrink(pixels).tobytes(), properties)
 
     return map_ahead(compute, files.items(), num_ahead=_NUM_AHEAD)
 

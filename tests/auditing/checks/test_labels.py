@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from candid.auditing.checks.labels import (
     neighbour_distances,
 )
 from candid.auditing.evidence import Evidence
-from candid.errors import DependencyError
 from tests.auditing.made import make_evidence
 
 LABELS = ["happy", "sad"] * 40
@@ -102,8 +100,8 @@ class TestLabelSuspects:
         errors = evidence.label_errors
         assert errors is not None
         only_one = np.arange(len(LABELS)) == 1
-        # As if cleanlab had flagged only one of the copies.
-        evidence.__dict__["label_errors"] = dataclasses.replace(errors, flagged=only_one)
+        # As if it had flagged only one of the copies.
+        evidence.__dict__["_label_errors"] = dataclasses.replace(errors, flagged=only_one)
         (finding,) = LABEL_SUSPECTS.run(evidence).findings
         assert {item.path for item in finding.items} == {"sad/00000.jpg", "sad/00001.jpg"}
 
@@ -145,13 +143,6 @@ class TestLabelSuspects:
         outcome = LABEL_SUSPECTS.run(make_evidence(wrong, embeddings=embed(LABELS)))
         ((item,),) = (finding.items for finding in outcome.findings)
         assert item.suggestion == "drop/"
-
-    def test_without_cleanlab_it_raises_what_skips_it(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setitem(sys.modules, "cleanlab", None)
-        with pytest.raises(DependencyError, match="cleanlab"):
-            LABEL_SUSPECTS.run(make_evidence(LABELS))
 
 
 class TestOutliers:

@@ -11,7 +11,7 @@ import pytest
 from candid.auditing.checks.shortcuts import BRIGHTNESS_AND_COLOUR, SHORTCUTS
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Bar
-from candid.auditing.properties import Properties
+from candid.features.properties import Properties
 from tests.auditing.made import PIXELS, PROPERTIES, make_evidence
 
 LABELS = ["happy", "sad"] * 60
@@ -139,18 +139,6 @@ class TestShortcuts:
             shown.append(bars(SHORTCUTS.run(evidence).chart)["the picture itself"].value)
         assert 0.6 < shown[0] < 0.95
         assert shown[0] == pytest.approx(shown[1], abs=0.02)
-
-    def test_many_classes_of_few_photos_print_nothing(
-        self, recwarn: pytest.WarningsRecorder
-    ) -> None:
-        labels = [f"c{index % 30:02}" for index in range(150)]
-        SHORTCUTS.run(
-            make_evidence(
-                labels,
-                embeddings=np.random.default_rng(0).normal(size=(150, 16)).astype(np.float32),
-            )
-        )
-        assert not [w for w in recwarn if "unique classes" in str(w.message)]
 
     def test_it_does_not_apply_to_one_class_or_few_photos(self) -> None:
         assert SHORTCUTS.run(make_evidence(["sad"] * 80)).status == "not applicable"

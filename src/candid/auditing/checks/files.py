@@ -13,9 +13,9 @@ from typing import Literal
 
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
-from candid.auditing.properties import Properties
 from candid.core.text import plural, plural_are
 from candid.data.catalog import DROPPED, HIDDEN_FOLDER, NOT_IMAGES, OUTSIDE
+from candid.features.properties import Properties
 
 #: ``unreadable``: an image, by its suffix or content, that can't be decoded. ``truncated``: one
 #: whose end is missing. ``other``: a file or hidden folder that is not meant to be classified.

@@ -94,6 +94,7 @@ LABEL_SUSPECTS = Check(
     "likely errors come first; some labels will be right, as unusual photos are flagged too.",
     run=_run_label_suspects,
     by_picture=True,
+    learns=True,
 )
 
 

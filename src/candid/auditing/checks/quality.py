@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Check, FlaggedPhoto, Outcome, Severity, report_photos
-from candid.auditing.properties import PixelProperties
 from candid.data.decisions import DROP
 from candid.features.extract import THUMBNAIL_PX
+from candid.features.properties import PixelProperties
 
 #: CleanVision 0.3.7's threshold of "low information".
 MAX_ENTROPY_BITS = 3.0

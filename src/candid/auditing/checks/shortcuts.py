@@ -6,15 +6,13 @@ al., 2020, "Shortcut learning in deep neural networks"). Brightness and colour a
 sunrise is red. Where they predict the class, that may be the class itself or how its photos were
 taken, which only a person can tell.
 
-All traits of a kind together are given to extremely randomised trees (Geurts, Ernst and Wehenkel,
-2006), each alone to a single tree of a few leaves, both scikit-learn's, in five-fold
-cross-validation grouped by picture. The accuracy is compared with the share of the largest class
-and with the model of the pictures.
+All traits of a kind together are given to extremely randomised trees, each alone to a single tree
+of a few leaves (`candid.auditing.trees`), in five-fold cross-validation grouped by picture. The
+accuracy is compared with the share of the largest class and with the model of the pictures.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -24,18 +22,15 @@ from numpy.typing import NDArray
 
 from candid.auditing.evidence import NOT_TRAINABLE, Evidence
 from candid.auditing.finding import Bar, Chart, Check, Finding, Outcome, Severity
-from candid.auditing.properties import PixelProperties, Properties
+from candid.auditing.trees import cross_predict
 from candid.data.decisions import KEEP, about_all
-from candid.errors import DependencyError
 from candid.evaluation.estimate import Estimate, proportion
+from candid.features.properties import PixelProperties, Properties
 from candid.splits.grouped_split import Labelled
 from candid.splits.split import in_two_classes
 
 _MIN_PHOTOS = 40
 _MISSING = -1.0
-_NUM_TREES = 100
-_MIN_IN_LEAF = 3
-_MIN_IN_LEAF_ALONE = 10
 _MIN_SHARE_OF_GAIN = 0.25  # of what the model of pictures gains over the largest class
 
 
@@ -142,7 +137,7 @@ def _is_shortcut(majority: float, figure: Estimate, image: Estimate | None) -> b
     return image is None or gain >= _MIN_SHARE_OF_GAIN * (image.value - majority)
 
 
-_UNKNOWN_PIXELS = PixelProperties(*[_MISSING] * 10)
+_UNKNOWN_PIXELS = PixelProperties(*[_MISSING] * 9)
 _UNKNOWN = Properties("", 1, 1, "", 1, 1, "", None, 1, 1.0, None)
 
 
@@ -176,23 +171,7 @@ def _accuracy(
     data: Labelled, rows: NDArray[np.float32], folds: NDArray[np.int64], *, alone: bool
 ) -> Estimate:
     """Cross-validated accuracy of properties, float32 ``(m, values)``."""
-    from sklearn.ensemble import ExtraTreesClassifier
-    from sklearn.tree import DecisionTreeClassifier
-
-    predicted = np.empty_like(data.labels)
-    for fold in range(int(folds.max()) + 1):
-        if alone:
-            model = DecisionTreeClassifier(
-                max_leaf_nodes=2 * data.num_classes,
-                min_samples_leaf=_MIN_IN_LEAF_ALONE,
-                random_state=0,
-            )
-        else:
-            model = ExtraTreesClassifier(_NUM_TREES, min_samples_leaf=_MIN_IN_LEAF, random_state=0)
-        with warnings.catch_warnings():  # of many classes with few photos
-            warnings.filterwarnings("ignore", "The number of unique classes is greater")
-            model.fit(rows[folds != fold], data.labels[folds != fold])
-        predicted[folds == fold] = model.predict(rows[folds == fold])
+    predicted = cross_predict(rows, data.labels, folds, num_classes=data.num_classes, alone=alone)
     figure = proportion(predicted == data.labels, data.groups)
     if figure is None:
         raise ValueError("there are no photos")
@@ -203,10 +182,7 @@ def _image_accuracy(
     evidence: Evidence, agreed: NDArray[np.int64], data: Labelled
 ) -> Estimate | None:
     """Cross-validated accuracy as `candid train` shows it, if labels could be checked."""
-    try:
-        errors = evidence.label_errors
-    except DependencyError:
-        return None
+    errors = evidence.label_errors
     if errors is None:
         return None
     return proportion(errors.first_round[agreed].argmax(axis=1) == data.labels, data.groups)
@@ -262,6 +238,7 @@ SHORTCUTS = Check(
     "all classes in the same way (every camera and every size for every class), and measure on "
     "photos from elsewhere. If it is what the class is, keep it.",
     run=_predict_by_file,
+    learns=True,
 )
 
 BRIGHTNESS_AND_COLOUR = Check(
@@ -272,4 +249,5 @@ BRIGHTNESS_AND_COLOUR = Check(
     "it. If it comes from how the photos were taken, add photos of each "
     "class without it, such as dark ones of every class.",
     run=_predict_by_look,
+    learns=True,
 )
