@@ -269,7 +269,7 @@ class TestAnswers:
     def test_the_embedding_comes_with_it(self, classifier: Classifier) -> None:
         outputs = classifier.model.run(np.zeros((3, 224, 224, 3), np.uint8))
         assert outputs.probabilities.shape == (3, 2)
-        assert outputs.embedding.shape == (3, 1280)
+        assert outputs.embedding.shape == (3, 1584)
 
 
 class TestWhatCanNotBeRead:

@@ -20,7 +20,7 @@ from tests.damage import damage
 
 @pytest.fixture(scope="module")
 def seen_faces(embedder: Any) -> np.ndarray:
-    """Embeddings of 120 drawn faces, float32 ``(120, 1280)``."""
+    """Embeddings of 120 drawn faces, float32 ``(120, 1584)``."""
     faces = [draw_picture((7, number), "happy") for number in range(120)]
     return np.asarray(embedder.embed(np.stack([fit_square(f, 224, "squash") for f in faces])))
 
