@@ -260,7 +260,8 @@ class TestTheSameSeed:
 
 
 def test_a_recipe_that_does_not_exist_is_named(faces: SampleSet, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="one of transfer, finetune, cnn, auto. Received: 'res"):
+    expected = r"one of transfer, finetune, cnn, auto\. Received: 'resnet'"
+    with pytest.raises(UsageError, match=expected):
         train(faces.folder, run=tmp_path / "run", recipe="resnet")  # type: ignore[arg-type]
 
 
