@@ -291,7 +291,10 @@ def test_a_backbone_with_mirrored_views_is_one_model(trained, width):
 
     spec = replace(get("efficientnet-lite0"), mirror=True)
     image = keras.layers.Input((spec.size_px, spec.size_px, 3), dtype="uint8")
-    source = SimpleNamespace(head=lambda: (np.zeros((2, width), np.float32), np.zeros(2)))
+    source = SimpleNamespace(
+        head=lambda: (np.zeros((2, width), np.float32), np.zeros(2)),
+        manifest=SimpleNamespace(settings=None),
+    )
     model = keras.Model(image, _features(keras, spec, source, image))
     pixels = noise(trained.folder)[:2]
     expected = run_onnx(build_onnx(spec, load_weights(spec)), pixels)[:, :width]
