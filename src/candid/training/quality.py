@@ -29,8 +29,8 @@ def say_what_more_time_brings(num_photos: int, most_s: float) -> str:
     minutes = max(1, round(min(num_photos * _SECONDS_PER_PHOTO, most_s) / 60))
     return (
         f"--quality best would take about {plural(minutes, 'minute')}: it trains the backbone's "
-        "last blocks too, if held-out photos say that this helps. It was right on 3 more photos "
-        "in 100 of weather and of hand signs, and on as many of faces (benchmarks/README.md)."
+        "last blocks too, if held-out photos say that this helps. It was right on 2 more photos in "
+        "100 of hand signs, 1 more of weather, and as many of faces (benchmarks/README.md)."
     )
 
 
