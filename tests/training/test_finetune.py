@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -147,6 +149,17 @@ def test_a_budget_that_is_too_small_leaves_the_frozen_network(
 ) -> None:
     run = train(faces.folder, run=tmp_path / "run", options=TrainOptions(budget_s=0.5))
     assert "finetune takes more than 0.5 s here; not tried" in run.notes
+
+
+def test_what_a_view_takes_is_measured_from_the_second_photo_on(
+    faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, float] = {}
+    monkeypatch.setattr(finetune, "plan", lambda _, **times: asked.update(times))
+    ticks = count()  # a second passes whenever the clock is read
+    monkeypatch.setattr(tuning, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    train(faces.folder, run=tmp_path / "run", options=TrainOptions(budget_s=1e5))
+    assert asked["view_s"] == 0.5
 
 
 def test_a_tuning_that_takes_too_long_is_ended(

@@ -7,6 +7,8 @@ with a linear head; both are judged on the same photos of the train and val part
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.extras import import_tensorflow
-from candid.core.progress import Progress, Silent
+from candid.core.progress import Advance, Progress, Silent
 from candid.core.threads import map_ahead, num_cores
 from candid.data.images import PixelContract, decode, read_file
 from candid.errors import ImageError, UsageError
@@ -89,6 +91,17 @@ class _OutOfTimeError(Exception):
     """The time is up in the middle of a tuning."""
 
 
+class _Stopwatch(Silent):
+    """Notes when each item of a step is done, in seconds."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    @contextmanager
+    def step(self, title: str, total: int) -> Iterator[Advance]:  # noqa: ARG002
+        yield lambda _: self.times.append(time.monotonic())
+
+
 @dataclass(frozen=True)
 class _Job:
     candidate: Candidate
@@ -154,17 +167,17 @@ class _Job:
         """Measure what a view and a step take on this machine, and plan with it."""
         from candid.models.recipes.finetune_keras import Shown
 
-        few = self.frozen.fitted_on[:_NUM_TRIED]
-        start = time.monotonic()
+        few, watch = self.frozen.fitted_on[:_NUM_TRIED], _Stopwatch()
         with compute_views(
             self.context.features.catalog,
             few,
             self.contract,
             weights,
             num_varied=0,
-            progress=Silent(),
+            progress=watch,
         ) as views:
-            view_s = (time.monotonic() - start) / (2 * len(few))
+            # From the second photo on: the runtime starts with the first.
+            view_s = (watch.times[-1] - watch.times[0]) / max(1, 2 * (len(few) - 1))
             shown = Shown(views.middle, np.arange(len(few)), self.data.labels[: len(few)])
             step_s = tail.seconds_per_step(shown) / tail.schedule.batch_size
         left_s = self.clock.left() - self._reserved_s
