@@ -19,7 +19,7 @@ import numpy as np
 from candid.data.catalog import scan
 from candid.data.images import preview, read_file
 from candid.features.backbones import DEFAULT
-from candid.models.recipes.linear_head import cross_validate
+from candid.models.recipes.cross_validation import cross_validate
 from candid.splits.prepare import SplitOptions, labelled, prepare, split_prepared
 
 SIDE = 320

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from candid.auditing.label_errors import STRENGTH, LabelErrors, find_label_errors
-from candid.models.recipes.linear_head import predict_held_out
+from candid.models.recipes.cross_validation import predict_held_out
 from candid.splits.grouped_split import Labelled
 from candid.splits.prepare import SplitOptions, labelled, prepare, split_prepared
 

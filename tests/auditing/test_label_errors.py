@@ -10,7 +10,7 @@ from cleanlab.filter import find_label_issues
 from numpy.typing import NDArray
 
 from candid.auditing.label_errors import combine_copies, find_label_errors, flag
-from candid.models.recipes.linear_head import predict_held_out
+from candid.models.recipes.cross_validation import predict_held_out
 from candid.models.recipes.logistic import softmax
 from candid.splits.grouped_split import Labelled
 from candid.splits.split import in_two_classes

@@ -15,7 +15,7 @@ from candid.evaluation.leak_tax import (
     naive_hits,
     unpaired_tax,
 )
-from candid.models.recipes.linear_head import cross_validate, cross_validate_all
+from candid.models.recipes.cross_validation import cross_validate, cross_validate_all
 from candid.splits.grouped_split import Labelled
 
 

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.models.recipes.linear_head import cross_validate, predict_held_out
+from candid.models.recipes.cross_validation import cross_validate, predict_held_out
 from candid.splits.grouped_split import Labelled
 from candid.splits.split import in_two_classes
 

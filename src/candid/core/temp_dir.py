@@ -7,6 +7,7 @@ left behind and may be removed; a locked one is in use.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -14,11 +15,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from candid.errors import UsageError
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 _TRIES: Final = 100
+_Value = TypeVar("_Value", bound="np.generic")
 
 
 @contextmanager
@@ -126,12 +132,25 @@ def release(lock: int | None) -> None:
         os.close(lock)
 
 
-def reserve(file: Path, num_bytes: int) -> None:
-    """Make a file of zeros, to be mapped into memory: a full disk would kill the process later.
+@contextmanager
+def mapped_array(
+    prefix: str, dtype: type[_Value], shape: tuple[int, ...]
+) -> Iterator[NDArray[_Value]]:
+    """Make an array of zeros in a temporary file that is mapped into memory; see `temp_dir`.
 
     Raises:
         UsageError: There is no space for it.
     """
+    import numpy as np
+
+    with temp_dir(prefix) as folder:
+        file = folder / "array"
+        _reserve(file, np.dtype(dtype).itemsize * math.prod(shape))
+        yield np.memmap(file, dtype, "r+", shape=shape)
+
+
+def _reserve(file: Path, num_bytes: int) -> None:
+    """Make a file of zeros; a full disk would kill the process later, as the file is mapped."""
     with file.open("wb") as empty:
         if hasattr(os, "posix_fallocate"):
             try:

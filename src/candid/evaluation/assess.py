@@ -24,7 +24,7 @@ from candid.features.extract import Features
 from candid.models.conformal import Abstention
 from candid.models.decision_rule import DecisionRule
 from candid.models.recipes.abstaining_head import Answers, CrossValidated, predict_by_folds
-from candid.models.recipes.linear_head import cross_validate_all
+from candid.models.recipes.cross_validation import cross_validate_all
 from candid.models.recipes.logistic import matrix_threads
 from candid.splits.grouped_split import Labelled
 from candid.splits.prepare import labelled

@@ -13,7 +13,8 @@ from candid.models.recipes.abstaining_head import (
     fit_abstaining,
     predict_by_folds,
 )
-from candid.models.recipes.linear_head import cross_validate, fit_head
+from candid.models.recipes.cross_validation import cross_validate
+from candid.models.recipes.linear_head import fit_head
 from candid.splits.grouped_split import Labelled, grouped_folds
 
 

@@ -17,11 +17,11 @@ from sklearn.linear_model import LogisticRegression
 from candid.core.threads import go_on, joint_pool
 from candid.errors import DependencyError
 from candid.models.recipes import linear_head, logistic
+from candid.models.recipes.cross_validation import cross_validate
 from candid.models.recipes.linear_head import (
     STRENGTHS,
     HeadFit,
     balanced_weights,
-    cross_validate,
     fit_head,
     fit_heads,
     is_unbalanced,

@@ -15,16 +15,8 @@ from numpy.typing import NDArray
 from candid.core.linalg import Rows
 from candid.models.conformal import Abstention, fit_abstention
 from candid.models.ood import Novelty, fit_novelty
-from candid.models.recipes.linear_head import (
-    Fold,
-    HeadFit,
-    LinearHead,
-    Trial,
-    fit_head,
-    fit_heads,
-    run_folds,
-    without,
-)
+from candid.models.recipes.cross_validation import Fold, run_folds, without
+from candid.models.recipes.linear_head import HeadFit, LinearHead, Trial, fit_head, fit_heads
 from candid.models.recipes.logistic import matrix_threads
 from candid.models.temperature import fit_temperature, with_temperature
 from candid.splits.grouped_split import Labelled, in_order

@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from candid._version import __version__
 from candid.core.extras import import_tensorflow, require_packages
 from candid.core.onnx_builder import GraphBuilder
 from candid.core.progress import Progress, Silent
-from candid.core.temp_dir import reserve, temp_dir
+from candid.core.temp_dir import mapped_array
 from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog
 from candid.data.images import PixelContract, Reading, decode, read_file
@@ -184,10 +183,8 @@ def decode_photos(
         UsageError: There is no space for the file.
     """
     contract = PixelContract.of(reading or Reading(), CONTRACT.size_px, CONTRACT.fit)
-    with temp_dir(_SCRATCH) as scratch:
-        shape = (len(catalog.photos), contract.size_px, contract.size_px, 3)
-        reserve(scratch / "pixels", math.prod(shape))
-        pixels = np.memmap(scratch / "pixels", np.uint8, "r+", shape=shape)
+    shape = (len(catalog.photos), contract.size_px, contract.size_px, 3)
+    with mapped_array(_SCRATCH, np.uint8, shape) as pixels:
 
         def load(place: int) -> None:
             pixels[place] = decode(read_file(catalog.file(catalog.photos[place])), contract)

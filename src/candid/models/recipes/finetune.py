@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +21,7 @@ from candid._version import __version__
 from candid.core.extras import start_onnx
 from candid.core.linalg import Rows
 from candid.core.progress import Progress
-from candid.core.temp_dir import reserve, temp_dir
+from candid.core.temp_dir import mapped_array
 from candid.core.threads import map_ahead
 from candid.data.catalog import Catalog
 from candid.data.images import PixelContract, decode, read_file
@@ -120,9 +119,7 @@ def compute_views(
     front = start_onnx(DIVISION.build_front(weights), num_threads=1)
     shape = (2 + num_varied, len(places), *DIVISION.middle_shape)
     embeddings: list[Rows] = []
-    with temp_dir(_SCRATCH) as scratch:
-        reserve(scratch / MIDDLE, 2 * math.prod(shape))
-        middle = np.memmap(scratch / MIDDLE, np.float16, "r+", shape=shape)
+    with mapped_array(_SCRATCH, np.float16, shape) as middle:
 
         def compute(row: int) -> Rows:
             photo = catalog.photos[places[row]]

@@ -1,4 +1,4 @@
-"""A regularised linear head on embeddings, and its grouped cross-validation.
+"""A regularised linear head on embeddings, and the search for its strength.
 
 Not scikit-learn's: importing it would take one second of the three that a second training takes
 (2.5 without bytecode). The tests compare the solution with scikit-learn's.
@@ -7,9 +7,9 @@ Not scikit-learn's: importing it would take one second of the three that a secon
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,33 +21,27 @@ from candid.models.recipes.logistic import (
     Problem,
     Space,
     fit,
-    fit_at_once,
     matrix_threads,
     scores_of,
     softmax,
 )
 from candid.models.temperature import count_pictures, smoothed_losses, with_temperature
-from candid.splits.grouped_split import NUM_FOLDS, Labelled, in_order
+from candid.splits.grouped_split import NUM_FOLDS, Labelled
 
 #: Inverse strengths of the regularisation to try, from strong to weak, evenly on a log scale.
 STRENGTHS: Final = (1.0, 3.2, 10.0, 32.0, 100.0, 320.0, 1000.0)
 _DEFAULT_STRENGTH = 10.0
-_SEARCH_TOLERANCE = 1e-3
+SEARCH_TOLERANCE: Final = 1e-3
 _FINAL_TOLERANCE = 1e-5  # at 1e-4, the order of the photos moves probabilities by 0.0002
 _NO_WEIGHT = 5.0  # in nats: strengths less likely by this do not influence the choice
 _ENOUGH_TO_CHOOSE = 500  # held-out images to choose a strength by; further folds are skipped
 _ENOUGH_TO_CALIBRATE = 1000  # held-out images to calibrate on
 _CALIBRATION_FOLDS = 10
-_TOGETHER = 4_000_000  # values of the sets whose heads are fitted in step
 _NEWTON_STEPS = 6
 _MOST_SCALE = 20.0
 #: Photos of the largest class for one of the smallest above which classes count as unbalanced: at 3
 #: to 1, always predicting the larger of two is 75 % accurate, which can pass for a working model.
 UNBALANCED: Final = 3.0
-
-#: The images of a cross-validation, and which of them are held out, bool ``(n,)``.
-Fold = tuple[Labelled, NDArray[np.bool_]]
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -138,7 +132,7 @@ def fit_heads(
         tried = [_candidates(data, seed=seed) for data in sets]
         for strength in STRENGTHS:
             going = [search for searches in tried for search in searches if search.goes_on]
-            fit([p for s in going for p in s.problems], strength, tolerance=_SEARCH_TOLERANCE)
+            fit([p for s in going for p in s.problems], strength, tolerance=SEARCH_TOLERANCE)
             for search in going:
                 search.judge(strength)
         chosen = [min(searches, key=lambda one: one.loss) for searches in tried]
@@ -148,109 +142,12 @@ def fit_heads(
         return [search.finish() for search in chosen]
 
 
-def run_folds(
-    sets: Sequence[Labelled], function: Callable[[list[Fold]], list[_Result]], *, seed: int
-) -> list[tuple[NDArray[np.int64], list[_Result]]] | None:
-    """Call a function for the folds of grouped cross-validations, large ones in parallel.
-
-    Args:
-        sets: The images of each cross-validation, equally many.
-        function: Takes folds, several if they are small, and returns a result for each.
-        seed: Random seed of the folds.
-
-    Returns:
-        For each, the fold of each image, int64 ``(n,)``, and the results of the folds; None if a
-        class is too small for two folds.
-    """
-    num_folds, size = sets[0].num_folds(), sets[0].embeddings.size
-    if num_folds < 2:
-        return None
-    folds = [data.folds(num_folds, seed=seed) for data in sets]
-    jobs = [
-        (data, of == fold)
-        for data, of in zip(sets, folds, strict=True)
-        for fold in range(num_folds)
-    ]
-    chunks = np.array_split(np.arange(len(jobs)), -(-len(jobs) // max(1, _TOGETHER // size)))
-    done = fit_at_once(lambda chunk: function([jobs[i] for i in chunk]), chunks, num_values=size)
-    results = [result for chunk in done for result in chunk]
-    return [(of, results[num_folds * i : num_folds * (i + 1)]) for i, of in enumerate(folds)]
-
-
-def without(fold: Fold) -> Labelled:
-    """The images of a fold that are not held out."""
-    return fold[0].take(np.flatnonzero(~fold[1]))
-
-
-def cross_validate(data: Labelled, *, seed: int = 0) -> Rows | None:
-    """Predict every image by a head that was fitted neither on it nor on its group.
-
-    Each fold's head chooses its own strength within the other folds, so that nothing leaks from
-    held-out images.
-
-    Returns:
-        float32 ``(n, k)`` probabilities, or None if a class is too small for two folds.
-    """
-    done = cross_validate_all([data], seed=seed)
-    return None if done is None else done[0]
-
-
-def cross_validate_all(sets: Sequence[Labelled], *, seed: int = 0) -> list[Rows] | None:
-    """`cross_validate` of some sets of equally many images, in step."""
-
-    def predict(folds: list[Fold]) -> list[Rows]:
-        fitted = fit_heads([without(fold) for fold in folds], seed=seed + 1)
-        return [
-            one.head.probabilities(data.embeddings[held_out])
-            for one, (data, held_out) in zip(fitted, folds, strict=True)
-        ]
-
-    done = run_folds(sets, predict, seed=seed)
-    return None if done is None else [in_order(*each) for each in done]
-
-
-def predict_held_out(
-    data: Labelled,
-    *,
-    seeds: Sequence[int],
-    strength: float,
-    learn_from: NDArray[np.bool_],
-) -> Rows:
-    """Predict every image by heads that were fitted neither on it nor on its group.
-
-    For finding label errors, not for reported figures: all rows are standardised together, held-out
-    ones included (without their labels), which is several times as fast.
-
-    Args:
-        data: All the images; each class in at least two groups.
-        seeds: Random seeds; the folds are drawn once for each.
-        strength: Inverse strength of the regularisation.
-        learn_from: bool ``(n,)``, the images to fit on. All are predicted.
-
-    Returns:
-        float32 ``(n, k)`` probabilities, averaged over the seeds.
-    """
-    num_folds = data.num_folds()
-    with matrix_threads(0):
-        space, weights = _space(data), learn_from.astype(np.float32)
-
-    def predict(seed: int) -> Rows:
-        # No warm start: it would come from a fit on these labels.
-        folds = data.folds(num_folds, seed=seed)
-        problems = _problems(space, data, weights, folds, num_folds)
-        fit(problems, strength, tolerance=_SEARCH_TOLERANCE)
-        return _predict(problems, folds)
-
-    predicted = fit_at_once(predict, seeds, num_values=space.rows.size)
-    return np.asarray(np.mean(predicted, axis=0), np.float32)
-
-
-def _space(data: Labelled) -> Space:
+def space_of(data: Labelled) -> Space:
     """The space that heads are fitted in; for many classes, the first axes alone."""
     return Space(data.embeddings, most_axes=MOST_AXES if data.num_classes > MANY_CLASSES else None)
 
 
-def _problems(
+def leave_out(
     space: Space, data: Labelled, weights: Rows, folds: NDArray[np.int64], used: int
 ) -> list[Problem]:
     """Heads that are fitted on all images but those of one fold, for each of the first folds."""
@@ -260,7 +157,7 @@ def _problems(
     ]
 
 
-def _predict(problems: Sequence[Problem], folds: NDArray[np.int64]) -> Rows:
+def predict_left_out(problems: Sequence[Problem], folds: NDArray[np.int64]) -> Rows:
     """Probabilities, float32 ``(n, k)``, of the images of each fold; 0 of further folds."""
     predicted = np.zeros((len(folds), problems[0].num_classes), np.float32)
     for fold, problem in enumerate(problems):
@@ -271,7 +168,7 @@ def _predict(problems: Sequence[Problem], folds: NDArray[np.int64]) -> Rows:
 
 def _candidates(data: Labelled, *, seed: int) -> list[_Search]:
     """Searches with the weights of the images that may be used."""
-    space = _space(data)
+    space = space_of(data)
     weights = [np.ones(len(data.labels), np.float32)]
     if data.num_folds() > 1 and is_unbalanced(data.labels, data.num_classes):
         weights.append(balanced_weights(data.labels, data.num_classes))
@@ -297,7 +194,7 @@ class _Search:
             return
         self._folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CHOOSE, seed)
         self._held = self._folds < used
-        self.problems = _problems(space, data, weights, self._folds, used)
+        self.problems = leave_out(space, data, weights, self._folds, used)
 
     @property
     def goes_on(self) -> bool:
@@ -310,7 +207,7 @@ class _Search:
         """Measure the strength that the problems were just fitted with."""
         held, data = self._held, self._data
         labels, num_pictures = data.labels[held], count_pictures(data.groups[held])
-        scores = np.log(np.maximum(_predict(self.problems, self._folds)[held], 1e-37))
+        scores = np.log(np.maximum(predict_left_out(self.problems, self._folds)[held], 1e-37))
         scale = _best_scale(scores, labels) if data.num_classes > MANY_CLASSES else 1.0
         scores *= np.float32(scale)
         self._trials.append(_measure(strength, softmax(scores), labels))
@@ -331,7 +228,7 @@ class _Search:
         num_folds = min(_CALIBRATION_FOLDS, data.fewest_groups())
         if with_held_out and num_folds > 1:
             self._folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CALIBRATE, self._seed)
-            self._final += _problems(self._space, data, self._weights, self._folds, used)
+            self._final += leave_out(self._space, data, self._weights, self._folds, used)
         return self._final
 
     def finish(self) -> HeadFit:
@@ -341,7 +238,7 @@ class _Search:
         held_out = None
         if others:
             held = np.flatnonzero(self._folds < len(others))
-            answers = _predict(others, self._folds)[held]
+            answers = predict_left_out(others, self._folds)[held]
             held_out = HeldOut(
                 held, answers if scale == 1 else with_temperature(answers, 1 / scale)
             )
@@ -355,12 +252,12 @@ def _scale_without_trials(space: Space, data: Labelled, weights: Rows, *, seed: 
     if data.num_classes <= MANY_CLASSES or len(data.group_keys) < NUM_FOLDS or not several.any():
         return 1.0
     folds, used = _enough_folds(data, NUM_FOLDS, _ENOUGH_TO_CHOOSE, seed)
-    problems = _problems(space, data, weights, folds, used)
-    fit(problems, _DEFAULT_STRENGTH, tolerance=_SEARCH_TOLERANCE)
+    problems = leave_out(space, data, weights, folds, used)
+    fit(problems, _DEFAULT_STRENGTH, tolerance=SEARCH_TOLERANCE)
     held = (folds < used) & several[data.labels]
     if not held.any():
         return 1.0
-    scores = np.log(np.maximum(_predict(problems, folds)[held], 1e-37))
+    scores = np.log(np.maximum(predict_left_out(problems, folds)[held], 1e-37))
     return _best_scale(scores, data.labels[held])
 
 
