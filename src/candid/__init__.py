@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from candid.auditing.files import write_audit
     from candid.auditing.result import Audit
     from candid.core.progress import Progress
+    from candid.data.source import DataSource
     from candid.errors import CandidError
     from candid.evaluation.evaluate import evaluate_run as evaluate
     from candid.runs.classifier import Classifier, load
@@ -38,6 +39,7 @@ _PUBLIC = {
     "AuditOptions": ("candid.auditing.audit", "AuditOptions"),
     "CandidError": ("candid.errors", "CandidError"),
     "Classifier": ("candid.runs.classifier", "Classifier"),
+    "DataSource": ("candid.data.source", "DataSource"),
     "Prediction": ("candid.runs.prediction", "Prediction"),
     "Progress": ("candid.core.progress", "Progress"),
     "Run": ("candid.training", "Run"),
@@ -55,6 +57,7 @@ __all__ = [
     "AuditOptions",
     "CandidError",
     "Classifier",
+    "DataSource",
     "Prediction",
     "Progress",
     "Run",

@@ -21,6 +21,7 @@ from candid.core.text import first_line, plural, sanitize
 from candid.core.threads import joint_pool
 from candid.data.catalog import DROPPED, HIDDEN_FOLDER
 from candid.data.images import Reading, ResizeMode
+from candid.data.source import DataSource
 from candid.errors import DataError, DependencyError, UsageError
 from candid.features.backbones import DEFAULT
 from candid.features.properties import measure
@@ -66,7 +67,7 @@ class AuditOptions:
 
 
 def audit(
-    data: str | Path,
+    data: str | Path | DataSource,
     *,
     options: AuditOptions | None = None,
     cache: Cache | None = None,
@@ -101,7 +102,7 @@ def audit(
 
 
 def _gather(
-    data: str | Path, options: AuditOptions, cache: Cache, progress: Progress
+    data: str | Path | DataSource, options: AuditOptions, cache: Cache, progress: Progress
 ) -> tuple[Evidence, Prepared]:
     prepared = prepare(
         data,
@@ -215,7 +216,8 @@ def _summarise(
         evidence.groups.of_photo[evidence.labels == i] for i in range(len(evidence.classes))
     ]
     return Audit(
-        data=catalog.folder,
+        data=catalog.source,
+        find=catalog.find,
         classes=tuple(
             ClassCount(name, len(some), len(np.unique(some)))
             for name, some in zip(evidence.classes, pictures, strict=True)

@@ -56,12 +56,19 @@ class OwnPartsMode(StrEnum):
 
 
 Data = Annotated[
-    Path,
+    str,
     typer.Argument(
-        metavar="FOLDER",
+        metavar="DATA",
         help="A folder with one sub-folder of photos per class; or with train/, val/ and test/ "
-        "folders of such, or a NumPy archive (.npz) in MedMNIST's layout, which keep their parts.",
+        "folders of such, or a NumPy archive (.npz) in MedMNIST's layout, which keep their parts. "
+        "Or a CSV or JSON Lines file with the columns path and label.",
     ),
+]
+ImageColumn = Annotated[
+    str, typer.Option(metavar="NAME", help="Of a table: the column of the photo or its path.")
+]
+LabelColumn = Annotated[
+    str, typer.Option(metavar="NAME", help="Of a table: the column of the class.")
 ]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run's folder, such as runs/latest.")

@@ -17,7 +17,9 @@ from candid.cli.predicting import STDIN, read_input
 from candid.core.extras import require_packages
 from candid.core.text import sanitize
 from candid.data.images import PixelContract, Reading, decode, preview, read_file
-from candid.errors import ImageError, UsageError
+from candid.data.source import DataSource
+from candid.data.sources import find_in
+from candid.errors import DataError, ImageError, UsageError
 from candid.runs.classifier import Classifier
 from candid.runs.explaining.explain import Explanation, Similar
 from candid.runs.explaining.picture import picture_of
@@ -167,7 +169,7 @@ def _draw_explanation(
     data: bytes, prediction: Prediction, explained: Explanation, classifier: Classifier
 ) -> tuple[bytes, list[str]]:
     """The picture of an explanation as PNG, and the explanation in lines of words."""
-    trained_on = None if classifier.manifest is None else Path(classifier.manifest.data.folder)
+    trained_on = None if classifier.manifest is None else classifier.manifest.data.source
     # All that the network gets, in the same shape.
     contract = PixelContract.of(classifier.contract, _EXPLAINED_PX, classifier.contract.fit)
     similar = [
@@ -185,14 +187,13 @@ def _draw_explanation(
 
 
 def _read_training_photo(
-    folder: Path | None, photo: Similar, reading: Reading
+    data: DataSource | None, photo: Similar, reading: Reading
 ) -> NDArray[np.uint8] | None:
     """A training photo; None if it is gone."""
-    if folder is None:
-        return None
     try:
-        return preview(read_file(folder / photo.path), _EXPLAINED_PX, reading)
-    except ImageError:
+        file = None if data is None else find_in(data)(photo.path)
+        return None if file is None else preview(read_file(file), _EXPLAINED_PX, reading)
+    except (DataError, ImageError):
         return None
 
 

@@ -1,4 +1,7 @@
-"""Scan a folder with one sub-folder per class into a `Catalog`. Files are read, never changed."""
+"""Scan a folder with one sub-folder per class, or another source, into a `Catalog`.
+
+Files are read, never changed.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,10 @@ from candid.core.text import plural, plural_are, plural_have
 from candid.core.threads import map_ahead
 from candid.data.file_reader import FileReader
 from candid.data.images import HEAD_BYTES, SUFFIXES, identify_foreign, remedy
+from candid.data.listing import Listed, Listing
+from candid.data.location import PhotoFile
+from candid.data.source import DataSource
+from candid.data.sources import list_photos
 from candid.data.walk import is_folder, is_hidden, nested, visible_folders, walk
 from candid.errors import DataError, ImageError
 
@@ -40,6 +47,8 @@ _DEAD_LINK = "a link that can't be followed"
 #: Reason of files beside the class folders.
 OUTSIDE: Final = "outside the class folders"
 _BESIDE = "in none of the parts"
+#: Reason of rows of a table without a class.
+NO_LABEL: Final = "without a class"
 #: Reasons of files that are no photos.
 NOT_IMAGES = frozenset({_HIDDEN, HIDDEN_FOLDER, _NO_IMAGE})
 #: Reason of photos dropped by ``decisions.csv``.
@@ -51,13 +60,14 @@ _FILES_AHEAD = 256
 _TAIL_BYTES: Final = 18
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Photo:
     """One image file."""
 
     path: str  # relative to the catalog's folder, with forward slashes
     label: str  # name of its class
     content: str  # SHA-256 of its bytes, hexadecimal; identifies the photo everywhere
+    group: str = ""  # of the person's own groups, where the source has such
 
 
 @dataclass(frozen=True)
@@ -72,28 +82,41 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The photos of a folder.
+    """The photos of a folder or another source.
 
     Attributes:
-        folder: The folder, absolute.
+        source: What was scanned.
         classes: Class names in alphabetical order; the index here is the class number.
         photos: The photos, sorted by path.
         skipped: Skipped files and folders (hidden, not an image, unreadable) with reasons.
         parts: Names of the split folders above the class folders, if the folder has its own split.
+        listing: What the source lists; None of a folder of class folders.
     """
 
-    folder: Path
+    source: DataSource
     classes: tuple[str, ...]
     photos: tuple[Photo, ...]
     skipped: tuple[Skipped, ...]
     parts: tuple[str, ...] = ()
+    listing: Listing | None = None
 
-    def file(self, photo: Photo) -> Path:
-        """Absolute path of a photo."""
-        return self.folder / photo.path
+    def file(self, photo: Photo) -> PhotoFile:
+        """Where a photo is: its absolute path, or its location."""
+        found = self.find(photo.path)
+        assert found is not None
+        return found
+
+    def find(self, path: str) -> PhotoFile | None:
+        """Where the photo of a path is; None if no such photo is listed."""
+        if self.listing is not None:
+            row = self.listing.by_path.get(path)
+            return None if row is None else row.file
+        return None if self.source.path is None else self.source.path / path
 
     def part(self, photo: Photo) -> str:
         """Name of the split folder that holds the photo; empty without split folders."""
+        if self.listing is not None:
+            return self.listing.by_path[photo.path].part if self.parts else ""
         return photo.path.partition("/")[0] if self.parts else ""
 
     def role(self, photo: Photo) -> str:
@@ -102,6 +125,9 @@ class Catalog:
 
     def below_part(self, path: str) -> tuple[str, ...]:
         """Path components from the class folder to the file; empty for a path in no class."""
+        if self.listing is not None:
+            row = self.listing.by_path.get(path)
+            return () if row is None or not row.label else (row.label, *path.split("/"))
         steps = path.split("/")[1 if self.parts else 0 :]
         while self.parts and len(steps) > 1 and steps[0] not in self.classes and role_of(steps[0]):
             del steps[0]  # repeated: seg_train/seg_train/cat
@@ -134,13 +160,13 @@ class Catalog:
 
 
 def scan(
-    folder: str | Path,
+    data: str | Path | DataSource,
     *,
     to_train: bool = True,
     reader: FileReader | None = None,
     advance: Advance = lambda _: None,
 ) -> Catalog:
-    """Find the photos of a folder with one sub-folder per class.
+    """Find the photos of a folder with one sub-folder per class, or of another source.
 
     Class folders are searched at any depth; links are followed, without loops. Images are
     recognised by content, not by suffix. The folder may have parts of its own, ``train/ val/
@@ -148,7 +174,7 @@ def scan(
     another of its kind: ``seg_train/seg_train/cat``.
 
     Args:
-        folder: Root folder of the data set.
+        data: Root folder of the data set, or a source of another form, see `candid.data.sources`.
         to_train: Require two or more classes, all with photos, instead of any photo.
         reader: Reads the files; by default one without a cache.
         advance: Progress callback, called with the number of files just read.
@@ -159,8 +185,14 @@ def scan(
     Raises:
         DataError: The folder is missing, or has too few classes with photos.
     """
-    root = Path(folder).expanduser().resolve()
-    _require_folder(root, given=folder)
+    source = DataSource.of(data)
+    reader = reader or FileReader()
+    listing = list_photos(source)
+    if listing is not None:
+        return _scan_listing(source, listing, to_train=to_train, reader=reader, advance=advance)
+    root = source.path
+    assert root is not None
+    _require_folder(root, given=source.data)
     parts = _find_parts(root)
     chains = [nested(root / part, role_of) for part in parts] or [[root]]
     class_folders = [child for chain in chains for child in visible_folders(chain[-1])]
@@ -169,13 +201,45 @@ def scan(
         others = [folder.name for folder in visible_folders(root) if folder.name not in parts]
         skipped += [Skipped(name, _BESIDE) for name in others]
     photos: list[Photo] = []
-    for row in _read_classes(class_folders, root, reader or FileReader()):
+    for row in _read_classes(class_folders, root, reader):
         (photos if isinstance(row, Photo) else skipped).append(row)  # type: ignore[arg-type]
         advance(1)
     classes = tuple(sorted({entry.name for entry in class_folders}))
-    _require_classes(root, classes, photos, skipped, num_needed=2 if to_train else 1)
+    _require_classes(str(root), classes, photos, skipped, num_needed=2 if to_train else 1)
     photos.sort(key=lambda photo: photo.path)
-    return Catalog(root, classes, tuple(photos), tuple(skipped), parts)
+    return Catalog(source, classes, tuple(photos), tuple(skipped), parts)
+
+
+def _scan_listing(
+    source: DataSource, listing: Listing, *, to_train: bool, reader: FileReader, advance: Advance
+) -> Catalog:
+    """Read the photos of a listing, unless their content is known."""
+    reader.recall(row.file for row in listing.rows if row.file is not None and not row.content)
+    photos: list[Photo] = []
+    skipped: list[Skipped] = []
+    try:
+        for row in map_ahead(partial(_read_listed, reader), listing.rows, num_ahead=_FILES_AHEAD):
+            (photos if isinstance(row, Photo) else skipped).append(row)  # type: ignore[arg-type]
+            advance(1)
+    finally:  # after Ctrl-C or an error too
+        reader.keep()
+    classes = tuple(sorted({*listing.classes, *(row.label for row in listing.rows if row.label)}))
+    _require_classes(str(source), classes, photos, skipped, num_needed=2 if to_train else 1)
+    photos.sort(key=lambda photo: photo.path)
+    parts = tuple(sorted({row.part for row in listing.rows if role_of(row.part)}))
+    return Catalog(source, classes, tuple(photos), tuple(skipped), parts, listing)
+
+
+def _read_listed(reader: FileReader, row: Listed) -> Photo | Skipped:
+    reason = row.reason or ("" if row.label else NO_LABEL)
+    if reason or row.file is None:
+        return Skipped(row.path, reason, row.content)
+    if row.content:
+        return Photo(row.path, row.label, row.content, row.group)
+    try:
+        return Photo(row.path, row.label, reader.learn(row.file).content, row.group)
+    except ImageError as error:
+        return Skipped(row.path, str(error))
 
 
 def _read_classes(
@@ -306,7 +370,7 @@ def _require_folder(root: Path, *, given: str | Path) -> None:
     )
 
 
-def _explain_flat(root: Path, skipped: list[Skipped]) -> str:
+def _explain_flat(root: str, skipped: list[Skipped]) -> str:
     """Advice if photos lie beside the class folders."""
     beside = [row.path for row in skipped if row.reason == OUTSIDE]
     num_photos = sum(Path(path).suffix.lower() in SUFFIXES for path in beside)
@@ -323,7 +387,7 @@ def _explain_foreign(skipped: list[Skipped]) -> str:
 
 
 def _require_classes(
-    root: Path,
+    root: str,
     classes: tuple[str, ...],
     photos: list[Photo],
     skipped: list[Skipped],

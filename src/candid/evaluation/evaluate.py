@@ -15,6 +15,7 @@ from candid.core.progress import Progress, for_python
 from candid.core.text import brief, plural
 from candid.data.catalog import Catalog, Photo, scan
 from candid.data.file_reader import FileReader
+from candid.data.source import DataSource
 from candid.errors import DataError, DependencyError
 from candid.evaluation.assess import EvalContext, add_reliability, assess, assess_held_out
 from candid.evaluation.baselines import (
@@ -75,7 +76,7 @@ class Measured:
 
 def evaluate_run(
     run: str | Path,
-    data: str | Path | None = None,
+    data: str | Path | DataSource | None = None,
     *,
     threshold: float | None = None,
     rehash: bool = False,
@@ -102,7 +103,7 @@ def evaluate_run(
     evaluator = Evaluator(loaded, progress or for_python(), rehash=rehash)
     if data is None or loaded.classifier.require_manifest().data.is_in(data):
         return evaluator.on_own_folder()
-    return evaluator.on_other_folder(Path(data))
+    return evaluator.on_other_folder(DataSource.of(data))
 
 
 class Evaluator:
@@ -164,11 +165,11 @@ class Evaluator:
             notes.append(f"{what}: to make them again would take as long as the training")
         return Measured(result.evaluation, tuple(notes))
 
-    def on_other_folder(self, folder: Path) -> Measured:
+    def on_other_folder(self, folder: DataSource) -> Measured:
         """Evaluate on another folder, to which the run's decisions don't apply."""
         run = self._run
         catalog = scan(folder, to_train=False, reader=self._reader)
-        _require_known(catalog.classes, run.classifier, catalog.folder)
+        _require_known(catalog.classes, run.classifier, catalog.source)
         trained = {row.content for row in run.split.rows if row.part in _TRAINED_PARTS}
         copies, groups, notes, features = self._find_copies(catalog, trained)
         photos = [p for p in catalog.photos if p.content not in trained and p.content not in copies]
@@ -192,7 +193,7 @@ class Evaluator:
         evaluation = replace(self._measure(predictions), baselines=baselines)
         told = (*catalog.notes(), *notes, *unreadable)
         elsewhere = Elsewhere(run, catalog, predictions)
-        return Measured(evaluation, told, str(catalog.folder), elsewhere)
+        return Measured(evaluation, told, str(catalog.source), elsewhere)
 
     def _find_copies(
         self, catalog: Catalog, trained: set[str]
@@ -351,7 +352,7 @@ def _missing_notes(split: Split, photos: Sequence[Photo]) -> list[str]:
     return notes
 
 
-def _require_known(names: Sequence[str], classifier: Classifier, folder: Path) -> None:
+def _require_known(names: Sequence[str], classifier: Classifier, folder: DataSource) -> None:
     unknown = [name for name in names if name not in classifier.classes]
     if unknown:
         raise DataError(

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
@@ -28,6 +27,7 @@ from candid.data.file_reader import FileReader
 from candid.data.images import PixelContract
 from candid.data.images.contract import fit_square
 from candid.data.images.decode import as_image_error, decode_upright
+from candid.data.location import PhotoFile
 from candid.errors import CandidError, ImageError
 from candid.features.properties import cache_kind, to_row, whole
 
@@ -224,7 +224,7 @@ def _load_cached(cache: Cache, kinds: _CacheKinds, contents: list[str]) -> _Know
 
 
 def _compute(
-    files: dict[str, Path], embedder: Embeds, contract: PixelContract, reader: FileReader
+    files: dict[str, PhotoFile], embedder: Embeds, contract: PixelContract, reader: FileReader
 ) -> Iterator[tuple[str, _Computed | str]]:
     """Decode and embed in threads; yields features, or the reason of a failure, by content.
 
@@ -243,7 +243,7 @@ def _compute(
             return pixels, to_row(data, square, contract.max_pixels)
         return pixels, b""
 
-    def compute(item: tuple[str, Path]) -> tuple[str, _Computed | str]:
+    def compute(item: tuple[str, PhotoFile]) -> tuple[str, _Computed | str]:
         content, file = item
         try:
             pixels, properties = see(reader.read(file, content))

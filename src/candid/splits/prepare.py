@@ -15,8 +15,9 @@ from candid.data.catalog import Catalog, scan
 from candid.data.decisions import Decided, decide, load_decisions
 from candid.data.file_reader import FileReader
 from candid.data.images import PixelContract, Reading, ResizeMode
-from candid.data.npz import unpack
+from candid.data.npz import unpacked
 from candid.data.sample_range import decide_range
+from candid.data.source import DataSource
 from candid.errors import DataError, UsageError
 from candid.features.backbones import DEFAULT, get
 from candid.features.backbones.registry import Embedder
@@ -109,7 +110,7 @@ def extract_catalog(
 
 
 def prepare(
-    folder: str | Path,
+    data: str | Path | DataSource,
     *,
     backbone: str = DEFAULT,
     fit: ResizeMode = "squash",
@@ -124,7 +125,7 @@ def prepare(
     """Scan a folder, extract features and group the photos that show the same picture.
 
     Args:
-        folder: The folder of classes, or of parts with classes; or a NumPy archive.
+        data: The folder of classes, or of parts with classes; a NumPy archive; or another source.
         backbone: Name of the backbone that embeds the photos.
         fit: How photos are resized to a square.
         reading: What of a file becomes a picture; by default what is usual, and the range of deep
@@ -144,9 +145,9 @@ def prepare(
     file = None if decisions is None else load_decisions(decisions)
     cache = cache or Cache(default_folder())
     reader = FileReader(cache, rehash=rehash)
-    folder = unpack(Path(folder), progress=progress)
+    source = unpacked(DataSource.of(data), progress=progress)
     with progress.step("Finding the photos", 0) as advance:
-        catalog = scan(folder, to_train=to_train, reader=reader, advance=advance)
+        catalog = scan(source, to_train=to_train, reader=reader, advance=advance)
     decided = None if file is None else decide(catalog, file)
     catalog = decided.applied.catalog if decided else catalog
     if on_found is not None:
@@ -171,10 +172,13 @@ def split_prepared(prepared: Prepared, options: SplitOptions, *, keep_own: bool 
     """Split a prepared folder; see `candid.splits.split.split`."""
     catalog = prepared.catalog
     previous = None if options.previous is None else read_csv(options.previous)
-    group_by = read_groups(catalog, options.group_by) if options.group_by else {}
+    if options.group_by:
+        group_by = read_groups(catalog, options.group_by)
+    else:
+        group_by = {photo.path: photo.group for photo in catalog.photos if photo.group}
     if options.own_parts == "as-is" and not catalog.parts:
         raise UsageError(
-            f"--own-parts as-is keeps the parts of a folder, but {catalog.folder} has none: its "
+            f"--own-parts as-is keeps the parts of a folder, but {catalog.source} has none: its "
             f"sub-folders are {join_names(catalog.classes)}. Leave the option out."
         )
     return split(

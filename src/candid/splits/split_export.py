@@ -30,6 +30,7 @@ from candid.data.images import (
     inspect,
     read_file,
 )
+from candid.data.location import read_start
 from candid.errors import DataError, ImageError, SplitError
 from candid.splits.readers import TreeFile, write_readme
 from candid.splits.split import Split
@@ -94,9 +95,12 @@ def write_links(
     """
 
     def save(photo: Photo, link: Path) -> TreeFile:
-        target = catalog.file(photo).resolve()
-        _link(target, link)
-        return _look(target, link)
+        target = catalog.file(photo)
+        if isinstance(target, Path):
+            _link(target.resolve(), link)
+        else:
+            link.write_bytes(read_file(target))
+        return _look(link)
 
     return _write(catalog, split, to, save, lambda photo: _suffix(catalog, photo), advance=advance)
 
@@ -207,20 +211,19 @@ def _suffix(catalog: Catalog, photo: Photo) -> str:
 
 def _format(catalog: Catalog, photo: Photo) -> str:
     try:
-        with catalog.file(photo).open("rb") as file:
-            return identify(file.read(HEAD_BYTES)) or ""
+        return identify(read_start(catalog.file(photo), HEAD_BYTES)) or ""
     except OSError as error:
         raise DataError(
-            f"{photo.path} could be read before, but not now: {error.strerror}. "
+            f"{photo.path} could be read before, but not now: {error.strerror or error}. "
             "Run the command again."
         ) from error
 
 
-def _look(photo: Path, link: Path) -> TreeFile:
+def _look(link: Path) -> TreeFile:
     """What readers may show otherwise, by the photo's header."""
     found = _tree_file(link)
     try:
-        with photo.open("rb") as file:
+        with link.open("rb") as file:
             data = file.read(_HEADER_BYTES)
             data += b"" if identify(data) in ("JPEG", "PNG") else file.read()
         details = inspect(data)
@@ -269,9 +272,10 @@ def _encode(pixels: NDArray[np.uint8], file: Path) -> None:
 @contextmanager
 def _fresh_folder(to: Path, catalog: Catalog) -> Iterator[Path]:
     """Yield a folder beside ``to``, with all parts and classes, that is renamed at the end."""
-    if to.resolve().is_relative_to(catalog.folder):
+    folder = catalog.source.path
+    if folder is not None and to.resolve().is_relative_to(folder):
         raise DataError(
-            f"{to} lies in the data folder {catalog.folder}, which is only read. "
+            f"{to} lies in the data folder {folder}, which is only read. "
             "Choose a folder outside of it."
         )
     if to.is_symlink() or to.is_file() or (to.is_dir() and any(to.iterdir())):

@@ -111,7 +111,7 @@ def _previews(result: Result, *, size_px: int, quality: int = JPEG_QUALITY) -> P
     """Thumbnails of the photos, kept in the cache of their features."""
     features = result.prepared.features
     return file_previews(
-        features.catalog.folder,
+        features.catalog.find,
         size_px=size_px,
         quality=quality,
         reading=result.trained.contract,
@@ -147,12 +147,14 @@ def _manifest(result: Result) -> Manifest:
         settings=read_as(SETTINGS[recipe], to_json(result.trained.settings), "settings"),
         prepared_with=Preparation(options.backbone, options.fit),
         data=DataSummary(
-            folder=str(catalog.folder),
+            folder=str(catalog.source),
             fingerprint=fingerprint(prepared),
             num_photos=len(catalog.photos),
             num_pictures=prepared.groups.num_pictures,
             notes=result.notes,
             own_parts=result.split.own,
+            image_column=catalog.source.image_column,
+            label_column=catalog.source.label_column,
         ),
         decisions=read_as(DecisionsSummary | None, decided, "decisions"),
         metrics=read_as(Metrics | None, headline(result.evaluation.to_json()), "metrics"),
@@ -187,7 +189,7 @@ def _write_golden(file: Path, result: Result) -> Classifier:
             break
     if not rows:
         raise DataError(
-            f"no {part} photo in {catalog.folder} can be read any more: they were removed or "
+            f"no {part} photo in {catalog.source} can be read any more: they were removed or "
             "changed during the training. Restore them and train again."
         )
     pixels = np.stack(photos)

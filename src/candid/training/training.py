@@ -11,6 +11,7 @@ from candid.core.extras import require_packages
 from candid.core.notebook import card
 from candid.core.progress import Progress, for_python
 from candid.core.text import brief, join_names
+from candid.data.source import DataSource
 from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.evaluation import Evaluation
@@ -85,7 +86,7 @@ class Run:
 
 
 def train(
-    data: str | Path,
+    data: str | Path | DataSource,
     *,
     run: str | Path | None = None,
     seed: int | None = None,
@@ -116,13 +117,14 @@ def train(
     """
     options = choose(options or TrainOptions(), seed, recipe)
     progress = progress or for_python()
-    with output_folder(run, Path(data), options.recipe) as folder:
+    source = DataSource.of(data)
+    with output_folder(run, source, options.recipe) as folder:
         require_free(folder.expanduser().absolute(), overwrite=overwrite)
-        return _train_into(folder, Path(data), options, overwrite=overwrite, progress=progress)
+        return _train_into(folder, source, options, overwrite=overwrite, progress=progress)
 
 
 def _train_into(
-    folder: Path, data: Path, options: TrainOptions, *, overwrite: bool, progress: Progress
+    folder: Path, data: DataSource, options: TrainOptions, *, overwrite: bool, progress: Progress
 ) -> Run:
     transfer.require()
     clock = None if options.seconds is None else Clock(options.seconds)

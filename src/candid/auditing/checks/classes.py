@@ -60,7 +60,7 @@ def _single_class(evidence: Evidence) -> str:
     above, below = _branching([photo.path for photo in catalog.photos])
     if len(below) < 2 or not catalog.below_part("/".join((*above, below[0]))):
         return f"{only}; classification needs at least two"
-    folder = "/".join((catalog.folder.name, *above))
+    folder = "/".join((catalog.source.name, *above))
     owner = "its sub-folders are" if above[-1] == catalog.classes[0] else f"{folder} holds"
     return f"{only}; {owner} {join_names(below)}. Did you mean {folder}?"
 

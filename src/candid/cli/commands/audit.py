@@ -15,7 +15,9 @@ from candid.cli.arguments import (
     FailOn,
     Fit,
     FitName,
+    ImageColumn,
     Json,
+    LabelColumn,
     MaxMegapixels,
     Page,
     Rehash,
@@ -51,6 +53,8 @@ def audit(
     bands: Bands = None,
     max_megapixels: MaxMegapixels = None,
     rehash: Rehash = False,
+    image_column: ImageColumn = "",
+    label_column: LabelColumn = "",
 ) -> None:
     """Check FOLDER for problems before training on it."""
     from candid.core.progress import for_terminal
@@ -59,9 +63,11 @@ def audit(
         from candid.auditing.audit import AuditOptions
         from candid.auditing.files import run_audit
         from candid.data.images import Reading
+        from candid.data.source import DataSource
         from candid.features.backbones import DEFAULT
         from candid.reporting.terminal import cut_notes
 
+        source = DataSource(data, image_column, label_column)
         options = AuditOptions(
             backbone=backbone or DEFAULT,
             fit=fit.value,
@@ -71,7 +77,7 @@ def audit(
             rehash=rehash,
             reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
         )
-        written = run_audit(data, options, run=run, compare=compare, progress=progress)
+        written = run_audit(source, options, run=run, compare=compare, progress=progress)
     print_notes(cut_notes(written.audit.notes, "audit.html"))
     print_result(written, json=json)
     if fail_on is not None and written.audit.fails_on(fail_on.value):

@@ -1,0 +1,69 @@
+"""What a table, an archive or an address lists: photos that were not read yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from candid.core.text import sanitize
+from candid.data.location import PhotoFile
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A row of a listing.
+
+    Attributes:
+        path: Its name in every file and on every page: unique, with forward slashes.
+        label: Its class; empty if none is given.
+        file: Where its bytes are; None if they are nowhere, with a reason.
+        part: The part that it comes in (``train``, ``Test_set``); empty for none.
+        group: Of the person's own groups; empty for none.
+        reason: Why it is left out, as a clause; empty if it is not.
+        content: SHA-256 of its bytes where that is known to hold; else empty.
+    """
+
+    path: str
+    label: str
+    file: PhotoFile | None
+    part: str = ""
+    group: str = ""
+    reason: str = ""
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Photos in the order of their source.
+
+    Attributes:
+        rows: One per photo; of a path that is listed again, the first.
+        classes: The classes that the source declares, also those without photos.
+        notes: What the user should know about it.
+    """
+
+    rows: tuple[Listed, ...]
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, rows: Iterable[Listed], *, classes: Iterable[str] = (), notes: Iterable[str] = ()
+    ) -> Listing:
+        """A listing of rows, each path once; one with two classes is left out."""
+        kept: dict[str, Listed] = {}
+        for row in rows:
+            first = kept.setdefault(row.path, row)
+            if first is not row and first.label != row.label and not first.reason:
+                kept[row.path] = _without(first, f"listed as {first.label} and as {row.label}")
+        return cls(tuple(kept.values()), tuple(classes), tuple(notes))
+
+    @cached_property
+    def by_path(self) -> dict[str, Listed]:
+        """The rows by their paths."""
+        return {row.path: row for row in self.rows}
+
+
+def _without(row: Listed, reason: str) -> Listed:
+    return Listed(row.path, row.label, row.file, row.part, row.group, sanitize(reason))
