@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import Rows, matmul
+from candid.core.stored_rows import ManyRows
 from candid.core.threads import joint_pool, num_cores
 from candid.evaluation.estimate import Estimate, paired_difference, proportion
 from candid.models.recipes.logistic import (
@@ -198,7 +199,10 @@ def _choose_strength(
 
 
 def predict_by_neighbour(
-    embeddings: Rows, labels: NDArray[np.int64], train: NDArray[np.int64], test: NDArray[np.int64]
+    embeddings: ManyRows,
+    labels: NDArray[np.int64],
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Predict the class of the training image with the largest cosine similarity.
 

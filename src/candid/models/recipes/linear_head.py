@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.linalg import Rows, matmul
+from candid.core.linalg import LARGE_MATRIX, Rows, matmul
+from candid.core.stored_rows import ManyRows, StoredRows, blocks_of
 from candid.models.recipes.logistic import (
     MANY_CLASSES,
     MOST_AXES,
@@ -26,7 +27,7 @@ from candid.models.recipes.logistic import (
     softmax,
 )
 from candid.models.temperature import count_pictures, smoothed_losses, with_temperature
-from candid.splits.grouped_split import NUM_FOLDS, Labelled
+from candid.splits.grouped_split import NUM_FOLDS, Labelled, random_ranks, sample_groups
 
 #: Inverse strengths of the regularisation to try, from strong to weak, evenly on a log scale.
 STRENGTHS: Final = (1.0, 3.2, 10.0, 32.0, 100.0, 320.0, 1000.0)
@@ -38,6 +39,9 @@ _ENOUGH_TO_CHOOSE = 500  # held-out images to choose a strength by; further fold
 _ENOUGH_TO_CALIBRATE = 1000  # held-out images to calibrate on
 _CALIBRATION_FOLDS = 10
 _NEWTON_STEPS = 6
+_SAMPLE = 20_000  # images to find the axes of many on
+#: Axes of heads for images that are not held in memory.
+STORED_AXES: Final = 512
 _MOST_SCALE = 20.0
 #: Photos of the largest class for one of the smallest above which classes count as unbalanced: at 3
 #: to 1, always predicting the larger of two is 75 % accurate, which can pass for a working model.
@@ -56,9 +60,10 @@ class LinearHead:
         """Scores, float32 ``(n, k)``, of embeddings, float32 ``(n, d)``."""
         return np.asarray(matmul(embeddings, self.kernel.T) + self.bias, np.float32)
 
-    def probabilities(self, embeddings: Rows) -> Rows:
+    def probabilities(self, embeddings: ManyRows) -> Rows:
         """Probabilities, float32 ``(n, k)``, of embeddings, float32 ``(n, d)``."""
-        return softmax(self.scores(embeddings))
+        parts = [softmax(self.scores(embeddings[block])) for block in blocks_of(embeddings)]
+        return np.concatenate(parts)
 
     def beside(self, other: LinearHead, share: float) -> LinearHead:
         """A head on the embeddings of both side by side; ``share`` is the other's of the scores."""
@@ -143,8 +148,26 @@ def fit_heads(
 
 
 def space_of(data: Labelled) -> Space:
-    """The space that heads are fitted in; for many classes, the first axes alone."""
+    """The space that heads are fitted in; for many classes or images, the first axes alone."""
+    if data.turned is not None:
+        return Space.of(data.turned)
+    assert not isinstance(data.embeddings, StoredRows)
     return Space(data.embeddings, most_axes=MOST_AXES if data.num_classes > MANY_CLASSES else None)
+
+
+def turn_many(data: Labelled, fitted_on: NDArray[np.int64]) -> Labelled:
+    """The same; rows of a file turned onto the axes that heads are fitted on, if they are.
+
+    These axes are those of a sample of the images to fit on, without their labels, and shared by
+    all folds; see docs/adr/0030-many-photos-in-constant-memory.md.
+    """
+    if not isinstance(data.embeddings, StoredRows):
+        return data
+    ranks = random_ranks(data.group_keys, seed=0)
+    sample = sample_groups(fitted_on, data.groups, ranks, most=_SAMPLE)
+    with matrix_threads(LARGE_MATRIX):
+        space = Space(data.embeddings[sample], most_axes=STORED_AXES)
+    return replace(data, turned=space.turn(data.embeddings))
 
 
 def leave_out(
@@ -161,8 +184,10 @@ def predict_left_out(problems: Sequence[Problem], folds: NDArray[np.int64]) -> R
     """Probabilities, float32 ``(n, k)``, of the images of each fold; 0 of further folds."""
     predicted = np.zeros((len(folds), problems[0].num_classes), np.float32)
     for fold, problem in enumerate(problems):
-        here = folds == fold
-        predicted[here] = softmax(scores_of(problem.space.rows[here], problem.fitted))
+        here = np.flatnonzero(folds == fold)
+        rows = problem.space.rows.take(here, axis=0)
+        for block in blocks_of(rows):
+            predicted[here[block]] = softmax(scores_of(rows[block], problem.fitted))
     return predicted
 
 

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import LARGE_MATRIX, Rows, matmul, one_thread, without_flags
-from candid.core.threads import go_on, joint_pool, num_cores
+from candid.core.stored_rows import ManyRows, StoredRows, TurnedRows, blocks_of
+from candid.core.threads import go_on, joint_pool, map_ahead, num_cores
 from candid.models.recipes.lbfgs import Places, Vectors, minimise
 
 #: Classes above which a head is fitted in closed form, see `fit`.
@@ -83,14 +84,49 @@ class Space:
         length = np.float32(np.sqrt(_sum_squares(rows).sum() / len(rows)) + 1e-12)
         rows /= length
         self._scale = self._scale * length
+        self.rows: ManyRows
         self._axes, self.rows = _principal_axes(rows, most_axes or rows.shape[1])
-        self.squares = _sum_squares(self.rows)
+
+    @classmethod
+    def of(cls, turned: TurnedRows) -> Space:
+        """That of rows that are turned already."""
+        space = object.__new__(cls)
+        space._mean, space._scale, space._axes = turned.mean, turned.scale, (turned.axes,)
+        space.rows, space.squares = turned.rows, turned.squares * len(turned.rows)
+        return space
+
+    def in_memory(self) -> Space:
+        """The same, with all rows read."""
+        space = copy(self)
+        space.rows = self.rows[:]
+        return space
+
+    def turn(self, embeddings: StoredRows) -> TurnedRows:
+        """Rows of a file on these axes, in another file."""
+        [axes] = self._axes
+        turned = StoredRows(len(embeddings), len(axes), embeddings.folder)
+
+        def write(block: slice) -> None:
+            rows = (embeddings[block] - self._mean) / self._scale
+            turned.write(block.start, matmul(rows, axes.T))
+
+        with matrix_threads(0):
+            for _ in map_ahead(write, blocks_of(embeddings)):
+                pass
+        squares = self.squares / len(self.rows)
+        return TurnedRows(turned, self._mean, self._scale, axes, squares)
+
+    @cached_property
+    def squares(self) -> NDArray[np.float64]:
+        """Sum of squares of each column, ``(r,)``."""
+        parts = [_sum_squares(self.rows[block]) for block in blocks_of(self.rows)]
+        return np.asarray(np.sum(parts, axis=0))
 
     def take(self, which: NDArray[np.bool_]) -> Space:
         """Some of the rows, on the same axes."""
         part = copy(self)
+        part.__dict__.pop("squares", None)
         part.rows = self.rows[which]
-        part.squares = _sum_squares(part.rows)
         return part
 
     def to_embeddings(self, fitted: NDArray[np.float64]) -> tuple[Rows, Rows]:
@@ -158,7 +194,7 @@ class Problem:
         """The sum of squares of each column ``(r,)``, and the number of rows that it is over."""
         if self.counted is None:
             return self.space.squares, len(self.labels)
-        squares = matmul(self.counted.astype(np.float32), np.square(self.space.rows))
+        squares = matmul(self.counted.astype(np.float32), np.square(self.space.rows[:]))
         return squares, int(self.counted.sum())
 
     @cached_property
@@ -188,6 +224,9 @@ def fit(
         for problem, each in pairs:
             go_on()
             problem.solution = problem.newton.step(each)
+        return
+    if pairs and isinstance(pairs[0][0].space.rows, StoredRows):
+        _Streamed(pairs).fit(tolerance)
         return
     for shape, group in groupby(sorted(pairs, key=_shape), _shape):
         alike, size = list(group), max(1, _TOGETHER // (shape[0] * sum(shape[1:])))
@@ -223,7 +262,7 @@ class _Batch:
             self._weights[place, :, :size] = problem.weights
             if problem.space is not problems[firsts[-1]].space:
                 firsts.append(place)
-        self._firsts, self._spaces = firsts, [problems[first].space.rows for first in firsts]
+        self._firsts, self._spaces = firsts, [problems[first].space.rows[:] for first in firsts]
 
     @without_flags()
     def fit(self, tolerance: float) -> None:
@@ -284,19 +323,95 @@ class _Batch:
         values = strengths * np.vecdot(losses, weights[:, 0]) + half_square
         return values, gradient.reshape(len(points), -1)
 
-    def _inverse_hessian(self, parameters: Vectors) -> Vectors:
-        """Estimate the diagonals of the inverse Hessians, ``(p, k, r + 1)``."""
+    def _curvature(self, parameters: Vectors) -> Vectors:
+        """The sum of p (1 - p) over the rows, ``(p, k)``."""
         scores = self._scores(parameters, np.arange(len(parameters)))
         _, chances = _log_loss(scores, np.zeros_like(scores))
+        return np.asarray(np.vecdot(chances * (1 - chances), self._weights))
+
+    def _inverse_hessian(self, parameters: Vectors) -> Vectors:
+        """Estimate the diagonals of the inverse Hessians, ``(p, k, r + 1)``."""
         squares, numbers = zip(*(problem.curvature for problem in self._problems), strict=True)
         counts = np.array(numbers)[:, None]
-        curvature = np.vecdot(chances * (1 - chances), self._weights) / counts
+        curvature = self._curvature(parameters) / counts
         curvature = self._strengths[:, None] * np.maximum(curvature, _LEAST_CURVATURE)
         hessian = np.ones(self._shape)
         for row, square, each in zip(hessian, squares, curvature, strict=True):
             row[:, : len(square)] += each[:, None] * square
         hessian[:, :, -1] = curvature * counts
         return 1 / hessian
+
+
+class _Streamed(_Batch):
+    """Fits on rows of one file, perhaps each on others of them, which are read at each step.
+
+    Blocks are computed in threads and summed in their order, so that nothing depends on the
+    threads. Unlike those in memory, scores and losses are in single precision.
+    """
+
+    def __init__(self, fits: Sequence[_Fit]) -> None:
+        self._problems = [problem for problem, _ in fits]
+        self._strengths = np.array([strength for _, strength in fits])
+        outputs, rows = _shape(fits[0])[0], self._problems[0].space.rows
+        assert isinstance(rows, StoredRows)
+        self._rows, (num_rows, num_axes) = rows.whole, rows.whole.shape
+        self._shape = len(fits), outputs, num_axes + 1
+        self._labels = np.zeros(num_rows, np.int64)
+        self._weights = np.zeros((len(fits), num_rows), np.float32)
+        for weights, problem in zip(self._weights, self._problems, strict=True):
+            assert isinstance(problem.space.rows, StoredRows)
+            places = problem.space.rows.places
+            self._labels[places], weights[places] = problem.labels, problem.weights
+        self._used = list(filter(self._is_used, blocks_of(self._rows)))
+
+    def _is_used(self, block: slice) -> bool:
+        return bool(self._weights[:, block].any())
+
+    def _each_block(
+        self, parameters: Vectors, which: Places, work: Callable[..., tuple[Vectors, ...]]
+    ) -> list[Vectors]:
+        """Sums of what is computed from rows, scores ``(p, k, m)``, truth and weights."""
+        outputs = parameters.shape[1]
+        kernel = parameters[:, :, :-1].astype(np.float32).reshape(-1, self._shape[2] - 1)
+        bias = parameters[:, :, -1:].astype(np.float32)
+        numbers = np.arange(outputs)[:, None] + (outputs == 1)
+
+        def one(block: slice) -> tuple[Vectors, ...]:
+            rows = self._rows[block]
+            scores = (kernel @ rows.T).reshape(*parameters.shape[:2], -1) + bias
+            truth = (self._labels[block] == numbers).astype(np.float32)
+            return work(rows, scores, truth, self._weights[which, None, block])
+
+        sums: list[Vectors] = []
+        with matrix_threads(0):
+            for values in map_ahead(one, self._used):
+                sums = [a + b for a, b in zip(sums, values, strict=True)] if sums else [*values]
+        return sums
+
+    def _loss(self, points: Vectors, which: Places) -> tuple[Vectors, Vectors]:
+        go_on()
+        parameters = points.reshape(-1, *self._shape[1:])
+
+        def work(rows: Rows, scores: Rows, truth: Rows, weights: Rows) -> tuple[Vectors, ...]:
+            losses, errors = _log_loss(scores, truth)
+            errors *= weights
+            kernel = (errors.reshape(-1, len(rows)) @ rows).reshape(*errors.shape[:2], -1)
+            total = (losses * weights[:, 0]).sum(axis=1, dtype=np.float64)
+            return total, kernel.astype(np.float64), errors.sum(axis=2, dtype=np.float64)
+
+        total, kernel, bias = self._each_block(parameters, which, work)
+        strengths = self._strengths[which]
+        gradient = np.concatenate([kernel, bias[:, :, None]], axis=2) * strengths[:, None, None]
+        gradient[:, :, :-1] += parameters[:, :, :-1]
+        half_square = 0.5 * np.square(parameters[:, :, :-1]).sum(axis=(1, 2))
+        return strengths * total + half_square, gradient.reshape(len(points), -1)
+
+    def _curvature(self, parameters: Vectors) -> Vectors:
+        def work(_: Rows, scores: Rows, truth: Rows, weights: Rows) -> tuple[Vectors, ...]:
+            chances = _log_loss(scores, np.zeros_like(truth))[1]
+            return ((chances * (1 - chances) * weights).sum(axis=2, dtype=np.float64),)
+
+        return self._each_block(parameters, np.arange(len(parameters)), work)[0]
 
 
 class _Newton:
@@ -307,18 +422,37 @@ class _Newton:
     """
 
     def __init__(self, problem: Problem) -> None:
-        space, weights = problem.space, problem.weights
+        rows, weights = problem.space.rows, problem.weights
         total = weights.sum(dtype=np.float64)
-        self._mean = matmul(weights, space.rows) / np.float32(total)
-        apart = (space.rows - self._mean) * np.sqrt(weights)[:, None]
-        self._values, self._turn = np.linalg.eigh(matmul(apart.T, apart))
-        apart *= np.sqrt(weights)[:, None]
-        order = np.argsort(problem.labels, kind="stable")
-        self._present, starts = np.unique(problem.labels[order], return_index=True)
-        sums = matmul(np.add.reduceat(apart[order], starts), self._turn)
-        self._sums = sums.astype(np.float64)
+        self._present = np.unique(problem.labels)
+        if isinstance(rows, StoredRows):
+            scatter, sums = self._read(problem, rows, total)
+        else:
+            self._mean = matmul(weights, rows) / np.float32(total)
+            apart = (rows - self._mean) * np.sqrt(weights)[:, None]
+            scatter = matmul(apart.T, apart)
+            apart *= np.sqrt(weights)[:, None]
+            order = np.argsort(problem.labels, kind="stable")
+            starts = np.searchsorted(problem.labels[order], self._present)
+            sums = np.add.reduceat(apart[order], starts)
+        self._values, self._turn = np.linalg.eigh(scatter)
+        self._sums = matmul(sums, self._turn).astype(np.float64)
         counts = np.bincount(problem.labels, weights, minlength=problem.num_classes)
         self._shares = np.maximum(counts, 0.5) / total
+
+    def _read(self, problem: Problem, rows: StoredRows, total: float) -> tuple[Rows, Rows]:
+        """The scatter and the sums of the classes present, relative to the mean, of stored rows."""
+        num_axes, places = rows.shape[1], np.searchsorted(self._present, problem.labels)
+        square, sums = np.zeros((num_axes, num_axes)), np.zeros((len(self._present), num_axes))
+        for block in blocks_of(rows):
+            some, weights = rows[block], problem.weights[block, None]
+            square += matmul(some.T, some * weights)
+            np.add.at(sums, places[block], some * weights)
+        mean = sums.sum(axis=0) / total
+        self._mean = mean.astype(np.float32)
+        counts = np.bincount(places, problem.weights, minlength=len(sums))
+        scatter = square - total * np.outer(mean, mean)
+        return scatter.astype(np.float32), (sums - counts[:, None] * mean).astype(np.float32)
 
     def step(self, strength: float) -> NDArray[np.float64]:
         """The head for a strength, float64 ``(k, r + 1)``, the bias last."""
@@ -333,7 +467,9 @@ class _Newton:
         return fitted
 
 
-def _log_loss(scores: Vectors, truth: Vectors) -> tuple[Vectors, Vectors]:
+def _log_loss(
+    scores: NDArray[np.floating], truth: NDArray[np.floating]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """The losses ``(p, n)`` of rows, and their gradients with respect to the scores ``(p, k, n)``.
 
     A single score is that of the second class of two.
