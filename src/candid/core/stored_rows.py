@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, TypeAlias
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,10 @@ from candid.core.temp_dir import reserve
 MANY_ROWS: Final = 20_000
 _BLOCK: Final = 4096  # rows that are read at a time
 _GAP: Final = 8  # rows that are read for nothing rather than begin another read
+
+
+class _Owner:
+    """What all rows of a file share; the file is closed when the last of them is gone."""
 
 
 class StoredRows:
@@ -42,6 +47,8 @@ class StoredRows:
         """
         self.folder = folder or Path(tempfile.gettempdir())
         self._file = tempfile.TemporaryFile(buffering=0, dir=self.folder)  # noqa: SIM115
+        self._owner = _Owner()
+        finalize(self._owner, self._file.close)
         reserve(self._file.fileno(), 4 * length * width, self.folder)
         self._lock, self._width = Lock(), width
         self._every = self.places = np.arange(length)
@@ -137,6 +144,8 @@ class TurnedRows:
         scale: float32 ``(d,)``.
         axes: float32 ``(r, d)``, orthonormal.
         squares: float64 ``(r,)``, the mean square along each.
+        sampled: int64 ``(m,)``, the places in the file of a sample.
+        sample: float32 ``(m, r)``, its rows, in memory.
     """
 
     rows: StoredRows
@@ -144,6 +153,8 @@ class TurnedRows:
     scale: Rows
     axes: Rows
     squares: NDArray[np.float64]
+    sampled: NDArray[np.int64]
+    sample: Rows
 
     def take(self, places: NDArray[np.int64]) -> TurnedRows:
         """Some of the rows."""

@@ -100,7 +100,7 @@ class SubsampledHeads:
         turned, embeddings = self._data.turned, self._data.embeddings
         with matrix_threads(embeddings.size):
             if turned is not None:
-                self._space = Space.of(turned).in_memory()
+                self._space = Space.of(turned).with_rows(turned.rows[:])
             else:
                 self._space = Space(embeddings[:], most_axes=MOST_AXES)
         repeats = _VALUES_A_REPEAT // (self._space.rows.size * data.num_classes)

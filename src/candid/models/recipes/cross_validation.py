@@ -120,7 +120,7 @@ def predict_held_out(
     def predict(seed: int) -> Rows:
         # No warm start: it would come from a fit on these labels.
         folds = data.folds(num_folds, seed=seed)
-        problems = leave_out(space, data, weights, folds, num_folds)
+        problems = leave_out(space, data.labels, weights, folds, num_folds, data.num_classes)
         fit(problems, strength, tolerance=SEARCH_TOLERANCE)
         return predict_left_out(problems, folds)
 

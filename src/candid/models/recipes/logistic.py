@@ -95,15 +95,16 @@ class Space:
         space.rows, space.squares = turned.rows, turned.squares * len(turned.rows)
         return space
 
-    def in_memory(self) -> Space:
-        """The same, with all rows read."""
+    def with_rows(self, rows: Rows) -> Space:
+        """The same axes with other rows, in memory."""
         space = copy(self)
-        space.rows = self.rows[:]
+        space.__dict__.pop("squares", None)
+        space.rows = rows
         return space
 
-    def turn(self, embeddings: StoredRows) -> TurnedRows:
-        """Rows of a file on these axes, in another file."""
-        [axes] = self._axes
+    def turn(self, embeddings: StoredRows, sampled: NDArray[np.int64]) -> TurnedRows:
+        """Rows of a file on these axes, in another file, and a sample of them in memory."""
+        axes = matmul(*self._axes).astype(np.float32)
         turned = StoredRows(len(embeddings), len(axes), embeddings.folder)
 
         def write(block: slice) -> None:
@@ -114,7 +115,8 @@ class Space:
             for _ in map_ahead(write, blocks_of(embeddings)):
                 pass
         squares = self.squares / len(self.rows)
-        return TurnedRows(turned, self._mean, self._scale, axes, squares)
+        sample = turned[sampled]
+        return TurnedRows(turned, self._mean, self._scale, axes, squares, sampled, sample)
 
     @cached_property
     def squares(self) -> NDArray[np.float64]:
@@ -124,10 +126,7 @@ class Space:
 
     def take(self, which: NDArray[np.bool_]) -> Space:
         """Some of the rows, on the same axes."""
-        part = copy(self)
-        part.__dict__.pop("squares", None)
-        part.rows = self.rows[which]
-        return part
+        return self.with_rows(self.rows[which])
 
     def to_embeddings(self, fitted: NDArray[np.float64]) -> tuple[Rows, Rows]:
         """Kernel ``(k, d)`` and bias ``(k,)`` for embeddings that are not standardised."""
