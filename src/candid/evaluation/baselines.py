@@ -14,14 +14,8 @@ from candid.core.linalg import Rows, matmul
 from candid.core.stored_rows import ManyRows
 from candid.core.threads import joint_pool, num_cores
 from candid.evaluation.estimate import Estimate, paired_difference, proportion
-from candid.models.recipes.logistic import (
-    Problem,
-    Space,
-    fit,
-    matrix_threads,
-    scores_of,
-    softmax,
-)
+from candid.models.recipes.logistic import Problem, fit, matrix_threads, scores_of, softmax
+from candid.models.recipes.space import Space
 from candid.splits.grouped_split import Labelled, random_ranks, sample_groups
 
 LARGEST_CLASS: Final = "always the largest class"

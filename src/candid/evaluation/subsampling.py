@@ -13,12 +13,12 @@ from candid.core.threads import num_cores
 from candid.models.recipes.logistic import (
     MOST_AXES,
     Problem,
-    Space,
     fit,
     fit_at_once,
     matrix_threads,
     scores_of,
 )
+from candid.models.recipes.space import Space
 from candid.splits.grouped_split import (
     Labelled,
     count_by_group,

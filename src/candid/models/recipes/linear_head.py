@@ -20,12 +20,12 @@ from candid.models.recipes.logistic import (
     MANY_CLASSES,
     MOST_AXES,
     Problem,
-    Space,
     fit,
     matrix_threads,
     scores_of,
     softmax,
 )
+from candid.models.recipes.space import Space
 from candid.models.temperature import count_pictures, smoothed_losses, with_temperature
 from candid.splits.grouped_split import NUM_FOLDS, Labelled, random_ranks, sample_groups
 

@@ -1,14 +1,12 @@
 """Multinomial logistic regression with an L2 penalty on the kernel, fitted by L-BFGS.
 
-Rows are rotated onto their principal axes once (`Space`), which all fits of any row weights and
-strength share, and many fits are computed in step.
+All fits of any row weights and strength share a `Space`, and many are computed in step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise
@@ -19,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import LARGE_MATRIX, Rows, matmul, one_thread, without_flags
-from candid.core.stored_rows import ManyRows, StoredRows, TurnedRows, blocks_of
+from candid.core.stored_rows import StoredRows, blocks_of
 from candid.core.threads import go_on, joint_pool, map_ahead, num_cores
 from candid.models.recipes.lbfgs import Places, Vectors, minimise
+from candid.models.recipes.space import Space
 
 #: Classes above which a head is fitted in closed form, see `fit`.
 MANY_CLASSES: Final = 50
@@ -29,7 +28,6 @@ MANY_CLASSES: Final = 50
 MOST_AXES: Final = 512
 _TAMING = 4.0  # of the curvature at the classes' frequencies, as it grows from there
 
-_STD_FLOOR = 0.02  # of the mean standard deviation: limits the scaling of nearly constant features
 _STRONG = 100.0  # inverse strength up to which the tolerance is as given
 _LEAST_CURVATURE = 1e-4  # of the log loss by a score, p (1 - p); 0 where all rows fit exactly
 _SMALL_MATRIX = 2_000_000  # values
@@ -66,95 +64,6 @@ def fit_at_once(
     at_once = num_cores() if num_values <= LARGE_MATRIX else 1
     with matrix_threads(0), joint_pool(at_once) as pool:
         return list(pool.map(guarded, jobs))
-
-
-class Space:
-    """Embeddings standardised and rotated onto their principal axes.
-
-    The L2 penalty is invariant to rotation. On these axes there are only as many coordinates as the
-    rows span, and the Hessian is nearly diagonal, so that L-BFGS converges in a few steps.
-    """
-
-    def __init__(self, embeddings: Rows, *, most_axes: int | None = None) -> None:
-        self._mean = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
-        rows = embeddings - self._mean  # in place from here on, as it may be large
-        std = np.sqrt(_sum_squares(rows) / len(rows)).astype(np.float32)
-        self._scale = std + np.float32(_STD_FLOOR) * std.mean() + np.float32(1e-12)
-        rows /= self._scale
-        length = np.float32(np.sqrt(_sum_squares(rows).sum() / len(rows)) + 1e-12)
-        rows /= length
-        self._scale = self._scale * length
-        self.rows: ManyRows
-        self._axes, self.rows = _principal_axes(rows, most_axes or rows.shape[1])
-
-    @classmethod
-    def of(cls, turned: TurnedRows) -> Space:
-        """That of rows that are turned already."""
-        space = object.__new__(cls)
-        space._mean, space._scale, space._axes = turned.mean, turned.scale, (turned.axes,)
-        space.rows, space.squares = turned.rows, turned.squares * len(turned.rows)
-        return space
-
-    def with_rows(self, rows: Rows) -> Space:
-        """The same axes with other rows, in memory."""
-        space = copy(self)
-        space.__dict__.pop("squares", None)
-        space.rows = rows
-        return space
-
-    def turn(self, embeddings: StoredRows, sampled: NDArray[np.int64]) -> TurnedRows:
-        """Rows of a file on these axes, in another file, and a sample of them in memory."""
-        axes = matmul(*self._axes).astype(np.float32)
-        turned = StoredRows(len(embeddings), len(axes), embeddings.folder)
-
-        def write(block: slice) -> None:
-            rows = (embeddings[block] - self._mean) / self._scale
-            turned.write(block.start, matmul(rows, axes.T))
-
-        with matrix_threads(0):
-            for _ in map_ahead(write, blocks_of(embeddings)):
-                pass
-        squares = self.squares / len(self.rows)
-        sample = turned[sampled]
-        return TurnedRows(turned, self._mean, self._scale, axes, squares, sampled, sample)
-
-    @cached_property
-    def squares(self) -> NDArray[np.float64]:
-        """Sum of squares of each column, ``(r,)``."""
-        parts = [_sum_squares(self.rows[block]) for block in blocks_of(self.rows)]
-        return np.asarray(np.sum(parts, axis=0))
-
-    def take(self, which: NDArray[np.bool_]) -> Space:
-        """Some of the rows, on the same axes."""
-        return self.with_rows(self.rows[which])
-
-    def to_embeddings(self, fitted: NDArray[np.float64]) -> tuple[Rows, Rows]:
-        """Kernel ``(k, d)`` and bias ``(k,)`` for embeddings that are not standardised."""
-        kernel = matmul(fitted[:, :-1], *self._axes) / self._scale
-        bias = fitted[:, -1] - matmul(kernel, self._mean)
-        return kernel.astype(np.float32), bias.astype(np.float32)
-
-
-def _sum_squares(rows: Rows) -> NDArray[np.float64]:
-    """Sum of squares of each column, without a temporary of that size."""
-    return np.asarray(np.einsum("ij,ij->j", rows, rows, dtype=np.float64))
-
-
-def _principal_axes(rows: Rows, most: int) -> tuple[tuple[NDArray[np.floating], ...], Rows]:
-    """Orthonormal axes ``(r, d)`` of the span of rows ``(n, d)``, and the rows on them, ``(n, r)``.
-
-    The axes are a product of matrices; for few rows, of one ``(r, n)`` and the rows.
-    """
-    if len(rows) >= rows.shape[1]:
-        _, vectors = np.linalg.eigh(matmul(rows.T, rows).astype(np.float64))
-        axes = vectors[:, -most:].T.astype(np.float32)
-        return (axes,), np.ascontiguousarray(matmul(rows, axes.T))
-    wide = rows.astype(np.float64)
-    values, vectors = np.linalg.eigh(matmul(wide, wide.T))
-    kept = values > values[-1] * 1e-10
-    kept[:-most] = False
-    vectors, lengths = vectors[:, kept], np.sqrt(values[kept])
-    return ((vectors / lengths).T, rows), np.ascontiguousarray(vectors * lengths, np.float32)
 
 
 @dataclass(eq=False)
@@ -303,6 +212,15 @@ class _Batch:
     def _loss(self, points: Vectors, which: Places) -> tuple[Vectors, Vectors]:
         go_on()
         parameters = points.reshape(-1, *self._shape[1:])
+        losses, gradient = self._log_losses(parameters, which)
+        strengths = self._strengths[which]
+        gradient *= strengths[:, None, None]
+        gradient[:, :, :-1] += parameters[:, :, :-1]
+        half_square = 0.5 * np.square(parameters[:, :, :-1]).sum(axis=(1, 2))
+        return strengths * losses + half_square, gradient.reshape(len(points), -1)
+
+    def _log_losses(self, parameters: Vectors, which: Places) -> tuple[Vectors, Vectors]:
+        """Summed log losses ``(p,)``, and their gradients ``(p, k, r + 1)``."""
         whole = len(which) == len(self._problems)
         truth = self._truth if whole else self._truth[which]
         weights = self._weights if whole else self._weights[which]
@@ -315,12 +233,7 @@ class _Batch:
             product = (flat @ rows).reshape(-1, single.shape[1], rows.shape[1])
             gradient[here, :, : rows.shape[1]] = product
         gradient[:, :, -1] = errors.sum(axis=2)
-        strengths = self._strengths[which]
-        gradient *= strengths[:, None, None]
-        gradient[:, :, :-1] += parameters[:, :, :-1]
-        half_square = 0.5 * np.square(parameters[:, :, :-1]).sum(axis=(1, 2))
-        values = strengths * np.vecdot(losses, weights[:, 0]) + half_square
-        return values, gradient.reshape(len(points), -1)
+        return np.asarray(np.vecdot(losses, weights[:, 0])), gradient
 
     def _curvature(self, parameters: Vectors) -> Vectors:
         """The sum of p (1 - p) over the rows, ``(p, k)``."""
@@ -344,8 +257,8 @@ class _Batch:
 class _Streamed(_Batch):
     """Fits on rows of one file, perhaps each on others of them, which are read at each step.
 
-    Blocks are computed in threads and summed in their order, so that nothing depends on the
-    threads. Unlike those in memory, scores and losses are in single precision.
+    Blocks are computed in threads and summed in their order. Unlike those in memory, scores and
+    losses are in single precision.
     """
 
     def __init__(self, fits: Sequence[_Fit]) -> None:
@@ -361,15 +274,12 @@ class _Streamed(_Batch):
             assert isinstance(problem.space.rows, StoredRows)
             places = problem.space.rows.places
             self._labels[places], weights[places] = problem.labels, problem.weights
-        self._used = list(filter(self._is_used, blocks_of(self._rows)))
-
-    def _is_used(self, block: slice) -> bool:
-        return bool(self._weights[:, block].any())
+        self._used = [b for b in blocks_of(self._rows) if self._weights[:, b].any()]
 
     def _each_block(
         self, parameters: Vectors, which: Places, work: Callable[..., tuple[Vectors, ...]]
     ) -> list[Vectors]:
-        """Sums of what is computed from rows, scores ``(p, k, m)``, truth and weights."""
+        """Sums of what is computed from m rows, scores ``(p, k, m)``, truth and weights."""
         outputs = parameters.shape[1]
         kernel = parameters[:, :, :-1].astype(np.float32).reshape(-1, self._shape[2] - 1)
         bias = parameters[:, :, -1:].astype(np.float32)
@@ -387,10 +297,7 @@ class _Streamed(_Batch):
                 sums = [a + b for a, b in zip(sums, values, strict=True)] if sums else [*values]
         return sums
 
-    def _loss(self, points: Vectors, which: Places) -> tuple[Vectors, Vectors]:
-        go_on()
-        parameters = points.reshape(-1, *self._shape[1:])
-
+    def _log_losses(self, parameters: Vectors, which: Places) -> tuple[Vectors, Vectors]:
         def work(rows: Rows, scores: Rows, truth: Rows, weights: Rows) -> tuple[Vectors, ...]:
             losses, errors = _log_loss(scores, truth)
             errors *= weights
@@ -399,11 +306,7 @@ class _Streamed(_Batch):
             return total, kernel.astype(np.float64), errors.sum(axis=2, dtype=np.float64)
 
         total, kernel, bias = self._each_block(parameters, which, work)
-        strengths = self._strengths[which]
-        gradient = np.concatenate([kernel, bias[:, :, None]], axis=2) * strengths[:, None, None]
-        gradient[:, :, :-1] += parameters[:, :, :-1]
-        half_square = 0.5 * np.square(parameters[:, :, :-1]).sum(axis=(1, 2))
-        return strengths * total + half_square, gradient.reshape(len(points), -1)
+        return total, np.concatenate([kernel, bias[:, :, None]], axis=2)
 
     def _curvature(self, parameters: Vectors) -> Vectors:
         def work(_: Rows, scores: Rows, truth: Rows, weights: Rows) -> tuple[Vectors, ...]:
