@@ -56,6 +56,12 @@ def predict(
     max_megapixels: MaxMegapixels = None,
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row per photo.")] = False,
+    parquet: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Also write the rows, with all probabilities, to a Parquet file."
+        ),
+    ] = None,
     probabilities: Annotated[
         bool,
         typer.Option(
@@ -91,8 +97,11 @@ def predict(
     form: Form = "json" if json else "csv" if csv or not sys.stdout.isatty() else "table"
     with for_terminal(elsewhere=ResultsOnly) as progress:
         from candid.cli import predicting
+        from candid.cli.parquet_rows import require_pyarrow, write_parquet
         from candid.runs.classifier import load
 
+        if parquet is not None:
+            require_pyarrow()
         inputs = predicting.expand(paths)
         # Many photos are predicted in parallel, with one thread each; a single one uses all.
         classifier = load(run, num_threads=1 if len(inputs) > 1 else None)
@@ -112,6 +121,8 @@ def predict(
             predictions = predicting.predict_all(
                 classifier, inputs, piped=piped, explain=explain, advance=advance
             )
+            if parquet is not None:
+                predictions = write_parquet(predictions, parquet, classifier.classes)
             tally = predicting.print_predictions(
                 draw(predictions, piped=piped, say=progress.say),
                 classifier.classes,
