@@ -49,6 +49,8 @@ class DataSource:
         """What a run on it is called: the folder's name, or the file's without suffix."""
         if self.path is None:
             return Path(str(self.data).rstrip("/").rpartition("/")[2]).stem
+        if "{" in self.path.name and not self.path.exists():
+            return re.sub(r"[-_.]*\{.*?\}", "", self.path.stem) or "data"
         return self.path.stem if self.path.is_file() else self.path.name
 
     def __str__(self) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Protocol
 
 from candid.data.location import PhotoFile, Slice, Stamp, stamp_of
 from candid.data.source import DataSource
-from candid.data.walk import is_hidden, walk
+from candid.data.walk import is_hidden, visible_folders, walk
 from candid.errors import DataError
 
 
@@ -38,8 +40,12 @@ class Root(Protocol):
         """Whether there is such a file."""
         ...
 
-    def names(self, suffixes: Collection[str]) -> list[str]:
-        """All files below that have one of the suffixes, sorted, without hidden ones."""
+    def names(self) -> Iterator[str]:
+        """All files below, without hidden ones, in any order; read while they are asked for."""
+        ...
+
+    def folders(self) -> list[str]:
+        """Its direct sub-folders, without hidden ones."""
         ...
 
     def stamp(self, name: str) -> Stamp | None:
@@ -69,10 +75,9 @@ class LocalRoot:
         self, name: str, start: int | None = None, num_bytes: int | None = None
     ) -> PhotoFile:
         """Where a file is, or some of its bytes."""
-        file = self.folder / name
         if start is None or num_bytes is None:
-            return file
-        return Slice(file, name, start, num_bytes)
+            return self.folder / name
+        return Slice(_file(self.folder, name), name, start, num_bytes)
 
     def allows(self, name: str) -> bool:
         """Every file, as whoever gave the table may read it anyway."""
@@ -85,11 +90,17 @@ class LocalRoot:
         except (OSError, ValueError):  # too long, or with a NUL
             return False
 
-    def names(self, suffixes: Collection[str]) -> list[str]:
-        """All files below that have one of the suffixes, in lower or upper case."""
-        found = (path for path in walk(self.folder) if path.suffix.lower() in suffixes)
-        below = (path.relative_to(self.folder) for path in found if not is_hidden(path.name))
-        return sorted(path.as_posix() for path in below)
+    def names(self) -> Iterator[str]:
+        """All files below."""
+        for path in walk(self.folder):
+            if not is_hidden(path.name):
+                yield path.relative_to(self.folder).as_posix()
+
+    def folders(self) -> list[str]:
+        """Its direct sub-folders; none if it can't be opened, which the scan of it says."""
+        with suppress(DataError):
+            return [path.name for path in visible_folders(self.folder)]
+        return []
 
     def stamp(self, name: str) -> Stamp:
         """Size and times of the file."""
@@ -99,8 +110,16 @@ class LocalRoot:
         return str(self.folder)
 
 
+@lru_cache(maxsize=16)
+def _file(folder: Path, name: str) -> Path:
+    """One object for all slices of a file."""
+    return folder / name
+
+
 def open_root(source: DataSource) -> tuple[Root, str]:
     """The folder of a source, and its file in there: empty for the folder itself.
+
+    The file may be a pattern such as ``{train,test}/set-{000..009}.tar``.
 
     Raises:
         DataError: It can't be opened.
@@ -108,4 +127,9 @@ def open_root(source: DataSource) -> tuple[Root, str]:
     path = source.path
     if path is None:
         raise DataError(f"{source} can't be opened; expected a folder or a file on this machine.")
-    return (LocalRoot(path), "") if path.is_dir() else (LocalRoot(path.parent), path.name)
+    if path.is_dir():
+        return LocalRoot(path), ""
+    folder = path.parent
+    while "{" in str(folder) and not folder.is_dir():
+        folder = folder.parent
+    return LocalRoot(folder), path.relative_to(folder).as_posix()
