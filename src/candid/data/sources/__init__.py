@@ -50,6 +50,11 @@ def list_photos(source: DataSource, *, labelled: bool = True) -> Listing | None:
     return list_in(source, root, name, labelled=labelled)
 
 
+def is_listed(path: str) -> bool:
+    """Whether a path is that of a table, an archive or a pattern of them, by its suffix."""
+    return path.lower().endswith((*_SHARDS, *tables.SUFFIXES, *labelling.SUFFIXES))
+
+
 def list_in(source: DataSource, root: Root, name: str, *, labelled: bool) -> Listing | None:
     """The same, of a file of a root, or a pattern; the name is empty for the root itself.
 
@@ -58,8 +63,8 @@ def list_in(source: DataSource, root: Root, name: str, *, labelled: bool) -> Lis
     """
     if not name:
         names = _find_shards(root)
-        if not names:
-            return imagefolder.list_imagefolder(source, root)
+        if not names:  # the paths of an imagefolder are those of its files
+            return imagefolder.list_imagefolder(source, root) if labelled else None
     elif root.has(name):
         names = [name]
     elif "{" in name:
