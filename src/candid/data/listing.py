@@ -41,11 +41,13 @@ class Listing:
         rows: One per photo; of a path that is listed again, the first.
         classes: The classes that the source declares, also those without photos.
         notes: What the user should know about it.
+        is_folder: Whether the paths lead through folders of parts and classes.
     """
 
     rows: tuple[Listed, ...]
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    is_folder: bool = False
 
     @classmethod
     def of(
