@@ -30,9 +30,9 @@ def test_a_csv_names_photos_and_their_classes(photos: Path) -> None:
     table.write_text("path,label,group\na.png,cat,1\nb.png,dog,2\n./c.png,cat,1\nd.png,,\n")
     catalog = scan(table)
     assert [(p.path, p.label, p.group) for p in catalog.photos] == [
-        ("./c.png", "cat", "1"),
         ("a.png", "cat", "1"),
         ("b.png", "dog", "2"),
+        ("c.png", "cat", "1"),
     ]
     assert catalog.classes == ("cat", "dog")
     assert [(row.path, row.reason) for row in catalog.skipped] == [("d.png", "without a class")]

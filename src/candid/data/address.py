@@ -27,6 +27,7 @@ from candid.core.hashing import hash_bytes
 from candid.core.temp_dir import make_held, sweep
 from candid.core.text import first_line
 from candid.data.location import PhotoFile, Stamp
+from candid.data.source import without_secrets
 from candid.errors import DataError, DependencyError
 
 if TYPE_CHECKING:
@@ -46,8 +47,6 @@ _READ_S: Final = 120.0  # all tries together
 _TELL_EVERY_S: Final = 1.0
 
 _MOST_KEPT: Final = 0.25  # of the free disk
-_USER: Final = re.compile(r"(?<=://)[^/@\s]*@")
-_SIGNATURE: Final = re.compile(r"\?\S*(?:signature|sig|token|key)\S*?=[^:\s]*", re.IGNORECASE)
 _FINAL: Final = (
     *(FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError),
     *(KeyError, ValueError, TypeError, ImportError, BadZipFile),
@@ -65,15 +64,6 @@ _S3: Final = {
         "retries": {"total_max_attempts": 1},
     },
 }
-
-
-def without_secrets(address: str) -> str:
-    """An address without user, password and signature.
-
-    >>> without_secrets("https://me:secret@example.com/set.tar?X-Amz-Signature=0123")
-    'https://example.com/set.tar'
-    """
-    return _SIGNATURE.sub("", _USER.sub("", address))
 
 
 @cache
@@ -129,10 +119,8 @@ class AddressFile:
     @property
     def address(self) -> str:
         """The address of the file, without secrets, and where in there the bytes begin."""
-        first, chain, rest = without_secrets(self.root).partition("::")
-        slash = "" if first.endswith("/") else "/"
         at = f"@{self.start}" if self.num_bytes is not None else ""
-        return f"{first}{slash}{self.name}{at}{chain}{rest}"
+        return _join(without_secrets(self.root), f"{self.name}{at}")
 
     def stamp(self) -> Stamp | None:
         """Its stamp when it was listed."""
@@ -155,6 +143,10 @@ class AddressFile:
             if self.tag and len(data) < most:
                 _KEPT.put(key, data)
         return data[:most]
+
+    def is_there(self) -> bool:
+        """Whether there is such a file."""
+        return _is_file(*self._place(), self.address)
 
     def open(self) -> IO[bytes]:
         """The file itself, for reading anywhere in it.
@@ -186,9 +178,27 @@ class AddressFile:
         return data
 
 
+def is_file_at(address: str) -> bool:
+    """Whether an address is that of a file, rather than of a folder."""
+    return _is_file(*file_system(address), without_secrets(address))
+
+
+def _is_file(system: Any, path: str, shown: str) -> bool:
+    try:
+        return bool(_patiently(lambda: system.isfile(path), shown))
+    except OSError:
+        return False
+
+
 def num_readers(files: Iterable[PhotoFile]) -> int | None:
     """How many threads read files: more than there are cores if one is at an address."""
     return NUM_IN_FLIGHT if any(isinstance(file, AddressFile) for file in files) else None
+
+
+def _join(root: str, name: str) -> str:
+    """``zip://::s3://b/set.zip`` and ``a.jpg`` give ``zip://a.jpg::s3://b/set.zip``."""
+    first, chain, rest = root.partition("::")
+    return f"{first}{'' if first.endswith('/') else '/'}{name}{chain}{rest}"
 
 
 def list_files(address: str) -> dict[str, AddressFile]:

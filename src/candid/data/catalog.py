@@ -6,7 +6,6 @@ Files are read, never changed.
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +14,21 @@ from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 
 from candid.core.progress import Advance
-from candid.core.text import plural, plural_are, plural_have
+from candid.core.text import plural, plural_are, plural_have, sanitize
 from candid.core.threads import map_ahead
 from candid.data.address import num_readers
 from candid.data.file_reader import FileReader
-from candid.data.images import HEAD_BYTES, MAX_BYTES, SUFFIXES, identify_foreign, remedy
+from candid.data.images import (
+    HEAD_BYTES,
+    MAX_BYTES,
+    NO_FILE,
+    SUFFIXES,
+    identify_foreign,
+    remedy,
+)
 from candid.data.listing import Listed, Listing
 from candid.data.location import Location, PhotoFile, name_of
+from candid.data.parts import find_parts, role_of
 from candid.data.source import DataSource
 from candid.data.sources import list_photos
 from candid.data.walk import (
@@ -34,18 +41,6 @@ from candid.data.walk import (
     walk,
 )
 from candid.errors import DataError, ImageError
-
-PARTS: Final = ("train", "val", "test")
-#: The part of a photo that is in none.
-NO_PART: Final = ""
-# Words in the names of split folders: ``train``, ``Val``, ``test_set``, ``TestData``.
-_ROLES: Final = {
-    **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "val"),
-    **dict.fromkeys(("test", "testing", "tst", "holdout"), "test"),
-}
-_FILLER: Final = r"(?:dataset|data|set|images?|imgs?|photos|split|seg|part|[\W\d_])*"
-_PART_NAME: Final = re.compile(f"{_FILLER}({'|'.join(_ROLES)}){_FILLER}", re.IGNORECASE)
 
 _HIDDEN = "hidden file"
 #: Reason of a folder that is skipped with everything in it, such as ``.git``.
@@ -153,7 +148,7 @@ class Catalog:
         others = [row.path for row in left_out]
         known = NOT_IMAGES | {DROPPED}
         images = [row for row in self.skipped if row.reason not in known and not row.foreign]
-        lines = list(_note_images(images))
+        lines = [*(self.listing.notes if self.listing else ()), *_note_images(images)]
         lines += _note_foreign(self.skipped)
         if others:
             named = ", ".join(others[:_NUM_NAMED]) + (", …" if len(others) > _NUM_NAMED else "")
@@ -198,21 +193,23 @@ def scan(
     source = DataSource.of(data)
     reader = reader or FileReader()
     listing = list_photos(source)
+    is_listed = listing is not None and (bool(listing.classes) or not listing.is_folder)
     read = _Rows(advance)
-    if listing is not None and (listing.classes or not listing.is_folder):
-        _read_listing(listing, reader, read)
-        names = {*listing.classes, *(row.label for row in listing.rows if row.label)}
-        parts = tuple(sorted({row.part for row in listing.rows if role_of(row.part)}))
-    elif listing is not None:
-        tree = ListedPath.tree({row.path: row.file for row in listing.rows if row.file})
-        names, parts = _read_folder(tree, reader, read)
-    else:
+    if listing is None:
         root = source.path
         assert root is not None
         _require_folder(root, given=source.data)
         names, parts = _read_folder(root, reader, read)
+    elif is_listed:
+        names, parts = _read_listing(listing, reader, read)
+    else:
+        tree = ListedPath.tree({row.path: row.file for row in listing.rows if row.file})
+        names, parts = _read_folder(tree, reader, read)
     classes, photos = tuple(sorted(names)), sorted(read.photos, key=lambda photo: photo.path)
-    _require_classes(str(source), classes, photos, read.skipped, num_needed=2 if to_train else 1)
+    num_needed = 2 if to_train else 1
+    _require_classes(
+        str(source), classes, photos, read.skipped, num_needed=num_needed, is_listed=is_listed
+    )
     return Catalog(source, classes, tuple(photos), tuple(read.skipped), parts, listing)
 
 
@@ -236,10 +233,10 @@ def _read_folder(
     root: AnyPath, reader: FileReader, read: _Rows
 ) -> tuple[set[str], tuple[str, ...]]:
     """Read the photos of a folder of class folders; gives the names of classes and parts."""
-    parts = _find_parts(root)
-    chains = [nested(root / part, role_of) for part in parts] or [[root]]
+    parts = find_parts(root)
+    chains: list[list[AnyPath]] = [nested(root / part, role_of) for part in parts] or [[root]]
     class_folders = [child for chain in chains for child in visible_folders(chain[-1])]
-    read.skipped += _beside((root, *(parent for chain in chains for parent in chain)), root)
+    read.skipped += _beside(sum(chains, [root]), root)
     if parts:
         others = [folder.name for folder in visible_folders(root) if folder.name not in parts]
         read.skipped += [Skipped(name, _BESIDE) for name in others]
@@ -250,10 +247,15 @@ def _read_folder(
     return {folder.name for folder in class_folders}, parts
 
 
-def _read_listing(listing: Listing, reader: FileReader, read: _Rows) -> None:
+def _read_listing(
+    listing: Listing, reader: FileReader, read: _Rows
+) -> tuple[set[str], tuple[str, ...]]:
     """Read the photos of a listing, unless their content is known."""
-    files = (row.file for row in listing.rows if row.file is not None and not row.content)
-    _read_ahead(partial(_read_listed, reader), listing.rows, files, reader, read)
+    parts = tuple(sorted({row.part for row in listing.rows if role_of(row.part)}))
+    work = partial(_read_listed, reader, listing, has_parts=bool(parts))
+    files = (row.file for row in listing.rows if not row.content)
+    _read_ahead(work, listing.rows, files, reader, read)
+    return {*listing.classes, *(row.label for row in listing.rows if row.label)}, parts
 
 
 def _read_ahead(
@@ -273,8 +275,11 @@ def _read_ahead(
         reader.keep()
 
 
-def _read_listed(reader: FileReader, row: Listed) -> Photo | Skipped:
+def _read_listed(
+    reader: FileReader, listing: Listing, row: Listed, *, has_parts: bool
+) -> Photo | Skipped:
     reason = row.reason or ("" if row.label else NO_LABEL)
+    reason = reason or (_BESIDE if has_parts and not role_of(row.part) else "")
     if reason or row.file is None:
         return Skipped(row.path, reason, row.content)
     if row.content:
@@ -282,7 +287,8 @@ def _read_listed(reader: FileReader, row: Listed) -> Photo | Skipped:
     try:
         return Photo(row.path, row.label, reader.learn(row.file).content, row.group)
     except ImageError as error:
-        return Skipped(row.path, str(error))
+        is_missing = str(error) == NO_FILE
+        return Skipped(row.path, f"{error}{listing.explain(row.path) if is_missing else ''}")
 
 
 def _beside(parents: Iterable[AnyPath], root: AnyPath) -> list[Skipped]:
@@ -310,29 +316,6 @@ def _name(path: AnyPath, root: AnyPath) -> str:
 
 def _to_file(path: Path | ListedPath) -> PhotoFile | None:
     return path.file if isinstance(path, ListedPath) else path
-
-
-def _find_parts(root: Path | ListedPath) -> tuple[str, ...]:
-    """Names of the split folders: all sub-folders, or those that hold the same classes."""
-    folders = visible_folders(root)
-    parts = [folder for folder in folders if role_of(folder.name)]
-    is_split = len(parts) == len(folders) or _have_common_classes(parts)
-    return tuple(part.name for part in parts) if is_split else ()
-
-
-def _have_common_classes(parts: Iterable[AnyPath]) -> bool:
-    """Whether a class of a training part is in another part too."""
-    classes: dict[bool, set[str]] = {True: set(), False: set()}
-    for part in parts:
-        below = visible_folders(nested(part, role_of)[-1])
-        classes[role_of(part.name) == "train"].update(folder.name for folder in below)
-    return not classes[True].isdisjoint(classes[False])
-
-
-def role_of(name: str) -> str:
-    """Which of train, val and test a folder is, by its name (``Test_set``); empty for none."""
-    found = _PART_NAME.fullmatch(name)
-    return _ROLES[found[1].lower()] if found else NO_PART
 
 
 def _note_images(skipped: Iterable[Skipped]) -> Iterator[str]:
@@ -430,6 +413,13 @@ def _explain_flat(root: str, skipped: list[Skipped]) -> str:
     )
 
 
+def _explain_left_out(skipped: list[Skipped]) -> str:
+    """The reasons of what is left out, each with an example."""
+    first = {row.reason: row.path for row in reversed(skipped)}
+    shown = [f"{sanitize(path)}: {reason}" for reason, path in first.items()][-_NUM_NAMED:]
+    return f" Left out: {plural(len(skipped), 'row')}; {'; '.join(shown)}." if skipped else ""
+
+
 def _explain_foreign(skipped: list[Skipped]) -> str:
     return "".join(f" {line}." for line in _note_foreign(skipped))
 
@@ -441,18 +431,25 @@ def _require_classes(
     skipped: list[Skipped],
     *,
     num_needed: int,
+    is_listed: bool = False,
 ) -> None:
     filled = {photo.label for photo in photos}
     if len(filled) < num_needed:
         found = ", ".join(sorted(filled)) or "none"
+        expected = (
+            f"{num_needed} or more.{_explain_left_out(skipped)}"
+            if is_listed
+            else f"{num_needed} or more sub-folders with photos in them, one per class."
+            f"{_explain_flat(root, skipped)}{_explain_foreign(skipped)}"
+        )
         raise DataError(
             f"{root} has {plural(len(filled), 'class', 'classes')} with photos ({found}); expected "
-            f"{num_needed} or more sub-folders with photos in them, one per class."
-            f"{_explain_flat(root, skipped)}{_explain_foreign(skipped)}"
+            f"{expected}"
         )
     empty = [name for name in classes if name not in filled]
     if empty and num_needed > 1:
         raise DataError(
-            f"{root} has no photo in {', '.join(empty)}; add photos there or remove the folder."
-            f"{_explain_foreign(skipped)}"
+            f"{root} has no photo in {', '.join(empty)}; add photos there or remove the "
+            f"{'class' if is_listed else 'folder'}."
+            f"{_explain_left_out(skipped) if is_listed else _explain_foreign(skipped)}"
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from candid.core.text import sanitize
@@ -33,6 +33,10 @@ class Listed:
     content: str = ""
 
 
+def _say_nothing(path: str) -> str:  # noqa: ARG001
+    return ""
+
+
 @dataclass(frozen=True)
 class Listing:
     """Photos in the order of their source.
@@ -41,31 +45,35 @@ class Listing:
         rows: One per photo; of a path that is listed again, the first.
         classes: The classes that the source declares, also those without photos.
         notes: What the user should know about it.
+        explain: Of the path of a file that is missing: what was probably meant, or nothing.
         is_folder: Whether the paths lead through folders of parts and classes.
     """
 
     rows: tuple[Listed, ...]
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    explain: Callable[[str], str] = field(default=_say_nothing, compare=False, repr=False)
     is_folder: bool = False
 
     @classmethod
     def of(
-        cls, rows: Iterable[Listed], *, classes: Iterable[str] = (), notes: Iterable[str] = ()
+        cls,
+        rows: Iterable[Listed],
+        *,
+        classes: Iterable[str] = (),
+        notes: Iterable[str] = (),
+        explain: Callable[[str], str] = _say_nothing,
     ) -> Listing:
         """A listing of rows, each path once; one with two classes is left out."""
         kept: dict[str, Listed] = {}
         for row in rows:
             first = kept.setdefault(row.path, row)
             if first is not row and first.label != row.label and not first.reason:
-                kept[row.path] = _without(first, f"listed as {first.label} and as {row.label}")
-        return cls(tuple(kept.values()), tuple(classes), tuple(notes))
+                reason = f"listed as {first.label or 'none'} and as {row.label or 'none'}"
+                kept[row.path] = replace(first, reason=sanitize(reason))
+        return cls(tuple(kept.values()), tuple(classes), tuple(notes), explain)
 
     @cached_property
     def by_path(self) -> dict[str, Listed]:
         """The rows by their paths."""
         return {row.path: row for row in self.rows}
-
-
-def _without(row: Listed, reason: str) -> Listed:
-    return Listed(row.path, row.label, row.file, row.part, row.group, sanitize(reason))

@@ -1,4 +1,4 @@
-"""Walk folders, and trees of listed names: links are followed without loops, hidden files and folders are recognised."""
+"""Walk folders and listings: links without loops, hidden files and folders recognised."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from candid.data.location import Location
+from candid.data.location import PhotoFile
 from candid.errors import DataError
 
 # In lower case. Files and folders of file managers, and the trash, thumbnails and snapshots that
@@ -35,11 +35,11 @@ class ListedPath:
     """
 
     path: str = ""
-    file: Location | None = None
+    file: PhotoFile | None = None
     below: dict[str, ListedPath] = field(default_factory=dict)
 
     @classmethod
-    def tree(cls, files: Mapping[str, Location]) -> ListedPath:
+    def tree(cls, files: Mapping[str, PhotoFile]) -> ListedPath:
         """The root of files by their names, with forward slashes."""
         root = cls()
         for path, file in files.items():

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from candid.core.progress import Advance
 from candid.core.temp_dir import locked_dir
 from candid.core.threads import joint_pool, num_cores
-from candid.data.catalog import PARTS, Catalog, Photo, Skipped
+from candid.data.catalog import Catalog, Photo, Skipped
 from candid.data.images import (
     HEAD_BYTES,
     SUFFIXES,
@@ -31,6 +31,7 @@ from candid.data.images import (
     read_file,
 )
 from candid.data.location import read_start
+from candid.data.parts import PARTS
 from candid.errors import DataError, ImageError, SplitError
 from candid.splits.readers import TreeFile, write_readme
 from candid.splits.split import Split

@@ -1,13 +1,17 @@
 """Photos that are no folder of class folders, listed without being read; one module a form.
 
-To add a form, write a function from `DataSource` and its path to a `Listing`, and add it below.
+To add a form, write a function from a `DataSource`, its `Root` and the name of its file in there to
+a `Listing`, and add it below.
 """
 
 from __future__ import annotations
 
-from candid.data.listing import Listing
+from pathlib import PurePosixPath
+
+from candid.data.listing import Listed, Listing
 from candid.data.location import FindFile
 from candid.data.source import DataSource
+from candid.data.sources.root import AddressRoot, open_root
 from candid.data.sources.tables import SUFFIXES, list_table
 from candid.errors import DataError
 
@@ -18,11 +22,12 @@ def list_photos(source: DataSource) -> Listing | None:
     Raises:
         DataError: It can't be read, or is of no known form.
     """
-    path = source.path
-    if path is None:
-        raise DataError(f"{source} can't be opened; expected a folder or a file on this machine.")
-    if path.is_file() and path.suffix.lower() in SUFFIXES:
-        return list_table(source, path)
+    root, name = open_root(source)
+    if PurePosixPath(name).suffix.lower() in SUFFIXES and root.has(name):
+        return list_table(source, root, name)
+    if isinstance(root, AddressRoot):
+        rows = (Listed(path, "", file) for path, file in root.files.items())
+        return Listing(tuple(rows), is_folder=True)
     return None
 
 
@@ -34,6 +39,9 @@ def find_in(source: DataSource) -> FindFile:
     Raises:
         DataError: The source is gone, or can't be read.
     """
+    root, name = open_root(source)
+    if isinstance(root, AddressRoot) and not name:
+        return root.locate
     listing = list_photos(source)
     if listing is not None:
         rows = listing.by_path

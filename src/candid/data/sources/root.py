@@ -1,0 +1,177 @@
+"""Where the files of a source are: a folder on this machine, or another `Root`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import IO, Protocol
+
+from candid.data.address import AddressFile, is_file_at, list_files
+from candid.data.location import PhotoFile, Slice, Stamp, stamp_of
+from candid.data.source import DataSource, without_secrets
+from candid.data.walk import is_hidden, walk
+
+
+class Root(Protocol):
+    """Files by their names below a folder, with forward slashes. It can be pickled."""
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file for reading, which can be sought in.
+
+        Raises:
+            OSError: It can't be opened.
+        """
+        ...
+
+    def locate(
+        self, name: str, start: int | None = None, num_bytes: int | None = None
+    ) -> PhotoFile:
+        """Where a file is, or some of its bytes; it need not be there."""
+        ...
+
+    def allows(self, name: str) -> bool:
+        """Whether a table may name such a file, be it there or not."""
+        ...
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        ...
+
+    def names(self, suffixes: Collection[str]) -> list[str]:
+        """All files below that have one of the suffixes, sorted, without hidden ones."""
+        ...
+
+    def stamp(self, name: str) -> Stamp | None:
+        """What changes when the file does; None if that is not known.
+
+        Raises:
+            OSError: It is gone.
+        """
+        ...
+
+    def __str__(self) -> str:
+        """The path or the address of the folder."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRoot:
+    """A folder on this machine; names may leave it by ``..``, or be absolute paths."""
+
+    folder: Path
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file for reading."""
+        return (self.folder / name).open("rb")
+
+    def locate(
+        self, name: str, start: int | None = None, num_bytes: int | None = None
+    ) -> PhotoFile:
+        """Where a file is, or some of its bytes."""
+        file = self.folder / name
+        if start is None or num_bytes is None:
+            return file
+        return Slice(file, name, start, num_bytes)
+
+    def allows(self, name: str) -> bool:
+        """Every file, as whoever gave the table may read it anyway."""
+        return "://" not in name
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        try:
+            return (self.folder / name).is_file()
+        except (OSError, ValueError):  # too long, or with a NUL
+            return False
+
+    def names(self, suffixes: Collection[str]) -> list[str]:
+        """All files below that have one of the suffixes, in lower or upper case."""
+        found = (path for path in walk(self.folder) if path.suffix.lower() in suffixes)
+        below = (path.relative_to(self.folder) for path in found if not is_hidden(path.name))
+        return sorted(path.as_posix() for path in below)
+
+    def stamp(self, name: str) -> Stamp:
+        """Size and times of the file."""
+        return stamp_of(self.folder / name)
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+
+@dataclass(frozen=True)
+class AddressRoot:
+    """A folder at an address, such as ``s3://bucket/photos``."""
+
+    folder: str
+
+    @cached_property
+    def files(self) -> dict[str, AddressFile]:
+        """All files below by their names, listed once."""
+        return list_files(self.folder)
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file for reading."""
+        return self.locate(name).open()
+
+    def locate(
+        self, name: str, start: int | None = None, num_bytes: int | None = None
+    ) -> AddressFile:
+        """Where a file is, or some of its bytes."""
+        listed = self.__dict__.get("files", {}).get(name)  # only if they were listed anyway
+        file = listed or AddressFile(self.folder, name)
+        if start is None or num_bytes is None:
+            return file
+        return replace(file, start=start, num_bytes=num_bytes)
+
+    def allows(self, name: str) -> bool:
+        """Files below: a table from elsewhere is not to choose what is fetched."""
+        return not name.startswith("/") and "://" not in name and ".." not in name.split("/")
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        if "files" in self.__dict__:
+            return name in self.files
+        return self.allows(name) and self.locate(name).is_there()
+
+    def names(self, suffixes: Collection[str]) -> list[str]:
+        """All files below that have one of the suffixes, in lower or upper case."""
+        found = (name for name in self.files if PurePosixPath(name).suffix.lower() in suffixes)
+        return sorted(name for name in found if not any(map(is_hidden, name.split("/"))))
+
+    def stamp(self, name: str) -> Stamp | None:
+        """What changes when the file does, if it was listed."""
+        return self.locate(name).stamp()
+
+    def __str__(self) -> str:
+        return without_secrets(self.folder)
+
+
+def open_address(address: str) -> tuple[AddressRoot, str]:
+    """The folder of an address, and its file in there: empty for the folder itself.
+
+    A ZIP archive is a folder: ``set.zip`` means ``zip://::set.zip``.
+    """
+    first, chain, rest = address.partition("::")
+    if first.startswith("zip:///") and not chain:  # a file of this machine
+        first, chain, rest = "zip://", "::", first.removeprefix("zip://")
+    elif first.lower().endswith(".zip") and not first.startswith("zip://"):
+        first, chain, rest = "zip://", "::", address
+    folder, _, name = first.rpartition("/")
+    is_file = "." in name and not folder.endswith(":/") and is_file_at(f"{first}{chain}{rest}")
+    return AddressRoot(f"{folder if is_file else first}{chain}{rest}"), name if is_file else ""
+
+
+def open_root(source: DataSource) -> tuple[Root, str]:
+    """The folder of a source, and its file in there: empty for the folder itself.
+
+    Raises:
+        DataError: It can't be opened.
+    """
+    path = source.path
+    if path is None:
+        return open_address(str(source.data))
+    if path.suffix.lower() == ".zip" and path.is_file():
+        return open_address(f"zip://::{path}")
+    return (LocalRoot(path), "") if path.is_dir() else (LocalRoot(path.parent), path.name)
