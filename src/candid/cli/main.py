@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from candid.cli.commands.audit import audit
+from candid.cli.commands.catalog import catalog
 from candid.cli.commands.compare import compare
 from candid.cli.commands.demo import demo
 from candid.cli.commands.evaluate import evaluate
@@ -73,7 +74,19 @@ class _Command(TyperCommand):
                     formatter.write_dl(records)
 
 
-for _command in (audit, train, split, evaluate, predict, compare, verify, export, serve, demo):
+for _command in (
+    audit,
+    catalog,
+    train,
+    split,
+    evaluate,
+    predict,
+    compare,
+    verify,
+    export,
+    serve,
+    demo,
+):
     app.command(cls=_Command)(_command)
 
 

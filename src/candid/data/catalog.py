@@ -51,6 +51,8 @@ _DEAD_LINK = "a link that can't be followed"
 #: Reason of files beside the class folders.
 OUTSIDE: Final = "outside the class folders"
 _BESIDE = "in none of the parts"
+_CHANGED: Final = "changed since the catalog was written"
+_UNSUPPORTED: Final = " is not supported: "
 #: Reason of rows of a table without a class.
 NO_LABEL: Final = "without a class"
 #: Reasons of files that are no photos.
@@ -253,7 +255,9 @@ def _read_listing(
     """Read the photos of a listing, unless their content is known."""
     parts = tuple(sorted({row.part for row in listing.rows if role_of(row.part)}))
     work = partial(_read_listed, reader, listing, has_parts=bool(parts))
-    files = (row.file for row in listing.rows if not row.content)
+    reader.note_deep(listing.deep)
+    is_certain = not reader.rehash
+    files = (row.file for row in listing.rows if not (is_certain and row.content) or row.only_if)
     _read_ahead(work, listing.rows, files, reader, read)
     return {*listing.classes, *(row.label for row in listing.rows if row.label)}, parts
 
@@ -281,14 +285,18 @@ def _read_listed(
     reason = row.reason or ("" if row.label else NO_LABEL)
     reason = reason or (_BESIDE if has_parts and not role_of(row.part) else "")
     if reason or row.file is None:
-        return Skipped(row.path, reason, row.content)
-    if row.content:
+        foreign, is_foreign, _ = reason.partition(_UNSUPPORTED)
+        return Skipped(row.path, reason, row.content, foreign if is_foreign else "")
+    if row.content and not reader.rehash and row.is_known():
         return Photo(row.path, row.label, row.content, row.group)
     try:
-        return Photo(row.path, row.label, reader.learn(row.file).content, row.group)
+        content = reader.learn(row.file).content
     except ImageError as error:
         is_missing = str(error) == NO_FILE
         return Skipped(row.path, f"{error}{listing.explain(row.path) if is_missing else ''}")
+    if row.content not in ("", content):
+        return Skipped(row.path, _CHANGED)
+    return Photo(row.path, row.label, content, row.group)
 
 
 def _beside(parents: Iterable[AnyPath], root: AnyPath) -> list[Skipped]:
@@ -360,7 +368,7 @@ def _read(path: AnyPath, *, root: AnyPath, label: str, reader: FileReader) -> Ph
         reason = _CLOSED if path.is_dir() else str(error)
     foreign = _foreign(file)
     if foreign:
-        reason = f"{foreign} is not supported: {remedy(foreign)}"
+        reason = f"{foreign}{_UNSUPPORTED}{remedy(foreign)}"
     return Skipped(name, reason, foreign=foreign)
 
 

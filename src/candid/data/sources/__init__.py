@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from candid.data.listing import Listed, Listing
 from candid.data.location import FindFile
 from candid.data.source import DataSource
+from candid.data.sources import catalog_file
 from candid.data.sources.root import AddressRoot, open_root
 from candid.data.sources.tables import SUFFIXES, list_table
 from candid.errors import DataError
@@ -25,6 +26,8 @@ def list_photos(source: DataSource) -> Listing | None:
     root, name = open_root(source)
     if PurePosixPath(name).suffix.lower() in SUFFIXES and root.has(name):
         return list_table(source, root, name)
+    if PurePosixPath(name).suffix.lower() in catalog_file.SUFFIXES and root.has(name):
+        return catalog_file.list_catalog(root, name)
     if isinstance(root, AddressRoot):
         rows = (Listed(path, "", file) for path, file in root.files.items())
         return Listing(tuple(rows), is_folder=True)
