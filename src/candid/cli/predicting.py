@@ -18,7 +18,13 @@ from typing import Final, Literal
 from candid.cli.console import json_text
 from candid.core.progress import Advance
 from candid.core.text import display_width, join_names, plural, sanitize
+from candid.data.address import AddressFile
+from candid.data.catalog import find_files
 from candid.data.images import HEAD_BYTES, SUFFIXES, Reading, identify, inspect, read_file
+from candid.data.location import PhotoFile
+from candid.data.source import is_address
+from candid.data.sources.root import open_address
+from candid.data.walk import ListedPath
 from candid.errors import ImageError, UsageError
 from candid.reporting.number_format import decimals_with_n
 from candid.runs.class_names import join_classes
@@ -50,7 +56,8 @@ def expand(paths: Sequence[str]) -> list[str]:
     """Expand folders to their files, and glob patterns to their matches.
 
     Args:
-        paths: Files, folders, glob patterns (``**`` too), or ``-`` for standard input.
+        paths: Files, folders, addresses of such, glob patterns (``**`` too), or ``-`` for
+            standard input.
 
     Returns:
         Paths in the order given; missing files stay, and get a reason later.
@@ -62,6 +69,12 @@ def expand(paths: Sequence[str]) -> list[str]:
 
 
 def _expand_one(path: str) -> list[str]:
+    if is_address(path):
+        root, name = open_address(path)
+        listed = [] if name else find_files(ListedPath.tree(root.files))
+        if not name and not listed:
+            raise UsageError(f"{root} has no file in it.")
+        return [root.locate(name or row.path).address for row in listed or [ListedPath()]]
     if path == STDIN or Path(path).is_file():
         return [path]
     if files := files_of(Path(path)):
@@ -87,7 +100,12 @@ def read_input(path: str, piped: bytes) -> bytes:
     Raises:
         ImageError: It can't be read.
     """
-    return piped if path == STDIN else read_file(Path(path))
+    return piped if path == STDIN else read_file(to_file(path))
+
+
+def to_file(path: str) -> PhotoFile:
+    """The file of a path or an address."""
+    return AddressFile.at(path) if is_address(path) else Path(path)
 
 
 def describe_run(classifier: Classifier) -> str:
@@ -120,7 +138,7 @@ def predict_all(
     Yields:
         One prediction per path, in order.
     """
-    sources = (piped if path == STDIN else Path(path) for path in paths)
+    sources = (piped if path == STDIN else to_file(path) for path in paths)
     predictions = classifier.stream(sources, explain=explain)
     for path, prediction in zip(paths, predictions, strict=True):
         advance(1)
@@ -285,8 +303,8 @@ def note_pages(paths: Sequence[str], piped: bytes, reading: Reading) -> Iterator
 
 def _count_pages(path: str, piped: bytes, reading: Reading) -> int:
     try:
-        if path == STDIN:
-            head = piped[:HEAD_BYTES]
+        if path == STDIN or is_address(path):
+            head = read_input(path, piped)[:HEAD_BYTES]
         elif Path(path).is_file():
             with Path(path).open("rb") as file:
                 head = file.read(HEAD_BYTES)

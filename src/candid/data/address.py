@@ -26,6 +26,7 @@ from candid.core.extras import require_packages
 from candid.core.hashing import hash_bytes
 from candid.core.temp_dir import make_held, sweep
 from candid.core.text import first_line
+from candid.core.threads import map_ahead
 from candid.data.location import PhotoFile, Stamp
 from candid.data.source import without_secrets
 from candid.errors import DataError, DependencyError
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _Result = TypeVar("_Result")
+_Item = TypeVar("_Item")
 _LOG: Final = logging.getLogger(__name__)
 
 #: Reads that are under way at once, as each waits for an answer.
 NUM_IN_FLIGHT: Final = 32
+_MAX_BYTES: Final = 512 * 1024**2 + 1
 _MAX_BYTES_IN_FLIGHT: Final = 256 * 1024**2
 _TRIES: Final = 6
 _FIRST_WAIT_S: Final = 0.2  # twice as long each time, and up to half of that less
@@ -47,6 +50,7 @@ _READ_S: Final = 120.0  # all tries together
 _TELL_EVERY_S: Final = 1.0
 
 _MOST_KEPT: Final = 0.25  # of the free disk
+_SECRETS: Final[dict[str, str]] = {}
 _FINAL: Final = (
     *(FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError),
     *(KeyError, ValueError, TypeError, ImportError, BadZipFile),
@@ -66,6 +70,14 @@ _S3: Final = {
 }
 
 
+def hide(address: str) -> str:
+    """An address without user, password and signature, which this process remembers."""
+    shown = without_secrets(address)
+    if shown != address:
+        _SECRETS[shown] = address
+    return shown
+
+
 @cache
 def file_system(address: str) -> tuple[Any, str]:
     """The file system of an address, and the path there; it is shared by all threads.
@@ -77,7 +89,7 @@ def file_system(address: str) -> tuple[Any, str]:
     require_packages(["fsspec"], needed_by="an address", extra="cloud")
     from fsspec.core import url_to_fs
 
-    shown = without_secrets(address)
+    shown, address = address, _SECRETS.get(address, address)
     is_s3 = re.search(r"\bs3a?://", address)
     try:
         system, path = url_to_fs(address, **({is_s3[0][:-3]: _S3} if is_s3 else {}))
@@ -101,7 +113,7 @@ class AddressFile:
     """A file at an address, or some of its bytes.
 
     Attributes:
-        root: The address of a folder, as `file_system` takes it.
+        root: The address of a folder, without secrets, see `hide`.
         name: The file's name below, with forward slashes.
         size: Of the whole file; None if that is not known.
         tag: What changes with its content, such as an ETag; empty if that is not known.
@@ -116,11 +128,18 @@ class AddressFile:
     start: int = 0
     num_bytes: int | None = None
 
+    @classmethod
+    def at(cls, address: str) -> AddressFile:
+        """The file of an address, which need not be there."""
+        first, chain, rest = hide(address).partition("::")
+        folder, slash, name = first.rpartition("/")
+        return cls(f"{folder}{slash if folder.endswith('/') else ''}{chain}{rest}", name)
+
     @property
     def address(self) -> str:
         """The address of the file, without secrets, and where in there the bytes begin."""
         at = f"@{self.start}" if self.num_bytes is not None else ""
-        return _join(without_secrets(self.root), f"{self.name}{at}")
+        return _join(self.root, f"{self.name}{at}")
 
     def stamp(self) -> Stamp | None:
         """Its stamp when it was listed."""
@@ -135,6 +154,8 @@ class AddressFile:
         Raises:
             OSError: They can't be read, after several tries.
         """
+        if (error := _FAILED.pop(self, None)) is not None:
+            raise error
         text = f"{self.address} {self.num_bytes} {self.size} {self.tag}"
         key = hash_bytes(text.encode("utf-8", "surrogatepass"))
         data = _KEPT.get(key)
@@ -158,6 +179,9 @@ class AddressFile:
         return _patiently(lambda: system.open(path, "rb"), self.address)
 
     def _place(self) -> tuple[Any, str]:
+        secret = _SECRETS.get(_join(self.root, self.name))
+        if secret is not None:
+            return file_system(secret)
         system, root = file_system(self.root)
         return system, f"{root.rstrip('/')}/{self.name}" if root else self.name
 
@@ -178,9 +202,24 @@ class AddressFile:
         return data
 
 
+def ahead(items: Iterable[_Item], file_of: Callable[[_Item], PhotoFile]) -> Iterable[_Item]:
+    """The same items in order; those of their files that are at addresses are fetched ahead."""
+
+    def fetch(item: _Item) -> _Item:
+        file = file_of(item)
+        if isinstance(file, AddressFile) and _KEPT.has_room:
+            try:
+                file.read(_MAX_BYTES)
+            except OSError as error:
+                _FAILED[file] = error
+        return item
+
+    return map_ahead(fetch, items, num_threads=NUM_IN_FLIGHT, num_ahead=2 * NUM_IN_FLIGHT)
+
+
 def is_file_at(address: str) -> bool:
     """Whether an address is that of a file, rather than of a folder."""
-    return _is_file(*file_system(address), without_secrets(address))
+    return _is_file(*file_system(address), address)
 
 
 def _is_file(system: Any, path: str, shown: str) -> bool:
@@ -190,7 +229,7 @@ def _is_file(system: Any, path: str, shown: str) -> bool:
         return False
 
 
-def num_readers(files: Iterable[PhotoFile]) -> int | None:
+def num_readers(files: Iterable[object]) -> int | None:
     """How many threads read files: more than there are cores if one is at an address."""
     return NUM_IN_FLIGHT if any(isinstance(file, AddressFile) for file in files) else None
 
@@ -216,7 +255,7 @@ def list_files(address: str) -> dict[str, AddressFile]:
             found = list(_patiently(partial(system.find, root, detail=True), address).items())
     except OSError as error:
         reason = error.strerror or first_line(error)
-        raise DataError(f"{without_secrets(address)} can't be listed: {reason}.") from error
+        raise DataError(f"{address} can't be listed: {reason}.") from error
     files = {}
     for path, info in found:
         name = str(path).removeprefix(root).removeprefix("/")
@@ -325,6 +364,10 @@ class _Kept:
         self._folder: Path | None = None
         self._left = 0
 
+    @property
+    def has_room(self) -> bool:
+        return self._folder is None or self._left > 0
+
     def get(self, key: str) -> bytes | None:
         if self._folder is None:
             return None
@@ -354,6 +397,10 @@ class _Kept:
 
 
 _KEPT: Final = _Kept()
+
+
+#: Of files that were fetched ahead, until it is their turn.
+_FAILED: Final[dict[AddressFile, OSError]] = {}
 
 
 class _Budget:

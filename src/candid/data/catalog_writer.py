@@ -154,7 +154,9 @@ def _rows(catalog: Catalog, reader: FileReader, started_ns: int) -> Iterator[dic
             "deep": reader.is_deep(photo.content),
         }
     for row in catalog.skipped:
-        yield {"path": _text(row.path), "reason": _text(row.reason)}
+        file = catalog.find(row.path)
+        place = {} if file is None else _place(file, started_ns)
+        yield {**place, "path": _text(row.path), "reason": _text(row.reason)}
 
 
 def _place(file: PhotoFile, started_ns: int) -> Mapping[str, object]:

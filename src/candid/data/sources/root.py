@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
-from candid.data.address import AddressFile, is_file_at, list_files
+from candid.data.address import AddressFile, hide, is_file_at, list_files
 from candid.data.location import PhotoFile, Slice, Stamp, stamp_of
-from candid.data.source import DataSource, without_secrets
+from candid.data.source import DataSource
 from candid.data.walk import is_hidden, walk
 
 
@@ -144,8 +144,11 @@ class AddressRoot:
         """What changes when the file does, if it was listed."""
         return self.locate(name).stamp()
 
+    def __getstate__(self) -> dict[str, str]:
+        return {"folder": self.folder}
+
     def __str__(self) -> str:
-        return without_secrets(self.folder)
+        return self.folder
 
 
 def open_address(address: str) -> tuple[AddressRoot, str]:
@@ -153,11 +156,11 @@ def open_address(address: str) -> tuple[AddressRoot, str]:
 
     A ZIP archive is a folder: ``set.zip`` means ``zip://::set.zip``.
     """
-    first, chain, rest = address.partition("::")
+    first, chain, rest = hide(address).partition("::")
     if first.startswith("zip:///") and not chain:  # a file of this machine
         first, chain, rest = "zip://", "::", first.removeprefix("zip://")
     elif first.lower().endswith(".zip") and not first.startswith("zip://"):
-        first, chain, rest = "zip://", "::", address
+        first, chain, rest = "zip://", "::", first
     folder, _, name = first.rpartition("/")
     is_file = "." in name and not folder.endswith(":/") and is_file_at(f"{first}{chain}{rest}")
     return AddressRoot(f"{folder if is_file else first}{chain}{rest}"), name if is_file else ""
