@@ -14,6 +14,7 @@ COMMANDS = (
     "split",
     "evaluate",
     "predict",
+    "similar",
     "compare",
     "verify",
     "export",

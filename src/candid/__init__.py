@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from candid.evaluation.evaluate import evaluate_run as evaluate
     from candid.runs.classifier import Classifier, load
     from candid.runs.prediction import Prediction
+    from candid.runs.similar_photos import similar
     from candid.splits.prepare import SplitOptions
     from candid.training import Run, TrainOptions, train
 
@@ -49,6 +50,7 @@ _PUBLIC = {
     "audit": ("candid.auditing.audit", "audit"),
     "catalog": ("candid.data.catalog_writer", "catalog"),
     "evaluate": ("candid.evaluation.evaluate", "evaluate_run"),
+    "similar": ("candid.runs.similar_photos", "similar"),
     "load": ("candid.runs.classifier", "load"),
     "train": ("candid.training", "train"),
     "write_audit": ("candid.auditing.files", "write_audit"),
@@ -69,6 +71,7 @@ __all__ = [
     "catalog",
     "evaluate",
     "load",
+    "similar",
     "train",
     "write_audit",
 ]

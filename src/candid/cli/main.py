@@ -20,6 +20,7 @@ from candid.cli.commands.evaluate import evaluate
 from candid.cli.commands.export import export
 from candid.cli.commands.predict import predict
 from candid.cli.commands.serve import serve
+from candid.cli.commands.similar import similar
 from candid.cli.commands.split import split
 from candid.cli.commands.train import train
 from candid.cli.commands.verify import verify
@@ -81,6 +82,7 @@ for _command in (
     split,
     evaluate,
     predict,
+    similar,
     compare,
     verify,
     export,

@@ -167,7 +167,7 @@ class AddressFile:
 
     def is_there(self) -> bool:
         """Whether there is such a file."""
-        return _is_file(*self._place(), self.address)
+        return _is_file(*self.place(), self.address)
 
     def open(self) -> IO[bytes]:
         """The file itself, for reading anywhere in it.
@@ -175,10 +175,11 @@ class AddressFile:
         Raises:
             OSError: It can't be opened.
         """
-        system, path = self._place()
+        system, path = self.place()
         return _patiently(lambda: system.open(path, "rb"), self.address)
 
-    def _place(self) -> tuple[Any, str]:
+    def place(self) -> tuple[Any, str]:
+        """The file system, and the path there."""
         secret = _SECRETS.get(_join(self.root, self.name))
         if secret is not None:
             return file_system(secret)
@@ -186,7 +187,7 @@ class AddressFile:
         return system, f"{root.rstrip('/')}/{self.name}" if root else self.name
 
     def _fetch(self, most: int) -> bytes:
-        system, path = self._place()
+        system, path = self.place()
         size = self.size if self.num_bytes is None else self.num_bytes
         asked = most if size is None else min(size, most)
         if asked == 0:
@@ -256,14 +257,28 @@ def list_files(address: str) -> dict[str, AddressFile]:
     except OSError as error:
         reason = error.strerror or first_line(error)
         raise DataError(f"{address} can't be listed: {reason}.") from error
-    files = {}
-    for path, info in found:
-        name = str(path).removeprefix(root).removeprefix("/")
-        size = info.get("size", info.get("Size"))
-        if name and not name.endswith("/"):  # which stands for a folder
-            tag = next((str(info[key]) for key in _TAGS if info.get(key)), "")
-            files[name] = AddressFile(address, name, size, tag.strip('"'))
-    return files
+    names = ((str(path).removeprefix(root).removeprefix("/"), info) for path, info in found)
+    return {
+        name: _of_info(address, name, info)
+        for name, info in names
+        if name and not name.endswith("/")  # which stands for a folder
+    }
+
+
+def look(address: str, name: str) -> AddressFile:
+    """A file of a folder, with size and tag.
+
+    Raises:
+        OSError: It is gone.
+    """
+    file = AddressFile(address, name)
+    system, path = file.place()
+    return _of_info(address, name, _patiently(lambda: system.info(path), file.address))
+
+
+def _of_info(address: str, name: str, info: Mapping[str, Any]) -> AddressFile:
+    tag = next((str(info[key]) for key in _TAGS if info.get(key)), "")
+    return AddressFile(address, name, info.get("size", info.get("Size")), tag.strip('"'))
 
 
 def _list_s3(system: Any, root: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

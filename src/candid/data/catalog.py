@@ -422,10 +422,11 @@ def _explain_flat(root: str, skipped: list[Skipped]) -> str:
 
 
 def _explain_left_out(skipped: list[Skipped]) -> str:
-    """The reasons of what is left out, each with an example."""
-    first = {row.reason: row.path for row in reversed(skipped)}
-    shown = [f"{sanitize(path)}: {reason}" for reason, path in first.items()][-_NUM_NAMED:]
-    return f" Left out: {plural(len(skipped), 'row')}; {'; '.join(shown)}." if skipped else ""
+    """How many rows are left out, and why the first one is."""
+    if not skipped:
+        return ""
+    first = f"{sanitize(skipped[0].path)}: {skipped[0].reason}"
+    return f" {plural_are(len(skipped), 'row')} left out, the first: {first}."
 
 
 def _explain_foreign(skipped: list[Skipped]) -> str:

@@ -23,7 +23,8 @@ from candid.data.location import PhotoFile, Slice, stamp_of
 from candid.data.npz import unpacked
 from candid.data.source import DataSource, without_secrets
 from candid.data.sources.catalog_file import KEY, ROWS, TO_TEXT, VERSION, require
-from candid.errors import DataError, UsageError
+from candid.data.sources.parquet import Cell
+from candid.errors import UsageError
 
 if TYPE_CHECKING:
     from candid.core.progress import Progress
@@ -133,6 +134,7 @@ def _schema() -> Any:
             pyarrow.field("group", pyarrow.string()),
             pyarrow.field("size", pyarrow.int64()),  # of the file in bytes
             pyarrow.field("bytes", pyarrow.string()),  # "512-1023" of it; null for all
+            pyarrow.field("cell", pyarrow.string()),  # "image@0:17": column, row group and row
             pyarrow.field("modified", pyarrow.timestamp("ns", "UTC")),
             pyarrow.field("etag", pyarrow.string()),
             pyarrow.field("sha256", pyarrow.string()),
@@ -169,14 +171,15 @@ def _place(file: PhotoFile, started_ns: int) -> Mapping[str, object]:
             "etag": file.tag or None,
             "bytes": None if file.num_bytes is None else _span(file.start, file.num_bytes),
         }
-    path = file.file if isinstance(file, Slice) else file
-    if not isinstance(path, Path):
-        raise DataError(f"{path.address} has no place of its own that a catalog could name.")
-    found = {"uri": path.absolute().as_uri()}
+    if isinstance(file, Cell):
+        cell = f"{_text(file.column)}@{file.group}:{file.row}"
+        return {**_place(file.root.locate(file.name), started_ns), "cell": cell}
     if isinstance(file, Slice):
-        found["bytes"] = _span(file.start, file.num_bytes)
+        return {**_place(file.file, started_ns), "bytes": _span(file.start, file.num_bytes)}
+    assert isinstance(file, Path)
+    found = {"uri": file.absolute().as_uri()}
     with suppress(OSError):
-        stamp = stamp_of(path)
+        stamp = stamp_of(file)
         if max(stamp.mtime_ns, stamp.ctime_ns) < started_ns - RACY_NS:
             return {**found, "size": stamp.num_bytes, "modified": stamp.mtime_ns}
     return found

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from candid.core.text import sanitize
-from candid.data.location import PhotoFile, Slice, stamp_of
+from candid.data.location import PhotoFile, stamp_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,13 @@ class Listed:
 
     def is_known(self) -> bool:
         """Whether the content is known to hold."""
-        path = self.file.file if isinstance(self.file, Slice) else self.file
-        if self.only_if is None or not isinstance(path, Path):
+        if self.only_if is None or self.file is None:
             return bool(self.content)
         try:
-            stamp = stamp_of(path)
+            stamp = stamp_of(self.file) if isinstance(self.file, Path) else self.file.stamp()
         except (OSError, ValueError):  # reading it gives the reason
             return False
-        return self.only_if == (stamp.num_bytes, stamp.mtime_ns)
+        return stamp is not None and self.only_if == (stamp.num_bytes, stamp.mtime_ns)
 
 
 def _say_nothing(path: str) -> str:  # noqa: ARG001

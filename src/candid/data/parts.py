@@ -42,3 +42,13 @@ def role_of(name: str) -> str:
     """Which of train, val and test a folder is, by its name (``Test_set``); empty for none."""
     found = _PART_NAME.fullmatch(name)
     return _ROLES[found[1].lower()] if found else NO_PART
+
+
+def part_of_file(path: str) -> str:
+    """The name of the part that a file is of, or else a folder above it; empty for none.
+
+    ``data/test-00000-of-00002.parquet`` is of ``test``, and so is ``test/0000.parquet``.
+    """
+    *folders, name = path.split("/")
+    stem = re.sub(r"(?<=.)[-_.]\d+([-_]of[-_]\d+)?$", "", name.partition(".")[0])
+    return next((step for step in (stem, *reversed(folders)) if role_of(step)), "")

@@ -71,6 +71,8 @@ class DataSource:
         if self.path is None:
             steps = [step for step in re.split("[/:]+", str(self).rstrip("/")) if step]
             return Path(steps[-1]).stem
+        if "{" in self.path.name and not self.path.exists():
+            return re.sub(r"[-_.]*\{.*?\}", "", self.path.stem) or "data"
         return self.path.stem if self.path.is_file() else self.path.name
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -18,7 +19,8 @@ from candid.core.text import cut, first_line, sanitize
 from candid.data.address import AddressFile
 from candid.data.listing import Listed, Listing
 from candid.data.location import PhotoFile, Slice
-from candid.data.sources.root import Root
+from candid.data.sources.parquet import Cell
+from candid.data.sources.root import AddressRoot, LocalRoot, Root
 from candid.errors import DataError
 
 if TYPE_CHECKING:
@@ -89,11 +91,9 @@ def _list(table: Any, facts: Mapping[str, Any], where: str) -> Listing:
 
 
 def _to_listed(row: Mapping[str, Any], root: str) -> Listed:
-    file, only_if = None, None
-    if row["uri"] is not None:
-        file = _to_file(row, root)
-        if isinstance(file, (Path, Slice)):
-            only_if = row["size"] or -1, row["modified"] or -1
+    file = None if row["uri"] is None else _to_file(row, root)
+    is_here = (row["uri"] or "").startswith("file://")
+    only_if = (row["size"] or -1, row["modified"] or -1) if is_here else None
     path, label, part, group, reason = (
         _name(row[name] or "") for name in ("path", "class", "part", "group", "reason")
     )
@@ -101,13 +101,27 @@ def _to_listed(row: Mapping[str, Any], root: str) -> Listed:
 
 
 def _to_file(row: Mapping[str, Any], root: str) -> PhotoFile:
-    first, last = map(int, row["bytes"].split("-")) if row["bytes"] else (0, -1)
-    num_bytes = last - first + 1 if row["bytes"] else None
+    where: Root
+    file: Path | AddressFile
     if row["uri"].startswith("file://"):
         path = Path(unquote(urlsplit(row["uri"]).path, errors="surrogateescape"))
-        return path if num_bytes is None else Slice(path, row["path"], first, num_bytes)
-    place = _split(_name(row["uri"]), root)
-    return AddressFile(*place, row["size"], row["etag"] or "", first, num_bytes)
+        where, name = LocalRoot(path.parent), path.name
+        file = path
+    else:
+        folder, name = _split(_name(row["uri"]), root)
+        where = AddressRoot(folder)
+        file = AddressFile(folder, name, row["size"], row["etag"] or "")
+    if row["cell"]:
+        column, _, place = row["cell"].rpartition("@")
+        group, _, number = place.partition(":")
+        return Cell(where, name, _name(column), int(group), int(number))
+    if not row["bytes"]:
+        return file
+    first, last = map(int, row["bytes"].split("-"))
+    num_bytes = last - first + 1
+    if isinstance(file, Path):
+        return Slice(file, row["path"], first, num_bytes)
+    return replace(file, start=first, num_bytes=num_bytes)
 
 
 def _split(uri: str, root: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from candid.errors import DataError
 #: Usual names; the first is taken wherever it is there, of the others only one that is alone.
 PATHS: Final = ("path", "file_name", "file", "image", "filename", "image_path", "filepath", "img")
 IMAGES: Final = ("image", "img", "photo", "picture", "jpg", "png", "bytes")
-LABELS: Final = ("label", "class", "category", "species", "target", "labels", "cls")
+LABELS: Final = ("label", "class", "category", "species", "target", "labels", "cls", "choice")
 _PARTS: Final = ("part", "split")
 _MARKED: Final = frozenset({"1", "1.0", "true"})
 _UNMARKED: Final = frozenset({"0", "0.0", "false", ""})
@@ -53,6 +53,8 @@ class Columns:
 
 def class_of(value: object) -> tuple[str, str]:
     """The class that a cell names, and why it has none: a list has to have one value."""
+    if isinstance(value, Mapping) and isinstance(value.get("choices"), list):
+        value = value["choices"]  # of Label Studio
     if isinstance(value, list):
         names = list(dict.fromkeys(map(to_text, value)))
         if len(names) > 1:
@@ -67,6 +69,10 @@ def to_text(value: object) -> str:
     """A cell as text, without spaces around it; as it was written, so ``007`` and ``NA`` stay."""
     if value is None or value != value:  # null, NaN
         return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape").strip()
+    if isinstance(value, float) and value.is_integer():  # numbers beside nulls
+        return str(int(value))
     return str(value).strip()
 
 
@@ -76,6 +82,7 @@ def choose_columns(
     where: str,
     *,
     images: Sequence[str] = PATHS,
+    labels: Sequence[str] = LABELS,
     labelled: bool = True,
 ) -> Columns:
     """The columns that a person named, or those of the usual names.
@@ -85,6 +92,7 @@ def choose_columns(
         names: All columns.
         where: The table, for messages.
         images: Usual names of the photo's column.
+        labels: Those of the class.
         labelled: Whether a class is needed.
 
     Raises:
@@ -92,17 +100,13 @@ def choose_columns(
     """
     image = choose_one(source.image_column, names, images, where, "--image-column")
     chosen = source.label_column
-    labels: tuple[str, ...]
-    if "," in chosen and chosen not in names:
-        several = [name.strip() for name in chosen.split(",") if name.strip()]
-        labels = tuple(choose_one(name, names, (), where, "--label-column") for name in several)
-    elif chosen or labelled or _find(names, LABELS):
-        labels = (choose_one(chosen, names, LABELS, where, "--label-column"),)
-    else:
-        labels = ()
+    several = [name.strip() for name in chosen.split(",")] if chosen not in names else [chosen]
+    found: tuple[str, ...] = ()
+    if chosen or labelled or _find(names, labels):
+        found = tuple(choose_one(name, names, labels, where, "--label-column") for name in several)
     part = next(iter(_find(names, _PARTS)), "")
     group = next(iter(_find(names, ("group",))), "")
-    return Columns(image, labels, *("" if name in labels else name for name in (part, group)))
+    return Columns(image, found, *("" if name in found else name for name in (part, group)))
 
 
 def choose_one(

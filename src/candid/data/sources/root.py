@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path, PurePosixPath
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import IO, Protocol
 
-from candid.data.address import AddressFile, hide, is_file_at, list_files
+from candid.data.address import AddressFile, hide, is_file_at, list_files, look
 from candid.data.location import PhotoFile, Slice, Stamp, stamp_of
 from candid.data.source import DataSource
-from candid.data.walk import is_hidden, walk
+from candid.data.walk import is_hidden, visible_folders, walk
+from candid.errors import DataError
 
 
 class Root(Protocol):
@@ -39,8 +41,12 @@ class Root(Protocol):
         """Whether there is such a file."""
         ...
 
-    def names(self, suffixes: Collection[str]) -> list[str]:
-        """All files below that have one of the suffixes, sorted, without hidden ones."""
+    def names(self) -> Iterator[str]:
+        """All files below, without hidden ones, in any order; read while they are asked for."""
+        ...
+
+    def folders(self) -> list[str]:
+        """Its direct sub-folders, without hidden ones."""
         ...
 
     def stamp(self, name: str) -> Stamp | None:
@@ -70,10 +76,9 @@ class LocalRoot:
         self, name: str, start: int | None = None, num_bytes: int | None = None
     ) -> PhotoFile:
         """Where a file is, or some of its bytes."""
-        file = self.folder / name
         if start is None or num_bytes is None:
-            return file
-        return Slice(file, name, start, num_bytes)
+            return self.folder / name
+        return Slice(_file(self.folder, name), name, start, num_bytes)
 
     def allows(self, name: str) -> bool:
         """Every file, as whoever gave the table may read it anyway."""
@@ -86,11 +91,17 @@ class LocalRoot:
         except (OSError, ValueError):  # too long, or with a NUL
             return False
 
-    def names(self, suffixes: Collection[str]) -> list[str]:
-        """All files below that have one of the suffixes, in lower or upper case."""
-        found = (path for path in walk(self.folder) if path.suffix.lower() in suffixes)
-        below = (path.relative_to(self.folder) for path in found if not is_hidden(path.name))
-        return sorted(path.as_posix() for path in below)
+    def names(self) -> Iterator[str]:
+        """All files below."""
+        for path in walk(self.folder):
+            if not is_hidden(path.name):
+                yield path.relative_to(self.folder).as_posix()
+
+    def folders(self) -> list[str]:
+        """Its direct sub-folders; none if it can't be opened, which the scan of it says."""
+        with suppress(DataError):
+            return [path.name for path in visible_folders(self.folder)]
+        return []
 
     def stamp(self, name: str) -> Stamp:
         """Size and times of the file."""
@@ -98,6 +109,12 @@ class LocalRoot:
 
     def __str__(self) -> str:
         return str(self.folder)
+
+
+@lru_cache(maxsize=16)
+def _file(folder: Path, name: str) -> Path:
+    """One object for all slices of a file."""
+    return folder / name
 
 
 @dataclass(frozen=True)
@@ -113,17 +130,33 @@ class AddressRoot:
 
     def open(self, name: str) -> IO[bytes]:
         """A file for reading."""
-        return self.locate(name).open()
+        return AddressFile(self.folder, name).open()
 
     def locate(
         self, name: str, start: int | None = None, num_bytes: int | None = None
     ) -> AddressFile:
         """Where a file is, or some of its bytes."""
-        listed = self.__dict__.get("files", {}).get(name)  # only if they were listed anyway
-        file = listed or AddressFile(self.folder, name)
         if start is None or num_bytes is None:
-            return file
-        return replace(file, start=start, num_bytes=num_bytes)
+            return self._listed.get(name) or AddressFile(self.folder, name)
+        return replace(self._look(name), start=start, num_bytes=num_bytes)
+
+    @cached_property
+    def _listed(self) -> dict[str, AddressFile]:
+        """The files, as far as they can be listed: web servers don't, nor all buckets."""
+        if "files" in self.__dict__ or not self.folder.startswith("http"):
+            with suppress(DataError):
+                return self.files
+        return {}
+
+    @cached_property
+    def _looked(self) -> dict[str, AddressFile]:
+        return {}
+
+    def _look(self, name: str) -> AddressFile:
+        """A file that holds many photos, which is asked for alone."""
+        if name not in self._looked:
+            self._looked[name] = self.__dict__.get("files", {}).get(name) or look(self.folder, name)
+        return self._looked[name]
 
     def allows(self, name: str) -> bool:
         """Files below: a table from elsewhere is not to choose what is fetched."""
@@ -133,16 +166,20 @@ class AddressRoot:
         """Whether there is such a file."""
         if "files" in self.__dict__:
             return name in self.files
-        return self.allows(name) and self.locate(name).is_there()
+        return self.allows(name) and AddressFile(self.folder, name).is_there()
 
-    def names(self, suffixes: Collection[str]) -> list[str]:
-        """All files below that have one of the suffixes, in lower or upper case."""
-        found = (name for name in self.files if PurePosixPath(name).suffix.lower() in suffixes)
-        return sorted(name for name in found if not any(map(is_hidden, name.split("/"))))
+    def names(self) -> Iterator[str]:
+        """All files below."""
+        return (name for name in self.files if not any(map(is_hidden, name.split("/"))))
+
+    def folders(self) -> list[str]:
+        """Its direct sub-folders."""
+        found = {name.partition("/")[0] for name in self.files if "/" in name}
+        return sorted(name for name in found if not is_hidden(name))
 
     def stamp(self, name: str) -> Stamp | None:
-        """What changes when the file does, if it was listed."""
-        return self.locate(name).stamp()
+        """What changes when the file does."""
+        return self._look(name).stamp()
 
     def __getstate__(self) -> dict[str, str]:
         return {"folder": self.folder}
@@ -161,6 +198,9 @@ def open_address(address: str) -> tuple[AddressRoot, str]:
         first, chain, rest = "zip://", "::", first.removeprefix("zip://")
     elif first.lower().endswith(".zip") and not first.startswith("zip://"):
         first, chain, rest = "zip://", "::", first
+    if "{" in first:  # a pattern
+        folder = first[: first.index("{")].rpartition("/")[0]
+        return AddressRoot(f"{folder}{chain}{rest}"), first.removeprefix(f"{folder}/")
     folder, _, name = first.rpartition("/")
     is_file = "." in name and not folder.endswith(":/") and is_file_at(f"{first}{chain}{rest}")
     return AddressRoot(f"{folder if is_file else first}{chain}{rest}"), name if is_file else ""
@@ -168,6 +208,8 @@ def open_address(address: str) -> tuple[AddressRoot, str]:
 
 def open_root(source: DataSource) -> tuple[Root, str]:
     """The folder of a source, and its file in there: empty for the folder itself.
+
+    The file may be a pattern such as ``{train,test}/set-{000..009}.tar``.
 
     Raises:
         DataError: It can't be opened.
@@ -177,4 +219,9 @@ def open_root(source: DataSource) -> tuple[Root, str]:
         return open_address(str(source.data))
     if path.suffix.lower() == ".zip" and path.is_file():
         return open_address(f"zip://::{path}")
-    return (LocalRoot(path), "") if path.is_dir() else (LocalRoot(path.parent), path.name)
+    if path.is_dir():
+        return LocalRoot(path), ""
+    folder = path.parent
+    while "{" in str(folder) and not folder.is_dir():
+        folder = folder.parent
+    return LocalRoot(folder), path.relative_to(folder).as_posix()

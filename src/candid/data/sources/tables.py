@@ -14,6 +14,7 @@ from candid.core.text import cut, sanitize
 from candid.data.listing import Listed, Listing
 from candid.data.source import DataSource
 from candid.data.sources.columns import Columns, choose_columns, to_text
+from candid.data.sources.paths import explain_missing, to_path
 from candid.data.sources.root import Root
 from candid.data.tables import stream_table
 from candid.errors import DataError
@@ -59,45 +60,27 @@ def list_rows(
     """
     rows = iter(rows)
     first = list(islice(rows, _NUM_FIRST))
+    if not first:
+        raise DataError(f"{where} has no rows; expected columns path and label, and a row a photo.")
     names = list(dict.fromkeys(name for row in first for name in row))
     columns = choose_columns(source, names, where, labelled=labelled)
     listed = (to_listed(row, columns, root) for row in chain(first, rows))
     return Listing.of(filter(None, listed), explain=partial(explain_missing, root))
 
 
-def to_listed(row: Mapping[str, object], columns: Columns, root: Root) -> Listed | None:
-    """A row of a listing; None without a path."""
-    path = to_path(to_text(row.get(columns.image)))
+def to_listed(
+    row: Mapping[str, object], columns: Columns, root: Root, folder: str = ""
+) -> Listed | None:
+    """A row of a listing; None without a path, which is relative to a folder of the root."""
+    path = to_path(to_text(row.get(columns.image)), root)
     if not path:
         return None
+    path = (PurePosixPath(folder) / path).as_posix() if folder else path
     label, reason = columns.label(row)
     part, group = (to_text(row.get(name)) for name in (columns.part, columns.group))
     if not root.allows(path):
         return Listed(path, label, None, part, group, f"not below {root}")
     return Listed(path, label, root.locate(path), part, group, reason)
-
-
-def to_path(cell: str) -> str:
-    """The path that a cell means, with forward slashes."""
-    path = cell.removeprefix("file://").replace("\\", "/")
-    while path.startswith("./"):
-        path = path[2:].lstrip("/")
-    return path
-
-
-def explain_missing(root: Root, path: str) -> str:
-    """What was probably meant by the path of a file that is not there; it is never opened itself.
-
-    A table may come from another machine, or have been written in another folder.
-    """
-    is_foreign = path.startswith("/") or path[1:3] == ":/"
-    steps = PurePosixPath(path).parts[1:]
-    below = ("/".join(steps[start:]) for start in range(len(steps)))
-    found = next(filter(root.has, below), None)
-    reason = ": this is a path of another machine" if is_foreign else ""
-    if found is not None:
-        return f"{reason}; perhaps {sanitize(found)} is meant, relative to {root}"
-    return f"{reason}; expected a path relative to {root}" if is_foreign else ""
 
 
 def read_rows(root: Root, name: str) -> Generator[Mapping[str, object]]:
