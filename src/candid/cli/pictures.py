@@ -19,7 +19,7 @@ from candid.core.extras import require_packages
 from candid.core.text import sanitize
 from candid.data.images import PixelContract, Reading, decode, preview, read_file
 from candid.data.listing import Listed
-from candid.data.source import DataSource
+from candid.data.source import DataSource, is_address
 from candid.data.sources import find_in
 from candid.errors import DataError, ImageError, UsageError
 from candid.runs.classifier import Classifier
@@ -52,6 +52,8 @@ class PictureFolder:
         """
         inside = folder.expanduser().resolve()
         for each in photos:
+            if is_address(each):
+                continue
             around = Path(each).expanduser().resolve()
             if inside.is_relative_to(around) or (around.is_file() and inside == around.parent):
                 raise UsageError(
@@ -71,7 +73,7 @@ class PictureFolder:
         Raises:
             UsageError: It can't be written there.
         """
-        stem = "stdin" if source == STDIN else Path(source).stem
+        stem = "stdin" if source == STDIN else Path(source.partition("::")[0]).stem
         while len(os.fsencode(stem)) > _MOST_NAME_BYTES:
             stem = stem[:-1]
         stem = f"{stem}-{kind}"

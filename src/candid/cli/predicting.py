@@ -18,12 +18,15 @@ from typing import Final, Literal, TypeAlias
 from candid.cli.console import json_text
 from candid.core.progress import Advance
 from candid.core.text import display_width, join_names, plural, sanitize
+from candid.data.address import AddressFile
+from candid.data.catalog import find_files
 from candid.data.images import HEAD_BYTES, SUFFIXES, Reading, identify, inspect, read_file
 from candid.data.listing import Listed
 from candid.data.location import PhotoFile, Slice, read_start
-from candid.data.source import DataSource
+from candid.data.source import DataSource, is_address
 from candid.data.sources import is_listed, list_photos
-from candid.data.walk import is_folder
+from candid.data.sources.root import open_address
+from candid.data.walk import ListedPath, is_folder
 from candid.errors import ImageError, UsageError
 from candid.reporting.number_format import decimals_with_n
 from candid.runs.class_names import join_classes
@@ -57,8 +60,8 @@ def expand(paths: Sequence[str], *, image_column: str = "") -> list[Input]:
     """Expand folders to their files, glob patterns to their matches, and tables to their rows.
 
     Args:
-        paths: Files, folders, glob patterns (``**`` too), or ``-`` for standard input. Or tables,
-            archives and the like; one among photos is a stray file, as in ``folder/*``.
+        paths: Files, folders, addresses of such, glob patterns (``**`` too), or ``-`` for standard
+            input. Or tables, archives and the like; one among photos is a stray: ``folder/*``.
         image_column: Of a table: the column of the photo.
 
     Returns:
@@ -90,6 +93,12 @@ def name_of(one: Input) -> str:
 
 
 def _expand_one(path: str) -> list[str]:
+    if is_address(path):
+        root, name = open_address(path)
+        listed = [] if name else find_files(ListedPath.tree(root.files))
+        if not name and not listed:
+            raise UsageError(f"{root} has no file in it.")
+        return [root.locate(name or row.path).address for row in listed or [ListedPath()]]
     if path == STDIN or Path(path).is_file():
         return [path]
     if files := files_of(Path(path)):
@@ -121,7 +130,9 @@ def read_input(one: Input, piped: bytes) -> bytes:
 
 def _source_of(one: Input, piped: bytes) -> PhotoFile | bytes:
     if isinstance(one, str):
-        return piped if one == STDIN else Path(one)
+        if one == STDIN:
+            return piped
+        return AddressFile.at(one) if is_address(one) else Path(one)
     return b"" if one.file is None else one.file
 
 
@@ -327,7 +338,9 @@ def _count_pages(one: Input, piped: bytes, reading: Reading) -> int:
         source = _source_of(one, piped)
         if isinstance(source, bytes):
             head = source[:HEAD_BYTES]
-        elif isinstance(source, Slice) or (isinstance(source, Path) and source.is_file()):
+        elif isinstance(source, (Slice, AddressFile)) or (
+            isinstance(source, Path) and source.is_file()
+        ):
             head = read_start(source, HEAD_BYTES)
         else:
             return 1  # opening a pipe would block, and looking into a table takes long

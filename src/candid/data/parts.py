@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
-from candid.data.walk import nested, visible_folders
+from candid.data.walk import AnyPath, nested, visible_folders
 
 PARTS: Final = ("train", "val", "test")
 #: The part of a photo that is in none.
@@ -22,7 +21,7 @@ _FILLER: Final = r"(?:dataset|data|set|images?|imgs?|photos|split|seg|part|[\W\d
 _PART_NAME: Final = re.compile(f"{_FILLER}({'|'.join(_ROLES)}){_FILLER}", re.IGNORECASE)
 
 
-def find_parts(root: Path) -> tuple[str, ...]:
+def find_parts(root: AnyPath) -> tuple[str, ...]:
     """Names of the split folders: all sub-folders, or those that hold the same classes."""
     folders = visible_folders(root)
     parts = [folder for folder in folders if role_of(folder.name)]
@@ -30,7 +29,7 @@ def find_parts(root: Path) -> tuple[str, ...]:
     return tuple(part.name for part in parts) if is_split else ()
 
 
-def _have_common_classes(parts: Iterable[Path]) -> bool:
+def _have_common_classes(parts: Iterable[AnyPath]) -> bool:
     """Whether a class of a training part is in another part too."""
     classes: dict[bool, set[str]] = {True: set(), False: set()}
     for part in parts:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ from candid.core.cache import Cache
 from candid.core.linalg import Rows, matmul
 from candid.core.progress import Progress, Silent
 from candid.core.threads import map_ahead
+from candid.data.address import ahead, num_readers
 from candid.data.catalog import Catalog, Skipped
 from candid.data.file_reader import FileReader
 from candid.data.images import PixelContract
@@ -252,7 +254,11 @@ def _compute(
         (row,) = embedder.embed(pixels[None])
         return content, _Computed(row, colours_of(pixels), shrink(pixels).tobytes(), properties)
 
-    return map_ahead(compute, files.items(), num_ahead=_NUM_AHEAD)
+    items = files.items()
+    are_remote = num_readers(files.values()) is not None
+    return map_ahead(
+        compute, ahead(items, itemgetter(1)) if are_remote else items, num_ahead=_NUM_AHEAD
+    )
 
 
 def _gather(

@@ -26,7 +26,7 @@ from candid.runs.artifact import MANIFEST, MODEL, find_run, read_manifest
 from candid.runs.manifest import Manifest
 from candid.runs.onnx_session import Model
 from candid.runs.prediction import Prediction, blank_reason
-from candid.runs.source import Photo, Source, files_of, is_several, take
+from candid.runs.source import Photo, Source, fetched_ahead, files_of, is_several, take
 
 if TYPE_CHECKING:
     from candid.runs.explaining import Explanation
@@ -221,7 +221,7 @@ class Classifier:
             yield from (self._predict_one(photo, self.model, explain) for photo in first)
             return
         work = partial(self._predict_one, model=self.model.one_threaded, explain=explain)
-        yield from map_ahead(work, chain(first, photos))
+        yield from map_ahead(work, fetched_ahead(chain(first, photos), first))
 
     def require_manifest(self) -> Manifest:
         """The manifest; raises UsageError if the classifier was not loaded from a run."""

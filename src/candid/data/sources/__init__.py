@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from candid.core.text import join_names
-from candid.data.listing import Listing
+from candid.data.listing import Listed, Listing
 from candid.data.location import FindFile
 from candid.data.source import DataSource
-from candid.data.sources import imagefolder, labelling, parquet, tables, webdataset
-from candid.data.sources.root import Root, open_root
+from candid.data.sources import catalog_file, imagefolder, labelling, parquet, tables, webdataset
+from candid.data.sources.root import AddressRoot, Root, open_root
 from candid.errors import DataError
 
 _SHARDS: Final = (*webdataset.SUFFIXES, *parquet.SUFFIXES, *webdataset.COMPRESSED)
@@ -64,7 +64,8 @@ def list_in(source: DataSource, root: Root, name: str, *, labelled: bool) -> Lis
     if not name:
         names = _find_shards(root)
         if not names:  # the paths of an imagefolder are those of its files
-            return imagefolder.list_imagefolder(source, root) if labelled else None
+            metadata = imagefolder.list_imagefolder(source, root) if labelled else None
+            return metadata or _list_files(root)
     elif root.has(name):
         names = [name]
     elif "{" in name:
@@ -74,6 +75,8 @@ def list_in(source: DataSource, root: Root, name: str, *, labelled: bool) -> Lis
     if all(one.lower().endswith(webdataset.SUFFIXES) for one in names):
         return webdataset.list_shards(source, root, names, labelled=labelled)
     if all(one.lower().endswith(parquet.SUFFIXES) for one in names):
+        if len(names) == 1 and (listing := catalog_file.list_catalog(root, names[0])) is not None:
+            return listing
         return parquet.list_parquet(source, root, names, labelled=labelled)
     if len(names) == 1 and names[0].lower().endswith(tables.SUFFIXES):
         return tables.list_table(source, root, names[0], labelled=labelled)
@@ -85,6 +88,14 @@ def list_in(source: DataSource, root: Root, name: str, *, labelled: bool) -> Lis
             f"{root} has {join_names(names)}; expected .tar files alone, or .parquet files alone."
         )
     return None
+
+
+def _list_files(root: Root) -> Listing | None:
+    """All files of an address, for whoever knows the classes from their folders."""
+    if not isinstance(root, AddressRoot):
+        return None
+    rows = (Listed(path, "", file) for path, file in root.files.items())
+    return Listing(tuple(rows), is_folder=True)
 
 
 def _find_shards(root: Root) -> list[str]:
@@ -133,7 +144,10 @@ def find_in(source: DataSource) -> FindFile:
     Raises:
         DataError: The source is gone, or can't be read.
     """
-    listing = list_photos(source, labelled=False)
+    root, name = open_root(source)
+    if isinstance(root, AddressRoot) and not name:
+        return root.locate
+    listing = list_in(source, root, name, labelled=False)
     if listing is not None:
         rows = listing.by_path
         return lambda path: rows[path].file if path in rows else None

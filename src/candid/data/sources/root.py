@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import IO, Protocol
 
+from candid.data.address import AddressFile, hide, is_file_at, list_files, look
 from candid.data.location import PhotoFile, Slice, Stamp, stamp_of
 from candid.data.source import DataSource
 from candid.data.walk import is_hidden, visible_folders, walk
@@ -116,6 +117,95 @@ def _file(folder: Path, name: str) -> Path:
     return folder / name
 
 
+@dataclass(frozen=True)
+class AddressRoot:
+    """A folder at an address, such as ``s3://bucket/photos``."""
+
+    folder: str
+
+    @cached_property
+    def files(self) -> dict[str, AddressFile]:
+        """All files below by their names, listed once."""
+        return list_files(self.folder)
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file for reading."""
+        return AddressFile(self.folder, name).open()
+
+    def locate(
+        self, name: str, start: int | None = None, num_bytes: int | None = None
+    ) -> AddressFile:
+        """Where a file is, or some of its bytes."""
+        if start is None or num_bytes is None:
+            return self._listed.get(name) or AddressFile(self.folder, name)
+        return replace(self._look(name), start=start, num_bytes=num_bytes)
+
+    @cached_property
+    def _listed(self) -> dict[str, AddressFile]:
+        """The files, as far as they can be listed: web servers don't, nor all buckets."""
+        if "files" in self.__dict__ or not self.folder.startswith("http"):
+            with suppress(DataError):
+                return self.files
+        return {}
+
+    @cached_property
+    def _looked(self) -> dict[str, AddressFile]:
+        return {}
+
+    def _look(self, name: str) -> AddressFile:
+        """A file that holds many photos, which is asked for alone."""
+        if name not in self._looked:
+            self._looked[name] = self.__dict__.get("files", {}).get(name) or look(self.folder, name)
+        return self._looked[name]
+
+    def allows(self, name: str) -> bool:
+        """Files below: a table from elsewhere is not to choose what is fetched."""
+        return not name.startswith("/") and "://" not in name and ".." not in name.split("/")
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        if "files" in self.__dict__:
+            return name in self.files
+        return self.allows(name) and AddressFile(self.folder, name).is_there()
+
+    def names(self) -> Iterator[str]:
+        """All files below."""
+        return (name for name in self.files if not any(map(is_hidden, name.split("/"))))
+
+    def folders(self) -> list[str]:
+        """Its direct sub-folders."""
+        found = {name.partition("/")[0] for name in self.files if "/" in name}
+        return sorted(name for name in found if not is_hidden(name))
+
+    def stamp(self, name: str) -> Stamp | None:
+        """What changes when the file does."""
+        return self._look(name).stamp()
+
+    def __getstate__(self) -> dict[str, str]:
+        return {"folder": self.folder}
+
+    def __str__(self) -> str:
+        return self.folder
+
+
+def open_address(address: str) -> tuple[AddressRoot, str]:
+    """The folder of an address, and its file in there: empty for the folder itself.
+
+    A ZIP archive is a folder: ``set.zip`` means ``zip://::set.zip``.
+    """
+    first, chain, rest = hide(address).partition("::")
+    if first.startswith("zip:///") and not chain:  # a file of this machine
+        first, chain, rest = "zip://", "::", first.removeprefix("zip://")
+    elif first.lower().endswith(".zip") and not first.startswith("zip://"):
+        first, chain, rest = "zip://", "::", first
+    if "{" in first:  # a pattern
+        folder = first[: first.index("{")].rpartition("/")[0]
+        return AddressRoot(f"{folder}{chain}{rest}"), first.removeprefix(f"{folder}/")
+    folder, _, name = first.rpartition("/")
+    is_file = "." in name and not folder.endswith(":/") and is_file_at(f"{first}{chain}{rest}")
+    return AddressRoot(f"{folder if is_file else first}{chain}{rest}"), name if is_file else ""
+
+
 def open_root(source: DataSource) -> tuple[Root, str]:
     """The folder of a source, and its file in there: empty for the folder itself.
 
@@ -126,7 +216,9 @@ def open_root(source: DataSource) -> tuple[Root, str]:
     """
     path = source.path
     if path is None:
-        raise DataError(f"{source} can't be opened; expected a folder or a file on this machine.")
+        return open_address(str(source.data))
+    if path.suffix.lower() == ".zip" and path.is_file():
+        return open_address(f"zip://::{path}")
     if path.is_dir():
         return LocalRoot(path), ""
     folder = path.parent
