@@ -75,8 +75,8 @@ def list_in(source: DataSource, root: Root, name: str, *, labelled: bool) -> Lis
     if all(one.lower().endswith(webdataset.SUFFIXES) for one in names):
         return webdataset.list_shards(source, root, names, labelled=labelled)
     if all(one.lower().endswith(parquet.SUFFIXES) for one in names):
-        if len(names) == 1 and (listing := catalog_file.list_catalog(root, names[0])) is not None:
-            return listing
+        if catalog_file.KEY in parquet.read_metadata(root, names[0]):
+            return catalog_file.list_catalog(root, names[0])
         return parquet.list_parquet(source, root, names, labelled=labelled)
     if len(names) == 1 and names[0].lower().endswith(tables.SUFFIXES):
         return tables.list_table(source, root, names[0], labelled=labelled)
@@ -118,9 +118,10 @@ def _expand(root: Root, pattern: str) -> list[str]:
     start, *rest = _BRACES.split(pattern)
     names = [start]
     for inside, text in zip(rest[::2], rest[1::2], strict=True):
-        names = [name + end + text for name in names for end in _alternatives(inside)]
-        if len(names) > _MOST_FILES:
+        ends = _alternatives(inside)
+        if len(names) * len(ends) > _MOST_FILES:
             raise DataError(f"{root}/{pattern} means more than {_MOST_FILES:,} files.")
+        names = [name + end + text for name in names for end in ends]
     missing = [name for name in names if not root.has(name)]
     if missing:
         raise DataError(f"{root}/{pattern} lacks {join_names(missing)}.")
