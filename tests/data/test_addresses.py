@@ -230,9 +230,7 @@ class TestFaults:
     def test_a_missing_package_is_named(self) -> None:
         with pytest.raises(DependencyError, match="install gcsfs"):
             scan("gs://bucket/photos")
-        with pytest.raises(
-            DataError, match="opened: Protocol not known: nope"
-        ):
+        with pytest.raises(DataError, match="opened: Protocol not known: nope"):
             scan("nope://x/photos")
 
 

@@ -11,14 +11,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Final, Literal
 
 from candid.cli.console import json_text
 from candid.core.progress import Advance
 from candid.core.text import display_width, join_names, plural, sanitize
-from candid.data.address import AddressFile
+from candid.data.address import AddressFile, hide
 from candid.data.catalog import find_files
 from candid.data.images import HEAD_BYTES, SUFFIXES, Reading, identify, inspect, read_file
 from candid.data.location import PhotoFile
@@ -35,6 +35,7 @@ from candid.runs.source import files_of
 
 STDIN = "-"
 _PAGED: Final = ("TIFF", "DICOM")
+_PAGED_SUFFIXES: Final = (".tif", ".tiff", ".dcm", ".dicom")
 _MOST_NAMED: Final = 6  # classes in a summary
 
 Form = Literal["table", "csv", "json"]
@@ -70,6 +71,8 @@ def expand(paths: Sequence[str]) -> list[str]:
 
 def _expand_one(path: str) -> list[str]:
     if is_address(path):
+        if PurePosixPath(path.partition("::")[0]).suffix.lower() in SUFFIXES:
+            return [hide(path)]
         root, name = open_address(path)
         listed = [] if name else find_files(ListedPath.tree(root.files))
         if not name and not listed:
@@ -303,7 +306,11 @@ def note_pages(paths: Sequence[str], piped: bytes, reading: Reading) -> Iterator
 
 def _count_pages(path: str, piped: bytes, reading: Reading) -> int:
     try:
-        if path == STDIN or is_address(path):
+        if path == STDIN:
+            head = piped[:HEAD_BYTES]
+        elif is_address(path):
+            if not path.partition("::")[0].lower().endswith(_PAGED_SUFFIXES):
+                return 1  # not to fetch it twice
             head = read_input(path, piped)[:HEAD_BYTES]
         elif Path(path).is_file():
             with Path(path).open("rb") as file:
