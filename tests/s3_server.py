@@ -12,6 +12,7 @@ from threading import Lock, Thread
 from typing import Any
 
 BUCKET = "photos"
+_CODES = {503: "SlowDown", 403: "AccessDenied", 404: "NoSuchKey"}
 _ACCOUNT = "123456789012"
 
 
@@ -88,7 +89,9 @@ class S3:
                 with self._lock:
                     self._at_once -= 1
             start_response(f"{status} Fault", [("Content-Type", "application/xml")])
-            code = {503: "SlowDown", 403: "AccessDenied"}.get(status, "InternalError")
+            code = {503: "SlowDown", 403: "AccessDenied", 404: "NoSuchKey"}.get(
+                status, "InternalError"
+            )
             return [f"<Error><Code>{code}</Code><Message>made</Message></Error>".encode()]
 
         return answer

@@ -11,18 +11,18 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Final, Literal, TypeAlias
 
 from candid.cli.console import json_text
 from candid.core.progress import Advance
 from candid.core.text import display_width, join_names, plural, sanitize
-from candid.data.address import AddressFile
+from candid.data.address import AddressFile, hide
 from candid.data.catalog import find_files
 from candid.data.images import HEAD_BYTES, SUFFIXES, Reading, identify, inspect, read_file
 from candid.data.listing import Listed
-from candid.data.location import PhotoFile, Slice, read_start
+from candid.data.location import Location, PhotoFile, Slice, read_start
 from candid.data.source import DataSource, is_address
 from candid.data.sources import is_listed, list_photos
 from candid.data.sources.root import open_address
@@ -37,6 +37,7 @@ from candid.runs.source import files_of
 
 STDIN = "-"
 _PAGED: Final = ("TIFF", "DICOM")
+_PAGED_SUFFIXES: Final = (".tif", ".tiff", ".dcm", ".dicom")
 _MOST_NAMED: Final = 6  # classes in a summary
 
 Form = Literal["table", "csv", "json"]
@@ -94,6 +95,8 @@ def name_of(one: Input) -> str:
 
 def _expand_one(path: str) -> list[str]:
     if is_address(path):
+        if PurePosixPath(path.partition("::")[0]).suffix.lower() in SUFFIXES:
+            return [hide(path)]
         root, name = open_address(path)
         listed = [] if name else find_files(ListedPath.tree(root.files))
         if not name and not listed:
@@ -338,8 +341,10 @@ def _count_pages(one: Input, piped: bytes, reading: Reading) -> int:
         source = _source_of(one, piped)
         if isinstance(source, bytes):
             head = source[:HEAD_BYTES]
-        elif isinstance(source, (Slice, AddressFile)) or (
-            isinstance(source, Path) and source.is_file()
+        elif isinstance(source, Slice) or (
+            source.address.partition("::")[0].lower().endswith(_PAGED_SUFFIXES)  # not to fetch all
+            if isinstance(source, Location)
+            else source.is_file()
         ):
             head = read_start(source, HEAD_BYTES)
         else:

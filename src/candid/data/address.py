@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from errno import EIO, ETIMEDOUT
+from errno import EFBIG, EIO, ETIMEDOUT
 from functools import cache, partial
 from threading import Condition, Lock
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
@@ -63,6 +63,7 @@ _TAGS: Final = (
 # Only Candid tries again, and says so. By default there are ten connections.
 _S3: Final = {
     "use_listings_cache": False,
+    "max_concurrency": 1,  # else it asks for the size before it reads
     "config_kwargs": {
         "max_pool_connections": NUM_IN_FLIGHT,
         "retries": {"total_max_attempts": 1},
@@ -189,6 +190,8 @@ class AddressFile:
     def _fetch(self, most: int) -> bytes:
         system, path = self.place()
         size = self.size if self.num_bytes is None else self.num_bytes
+        if size is not None and size > most >= _MAX_BYTES:
+            raise OSError(EFBIG, f"too large: {size / 1024**2:.0f} MiB")
         asked = most if size is None else min(size, most)
         if asked == 0:
             return b""

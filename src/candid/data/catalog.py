@@ -366,6 +366,8 @@ def _read(path: AnyPath, *, root: AnyPath, label: str, reader: FileReader) -> Ph
         reason = _NO_IMAGE
     except ImageError as error:
         reason = _CLOSED if path.is_dir() else str(error)
+        if isinstance(file, Location):  # it would be tried again
+            return Skipped(name, reason)
     foreign = _foreign(file)
     if foreign:
         reason = f"{foreign}{_UNSUPPORTED}{remedy(foreign)}"

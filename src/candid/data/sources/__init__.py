@@ -145,10 +145,7 @@ def find_in(source: DataSource) -> FindFile:
     Raises:
         DataError: The source is gone, or can't be read.
     """
-    root, name = open_root(source)
-    if isinstance(root, AddressRoot) and not name:
-        return root.locate
-    listing = list_in(source, root, name, labelled=False)
+    listing = list_photos(source, labelled=False)
     if listing is not None:
         rows = listing.by_path
         return lambda path: rows[path].file if path in rows else None
