@@ -13,6 +13,7 @@ import typer
 from candid.cli.arguments import (
     Bands,
     Cost,
+    ImageColumn,
     Json,
     MaxMegapixels,
     Page,
@@ -35,7 +36,8 @@ def predict(
         list[str],
         typer.Argument(
             metavar="PHOTO...",
-            help="Photos, folders (every file in them), glob patterns, or - for a photo on stdin.",
+            help="Photos, folders (every file in them), glob patterns, or - for a photo on stdin. "
+            "Or tables and archives of photos, as DATA of candid train; labels are not needed.",
         ),
     ],
     run: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the run.")] = Path(
@@ -54,6 +56,7 @@ def predict(
     page: Page = None,
     bands: Bands = None,
     max_megapixels: MaxMegapixels = None,
+    image_column: ImageColumn = "",
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row per photo.")] = False,
     probabilities: Annotated[
@@ -93,7 +96,7 @@ def predict(
         from candid.cli import predicting
         from candid.runs.classifier import load
 
-        inputs = predicting.expand(paths)
+        inputs = predicting.expand(paths, image_column=image_column)
         # Many photos are predicted in parallel, with one thread each; a single one uses all.
         classifier = load(run, num_threads=1 if len(inputs) > 1 else None)
         if threshold is not None or cost:
@@ -113,12 +116,12 @@ def predict(
                 classifier, inputs, piped=piped, explain=explain, advance=advance
             )
             tally = predicting.print_predictions(
-                draw(predictions, piped=piped, say=progress.say),
+                draw(predictions, inputs=inputs, piped=piped, say=progress.say),
                 classifier.classes,
                 form=form,
                 with_probabilities=probabilities,
                 show=progress.show,
-                paths=inputs,
+                paths=[*map(predicting.name_of, inputs)],
             )
         if classifier.require_manifest().metrics is None:
             progress.say("note: the run was not measured: how often it is right is not known")

@@ -50,6 +50,11 @@ def list_photos(source: DataSource, *, labelled: bool = True) -> Listing | None:
     return list_in(source, root, name, labelled=labelled)
 
 
+def is_listed(path: str) -> bool:
+    """Whether a path is that of a table, an archive or a pattern of them, by its suffix."""
+    return path.lower().endswith((*_SHARDS, *tables.SUFFIXES, *labelling.SUFFIXES))
+
+
 def list_in(source: DataSource, root: Root, name: str, *, labelled: bool) -> Listing | None:
     """The same, of a file of a root, or a pattern; the name is empty for the root itself.
 
@@ -58,8 +63,9 @@ def list_in(source: DataSource, root: Root, name: str, *, labelled: bool) -> Lis
     """
     if not name:
         names = _find_shards(root)
-        if not names:
-            return imagefolder.list_imagefolder(source, root) or _list_files(root)
+        if not names:  # the paths of an imagefolder are those of its files
+            metadata = imagefolder.list_imagefolder(source, root) if labelled else None
+            return metadata or _list_files(root)
     elif root.has(name):
         names = [name]
     elif "{" in name:
@@ -69,8 +75,8 @@ def list_in(source: DataSource, root: Root, name: str, *, labelled: bool) -> Lis
     if all(one.lower().endswith(webdataset.SUFFIXES) for one in names):
         return webdataset.list_shards(source, root, names, labelled=labelled)
     if all(one.lower().endswith(parquet.SUFFIXES) for one in names):
-        if len(names) == 1 and (listing := catalog_file.list_catalog(root, names[0])) is not None:
-            return listing
+        if catalog_file.KEY in parquet.read_metadata(root, names[0]):
+            return catalog_file.list_catalog(root, names[0])
         return parquet.list_parquet(source, root, names, labelled=labelled)
     if len(names) == 1 and names[0].lower().endswith(tables.SUFFIXES):
         return tables.list_table(source, root, names[0], labelled=labelled)
@@ -112,9 +118,10 @@ def _expand(root: Root, pattern: str) -> list[str]:
     start, *rest = _BRACES.split(pattern)
     names = [start]
     for inside, text in zip(rest[::2], rest[1::2], strict=True):
-        names = [name + end + text for name in names for end in _alternatives(inside)]
-        if len(names) > _MOST_FILES:
+        ends = _alternatives(inside)
+        if len(names) * len(ends) > _MOST_FILES:
             raise DataError(f"{root}/{pattern} means more than {_MOST_FILES:,} files.")
+        names = [name + end + text for name in names for end in ends]
     missing = [name for name in names if not root.has(name)]
     if missing:
         raise DataError(f"{root}/{pattern} lacks {join_names(missing)}.")

@@ -93,7 +93,7 @@ def choose_columns(
         where: The table, for messages.
         images: Usual names of the photo's column.
         labels: Those of the class.
-        labelled: Whether a class is needed.
+        labelled: Whether a class is needed; else only a column that was named is read.
 
     Raises:
         DataError: There is no such column, or there are several.
@@ -102,8 +102,8 @@ def choose_columns(
     chosen = source.label_column
     several = [name.strip() for name in chosen.split(",")] if chosen not in names else [chosen]
     found: tuple[str, ...] = ()
-    if chosen or labelled or _find(names, labels):
-        found = tuple(choose_one(name, names, labels, where, "--label-column") for name in several)
+    if chosen or labelled:
+        found = tuple(choose_one(one, names, labels, where, "--label-column") for one in several)
     part = next(iter(_find(names, _PARTS)), "")
     group = next(iter(_find(names, ("group",))), "")
     return Columns(image, found, *("" if name in found else name for name in (part, group)))

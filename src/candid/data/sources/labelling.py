@@ -101,7 +101,7 @@ def _read_tasks(
     choices = [list(_choices(task)) for task in tasks]
     controls = list(dict.fromkeys(control for found in choices for control, _ in found))
     control = ""
-    if controls or labelled:
+    if labelled or source.label_column:
         usual = ("choice", *controls)
         control = choose_one(source.label_column, controls, usual, where, "--label-column")
     for values, found in zip(data, choices, strict=True):

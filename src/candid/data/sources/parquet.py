@@ -6,7 +6,6 @@ reading rows in order reads that once, a few MiB at a time, whatever the size of
 
 from __future__ import annotations
 
-import errno
 import json
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,9 +51,7 @@ def list_parquet(
 
     Raises:
         DataError: A file can't be read, or a column is missing.
-        DependencyError: pyarrow is not installed.
     """
-    require_packages(["pyarrow"], needed_by="a Parquet file", extra="parquet")
     tables = [_Table.read(root, name, source, labelled=labelled) for name in names]
     if not tables[0].has_bytes:
         rows = (row for table in tables for _, _, row in table.rows())
@@ -64,6 +61,18 @@ def list_parquet(
         row for table in tables for row in table.listed(digits=digits, is_alone=len(names) == 1)
     )
     return Listing.of(listed)
+
+
+def read_metadata(root: Root, name: str) -> Mapping[bytes, bytes]:
+    """What a schema says of itself.
+
+    Raises:
+        DataError: The file can't be read.
+        DependencyError: pyarrow is not installed.
+    """
+    require_packages(["pyarrow"], needed_by="a Parquet file", extra="parquet")
+    with _errors(f"{root}/{name}"), _opened(root, name) as parquet:
+        return parquet.schema_arrow.metadata or {}
 
 
 @dataclass(frozen=True)
@@ -245,7 +254,15 @@ class Cell:
 
     def read(self, most: int) -> bytes:
         """Its bytes."""
-        value = _windows.read(self)
+        import pyarrow
+
+        try:
+            value = _windows.read(self)
+        except (pyarrow.ArrowException, OSError, ValueError, IndexError) as error:
+            if getattr(error, "errno", None) is not None:  # of the file, not of what is in it
+                raise
+            reason = cut(sanitize(first_line(error)), 100)
+            raise ImageError(f"can't be read from Parquet: {reason}") from error
         data = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(data, bytes):
             path = to_text(value.get("path")) if isinstance(value, dict) else ""
@@ -268,17 +285,20 @@ class _Window:
     """The latest rows of a column of a row group, read in order."""
 
     def __init__(self, cell: Cell, stamp: Stamp | None) -> None:
-        import pyarrow.parquet
-
         self.stamp = stamp
         self.num_bytes = 0
         self._end = 0
         self._kept: deque[tuple[int, Any]] = deque()
         self._file = cell.root.open(cell.name)
+        self._batches = self._read(cell)
+
+    def _read(self, cell: Cell) -> Iterator[Any]:
+        import pyarrow.parquet
+
         parquet = pyarrow.parquet.ParquetFile(self._file, buffer_size=_BUFFER_BYTES)
         group = parquet.metadata.row_group(cell.group)
         num_bytes = max(group.total_byte_size // max(group.num_rows, 1), 1)
-        self._batches = parquet.iter_batches(
+        yield from parquet.iter_batches(
             min(max(_BATCH_BYTES // num_bytes, 1), _BATCH_ROWS),
             row_groups=[cell.group],
             columns=[cell.column],
@@ -294,7 +314,7 @@ class _Window:
         while row >= self._end:
             batch = next(self._batches, None)
             if batch is None:
-                raise OSError(errno.EIO, "the Parquet file ends before its rows do")
+                raise ValueError("the file ends before its rows do")
             self._kept.append((self._end, batch.column(0)))
             self._end += batch.num_rows
             self.num_bytes += batch.nbytes
@@ -319,8 +339,8 @@ class _Windows:
         """The value of a cell.
 
         Raises:
-            OSError: It can't be read.
-            ValueError: So do some of pyarrow's errors.
+            OSError: The file can't be read.
+            ValueError: What is in it can't be read; pyarrow has errors of its own too.
         """
         key = cell.root, cell.name, cell.column, cell.group
         stamp = cell.stamp()
@@ -330,7 +350,11 @@ class _Windows:
                 window.close()
                 window = None
             window = window or _Window(cell, stamp)
-            value = window.read(cell.row)
+            try:
+                value = window.read(cell.row)
+            except BaseException:
+                window.close()
+                raise
             self._windows[key] = window
             while sum(one.num_bytes for one in self._windows.values()) > _MOST_KEPT_BYTES * 2 or (
                 len(self._windows) > _MOST_WINDOWS

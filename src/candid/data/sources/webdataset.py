@@ -95,6 +95,9 @@ def _read_shard(source: DataSource, root: Root, name: str) -> tuple[dict[str, _S
                     if member.offset_data + member.size > num_bytes:
                         raise tarfile.ReadError("unexpected end of data")
                     _add(source, samples, archive, member)
+                file.seek(archive.offset)
+                if samples and file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                    raise tarfile.ReadError("it has no end, so it may have been cut off")
     except (tarfile.TarError, OSError, ValueError, OverflowError, MemoryError) as error:
         reason = cut(sanitize(first_line(error)), 100)
         if not samples:
