@@ -231,12 +231,18 @@ class Options:
     Attributes:
         epochs: Passes over the training part, at least 1.
         batch_size: Photos per step, at least 1.
-        seed: Random seed of the initial weights and the order.
+        seed: Random seed of the initial weights, the order and the augmentation.
+        augment: Whether each epoch shows new views of the photos: crop, mirror image, light.
+        early_stop: Whether to stop once the validation loss was not lowest for five epochs.
+        best_epoch: Whether the weights are those of the epoch with the lowest validation loss.
     """
 
     epochs: int = 20
     batch_size: int = 32
     seed: int = 0
+    augment: bool = False
+    early_stop: bool = False
+    best_epoch: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1:
@@ -276,12 +282,17 @@ def train(
 
     Raises:
         DependencyError: TensorFlow, TensorBoard or ONNX is not installed.
-        SplitError: The training part is empty.
+        SplitError: The training part is empty, or the validation part that an option needs.
         KeyboardInterrupt: Ctrl-C before the first epoch ended.
     """
     if not len(split.places("train")):
         raise SplitError(
             "the split has no photo to train on. Add photos, or make a new split with another seed."
+        )
+    if (options.early_stop or options.best_epoch) and not len(split.places("val")):
+        raise SplitError(
+            "the split has no val part, by whose loss early_stop and best_epoch choose an epoch. "
+            "Make a new split, or train without them."
         )
     progress, classes = progress or Silent(), photos.catalog.classes
     training = (started or start(len(classes), seed=options.seed)).result()
@@ -301,10 +312,17 @@ def train(
         snapshot, complete = cnn_keras.fit(training, given, board, loop)
         checkpoint.is_complete = complete
     training.restore(snapshot)
+    weights = snapshot.best or snapshot.weights
+    training.network.set_weights(weights)
     training.network.save(folder / "model.keras")
-    num_parameters = training.network.count_params()
-    settings = {**asdict(options), "dtype": training.dtype, "num_parameters": num_parameters}
-    model = build_onnx(snapshot.weights, size_px=CONTRACT.size_px)
+    settings = {
+        # Those of the tutorial, and what of the rest was asked for.
+        **{name: value for name, value in asdict(options).items() if value is not False},
+        **({"kept_epoch": cnn_keras.best_epoch(snapshot.history)} if snapshot.best else {}),
+        "dtype": training.dtype,
+        "num_parameters": training.network.count_params(),
+    }
+    model = build_onnx(weights, size_px=CONTRACT.size_px)
     return Trained(model, photos.contract, snapshot.history, settings, complete)
 
 

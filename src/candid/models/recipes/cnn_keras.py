@@ -7,7 +7,7 @@ Keras' own loop takes a tenth more per step and seconds to trace; what it comput
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,13 @@ from tensorflow import keras
 
 from candid.core.progress import Advance, Progress
 from candid.core.threads import map_ahead
-from candid.models.checkpoint import Checkpoint, Snapshot
+from candid.models.checkpoint import Arrays, Checkpoint, Snapshot
+from candid.models.recipes.views import vary_lightly
 
 SIZE_PX: Final = 256
 NUM_FILTERS: Final = (16, 32, 16)
 NUM_HIDDEN: Final = 256
+PATIENCE: Final = 5  # epochs without a lower validation loss, after which training stops early
 
 # Environment variables by which TensorFlow and oneDNN choose threads and instructions.
 _VARIABLES: Final = ("OMP_NUM_THREADS", "XLA_FLAGS", "CUDA_VISIBLE_DEVICES")
@@ -176,10 +178,10 @@ class Training:
         adam.iterations.value.assign_add(1)
         return sums
 
-    def snapshot(self, history: tuple[dict[str, float], ...]) -> Snapshot:
+    def snapshot(self, history: tuple[dict[str, float], ...], best: Arrays = ()) -> Snapshot:
         """The state after an epoch, the last of a history."""
         adam = [variable.numpy() for variable in self.network.optimizer.variables]
-        return Snapshot(self.network.get_weights(), adam, history)
+        return Snapshot(self.network.get_weights(), adam, history, best)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Return to the state of a snapshot."""
@@ -292,16 +294,30 @@ class Loop:
 
     epochs: int  # in total, resumed ones included
     batch_size: int
-    seed: int  # of the orders
+    seed: int  # of the orders and of the augmentation
     checkpoint: Checkpoint
     progress: Progress
+    augment: bool = False  # train on varied views
+    early_stop: bool = False  # stop `PATIENCE` epochs after the best one
+    best_epoch: bool = False  # keep the weights of the best epoch, not only those of the last
+
+    def is_over(self, history: Sequence[dict[str, float]]) -> bool:
+        """Whether no epoch comes after those of a history."""
+        waited = len(history) - best_epoch(history) if history and self.early_stop else 0
+        return len(history) == self.epochs or waited >= PATIENCE
+
+
+def best_epoch(history: Sequence[Mapping[str, float]]) -> int:
+    """Number of the first epoch with the lowest validation loss, from 1."""
+    losses = np.array([row["val_loss"] for row in history])
+    return 1 + int(np.where(np.isnan(losses), np.inf, losses).argmin())
 
 
 def fit(training: Training, photos: Photos, board: Board, loop: Loop) -> tuple[Snapshot, bool]:
     """Train, or resume from the checkpoint. The order of an epoch depends on it and the seed alone.
 
     Returns:
-        The snapshot after the last complete epoch, and whether all epochs are complete.
+        The snapshot after the last complete epoch, and whether no epoch is missing.
 
     Raises:
         KeyboardInterrupt: Ctrl-C before the first epoch ended.
@@ -321,9 +337,15 @@ def fit(training: Training, photos: Photos, board: Board, loop: Loop) -> tuple[S
         advance(len(history) * steps)
         try:
             for epoch in range(len(history), loop.epochs):
+                if loop.is_over(history):
+                    best = best_epoch(history)
+                    loop.progress.say(
+                        f"Stopping early: the validation loss fell no more after epoch {best}"
+                    )
+                    break
                 row = {"epoch": epoch + 1, **_run_epoch(training, photos, loop, epoch, advance)}
                 history = (*history, row)
-                snapshot = training.snapshot(history)
+                snapshot = _snapshot(training, history, loop, snapshot)
                 loop.checkpoint.write(snapshot)
                 board.write(row, (epoch + 1) * steps, rate)
                 text = ", ".join(f"{_METRICS[n]} {row[n]:.3f}" for n in _METRICS if n in row)
@@ -332,7 +354,21 @@ def fit(training: Training, photos: Photos, board: Board, loop: Loop) -> tuple[S
             if snapshot is None:
                 raise
     assert snapshot is not None  # at least one epoch, see `Options`
-    return snapshot, len(snapshot.history) == loop.epochs
+    return snapshot, loop.is_over(snapshot.history)
+
+
+def _snapshot(
+    training: Training,
+    history: tuple[dict[str, float], ...],
+    loop: Loop,
+    before: Snapshot | None,
+) -> Snapshot:
+    """The state after an epoch, with the best weights so far if these are to be kept."""
+    if not loop.best_epoch:
+        return training.snapshot(history)
+    if before is None or best_epoch(history) == len(history):
+        return training.snapshot(history, training.network.get_weights())
+    return training.snapshot(history, before.best)
 
 
 def _run_epoch(
@@ -340,23 +376,31 @@ def _run_epoch(
 ) -> dict[str, float]:
     """Train on all photos and measure on the others; returns loss and accuracy of both."""
 
-    def load(places: NDArray[np.int64]) -> tuple[Any, Any]:
-        return tf.constant(photos.pixels[places]), tf.constant(photos.labels[places])
-
     def run(
-        function: Callable[..., Any], places: NDArray[np.int64], advance: Advance
+        function: Callable[..., Any],
+        places: NDArray[np.int64],
+        advance: Advance,
+        *,
+        augment: bool = False,
     ) -> tuple[float, float]:
-        starts = range(0, len(places), loop.batch_size)
-        batches = (places[start : start + loop.batch_size] for start in starts)
+        def load(start: int) -> tuple[Any, Any]:
+            batch = places[start : start + loop.batch_size]
+            pixels = photos.pixels[batch]
+            if augment:  # in threads, so each batch has its own source of random numbers
+                rng = np.random.default_rng([loop.seed, epoch, start])
+                pixels = np.stack([vary_lightly(picture, rng) for picture in pixels])
+            return tf.constant(pixels), tf.constant(photos.labels[batch])
+
         sums = np.zeros(2)
-        for batch in map_ahead(load, batches, num_ahead=2):
+        for batch in map_ahead(load, range(0, len(places), loop.batch_size), num_ahead=2):
             sums += function(*batch).numpy()
             advance(1)
         loss, accuracy = (sums / len(places)).tolist()
         return loss, accuracy
 
     order = np.random.default_rng([loop.seed, epoch]).permutation(photos.train)
-    row = dict(zip(("loss", "accuracy"), run(training.step, order, advance), strict=True))
+    trained = run(training.step, order, advance, augment=loop.augment)
+    row = dict(zip(("loss", "accuracy"), trained, strict=True))
     if len(photos.val):
         measured = run(training.measure, photos.val, lambda _: None)
         row |= zip(("val_loss", "val_accuracy"), measured, strict=True)
