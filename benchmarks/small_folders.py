@@ -2,7 +2,7 @@
 
 Of each folder, ten draws of 20 photos of each class, each of a picture of its own; all photos of
 other pictures are answered. Printed are the accuracy of the frozen network with a linear head, of
-the trained layers and of the mean of both, with mean gains and their standard errors over the draws.
+the trained layers and of the mean of both, with mean gains and standard errors over the draws.
 
     python benchmarks/small_folders.py [FOLDER ...] [--draws 10] [--photos 20] [--epochs 10 40]
 """
