@@ -61,7 +61,8 @@ Data = Annotated[
         metavar="DATA",
         help="A folder with one sub-folder of photos per class; or with train/, val/ and test/ "
         "folders of such, or a NumPy archive (.npz) in MedMNIST's layout, which keep their parts. "
-        "Or a CSV or JSON Lines file with the columns path and label.",
+        "Or a CSV or JSON Lines file with the columns path and label, an address such as "
+        "s3://bucket/photos, or a file of candid catalog.",
     ),
 ]
 ImageColumn = Annotated[

@@ -51,7 +51,13 @@ def train_cnn(
         train = partial(
             cnn.train,
             photos,
-            options=cnn.Options(options.epochs, seed=options.split.seed),
+            options=cnn.Options(
+                options.epochs,
+                seed=options.split.seed,
+                augment=options.augment,
+                early_stop=options.early_stop,
+                best_epoch=options.best_epoch,
+            ),
             progress=progress,
             checkpoints=checkpoints,
         )

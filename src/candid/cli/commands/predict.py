@@ -36,7 +36,7 @@ def predict(
         list[str],
         typer.Argument(
             metavar="PHOTO...",
-            help="Photos, folders (every file in them), glob patterns, or - for a photo on stdin. "
+            help="Photos, folders (every file in them), addresses of such, glob patterns, or - for a photo on stdin. "
             "Or tables and archives of photos, as DATA of candid train; labels are not needed.",
         ),
     ],
