@@ -19,6 +19,7 @@ from candid.cli.console import json_text
 from candid.core.progress import Advance
 from candid.core.text import display_width, join_names, plural, sanitize
 from candid.data.images import HEAD_BYTES, SUFFIXES, Reading, identify, inspect, read_file
+from candid.engines import Engine
 from candid.errors import ImageError, UsageError
 from candid.reporting.number_format import decimals_with_n
 from candid.runs.class_names import join_classes
@@ -106,6 +107,7 @@ def predict_all(
     *,
     piped: bytes = b"",
     explain: bool = False,
+    engine: Engine | None = None,
     advance: Advance = lambda _: None,
 ) -> Iterator[Prediction]:
     """Predict files.
@@ -115,13 +117,14 @@ def predict_all(
         paths: From `expand`.
         piped: From `read_piped`.
         explain: Whether to explain each prediction.
+        engine: Where files are read and predicted; by default in this process.
         advance: Progress callback.
 
     Yields:
         One prediction per path, in order.
     """
     sources = (piped if path == STDIN else Path(path) for path in paths)
-    predictions = classifier.stream(sources, explain=explain)
+    predictions = classifier.stream(sources, explain=explain, engine=engine)
     for path, prediction in zip(paths, predictions, strict=True):
         advance(1)
         yield replace(prediction, source=path)

@@ -12,6 +12,7 @@ from candid.core.notebook import card
 from candid.core.progress import Progress, for_python
 from candid.core.text import brief, join_names
 from candid.data.source import DataSource
+from candid.engines import open_engine
 from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.evaluation import Evaluation
@@ -130,16 +131,18 @@ def _train_into(
     clock = None if options.seconds is None else Clock(options.seconds)
     if clock is not None:
         require_packages(["tensorflow"], needed_by="the recipe finetune", extra="train")
-    prepared = prepare(
-        data,
-        backbone=options.backbone,
-        fit=options.fit,
-        reading=options.reading,
-        decisions=options.decisions,
-        rehash=options.rehash,
-        on_found=cnn.start_import if options.recipe == "cnn" else None,
-        progress=progress,
-    )
+    with open_engine(options.engine, progress) as engine:
+        prepared = prepare(
+            data,
+            backbone=options.backbone,
+            fit=options.fit,
+            reading=options.reading,
+            decisions=options.decisions,
+            rehash=options.rehash,
+            on_found=cnn.start_import if options.recipe == "cnn" else None,
+            engine=engine,
+            progress=progress,
+        )
     options.rule.require_fits(prepared.catalog.classes)
     split = split_prepared(prepared, options.split, keep_own=options.figures)
     split = split if options.figures else train_on_all(split)
@@ -228,13 +231,15 @@ def _with_other_backbones(first: Result, clock: Clock, progress: Progress) -> It
         start = clock.spent()
         if name == options.backbone or clock.left() < start:
             continue
-        features = extract_catalog(
-            prepared.catalog,
-            backbone=name,
-            fit=options.fit,
-            reading=prepared.features.contract,
-            progress=progress,
-        )
+        with open_engine(options.engine, progress) as engine:
+            features = extract_catalog(
+                prepared.catalog,
+                backbone=name,
+                fit=options.fit,
+                reading=prepared.features.contract,
+                engine=engine,
+                progress=progress,
+            )
         other = replace(
             first,
             prepared=replace(prepared, features=features),

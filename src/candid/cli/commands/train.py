@@ -13,6 +13,7 @@ from candid.cli.arguments import (
     Cost,
     Data,
     Decisions,
+    EngineName,
     Fit,
     FitName,
     GroupBy,
@@ -92,6 +93,7 @@ def train(
     bands: Bands = None,
     max_megapixels: MaxMegapixels = None,
     rehash: Rehash = False,
+    engine: EngineName = "local",
     image_column: ImageColumn = "",
     label_column: LabelColumn = "",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run.")] = False,
@@ -133,6 +135,7 @@ def train(
             decisions=decisions,
             leak_tax=leak_tax,
             rehash=rehash,
+            engine=engine,
             figures=not no_figures,
             reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
         )
