@@ -4,8 +4,9 @@
 
 Two nodes of one core each are started on this machine. In each run a drawn set is embedded, with an
 empty cache, and predicted. In the middle, once two workers are busy, a fault of its kind happens: a
-worker is killed (SIGKILL), or the second node; or one read in ten fails from the start. Embeddings, colours, thumbnails and
-predictions are compared with those of this process. One line a run; exits with 1 if one differs.
+worker is killed (SIGKILL), or the second node; or one read in ten fails from the start. Embeddings,
+colours, thumbnails and predictions are compared with those of this process. One line a run; exits
+with 1 if one differs.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["CANDID_CACHE"] = f"{scratch}/cache"
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
         folder = draw_sample(Path(scratch) / "faces", num_images=args.photos).folder
         options = TrainOptions(backbone=BACKBONE)
         classifier = load(train(folder, run=Path(scratch) / "run", options=options).folder)

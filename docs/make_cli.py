@@ -13,6 +13,7 @@ COMMANDS = (
     "split",
     "evaluate",
     "predict",
+    "similar",
     "compare",
     "verify",
     "export",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from candid.evaluation.evaluate import evaluate_run as evaluate
     from candid.runs.classifier import Classifier, load
     from candid.runs.prediction import Prediction
+    from candid.runs.similar_photos import similar
     from candid.splits.prepare import SplitOptions
     from candid.training import Run, TrainOptions, train
 
@@ -47,6 +48,7 @@ _PUBLIC = {
     "TrainOptions": ("candid.training", "TrainOptions"),
     "audit": ("candid.auditing.audit", "audit"),
     "evaluate": ("candid.evaluation.evaluate", "evaluate_run"),
+    "similar": ("candid.runs.similar_photos", "similar"),
     "load": ("candid.runs.classifier", "load"),
     "train": ("candid.training", "train"),
     "write_audit": ("candid.auditing.files", "write_audit"),
@@ -66,6 +68,7 @@ __all__ = [
     "audit",
     "evaluate",
     "load",
+    "similar",
     "train",
     "write_audit",
 ]

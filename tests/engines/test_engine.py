@@ -104,17 +104,17 @@ def test_ray_is_never_imported_where_it_is_not_asked_for(trained: Run, tmp_path:
 
 class TestStopping:
     def test_decoding_that_fails_never_ends_a_run(self) -> None:
-        from candid.engines.on_ray import _watched
+        from candid.engines.flow import Tally, watched
 
         rows = [Row(str(n), None, "decode", "truncated") for n in range(300)]
-        assert list(_watched(iter(rows))) == rows
+        assert list(watched(iter(rows), Tally())) == rows
 
     def test_some_reads_that_fail_end_no_run_but_half_of_the_latest_do(self) -> None:
-        from candid.engines.on_ray import _watched
+        from candid.engines.flow import Tally, watched
 
         some = [Row(str(n), None, "read" if n % 3 else "", "timed out") for n in range(30)]
         few = [Row(str(n), None, "" if n % 3 else "read", "timed out") for n in range(3000)]
-        assert len(list(_watched(iter(few + some)))) == 3030
+        assert len(list(watched(iter(few + some), Tally()))) == 3030
         many = [Row(str(n), None, "read", "timed out") for n in range(100)]
         with pytest.raises(CandidError, match="51 of the latest 100 photos could not be read"):
-            list(_watched(iter(few[:100] + many)))
+            list(watched(iter(few[:100] + many), Tally()))

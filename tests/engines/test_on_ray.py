@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -26,13 +27,15 @@ from candid.cli.demo import SampleSet
 from candid.core.cache import Cache
 from candid.core.progress import Advance, Silent
 from candid.data.location import Stamp
-from candid.engines import Engine, Local, Row, on_ray, open_engine
+from candid.engines import Engine, Local, Row, flow, open_engine
 from candid.errors import CandidError, DependencyError, ImageError, UsageError
 from candid.evaluation.evaluate import evaluate_run
 from candid.runs.artifact import PREDICTIONS, SPLIT
 from candid.runs.classifier import load
 from candid.training import Run, TrainOptions, train
 
+# Where this user has a token, some processes of Ray ask for it by default, and others send none.
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 
@@ -42,7 +45,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 _STORE = {"object_store_memory": 100 * 1024**2}
-_CLIENT_PORT = 23_791
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +53,12 @@ def cluster() -> Iterator[Any]:
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        head = {"num_cpus": 1, "include_dashboard": False, "ray_client_server_port": _CLIENT_PORT}
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        head = {"num_cpus": 1, "include_dashboard": False, "ray_client_server_port": port}
         nodes = cluster_utils.Cluster(initialize_head=True, head_node_args=head | _STORE)
         nodes.add_node(num_cpus=1, **_STORE)
+        nodes.client = f"ray://127.0.0.1:{port}"
         patch.setenv("RAY_ADDRESS", nodes.address)
         yield nodes
         ray.shutdown()
@@ -220,7 +225,7 @@ class Flaky:
 
     def read(self, most: int) -> bytes:
         for number in range(self.fails):
-            mark = self.marks / f"{self.address}-{number}"
+            mark = self.marks / f"{Path(self.address).name}-{number}"
             if not mark.exists():
                 mark.touch()
                 raise TimeoutError(110, "timed out")
@@ -232,12 +237,12 @@ def test_reads_that_fail_are_tried_again_where_locations_are_read(
 ) -> None:
     items = some_items()
     flaky: list[tuple[str, object]] = [
-        (key, Flaky(f"{n}", bytes(content), tmp_path, fails=n % 10 == 0))  # type: ignore[call-overload]
+        (key, Flaky(f"s3://photos/{n}", bytes(content), tmp_path, fails=n % 10 == 0))  # type: ignore[call-overload]
         for n, (key, content) in enumerate(items)
     ]
     flaky += [
-        ("down", Flaky("down", b"", tmp_path, fails=100)),
-        ("empty", Flaky("e", b"", tmp_path, fails=0)),
+        ("down", Flaky("s3://photos/down", b"", tmp_path, fails=100)),
+        ("empty", Flaky("s3://photos/e", b"", tmp_path, fails=0)),
     ]
     rows = list(engine.map(Sums(), flaky))
     assert values(rows[:-2]) == expected(items)
@@ -245,17 +250,17 @@ def test_reads_that_fail_are_tried_again_where_locations_are_read(
         Row("down", None, "read", "can't be read: timed out"),
         Row("empty", None, "decode", "empty file"),
     ]
-    assert len(list(tmp_path.glob("down-*"))) == on_ray._READ_TRIES
+    assert len(list(tmp_path.glob("down-*"))) == flow._READ_TRIES
     engine.say_what_was_tried_again()  # type: ignore[attr-defined]
     assert said.lines == [
-        f"tried again: {16 + on_ray._READ_TRIES - 1} reads; in the end 1 photo could not be read"
+        f"tried again: {16 + flow._READ_TRIES - 1} reads; in the end 1 photo could not be read"
     ]
 
 
 def test_a_photo_that_kills_its_worker_is_one_row_and_the_others_are_whole(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_ray, "_BATCH_TRIES", 1)
+    monkeypatch.setattr(flow, "_BATCH_TRIES", 1)
     items = some_items(40)
     rows = list(engine.map(Sums(deadly="20"), items))
     assert rows[20] == Row("20", None, "worker", "the process that read it died, 1 times")
@@ -263,7 +268,7 @@ def test_a_photo_that_kills_its_worker_is_one_row_and_the_others_are_whole(
 
 
 def test_what_is_in_flight_is_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_ray, "_AHEAD", 1)
+    monkeypatch.setattr(flow, "_AHEAD", 1)
     num_read = 0
 
     def watched() -> Iterator[tuple[str, object]]:
@@ -281,7 +286,7 @@ def test_what_is_in_flight_is_bounded(engine: Engine, monkeypatch: pytest.Monkey
 def test_workers_of_another_version_are_refused_in_one_line(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_ray, "__version__", "99.0")
+    monkeypatch.setattr(flow, "__version__", "99.0")
     with pytest.raises(DependencyError, match=r"Ray's workers have Candid .*, this is 99\.0"):
         list(engine.map(Sums(), some_items(20)))
 
@@ -298,9 +303,8 @@ def test_a_fault_of_the_work_itself_ends_the_run_as_it_does_locally(engine: Engi
 
 
 def test_a_client_of_a_cluster_elsewhere_gets_the_same_rows(cluster: Any, said: Said) -> None:
-    del cluster
     items = some_items(40)
-    with open_engine(f"ray://127.0.0.1:{_CLIENT_PORT}", said) as engine:
+    with open_engine(cluster.client, said) as engine:
         assert values(list(engine.map(Sums(), items))) == expected(items)
 
 

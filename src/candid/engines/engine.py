@@ -85,6 +85,14 @@ class Engine(Protocol):
         """
         ...
 
+    def release(self) -> None:
+        """Give back what is held between two calls of `map`, such as cores of a cluster."""
+        ...
+
+    def num_nodes(self) -> int:
+        """Number of machines that a training may run on."""
+        ...
+
 
 class Local:
     """The threads of this process."""
@@ -99,6 +107,13 @@ class Local:
     ) -> Iterator[Row[Result]]:
         """See `Engine.map`."""
         return map_ahead(partial(work_on, work, reader), items, num_ahead=num_ahead)
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+    def num_nodes(self) -> int:
+        """This one."""
+        return 1
 
 
 def work_on(work: Work[Result], reader: FileReader | None, item: Item) -> Row[Result]:

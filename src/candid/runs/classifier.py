@@ -31,7 +31,7 @@ from candid.runs.source import Photo, Source, files_of, is_several, take
 
 if TYPE_CHECKING:
     from candid.runs.explaining import Explanation
-    from candid.runs.explaining.explain import Explainer
+    from candid.runs.explaining.explain import Explainer, Similar
 
 #: Largest difference between the probabilities of a model on two machines.
 GOLDEN_TOLERANCE: Final = 1e-3
@@ -253,6 +253,10 @@ class Classifier:
     def prepare_to_explain(self, *, similar: bool = True) -> None:
         """Load what explanations need, for all later copies; `similar`: name training photos."""
         self._explainer.prepare(similar=similar)
+
+    def similar_to(self, pixels: NDArray[np.uint8], *, count: int) -> Sequence[tuple[Similar, ...]]:
+        """The photos of the run that look most like each image, uint8 ``(n, s, s, 3)`` RGB."""
+        return self._explainer.similar(self.model.run(pixels).embedding, count)
 
     def check_golden(self, file: Path) -> None:
         """Compare the model's probabilities with those stored when the run was written.

@@ -42,7 +42,10 @@ class TrainOptions:
         split: How the photos are split into train, val and test.
         backbone: Name or ONNX path of the embedding network; it also finds the copies.
         fit: How photos are made square; ``cnn`` always squashes, as the tutorial does.
-        epochs: Passes over the train part; ``cnn`` only.
+        epochs: Passes over the train part; ``cnn`` only, as the next three.
+        augment: Whether each pass shows new views of the photos: crop, mirror image, light.
+        early_stop: Whether to stop once the validation loss was not lowest for five passes.
+        best_epoch: Whether to keep the weights of the pass with the lowest validation loss.
         rule: How a class is chosen: a threshold, or the costs of mistakes.
         decisions: A completed ``decisions.csv`` of `candid audit`: photos to drop and corrected
             labels.
@@ -66,6 +69,9 @@ class TrainOptions:
     backbone: str = DEFAULT
     fit: ResizeMode = "squash"
     epochs: int = 20
+    augment: bool = False
+    early_stop: bool = False
+    best_epoch: bool = False
     rule: DecisionRule = field(default_factory=DecisionRule)
     decisions: Path | None = None
     leak_tax: bool = False
