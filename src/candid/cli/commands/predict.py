@@ -13,6 +13,7 @@ import typer
 from candid.cli.arguments import (
     Bands,
     Cost,
+    EngineName,
     ImageColumn,
     Json,
     MaxMegapixels,
@@ -37,7 +38,8 @@ def predict(
         typer.Argument(
             metavar="PHOTO...",
             help="Photos, folders (every file in them), addresses of such, glob patterns, or - for "
-            "a photo on stdin. Or tables and archives of photos, as DATA of candid train; labels are not needed.",
+            "a photo on stdin. Or tables and archives of photos, as DATA of candid train; labels "
+            "are not needed.",
         ),
     ],
     run: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the run.")] = Path(
@@ -57,6 +59,7 @@ def predict(
     bands: Bands = None,
     max_megapixels: MaxMegapixels = None,
     image_column: ImageColumn = "",
+    engine: EngineName = "local",
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row per photo.")] = False,
     probabilities: Annotated[
@@ -94,8 +97,10 @@ def predict(
     form: Form = "json" if json else "csv" if csv or not sys.stdout.isatty() else "table"
     with for_terminal(elsewhere=ResultsOnly) as progress:
         from candid.cli import predicting
+        from candid.engines import open_engine, require_engine
         from candid.runs.classifier import load
 
+        require_engine(engine)
         inputs = predicting.expand(paths, image_column=image_column)
         # Many photos are predicted in parallel, with one thread each; a single one uses all.
         classifier = load(run, num_threads=1 if len(inputs) > 1 else None)
@@ -111,9 +116,12 @@ def predict(
         if is_for_people:
             progress.say(predicting.describe_run(classifier))
         piped = predicting.read_piped(inputs)
-        with progress.step("Predicting", len(inputs)) as advance:
+        with (
+            open_engine(engine, progress) as opened,
+            progress.step("Predicting", len(inputs)) as advance,
+        ):
             predictions = predicting.predict_all(
-                classifier, inputs, piped=piped, explain=explain, advance=advance
+                classifier, inputs, piped=piped, explain=explain, engine=opened, advance=advance
             )
             tally = predicting.print_predictions(
                 draw(predictions, inputs=inputs, piped=piped, say=progress.say),
