@@ -11,7 +11,7 @@ import pytest
 
 import candid
 from candid.cli.demo import SampleSet
-from candid.data import address
+from candid.data import fetching
 from candid.data.catalog import scan
 from candid.evaluation.verify import verify_run
 from candid.exporting.export import ExportRequest, export_run
@@ -26,7 +26,7 @@ Candid = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(address, "_FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(fetching, "_FIRST_WAIT_S", 0.01)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def on_bucket(
 
     s3.fault = once_in_ten
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(address, "_FIRST_WAIT_S", 0.01)
+        patch.setattr(fetching, "_FIRST_WAIT_S", 0.01)
         patch.setenv("CANDID_CACHE", str(folder / "cache"))
         run = train(where, run=folder / "run", options=TrainOptions(backbone=BACKBONE))
     s3.fault = lambda _: None
