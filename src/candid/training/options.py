@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.data.images import Reading, ResizeMode
+from candid.engines import LOCAL, require_engine
 from candid.errors import UsageError
 from candid.evaluation.assess import EvalResult, FittedState
 from candid.evaluation.evaluation import Evaluation
@@ -54,9 +55,11 @@ class TrainOptions:
         reading: What of a file becomes a picture: page, bands, range of deep samples.
         figures: Whether the model is measured; if not, it is trained on all photos, ``transfer``
             only.
+        engine: Where photos are decoded and embedded: ``local``, ``ray`` or ``ray://host:port``.
 
     Raises:
-        UsageError: There is no such recipe, or it is always measured.
+        UsageError: There is no such recipe or engine, or it is always measured.
+        DependencyError: Ray is not installed.
     """
 
     recipe: Recipe = "transfer"
@@ -75,8 +78,10 @@ class TrainOptions:
     rehash: bool = False
     reading: Reading = field(default_factory=Reading)
     figures: bool = True
+    engine: str = LOCAL
 
     def __post_init__(self) -> None:
+        require_engine(self.engine)
         if self.recipe not in get_args(Recipe):
             choices = ", ".join(get_args(Recipe))
             raise UsageError(f"the recipe must be one of {choices}. Received: {self.recipe!r}")
