@@ -37,7 +37,8 @@ def predict(
         typer.Argument(
             metavar="PHOTO...",
             help="Photos, folders (every file in them), addresses of such, glob patterns, or - for "
-            "a photo on stdin. Or tables and archives of photos, as DATA of candid train; labels are not needed.",
+            "a photo on stdin. Or tables and archives of photos, as DATA of candid train; labels "
+            "are not needed.",
         ),
     ],
     run: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the run.")] = Path(
