@@ -20,8 +20,8 @@ from candid.core.progress import Advance
 from candid.core.text import display_width, join_names, plural, sanitize
 from candid.data.address import AddressFile, hide
 from candid.data.catalog import find_files
-from candid.data.images import HEAD_BYTES, SUFFIXES, Reading, identify, inspect, read_file
-from candid.data.listing import Listed
+from candid.data.images import HEAD_BYTES, NO_FILE, SUFFIXES, Reading, identify, inspect, read_file
+from candid.data.listing import Listed, Listing
 from candid.data.location import Location, PhotoFile, Slice, read_start
 from candid.data.source import DataSource, is_address
 from candid.data.sources import is_listed, list_photos
@@ -80,13 +80,20 @@ def expand(paths: Sequence[str], *, image_column: str = "") -> list[Input]:
     are_several = sum(listing is not None for listing in listings) > 1
     inputs: list[Input] = []
     for path, listing in zip(paths, listings, strict=True):
+        start = f"{path}/" if are_several else ""
         if listing is None:
             inputs += _expand_one(path)
-        elif are_several:
-            inputs += (replace(row, path=f"{path}/{row.path}") for row in listing.rows)
         else:
-            inputs += listing.rows
+            inputs += (_to_input(listing, row, start) for row in listing.rows)
     return inputs
+
+
+def _to_input(listing: Listing, row: Listed, start: str) -> Listed:
+    """A row of one or several tables; one whose file is missing says what was meant."""
+    path, file, reason = f"{start}{row.path}", row.file, row.reason
+    if isinstance(file, Path) and not file.exists():
+        file, reason = None, f"{NO_FILE}{listing.explain(row.path)}"
+    return replace(row, path=path, file=file, reason=reason)
 
 
 def name_of(one: Input) -> str:

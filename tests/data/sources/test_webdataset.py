@@ -74,6 +74,8 @@ def test_other_suffixes_and_keys_are_named(tmp_path: Path) -> None:
     assert labels(catalog) == {"0.rgb.png": "x", "1.rgb.png": "y"}
     with pytest.raises(DataError, match=r"1 class with photos \(a\)"):
         scan(DataSource(file, "rgb.png", "txt"))
+    with pytest.raises(DataError, match=r"has no photo, that is no member \.scan\.$"):
+        list_photos(DataSource(write_tar(file, [("1.png", png(1))]), "scan"), labelled=False)
 
 
 def test_what_is_no_whole_sample_is_named(tmp_path: Path) -> None:

@@ -72,6 +72,9 @@ def list_shards(
         folder = "" if len(names) == 1 else f"{name}/"
         for key, sample in samples.items():
             rows.append(_to_listed(source, root, name, folder, part, key, sample))
+    if not rows:
+        wanted = f".{source.image_column}" if source.image_column else ".jpg or of another image"
+        raise DataError(f"{root}/{names[0]} has no photo, that is no member {sanitize(wanted)}.")
     if labelled and not any(row.label or row.reason for row in rows):
         raise DataError(_explain_unlabelled(f"{root}/{names[0]}", source))
     return Listing.of(rows, notes=notes)
