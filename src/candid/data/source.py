@@ -75,5 +75,11 @@ class DataSource:
             return re.sub(r"[-_.]*\{.*?\}", "", self.path.stem) or "data"
         return self.path.stem if self.path.is_file() else self.path.name
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What names its columns on a command line."""
+        named = (("--image-column", self.image_column), ("--label-column", self.label_column))
+        return tuple(word for option, name in named if name for word in (option, name))
+
     def __str__(self) -> str:
         return str(self.path or without_secrets(str(self.data)))
