@@ -127,7 +127,7 @@ class TestTrain:
         assert candid(*train, "--overwrite").returncode == 0
         assert not (work / "run" / "tensorboard" / "old").exists()
 
-    @pytest.mark.parametrize("option", [("--epochs", 20), ("--leak-tax",)])
+    @pytest.mark.parametrize("option", [("--epochs", 20), ("--leak-tax",), ("--augment",)])
     def test_refuses_what_only_the_other_recipe_has_a_use_for(
         self, candid: Command, work: Path, faces: SampleSet, option: tuple[object, ...]
     ) -> None:

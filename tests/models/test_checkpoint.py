@@ -21,16 +21,17 @@ def made(epochs: int) -> Snapshot:
     weights = [np.full((3, 4), epochs, np.float32), np.array([0.1, -0.0, np.inf], np.float32)]
     optimizer = [np.array(epochs, np.int64), np.full((3, 4), 2.5, np.float32)]
     rows = tuple({"epoch": n + 1, "loss": 0.1 * n} for n in range(epochs))
-    return Snapshot(weights, optimizer, rows)
+    best = [np.full((3, 4), epochs - 0.5, np.float32)] if epochs % 2 else []
+    return Snapshot(weights, optimizer, rows, best)
 
 
 def same(one: Snapshot | None, other: Snapshot) -> bool:
     if one is None or one.history != other.history:
         return False
-    mine, theirs = (*one.weights, *one.optimizer), (*other.weights, *other.optimizer)
     return all(
         a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-        for a, b in zip(mine, theirs, strict=True)
+        for kind in ("weights", "optimizer", "best")
+        for a, b in zip(getattr(one, kind), getattr(other, kind), strict=True)
     )
 
 

@@ -5,6 +5,7 @@ The file is read, not mapped: pages of a mapped one count as memory of the proce
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,12 +41,13 @@ class StoredRows:
     """
 
     def __init__(self, length: int, width: int, folder: Path | None = None) -> None:
-        """Make rows of zeros in a folder, by default that for temporary files.
+        """Make rows of zeros in a folder; by default, or if it is read-only, in that of the system.
 
         Raises:
             UsageError: There is no space for them.
         """
-        self.folder = folder or Path(tempfile.gettempdir())
+        can_write = folder is not None and os.access(folder, os.W_OK)
+        self.folder = folder if folder and can_write else Path(tempfile.gettempdir())
         self._file = tempfile.TemporaryFile(buffering=0, dir=self.folder)  # noqa: SIM115
         self._owner = _Owner()
         finalize(self._owner, self._file.close)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from candid.core.linalg import LARGE_MATRIX
 from candid.core.progress import Progress
 from candid.core.threads import joint_pool
-from candid.data.catalog import PARTS
+from candid.data.parts import PARTS
 from candid.evaluation.baselines import Baseline, Round, compare_baselines, predict_baselines
 from candid.evaluation.evaluation import Evaluation, Refits
 from candid.evaluation.leak_tax import LeakTax, measure_leak_tax, naive_hits

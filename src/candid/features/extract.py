@@ -10,9 +10,10 @@ All are cached by content, so a second run decodes no photo again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -23,13 +24,14 @@ from candid.core.cache import Cache
 from candid.core.linalg import Rows, matmul
 from candid.core.progress import Progress, Silent
 from candid.core.stored_rows import MANY_ROWS, ManyRows, StoredRows
-from candid.core.threads import map_ahead
+from candid.data.address import ahead, num_readers
 from candid.data.catalog import Catalog, Photo, Skipped
 from candid.data.file_reader import FileReader
 from candid.data.images import PixelContract
 from candid.data.images.contract import fit_square
 from candid.data.images.decode import as_image_error, decode_upright
 from candid.data.location import PhotoFile
+from candid.engines import Engine, Local
 from candid.errors import CandidError, ImageError
 from candid.features.properties import cache_kind, to_row, whole
 
@@ -97,6 +99,7 @@ def extract_features(
     *,
     cache: Cache,
     reader: FileReader | None = None,
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Features:
     """Decode and embed every photo that is not in the cache.
@@ -107,6 +110,7 @@ def extract_features(
         contract: How photos become pixels; its size is the embedder's.
         cache: Where features are stored.
         reader: The reader of the scan, whose buffer is used and freed.
+        engine: Where photos are decoded and embedded; by default in this process.
         progress: Progress callback.
 
     Returns:
@@ -127,7 +131,9 @@ def extract_features(
     if missing:
         with (progress or Silent()).step("Reading the photos", len(missing)) as advance:
             try:
-                for content, computed in _compute(missing, embedder, contract, reader):
+                for content, computed in _compute(
+                    missing, embedder, contract, reader, engine or Local()
+                ):
                     if isinstance(computed, str):
                         reasons[content] = computed
                     else:
@@ -260,36 +266,49 @@ def _load_cached(cache: Cache, kinds: _CacheKinds, table: _Table) -> None:
             table.put(content, np.frombuffer(value, np.float32))
 
 
-def _compute(
-    files: dict[str, PhotoFile], embedder: Embeds, contract: PixelContract, reader: FileReader
-) -> Iterator[tuple[str, _Computed | str]]:
-    """Decode and embed in threads; yields features, or the reason of a failure, by content.
+@dataclass(frozen=True)
+class _Extraction:
+    """Decodes and embeds a photo, in any thread or process.
 
     Each thread takes a photo through all steps, with one thread in the embedder: on two cores
     that is 1.6 times faster than decoding in some threads while others share one picture's layers.
     """
-    is_whole = contract == whole(contract)
 
-    def see(data: bytes) -> tuple[NDArray[np.uint8], bytes]:
+    embedder: Embeds
+    contract: PixelContract
+
+    def __call__(self, _: str, data: object) -> _Computed:
+        pixels, properties = self._see(bytes(data))  # type: ignore[call-overload]
+        (row,) = self.embedder.embed(pixels[None])
+        return _Computed(row, colours_of(pixels), shrink(pixels).tobytes(), properties)
+
+    def _see(self, data: bytes) -> tuple[NDArray[np.uint8], bytes]:
         """Pixels and properties of a photo."""
+        contract = self.contract
         with as_image_error():
             upright = decode_upright(data, contract)
             pixels = fit_square(upright, contract.size_px, contract.fit)
+        is_whole = contract == whole(contract)
         square = pixels if is_whole else fit_square(upright, contract.size_px, "squash")
         with suppress(ImageError):  # the first page of a file may be damaged, and not the one read
             return pixels, to_row(data, square, contract.max_pixels)
         return pixels, b""
 
-    def compute(item: tuple[str, PhotoFile]) -> tuple[str, _Computed | str]:
-        content, file = item
-        try:
-            pixels, properties = see(reader.read(file, content))
-        except ImageError as error:
-            return content, str(error)
-        (row,) = embedder.embed(pixels[None])
-        return content, _Computed(row, colours_of(pixels), shrink(pixels).tobytes(), properties)
 
-    return map_ahead(compute, files.items(), num_ahead=_NUM_AHEAD)
+def _compute(
+    files: dict[str, PhotoFile],
+    embedder: Embeds,
+    contract: PixelContract,
+    reader: FileReader,
+    engine: Engine,
+) -> Iterator[tuple[str, _Computed | str]]:
+    """Decode and embed; yields features, or the reason of a failure, by content."""
+    work = _Extraction(embedder, contract)
+    items: Iterable[tuple[str, PhotoFile]] = files.items()
+    if isinstance(engine, Local) and num_readers(files.values()) is not None:
+        items = ahead(items, itemgetter(1))
+    for row in engine.map(work, items, reader=reader, num_ahead=_NUM_AHEAD):
+        yield row.key, row.reason if row.value is None else row.value
 
 
 def _gather(

@@ -43,6 +43,7 @@ class Snapshot:
     weights: Arrays  # a kernel and a bias per layer
     optimizer: Arrays  # its variables
     history: tuple[dict[str, float], ...]  # one row per epoch so far
+    best: Arrays = ()  # weights of the best epoch so far, if they are kept
 
 
 class Checkpoint:
@@ -189,9 +190,13 @@ def _remove(folder: Path) -> None:
 
 
 def _write(file: Path, snapshot: Snapshot) -> None:
-    header = {"weights": len(snapshot.weights), "history": snapshot.history}
+    header = {
+        "weights": len(snapshot.weights),
+        "best": len(snapshot.best),
+        "history": snapshot.history,
+    }
     encoded = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    arrays = [*snapshot.weights, *snapshot.optimizer, encoded]
+    arrays = [*snapshot.weights, *snapshot.best, *snapshot.optimizer, encoded]
     counts = np.array([len(arrays), _checksum(arrays)], np.int64)
     with file.open("r+b" if file.exists() else "wb") as stream:
         for array in (counts, *arrays):
@@ -209,7 +214,9 @@ def _read(file: Path) -> Snapshot:
     history, num_weights = header["history"], header["weights"]
     if not history or [row["epoch"] for row in history] != list(range(1, len(history) + 1)):
         raise ValueError("its epochs are not consecutive")
-    return Snapshot(arrays[:num_weights], arrays[num_weights:], tuple(history))
+    first = num_weights + header["best"]
+    weights, best, optimizer = arrays[:num_weights], arrays[num_weights:first], arrays[first:]
+    return Snapshot(weights, optimizer, tuple(history), best)
 
 
 def _checksum(arrays: Arrays) -> int:

@@ -160,7 +160,15 @@ class FinetuneSettings:
 
 @dataclass(frozen=True)
 class CnnSettings:
-    """Settings of the recipe cnn."""
+    """Settings of the recipe cnn.
+
+    Attributes:
+        epochs: Passes over the photos; with ``early_stop`` at most so many.
+        augment: Whether each of them showed new views of the photos; null if not.
+        early_stop: Whether it stopped once the validation loss fell no more; null if not.
+        best_epoch: Whether the weights of the lowest validation loss were kept; null if not.
+        kept_epoch: The epoch of these weights; null if they are of the last one.
+    """
 
     epochs: Amount
     batch_size: Amount
@@ -168,6 +176,10 @@ class CnnSettings:
     dtype: str
     num_parameters: Amount
     temperature: Positive
+    augment: bool | None = None
+    early_stop: bool | None = None
+    best_epoch: bool | None = None
+    kept_epoch: Amount | None = None
 
 
 SETTINGS: Final = {

@@ -20,6 +20,7 @@ from candid.data.images import PixelContract, Reading, ResizeMode
 from candid.data.npz import unpacked
 from candid.data.sample_range import decide_range
 from candid.data.source import DataSource
+from candid.engines import Engine
 from candid.errors import DataError, UsageError
 from candid.features.backbones import DEFAULT, get
 from candid.features.backbones.registry import Embedder
@@ -94,6 +95,7 @@ def extract_catalog(
     reading: Reading | None = None,
     cache: Cache | None = None,
     reader: FileReader | None = None,
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Features:
     """Extract the features of a catalog's photos; see `candid.features.extract`."""
@@ -107,6 +109,7 @@ def extract_catalog(
         PixelContract.of(reading or Reading(), embedder.backbone.size_px, fit),
         cache=cache,
         reader=reader,
+        engine=engine,
         progress=progress,
     )
 
@@ -122,6 +125,7 @@ def prepare(
     to_train: bool = True,
     on_found: Callable[[], object] | None = None,
     cache: Cache | None = None,
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
     """Scan a folder, extract features and group the photos that show the same picture.
@@ -137,6 +141,7 @@ def prepare(
         to_train: If not, the folder may have any shape, and classes that can't be read.
         on_found: Called before the features of the photos are extracted.
         cache: Where embeddings are kept; by default the user's own cache.
+        engine: Where photos are decoded and embedded; by default in this process.
         progress: Progress callback.
 
     Raises:
@@ -162,6 +167,7 @@ def prepare(
         reading=reading,
         cache=cache,
         reader=reader,
+        engine=engine,
         progress=progress,
     )
     if to_train:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from candid.core.stored_rows import ManyRows
 from candid.data.images import Reading, ResizeMode
+from candid.engines import LOCAL, require_engine
 from candid.errors import UsageError
 from candid.evaluation.assess import EvalResult, FittedState
 from candid.evaluation.evaluation import Evaluation
@@ -42,7 +43,10 @@ class TrainOptions:
         split: How the photos are split into train, val and test.
         backbone: Name or ONNX path of the embedding network; it also finds the copies.
         fit: How photos are made square; ``cnn`` always squashes, as the tutorial does.
-        epochs: Passes over the train part; ``cnn`` only.
+        epochs: Passes over the train part; ``cnn`` only, as the next three.
+        augment: Whether each pass shows new views of the photos: crop, mirror image, light.
+        early_stop: Whether to stop once the validation loss was not lowest for five passes.
+        best_epoch: Whether to keep the weights of the pass with the lowest validation loss.
         rule: How a class is chosen: a threshold, or the costs of mistakes.
         decisions: A completed ``decisions.csv`` of `candid audit`: photos to drop and corrected
             labels.
@@ -52,9 +56,11 @@ class TrainOptions:
         reading: What of a file becomes a picture: page, bands, range of deep samples.
         figures: Whether the model is measured; if not, it is trained on all photos, ``transfer``
             only.
+        engine: Where photos are decoded and embedded: ``local``, ``ray`` or ``ray://host:port``.
 
     Raises:
-        UsageError: There is no such recipe, or it is always measured.
+        UsageError: There is no such recipe or engine, or it is always measured.
+        DependencyError: Ray is not installed.
     """
 
     recipe: Recipe = "transfer"
@@ -64,14 +70,19 @@ class TrainOptions:
     backbone: str = DEFAULT
     fit: ResizeMode = "squash"
     epochs: int = 20
+    augment: bool = False
+    early_stop: bool = False
+    best_epoch: bool = False
     rule: DecisionRule = field(default_factory=DecisionRule)
     decisions: Path | None = None
     leak_tax: bool = False
     rehash: bool = False
     reading: Reading = field(default_factory=Reading)
     figures: bool = True
+    engine: str = LOCAL
 
     def __post_init__(self) -> None:
+        require_engine(self.engine)
         if self.recipe not in get_args(Recipe):
             choices = ", ".join(get_args(Recipe))
             raise UsageError(f"the recipe must be one of {choices}. Received: {self.recipe!r}")

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 import pytest
+from onnx import load_from_string as load
+from onnx import numpy_helper
 
 from candid.core.progress import Silent
 from candid.data.catalog import scan
@@ -51,9 +53,9 @@ def make(folder, *classes):
     return catalog, Split(tuple(rows), ())
 
 
-def train(catalog, split, *, folder, epochs=20, batch_size=32, seed=0, **others):
-    """Decode the photos of all parts and train."""
-    options = cnn.Options(epochs, batch_size, seed)
+def train(catalog, split, *, folder, epochs=20, batch_size=32, seed=0, asked=frozenset(), **others):
+    """Decode the photos of all parts and train, with the options that are asked for."""
+    options = cnn.Options(epochs, batch_size, seed, **dict.fromkeys(asked, True))
     with cnn.decode_photos(catalog, split.places(*PARTS)) as photos:
         return cnn.train(photos, split, options, folder=folder, **others)
 
@@ -131,6 +133,10 @@ def other_process(tmp_path_factory):
     return folder, subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
 
 
+def onnx_weights(model):
+    return [(each.name, numpy_helper.to_array(each)) for each in load(model).graph.initializer]
+
+
 def noise(num_images=3):
     return np.random.default_rng(0).integers(0, 256, (num_images, 256, 256, 3), dtype=np.uint8)
 
@@ -203,7 +209,7 @@ def test_training_computes_what_keras_computes(num_classes):
             (training.step, tutorials.train_on_batch),
             (training.measure, tutorials.test_on_batch),
         ):
-            loss, accuracy = ours(pixels, labels).numpy() / size
+            loss, accuracy = ours(pixels, labels, np.float32(size)).numpy() / size
             tutorials.reset_metrics()
             told = theirs(pixels, labels[:, None], return_dict=True)
             assert (loss, accuracy) == pytest.approx((told["loss"], told["accuracy"]), rel=1e-4)
@@ -301,6 +307,55 @@ def test_without_validation_photos_nothing_is_validated(data, tmp_path):
     catalog, split = data
     result = train(catalog, without(split, "val"), folder=tmp_path, epochs=1, started=started())
     assert list(result.history[0]) == ["epoch", "loss", "accuracy"]
+
+
+@pytest.mark.parametrize("asked", ["early_stop", "best_epoch"])
+def test_an_epoch_is_not_chosen_without_validation_photos(data, tmp_path, asked):
+    catalog, split = data
+    with pytest.raises(SplitError, match=r"no val part.*early_stop and best_epoch"):
+        train(catalog, without(split, "val"), folder=tmp_path, asked={asked})
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """Instead of training, an epoch has a given validation loss and leaves its number as a bias."""
+    from candid.models.recipes import cnn_keras
+
+    losses = [0.9, 0.5, 0.7, 0.6, 0.4, 0.8, np.nan, 0.4, 0.5, 0.6, 0.3, 0.2]
+
+    def run_epoch(training, _photos, _loop, epoch, _advance):
+        training.network.weights[-1].assign([epoch + 1.0])
+        return {"loss": 1.0, "accuracy": 0.5, "val_loss": losses[epoch], "val_accuracy": 0.5}
+
+    monkeypatch.setattr(cnn_keras, "_run_epoch", run_epoch)
+
+
+@pytest.mark.usefixtures("written")
+@pytest.mark.parametrize(
+    ("asked", "epochs", "ran", "kept"),
+    [
+        ((), 12, 12, 12),
+        (("best_epoch",), 10, 10, 5),  # the first of two that are alike
+        (("best_epoch",), 12, 12, 12),
+        (("early_stop",), 12, 10, 10),  # the fifth without a lower loss
+        (("early_stop", "best_epoch"), 12, 10, 5),
+        (("early_stop", "best_epoch"), 4, 4, 2),
+    ],
+)
+def test_the_validation_loss_stops_the_training_and_chooses_the_epoch(
+    data, tmp_path, keras, asked, epochs, ran, kept
+):
+    result = train(*data, folder=tmp_path, epochs=epochs, started=started(), asked=asked)
+    assert result.complete
+    assert len(result.history) == ran
+    model = keras.models.load_model(tmp_path / "model.keras")
+    assert model.get_weights()[-1].tolist() == [kept]
+    (bias,) = (each for each in onnx_weights(result.model) if each[0] == "scores.bias")
+    assert bias[1].tolist() == [kept]
+    chosen = {name: result.settings[name] for name in result.settings if name.endswith("epoch")}
+    expected = {"best_epoch": True, "kept_epoch": kept} if "best_epoch" in asked else {}
+    assert chosen == expected
+    assert result.settings.get("early_stop", False) == ("early_stop" in asked)
 
 
 def test_bfloat16_trains_and_returns_float32(tmp_path, data, monkeypatch, keras):

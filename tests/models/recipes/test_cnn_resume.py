@@ -144,6 +144,23 @@ def test_a_complete_training_is_not_repeated(go: Go, uninterrupted) -> None:
     assert made.model == uninterrupted[0].model
 
 
+def test_views_and_the_best_epoch_are_the_same_too(
+    go: Go, data, uninterrupted, tmp_path: Path
+) -> None:
+    asked = {"asked": ("augment", "early_stop", "best_epoch")}
+    whole = train_cnn(*data, **OPTIONS, **asked, folder=tmp_path, started=started())
+    assert whole.history[0]["loss"] != uninterrupted[0].history[0]["loss"]
+    for after in (1, 2):
+        with pytest.raises(Kill):
+            go(Recorder(f"epoch {after} of"), **asked)
+    made, _ = go(**asked)
+    assert (made.model, made.history, made.settings) == (
+        whole.model,
+        whole.history,
+        whole.settings,
+    )
+
+
 def test_after_ctrl_c_the_same_command_resumes(go: Go, uninterrupted) -> None:
     interrupted, _ = go(Recorder("epoch 1 of", KeyboardInterrupt))
     assert not interrupted.complete
@@ -216,7 +233,10 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(begin: int) -> No
         class Watched:
             """Stands for a network, and keeps the first byte of each picture."""
 
-            def step(self, pixels, labels):
+            def own(self, places):
+                return places
+
+            def step(self, pixels, labels, _):
                 seen[-1] += pixels[:, 0, 0, 0].numpy().tolist()
                 return labels[:2]
 

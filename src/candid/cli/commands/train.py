@@ -13,6 +13,7 @@ from candid.cli.arguments import (
     Cost,
     Data,
     Decisions,
+    EngineName,
     Fit,
     FitName,
     GroupBy,
@@ -35,7 +36,7 @@ from candid.cli.arguments import (
 from candid.cli.console import print_notes, reject_options
 
 #: Options of the recipe cnn only.
-_CNN_OPTIONS: Final = frozenset({"epochs", "leak_tax"})
+_CNN_OPTIONS: Final = frozenset({"epochs", "augment", "early_stop", "best_epoch", "leak_tax"})
 
 
 def train(
@@ -70,6 +71,27 @@ def train(
     epochs: Annotated[
         int, typer.Option(metavar="N", help="cnn only: passes over the photos.")
     ] = 20,
+    augment: Annotated[
+        bool,
+        typer.Option(
+            "--augment",
+            help="cnn only: show other crops, mirror images and light of the photos in every pass.",
+        ),
+    ] = False,
+    early_stop: Annotated[
+        bool,
+        typer.Option(
+            "--early-stop",
+            help="cnn only: stop when the val loss has not fallen below its least for 5 passes.",
+        ),
+    ] = False,
+    best_epoch: Annotated[
+        bool,
+        typer.Option(
+            "--best-epoch",
+            help="cnn only: keep the weights of the pass with the lowest val loss, not the last.",
+        ),
+    ] = False,
     threshold: Threshold = None,
     cost: Cost = None,
     leak_tax: Annotated[
@@ -92,6 +114,7 @@ def train(
     bands: Bands = None,
     max_megapixels: MaxMegapixels = None,
     rehash: Rehash = False,
+    engine: EngineName = "local",
     image_column: ImageColumn = "",
     label_column: LabelColumn = "",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run.")] = False,
@@ -129,10 +152,14 @@ def train(
             backbone=backbone or DEFAULT,
             fit=fit.value,
             epochs=epochs,
+            augment=augment,
+            early_stop=early_stop,
+            best_epoch=best_epoch,
             rule=decision_rule(threshold, cost),
             decisions=decisions,
             leak_tax=leak_tax,
             rehash=rehash,
+            engine=engine,
             figures=not no_figures,
             reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
         )

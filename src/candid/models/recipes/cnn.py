@@ -38,7 +38,7 @@ from candid.models.temperature import fit_temperature, with_temperature
 from candid.splits.split import Split, label_numbers
 
 if TYPE_CHECKING:
-    from candid.models.recipes.cnn_keras import Photos, Training
+    from candid.models.recipes.cnn_keras import Photos, RunEpochs, Training
 
 Weights = Sequence[NDArray[np.float32]]
 
@@ -231,12 +231,18 @@ class Options:
     Attributes:
         epochs: Passes over the training part, at least 1.
         batch_size: Photos per step, at least 1.
-        seed: Random seed of the initial weights and the order.
+        seed: Random seed of the initial weights, the order and the augmentation.
+        augment: Whether each epoch shows new views of the photos: crop, mirror image, light.
+        early_stop: Whether to stop once the validation loss was not lowest for five epochs.
+        best_epoch: Whether the weights are those of the epoch with the lowest validation loss.
     """
 
     epochs: int = 20
     batch_size: int = 32
     seed: int = 0
+    augment: bool = False
+    early_stop: bool = False
+    best_epoch: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1:
@@ -253,6 +259,7 @@ def train(
     started: Future[Training] | None = None,
     progress: Progress | None = None,
     checkpoints: Checkpoints | None = None,
+    on_workers: bool = False,
 ) -> Trained:
     """Train the tutorial's network.
 
@@ -270,18 +277,24 @@ def train(
         started: Of `start`, with the same seed; by default, it starts now.
         progress: Progress callback.
         checkpoints: Where each epoch is kept; by default nowhere.
+        on_workers: Whether to train on all nodes of the Ray cluster that this process is part of.
 
     Returns:
         The model; its history has one row per epoch.
 
     Raises:
         DependencyError: TensorFlow, TensorBoard or ONNX is not installed.
-        SplitError: The training part is empty.
+        SplitError: The training part is empty, or the validation part that an option needs.
         KeyboardInterrupt: Ctrl-C before the first epoch ended.
     """
     if not len(split.places("train")):
         raise SplitError(
             "the split has no photo to train on. Add photos, or make a new split with another seed."
+        )
+    if (options.early_stop or options.best_epoch) and not len(split.places("val")):
+        raise SplitError(
+            "the split has no val part, by whose loss early_stop and best_epoch choose an epoch. "
+            "Make a new split, or train without them."
         )
     progress, classes = progress or Silent(), photos.catalog.classes
     training = (started or start(len(classes), seed=options.seed)).result()
@@ -298,14 +311,38 @@ def train(
     ):
         board.write_samples(training.graph, _samples(given, classes))
         loop = cnn_keras.Loop(**asdict(options), checkpoint=checkpoint, progress=progress)
-        snapshot, complete = cnn_keras.fit(training, given, board, loop)
+        run = _on_workers(photos, given, options, training.dtype) if on_workers else None
+        snapshot, complete = cnn_keras.fit(training, given, board, loop, run)
         checkpoint.is_complete = complete
     training.restore(snapshot)
+    weights = snapshot.best or snapshot.weights
+    training.network.set_weights(weights)
     training.network.save(folder / "model.keras")
-    num_parameters = training.network.count_params()
-    settings = {**asdict(options), "dtype": training.dtype, "num_parameters": num_parameters}
-    model = build_onnx(snapshot.weights, size_px=CONTRACT.size_px)
+    settings = {
+        # Those of the tutorial, and what of the rest was asked for.
+        **{name: value for name, value in asdict(options).items() if value is not False},
+        **({"kept_epoch": cnn_keras.best_epoch(snapshot.history)} if snapshot.best else {}),
+        "dtype": training.dtype,
+        "num_parameters": training.network.count_params(),
+    }
+    model = build_onnx(weights, size_px=CONTRACT.size_px)
     return Trained(model, photos.contract, snapshot.history, settings, complete)
+
+
+def _on_workers(photos: Decoded, given: Photos, options: Options, dtype: str) -> RunEpochs:
+    from candid.models.recipes.cnn_workers import Job, run_on_workers
+
+    catalog = photos.catalog
+    job = Job(
+        {place: catalog.file(catalog.photos[place]) for place in [*given.train, *given.val]},
+        photos.contract,
+        given.labels,
+        given.train,
+        given.val,
+        len(catalog.classes),
+        dtype,
+    )
+    return functools.partial(run_on_workers, job, asdict(options))
 
 
 def _by_content(catalog: Catalog, places: NDArray[np.int64]) -> NDArray[np.int64]:
