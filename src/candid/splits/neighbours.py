@@ -57,7 +57,7 @@ class Rows:
 
     def take(self, which: slice | NDArray[np.int64]) -> NDArray[np.float32]:
         """Rows of length 1 (or 0), float32 ``(k, d)``."""
-        rows = self.table[self.places[which]].astype(np.float32)
+        rows = self.table[self.places[which]].astype(np.float32, copy=False)  # new already
         rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
         return rows
 
