@@ -6,6 +6,7 @@ Files are read, never changed.
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -63,6 +64,8 @@ DROPPED: Final = "dropped by decision"
 _Item = TypeVar("_Item")
 _NUM_NAMED = 5
 _FILES_AHEAD = 256
+#: What of a reason is about one row.
+_DETAIL: Final = re.compile("[;:,]")
 #: The footer of a TGA, which tells its format as the start of other files does.
 _TAIL_BYTES: Final = 18
 
@@ -150,7 +153,8 @@ class Catalog:
         others = [row.path for row in left_out]
         known = NOT_IMAGES | {DROPPED}
         images = [row for row in self.skipped if row.reason not in known and not row.foreign]
-        lines = [*(self.listing.notes if self.listing else ()), *_note_images(images)]
+        listed = self.listing
+        lines = [*listed.notes, *_note_rows(images)] if listed else [*_note_images(images)]
         lines += _note_foreign(self.skipped)
         if others:
             named = ", ".join(others[:_NUM_NAMED]) + (", …" if len(others) > _NUM_NAMED else "")
@@ -324,6 +328,19 @@ def _name(path: AnyPath, root: AnyPath) -> str:
 
 def _to_file(path: Path | ListedPath) -> PhotoFile | None:
     return path.file if isinstance(path, ListedPath) else path
+
+
+def _note_rows(skipped: Iterable[Skipped]) -> Iterator[str]:
+    """A line a row, but one for many that are left out for the same reason."""
+    of_reason: dict[str, list[Skipped]] = {}
+    for row in skipped:
+        of_reason.setdefault(_DETAIL.split(row.reason)[0], []).append(row)
+    for rows in of_reason.values():
+        if len(rows) <= _NUM_NAMED:
+            yield from _note_images(rows)
+        else:
+            first = f"{rows[0].path}: {rows[0].reason}"
+            yield f"{len(rows):,} rows are left out for the same reason, the first: {first}"
 
 
 def _note_images(skipped: Iterable[Skipped]) -> Iterator[str]:

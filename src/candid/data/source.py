@@ -95,5 +95,11 @@ class DataSource:
         named = self.image_column or self.label_column
         return f"DataSource({str(self)!r}{columns if named else ''})"
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What names its columns on a command line."""
+        named = (("--image-column", self.image_column), ("--label-column", self.label_column))
+        return tuple(word for option, name in named if name for word in (option, name))
+
     def __str__(self) -> str:
         return str(self.path or hide(str(self.data)))

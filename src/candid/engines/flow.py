@@ -19,7 +19,7 @@ from itertools import count
 from typing import Any, Final, Generic, NamedTuple
 
 from candid._version import __version__
-from candid.core.text import join_names, plural
+from candid.core.text import first_line, join_names, plural
 from candid.data.file_reader import FileReader
 from candid.engines.engine import Item, Result, Row, Work, read, work_on
 from candid.errors import CandidError, DependencyError, ReadError
@@ -35,6 +35,7 @@ _READ_TRIES: Final = 7
 _FIRST_PAUSE_S: Final = 0.05  # doubled by every try
 _BATCH_TRIES: Final = 3  # deaths of its actor, before each photo goes alone; and of one alone
 _LATEST: Final = 100  # rows, of which half may fail to be read
+_MOST_FAILED_STARTS: Final = 20
 _PATIENCE_S: Final = 300.0  # without any actor
 _COUNT_EVERY_S: Final = 2.0  # the cores of the cluster
 
@@ -135,6 +136,7 @@ class Flow(Generic[Result]):
     arrived: dict[int, list[Row[Result]]] = field(default_factory=dict)
     yielded: int = 0
     num_cores: int = 0
+    num_failed_starts: int = 0  # in a row
     counted: float = 0.0
     last_seen: float = field(default_factory=time.monotonic)  # some actor
 
@@ -219,9 +221,11 @@ class Flow(Generic[Result]):
             answer = self.ray.get(ref)
         except self.ray.exceptions.RayError as error:
             self.actors.pop(actor, None)
+            self.num_failed_starts += 1
             self._require_startable(error)
             return
         if answer is None:
+            self.num_failed_starts = 0
             return
         if answer != __version__:
             raise DependencyError(
@@ -240,7 +244,11 @@ class Flow(Generic[Result]):
             ) from error
         if isinstance(error, self.ray.exceptions.RayTaskError):
             raise _cause_of(error) from error
-        self.tally.deaths += 1
+        if self.num_failed_starts == _MOST_FAILED_STARTS:
+            raise CandidError(
+                f"Ray started no worker in {_MOST_FAILED_STARTS} tries: {first_line(error)} Look "
+                "into the logs of its nodes; RAY_AUTH_MODE must be that of the cluster."
+            ) from error
 
     def _take(self, ref: Any) -> None:
         """The rows of a batch; if its actor died, the batch is sent again."""

@@ -101,10 +101,11 @@ class Ray:
     def _start(self) -> Any:
         address = self._name if "://" in self._name else os.environ.get("RAY_ADDRESS", "local")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        if address.startswith("ray://"):
+        if address != "local":
             _require_answer(address)
-            if _TOKEN.exists():  # Ray's nodes look for it themselves; a client has to be told
-                os.environ.setdefault("RAY_AUTH_MODE", "token")
+        if address.startswith("ray://") and _TOKEN.exists():
+            # A cluster that `ray start` made where there is a token asks for it; others ignore it.
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
         import ray
 
         if ray.is_initialized():  # by the caller, whose it stays
@@ -120,7 +121,10 @@ class Ray:
             ray.init(address, **given)
         except (ConnectionError, RuntimeError, OSError, ValueError) as error:
             why = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-            raise UsageError(f"Ray can't be used at {address}: {why[0]}") from error
+            raise UsageError(
+                f"Ray can't be used at {address}: {why[0]}. If it asks for a token, set "
+                "RAY_AUTH_MODE=token."
+            ) from error
         _keep_off_stdout()
         return ray
 
@@ -150,14 +154,16 @@ class Ray:
 
 
 def _require_answer(address: str) -> None:
-    """Ray's own client tries for half a minute, and prints."""
-    host, _, port = address.removeprefix("ray://").rstrip("/").rpartition(":")
+    """Ray itself tries for minutes, and prints."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:  # such as ``auto``
+        return
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"no Ray cluster answers at {address}: {first_line(error)}. Expected the port of its "
-            "client server, which `ray start --head` opens, 10001 by default."
+            f"no Ray cluster answers at {address}: {first_line(error)}. Expected ray://HOST:10001, "
+            "the port for clients of `ray start --head`; or, on a node, HOST:6379 in RAY_ADDRESS."
         ) from error
 
 

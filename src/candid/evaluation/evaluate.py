@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,10 +159,7 @@ class Evaluator:
         context = EvalContext(features, replace(run.split, rows=rows), classifier.rule, run.seed)
         embedded = {photo.path for photo in features.catalog.photos}
         kept = np.array([photo.path in embedded for photo in read], bool)
-        test: dict[str, Any] = {
-            name: None if rows is None else rows[kept] for name, rows in vars(answers).items()
-        }
-        answers = Answers(**test)
+        answers = answers.take(kept)
         result = assess(context, answers, run.fitted, progress=self._progress)
         if run.refits is not None:
             held_out = run.held_out([row.path for row in rows])

@@ -178,3 +178,19 @@ def test_a_large_table_is_read_in_little_memory(tmp_path: Path) -> None:
     assert listing is not None
     assert len(listing.rows) == 30_000
     assert peak < 1.1 * kept < 30_000 * 1100
+
+
+def test_many_rows_of_one_reason_are_one_note(photos: Path) -> None:
+    table = photos / "labels.csv"
+    rows = [f"/home/ann/{i}.png,cat\n" for i in range(2000)]
+    table.write_text("path,label\na.png,cat\nb.png,dog\nc.png,\n" + "".join(rows))
+    assert scan(table).notes() == (
+        "c.png is left out: without a class",
+        "2,000 rows are left out for the same reason, the first: /home/ann/0.png: no such file; it "
+        f"is a path of another machine, not below {photos}",
+    )
+
+
+def test_columns_are_part_of_the_commands_that_are_advised(photos: Path) -> None:
+    source = DataSource(photos / "labels.csv", "scan", "cat,dog")
+    assert source.options == ("--image-column", "scan", "--label-column", "cat,dog")
