@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from candid.core.cache import Cache
-from candid.data import address
+from candid.data import address, fetching
 from candid.data.address import AddressFile, list_files
 from candid.data.catalog import Catalog, scan
 from candid.data.file_reader import FileReader
@@ -31,7 +31,7 @@ from tests.s3_server import S3, every, slow
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(address, "_FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(fetching, "_FIRST_WAIT_S", 0.01)
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +91,15 @@ class TestTheSameTree:
         file = shutil.make_archive(str(tmp_path / "set"), "zip", folder)
         assert rows(scan(form.format(file))) == rows(scan(folder))
 
-    def test_a_zip_archive_in_a_bucket_gives_it_too(
+    def test_a_zip_archive_in_a_bucket_gives_it_too_and_is_fetched_once(
         self, s3: S3, folder: Path, tmp_path: Path
     ) -> None:
         file = Path(shutil.make_archive(str(tmp_path / "set"), "zip", folder))
         s3.put("zipped/set.zip", file.read_bytes())
+        s3.fault = every(2)
         for name in ("zip://::s3://photos/zipped/set.zip", "s3://photos/zipped/set.zip"):
             assert rows(scan(name)) == rows(scan(folder))
+        assert len(s3.reads) <= 2  # one may have failed
 
     def test_a_file_and_a_folder_of_one_name_are_both_seen(self, s3: S3, folder: Path) -> None:
         png = (folder / "train/cat/0.png").read_bytes()
@@ -133,21 +135,48 @@ class TestForms:
         assert catalog.skipped[0].reason == "not below s3://photos/table"
         assert len([line for line in s3.asked if line.startswith("HEAD")]) <= 3
 
-    def test_a_tar_on_a_web_server_is_read_by_ranges(
+    def test_a_tar_on_a_web_server_is_read_as_on_disk(
         self, folder: Path, tmp_path: Path, web: str
     ) -> None:
-        with tarfile.open(tmp_path / "set.tar", "w") as tar:
-            for number, kind in enumerate(("cat", "dog")):
-                data = (folder / f"train/{kind}/0.png").read_bytes()
-                for name, member in ((f"{number}.png", data), (f"{number}.cls", kind.encode())):
-                    info = tarfile.TarInfo(name)
-                    info.size = len(member)
-                    tar.addfile(info, io.BytesIO(member))
+        write_tar(folder, tmp_path / "set.tar")
         remote, local = scan(f"{web}/set.tar"), scan(tmp_path / "set.tar")
-        assert [(p.label, p.content) for p in remote.photos] == [
-            (p.label, p.content) for p in local.photos
-        ]
+        assert remote.photos == local.photos
         assert len(remote.photos) == 2
+
+    def test_a_tar_in_a_bucket_is_fetched_once_in_pieces_that_may_fail(
+        self, s3: S3, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(address, "_PIECE", 1000)
+        s3.put("tar/set.tar", write_tar(folder, tmp_path / "set.tar").read_bytes())
+        s3.fault = every(3)
+        remote, local = scan("s3://photos/tar/set.tar"), scan(tmp_path / "set.tar")
+        assert remote.photos == local.photos
+        file = remote.file(remote.photos[0])
+        assert isinstance(file, AddressFile)
+        num_reads = len(s3.reads)
+        assert file.read(10**6) == local.file(local.photos[0]).read(10**6)
+        assert num_reads == len(s3.reads) > 10
+
+    def test_without_room_on_the_disk_members_are_read_by_ranges(
+        self, s3: S3, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scan(folder)
+        s3.put("room/set.tar", write_tar(folder, tmp_path / "set.tar").read_bytes())
+        fetching.KEPT.put("any", b"")
+        monkeypatch.setattr(fetching.KEPT, "_left", 0)
+        assert len(scan("s3://photos/room/set.tar").photos) == 2
+
+
+def write_tar(folder: Path, file: Path) -> Path:
+    """A WebDataset of two photos."""
+    with tarfile.open(file, "w") as tar:
+        for number, kind in enumerate(("cat", "dog")):
+            data = (folder / f"train/{kind}/0.png").read_bytes()
+            for name, member in ((f"{number}.png", data), (f"{number}.cls", kind.encode())):
+                info = tarfile.TarInfo(name)
+                info.size = len(member)
+                tar.addfile(info, io.BytesIO(member))
+    return file
 
 
 @pytest.fixture
@@ -207,7 +236,7 @@ class TestFaults:
 
     def test_a_read_without_an_answer_ends(self, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(address, "_TRY_S", 0.1)
-        monkeypatch.setattr(address, "_READ_S", 0.15)
+        monkeypatch.setattr(fetching, "_READ_S", 0.15)
         s3.put("silent/a.png", b"x")
         s3.fault = slow(0.6)
         started = time.monotonic()
@@ -259,7 +288,7 @@ class TestReadOnce:
     def test_without_room_on_the_disk_it_is_fetched_again(
         self, s3: S3, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(address._KEPT, "_left", 0)
+        monkeypatch.setattr(fetching.KEPT, "_left", 0)
         s3.put("full/a.png", b"bytes")
         (file,) = list_files("s3://photos/full").values()
         assert file.read(100) == file.read(100) == b"bytes"

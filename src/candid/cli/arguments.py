@@ -168,6 +168,15 @@ MaxMegapixels = Annotated[
         help="Read JPEGs of up to this many million pixels; other formats up to 178. [178]",
     ),
 ]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="WHERE",
+        help="Where photos are decoded and run through the network: local, in this process; ray, "
+        "on the Ray cluster at RAY_ADDRESS, or one started on this machine; or ray://host:port.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

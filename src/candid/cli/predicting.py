@@ -27,6 +27,7 @@ from candid.data.source import DataSource, is_address
 from candid.data.sources import is_listed, list_photos
 from candid.data.sources.root import open_address
 from candid.data.walk import ListedPath, is_folder
+from candid.engines import Engine
 from candid.errors import ImageError, UsageError
 from candid.reporting.number_format import decimals_with_n
 from candid.runs.class_names import join_classes
@@ -162,6 +163,7 @@ def predict_all(
     *,
     piped: bytes = b"",
     explain: bool = False,
+    engine: Engine | None = None,
     advance: Advance = lambda _: None,
 ) -> Iterator[Prediction]:
     """Predict files.
@@ -171,13 +173,14 @@ def predict_all(
         paths: From `expand`.
         piped: From `read_piped`.
         explain: Whether to explain each prediction.
+        engine: Where files are read and predicted; by default in this process.
         advance: Progress callback.
 
     Yields:
         One prediction per path, in order.
     """
     sources = (_source_of(path, piped) for path in paths)
-    predictions = classifier.stream(sources, explain=explain)
+    predictions = classifier.stream(sources, explain=explain, engine=engine)
     for path, prediction in zip(paths, predictions, strict=True):
         advance(1)
         if isinstance(path, Listed) and path.file is None:  # nowhere, for a reason

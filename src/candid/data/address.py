@@ -1,64 +1,46 @@
-"""Bytes at addresses of fsspec (``s3://…``, ``https://…``, ``zip://…``), fetched with patience.
+"""Bytes at addresses of fsspec (``s3://…``, ``https://…``, ``zip://…``).
 
-A read that fails is tried again, later each time. What was fetched is kept on this disk until the
-process ends, so that no photo is fetched twice.
+What was fetched is kept on this disk until the process ends, so that no photo is fetched twice, and
+an archive or a table as a whole.
 """
 
 from __future__ import annotations
 
-import atexit
 import logging
-import random
 import re
-import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from errno import EFBIG, EIO, ETIMEDOUT
+from dataclasses import dataclass, replace
+from errno import EFBIG, EIO
 from functools import cache, partial
-from threading import Condition, Lock
-from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
-from zipfile import BadZipFile
+from pathlib import Path
+from typing import IO, Any, Final, TypeVar
 
-from candid.core.cache import default_folder
 from candid.core.extras import require_packages
 from candid.core.hashing import hash_bytes
-from candid.core.temp_dir import make_held, sweep
 from candid.core.text import first_line
 from candid.core.threads import map_ahead
+from candid.data.fetching import IN_FLIGHT, KEPT, describe, patiently
 from candid.data.location import PhotoFile, Stamp
-from candid.data.source import without_secrets
-from candid.errors import DataError, DependencyError
+from candid.data.source import is_address, without_secrets
+from candid.errors import CandidError, DataError, DependencyError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-_Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
 _LOG: Final = logging.getLogger(__name__)
 
+_LARGE: Final = 64 * 1024**2
+_PIECE: Final = 16 * 1024**2
 #: Reads that are under way at once, as each waits for an answer.
 NUM_IN_FLIGHT: Final = 32
 _MAX_BYTES: Final = 512 * 1024**2 + 1
-_MAX_BYTES_IN_FLIGHT: Final = 256 * 1024**2
-_TRIES: Final = 6
-_FIRST_WAIT_S: Final = 0.2  # twice as long each time, and up to half of that less
-_LONGEST_WAIT_S: Final = 10.0
 _TRY_S: Final = 30.0  # and a second a MiB
-_READ_S: Final = 120.0  # all tries together
-_TELL_EVERY_S: Final = 1.0
 
-_MOST_KEPT: Final = 0.25  # of the free disk
 _SECRETS: Final[dict[str, str]] = {}
-_FINAL: Final = (
-    *(FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError),
-    *(KeyError, ValueError, TypeError, ImportError, BadZipFile),
-)
+#: Of files that were fetched ahead, until it is their turn.
+_FAILED: Final[dict[AddressFile, OSError]] = {}
 # What changes with a file's content, as file systems call it; else a time.
 _TAGS: Final = (
-    *("ETag", "etag", "md5Hash", "contentHash", "checksum", "CRC"),
-    *("mtime", "LastModified", "last_modified", "updated", "created"),
+    *("ETag", "etag", "md5Hash", "contentHash", "checksum", "Content-MD5", "Digest", "CRC"),
+    *("mtime", "LastModified", "Last-Modified", "last_modified", "updated", "created"),
 )
 # Only Candid tries again, and says so. By default there are ten connections.
 _S3: Final = {
@@ -91,16 +73,29 @@ def file_system(address: str) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
     shown, address = address, _SECRETS.get(address, address)
-    is_s3 = re.search(r"\bs3a?://", address)
     try:
-        system, path = url_to_fs(address, **({is_s3[0][:-3]: _S3} if is_s3 else {}))
+        address = _with_copy(address)
+        is_s3 = re.search(r"\bs3a?://", address)
+        options = {is_s3[0][:-3]: _S3} if is_s3 else {}
+        system, path = patiently(lambda: url_to_fs(address, **options), shown)
     except ImportError as error:
         raise DependencyError(f"{shown} can't be opened: {_remedy(shown, error)}") from error
+    except CandidError:  # of an address within
+        raise
     except Exception as error:  # each file system has errors of its own
-        raise DataError(f"{shown} can't be opened: {_describe(error)}.") from error
+        raise DataError(f"{shown} can't be opened: {describe(error)}.") from error
     if is_s3:
         (system.fs if hasattr(system, "fs") else system).retries = 1
     return system, str(path)
+
+
+def _with_copy(address: str) -> str:
+    """The address of an archive, with a copy on this disk in place of what is elsewhere."""
+    first, chain, rest = address.partition("::")
+    if not chain or "::" in rest or not is_address(rest):
+        return address
+    file = AddressFile.at(rest)
+    return f"{first}::{look(file.root, file.name).copy() or rest}"
 
 
 def _remedy(address: str, error: ImportError) -> str:
@@ -157,14 +152,45 @@ class AddressFile:
         """
         if (error := _FAILED.pop(self, None)) is not None:
             raise error
+        if (path := KEPT.path(self._key)) is not None:
+            with path.open("rb") as file:
+                return file.read(most)
+        if self.num_bytes is not None and (path := KEPT.path(self._whole._key)) is not None:
+            with path.open("rb") as file:
+                file.seek(self.start)
+                return file.read(min(most, self.num_bytes))
+        data = self._fetch(most)
+        if self.tag and len(data) < most:
+            KEPT.put(self._key, data)
+        return data
+
+    @property
+    def _key(self) -> str:
         text = f"{self.address} {self.num_bytes} {self.size} {self.tag}"
-        key = hash_bytes(text.encode("utf-8", "surrogatepass"))
-        data = _KEPT.get(key)
-        if data is None:
-            data = self._fetch(most)
-            if self.tag and len(data) < most:
-                _KEPT.put(key, data)
-        return data[:most]
+        return hash_bytes(text.encode("utf-8", "surrogatepass"))
+
+    @property
+    def _whole(self) -> AddressFile:
+        return replace(self, start=0, num_bytes=None)
+
+    def copy(self) -> Path | None:
+        """A copy of the whole file on this disk; None if that takes too much room.
+
+        Raises:
+            OSError: It can't be fetched.
+        """
+        size, whole = self.size, self._whole
+        if size is None or not self.tag:
+            return None
+        if size > _LARGE and KEPT.path(whole._key) is None:
+            _LOG.warning("fetching %s, %d MB", whole.address, size / 1e6)
+        starts = range(0, size, _PIECE)
+
+        def fetch(start: int) -> bytes:
+            return replace(whole, start=start, num_bytes=min(_PIECE, size - start))._fetch(_PIECE)
+
+        pieces = map_ahead(fetch, starts, num_threads=4, num_ahead=4)
+        return KEPT.put_pieces(whole._key, size, pieces)
 
     def is_there(self) -> bool:
         """Whether there is such a file."""
@@ -176,8 +202,10 @@ class AddressFile:
         Raises:
             OSError: It can't be opened.
         """
+        if (copy := self.copy()) is not None:
+            return copy.open("rb")
         system, path = self.place()
-        return _patiently(lambda: system.open(path, "rb"), self.address)
+        return patiently(lambda: system.open(path, "rb"), self.address)
 
     def place(self) -> tuple[Any, str]:
         """The file system, and the path there."""
@@ -197,8 +225,8 @@ class AddressFile:
             return b""
         # Of a known size, s3fs need not ask for it first.
         span = {} if size is None else {"start": self.start, "end": self.start + asked}
-        with _IN_FLIGHT.take(asked if size else 0):
-            data = _patiently(lambda: _cat(system, path, span, asked), self.address)
+        with IN_FLIGHT.take(asked if size else 0):
+            data = patiently(lambda: _cat(system, path, span, asked), self.address)
         if len(data) > asked and span:  # a web server that knows no ranges sends it all
             data = data[self.start : self.start + asked]
         if size is not None and len(data) < asked:
@@ -211,7 +239,7 @@ def ahead(items: Iterable[_Item], file_of: Callable[[_Item], PhotoFile]) -> Iter
 
     def fetch(item: _Item) -> _Item:
         file = file_of(item)
-        if isinstance(file, AddressFile) and _KEPT.has_room:
+        if isinstance(file, AddressFile) and KEPT.has_room:
             try:
                 file.read(_MAX_BYTES)
             except OSError as error:
@@ -228,7 +256,7 @@ def is_file_at(address: str) -> bool:
 
 def _is_file(system: Any, path: str, shown: str) -> bool:
     try:
-        return bool(_patiently(lambda: system.isfile(path), shown))
+        return bool(patiently(lambda: system.isfile(path), shown))
     except OSError:
         return False
 
@@ -256,7 +284,7 @@ def list_files(address: str) -> dict[str, AddressFile]:
             found = list(_list_s3(system, root))
         else:
             system.invalidate_cache()
-            found = list(_patiently(partial(system.find, root, detail=True), address).items())
+            found = list(patiently(partial(system.find, root, detail=True), address).items())
     except OSError as error:
         reason = error.strerror or first_line(error)
         raise DataError(f"{address} can't be listed: {reason}.") from error
@@ -276,7 +304,7 @@ def look(address: str, name: str) -> AddressFile:
     """
     file = AddressFile(address, name)
     system, path = file.place()
-    return _of_info(address, name, _patiently(lambda: system.info(path), file.address))
+    return _of_info(address, name, patiently(lambda: system.info(path), file.address))
 
 
 def _of_info(address: str, name: str, info: Mapping[str, Any]) -> AddressFile:
@@ -290,7 +318,7 @@ def _list_s3(system: Any, root: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     asked = {"Bucket": bucket, "Prefix": f"{key.rstrip('/')}/" if key else ""}
     while True:
         ask = partial(system.call_s3, "list_objects_v2", **asked)
-        page = _patiently(ask, f"s3://{root}")
+        page = patiently(ask, f"s3://{root}")
         yield from ((f"{bucket}/{row['Key']}", row) for row in page.get("Contents", ()))
         if not page.get("IsTruncated"):
             return
@@ -304,142 +332,3 @@ def _cat(system: Any, path: str, span: Mapping[str, int], num_bytes: int) -> byt
 
     most_s = _TRY_S + num_bytes / 1024**2
     return bytes(sync(system.loop, system._cat_file, path, timeout=most_s, **span))
-
-
-def _patiently(read: Callable[[], _Result], address: str) -> _Result:
-    """Try a read again, later each time, unless that can't help.
-
-    Waits grow twofold with jitter: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter
-    """
-    until = time.monotonic() + _READ_S
-    for number in range(1, _TRIES + 1):
-        try:
-            return read()
-        except Exception as error:  # each file system has errors of its own
-            wait_s = min(_FIRST_WAIT_S * 2 ** (number - 1), _LONGEST_WAIT_S)
-            wait_s *= random.uniform(0.5, 1)
-            if _is_final(error):
-                raise _to_os_error(error) from error
-            if number == _TRIES or time.monotonic() + wait_s > until:
-                raise _to_os_error(error, f" ({number} tries)") from error
-            _RETRIED.tell(address, error)
-            time.sleep(wait_s)
-    raise AssertionError
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether the same read would fail again: it is not there, not allowed, or no address."""
-    status = getattr(error, "status", None)  # of aiohttp
-    if isinstance(status, int):
-        return 400 <= status < 500 and status not in (408, 425, 429)
-    # Of botocore, which need not be there.
-    return isinstance(error, _FINAL) or "Credential" in type(error).__name__
-
-
-def _to_os_error(error: Exception, tries: str = "") -> OSError:
-    if isinstance(error, (FileNotFoundError, PermissionError)):
-        return error
-    if isinstance(error, KeyError):  # no such member
-        return FileNotFoundError(_describe(error))
-    if getattr(error, "status", None) in (401, 403):
-        return PermissionError(_describe(error))
-    if isinstance(error, TimeoutError):
-        return OSError(ETIMEDOUT, f"no answer in time{tries}")
-    return OSError(EIO, f"{_describe(error)}{tries}")
-
-
-def _describe(error: Exception) -> str:
-    status, message = getattr(error, "status", None), getattr(error, "message", None)
-    words = f"{status} {message}" if status and message else first_line(error)
-    return without_secrets(words.rstrip("."))
-
-
-class _Retried:
-    """Says that reads are tried again, at most once a second."""
-
-    def __init__(self) -> None:
-        self._lock, self._told, self._count = Lock(), 0.0, 0
-
-    def tell(self, address: str, error: Exception) -> None:
-        with self._lock:
-            self._count += 1
-            now, count = time.monotonic(), self._count
-            if now - self._told < _TELL_EVERY_S:
-                return
-            self._told, self._count = now, 0
-        others = f" and {count - 1} more" if count > 1 else ""
-        _LOG.warning("trying again: %s%s: %s", address, others, _describe(error))
-
-
-_RETRIED: Final = _Retried()
-
-
-class _Kept:
-    """Bytes that were fetched, in a folder that goes with the process."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._folder: Path | None = None
-        self._left = 0
-
-    @property
-    def has_room(self) -> bool:
-        return self._folder is None or self._left > 0
-
-    def get(self, key: str) -> bytes | None:
-        if self._folder is None:
-            return None
-        try:
-            return (self._folder / key).read_bytes()
-        except OSError:
-            return None
-
-    def put(self, key: str, data: bytes) -> None:
-        """Keep bytes, unless they would take too much of the disk."""
-        with self._lock, suppress(OSError):
-            folder = self._folder or self._make()
-            if len(data) <= self._left:
-                self._left -= len(data)
-                partial = folder / f"{key}.partial"
-                partial.write_bytes(data)
-                partial.replace(folder / key)
-
-    def _make(self) -> Path:
-        parent = default_folder()
-        parent.mkdir(parents=True, exist_ok=True)
-        sweep(parent, "fetched-")
-        self._folder, _ = make_held(parent, "fetched-")
-        atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
-        self._left = int(shutil.disk_usage(parent).free * _MOST_KEPT)
-        return self._folder
-
-
-_KEPT: Final = _Kept()
-
-
-#: Of files that were fetched ahead, until it is their turn.
-_FAILED: Final[dict[AddressFile, OSError]] = {}
-
-
-class _Budget:
-    """Bytes that may be on their way at once; one larger photo is fetched alone."""
-
-    def __init__(self) -> None:
-        self._used, self._changed = 0, Condition()
-
-    @contextmanager
-    def take(self, num_bytes: int) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(
-                lambda: not self._used or self._used + num_bytes <= _MAX_BYTES_IN_FLIGHT
-            )
-            self._used += num_bytes
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._used -= num_bytes
-                self._changed.notify_all()
-
-
-_IN_FLIGHT: Final = _Budget()

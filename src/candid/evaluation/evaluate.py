@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from candid.core.text import brief, plural
 from candid.data.catalog import Catalog, Photo, scan
 from candid.data.file_reader import FileReader
 from candid.data.source import DataSource
+from candid.engines import LOCAL, Engine, open_engine, require_engine
 from candid.errors import DataError, DependencyError
 from candid.evaluation.assess import EvalContext, add_reliability, assess, assess_held_out
 from candid.evaluation.baselines import (
@@ -80,6 +80,7 @@ def evaluate_run(
     *,
     threshold: float | None = None,
     rehash: bool = False,
+    engine: str = LOCAL,
     progress: Progress | None = None,
 ) -> Measured:
     """Evaluate a run.
@@ -91,27 +92,35 @@ def evaluate_run(
             except training images and their copies.
         threshold: Replaces the run's own threshold (two classes only).
         rehash: Read all photos, including those whose size and times are unchanged.
+        engine: Where photos are embedded and predicted: ``local``, ``ray`` or ``ray://host:port``.
         progress: Progress callback; by default a bar in a notebook or at a prompt.
 
     Raises:
         ArtifactError: The run is incomplete or was changed.
         DataError: The folder is missing, has no photo to measure, or has other classes.
+        UsageError: There is no such engine.
     """
+    require_engine(engine)
+    progress = progress or for_python()
     loaded = load_run(run)
     if threshold is not None:
         loaded = replace(loaded, classifier=loaded.classifier.with_threshold(threshold))
-    evaluator = Evaluator(loaded, progress or for_python(), rehash=rehash)
-    if data is None or loaded.classifier.require_manifest().data.is_in(data):
-        return evaluator.on_own_folder()
-    return evaluator.on_other_folder(DataSource.of(data))
+    with open_engine(engine, progress) as opened:
+        evaluator = Evaluator(loaded, progress, rehash=rehash, engine=opened)
+        if data is None or loaded.classifier.require_manifest().data.is_in(data):
+            return evaluator.on_own_folder()
+        return evaluator.on_other_folder(DataSource.of(data))
 
 
 class Evaluator:
     """Evaluates a loaded run on folders of photos."""
 
-    def __init__(self, run: LoadedRun, progress: Progress, *, rehash: bool) -> None:
+    def __init__(
+        self, run: LoadedRun, progress: Progress, *, rehash: bool, engine: Engine | None = None
+    ) -> None:
         self._run = run
         self._progress = progress
+        self._engine = engine
         self._cache = Cache(default_folder())
         self._reader = FileReader(self._cache, rehash=rehash)
 
@@ -150,10 +159,7 @@ class Evaluator:
         context = EvalContext(features, replace(run.split, rows=rows), classifier.rule, run.seed)
         embedded = {photo.path for photo in features.catalog.photos}
         kept = np.array([photo.path in embedded for photo in read], bool)
-        test: dict[str, Any] = {
-            name: None if rows is None else rows[kept] for name, rows in vars(answers).items()
-        }
-        answers = Answers(**test)
+        answers = answers.take(kept)
         result = assess(context, answers, run.fitted, progress=self._progress)
         if run.refits is not None:
             held_out = run.held_out([row.path for row in rows])
@@ -239,6 +245,7 @@ class Evaluator:
             reading=self._run.classifier.contract,
             cache=self._cache,
             reader=self._reader,
+            engine=self._engine,
             progress=self._progress,
         )
 
@@ -250,7 +257,8 @@ class Evaluator:
         rows, read, notes = [], [], []
         with self._progress.step("Predicting", len(photos)) as advance:
             files = [catalog.file(photo) for photo in photos]
-            for photo, prediction in zip(photos, classifier.stream(files), strict=True):
+            answers = classifier.stream(files, engine=self._engine)
+            for photo, prediction in zip(photos, answers, strict=True):
                 if prediction.label is not None:
                     rows.append(prediction)
                     read.append(photo)

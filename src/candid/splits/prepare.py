@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from candid.core.cache import Cache, default_folder
+from candid.core.freed_memory import give_back
 from candid.core.progress import Progress, Silent
+from candid.core.stored_rows import StoredRows
 from candid.core.text import join_names
 from candid.data.catalog import Catalog, scan
 from candid.data.decisions import Decided, decide, load_decisions
@@ -18,6 +20,7 @@ from candid.data.images import PixelContract, Reading, ResizeMode
 from candid.data.npz import unpacked
 from candid.data.sample_range import decide_range
 from candid.data.source import DataSource
+from candid.engines import Engine
 from candid.errors import DataError, UsageError
 from candid.features.backbones import DEFAULT, get
 from candid.features.backbones.registry import Embedder
@@ -92,6 +95,7 @@ def extract_catalog(
     reading: Reading | None = None,
     cache: Cache | None = None,
     reader: FileReader | None = None,
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Features:
     """Extract the features of a catalog's photos; see `candid.features.extract`."""
@@ -105,6 +109,7 @@ def extract_catalog(
         PixelContract.of(reading or Reading(), embedder.backbone.size_px, fit),
         cache=cache,
         reader=reader,
+        engine=engine,
         progress=progress,
     )
 
@@ -120,6 +125,7 @@ def prepare(
     to_train: bool = True,
     on_found: Callable[[], object] | None = None,
     cache: Cache | None = None,
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
     """Scan a folder, extract features and group the photos that show the same picture.
@@ -135,6 +141,7 @@ def prepare(
         to_train: If not, the folder may have any shape, and classes that can't be read.
         on_found: Called before the features of the photos are extracted.
         cache: Where embeddings are kept; by default the user's own cache.
+        engine: Where photos are decoded and embedded; by default in this process.
         progress: Progress callback.
 
     Raises:
@@ -160,10 +167,13 @@ def prepare(
         reading=reading,
         cache=cache,
         reader=reader,
+        engine=engine,
         progress=progress,
     )
     if to_train:
         _require_readable(catalog, features.catalog)
+    if isinstance(features.embeddings, StoredRows):
+        give_back()  # what held the files that were read, for the next steps
     groups = find_duplicates(features, progress=progress)
     return Prepared(features, groups, catalog, decided, notes)
 

@@ -32,7 +32,7 @@ KEY_CHARACTERS: Final = 16
 _COLUMNS: Final = ("path", "class", "part", "group")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """The part of one file.
 

@@ -12,6 +12,7 @@ from candid.cli.arguments import (
     Bands,
     Data,
     Decisions,
+    EngineName,
     FailOn,
     Fit,
     FitName,
@@ -53,6 +54,7 @@ def audit(
     bands: Bands = None,
     max_megapixels: MaxMegapixels = None,
     rehash: Rehash = False,
+    engine: EngineName = "local",
     image_column: ImageColumn = "",
     label_column: LabelColumn = "",
 ) -> None:
@@ -75,6 +77,7 @@ def audit(
             decisions=decisions,
             skip=frozenset(skip or ()),
             rehash=rehash,
+            engine=engine,
             reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
         )
         written = run_audit(source, options, run=run, compare=compare, progress=progress)

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from candid.cli.arguments import ImageColumn, Json, LabelColumn, Rehash, RunFolder, Threshold
+from candid.cli.arguments import (
+    EngineName,
+    ImageColumn,
+    Json,
+    LabelColumn,
+    Rehash,
+    RunFolder,
+    Threshold,
+)
 from candid.cli.console import print_json, print_notes
 
 
@@ -26,6 +34,7 @@ def evaluate(
         ),
     ] = None,
     rehash: Rehash = False,
+    engine: EngineName = "local",
     json: Json = False,
     image_column: ImageColumn = "",
     label_column: LabelColumn = "",
@@ -46,7 +55,9 @@ def evaluate(
 
         source = None if data is None else DataSource(data, image_column, label_column)
         page = None if json and report is None else find_page(run, source, report)
-        measured = evaluate_run(run, source, threshold=threshold, rehash=rehash, progress=progress)
+        measured = evaluate_run(
+            run, source, threshold=threshold, rehash=rehash, engine=engine, progress=progress
+        )
         contents = None
         if page is not None:
             with progress.step("Writing the report", 0):

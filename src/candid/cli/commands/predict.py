@@ -13,6 +13,7 @@ import typer
 from candid.cli.arguments import (
     Bands,
     Cost,
+    EngineName,
     ImageColumn,
     Json,
     MaxMegapixels,
@@ -58,6 +59,7 @@ def predict(
     bands: Bands = None,
     max_megapixels: MaxMegapixels = None,
     image_column: ImageColumn = "",
+    engine: EngineName = "local",
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row per photo.")] = False,
     probabilities: Annotated[
@@ -95,8 +97,10 @@ def predict(
     form: Form = "json" if json else "csv" if csv or not sys.stdout.isatty() else "table"
     with for_terminal(elsewhere=ResultsOnly) as progress:
         from candid.cli import predicting
+        from candid.engines import open_engine, require_engine
         from candid.runs.classifier import load
 
+        require_engine(engine)
         inputs = predicting.expand(paths, image_column=image_column)
         # Many photos are predicted in parallel, with one thread each; a single one uses all.
         classifier = load(run, num_threads=1 if len(inputs) > 1 else None)
@@ -112,9 +116,12 @@ def predict(
         if is_for_people:
             progress.say(predicting.describe_run(classifier))
         piped = predicting.read_piped(inputs)
-        with progress.step("Predicting", len(inputs)) as advance:
+        with (
+            open_engine(engine, progress) as opened,
+            progress.step("Predicting", len(inputs)) as advance,
+        ):
             predictions = predicting.predict_all(
-                classifier, inputs, piped=piped, explain=explain, advance=advance
+                classifier, inputs, piped=piped, explain=explain, engine=opened, advance=advance
             )
             tally = predicting.print_predictions(
                 draw(predictions, inputs=inputs, piped=piped, say=progress.say),

@@ -13,6 +13,7 @@ from candid.cli.arguments import (
     Cost,
     Data,
     Decisions,
+    EngineName,
     Fit,
     FitName,
     GroupBy,
@@ -113,6 +114,7 @@ def train(
     bands: Bands = None,
     max_megapixels: MaxMegapixels = None,
     rehash: Rehash = False,
+    engine: EngineName = "local",
     image_column: ImageColumn = "",
     label_column: LabelColumn = "",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run.")] = False,
@@ -157,6 +159,7 @@ def train(
             decisions=decisions,
             leak_tax=leak_tax,
             rehash=rehash,
+            engine=engine,
             figures=not no_figures,
             reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
 from typing import TYPE_CHECKING
 
 from candid.data.images.foreign import CAMERA_RAW, identify_foreign, is_raw, remedy
 from candid.data.location import Location
-from candid.errors import ImageError
+from candid.errors import ImageError, ReadError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 512 * 1024**2
 #: Reason of a file that is missing.
 NO_FILE = "no such file"
+#: Errors of a path that no second try mends.
+_LASTING = frozenset((errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR))
 _LIMIT = f"{MAX_BYTES / 1024**2:.0f} MiB"
 
 
@@ -32,7 +35,7 @@ def read_file(path: PhotoFile) -> bytes:
 
     Raises:
         ImageError: It is missing, not a regular file, not readable, empty or too large. The
-            message does not repeat the path.
+            message does not repeat the path. `ReadError` if trying again may help.
     """
     try:
         data = path.read(MAX_BYTES + 1) if isinstance(path, Location) else _read_path(path)
@@ -42,7 +45,8 @@ def read_file(path: PhotoFile) -> bytes:
         raise ImageError("permission denied") from None
     except (OSError, ValueError, MemoryError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise ImageError(f"can't be read: {reason}") from None
+        stays = isinstance(error, ValueError) or getattr(error, "errno", None) in _LASTING
+        raise (ImageError if stays else ReadError)(f"can't be read: {reason}") from None
     if not data:
         raise ImageError("empty file")
     if len(data) > MAX_BYTES:

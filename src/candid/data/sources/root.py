@@ -130,7 +130,7 @@ class AddressRoot:
 
     def open(self, name: str) -> IO[bytes]:
         """A file for reading."""
-        return AddressFile(self.folder, name).open()
+        return self._look(name).open()
 
     def locate(
         self, name: str, start: int | None = None, num_bytes: int | None = None
