@@ -154,7 +154,9 @@ class Catalog:
         known = NOT_IMAGES | {DROPPED}
         images = [row for row in self.skipped if row.reason not in known and not row.foreign]
         listed = self.listing
-        lines = [*listed.notes, *_note_rows(images)] if listed else [*_note_images(images)]
+        lines = [*listed.notes] if listed else []
+        is_table = listed and not listed.is_folder
+        lines += _note_rows(images) if is_table else _note_images(images)
         lines += _note_foreign(self.skipped)
         if others:
             named = ", ".join(others[:_NUM_NAMED]) + (", …" if len(others) > _NUM_NAMED else "")
