@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from candid.core.stored_rows import StoredRows, blocks_of
+from candid.core.stored_rows import StoredRows, blocks_of, join_rows
 from candid.errors import UsageError
 
 
@@ -56,6 +56,15 @@ def test_blocks_cover_all_rows_once(table: np.ndarray, stored: StoredRows) -> No
     assert len(blocks) > 1
     assert np.array_equal(np.concatenate([stored[block] for block in blocks]), table)
     assert list(blocks_of(table)) == [slice(0, 9000)]
+
+
+def test_rows_are_joined_in_a_file_if_some_are_in_one(
+    table: np.ndarray, stored: StoredRows
+) -> None:
+    for parts in ([stored.take(np.arange(5000)), table], [table[:3], stored], [table, table]):
+        joined = join_rows(parts)
+        assert np.array_equal(joined[:], np.concatenate([part[:] for part in parts]))
+        assert isinstance(joined, StoredRows) == any(isinstance(one, StoredRows) for one in parts)
 
 
 def test_a_full_disk_is_met_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def _in_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_in_files")
 def test_a_training_gives_nearly_the_same_run(
-    faces: SampleSet, trained: candid.Run, tmp_path: Path
+    faces: SampleSet, sample: SampleSet, trained: candid.Run, tmp_path: Path
 ) -> None:
     options = candid.TrainOptions(backbone=BACKBONE)
     run = candid.train(faces.folder, run=tmp_path / "run", options=options)
@@ -38,6 +38,11 @@ def test_a_training_gives_nearly_the_same_run(
     assert np.median(apart[~is_final]) < 0.05, "of sixty photos, whose folds share their axes"
     measured = candid.evaluate(run.folder)
     assert measured.evaluation.believed.accuracy == run.evaluation.believed.accuracy
+    elsewhere, plain = (candid.evaluate(each.folder, sample.folder) for each in (run, trained))
+    assert elsewhere.notes == plain.notes
+    assert [row.name for row in elsewhere.evaluation.baselines] == [
+        row.name for row in plain.evaluation.baselines
+    ]
 
 
 @pytest.mark.usefixtures("_in_files")

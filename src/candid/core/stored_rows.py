@@ -5,8 +5,9 @@ The file is read, not mapped: pages of a mapped one count as memory of the proce
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -40,12 +41,13 @@ class StoredRows:
     """
 
     def __init__(self, length: int, width: int, folder: Path | None = None) -> None:
-        """Make rows of zeros in a folder, by default that for temporary files.
+        """Make rows of zeros in a folder; by default, or if it is read-only, in that of the system.
 
         Raises:
             UsageError: There is no space for them.
         """
-        self.folder = folder or Path(tempfile.gettempdir())
+        can_write = folder is not None and os.access(folder, os.W_OK)
+        self.folder = folder if folder and can_write else Path(tempfile.gettempdir())
         self._file = tempfile.TemporaryFile(buffering=0, dir=self.folder)  # noqa: SIM115
         self._owner = _Owner()
         finalize(self._owner, self._file.close)
@@ -132,6 +134,19 @@ def blocks_of(rows: ManyRows) -> Iterator[slice]:
     step = _BLOCK if isinstance(rows, StoredRows) else max(1, len(rows))
     starts = range(0, max(1, len(rows)), step)
     return (slice(start, min(start + step, len(rows))) for start in starts)
+
+
+def join_rows(parts: Sequence[ManyRows]) -> ManyRows:
+    """Rows one after another; in a file if any of them are."""
+    stored = [part for part in parts if isinstance(part, StoredRows)]
+    if not stored:
+        return np.concatenate([part[:] for part in parts])
+    joined, start = StoredRows(sum(map(len, parts)), parts[0].shape[1], stored[0].folder), 0
+    for part in parts:
+        for block in blocks_of(part):
+            joined.write(start + block.start, part[block])
+        start += len(part)
+    return joined
 
 
 @dataclass(frozen=True)

@@ -163,5 +163,5 @@ def reserve(file: int, num_bytes: int, folder: Path) -> None:
             raise UsageError(
                 f"the folder for temporary files, {folder}, has no {num_bytes / 1e6:,.0f} MB for "
                 f"what is computed from the photos: {error.strerror}. Free some there, or set "
-                "TMPDIR to another folder."
+                "TMPDIR (for the cache, CANDID_CACHE) to another folder."
             ) from error

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from candid.core.cache import Cache, default_folder
 from candid.core.progress import Progress, for_python
+from candid.core.stored_rows import join_rows
 from candid.core.text import brief, plural
 from candid.data.catalog import Catalog, Photo, scan
 from candid.data.file_reader import FileReader
@@ -228,7 +229,7 @@ class Evaluator:
         photos = tuple(photo for each in known for photo in each.catalog.photos)
         both = Features(
             replace(new.catalog, photos=photos, skipped=()),
-            np.concatenate([each.embeddings for each in known]),
+            join_rows([each.embeddings for each in known]),
             new.thumbnails,
             np.concatenate([each.colours for each in known]),
         )
@@ -317,7 +318,7 @@ class Evaluator:
             used = np.array([places[one.content] for one in both], np.int64)
             numbers = np.arange(len(used))
             data = Labelled(
-                features.embeddings[used],
+                features.embeddings.take(used, axis=0),
                 np.array(labels, np.int64),
                 groups.astype(np.int64),
                 list(map(str, names)),

@@ -62,6 +62,12 @@ def predict(
     engine: EngineName = "local",
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row per photo.")] = False,
+    parquet: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Also write the rows, with all probabilities, to a Parquet file."
+        ),
+    ] = None,
     probabilities: Annotated[
         bool,
         typer.Option(
@@ -97,9 +103,12 @@ def predict(
     form: Form = "json" if json else "csv" if csv or not sys.stdout.isatty() else "table"
     with for_terminal(elsewhere=ResultsOnly) as progress:
         from candid.cli import predicting
+        from candid.cli.parquet_rows import require_pyarrow, write_parquet
         from candid.engines import open_engine, require_engine
         from candid.runs.classifier import load
 
+        if parquet is not None:
+            require_pyarrow()
         require_engine(engine)
         inputs = predicting.expand(paths, image_column=image_column)
         # Many photos are predicted in parallel, with one thread each; a single one uses all.
@@ -123,6 +132,8 @@ def predict(
             predictions = predicting.predict_all(
                 classifier, inputs, piped=piped, explain=explain, engine=opened, advance=advance
             )
+            if parquet is not None:
+                predictions = write_parquet(predictions, parquet, classifier.classes)
             tally = predicting.print_predictions(
                 draw(predictions, inputs=inputs, piped=piped, say=progress.say),
                 classifier.classes,
