@@ -152,7 +152,8 @@ def _near_copies(pictures: _Pictures, embeddings: ManyRows, progress: Progress) 
         by_embedding = Rows(embeddings, pictures.places)
         pairs = near_pairs(by_embedding, by_embedding, count=NUM_NEIGHBOURS, least=MIN_COSINE)
         pairs = unique_pairs([pairs, *_pairs_by_hash(pictures)], len(pictures.contents))
-        matches = match_pairs(pairs, pictures.take)
+        with one_thread(True, required=False):  # its products are small
+            matches = match_pairs(pairs, pictures.take)
     candidates = np.flatnonzero(matches.correlation >= WINDOW_CORRELATION)
     found: list[Copy] = []
     with progress.step("Comparing similar photos", len(candidates)) as advance:

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from candid.core.linalg import matmul
 from candid.core.stored_rows import MANY_ROWS
+from candid.core.threads import map_ahead
 
 #: Least correlation with the best window of a candidate.
 WINDOW_CORRELATION = 0.75
@@ -90,12 +91,18 @@ def match_pairs(pairs: NDArray[np.int64], take: Take) -> Matches:
     window = np.zeros(correlation.shape, np.int8)
     order = np.argsort(owners, kind="stable")
     ends = np.searchsorted(owners[order], np.arange(len(pictures) + 1))
-    for start in range(0, len(pictures), _BLOCK):
-        described = describe(take(pictures[start : start + _BLOCK]))
-        for place, windows in enumerate(described, start):
+
+    def match(block: tuple[int, Grey]) -> None:
+        for place, windows in enumerate(describe(block[1]), block[0]):
             here = order[ends[place] : ends[place + 1]]
             wanted = wholes[others[here]].astype(np.float32, copy=False)
             correlation[here], window[here] = _best_windows(wanted, windows)
+
+    starts = range(0, len(pictures), _BLOCK)
+    for _ in map_ahead(
+        match, ((start, take(pictures[start : start + _BLOCK])) for start in starts)
+    ):
+        pass
     at = np.arange(len(pairs)), _first_of_largest(_by_way(correlation))
     return Matches(
         _by_way(correlation)[at],
