@@ -9,6 +9,7 @@ from pathlib import Path
 
 COMMANDS = (
     "audit",
+    "catalog",
     "train",
     "split",
     "evaluate",

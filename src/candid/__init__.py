@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from candid.auditing.files import write_audit
     from candid.auditing.result import Audit
     from candid.core.progress import Progress
+    from candid.data.catalog_writer import catalog
     from candid.data.source import DataSource
     from candid.errors import CandidError
     from candid.evaluation.evaluate import evaluate_run as evaluate
@@ -47,6 +48,7 @@ _PUBLIC = {
     "SplitOptions": ("candid.splits.prepare", "SplitOptions"),
     "TrainOptions": ("candid.training", "TrainOptions"),
     "audit": ("candid.auditing.audit", "audit"),
+    "catalog": ("candid.data.catalog_writer", "catalog"),
     "evaluate": ("candid.evaluation.evaluate", "evaluate_run"),
     "similar": ("candid.runs.similar_photos", "similar"),
     "load": ("candid.runs.classifier", "load"),
@@ -66,6 +68,7 @@ __all__ = [
     "SplitOptions",
     "TrainOptions",
     "audit",
+    "catalog",
     "evaluate",
     "load",
     "similar",

@@ -113,7 +113,9 @@ class WrittenAudit:
         page, decisions = shorten(self.folder / PAGE), shorten(self.folder / DECISIONS)
         written = f"Written to {shorten(self.folder)}; open {page}"
         data = shorten(self.audit.data)
-        command = shlex.join(["candid", "train", data, "--decisions", str(decisions)])
+        command = shlex.join(
+            ["candid", "train", data, *self.audit.data.options, "--decisions", str(decisions)]
+        )
         decide = f"decide there, put the decisions.csv that it gives in the place of {decisions}"
         return "\n".join([*lines, f"{written}, {decide}, then", f"  {command}"])
 

@@ -61,14 +61,24 @@ Data = Annotated[
         metavar="DATA",
         help="A folder with one sub-folder of photos per class; or with train/, val/ and test/ "
         "folders of such, or a NumPy archive (.npz) in MedMNIST's layout, which keep their parts. "
-        "Or a CSV or JSON Lines file with the columns path and label.",
+        "Or a table of paths and labels (CSV, JSON Lines), WebDataset .tar or Parquet files, COCO "
+        "or Label Studio JSON, an address such as s3://bucket/photos, or a file of candid catalog: "
+        "docs/data.md.",
     ),
 ]
 ImageColumn = Annotated[
-    str, typer.Option(metavar="NAME", help="Of a table: the column of the photo or its path.")
+    str,
+    typer.Option(
+        metavar="NAME", help="Of a table: the column of the photo or its path; of .tar, its suffix."
+    ),
 ]
 LabelColumn = Annotated[
-    str, typer.Option(metavar="NAME", help="Of a table: the column of the class.")
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Of a table: the column of the class, or several of 0 and 1: cat,dog; of .tar, the "
+        "suffix or JSON key.",
+    ),
 ]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run's folder, such as runs/latest.")

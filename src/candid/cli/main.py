@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from candid.cli.commands.audit import audit
+from candid.cli.commands.catalog import catalog
 from candid.cli.commands.compare import compare
 from candid.cli.commands.demo import demo
 from candid.cli.commands.evaluate import evaluate
@@ -76,6 +77,7 @@ class _Command(TyperCommand):
 
 for _command in (
     audit,
+    catalog,
     train,
     split,
     evaluate,

@@ -63,7 +63,7 @@ class FileReader:
 
     def __init__(self, cache: Cache | None = None, *, rehash: bool = False) -> None:
         self._cache = cache
-        self._rehash = rehash
+        self.rehash = rehash
         self._cached: dict[str, bytes] = {}
         self._fresh: dict[str, bytes] = {}
         self._deep: set[str] = set()
@@ -74,7 +74,7 @@ class FileReader:
 
     def recall(self, paths: Iterable[PhotoFile]) -> None:
         """Load the cached rows of files that `learn` will be called with."""
-        if self._cache is not None and not self._rehash:
+        if self._cache is not None and not self.rehash:
             self._cached = dict(self._cache.get(_KIND, [_key(path) for path in paths]))
 
     def learn(self, path: PhotoFile) -> KnownFile:
@@ -102,6 +102,10 @@ class FileReader:
         """Whether a file that was learnt may have more than 8 bits a sample."""
         return content in self._deep
 
+    def note_deep(self, contents: Iterable[str]) -> None:
+        """Learn that contents may have more than 8 bits a sample, without reading them."""
+        self._deep.update(contents)
+
     def _note(self, file: KnownFile) -> KnownFile:
         if file.is_deep:
             self._deep.add(file.content)
@@ -123,7 +127,10 @@ class FileReader:
         data = read_file(path)
         stamp = self._hashed.get(path)  # none if the hash is of an earlier run
         if (stamp is None or stamp != _stamp(path)) and hash_bytes(data) != content:
-            raise ImageError("changed while Candid was at work")
+            since = (
+                "since it was listed" if isinstance(path, Location) else "while Candid was at work"
+            )
+            raise ImageError(f"changed {since}")
         return data
 
     def keep(self) -> None:

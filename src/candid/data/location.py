@@ -42,6 +42,7 @@ class Location(Protocol):
 
         Raises:
             OSError: They can't be read.
+            ImageError: Likewise, with a reason.
         """
         ...
 

@@ -21,7 +21,7 @@ from candid.core.cache import default_folder
 from candid.core.hashing import hash_file
 from candid.core.progress import Advance, Progress, Silent
 from candid.core.text import sanitize
-from candid.data.catalog import PARTS
+from candid.data.parts import PARTS
 from candid.data.source import DataSource
 from candid.errors import DataError
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.cache import Cache, default_folder
 from candid.core.progress import Progress, for_python
+from candid.core.stored_rows import join_rows
 from candid.core.text import brief, plural
 from candid.data.catalog import Catalog, Photo, scan
 from candid.data.file_reader import FileReader
@@ -160,10 +160,7 @@ class Evaluator:
         context = EvalContext(features, replace(run.split, rows=rows), classifier.rule, run.seed)
         embedded = {photo.path for photo in features.catalog.photos}
         kept = np.array([photo.path in embedded for photo in read], bool)
-        test: dict[str, Any] = {
-            name: None if rows is None else rows[kept] for name, rows in vars(answers).items()
-        }
-        answers = Answers(**test)
+        answers = answers.take(kept)
         result = assess(context, answers, run.fitted, progress=self._progress)
         if run.refits is not None:
             held_out = run.held_out([row.path for row in rows])
@@ -232,7 +229,7 @@ class Evaluator:
         photos = tuple(photo for each in known for photo in each.catalog.photos)
         both = Features(
             replace(new.catalog, photos=photos, skipped=()),
-            np.concatenate([each.embeddings for each in known]),
+            join_rows([each.embeddings for each in known]),
             new.thumbnails,
             np.concatenate([each.colours for each in known]),
         )
@@ -321,7 +318,7 @@ class Evaluator:
             used = np.array([places[one.content] for one in both], np.int64)
             numbers = np.arange(len(used))
             data = Labelled(
-                features.embeddings[used],
+                features.embeddings.take(used, axis=0),
                 np.array(labels, np.int64),
                 groups.astype(np.int64),
                 list(map(str, names)),

@@ -27,7 +27,7 @@ from candid.runs.artifact import MANIFEST, MODEL, find_run, read_manifest
 from candid.runs.manifest import Manifest
 from candid.runs.onnx_session import Model
 from candid.runs.prediction import Prediction, blank_reason
-from candid.runs.source import Photo, Source, files_of, is_several, take
+from candid.runs.source import Photo, Source, fetched_ahead, files_of, is_several, take
 
 if TYPE_CHECKING:
     from candid.runs.explaining import Explanation
@@ -241,7 +241,10 @@ class Classifier:
             from candid.runs.elsewhere import Elsewhere
 
             work = Elsewhere.of(self)
-        for row in (engine or Local()).map(work, chain(first, photos)):
+        rest: Iterable[Photo] = chain(first, photos)
+        if isinstance(engine, Local | None):
+            rest = fetched_ahead(rest, first)
+        for row in (engine or Local()).map(work, rest):
             yield row.value or Prediction.unreadable(row.key, row.reason)
 
     def require_manifest(self) -> Manifest:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.text import cut, first_line
+from candid.core.threads import map_ahead
+from candid.data.address import num_readers
 from candid.data.catalog import find_files
 from candid.data.images import MAX_BYTES, PixelContract, read_file
 from candid.data.images.decode import decode_pillow, decode_upright, open_pillow
@@ -61,6 +63,25 @@ class Photo(NamedTuple):
         if isinstance(content, bytes):
             return decode_upright(content, contract)
         return decode_pillow(content, contract)
+
+
+def fetched_ahead(photos: Iterable[Photo], first: Iterable[Photo]) -> Iterable[Photo]:
+    """The same photos in order; if the first ones are at an address, all are fetched ahead."""
+
+    def fetch(photo: Photo) -> Photo:
+        if not isinstance(photo.content, Location):
+            return photo
+        try:
+            return Photo(photo.name, read_file(photo.content))
+        except ImageError as error:
+            return Photo(photo.name, error)
+
+    number = num_readers(photo.content for photo in first)
+    return (
+        photos
+        if number is None
+        else map_ahead(fetch, photos, num_threads=number, num_ahead=2 * number)
+    )
 
 
 def is_several(source: object) -> TypeGuard[Iterable[Source]]:

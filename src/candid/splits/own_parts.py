@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from candid.core.safe_json import Range
 from candid.core.text import join_names, plural
-from candid.data.catalog import NO_PART, PARTS, Catalog
+from candid.data.catalog import Catalog
+from candid.data.parts import NO_PART, PARTS
 from candid.errors import SplitError
 from candid.splits.grouped_split import SHARES, split_groups
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from candid.core.cache import Cache, default_folder
+from candid.core.freed_memory import give_back
 from candid.core.progress import Progress, Silent
+from candid.core.stored_rows import StoredRows
 from candid.core.text import join_names
 from candid.data.catalog import Catalog, scan
 from candid.data.decisions import Decided, decide, load_decisions
@@ -170,6 +172,8 @@ def prepare(
     )
     if to_train:
         _require_readable(catalog, features.catalog)
+    if isinstance(features.embeddings, StoredRows):
+        give_back()  # what held the files that were read, for the next steps
     groups = find_duplicates(features, progress=progress)
     return Prepared(features, groups, catalog, decided, notes)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from candid.core.progress import Advance
 from candid.core.temp_dir import locked_dir
 from candid.core.threads import joint_pool, num_cores
-from candid.data.catalog import PARTS, Catalog, Photo, Skipped
+from candid.data.catalog import Catalog, Photo, Skipped
 from candid.data.images import (
     HEAD_BYTES,
     SUFFIXES,
@@ -31,6 +32,7 @@ from candid.data.images import (
     read_file,
 )
 from candid.data.location import read_start
+from candid.data.parts import PARTS
 from candid.errors import DataError, ImageError, SplitError
 from candid.splits.readers import TreeFile, write_readme
 from candid.splits.split import Split
@@ -166,7 +168,8 @@ def _write(
             done.append(written)
             advance(1)
         files = tuple(row for row in done if isinstance(row, TreeFile))
-        (folder / "README.md").write_text(write_readme(catalog.classes, files), "utf-8")
+        classes = _class_folders(catalog).values()
+        (folder / "README.md").write_text(write_readme(tuple(classes), files), "utf-8")
     return SplitTree(to, files, tuple(row for row in done if isinstance(row, Skipped)))
 
 
@@ -176,6 +179,7 @@ def _names(
     """The photos that are in a part, with their unique names, ``train/cat/a__b.jpg``."""
     taken: set[str] = set()
     names = []
+    class_folders = _class_folders(catalog)
     for photo, row in zip(catalog.photos, split.rows, strict=False):
         if row.path != photo.path:
             raise SplitError(
@@ -188,8 +192,23 @@ def _names(
             stem = stem.removesuffix(_own_suffix(photo))
             if len(stem.encode()) > _MAX_NAME_BYTES:
                 stem = photo.content[:32]
-            folder = PurePosixPath(row.part, photo.label)
+            folder = PurePosixPath(row.part, class_folders[photo.label])
             names.append((photo, _unique_name(folder, stem, suffix(photo), taken)))
+    return names
+
+
+def _class_folders(catalog: Catalog) -> dict[str, str]:
+    """The name of each class's folder: tables are free to have slashes in a class, or ``..``.
+
+    Raises:
+        DataError: Two have the same.
+    """
+    names = {label: re.sub(r"[/\\\0]|^\.", "_", label) for label in catalog.classes}
+    if len(set(names.values())) < len(names):
+        raise DataError(
+            f"{catalog.source} has classes that differ in slashes or a first dot only, so they "
+            "can't be folders. Rename one."
+        )
     return names
 
 
@@ -288,7 +307,7 @@ def _fresh_folder(to: Path, catalog: Catalog) -> Iterator[Path]:
         to.parent.mkdir(parents=True, exist_ok=True)
         with locked_dir(to.parent, prefix) as partial:
             for part in PARTS:
-                for name in catalog.classes:
+                for name in _class_folders(catalog).values():
                     (partial / part / name).mkdir(parents=True)
             yield partial
             partial.chmod(0o755)

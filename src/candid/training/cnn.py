@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from candid.core.progress import Progress
 from candid.core.temp_dir import temp_dir
 from candid.core.threads import map_ahead, num_cores
-from candid.data.catalog import PARTS
+from candid.data.parts import PARTS
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.estimate import Estimate, proportion
 from candid.evaluation.leak_tax import LeakTax, unpaired_tax

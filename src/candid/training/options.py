@@ -9,6 +9,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.stored_rows import ManyRows
 from candid.data.images import Reading, ResizeMode
 from candid.engines import LOCAL, require_engine
 from candid.errors import UsageError
@@ -143,7 +144,7 @@ class Result:
     fitted: FittedState
     assessed: EvalResult
     fitted_on: NDArray[np.int64]
-    embeddings: NDArray[np.float32]
+    embeddings: ManyRows
     tried: tuple[str, ...] = ()
 
     @property

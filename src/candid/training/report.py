@@ -69,6 +69,7 @@ def gather(run: Path, result: Result, load: Callable[[], Classifier]) -> Content
             label_numbers(prepared.catalog), prepared.groups.of_photo, prepared.catalog.classes
         ),
         folder=str(prepared.catalog.source),
+        options=prepared.catalog.source.options,
         recipe=result.options.recipe,
         trained_on=len(result.fitted_on),
         settings=_settings(result),
@@ -149,6 +150,7 @@ def _gather_elsewhere(measured: Measured, elsewhere: Elsewhere, page: Path) -> C
         heat_maps=dict(_heat_maps_of(classifier, catalog, predictions)),
         counts=_counts(predictions.truth, predictions.groups, classifier.classes),
         folder=folder,
+        options=catalog.source.options,
         recipe=manifest.recipe,
         trained_on=len(run.split.places(*getattr(manifest.settings, "fitted_on", ["train"]))),
         settings=_in_words(vars(manifest.settings)),

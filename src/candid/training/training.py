@@ -202,7 +202,7 @@ def _train_transfer(
     if origin := trained.settings.get("origin"):
         progress.say(f"The backbone's weights: {origin}")
     fitted = FittedState(head.temperature, head.abstention, head.raw.strength)
-    answers = head.answer(prepared.features.embeddings[split.places("test")])
+    answers = head.answer(prepared.features.embeddings.take(split.places("test"), axis=0))
     assessed = assess(context, answers, fitted, progress=progress)
     options = replace(options, recipe="transfer")
     return Result(prepared, split, options, trained, fitted, assessed, fitted_on, data.embeddings)

@@ -236,7 +236,7 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(begin: int) -> No
             def own(self, places):
                 return places
 
-            def step(self, pixels, labels, size):
+            def step(self, pixels, labels, _):
                 seen[-1] += pixels[:, 0, 0, 0].numpy().tolist()
                 return labels[:2]
 

@@ -15,7 +15,8 @@ import numpy as np
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Bar, Chart, Check, Finding, Outcome, Severity
 from candid.core.text import join_names, plural, plural_are, plural_have
-from candid.data.catalog import HIDDEN_FOLDER, role_of
+from candid.data.catalog import HIDDEN_FOLDER
+from candid.data.parts import role_of
 from candid.evaluation.estimate import Estimate, wilson
 from candid.models.recipes.linear_head import UNBALANCED
 from candid.splits.grouped_split import SHARES

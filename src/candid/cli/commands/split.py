@@ -71,7 +71,7 @@ def split(
     if to is not None and to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UsageError(f"{to} exists already and is not empty; choose another --to.")
     with for_terminal() as progress:
-        from candid.data.catalog import PARTS
+        from candid.data.parts import PARTS
         from candid.data.source import DataSource
         from candid.splits.prepare import SplitOptions, prepare, split_prepared
         from candid.splits.split import to_csv

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from candid.data.location import PhotoFile
 
 MAX_BYTES = 512 * 1024**2
+#: Reason of a file that is missing.
+NO_FILE = "no such file"
 #: Errors of a path that no second try mends.
 _LASTING = frozenset((errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR))
 _LIMIT = f"{MAX_BYTES / 1024**2:.0f} MiB"
@@ -38,7 +40,7 @@ def read_file(path: PhotoFile) -> bytes:
     try:
         data = path.read(MAX_BYTES + 1) if isinstance(path, Location) else _read_path(path)
     except FileNotFoundError:
-        raise ImageError("no such file") from None
+        raise ImageError(NO_FILE) from None
     except PermissionError:
         raise ImageError("permission denied") from None
     except (OSError, ValueError, MemoryError) as error:  # ValueError: a NUL in the path

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
+from functools import partial
+from itertools import chain, islice
+from pathlib import PurePosixPath
 from typing import Final
 
-from candid.core.text import join_names, sanitize
+from candid.core.text import cut, sanitize
 from candid.data.listing import Listed, Listing
 from candid.data.source import DataSource
-from candid.data.tables import read_table
+from candid.data.sources.columns import Columns, choose_columns, to_text
+from candid.data.sources.paths import explain_missing, to_path
+from candid.data.sources.root import Root
+from candid.data.tables import stream_table
 from candid.errors import DataError
 
-SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson")
-_IMAGE_NAMES: Final = ("path", "file_name", "file", "image", "filename", "image_path", "filepath")
-_LABEL_NAMES: Final = ("label", "class", "category", "species", "target")
+CSV: Final = (".csv", ".tsv")
+SUFFIXES: Final = (*CSV, ".jsonl", ".ndjson")
+#: Lines of JSON whose keys are the columns.
+_NUM_FIRST: Final = 1000
 
 
-def list_table(source: DataSource, file: Path) -> Listing:
+def list_table(source: DataSource, root: Root, name: str, *, labelled: bool = True) -> Listing:
     """List the photos of a table; paths are relative to its folder.
 
     Columns ``part`` (or ``split``) and ``group`` are taken too, where they are there.
@@ -26,58 +33,89 @@ def list_table(source: DataSource, file: Path) -> Listing:
     Raises:
         DataError: It can't be read, or lacks a column.
     """
-    rows = list(_read(file))
-    names = list(dict.fromkeys(name for row in rows[:1000] for name in row))
-    image = choose_column(source.image_column, names, _IMAGE_NAMES, file, "--image-column")
-    label = choose_column(source.label_column, names, _LABEL_NAMES, file, "--label-column")
-    return Listing.of(_to_listed(row, image, label, file.parent) for row in rows if row.get(image))
+    where = f"{root}/{name}"
+    with closing(read_rows(root, name)) as rows:
+        return list_rows(source, root, where, rows, labelled=labelled)
 
 
-def choose_column(
-    chosen: str, names: list[str], usual: tuple[str, ...], file: Path, option: str
-) -> str:
-    """The chosen column, or the first of the usual names; upper and lower case are the same.
+def list_rows(
+    source: DataSource,
+    root: Root,
+    where: str,
+    rows: Iterable[Mapping[str, object]],
+    *,
+    labelled: bool = True,
+) -> Listing:
+    """List the photos of rows, read one by one; paths are relative to the root.
+
+    Args:
+        source: With the columns that a person named.
+        root: Of the paths.
+        where: The table, for messages.
+        rows: Cells by the names of their columns.
+        labelled: Whether a class is needed.
 
     Raises:
-        DataError: There is none.
+        DataError: A column is missing.
     """
-    lower = {name.lower(): name for name in reversed(names)}
-    wanted = (chosen,) if chosen else usual
-    found = next((lower[name.lower()] for name in wanted if name.lower() in lower), None)
-    if found is None:
-        expected = f"the column {sanitize(chosen)}" if chosen else f"a column {join_names(usual)}"
-        raise DataError(
-            f"{file} lacks {expected}; it has {join_names([*map(sanitize, names)], most=20)}. "
-            f"Name it with {option}."
-        )
-    return found
+    rows = iter(rows)
+    first = list(islice(rows, _NUM_FIRST))
+    if not first:
+        raise DataError(f"{where} has no rows; expected columns path and label, and a row a photo.")
+    names = list(dict.fromkeys(name for row in first for name in row))
+    columns = choose_columns(source, names, where, labelled=labelled)
+    listed = (
+        to_listed(row, number, columns, root) for number, row in enumerate(chain(first, rows), 1)
+    )
+    explain = partial(explain_missing, root)
+    if not labelled:  # every row is answered, also one that comes again
+        return Listing(tuple(listed), explain=explain)
+    return Listing.of(listed, explain=explain)
 
 
-def _read(file: Path) -> Iterator[Mapping[str, str]]:
-    if file.suffix.lower() in (".csv", ".tsv"):
-        remedy = "Expected a table with the columns path and label."
-        yield from read_table(file, required=(), remedy=remedy, error=DataError).rows
-        return
+def to_listed(
+    row: Mapping[str, object], number: int, columns: Columns, root: Root, folder: str = ""
+) -> Listed:
+    """A row of a listing, from that of a table, whose path is relative to a folder of the root."""
+    path = to_path(to_text(row.get(columns.image)), root)
+    if not path:
+        return Listed(f"row {number}", "", None, reason="without a path")
+    path = (PurePosixPath(folder) / path).as_posix() if folder else path
+    label, reason = columns.label(row)
+    part, group = (to_text(row.get(name)) for name in (columns.part, columns.group))
+    if not root.allows(path):
+        what = "an address, not a file below" if "://" in path else "not below"
+        return Listed(path, label, None, part, group, f"{what} {root}")
+    return Listed(path, label, root.locate(path), part, group, reason)
+
+
+def read_rows(root: Root, name: str) -> Generator[Mapping[str, object]]:
+    """The rows of a table, one by one.
+
+    Raises:
+        DataError: It can't be read.
+    """
+    where = f"{root}/{name}"
     try:
-        with file.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
-            for number, line in enumerate(lines, 1):
+        with root.open(name) as file:
+            if PurePosixPath(name).suffix.lower() in CSV:
+                cells = stream_table(file, where, DataError)
+                names = next(cells)
+                yield from (dict(zip(names, row, strict=True)) for row in cells)
+                return
+            for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield _parse(line, number, file)
+                    yield _parse(line, number, where)
     except OSError as error:
-        raise DataError(f"{file} can't be read: {error.strerror}.") from error
+        raise DataError(f"{where} can't be read: {error.strerror or error}.") from error
 
 
-def _parse(line: str, number: int, file: Path) -> Mapping[str, str]:
+def _parse(line: bytes, number: int, where: str) -> Mapping[str, object]:
     try:
-        values = json.loads(line)
-    except ValueError as error:
-        raise DataError(f"{file}, line {number}, is no JSON: {error}.") from error
+        values = json.loads(line.decode("utf-8-sig", "surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        reason = cut(sanitize(str(error)), 100)
+        raise DataError(f"{where}, line {number}, is no JSON: {reason}.") from error
     if not isinstance(values, dict):
-        raise DataError(f"{file}, line {number}: expected an object, such as {{'path': 'a.jpg'}}.")
-    return {name: "" if value is None else str(value) for name, value in values.items()}
-
-
-def _to_listed(row: Mapping[str, str], image: str, label: str, folder: Path) -> Listed:
-    path = row[image].strip().replace("\\", "/")
-    part = row.get("part", "") or row.get("split", "")
-    return Listed(path, row.get(label, "").strip(), folder / path, part, row.get("group", ""))
+        raise DataError(f'{where}, line {number}: expected an object, such as {{"path": "a.jpg"}}.')
+    return values
