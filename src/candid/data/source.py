@@ -43,6 +43,11 @@ def with_secrets(shown: str) -> str:
     return _SECRETS.get(shown, shown)
 
 
+def holds_secrets() -> bool:
+    """Whether some addresses can be read by this process alone."""
+    return bool(_SECRETS)
+
+
 @dataclass(frozen=True)
 class DataSource:
     """A folder, a file or an address of photos, and how its columns are called.
