@@ -114,10 +114,11 @@ def check(runs: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
     for command, by_size in runs.items():
         sizes = sorted(map(int, by_size))
         seconds = [by_size[str(size)]["seconds"] for size in sizes]
-        fixed, each[command] = fit_line(sizes[:-1], seconds[:-1])
-        predicted = fixed + each[command] * sizes[-1]
+        fixed, slope = fit_line(sizes[:-1], seconds[:-1])
+        predicted = fixed + slope * sizes[-1]
+        each[command] = fit_line(sizes, seconds)[1]
         print(
-            f"  {command:9} {fixed:5.1f} s + {1000 * each[command]:6.3f} ms each; {sizes[-1]:,} "
+            f"  {command:9} {fixed:5.1f} s + {1000 * slope:6.3f} ms each; {sizes[-1]:,} "
             f"photos: predicted {predicted:6.0f} s, took {seconds[-1]:6.0f} s "
             f"({seconds[-1] / predicted:.2f} of it)"
         )
@@ -138,7 +139,7 @@ def main() -> None:
         print(stage, flush=True)
     if args.runs is None:
         sys.exit()
-    each = check(json.loads(args.runs.read_text()))
+    each = check(json.loads(args.runs.read_text())["this"])
     names = ("hash", "decode and resize", "properties", "colours", "thumbnail", "embed")
     core_s = sum(stages[name].seconds for name in names)
     kept = sum(stage.num_bytes for stage in stages.values())

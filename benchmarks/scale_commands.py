@@ -20,6 +20,7 @@ a file), and the exponent of a power law fitted to the seconds of all sizes.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import multiprocessing
 import os
@@ -47,6 +48,8 @@ NUM_CLASSES = 5
 SIZE_PX = 64
 CELL_PX = 8
 EVERY_S = 0.05
+#: Figures by build, command and number of photos.
+Runs = dict[str, dict[str, dict[str, dict[str, float]]]]
 
 
 def main() -> None:
@@ -57,6 +60,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keep the drawn files here, or use those there")
     parser.add_argument("--warm", action="store_true", help="audit once before measuring")
     parser.add_argument("--against", metavar="COMMIT", help="another checkout")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     args = parser.parse_args()
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -66,15 +70,17 @@ def main() -> None:
         backbone = write_backbone(scratch / "backbone.onnx")
         for side in sides:  # as `split` has no option for it
             side.command[-1] = f"{as_default(backbone)}; {side.command[-1]}"
-        seconds: dict[tuple[str, str], list[float]] = {}
+        runs: Runs = {}
         for size in args.sizes:
             folder = (args.folder or scratch) / f"drawn-{size}"
             draw(folder, size)
             for side in sides:
                 shutil.rmtree(side.folder, ignore_errors=True)
                 side.folder.mkdir(parents=True)
-            measure(sides, folder, backbone, args.only, seconds, warm=args.warm)
-    print_exponents(args.sizes, seconds)
+            measure(sides, folder, backbone, args.only, runs, size, warm=args.warm)
+            if args.json:
+                args.json.write_text(json.dumps(runs, indent=1))
+    print_exponents(runs)
 
 
 def measure(
@@ -82,7 +88,8 @@ def measure(
     folder: Path,
     backbone: Path,
     only: tuple[str, ...],
-    seconds: dict[tuple[str, str], list[float]],
+    runs: Runs,
+    size: int,
     *,
     warm: bool,
 ) -> None:
@@ -98,7 +105,8 @@ def measure(
     for name in wanted:
         for side in sides:
             took, processor, peak, anonymous = run(side, words[name])
-            seconds.setdefault((side.name, name), []).append(took)
+            figures = {"seconds": took, "peak_mb": peak, "anonymous_mb": anonymous}
+            runs.setdefault(side.name, {}).setdefault(name, {})[str(size)] = figures
             print(
                 f"  {side.name:<9} {name:<9} {took:8.1f} s, of the processor {processor:8.1f} s; "
                 f"peak {peak:6.0f} MB, of it anonymous {anonymous:6.0f} MB",
@@ -165,17 +173,17 @@ def held_mb(pid: int) -> tuple[float, float]:
     return kb.get("VmRSS", 0) / 1024, kb.get("RssAnon", 0) / 1024
 
 
-def print_exponents(sizes: list[int], seconds: dict[tuple[str, str], list[float]]) -> None:
+def print_exponents(runs: Runs) -> None:
     """The slope of the seconds over the sizes, both on a log scale."""
-    if len(sizes) < 2:
-        return
     print("\nexponent of the time over the number of photos")
-    for (side, name), took in seconds.items():
-        logs = [[math.log(value) for value in values] for values in (sizes, took)]
-        print(
-            f"  {side:<9} {name:<9} {np.polyfit(*logs, 1)[0]:.2f}; of the last two sizes "
-            f"{(logs[1][-1] - logs[1][-2]) / (logs[0][-1] - logs[0][-2]):.2f}"
-        )
+    for side, commands in runs.items():
+        for name, figures in commands.items():
+            sizes = [math.log(int(size)) for size in figures]
+            took = [math.log(row["seconds"]) for row in figures.values()]
+            if len(sizes) > 1:
+                last = (took[-1] - took[-2]) / (sizes[-1] - sizes[-2])
+                slope = np.polyfit(sizes, took, 1)[0]
+                print(f"  {side:<9} {name:<9} {slope:.2f}; of the last two sizes {last:.2f}")
 
 
 # What is drawn

@@ -13,6 +13,7 @@ import pytest
 from candid.auditing.audit import AuditOptions
 from candid.core import extras
 from candid.core.progress import Silent
+from candid.data import source
 from candid.data.location import Stamp
 from candid.engines import Local, Row, open_engine
 from candid.errors import CandidError, DependencyError, ImageError, UsageError
@@ -100,6 +101,37 @@ def test_ray_is_never_imported_where_it_is_not_asked_for(trained: Run, tmp_path:
         (tmp_path / f"{number}.jpg").write_bytes(b"no photo")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False True"
+
+
+@dataclass(frozen=True)
+class Whole(Broken):
+    """Bytes that can be read."""
+
+    def read(self, most: int) -> bytes:
+        return b"whole"[:most]
+
+
+@pytest.mark.parametrize(
+    ("address", "secrets", "travels"),
+    [
+        ("s3://photos/a.jpg", {}, True),
+        ("zip://a.jpg::s3://photos/set.zip", {}, True),
+        ("s3://photos/a.tar::b.jpg@12", {}, True),
+        ("/photos/a.tar::b.jpg@12", {}, False),
+        ("zip://a.jpg::/photos/set.zip", {}, False),
+        ("file:///photos/a.jpg", {}, False),
+        ("https://photos/a.jpg", {"https://photos": "https://me:secret@photos"}, False),
+    ],
+)
+def test_on_ray_a_location_travels_only_if_a_worker_can_read_it(
+    address: str, secrets: dict[str, str], travels: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from candid.engines.on_ray import Ray
+
+    monkeypatch.setattr(source, "_SECRETS", secrets)
+    location = Whole(address)
+    found = Ray("ray", Silent())._fetch_here(None, ("a", location))
+    assert found == ("a", location if travels else b"whole")
 
 
 class TestStopping:

@@ -18,12 +18,12 @@ from typing import Final, Literal, TypeAlias
 from candid.cli.console import json_text
 from candid.core.progress import Advance
 from candid.core.text import display_width, join_names, plural, sanitize
-from candid.data.address import AddressFile, hide
+from candid.data.address import AddressFile
 from candid.data.catalog import find_files
 from candid.data.images import HEAD_BYTES, NO_FILE, SUFFIXES, Reading, identify, inspect, read_file
 from candid.data.listing import Listed, Listing
 from candid.data.location import Location, PhotoFile, Slice, read_start
-from candid.data.source import DataSource, is_address
+from candid.data.source import DataSource, hide, is_address
 from candid.data.sources import is_listed, list_photos
 from candid.data.sources.root import open_address
 from candid.data.walk import ListedPath, is_folder
@@ -103,8 +103,9 @@ def name_of(one: Input) -> str:
 
 def _expand_one(path: str) -> list[str]:
     if is_address(path):
-        if PurePosixPath(path.partition("::")[0]).suffix.lower() in SUFFIXES:
-            return [hide(path)]
+        shown = hide(path)
+        if PurePosixPath(shown.partition("::")[0]).suffix.lower() in SUFFIXES:
+            return [shown]
         root, name = open_address(path)
         listed = [] if name else find_files(ListedPath.tree(root.files))
         if not name and not listed:

@@ -21,7 +21,7 @@ from candid.core.text import first_line
 from candid.core.threads import map_ahead
 from candid.data.fetching import IN_FLIGHT, KEPT, describe, patiently
 from candid.data.location import PhotoFile, Stamp
-from candid.data.source import is_address, without_secrets
+from candid.data.source import hide, is_address, with_secrets
 from candid.errors import CandidError, DataError, DependencyError
 
 _Item = TypeVar("_Item")
@@ -34,7 +34,6 @@ NUM_IN_FLIGHT: Final = 32
 _MAX_BYTES: Final = 512 * 1024**2 + 1
 _TRY_S: Final = 30.0  # and a second a MiB
 
-_SECRETS: Final[dict[str, str]] = {}
 #: Of files that were fetched ahead, until it is their turn.
 _FAILED: Final[dict[AddressFile, OSError]] = {}
 # What changes with a file's content, as file systems call it; else a time.
@@ -53,14 +52,6 @@ _S3: Final = {
 }
 
 
-def hide(address: str) -> str:
-    """An address without user, password and signature, which this process remembers."""
-    shown = without_secrets(address)
-    if shown != address:
-        _SECRETS[shown] = address
-    return shown
-
-
 @cache
 def file_system(address: str) -> tuple[Any, str]:
     """The file system of an address, and the path there; it is shared by all threads.
@@ -72,7 +63,7 @@ def file_system(address: str) -> tuple[Any, str]:
     require_packages(["fsspec"], needed_by="an address", extra="cloud")
     from fsspec.core import url_to_fs
 
-    shown, address = address, _SECRETS.get(address, address)
+    shown, address = address, with_secrets(address)
     try:
         address = _with_copy(address)
         is_s3 = re.search(r"\bs3a?://", address)
@@ -209,9 +200,9 @@ class AddressFile:
 
     def place(self) -> tuple[Any, str]:
         """The file system, and the path there."""
-        secret = _SECRETS.get(_join(self.root, self.name))
-        if secret is not None:
-            return file_system(secret)
+        shown = _join(self.root, self.name)
+        if with_secrets(shown) != shown:  # a signature of this file alone
+            return file_system(shown)
         system, root = file_system(self.root)
         return system, f"{root.rstrip('/')}/{self.name}" if root else self.name
 

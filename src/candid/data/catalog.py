@@ -154,7 +154,9 @@ class Catalog:
         known = NOT_IMAGES | {DROPPED}
         images = [row for row in self.skipped if row.reason not in known and not row.foreign]
         listed = self.listing
-        lines = [*listed.notes, *_note_rows(images)] if listed else [*_note_images(images)]
+        is_folder = listed is None or listed.is_folder
+        lines = [] if listed is None else [*listed.notes]
+        lines += _note_images(images) if is_folder else _note_rows(images)
         lines += _note_foreign(self.skipped)
         if others:
             named = ", ".join(others[:_NUM_NAMED]) + (", …" if len(others) > _NUM_NAMED else "")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from candid.core.text import sanitize
+from candid.core.text import plural, sanitize
 from candid.data.location import PhotoFile, stamp_of
 
 
@@ -82,11 +82,15 @@ class Listing:
     ) -> Listing:
         """A listing of rows, each path once; one with two classes is left out."""
         kept: dict[str, Listed] = {}
+        num_repeated = 0
         for row in rows:
             first = kept.setdefault(row.path, row)
+            num_repeated += first is not row
             if first is not row and first.label != row.label and not first.reason:
                 reason = f"listed as {first.label or 'none'} and as {row.label or 'none'}"
                 kept[row.path] = replace(first, reason=sanitize(reason))
+        if num_repeated:
+            notes = (*notes, f"{plural(num_repeated, 'row')} of a path that is listed before")
         return cls(tuple(kept.values()), tuple(classes), tuple(notes), explain)
 
     @cached_property

@@ -13,6 +13,8 @@ _ADDRESS: Final = re.compile(r"(?!file://)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _USER: Final = re.compile(r"(?<=://)[^/@\s]*@")
 _SIGNATURE: Final = re.compile(r"\?\S*(?:signature|sig|token|key)\S*?=[^:\s]*", re.IGNORECASE)
 
+_SECRETS: Final[dict[str, str]] = {}
+
 
 def is_address(text: str) -> bool:
     """Whether it is an address such as ``s3://bucket/photos``; a path and ``file://`` are none."""
@@ -26,6 +28,24 @@ def without_secrets(address: str) -> str:
     'https://example.com/set.tar'
     """
     return _SIGNATURE.sub("", _USER.sub("", address))
+
+
+def hide(address: str) -> str:
+    """An address without user, password and signature, which this process remembers."""
+    shown = without_secrets(address)
+    if shown != address:
+        _SECRETS[shown] = address
+    return shown
+
+
+def with_secrets(shown: str) -> str:
+    """The address of which this is what `hide` showed."""
+    return _SECRETS.get(shown, shown)
+
+
+def holds_secrets() -> bool:
+    """Whether some addresses can be read by this process alone."""
+    return bool(_SECRETS)
 
 
 @dataclass(frozen=True)
@@ -75,6 +95,11 @@ class DataSource:
             return re.sub(r"[-_.]*\{.*?\}", "", self.path.stem) or "data"
         return self.path.stem if self.path.is_file() else self.path.name
 
+    def __repr__(self) -> str:
+        columns = f", {self.image_column!r}, {self.label_column!r}"
+        named = self.image_column or self.label_column
+        return f"DataSource({str(self)!r}{columns if named else ''})"
+
     @property
     def options(self) -> tuple[str, ...]:
         """What names its columns on a command line."""
@@ -82,4 +107,4 @@ class DataSource:
         return tuple(word for option, name in named if name for word in (option, name))
 
     def __str__(self) -> str:
-        return str(self.path or without_secrets(str(self.data)))
+        return str(self.path or hide(str(self.data)))

@@ -26,6 +26,7 @@ from candid.core.text import first_line
 from candid.core.threads import map_ahead
 from candid.data.file_reader import FileReader
 from candid.data.location import Location
+from candid.data.source import holds_secrets
 from candid.engines.engine import Item, Result, Row, Work
 from candid.engines.flow import BATCH_ROWS, READERS, Batch, Flow, Tally, fetch, watched
 from candid.errors import UsageError
@@ -145,8 +146,8 @@ class Ray:
 
     def _fetch_here(self, reader: FileReader | None, item: Item) -> Item:
         key, content = item
-        is_here = isinstance(content, Location) and not _ELSEWHERE.search(content.address)
-        if not is_here and not isinstance(content, Path):
+        travels = isinstance(content, Location) and _ELSEWHERE.search(content.address)
+        if (travels and not holds_secrets()) or not isinstance(content, Path | Location):
             return item
         found, tried = fetch(reader, item)
         self._tally.reads += tried

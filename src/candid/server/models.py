@@ -62,7 +62,12 @@ class TrainingPhotos:
 
     @cached_property
     def _find(self) -> FindFile:
-        return find_in(self._data)
+        try:
+            return find_in(self._data)
+        except DataError:
+            if self._data.path is not None:  # a folder may come back, and is found at once
+                raise
+            return lambda _: None
 
     def _is_outside(self, file: PhotoFile) -> bool:
         """Whether it is a file outside of the training folder."""

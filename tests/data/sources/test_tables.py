@@ -194,3 +194,19 @@ def test_many_rows_of_one_reason_are_one_note(photos: Path) -> None:
 def test_columns_are_part_of_the_commands_that_are_advised(photos: Path) -> None:
     source = DataSource(photos / "labels.csv", "scan", "cat,dog")
     assert source.options == ("--image-column", "scan", "--label-column", "cat,dog")
+
+
+def test_a_row_that_comes_again_is_counted_once_but_answered_each_time(photos: Path) -> None:
+    table = photos / "labels.csv"
+    table.write_text("path,label\na.png,x\n./a.png,x\nb.png,y\n,y\nhttps://a.org/c.png,y\n")
+    catalog = scan(table)
+    assert len(catalog.photos) == 2
+    assert catalog.notes()[0] == "1 row of a path that is listed before"
+    assert reasons(catalog) == {
+        "row 4": "without a path",
+        "https://a.org/c.png": f"an address, not a file below {photos}",
+    }
+    listing = list_photos(DataSource(table), labelled=False)
+    assert listing is not None
+    names = ["a.png", "a.png", "b.png", "row 4", "https://a.org/c.png"]
+    assert [row.path for row in listing.rows] == names

@@ -293,12 +293,12 @@ def test_ctrl_c_keeps_the_epochs_that_ended(trained, data, tmp_path, keras):
 
 
 def test_ctrl_c_before_the_first_epoch_ends_is_raised(data, tmp_path, monkeypatch):
-    from candid.models.recipes import cnn_keras
+    from candid.models.recipes import cnn_loop
 
     def press_ctrl_c(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cnn_keras, "_run_epoch", press_ctrl_c)
+    monkeypatch.setattr(cnn_loop, "_run_epoch", press_ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         train(*data, folder=tmp_path, epochs=2, started=started())
 
@@ -319,7 +319,7 @@ def test_an_epoch_is_not_chosen_without_validation_photos(data, tmp_path, asked)
 @pytest.fixture
 def written(monkeypatch):
     """Instead of training, an epoch has a given validation loss and leaves its number as a bias."""
-    from candid.models.recipes import cnn_keras
+    from candid.models.recipes import cnn_loop
 
     losses = [0.9, 0.5, 0.7, 0.6, 0.4, 0.8, np.nan, 0.4, 0.5, 0.6, 0.3, 0.2]
 
@@ -327,7 +327,7 @@ def written(monkeypatch):
         training.network.weights[-1].assign([epoch + 1.0])
         return {"loss": 1.0, "accuracy": 0.5, "val_loss": losses[epoch], "val_accuracy": 0.5}
 
-    monkeypatch.setattr(cnn_keras, "_run_epoch", run_epoch)
+    monkeypatch.setattr(cnn_loop, "_run_epoch", run_epoch)
 
 
 @pytest.mark.usefixtures("written")

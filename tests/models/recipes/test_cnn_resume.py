@@ -24,7 +24,7 @@ from tests.models.recipes.test_cnn import make, started
 from tests.models.recipes.test_cnn import train as train_cnn
 
 if TYPE_CHECKING:
-    from candid.models.recipes.cnn_keras import Photos
+    from candid.models.recipes.cnn_loop import Photos
 
 # TensorFlow 2.21 does not know NumPy 2's `copy` yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -194,7 +194,7 @@ def test_other_options_do_not_use_it(go: Go) -> None:
 
 def photos() -> Photos:
     pytest.importorskip("tensorflow")
-    from candid.models.recipes.cnn_keras import Photos
+    from candid.models.recipes.cnn_loop import Photos
 
     pixels = np.arange(4 * 12, dtype=np.uint8).reshape(4, 2, 2, 3)
     labels = np.array([0, 1, 0, 1], np.int32)
@@ -225,7 +225,7 @@ def test_the_fingerprint_covers_every_picture_its_class_and_its_part() -> None:
 
 @pytest.mark.parametrize("begin", [0, 1])
 def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(begin: int) -> None:
-    from candid.models.recipes.cnn_keras import Loop, _run_epoch
+    from candid.models.recipes.cnn_loop import Loop, _run_epoch
 
     def orders(seed: int, begin: int) -> list[list[int]]:
         seen: list[list[int]] = []

@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 from candid.core.progress import Silent
 from candid.models.checkpoint import Checkpoint
-from candid.models.recipes.cnn_keras import Board, Loop, Photos, Training, fit
+from candid.models.recipes.cnn_keras import Training
+from candid.models.recipes.cnn_loop import Board, Loop, Photos, fit
 
 devices, folder = int(sys.argv[1]), Path(sys.argv[2])
 cpu = tf.config.list_physical_devices("CPU")[0]

@@ -63,8 +63,8 @@ def _read(source: DataSource, root: Root, file: str) -> list[Listed] | None:
             return None
         columns = choose_columns(source, names, f"{root}/{file}", images=(_FILE_NAME,))
         folder = file.rpartition("/")[0]
-        listed = (to_listed(row, columns, root, folder) for row in chain([first], rows))
-        return list(filter(None, listed))
+        numbered = enumerate(chain([first], rows), 1)
+        return [to_listed(row, number, columns, root, folder) for number, row in numbered]
 
 
 def _in_part(row: Listed) -> Listed:

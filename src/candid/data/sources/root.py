@@ -9,9 +9,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import IO, Protocol
 
-from candid.data.address import AddressFile, hide, is_file_at, list_files, look
+from candid.data.address import AddressFile, is_file_at, list_files, look
 from candid.data.location import PhotoFile, Slice, Stamp, stamp_of
-from candid.data.source import DataSource
+from candid.data.source import DataSource, hide
 from candid.data.walk import is_hidden, visible_folders, walk
 from candid.errors import DataError
 

@@ -64,22 +64,28 @@ def list_rows(
         raise DataError(f"{where} has no rows; expected columns path and label, and a row a photo.")
     names = list(dict.fromkeys(name for row in first for name in row))
     columns = choose_columns(source, names, where, labelled=labelled)
-    listed = (to_listed(row, columns, root) for row in chain(first, rows))
-    return Listing.of(filter(None, listed), explain=partial(explain_missing, root))
+    listed = (
+        to_listed(row, number, columns, root) for number, row in enumerate(chain(first, rows), 1)
+    )
+    explain = partial(explain_missing, root)
+    if not labelled:  # every row is answered, also one that comes again
+        return Listing(tuple(listed), explain=explain)
+    return Listing.of(listed, explain=explain)
 
 
 def to_listed(
-    row: Mapping[str, object], columns: Columns, root: Root, folder: str = ""
-) -> Listed | None:
-    """A row of a listing; None without a path, which is relative to a folder of the root."""
+    row: Mapping[str, object], number: int, columns: Columns, root: Root, folder: str = ""
+) -> Listed:
+    """A row of a listing, from that of a table, whose path is relative to a folder of the root."""
     path = to_path(to_text(row.get(columns.image)), root)
     if not path:
-        return None
+        return Listed(f"row {number}", "", None, reason="without a path")
     path = (PurePosixPath(folder) / path).as_posix() if folder else path
     label, reason = columns.label(row)
     part, group = (to_text(row.get(name)) for name in (columns.part, columns.group))
     if not root.allows(path):
-        return Listed(path, label, None, part, group, f"not below {root}")
+        what = "an address, not a file below" if "://" in path else "not below"
+        return Listed(path, label, None, part, group, f"{what} {root}")
     return Listed(path, label, root.locate(path), part, group, reason)
 
 

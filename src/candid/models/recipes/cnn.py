@@ -38,7 +38,8 @@ from candid.models.temperature import fit_temperature, with_temperature
 from candid.splits.split import Split, label_numbers
 
 if TYPE_CHECKING:
-    from candid.models.recipes.cnn_keras import Photos, RunEpochs, Training
+    from candid.models.recipes.cnn_keras import Training
+    from candid.models.recipes.cnn_loop import Photos, RunEpochs
 
 Weights = Sequence[NDArray[np.float32]]
 
@@ -298,21 +299,21 @@ def train(
         )
     progress, classes = progress or Silent(), photos.catalog.classes
     training = (started or start(len(classes), seed=options.seed)).result()
-    from candid.models.recipes import cnn_keras
+    from candid.models.recipes import cnn_loop
 
     # By content, so that names do not matter.
     train_on, val = (_by_content(photos.catalog, split.places(part)) for part in ("train", "val"))
     labels = label_numbers(photos.catalog)
-    given = cnn_keras.Photos(photos.pixels, labels.astype(np.int32), train_on, val)
+    given = cnn_loop.Photos(photos.pixels, labels.astype(np.int32), train_on, val)
     fingerprint = _fingerprint(given, classes, options, training.dtype)
     with (
         (checkpoints or Checkpoints()).open(fingerprint, progress.say) as checkpoint,
-        cnn_keras.Board(folder / "tensorboard") as board,
+        cnn_loop.Board(folder / "tensorboard") as board,
     ):
         board.write_samples(training.graph, _samples(given, classes))
-        loop = cnn_keras.Loop(**asdict(options), checkpoint=checkpoint, progress=progress)
+        loop = cnn_loop.Loop(**asdict(options), checkpoint=checkpoint, progress=progress)
         run = _on_workers(photos, given, options, training.dtype) if on_workers else None
-        snapshot, complete = cnn_keras.fit(training, given, board, loop, run)
+        snapshot, complete = cnn_loop.fit(training, given, board, loop, run)
         checkpoint.is_complete = complete
     training.restore(snapshot)
     weights = snapshot.best or snapshot.weights
@@ -321,7 +322,7 @@ def train(
     settings = {
         # Those of the tutorial, and what of the rest was asked for.
         **{name: value for name, value in asdict(options).items() if value is not False},
-        **({"kept_epoch": cnn_keras.best_epoch(snapshot.history)} if snapshot.best else {}),
+        **({"kept_epoch": cnn_loop.best_epoch(snapshot.history)} if snapshot.best else {}),
         "dtype": training.dtype,
         "num_parameters": training.network.count_params(),
     }

@@ -74,7 +74,7 @@ def run_on_workers(
 
     Args:
         job: What is trained on.
-        options: Of `cnn_keras.Loop`.
+        options: Of `cnn_loop.Loop`.
         snapshot: The state to begin with.
         advance: Progress callback.
 
@@ -164,7 +164,8 @@ def _work(facts: dict[str, Any]) -> None:
     import ray
     import ray.train
 
-    from candid.models.recipes.cnn_keras import Loop, Photos, Training, run_epochs
+    from candid.models.recipes.cnn_keras import Training
+    from candid.models.recipes.cnn_loop import Loop, Photos, run_epochs
 
     job: Job = facts["job"]
     is_first = ray.train.get_context().get_world_rank() == 0
