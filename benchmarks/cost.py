@@ -24,10 +24,10 @@ import numpy as np
 
 from candid.core.cache import Cache
 from candid.core.hashing import hash_bytes
-from candid.data.catalog import scan
 from candid.data.images import read_file
 from candid.data.images.contract import PixelContract, fit_square
 from candid.data.images.decode import decode_upright
+from candid.data.scan import scan
 from candid.features.backbones import DEFAULT, get
 from candid.features.backbones.registry import Embedder
 from candid.features.extract import colours_of, shrink

@@ -16,8 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from candid.data.catalog import scan
 from candid.data.images import preview, read_file
+from candid.data.scan import scan
 from candid.features.backbones import DEFAULT
 from candid.models.recipes.cross_validation import cross_validate
 from candid.splits.prepare import SplitOptions, labelled, prepare, split_prepared

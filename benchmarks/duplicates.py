@@ -26,8 +26,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from candid.core.cache import Cache
-from candid.data.catalog import Catalog, scan
+from candid.data.catalog import Catalog
 from candid.data.images import PixelContract, decode, read_file
+from candid.data.scan import scan
 from candid.errors import ImageError
 from candid.features.backbones import DEFAULT, get
 from candid.features.backbones.registry import Embedder

@@ -28,9 +28,9 @@ import psutil
 from candid.cli.demo import draw_sample
 from candid.core.cache import Cache
 from candid.core.progress import Silent
-from candid.data.catalog import scan
 from candid.data.file_reader import FileReader
 from candid.data.location import Stamp
+from candid.data.scan import scan
 from candid.engines import Engine, Local, Row, open_engine
 from candid.engines.engine import Item, Work
 from candid.runs.classifier import Classifier, load

@@ -22,7 +22,8 @@ import pandas as pd
 from cleanvision import Imagelab
 
 from candid.core.cache import Cache
-from candid.data.catalog import Catalog, scan
+from candid.data.catalog import Catalog
+from candid.data.scan import scan
 from candid.features.properties import PixelProperties, Properties, measure
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -27,8 +27,8 @@ import numpy as np
 
 from candid.core.cache import Cache
 from candid.core.threads import map_ahead
-from candid.data.catalog import scan
 from candid.data.file_reader import FileReader
+from candid.data.scan import scan
 from candid.splits.prepare import extract_catalog
 
 BUCKET = "photos"

@@ -37,8 +37,8 @@ import psutil
 from numpy.typing import NDArray
 
 from candid.core.cache import Cache
-from candid.data.catalog import scan
 from candid.data.images import PixelContract
+from candid.data.scan import scan
 from candid.features.extract import extract_features
 from candid.splits.duplicates import find_duplicates
 

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser
 from candid.auditing.evidence import Evidence
 from candid.auditing.page import write_page
 from candid.core.cache import Cache
-from candid.data.catalog import scan
 from candid.data.images import PixelContract
+from candid.data.scan import scan
 from candid.features.extract import Embeds, extract_features
 from candid.features.properties import measure
 from candid.splits.duplicates import find_duplicates

@@ -12,8 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 from candid.auditing import page_view
 from candid.auditing.finding import Finding, Item
 from candid.auditing.result import Audit, Checked, ClassCount
-from candid.data.catalog import scan
 from candid.data.decisions import Decision, about_all, decide, load_decisions, to_csv
+from candid.data.scan import scan
 from tests.auditing.conftest import Open
 from tests.auditing.made import make_audit
 from tests.auditing.pages import HOSTILE, copies, found, suspects

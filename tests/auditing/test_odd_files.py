@@ -84,7 +84,7 @@ MEASURE_FOLDER = """
 import sys
 from candid.features.properties import measure
 from candid.core.cache import Cache
-from candid.data.catalog import scan
+from candid.data.scan import scan
 with Cache(None) as cache:
     print(len(measure(scan(sys.argv[1], to_train=False), cache=cache)))
 """

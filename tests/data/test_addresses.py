@@ -20,9 +20,10 @@ import pytest
 from candid.core.cache import Cache
 from candid.data import address, fetching
 from candid.data.address import AddressFile, file_system, list_files
-from candid.data.catalog import Catalog, scan
+from candid.data.catalog import Catalog
 from candid.data.file_reader import FileReader
 from candid.data.images import read_file
+from candid.data.scan import scan
 from candid.data.source import DataSource
 from candid.data.sources import find_in
 from candid.errors import DataError, DependencyError, ImageError

@@ -15,8 +15,9 @@ from PIL import Image
 
 from candid.cli.demo import SampleSet
 from candid.core.cache import Cache
-from candid.data.catalog import DROPPED, Skipped, find_files, scan
+from candid.data.catalog import DROPPED, Skipped
 from candid.data.images import PixelContract
+from candid.data.scan import find_files, scan
 from candid.errors import DataError
 from candid.features.extract import Embeds, extract_features
 from candid.splits.duplicates import find_duplicates
@@ -34,7 +35,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 SCAN = """
 import sys
-from candid.data.catalog import scan
+from candid.data.scan import scan
 from candid.errors import DataError
 try:
     catalog = scan(sys.argv[1])

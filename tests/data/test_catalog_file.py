@@ -18,8 +18,8 @@ import pytest
 import candid
 from candid.cli.demo import SampleSet
 from candid.data import catalog_writer, file_reader
-from candid.data.catalog import scan
 from candid.data.file_reader import FileReader
+from candid.data.scan import scan
 from candid.errors import DataError, ImageError, UsageError
 from tests.s3_server import S3
 

@@ -15,9 +15,10 @@ import pytest
 from candid.core.cache import Cache
 from candid.core.hashing import hash_bytes as content_hash
 from candid.data import file_reader
-from candid.data.catalog import Catalog, scan
+from candid.data.catalog import Catalog
 from candid.data.file_reader import FileReader, make_once
 from candid.data.images import PixelContract, read_file
+from candid.data.scan import scan
 from candid.errors import ImageError
 from candid.features.extract import extract_features
 from candid.splits.prepare import prepare

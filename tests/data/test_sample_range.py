@@ -14,10 +14,10 @@ import tifffile
 from candid.core.cache import Cache
 from candid.core.hashing import hash_bytes
 from candid.data import file_reader, sample_range
-from candid.data.catalog import scan
 from candid.data.file_reader import FileReader
 from candid.data.images import Reading
 from candid.data.sample_range import Looked, decide_range, range_of
+from candid.data.scan import scan
 from tests.dicom import encode_dicom
 
 

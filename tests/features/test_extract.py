@@ -18,9 +18,9 @@ from candid.core import threads
 from candid.core.cache import Cache
 from candid.core.progress import Advance, Silent
 from candid.data import file_reader
-from candid.data.catalog import scan
 from candid.data.images import PixelContract, decode, read_file
 from candid.data.images.decode import decode_upright
+from candid.data.scan import scan
 from candid.errors import CandidError, ImageError
 from candid.features import extract, properties
 from candid.features.extract import (

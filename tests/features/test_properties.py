@@ -24,8 +24,9 @@ from candid.core import threads
 from candid.core.cache import Cache
 from candid.core.hashing import hash_bytes
 from candid.data import file_reader
-from candid.data.catalog import Catalog, scan
+from candid.data.catalog import Catalog
 from candid.data.images import PixelContract
+from candid.data.scan import scan
 from candid.features.properties import (
     PixelProperties,
     Properties,

@@ -13,7 +13,7 @@ import candid
 from candid.auditing.audit import AuditOptions
 from candid.cli.demo import SampleSet
 from candid.data import fetching
-from candid.data.catalog import scan
+from candid.data.scan import scan
 from candid.evaluation.verify import verify_run
 from candid.exporting.export import ExportRequest, export_run
 from candid.runs.classifier import load

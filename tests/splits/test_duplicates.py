@@ -17,8 +17,9 @@ from PIL import Image
 from candid.cli.demo import SampleSet
 from candid.cli.demo.injected_defects import draw_picture
 from candid.core.cache import Cache
-from candid.data.catalog import Catalog, scan
+from candid.data.catalog import Catalog
 from candid.data.images import PixelContract
+from candid.data.scan import scan
 from candid.data.source import DataSource
 from candid.features.extract import Features, Thumbnails, extract_features
 from candid.splits.duplicates import Groups, connect, find_duplicates, perceptual_hash

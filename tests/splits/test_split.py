@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from candid.cli.demo import SampleSet
 from candid.core.cache import Cache
-from candid.data.catalog import DROPPED, Catalog, Photo, Skipped, scan
+from candid.data.catalog import DROPPED, Catalog, Photo, Skipped
 from candid.data.images import PixelContract
+from candid.data.scan import scan
 from candid.data.source import DataSource
 from candid.errors import SplitError, UsageError
 from candid.features.extract import extract_features

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from candid.core.temp_dir import locked_dir
-from candid.data.catalog import scan
 from candid.data.images import Reading, decode_whole, inspect
+from candid.data.scan import scan
 from candid.errors import DataError, SplitError
 from candid.splits import split_export
 from candid.splits.duplicates import Groups

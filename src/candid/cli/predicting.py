@@ -19,10 +19,10 @@ from candid.cli.console import json_text
 from candid.core.progress import Advance
 from candid.core.text import display_width, join_names, plural, sanitize
 from candid.data.address import AddressFile
-from candid.data.catalog import find_files
 from candid.data.images import HEAD_BYTES, NO_FILE, SUFFIXES, Reading, identify, inspect, read_file
 from candid.data.listing import Listed, Listing
 from candid.data.location import Location, PhotoFile, Slice, read_start
+from candid.data.scan import find_files
 from candid.data.source import DataSource, hide, is_address
 from candid.data.sources import is_listed, list_photos
 from candid.data.sources.root import open_address

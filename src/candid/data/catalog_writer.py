@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from candid.core.cache import Cache, default_folder
 from candid.core.progress import for_python
 from candid.data.address import AddressFile
-from candid.data.catalog import Catalog, scan
+from candid.data.catalog import Catalog
 from candid.data.file_reader import RACY_NS, FileReader
 from candid.data.location import PhotoFile, Slice, stamp_of
 from candid.data.npz import unpacked
+from candid.data.scan import scan
 from candid.data.source import DataSource, without_secrets
 from candid.data.sources.catalog_file import KEY, ROWS, TO_TEXT, VERSION, require
 from candid.data.sources.parquet import Cell

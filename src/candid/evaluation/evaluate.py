@@ -13,8 +13,9 @@ from candid.core.cache import Cache, default_folder
 from candid.core.progress import Progress, for_python
 from candid.core.stored_rows import join_rows
 from candid.core.text import brief, plural
-from candid.data.catalog import Catalog, Photo, scan
+from candid.data.catalog import Catalog, Photo
 from candid.data.file_reader import FileReader
+from candid.data.scan import scan
 from candid.data.source import DataSource
 from candid.engines import LOCAL, Engine, open_engine, require_engine
 from candid.errors import DataError, DependencyError

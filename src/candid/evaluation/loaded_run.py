@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.data.catalog import scan
 from candid.data.decisions import Applied, Decision, apply_decisions, read_decisions
 from candid.data.file_reader import FileReader
+from candid.data.scan import scan
 from candid.data.source import DataSource
 from candid.evaluation.assess import FittedState
 from candid.evaluation.evaluation import Refits

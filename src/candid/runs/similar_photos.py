@@ -7,12 +7,12 @@ from pathlib import Path
 
 from candid.core.cache import Cache, default_folder
 from candid.core.progress import Progress, Silent
-from candid.data.catalog import scan
 from candid.data.file_reader import FileReader
 from candid.data.images import Reading
 from candid.data.images.contract import PixelContract, fit_square
 from candid.data.npz import unpacked
 from candid.data.sample_range import decide_range
+from candid.data.scan import scan
 from candid.data.source import DataSource
 from candid.errors import DataError
 from candid.features.backbones import DEFAULT, get

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from candid.core.text import cut, first_line
 from candid.core.threads import map_ahead
 from candid.data.address import num_readers
-from candid.data.catalog import find_files
 from candid.data.images import MAX_BYTES, PixelContract, read_file
 from candid.data.images.decode import decode_pillow, decode_upright, open_pillow
 from candid.data.location import Location, PhotoFile
+from candid.data.scan import find_files
 from candid.data.walk import is_folder
 from candid.errors import ImageError, UsageError
 

@@ -13,12 +13,13 @@ from candid.core.freed_memory import give_back
 from candid.core.progress import Progress, Silent
 from candid.core.stored_rows import StoredRows
 from candid.core.text import join_names
-from candid.data.catalog import Catalog, scan
+from candid.data.catalog import Catalog
 from candid.data.decisions import Decided, decide, load_decisions
 from candid.data.file_reader import FileReader
 from candid.data.images import PixelContract, Reading, ResizeMode
 from candid.data.npz import unpacked
 from candid.data.sample_range import decide_range
+from candid.data.scan import scan
 from candid.data.source import DataSource
 from candid.engines import Engine
 from candid.errors import DataError, UsageError

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from candid.auditing.checks.files import OTHER_FILES, TRUNCATED, UNREADABLE, WRONG_SUFFIX, kind_of
-from candid.data.catalog import DROPPED, OUTSIDE, Skipped, scan
+from candid.data.catalog import DROPPED, OUTSIDE, Skipped
 from candid.data.images import FORMATS, SUFFIXES
+from candid.data.scan import scan
 
 
 def jpeg(**options: object) -> bytes:

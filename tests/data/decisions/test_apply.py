@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candid.data.catalog import DROPPED, Catalog, Photo, Skipped, scan
+from candid.data.catalog import DROPPED, Catalog, Photo, Skipped
 from candid.data.decisions import Applied, Decided, Decision, DecisionsFile, apply_decisions
+from candid.data.scan import scan
 from candid.data.source import DataSource
 from candid.errors import DataError, UsageError
 from candid.splits.duplicates import Groups

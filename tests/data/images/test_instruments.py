@@ -13,7 +13,6 @@ import pytest
 import tifffile
 from PIL import Image
 
-from candid.data.catalog import scan
 from candid.data.images import (
     PixelContract,
     Reading,
@@ -25,6 +24,7 @@ from candid.data.images import (
 )
 from candid.data.images.packages import missing
 from candid.data.images.tiff import is_band
+from candid.data.scan import scan
 from candid.errors import ImageError, UsageError
 from tests.dicom import encode_dicom
 from tests.scripts import load_script

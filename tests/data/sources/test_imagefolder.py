@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from candid.data.catalog import scan
+from candid.data.scan import scan
 from candid.data.source import DataSource
 from candid.data.sources import find_in, list_photos
 from candid.errors import DataError

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from candid.data.catalog import scan
+from candid.data.scan import scan
 from candid.data.source import DataSource
 from candid.data.sources import list_photos
 from candid.errors import DataError

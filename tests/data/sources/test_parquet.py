@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from candid.data.catalog import scan
 from candid.data.images import read_file
+from candid.data.scan import scan
 from candid.data.source import DataSource
 from candid.data.sources import list_photos, parquet
 from candid.data.sources.parquet import Cell

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from candid.data.catalog import scan
+from candid.data.scan import scan
 from candid.data.source import DataSource
 from candid.data.sources import list_photos
 from candid.errors import DataError

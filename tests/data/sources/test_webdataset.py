@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from candid.data.catalog import scan
 from candid.data.images import read_file
+from candid.data.scan import scan
 from candid.data.source import DataSource
 from candid.data.sources import list_photos
 from candid.errors import DataError

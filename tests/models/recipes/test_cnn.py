@@ -17,8 +17,8 @@ from onnx import load_from_string as load
 from onnx import numpy_helper
 
 from candid.core.progress import Silent
-from candid.data.catalog import scan
 from candid.data.images import decode
+from candid.data.scan import scan
 from candid.errors import DependencyError, SplitError, UsageError
 from candid.models.recipes import cnn
 from candid.splits.split import PARTS, Row, Split
