@@ -127,13 +127,13 @@ def main() -> None:
     if not (data / PHOTO).is_file() or not (data / "weather").is_dir():
         print(f"skipped: {args.data} does not have the folders happy_sad and weather")
         return
-    with tempfile.TemporaryDirectory() as scratch, _other(args.against, Path(scratch)) as other:
+    with tempfile.TemporaryDirectory() as scratch, checkout(args.against, Path(scratch)) as other:
         tasks = [
             task
             for task in _tasks(data, Path(scratch))
             if task.name.startswith(tuple(args.only)) and (args.against or task.tutorial)
         ]
-        this = _build("this", HERE.parent, Path(scratch) / "this")
+        this = build("this", HERE.parent, Path(scratch) / "this")
         _make_inputs(data, Path(scratch))
         _prepare(data, tasks, [this, other] if args.against else [this])
         for number in range(args.rounds):
@@ -146,7 +146,7 @@ def main() -> None:
 
 
 @contextmanager
-def _other(commit: str | None, scratch: Path) -> Iterator[Side]:
+def checkout(commit: str | None, scratch: Path) -> Iterator[Side]:
     """The tutorial, or a work tree of a commit."""
     if commit is None:
         yield Side("tutorial", [sys.executable, str(HERE / "tutorial.py")], scratch / "tutorial")
@@ -155,12 +155,12 @@ def _other(commit: str | None, scratch: Path) -> Iterator[Side]:
     worktree = ["git", "-C", str(HERE), "worktree"]
     subprocess.run([*worktree, "add", "--quiet", "--detach", str(tree), commit], check=True)
     try:
-        yield _build(commit[:9], tree, scratch / "other")
+        yield build(commit[:9], tree, scratch / "other")
     finally:
         subprocess.run([*worktree, "remove", "--force", str(tree)], check=True)
 
 
-def _build(name: str, checkout: Path, folder: Path) -> Side:
+def build(name: str, checkout: Path, folder: Path) -> Side:
     """`candid` of a checkout, started as its console script does."""
     project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
     module, function = project["scripts"]["candid"].split(":")

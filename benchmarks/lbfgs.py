@@ -24,7 +24,8 @@ from threadpoolctl import threadpool_limits
 
 from candid.models.recipes import logistic
 from candid.models.recipes.lbfgs import minimise
-from candid.models.recipes.logistic import Problem, Space
+from candid.models.recipes.logistic import Problem
+from candid.models.recipes.space import Space
 from candid.splits.prepare import prepare
 from candid.splits.split import label_numbers
 

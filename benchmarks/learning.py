@@ -31,7 +31,8 @@ from numpy.typing import NDArray
 from candid.evaluation.learning_curve import SHARES, Forecast, Law, fit_law, learn, luck_of
 from candid.evaluation.subsampling import Share, SubsampledHeads
 from candid.models.recipes.linear_head import LinearHead, fit_head
-from candid.models.recipes.logistic import Problem, Space, fit
+from candid.models.recipes.logistic import Problem, fit
+from candid.models.recipes.space import Space
 from candid.splits.grouped_split import Labelled
 from candid.splits.prepare import SplitOptions, labelled, prepare, split_prepared
 from candid.splits.split import PARTS

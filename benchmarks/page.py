@@ -64,7 +64,7 @@ def main() -> None:
 
 def _measure(browser: Browser, data: Path, num_images: int, rounds: int) -> None:
     began = time.perf_counter()
-    page = write_page(make_audit(data, num_images), file_previews(data))
+    page = write_page(make_audit(data, num_images), file_previews(data.joinpath))
     write_s = time.perf_counter() - began
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "audit.html"

@@ -51,7 +51,7 @@ def main() -> None:
 def report(run: Path, forms: list[Format], most: int | None) -> None:
     """Print the rows of one run."""
     source = open_source(run)
-    photos = find_photos(source.data_folder, read_csv(run / SPLIT), (*PARTS, NO_PART), most)
+    photos = find_photos(source.data, read_csv(run / SPLIT), (*PARTS, NO_PART), most)
     if not photos.files:
         told = "; ".join(photos.notes) or "its split lists none"
         raise SystemExit(f"{run}: there is no photo to compare on: {told}.")

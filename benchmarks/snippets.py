@@ -43,7 +43,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             source = open_source(run)
             rows = read_csv(run / SPLIT)
-            files = find_photos(source.data_folder, rows, (*PARTS, NO_PART), args.most).files
+            files = find_photos(source.data, rows, (*PARTS, NO_PART), args.most).files
             photos = {"as they are": list(files)} | write_modes(files, Path(scratch))
             for name in args.to or FORMATS:
                 report(run, source, FORMATS[name], photos)

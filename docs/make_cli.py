@@ -9,10 +9,12 @@ from pathlib import Path
 
 COMMANDS = (
     "audit",
+    "catalog",
     "train",
     "split",
     "evaluate",
     "predict",
+    "similar",
     "compare",
     "verify",
     "export",

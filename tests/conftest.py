@@ -20,6 +20,7 @@ from candid.core.cache import Cache
 from candid.features.backbones import get
 from candid.features.backbones.registry import Embedder
 from candid.training import Run, TrainOptions, train
+from tests import s3_server
 
 # A machine that others use too may be slow; a property does not hold less for it.
 settings.register_profile("candid", deadline=None)
@@ -115,6 +116,23 @@ def state_of(folder: Path) -> dict[str, tuple[str, int]]:
 @pytest.fixture(name="state_of")
 def _state_of() -> object:
     return state_of
+
+
+@pytest.fixture(scope="session")
+def _s3_server() -> Iterator[s3_server.S3]:
+    with s3_server.serve() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.variables.items():
+            patch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def s3(_s3_server: s3_server.S3) -> Iterator[s3_server.S3]:
+    """An S3 server without faults, for all tests: each has a prefix of its own."""
+    _s3_server.asked.clear()
+    _s3_server.most_at_once = 0
+    yield _s3_server
+    _s3_server.fault = lambda _: None
 
 
 Candid = Callable[..., subprocess.CompletedProcess[str]]

@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from candid.auditing.files import write_audit
     from candid.auditing.result import Audit
     from candid.core.progress import Progress
+    from candid.data.catalog_writer import catalog
+    from candid.data.source import DataSource
     from candid.errors import CandidError
     from candid.evaluation.evaluate import evaluate_run as evaluate
     from candid.runs.classifier import Classifier, load
     from candid.runs.prediction import Prediction
+    from candid.runs.similar_photos import similar
     from candid.splits.prepare import SplitOptions
     from candid.training import Run, TrainOptions, train
 
@@ -38,13 +41,16 @@ _PUBLIC = {
     "AuditOptions": ("candid.auditing.audit", "AuditOptions"),
     "CandidError": ("candid.errors", "CandidError"),
     "Classifier": ("candid.runs.classifier", "Classifier"),
+    "DataSource": ("candid.data.source", "DataSource"),
     "Prediction": ("candid.runs.prediction", "Prediction"),
     "Progress": ("candid.core.progress", "Progress"),
     "Run": ("candid.training", "Run"),
     "SplitOptions": ("candid.splits.prepare", "SplitOptions"),
     "TrainOptions": ("candid.training", "TrainOptions"),
     "audit": ("candid.auditing.audit", "audit"),
+    "catalog": ("candid.data.catalog_writer", "catalog"),
     "evaluate": ("candid.evaluation.evaluate", "evaluate_run"),
+    "similar": ("candid.runs.similar_photos", "similar"),
     "load": ("candid.runs.classifier", "load"),
     "train": ("candid.training", "train"),
     "write_audit": ("candid.auditing.files", "write_audit"),
@@ -55,14 +61,17 @@ __all__ = [
     "AuditOptions",
     "CandidError",
     "Classifier",
+    "DataSource",
     "Prediction",
     "Progress",
     "Run",
     "SplitOptions",
     "TrainOptions",
     "audit",
+    "catalog",
     "evaluate",
     "load",
+    "similar",
     "train",
     "write_audit",
 ]

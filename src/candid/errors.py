@@ -4,6 +4,7 @@
     ├── UsageError        an argument that makes no sense
     ├── DataError         the folder of photos is not what it should be
     │   └── ImageError    one file that gives no pixels
+    │       └── ReadError its bytes can't be read now; they may be later
     ├── SplitError        too little data for a part, or a split file that does not fit
     ├── ArtifactError     a run that is not whole, or not of this version
     ├── DependencyError   a package that the asked-for step needs is not installed
@@ -31,6 +32,10 @@ class DataError(CandidError):
 
 class ImageError(DataError):
     """A file that gives no pixels; ``str(error)`` is the reason, in one line."""
+
+
+class ReadError(ImageError):
+    """A file whose bytes can't be read for a reason that may pass, such as a fault of a network."""
 
 
 class SplitError(CandidError):

@@ -15,6 +15,7 @@ from candid.auditing.finding import Chart, Check, Finding, Item, Outcome, Severi
 from candid.auditing.result import Audit, Checked, ClassCount
 from candid.core.cache import Cache
 from candid.data.catalog import Catalog, Photo
+from candid.data.source import DataSource
 from candid.features.extract import NUM_COLOURS, Features, Thumbnails
 from candid.features.properties import PixelProperties, Properties
 from candid.splits.duplicates import Groups
@@ -38,12 +39,13 @@ def ended(status: str, code: str = "dark", *, chart: Chart | None = None) -> Che
     return Checked(make_check(code, severity="info"), Outcome(status, "why", (), chart))  # type: ignore[arg-type]
 
 
-def make_audit(*checked: Checked, data: Path = Path("/data")) -> Audit:
+def make_audit(*checked: Checked, data: str | Path = "/data") -> Audit:
     paths = {
         item.path for row in checked for finding in row.outcome.findings for item in finding.items
     }
     return Audit(
-        data=data,
+        data=DataSource(data),
+        find=Path(data).joinpath,
         classes=(ClassCount("happy", 3, 2), ClassCount("sad", 2, 2)),
         parts=(),
         num_files=6,
@@ -80,7 +82,7 @@ def make_evidence(
         axes = np.eye(16)[[classes.index(label) for label in labels]]
         noise = np.random.default_rng(0).normal(size=axes.shape)
         embeddings = (3 * axes + noise).astype(np.float32)
-    catalog = Catalog(Path("/made-up"), classes, tuple(photos), ())
+    catalog = Catalog(DataSource("/made-up"), classes, tuple(photos), ())
     with Cache(None) as cache:
         colours = np.zeros((len(photos), NUM_COLOURS), np.float32)
         features = Features(catalog, embeddings, Thumbnails(cache, "none"), colours)

@@ -11,6 +11,7 @@ import numpy as np
 
 from candid.auditing.finding import Bar, Chart, Check, Finding, Item, Outcome, Severity
 from candid.auditing.result import Audit, Checked, ClassCount
+from candid.data.source import DataSource
 from tests.auditing.made import ended, make_audit, make_check
 
 SHORTCUT = Chart(
@@ -113,7 +114,7 @@ def hostile_audit() -> Audit:
     )
     return replace(
         audit,
-        data=audit.data / HOSTILE[7],
+        data=DataSource(f"{audit.data}/{HOSTILE[7]}"),
         classes=tuple(ClassCount(path, 3, 2) for path in HOSTILE),
         parts=HOSTILE,
         settings={HOSTILE[0]: HOSTILE[1]},

@@ -13,6 +13,7 @@ from candid.auditing.finding import Finding, Outcome
 from candid.auditing.result import Audit, Checked
 from candid.data.catalog import Catalog, Photo
 from candid.data.decisions import Decision, apply_decisions, read_decisions
+from candid.data.source import DataSource
 from candid.errors import UsageError
 from tests.auditing.made import ended, found_in, make_audit, make_check
 
@@ -80,10 +81,11 @@ def test_an_earlier_audit_is_never_overwritten(audit: Audit, tmp_path: Path) -> 
 
 
 def test_it_is_not_written_among_the_photos(audit: Audit) -> None:
-    for folder in (audit.data, audit.data / "audit", audit.data / "happy" / "audit"):
+    data = Path(str(audit.data))
+    for folder in (data, data / "audit", data / "happy" / "audit"):
         with pytest.raises(UsageError, match="taken for a class"):
             write_audit(audit, folder)
-    assert write_audit(audit, audit.data / ".audit").is_dir()
+    assert write_audit(audit, data / ".audit").is_dir()
 
 
 def test_hostile_names_survive(tmp_path: Path) -> None:
@@ -105,7 +107,7 @@ def test_a_trait_of_all_photos_has_a_row_and_its_answer_is_read_back(tmp_path: P
     text = file.read_text(encoding="utf-8-sig")
     assert "*: file size,,shortcuts,,\n" in text
     file.write_text(text.replace("shortcuts,,", "shortcuts,,keep"), encoding="utf-8")
-    catalog = Catalog(Path("/photos"), ("a",), (Photo("a/1.jpg", "a", "c"),), ())
+    catalog = Catalog(DataSource("/photos"), ("a",), (Photo("a/1.jpg", "a", "c"),), ())
     applied = apply_decisions(catalog, read_decisions(file))
     assert applied.kept == {("*: file size", "", "shortcuts")}
     assert applied.notes == ()

@@ -20,6 +20,7 @@ from candid.auditing.result import (
     find_previous,
     read_audit,
 )
+from candid.data.source import DataSource
 from candid.errors import ArtifactError, UsageError
 from tests.auditing.made import ended, found_in, make_audit
 
@@ -122,7 +123,7 @@ def test_a_renamed_file_is_no_change() -> None:
 
 def test_a_hidden_folder_is_a_place_for_audits_too(tmp_path: Path) -> None:
     wanted = write(make_audit(), tmp_path / ".audit-1")
-    assert find_previous(tmp_path, Path("/data")) == wanted
+    assert find_previous(tmp_path, DataSource("/data")) == wanted
 
 
 def test_fewer_copies_in_a_finding_are_a_change() -> None:
@@ -153,7 +154,7 @@ def test_a_check_that_did_not_run_is_a_change() -> None:
 
 
 def test_audits_of_two_folders_are_not_compared() -> None:
-    one, other = make_audit(), make_audit(data=Path("/other"))
+    one, other = make_audit(), make_audit(data="/other")
     with pytest.raises(UsageError, match="/other"):
         find_changes(one.to_json(), other.to_json())
 
@@ -161,14 +162,14 @@ def test_audits_of_two_folders_are_not_compared() -> None:
 def test_the_last_audit_of_the_same_folder_is_found(tmp_path: Path) -> None:
     write(make_audit(), tmp_path / "late", at=200)
     wanted = write(make_audit(), tmp_path / "later", at=300)
-    write(make_audit(data=Path("/other")), tmp_path / "other", at=400)
+    write(make_audit(data="/other"), tmp_path / "other", at=400)
     write(make_audit(), tmp_path / ".hidden.partial-1", at=500)
     write(make_audit(), tmp_path / ".hidden.old-1" / "run", at=600)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "audit.json").write_text("{")
-    assert find_previous(tmp_path, Path("/data")) == wanted
-    assert find_previous(tmp_path, Path("/nowhere")) is None
-    assert find_previous(tmp_path / "absent", Path("/data")) is None
+    assert find_previous(tmp_path, DataSource("/data")) == wanted
+    assert find_previous(tmp_path, DataSource("/nowhere")) is None
+    assert find_previous(tmp_path / "absent", DataSource("/data")) is None
 
 
 @pytest.mark.parametrize("text", DAMAGED)

@@ -14,17 +14,21 @@ import pytest
 
 from candid import load
 from candid.cli.demo import SampleSet
+from candid.cli.pictures import PictureFolder, draw_each
 from candid.cli.predicting import (
     Form,
     describe_run,
     expand,
+    name_of,
     predict_all,
     print_predictions,
     read_piped,
 )
+from candid.data.listing import Listed
 from candid.errors import UsageError
 from candid.runs.prediction import Prediction
 from candid.training import Run
+from tests.data.sources.made import write_tar
 
 
 @pytest.fixture
@@ -97,6 +101,60 @@ def test_every_path_gets_an_answer_in_order(trained: Run, faces: SampleSet, tmp_
     answers = list(predict_all(trained.classifier, paths))
     assert [answer.source for answer in answers] == paths
     assert [answer.label is None for answer in answers] == [True, *[False] * len(photos), True]
+
+
+class TestTablesAndArchives:
+    @pytest.fixture
+    def photos(self, faces: SampleSet) -> list[Path]:
+        return sorted(faces.folder.glob("happy/face-*"))[:3]
+
+    @pytest.fixture
+    def archive(self, photos: list[Path], tmp_path: Path) -> Path:
+        """Three photos without a class, one of them damaged and one twice."""
+        members = [(f"{i}{file.suffix}", file.read_bytes()) for i, file in enumerate(photos)]
+        members += [("3.jpg", b"no photo"), ("4.jpg", b"1"), ("4.png", b"2")]
+        return write_tar(tmp_path / "set.tar", members)
+
+    def test_every_row_gets_an_answer_in_order(
+        self, trained: Run, photos: list[Path], archive: Path
+    ) -> None:
+        answers = list(predict_all(trained.classifier, expand([str(archive)])))
+        names = [f"{i}{file.suffix}" for i, file in enumerate(photos)]
+        assert [answer.source for answer in answers] == [*names, "3.jpg", "4"]
+        expected = list(predict_all(trained.classifier, list(map(str, photos))))
+        assert [a.probability for a in answers[:3]] == [a.probability for a in expected]
+        assert (answers[3].reason or "").startswith("not an image")
+        assert (answers[4].reason or "").startswith("2 photos of one key (.jpg and .png)")
+        assert [answer.verdict for answer in answers[3:]] == ["unreadable", "unreadable"]
+
+    def test_of_several_the_rows_are_named_after_theirs(
+        self, photos: list[Path], archive: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(archive.parent)
+        Path("new.csv").write_text(f"path,species,category\n{photos[0]},,\n/home/ann/set.tar,,\n")
+        found = expand(["new.csv", "set.tar"])
+        assert list(map(name_of, found))[:3] == [
+            f"new.csv/{photos[0]}",
+            "new.csv//home/ann/set.tar",
+            f"set.tar/0{photos[0].suffix}",
+        ]
+        assert isinstance(found[1], Listed)
+        assert "path of another machine; perhaps set.tar in" in found[1].reason
+
+    def test_a_table_among_photos_is_a_stray_file(self, photos: list[Path], archive: Path) -> None:
+        paths = [str(photos[0]), str(archive)]
+        assert expand(paths) == paths
+        assert expand([str(archive.parent / "absent.csv")]) == [str(archive.parent / "absent.csv")]
+
+    def test_photos_are_explained_where_they_are(
+        self, trained: Run, archive: Path, tmp_path: Path
+    ) -> None:
+        inputs = expand([str(archive)])[:2]
+        predictions = predict_all(trained.classifier, inputs, explain=True)
+        said: list[str] = []
+        folder = PictureFolder(tmp_path / "pictures", [])
+        drawn = draw_each(predictions, trained.classifier, folder, say=said.append, inputs=inputs)
+        assert len(list(drawn)) == len(list((tmp_path / "pictures").iterdir())) == 2
 
 
 def test_standard_input_is_one_photo(

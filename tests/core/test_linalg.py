@@ -13,7 +13,8 @@ import candid
 from candid.core.linalg import FEW_ROWS, matmul, principal_axes
 from candid.errors import ComputationError
 from candid.models.recipes.lbfgs import minimise
-from candid.models.recipes.logistic import Problem, Space, fit, scores_of
+from candid.models.recipes.logistic import Problem, fit, scores_of
+from candid.models.recipes.space import Space
 
 SOURCE = Path(candid.__file__).parent
 #: Where there is one context around many products.

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from candid.cli.demo import SampleSet, draw_sample
 from candid.cli.demo.injected_defects import mirrored_copy, reencoded
 from candid.cli.main import app
+from candid.data.source import DataSource
 from candid.errors import ArtifactError, DataError, DependencyError, UsageError
 from candid.evaluation.baselines import LARGEST_CLASS
 from candid.evaluation.evaluate import Measured, evaluate_run
@@ -290,16 +291,16 @@ class TestTheReport:
     ) -> None:
         # `os.access` lets root write anywhere.
         monkeypatch.setattr("candid.runs.paths.os.access", lambda *_: False)
-        assert find_page(trained.folder, other_faces.folder, None) is None
+        assert find_page(trained.folder, DataSource(other_faces.folder), None) is None
         asked = other_faces.folder.parent / "asked.html"
         with pytest.raises(UsageError, match="can't be written"):
-            find_page(trained.folder, other_faces.folder, asked)
+            find_page(trained.folder, DataSource(other_faces.folder), asked)
 
     def test_is_not_written_among_the_photos(self, copied_run: Path) -> None:
         data = copied_run.parent
-        assert find_page(copied_run, data, None) is None
+        assert find_page(copied_run, DataSource(data), None) is None
         with pytest.raises(UsageError, match="--report"):
-            find_page(copied_run, data, data / "page.html")
+            find_page(copied_run, DataSource(data), data / "page.html")
 
     def test_of_the_runs_own_folder_is_refused_before_the_work(
         self, trained: Run, faces: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -56,7 +56,7 @@ def make_cnn_run(folder, *classes):
             calibration=CalibrationSettings(finished.temperature),
             abstention=read_as(AbstentionSettings, finished.abstention.to_json(), "abstention"),
             settings=CnnSettings(1, 32, 1, "float32", 1, finished.temperature),
-            data=DataSummary(str(catalog.folder), "0" * 64, NUM_IMAGES, NUM_IMAGES, ()),
+            data=DataSummary(str(catalog.source), "0" * 64, NUM_IMAGES, NUM_IMAGES, ()),
         )
 
     return write_run(folder / "run", fill)
@@ -77,5 +77,5 @@ def held_out(graph, contract, classes):
 
 
 def decode_test_part(catalog, split, contract):
-    files = [catalog.folder / row.path for row in split.rows if row.part == "test"]
+    files = [catalog.find(row.path) for row in split.rows if row.part == "test"]
     return np.stack([decode(read_file(file), contract) for file in files])

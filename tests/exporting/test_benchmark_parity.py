@@ -3,12 +3,12 @@
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from candid.data.source import DataSource
 from candid.exporting.format import LoadedExport
 from candid.exporting.onnx import ONNX
 from candid.exporting.samples import Batch, Photos
@@ -18,7 +18,7 @@ from candid.models.outputs import Outputs
 from tests.scripts import load_script
 
 CLASSIFIER = SimpleNamespace(rule=DecisionRule(), classes=("happy", "sad"))
-SOURCE = SimpleNamespace(name="faces", classifier=CLASSIFIER, data_folder=Path("data"))
+SOURCE = SimpleNamespace(name="faces", classifier=CLASSIFIER, data=DataSource("data"))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from candid.data.source import DataSource
 from candid.errors import ArtifactError
 from candid.exporting.samples import Asked, choose_rows, find_photos, read_golden
 from candid.runs.artifact import SPLIT
@@ -13,7 +14,7 @@ from candid.splits.split import Row, Split, read_csv
 
 def test_the_test_part_is_found_and_predicted_by_the_run(trained, faces):
     split = read_csv(trained.folder / SPLIT)
-    photos = find_photos(faces.folder, split)
+    photos = find_photos(DataSource(faces.folder), split)
     assert len(photos.files) == len(split.places("test"))
     assert photos.notes == ()
     batches = list(photos.batches(trained.classifier))
@@ -29,7 +30,7 @@ def test_a_photo_that_is_gone_or_changed_is_noted(trained, faces, tmp_path):
     tested = [row.path for row in split.rows if row.part == "test"]
     (folder / tested[0]).unlink()
     shutil.copyfile(folder / tested[2], folder / tested[1])
-    photos = find_photos(folder, split)
+    photos = find_photos(DataSource(folder), split)
     assert len(photos.files) == len(tested) - 2
     assert photos.notes == ("2 photos are gone or changed, and not compared",)
 
@@ -58,25 +59,29 @@ def row_of(file, label):
 
 def test_a_sample_has_each_class_and_each_kind_of_file_and_depends_on_contents_alone(tmp_path):
     rows = write_kinds(tmp_path)
-    chosen = choose_rows(tmp_path, rows, 9)
+    chosen = choose_rows(tmp_path.joinpath, rows, 9)
     kinds = sorted({(row.label, row.path.split("-")[1], row.path[-3:]) for row in chosen})
     wanted = [(label, mode, suffix) for label in "ab" for suffix, mode in KINDS]
     assert kinds == sorted([*wanted, ("b", "odd.bin", "bin")])
-    assert choose_rows(tmp_path, rows[::-1], 9) == chosen
-    assert choose_rows(tmp_path, rows, 5) != rows[:5]
-    assert len(choose_rows(tmp_path, rows, 40)) == 40
-    assert choose_rows(tmp_path, rows, None) is choose_rows(tmp_path, rows, 73) is rows
+    assert choose_rows(tmp_path.joinpath, rows[::-1], 9) == chosen
+    assert choose_rows(tmp_path.joinpath, rows, 5) != rows[:5]
+    assert len(choose_rows(tmp_path.joinpath, rows, 40)) == 40
+    assert (
+        choose_rows(tmp_path.joinpath, rows, None)
+        is choose_rows(tmp_path.joinpath, rows, 73)
+        is rows
+    )
 
 
 def test_a_sample_says_how_many_of_how_many_it_is(tmp_path):
     split = Split(tuple(write_kinds(tmp_path)), ())
-    photos = find_photos(tmp_path, split, most=9)
+    photos = find_photos(DataSource(tmp_path), split, most=9)
     assert (len(photos.files), photos.num_listed, photos.notes) == (9, 73, ())
     assert Asked(9, 73, 9).to_text() == (
         "Asked about 9 of 73 photos of the test part, of each class and kind of file in turn. "
         "--gate all asks about every one."
     )
-    assert len(find_photos(tmp_path, split).files) == 73
+    assert len(find_photos(DataSource(tmp_path), split).files) == 73
     for most in (None, 73):
         assert Asked(72, 73, most).to_text() == "Asked about 72 of 73 photos of the test part."
 

@@ -92,7 +92,7 @@ def test_what_an_option_takes_is_said_in_words_that_a_person_reads():
     types = re.findall(r"<(?:path|int|str|float|bool|list.*|.* range)>|[{}]|None|_PATH", reference)
     assert types == []
     usages = re.findall(r"^Usage: candid (\w+) \[OPTIONS\](.*)$", reference, flags=re.MULTILINE)
-    assert dict(usages)["evaluate"] == " RUN [FOLDER]"
+    assert dict(usages)["evaluate"] == " RUN [DATA]"
     assert dict(usages)["predict"] == " PHOTO..."
 
 

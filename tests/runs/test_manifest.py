@@ -100,7 +100,8 @@ FORMAT_3 = (
     .replace(
         '"notes": ["3 photos could not be read."]',
         '"notes": ["3 photos could not be read."], "own_parts": '
-        '{"mode": "strict", "parts": ["train", "test"], "num_copies": 4}',
+        '{"mode": "strict", "parts": ["train", "test"], "num_copies": 4}, '
+        '"image_column": "photo", "label_column": ""',
     )
     .replace(
         '"seed": 7',

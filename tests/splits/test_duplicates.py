@@ -19,6 +19,7 @@ from candid.cli.demo.injected_defects import draw_picture
 from candid.core.cache import Cache
 from candid.data.catalog import Catalog, scan
 from candid.data.images import PixelContract
+from candid.data.source import DataSource
 from candid.features.extract import Features, Thumbnails, extract_features
 from candid.splits.duplicates import Groups, connect, find_duplicates, perceptual_hash
 
@@ -238,7 +239,7 @@ class TestRealPhotos:
 
 class TestEdges:
     def test_no_photos_are_no_pictures(self, tmp_path: Path, memory: Cache) -> None:
-        nothing = Catalog(tmp_path, ("cat", "dog"), (), ())
+        nothing = Catalog(DataSource(tmp_path), ("cat", "dog"), (), ())
         none = np.empty((0, 0), np.float32)
         empty = Features(nothing, none, Thumbnails(memory, "kind"), none)
         groups = find_duplicates(empty)

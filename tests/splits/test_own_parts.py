@@ -14,6 +14,7 @@ from PIL import Image
 
 from candid.cli.demo import SampleSet
 from candid.data.catalog import Catalog, Photo
+from candid.data.source import DataSource
 from candid.errors import SplitError, UsageError
 from candid.evaluation.evaluate import evaluate_run
 from candid.evaluation.verify import verify_run
@@ -46,7 +47,7 @@ def catalog_of(*rows: tuple[str, int]) -> tuple[Catalog, Groups]:
     order = sorted(range(len(rows)), key=lambda number: photos[number].path)
     numbers = np.unique([rows[number][1] for number in order], return_inverse=True)[1]
     return Catalog(
-        Path("/data"),
+        DataSource("/data"),
         tuple(sorted({photo.label for photo in photos})),
         tuple(photos[number] for number in order),
         (),

@@ -16,6 +16,7 @@ from candid.cli.demo import SampleSet
 from candid.core.cache import Cache
 from candid.data.catalog import DROPPED, Catalog, Photo, Skipped, scan
 from candid.data.images import PixelContract
+from candid.data.source import DataSource
 from candid.errors import SplitError, UsageError
 from candid.features.extract import extract_features
 from candid.splits.duplicates import Groups, find_duplicates
@@ -54,7 +55,9 @@ def in_order(rows: list[tuple[Photo, int]], *, folder: str = "/data") -> Pair:
     numbers: dict[int, int] = {}
     of_photo = [numbers.setdefault(picture, len(numbers)) for _, picture in rows]
     classes = tuple(sorted({photo.label for photo in photos}))
-    return Catalog(Path(folder), classes, photos, ()), Groups(np.array(of_photo, np.int64), ())
+    return Catalog(DataSource(folder), classes, photos, ()), Groups(
+        np.array(of_photo, np.int64), ()
+    )
 
 
 def singles(**class_sizes: int) -> Pair:

@@ -307,3 +307,20 @@ def test_leftovers_of_a_killed_process_are_removed_and_those_of_a_running_one_ke
         write_links(catalog, parts, tmp_path / "out")
         assert living.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out"]
+
+
+def test_classes_of_a_table_may_have_slashes_but_stay_in_the_tree(tmp_path):
+    names = ("../../out", "black/white", ".hidden", "plain")
+    for i in range(len(names)):
+        draw(tmp_path / f"{i}.jpg", i)
+    rows = [f"{i}.jpg,{name}\n" for i, name in enumerate(names)]
+    (tmp_path / "labels.csv").write_text("path,label\n" + "".join(rows))
+    catalog = scan(tmp_path / "labels.csv")
+    row = [Row(photo.path, photo.label, "train", "", photo.content) for photo in catalog.photos]
+    write_links(catalog, Split(tuple(row), ()), tmp_path / "tree")
+    found = sorted("/".join(file.parts[-2:]) for file in tmp_path.glob("tree/train/*/*"))
+    assert found == ["_._.._out/0.jpg", "_hidden/2.jpg", "black_white/1.jpg", "plain/3.jpg"]
+    rows[3] = "3.jpg,black_white\n"
+    (tmp_path / "labels.csv").write_text("path,label\n" + "".join(rows))
+    with pytest.raises(DataError, match="differ in slashes"):
+        write_links(scan(tmp_path / "labels.csv"), Split(tuple(row), ()), tmp_path / "other")

@@ -18,6 +18,7 @@ from candid.core.cache import Cache
 from candid.core.hashing import hash_bytes
 from candid.data.file_reader import make_once
 from candid.data.images import PixelContract
+from candid.data.source import DataSource
 from candid.features.backbones import get
 from candid.features.backbones.registry import Embedder
 from candid.models.recipes.linear_head import LinearHead
@@ -37,7 +38,7 @@ def audited(faces: SampleSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_latest_audit_of_the_folder_gives_the_check_for_shortcuts(
     audited: Path, faces: SampleSet
 ) -> None:
-    shortcut = find_shortcut(audited, faces.folder)
+    shortcut = find_shortcut(audited, DataSource(faces.folder))
     assert shortcut is not None
     checks = json.loads((audited / "faces-audit-1" / "audit.json").read_text())["checks"]
     [check] = [row for row in checks if row["code"] == "shortcuts"]
@@ -86,8 +87,8 @@ def test_an_audit_of_another_folder_is_ignored(
     audited: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert find_shortcut(audited, tmp_path) is None
-    assert find_shortcut(tmp_path / "absent", tmp_path) is None
+    assert find_shortcut(audited, DataSource(tmp_path)) is None
+    assert find_shortcut(tmp_path / "absent", DataSource(tmp_path)) is None
 
 
 def test_an_unreadable_audit_is_ignored(
@@ -97,7 +98,7 @@ def test_an_unreadable_audit_is_ignored(
     broken = tmp_path / "runs" / "faces-audit-1"
     broken.mkdir(parents=True)
     (broken / "audit.json").write_text("{")
-    assert find_shortcut(tmp_path / "runs", faces.folder) is None
+    assert find_shortcut(tmp_path / "runs", DataSource(faces.folder)) is None
 
 
 def test_the_report_of_a_run_beside_the_audit_shows_it(audited: Path, faces: SampleSet) -> None:

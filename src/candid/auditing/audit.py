@@ -21,6 +21,8 @@ from candid.core.text import first_line, plural, sanitize
 from candid.core.threads import joint_pool
 from candid.data.catalog import DROPPED, HIDDEN_FOLDER
 from candid.data.images import Reading, ResizeMode
+from candid.data.source import DataSource
+from candid.engines import LOCAL, open_engine, require_engine
 from candid.errors import DataError, DependencyError, UsageError
 from candid.features.backbones import DEFAULT
 from candid.features.properties import measure
@@ -43,9 +45,11 @@ class AuditOptions:
         skip: Codes of checks not to run.
         rehash: Whether to read all photos, including those of unchanged size and times.
         reading: What of a file becomes a picture: page, bands, range of deep samples.
+        engine: Where photos are decoded and embedded: ``local``, ``ray`` or ``ray://host:port``.
 
     Raises:
-        UsageError: A code in ``skip`` is unknown.
+        UsageError: A code in ``skip``, or the engine, is unknown.
+        DependencyError: Ray is not installed.
     """
 
     backbone: str = DEFAULT
@@ -55,8 +59,10 @@ class AuditOptions:
     skip: frozenset[str] = frozenset()
     rehash: bool = False
     reading: Reading = field(default_factory=Reading)
+    engine: str = LOCAL
 
     def __post_init__(self) -> None:
+        require_engine(self.engine)
         codes = [check.code for check in ALL]
         unknown = sorted(self.skip - set(codes))
         if unknown:
@@ -66,7 +72,7 @@ class AuditOptions:
 
 
 def audit(
-    data: str | Path,
+    data: str | Path | DataSource,
     *,
     options: AuditOptions | None = None,
     cache: Cache | None = None,
@@ -101,19 +107,21 @@ def audit(
 
 
 def _gather(
-    data: str | Path, options: AuditOptions, cache: Cache, progress: Progress
+    data: str | Path | DataSource, options: AuditOptions, cache: Cache, progress: Progress
 ) -> tuple[Evidence, Prepared]:
-    prepared = prepare(
-        data,
-        backbone=options.backbone,
-        fit=options.fit,
-        reading=options.reading,
-        decisions=options.decisions,
-        rehash=options.rehash,
-        to_train=False,
-        cache=cache,
-        progress=progress,
-    )
+    with open_engine(options.engine, progress) as engine:
+        prepared = prepare(
+            data,
+            backbone=options.backbone,
+            fit=options.fit,
+            reading=options.reading,
+            decisions=options.decisions,
+            rehash=options.rehash,
+            to_train=False,
+            cache=cache,
+            engine=engine,
+            progress=progress,
+        )
     scanned, features = prepared.scanned, prepared.features
     if not features.catalog.photos:
         reasons = [f"{row.path}: {row.reason}" for row in features.catalog.skipped[-_NUM_REASONS:]]
@@ -215,7 +223,8 @@ def _summarise(
         evidence.groups.of_photo[evidence.labels == i] for i in range(len(evidence.classes))
     ]
     return Audit(
-        data=catalog.folder,
+        data=catalog.source,
+        find=catalog.find,
         classes=tuple(
             ClassCount(name, len(some), len(np.unique(some)))
             for name, some in zip(evidence.classes, pictures, strict=True)

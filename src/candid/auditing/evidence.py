@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from candid.auditing.label_errors import LabelErrors, find_label_errors
 from candid.core.linalg import matmul
+from candid.core.stored_rows import blocks_of
 from candid.data.catalog import Catalog, Photo
 from candid.features.extract import Features
 from candid.features.properties import Properties
@@ -101,7 +102,7 @@ class Evidence:
         keys = keys_of([self.photos[index].content for index in indices], groups)
         embeddings = self.features.embeddings
         data = Labelled(
-            embeddings if len(indices) == len(self.photos) else embeddings[indices],
+            embeddings if len(indices) == len(self.photos) else embeddings.take(indices, axis=0),
             np.searchsorted(numbers, self.labels[indices]).astype(np.int64),
             groups.astype(np.int64),
             [key[:KEY_CHARACTERS] for key in keys],
@@ -130,8 +131,11 @@ class Evidence:
         found = {}
         for label, name in enumerate(self.classes):
             members = np.flatnonzero(agreed & (self.labels == label))
-            rows = Rows(self.features.embeddings, members).take(slice(None))
-            nearest = members[np.argsort(-matmul(rows, rows.sum(axis=0)), kind="stable")]
+            rows = Rows(self.features.embeddings, members)
+            parts = list(blocks_of(self.features.embeddings.take(members, axis=0)))
+            middle = np.sum([rows.take(part).sum(axis=0) for part in parts], axis=0)
+            alike = np.concatenate([matmul(rows.take(part), middle) for part in parts])
+            nearest = members[np.argsort(-alike, kind="stable")]
             _, first = np.unique(self.groups.of_photo[nearest], return_index=True)
             chosen = nearest[np.sort(first)[:number]]
             found[name] = tuple(self.photos[index].path for index in chosen)

@@ -30,6 +30,7 @@ from candid.core.atomic_dir import write_atomic_dir
 from candid.core.extras import require_packages
 from candid.core.progress import Progress
 from candid.data.decisions import to_csv
+from candid.data.source import DataSource
 from candid.errors import UsageError
 from candid.reporting.pages import file_previews
 from candid.runs.artifact import DECISIONS
@@ -62,8 +63,8 @@ def write_audit(
         # Excel recognises UTF-8 by the byte order mark only.
         rows = "\ufeff" + to_csv(audit.decisions())
         _write(partial / DECISIONS, rows, errors="surrogateescape")
-        large = file_previews(audit.data, size_px=LARGE_PX, reading=audit.reading)
-        small = file_previews(audit.data, reading=audit.reading)
+        large = file_previews(audit.find, size_px=LARGE_PX, reading=audit.reading)
+        small = file_previews(audit.find, reading=audit.reading)
         page = write_page(audit, large, small)
         _write(partial / PAGE, page, errors="backslashreplace")
 
@@ -111,14 +112,16 @@ class WrittenAudit:
             lines += [changes_to_text(self.changes, self.previous), ""]
         page, decisions = shorten(self.folder / PAGE), shorten(self.folder / DECISIONS)
         written = f"Written to {shorten(self.folder)}; open {page}"
-        data = str(shorten(self.audit.data))
-        command = shlex.join(["candid", "train", data, "--decisions", str(decisions)])
+        data = shorten(self.audit.data)
+        command = shlex.join(
+            ["candid", "train", data, *self.audit.data.options, "--decisions", str(decisions)]
+        )
         decide = f"decide there, put the decisions.csv that it gives in the place of {decisions}"
         return "\n".join([*lines, f"{written}, {decide}, then", f"  {command}"])
 
 
 def run_audit(
-    data: Path,
+    data: str | Path | DataSource,
     options: AuditOptions,
     *,
     run: Path | None = None,
@@ -131,13 +134,14 @@ def run_audit(
         CandidError: The folder or the options are invalid, or the files can't be written.
     """
     require_packages(_PACKAGES, needed_by="an audit", extra="audit")
-    with output_folder(run, data, "audit") as folder:
+    source = DataSource.of(data)
+    with output_folder(run, source, "audit") as folder:
         require_free(folder)
-        return _audit_into(folder, data, options, compare=compare, progress=progress)
+        return _audit_into(folder, source, options, compare=compare, progress=progress)
 
 
 def _audit_into(
-    folder: Path, data: Path, options: AuditOptions, *, compare: bool, progress: Progress
+    folder: Path, data: DataSource, options: AuditOptions, *, compare: bool, progress: Progress
 ) -> WrittenAudit:
     previous, changes = None, None
     made = audit(data, options=options, progress=progress)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.models.recipes.cross_validation import cross_validate, predict_held_out
+from candid.models.recipes.linear_head import turn_many
 from candid.splits.grouped_split import Labelled
 from candid.splits.split import in_two_classes
 
@@ -59,6 +60,7 @@ def find_label_errors(data: Labelled, *, seed: int = 0) -> LabelErrors | None:
         seed: Random seed of the folds.
     """
     agreed = ~in_two_classes(data.labels, data.groups)
+    data = turn_many(data, np.flatnonzero(agreed))
     out_of_fold = cross_validate(data.take(np.flatnonzero(agreed)), seed=seed)
     if out_of_fold is None:
         return None

@@ -58,7 +58,16 @@ def write_page(audit: Audit, previews: Previews, small: Previews | None = None) 
         view=page_view,
         sections=sections,
         draw=draw,
-        command=join(["candid", "train", str(audit.data), "--decisions", "decisions.csv"]),
+        command=join(
+            [
+                "candid",
+                "train",
+                str(audit.data),
+                *audit.data.options,
+                "--decisions",
+                "decisions.csv",
+            ]
+        ),
         classes=audit.classes[: page_view.MAX_CLASSES],
         position=partial(_position, top=max((row.num_photos for row in audit.classes), default=0)),
         max_bars=MAX_BARS,

@@ -19,6 +19,8 @@ from candid.core.safe_json import read_object
 from candid.core.text import brief, plural, sanitize
 from candid.data.decisions import Decision
 from candid.data.images import Reading
+from candid.data.location import FindFile
+from candid.data.source import DataSource
 from candid.errors import ArtifactError, UsageError
 
 #: Incremented when the meaning of the JSON changes; additions don't count.
@@ -52,7 +54,8 @@ class Audit:
     """The outcomes of all checks of a folder.
 
     Attributes:
-        data: The folder, absolute.
+        data: What was audited.
+        find: From the path of a file of it to where it is.
         classes: The classes in alphabetical order.
         parts: Names of the folder's own part folders; empty if it is not split.
         num_files: Files below it, without those that decisions drop.
@@ -68,7 +71,8 @@ class Audit:
         reading: What of a file became a picture.
     """
 
-    data: Path
+    data: DataSource
+    find: FindFile
     classes: tuple[ClassCount, ...]
     parts: tuple[str, ...]
     num_files: int
@@ -229,8 +233,8 @@ class Change:
     gone: tuple[str, ...]
 
 
-def find_previous(runs: Path, data: Path) -> Path | None:
-    """Find the newest audit of a data folder (absolute) in a folder of runs."""
+def find_previous(runs: Path, data: DataSource) -> Path | None:
+    """Find the newest audit of a data folder in a folder of runs."""
     found = []
     for file in [*runs.glob(f"*/{AUDIT_JSON}"), *runs.glob(f".*/{AUDIT_JSON}")]:
         if is_unfinished(file.parent.name):

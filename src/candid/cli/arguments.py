@@ -56,11 +56,28 @@ class OwnPartsMode(StrEnum):
 
 
 Data = Annotated[
-    Path,
+    str,
     typer.Argument(
-        metavar="FOLDER",
+        metavar="DATA",
         help="A folder with one sub-folder of photos per class; or with train/, val/ and test/ "
-        "folders of such, or a NumPy archive (.npz) in MedMNIST's layout, which keep their parts.",
+        "folders of such, or a NumPy archive (.npz) in MedMNIST's layout, which keep their parts. "
+        "Or a table of paths and labels (CSV, JSON Lines), WebDataset .tar or Parquet files, COCO "
+        "or Label Studio JSON, an address such as s3://bucket/photos, or a file of candid catalog: "
+        "docs/data.md.",
+    ),
+]
+ImageColumn = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="Of a table: the column of the photo or its path; of .tar, its suffix."
+    ),
+]
+LabelColumn = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Of a table: the column of the class, or several of 0 and 1: cat,dog; of .tar, the "
+        "suffix or JSON key.",
     ),
 ]
 RunFolder = Annotated[
@@ -149,6 +166,15 @@ MaxMegapixels = Annotated[
     typer.Option(
         metavar="N",
         help="Read JPEGs of up to this many million pixels; other formats up to 178. [178]",
+    ),
+]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="WHERE",
+        help="Where photos are decoded and run through the network: local, in this process; ray, "
+        "on the Ray cluster at RAY_ADDRESS, or one started on this machine; or ray://host:port.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -13,12 +13,14 @@ import typer
 from typer.core import TyperCommand
 
 from candid.cli.commands.audit import audit
+from candid.cli.commands.catalog import catalog
 from candid.cli.commands.compare import compare
 from candid.cli.commands.demo import demo
 from candid.cli.commands.evaluate import evaluate
 from candid.cli.commands.export import export
 from candid.cli.commands.predict import predict
 from candid.cli.commands.serve import serve
+from candid.cli.commands.similar import similar
 from candid.cli.commands.split import split
 from candid.cli.commands.train import train
 from candid.cli.commands.verify import verify
@@ -73,7 +75,20 @@ class _Command(TyperCommand):
                     formatter.write_dl(records)
 
 
-for _command in (audit, train, split, evaluate, predict, compare, verify, export, serve, demo):
+for _command in (
+    audit,
+    catalog,
+    train,
+    split,
+    evaluate,
+    predict,
+    similar,
+    compare,
+    verify,
+    export,
+    serve,
+    demo,
+):
     app.command(cls=_Command)(_command)
 
 

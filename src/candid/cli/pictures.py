@@ -6,6 +6,7 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -13,11 +14,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.cli.predicting import STDIN, read_input
+from candid.cli.predicting import STDIN, Input, read_input
 from candid.core.extras import require_packages
 from candid.core.text import sanitize
 from candid.data.images import PixelContract, Reading, decode, preview, read_file
-from candid.errors import ImageError, UsageError
+from candid.data.listing import Listed
+from candid.data.source import DataSource, is_address
+from candid.data.sources import find_in
+from candid.errors import DataError, ImageError, UsageError
 from candid.runs.classifier import Classifier
 from candid.runs.explaining.explain import Explanation, Similar
 from candid.runs.explaining.picture import picture_of
@@ -48,6 +52,8 @@ class PictureFolder:
         """
         inside = folder.expanduser().resolve()
         for each in photos:
+            if is_address(each):
+                continue
             around = Path(each).expanduser().resolve()
             if inside.is_relative_to(around) or (around.is_file() and inside == around.parent):
                 raise UsageError(
@@ -67,7 +73,7 @@ class PictureFolder:
         Raises:
             UsageError: It can't be written there.
         """
-        stem = "stdin" if source == STDIN else Path(source).stem
+        stem = "stdin" if source == STDIN else Path(source.partition("::")[0]).stem
         while len(os.fsencode(stem)) > _MOST_NAME_BYTES:
             stem = stem[:-1]
         stem = f"{stem}-{kind}"
@@ -95,6 +101,7 @@ def draw_each(
     say: Callable[[str], None],
     show: bool = False,
     in_window: bool = False,
+    inputs: Iterable[Input] = (),
     piped: bytes = b"",
 ) -> Iterator[Prediction]:
     """Pass predictions on, and draw each one that has a label once its row is printed.
@@ -107,6 +114,7 @@ def draw_each(
             training photos, and whether the photo is one of these.
         show: Whether to draw each photo with its label.
         in_window: Whether that is shown in a window instead of written.
+        inputs: What they are of; rows of tables are found there.
         piped: Content of ``-``.
 
     Raises:
@@ -115,11 +123,12 @@ def draw_each(
     plt = _pyplot(in_window=in_window) if show else None
     # Matplotlib falls back to Agg where no toolkit is installed or the display does not answer.
     in_window = in_window and plt is not None and plt.get_backend().lower() not in _NO_WINDOW
+    rows = {row.path: row for row in inputs if isinstance(row, Listed)}
     for prediction in predictions:
         yield prediction
         if prediction.label is None:
             continue
-        data = read_input(prediction.source, piped)
+        data = read_input(rows.get(prediction.source, prediction.source), piped)
         if plt is not None:
             png = _draw_prediction(plt, data, prediction, classifier.contract, in_window=in_window)
             if not in_window:
@@ -167,7 +176,7 @@ def _draw_explanation(
     data: bytes, prediction: Prediction, explained: Explanation, classifier: Classifier
 ) -> tuple[bytes, list[str]]:
     """The picture of an explanation as PNG, and the explanation in lines of words."""
-    trained_on = None if classifier.manifest is None else Path(classifier.manifest.data.folder)
+    trained_on = None if classifier.manifest is None else classifier.manifest.data.source
     # All that the network gets, in the same shape.
     contract = PixelContract.of(classifier.contract, _EXPLAINED_PX, classifier.contract.fit)
     similar = [
@@ -185,15 +194,17 @@ def _draw_explanation(
 
 
 def _read_training_photo(
-    folder: Path | None, photo: Similar, reading: Reading
+    data: DataSource | None, photo: Similar, reading: Reading
 ) -> NDArray[np.uint8] | None:
     """A training photo; None if it is gone."""
-    if folder is None:
-        return None
     try:
-        return preview(read_file(folder / photo.path), _EXPLAINED_PX, reading)
-    except ImageError:
+        file = None if data is None else _finder(data)(photo.path)
+        return None if file is None else preview(read_file(file), _EXPLAINED_PX, reading)
+    except (DataError, ImageError):
         return None
+
+
+_finder: Final = lru_cache(maxsize=1)(find_in)
 
 
 def _describe(photo: Similar) -> str:

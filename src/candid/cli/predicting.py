@@ -11,14 +11,23 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from candid.cli.console import json_text
 from candid.core.progress import Advance
 from candid.core.text import display_width, join_names, plural, sanitize
-from candid.data.images import HEAD_BYTES, SUFFIXES, Reading, identify, inspect, read_file
+from candid.data.address import AddressFile
+from candid.data.catalog import find_files
+from candid.data.images import HEAD_BYTES, NO_FILE, SUFFIXES, Reading, identify, inspect, read_file
+from candid.data.listing import Listed, Listing
+from candid.data.location import Location, PhotoFile, Slice, read_start
+from candid.data.source import DataSource, hide, is_address
+from candid.data.sources import is_listed, list_photos
+from candid.data.sources.root import open_address
+from candid.data.walk import ListedPath, is_folder
+from candid.engines import Engine
 from candid.errors import ImageError, UsageError
 from candid.reporting.number_format import decimals_with_n
 from candid.runs.class_names import join_classes
@@ -29,9 +38,12 @@ from candid.runs.source import files_of
 
 STDIN = "-"
 _PAGED: Final = ("TIFF", "DICOM")
+_PAGED_SUFFIXES: Final = (".tif", ".tiff", ".dcm", ".dicom")
 _MOST_NAMED: Final = 6  # classes in a summary
 
 Form = Literal["table", "csv", "json"]
+#: A path, or a row of a table.
+Input: TypeAlias = str | Listed
 
 #: The first columns of the CSV; they keep their names and their order.
 COLUMNS: Final = (
@@ -46,22 +58,59 @@ COLUMNS: Final = (
 )
 
 
-def expand(paths: Sequence[str]) -> list[str]:
-    """Expand folders to their files, and glob patterns to their matches.
+def expand(paths: Sequence[str], *, image_column: str = "") -> list[Input]:
+    """Expand folders to their files, glob patterns to their matches, and tables to their rows.
 
     Args:
-        paths: Files, folders, glob patterns (``**`` too), or ``-`` for standard input.
+        paths: Files, folders, addresses of such, glob patterns (``**`` too), or ``-`` for standard
+            input. Or tables, archives and the like; one among photos is a stray: ``folder/*``.
+        image_column: Of a table: the column of the photo.
 
     Returns:
-        Paths in the order given; missing files stay, and get a reason later.
+        Inputs in the order given; missing files stay, and get a reason later.
 
     Raises:
+        DataError: A table can't be read.
         UsageError: A folder has no file, or a pattern matches nothing.
     """
-    return [file for path in paths for file in _expand_one(path)]
+    if not all(is_listed(path) or is_folder(Path(path)) for path in paths):
+        return [file for path in paths for file in _expand_one(path)]
+    sources = [DataSource(path, image_column) for path in paths]
+    listings = [list_photos(source, labelled=False) for source in sources]
+    are_several = sum(listing is not None for listing in listings) > 1
+    inputs: list[Input] = []
+    for path, listing in zip(paths, listings, strict=True):
+        start = f"{path}/" if are_several else ""
+        if listing is None:
+            inputs += _expand_one(path)
+        else:
+            inputs += (_to_input(listing, row, start) for row in listing.rows)
+    return inputs
+
+
+def _to_input(listing: Listing, row: Listed, start: str) -> Listed:
+    """A row of one or several tables; one whose file is missing says what was meant."""
+    path, file, reason = f"{start}{row.path}", row.file, row.reason
+    if isinstance(file, Path) and not file.exists():
+        file, reason = None, f"{NO_FILE}{listing.explain(row.path)}"
+    return replace(row, path=path, file=file, reason=reason)
+
+
+def name_of(one: Input) -> str:
+    """The path that is printed."""
+    return one if isinstance(one, str) else one.path
 
 
 def _expand_one(path: str) -> list[str]:
+    if is_address(path):
+        shown = hide(path)
+        if PurePosixPath(shown.partition("::")[0]).suffix.lower() in SUFFIXES:
+            return [shown]
+        root, name = open_address(path)
+        listed = [] if name else find_files(ListedPath.tree(root.files))
+        if not name and not listed:
+            raise UsageError(f"{root} has no file in it.")
+        return [root.locate(name or row.path).address for row in listed or [ListedPath()]]
     if path == STDIN or Path(path).is_file():
         return [path]
     if files := files_of(Path(path)):
@@ -76,18 +125,27 @@ def _expand_one(path: str) -> list[str]:
     return [path]
 
 
-def read_piped(paths: Sequence[str]) -> bytes:
+def read_piped(paths: Sequence[Input]) -> bytes:
     """Read standard input if ``-`` is among the paths."""
     return sys.stdin.buffer.read() if STDIN in paths else b""
 
 
-def read_input(path: str, piped: bytes) -> bytes:
+def read_input(one: Input, piped: bytes) -> bytes:
     """Read a photo's file; for ``-``, return what was piped.
 
     Raises:
         ImageError: It can't be read.
     """
-    return piped if path == STDIN else read_file(Path(path))
+    source = _source_of(one, piped)
+    return source if isinstance(source, bytes) else read_file(source)
+
+
+def _source_of(one: Input, piped: bytes) -> PhotoFile | bytes:
+    if isinstance(one, str):
+        if one == STDIN:
+            return piped
+        return AddressFile.at(one) if is_address(one) else Path(one)
+    return b"" if one.file is None else one.file
 
 
 def describe_run(classifier: Classifier) -> str:
@@ -102,10 +160,11 @@ def describe_run(classifier: Classifier) -> str:
 
 def predict_all(
     classifier: Classifier,
-    paths: Sequence[str],
+    paths: Sequence[Input],
     *,
     piped: bytes = b"",
     explain: bool = False,
+    engine: Engine | None = None,
     advance: Advance = lambda _: None,
 ) -> Iterator[Prediction]:
     """Predict files.
@@ -115,16 +174,19 @@ def predict_all(
         paths: From `expand`.
         piped: From `read_piped`.
         explain: Whether to explain each prediction.
+        engine: Where files are read and predicted; by default in this process.
         advance: Progress callback.
 
     Yields:
         One prediction per path, in order.
     """
-    sources = (piped if path == STDIN else Path(path) for path in paths)
-    predictions = classifier.stream(sources, explain=explain)
+    sources = (_source_of(path, piped) for path in paths)
+    predictions = classifier.stream(sources, explain=explain, engine=engine)
     for path, prediction in zip(paths, predictions, strict=True):
         advance(1)
-        yield replace(prediction, source=path)
+        if isinstance(path, Listed) and path.file is None:  # nowhere, for a reason
+            prediction = Prediction.unreadable(path.path, path.reason)
+        yield replace(prediction, source=name_of(path))
 
 
 @dataclass
@@ -173,7 +235,7 @@ def print_predictions(
         with_probabilities: Whether table and CSV have a column ``p:<class>`` per class; JSON always
             has the probability of each class.
         show: Prints a row.
-        paths: Sources of the predictions, which the table's first column has room for.
+        paths: Those of the predictions, which the table's first column has room for.
     """
     tally = Tally()
     counted = tally.count(predictions)
@@ -264,12 +326,14 @@ def _in_words(prediction: Prediction) -> str:
     return ": ".join(filter(None, (words, prediction.reason)))
 
 
-def note_pages(paths: Sequence[str], piped: bytes, reading: Reading) -> Iterator[str]:
+def note_pages(paths: Sequence[Input], piped: bytes, reading: Reading) -> Iterator[str]:
     """Say which files have further pages, and how to choose one.
 
     Other files are only opened, to see by their first bytes that they have none.
     """
-    counts = {path: count for path in paths if (count := _count_pages(path, piped, reading)) > 1}
+    counts = {
+        name_of(path): count for path in paths if (count := _count_pages(path, piped, reading)) > 1
+    }
     if not counts:
         return
     page = reading.page or 1
@@ -283,17 +347,21 @@ def note_pages(paths: Sequence[str], piped: bytes, reading: Reading) -> Iterator
         yield f"{sanitize(path)} has {count} pages; this answers for page {page}, see --page"
 
 
-def _count_pages(path: str, piped: bytes, reading: Reading) -> int:
+def _count_pages(one: Input, piped: bytes, reading: Reading) -> int:
     try:
-        if path == STDIN:
-            head = piped[:HEAD_BYTES]
-        elif Path(path).is_file():
-            with Path(path).open("rb") as file:
-                head = file.read(HEAD_BYTES)
+        source = _source_of(one, piped)
+        if isinstance(source, bytes):
+            head = source[:HEAD_BYTES]
+        elif isinstance(source, Slice) or (
+            source.address.partition("::")[0].lower().endswith(_PAGED_SUFFIXES)  # not to fetch all
+            if isinstance(source, Location)
+            else source.is_file()
+        ):
+            head = read_start(source, HEAD_BYTES)
         else:
-            return 1  # opening a pipe would block
+            return 1  # opening a pipe would block, and looking into a table takes long
         if identify(head) not in _PAGED:
             return 1
-        return inspect(read_input(path, piped), max_pixels=reading.max_pixels).num_frames
+        return inspect(read_input(one, piped), max_pixels=reading.max_pixels).num_frames
     except (ImageError, OSError, ValueError):  # ValueError: a NUL in the path
         return 1

@@ -32,12 +32,13 @@ def keep_for_next_photo() -> Callable[[], None]:
     if library:
         library.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
         library.mallopt(_M_TRIM_THRESHOLD, 64 * 2**20)
-
-    def give_back() -> None:
-        if library:
-            library.malloc_trim(0)
-
     return give_back
+
+
+def give_back() -> None:
+    """Return to the system what was freed in small pieces, such as files that were read."""
+    if library := _glibc():
+        library.malloc_trim(0)
 
 
 def _glibc() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -146,12 +147,27 @@ def for_terminal(elsewhere: type[Lines] = Lines) -> Iterator[Lines]:
         encoding="ascii",
     ) as process:
         assert process.stdin is not None
+        line = MovingLine(process.stdin)
+        warnings = _Warnings(line)
+        logging.getLogger("candid").addHandler(warnings)
         try:
-            yield MovingLine(process.stdin)
+            yield line
         finally:
+            logging.getLogger("candid").removeHandler(warnings)
             with suppress(OSError):
                 process.stdin.close()
             process.wait()
+
+
+class _Warnings(logging.Handler):
+    """Prints warnings above a moving line, which they would break."""
+
+    def __init__(self, line: Lines) -> None:
+        super().__init__(logging.WARNING)
+        self._line = line
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._line.say(record.getMessage())
 
 
 class MovingSteps(Lines):

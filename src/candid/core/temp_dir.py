@@ -145,19 +145,23 @@ def mapped_array(
 
     with temp_dir(prefix) as folder:
         file = folder / "array"
-        _reserve(file, np.dtype(dtype).itemsize * math.prod(shape))
+        with file.open("wb") as empty:
+            reserve(empty.fileno(), np.dtype(dtype).itemsize * math.prod(shape), folder.parent)
         yield np.memmap(file, dtype, "r+", shape=shape)
 
 
-def _reserve(file: Path, num_bytes: int) -> None:
-    """Make a file of zeros; a full disk would kill the process later, as the file is mapped."""
-    with file.open("wb") as empty:
-        if hasattr(os, "posix_fallocate"):
-            try:
-                os.posix_fallocate(empty.fileno(), 0, num_bytes)
-            except OSError as error:
-                raise UsageError(
-                    f"the folder for temporary files, {tempfile.gettempdir()}, has no "
-                    f"{num_bytes / 1e6:,.0f} MB for the decoded photos: {error.strerror}. "
-                    "Free some there, or set TMPDIR to another folder."
-                ) from error
+def reserve(file: int, num_bytes: int, folder: Path) -> None:
+    """Fill an open file of a folder with zeros, so that a full disk is met now and not later.
+
+    Raises:
+        UsageError: There is no space for them.
+    """
+    if hasattr(os, "posix_fallocate") and num_bytes:
+        try:
+            os.posix_fallocate(file, 0, num_bytes)
+        except OSError as error:
+            raise UsageError(
+                f"the folder for temporary files, {folder}, has no {num_bytes / 1e6:,.0f} MB for "
+                f"what is computed from the photos: {error.strerror}. Free some there, or set "
+                "TMPDIR (for the cache, CANDID_CACHE) to another folder."
+            ) from error

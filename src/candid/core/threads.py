@@ -23,22 +23,27 @@ def num_cores() -> int:
 
 
 def map_ahead(
-    work: Callable[[_Item], _Result], items: Iterable[_Item], *, num_ahead: int | None = None
+    work: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    *,
+    num_ahead: int | None = None,
+    num_threads: int | None = None,
 ) -> Iterator[_Result]:
-    """Apply a function in as many threads as there are cores.
+    """Apply a function in threads.
 
     Args:
         work: Called in the threads.
         items: Read lazily, in the caller's thread.
         num_ahead: Most items queued or running before the first result is read, which bounds the
             memory; by default four for each core, so that a large one keeps no other core waiting.
+        num_threads: By default as many as there are cores.
 
     Yields:
         The results, in the order of the items. If the caller stops early, queued items are
         cancelled.
     """
     rest, most = iter(items), num_ahead or 4 * num_cores()
-    with ThreadPoolExecutor(max_workers=num_cores()) as pool:
+    with ThreadPoolExecutor(max_workers=num_threads or num_cores()) as pool:
         waiting = deque(pool.submit(work, item) for item in islice(rest, most))
         try:
             while waiting:

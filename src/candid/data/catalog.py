@@ -1,35 +1,47 @@
-"""Scan a folder with one sub-folder per class into a `Catalog`. Files are read, never changed."""
+"""Scan a folder with one sub-folder per class, or another source, into a `Catalog`.
+
+Files are read, never changed.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePosixPath
+from typing import Final, TypeVar
 
 from candid.core.progress import Advance
-from candid.core.text import plural, plural_are, plural_have
+from candid.core.text import plural, plural_are, plural_have, sanitize
 from candid.core.threads import map_ahead
+from candid.data.address import num_readers
 from candid.data.file_reader import FileReader
-from candid.data.images import HEAD_BYTES, SUFFIXES, identify_foreign, remedy
-from candid.data.walk import is_folder, is_hidden, nested, visible_folders, walk
+from candid.data.images import (
+    HEAD_BYTES,
+    MAX_BYTES,
+    NO_FILE,
+    SUFFIXES,
+    identify_foreign,
+    remedy,
+)
+from candid.data.listing import Listed, Listing
+from candid.data.location import Location, PhotoFile, name_of
+from candid.data.parts import find_parts, role_of
+from candid.data.source import DataSource
+from candid.data.sources import list_photos
+from candid.data.walk import (
+    AnyPath,
+    ListedPath,
+    is_folder,
+    is_hidden,
+    nested,
+    visible_folders,
+    walk,
+)
 from candid.errors import DataError, ImageError
-
-PARTS: Final = ("train", "val", "test")
-#: The part of a photo that is in none.
-NO_PART: Final = ""
-# Words in the names of split folders: ``train``, ``Val``, ``test_set``, ``TestData``.
-_ROLES: Final = {
-    **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "val"),
-    **dict.fromkeys(("test", "testing", "tst", "holdout"), "test"),
-}
-_FILLER: Final = r"(?:dataset|data|set|images?|imgs?|photos|split|seg|part|[\W\d_])*"
-_PART_NAME: Final = re.compile(f"{_FILLER}({'|'.join(_ROLES)}){_FILLER}", re.IGNORECASE)
 
 _HIDDEN = "hidden file"
 #: Reason of a folder that is skipped with everything in it, such as ``.git``.
@@ -40,24 +52,32 @@ _DEAD_LINK = "a link that can't be followed"
 #: Reason of files beside the class folders.
 OUTSIDE: Final = "outside the class folders"
 _BESIDE = "in none of the parts"
+_CHANGED: Final = "changed since the catalog was written"
+_UNSUPPORTED: Final = " is not supported: "
+#: Reason of rows of a table without a class.
+NO_LABEL: Final = "without a class"
 #: Reasons of files that are no photos.
 NOT_IMAGES = frozenset({_HIDDEN, HIDDEN_FOLDER, _NO_IMAGE})
 #: Reason of photos dropped by ``decisions.csv``.
 DROPPED: Final = "dropped by decision"
 
+_Item = TypeVar("_Item")
 _NUM_NAMED = 5
 _FILES_AHEAD = 256
+#: What of a reason is about one row.
+_DETAIL: Final = re.compile("[;:,]")
 #: The footer of a TGA, which tells its format as the start of other files does.
 _TAIL_BYTES: Final = 18
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Photo:
     """One image file."""
 
     path: str  # relative to the catalog's folder, with forward slashes
     label: str  # name of its class
     content: str  # SHA-256 of its bytes, hexadecimal; identifies the photo everywhere
+    group: str = ""  # of the person's own groups, where the source has such
 
 
 @dataclass(frozen=True)
@@ -72,28 +92,41 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The photos of a folder.
+    """The photos of a folder or another source.
 
     Attributes:
-        folder: The folder, absolute.
+        source: What was scanned.
         classes: Class names in alphabetical order; the index here is the class number.
         photos: The photos, sorted by path.
         skipped: Skipped files and folders (hidden, not an image, unreadable) with reasons.
         parts: Names of the split folders above the class folders, if the folder has its own split.
+        listing: What the source lists; None of a folder of class folders on this machine.
     """
 
-    folder: Path
+    source: DataSource
     classes: tuple[str, ...]
     photos: tuple[Photo, ...]
     skipped: tuple[Skipped, ...]
     parts: tuple[str, ...] = ()
+    listing: Listing | None = None
 
-    def file(self, photo: Photo) -> Path:
-        """Absolute path of a photo."""
-        return self.folder / photo.path
+    def file(self, photo: Photo) -> PhotoFile:
+        """Where a photo is: its absolute path, or its location."""
+        found = self.find(photo.path)
+        assert found is not None
+        return found
+
+    def find(self, path: str) -> PhotoFile | None:
+        """Where the photo of a path is; None if no such photo is listed."""
+        if self.listing is not None:
+            row = self.listing.by_path.get(path)
+            return None if row is None else row.file
+        return None if self.source.path is None else self.source.path / path
 
     def part(self, photo: Photo) -> str:
         """Name of the split folder that holds the photo; empty without split folders."""
+        if self.listing is not None and not self.listing.is_folder:
+            return self.listing.by_path[photo.path].part if self.parts else ""
         return photo.path.partition("/")[0] if self.parts else ""
 
     def role(self, photo: Photo) -> str:
@@ -102,6 +135,9 @@ class Catalog:
 
     def below_part(self, path: str) -> tuple[str, ...]:
         """Path components from the class folder to the file; empty for a path in no class."""
+        if self.listing is not None and not self.listing.is_folder:
+            row = self.listing.by_path.get(path)
+            return () if row is None or not row.label else (row.label, *path.split("/"))
         steps = path.split("/")[1 if self.parts else 0 :]
         while self.parts and len(steps) > 1 and steps[0] not in self.classes and role_of(steps[0]):
             del steps[0]  # repeated: seg_train/seg_train/cat
@@ -117,7 +153,8 @@ class Catalog:
         others = [row.path for row in left_out]
         known = NOT_IMAGES | {DROPPED}
         images = [row for row in self.skipped if row.reason not in known and not row.foreign]
-        lines = list(_note_images(images))
+        listed = self.listing
+        lines = [*listed.notes, *_note_rows(images)] if listed else [*_note_images(images)]
         lines += _note_foreign(self.skipped)
         if others:
             named = ", ".join(others[:_NUM_NAMED]) + (", …" if len(others) > _NUM_NAMED else "")
@@ -134,13 +171,13 @@ class Catalog:
 
 
 def scan(
-    folder: str | Path,
+    data: str | Path | DataSource,
     *,
     to_train: bool = True,
     reader: FileReader | None = None,
     advance: Advance = lambda _: None,
 ) -> Catalog:
-    """Find the photos of a folder with one sub-folder per class.
+    """Find the photos of a folder with one sub-folder per class, or of another source.
 
     Class folders are searched at any depth; links are followed, without loops. Images are
     recognised by content, not by suffix. The folder may have parts of its own, ``train/ val/
@@ -148,7 +185,7 @@ def scan(
     another of its kind: ``seg_train/seg_train/cat``.
 
     Args:
-        folder: Root folder of the data set.
+        data: Root folder of the data set, or a source of another form, see `candid.data.sources`.
         to_train: Require two or more classes, all with photos, instead of any photo.
         reader: Reads the files; by default one without a cache.
         advance: Progress callback, called with the number of files just read.
@@ -159,77 +196,151 @@ def scan(
     Raises:
         DataError: The folder is missing, or has too few classes with photos.
     """
-    root = Path(folder).expanduser().resolve()
-    _require_folder(root, given=folder)
-    parts = _find_parts(root)
-    chains = [nested(root / part, role_of) for part in parts] or [[root]]
+    source = DataSource.of(data)
+    reader = reader or FileReader()
+    listing = list_photos(source)
+    is_listed = listing is not None and (bool(listing.classes) or not listing.is_folder)
+    read = _Rows(advance)
+    if listing is None:
+        root = source.path
+        assert root is not None
+        _require_folder(root, given=source.data)
+        names, parts = _read_folder(root, reader, read)
+    elif is_listed:
+        names, parts = _read_listing(listing, reader, read)
+    else:
+        tree = ListedPath.tree({row.path: row.file for row in listing.rows if row.file})
+        names, parts = _read_folder(tree, reader, read)
+    classes, photos = tuple(sorted(names)), sorted(read.photos, key=lambda photo: photo.path)
+    num_needed = 2 if to_train else 1
+    _require_classes(
+        str(source), classes, photos, read.skipped, num_needed=num_needed, is_listed=is_listed
+    )
+    return Catalog(source, classes, tuple(photos), tuple(read.skipped), parts, listing)
+
+
+class _Rows:
+    """What was read so far."""
+
+    def __init__(self, advance: Advance) -> None:
+        self.photos: list[Photo] = []
+        self.skipped: list[Skipped] = []
+        self._advance = advance
+
+    def add(self, row: Photo | Skipped) -> None:
+        if isinstance(row, Photo):
+            self.photos.append(row)
+        else:
+            self.skipped.append(row)
+        self._advance(1)
+
+
+def _read_folder(
+    root: AnyPath, reader: FileReader, read: _Rows
+) -> tuple[set[str], tuple[str, ...]]:
+    """Read the photos of a folder of class folders; gives the names of classes and parts."""
+    parts = find_parts(root)
+    chains: list[list[AnyPath]] = [nested(root / part, role_of) for part in parts] or [[root]]
     class_folders = [child for chain in chains for child in visible_folders(chain[-1])]
-    skipped = _beside({root, *(parent for chain in chains for parent in chain)}, root)
+    read.skipped += _beside(sum(chains, [root]), root)
     if parts:
         others = [folder.name for folder in visible_folders(root) if folder.name not in parts]
-        skipped += [Skipped(name, _BESIDE) for name in others]
-    photos: list[Photo] = []
-    for row in _read_classes(class_folders, root, reader or FileReader()):
-        (photos if isinstance(row, Photo) else skipped).append(row)  # type: ignore[arg-type]
-        advance(1)
-    classes = tuple(sorted({entry.name for entry in class_folders}))
-    _require_classes(root, classes, photos, skipped, num_needed=2 if to_train else 1)
-    photos.sort(key=lambda photo: photo.path)
-    return Catalog(root, classes, tuple(photos), tuple(skipped), parts)
-
-
-def _read_classes(
-    class_folders: Iterable[Path], root: Path, reader: FileReader
-) -> Iterator[Photo | Skipped]:
-    """Read the files of each class in threads, and cache their hashes."""
+        read.skipped += [Skipped(name, _BESIDE) for name in others]
     for class_folder in class_folders:
         paths = sorted(walk(class_folder))
-        reader.recall(paths)
-        read = partial(_read, root=root, label=class_folder.name, reader=reader)
-        try:
-            yield from map_ahead(read, paths, num_ahead=_FILES_AHEAD)
-        finally:  # after Ctrl-C or an error too
-            reader.keep()
+        work = partial(_read, root=root, label=class_folder.name, reader=reader)
+        _read_ahead(work, paths, map(_to_file, paths), reader, read)
+    return {folder.name for folder in class_folders}, parts
 
 
-def _beside(parents: Iterable[Path], root: Path) -> list[Skipped]:
+def _read_listing(
+    listing: Listing, reader: FileReader, read: _Rows
+) -> tuple[set[str], tuple[str, ...]]:
+    """Read the photos of a listing, unless their content is known."""
+    parts = tuple(sorted({row.part for row in listing.rows if role_of(row.part)}))
+    work = partial(_read_listed, reader, listing, has_parts=bool(parts))
+    reader.note_deep(listing.deep)
+    is_certain = not reader.rehash
+    files = (row.file for row in listing.rows if not (is_certain and row.content) or row.only_if)
+    _read_ahead(work, listing.rows, files, reader, read)
+    return {*listing.classes, *(row.label for row in listing.rows if row.label)}, parts
+
+
+def _read_ahead(
+    work: Callable[[_Item], Photo | Skipped],
+    items: Sequence[_Item],
+    files: Iterable[PhotoFile | None],
+    reader: FileReader,
+    read: _Rows,
+) -> None:
+    """Read files in threads, and cache their hashes."""
+    known = [file for file in files if file is not None]
+    reader.recall(known)
+    try:
+        for row in map_ahead(work, items, num_ahead=_FILES_AHEAD, num_threads=num_readers(known)):
+            read.add(row)
+    finally:  # after Ctrl-C or an error too
+        reader.keep()
+
+
+def _read_listed(
+    reader: FileReader, listing: Listing, row: Listed, *, has_parts: bool
+) -> Photo | Skipped:
+    reason = row.reason or ("" if row.label else NO_LABEL)
+    reason = reason or (_BESIDE if has_parts and not role_of(row.part) else "")
+    if reason or row.file is None:
+        foreign, is_foreign, _ = reason.partition(_UNSUPPORTED)
+        return Skipped(row.path, reason, row.content, foreign if is_foreign else "")
+    if row.content and not reader.rehash and row.is_known():
+        return Photo(row.path, row.label, row.content, row.group)
+    try:
+        content = reader.learn(row.file).content
+    except ImageError as error:
+        is_missing = str(error) == NO_FILE
+        return Skipped(row.path, f"{error}{listing.explain(row.path) if is_missing else ''}")
+    if row.content not in ("", content):
+        return Skipped(row.path, _CHANGED)
+    return Photo(row.path, row.label, content, row.group)
+
+
+def _beside(parents: Iterable[AnyPath], root: AnyPath) -> list[Skipped]:
     """Rows for files, hidden files and folders, and dead links beside the class folders."""
-    found = [path for parent in parents for path in parent.iterdir()]
+    found = {_name(path, root): path for parent in parents for path in parent.iterdir()}
     return [
-        Skipped(path.relative_to(root).as_posix(), _outside_reason(path))
-        for path in sorted(found)
+        Skipped(name, _outside_reason(path))
+        for name, path in sorted(found.items(), key=lambda item: item[0].split("/"))
         if is_hidden(path.name) or not is_folder(path)
     ]
 
 
-def _outside_reason(path: Path) -> str:
+def _outside_reason(path: Path | ListedPath) -> str:
     if is_hidden(path.name):
         return HIDDEN_FOLDER if is_folder(path) else _HIDDEN
     # The target of a dead link may have been a class.
-    return _DEAD_LINK if path.is_symlink() and not os.path.exists(path) else OUTSIDE  # noqa: PTH110
+    is_dead = isinstance(path, Path) and path.is_symlink() and not os.path.exists(path)  # noqa: PTH110
+    return _DEAD_LINK if is_dead else OUTSIDE
 
 
-def _find_parts(root: Path) -> tuple[str, ...]:
-    """Names of the split folders: all sub-folders, or those that hold the same classes."""
-    folders = visible_folders(root)
-    parts = [folder for folder in folders if role_of(folder.name)]
-    is_split = len(parts) == len(folders) or _have_common_classes(parts)
-    return tuple(part.name for part in parts) if is_split else ()
+def _name(path: AnyPath, root: AnyPath) -> str:
+    """Relative to the root, with forward slashes."""
+    return path.path if isinstance(path, ListedPath) else path.relative_to(root).as_posix()
 
 
-def _have_common_classes(parts: Iterable[Path]) -> bool:
-    """Whether a class of a training part is in another part too."""
-    classes: dict[bool, set[str]] = {True: set(), False: set()}
-    for part in parts:
-        below = visible_folders(nested(part, role_of)[-1])
-        classes[role_of(part.name) == "train"].update(folder.name for folder in below)
-    return not classes[True].isdisjoint(classes[False])
+def _to_file(path: Path | ListedPath) -> PhotoFile | None:
+    return path.file if isinstance(path, ListedPath) else path
 
 
-def role_of(name: str) -> str:
-    """Which of train, val and test a folder is, by its name (``Test_set``); empty for none."""
-    found = _PART_NAME.fullmatch(name)
-    return _ROLES[found[1].lower()] if found else NO_PART
+def _note_rows(skipped: Iterable[Skipped]) -> Iterator[str]:
+    """A line a row, but one for many that are left out for the same reason."""
+    of_reason: dict[str, list[Skipped]] = {}
+    for row in skipped:
+        of_reason.setdefault(_DETAIL.split(row.reason)[0], []).append(row)
+    for rows in of_reason.values():
+        if len(rows) <= _NUM_NAMED:
+            yield from _note_images(rows)
+        else:
+            first = f"{rows[0].path}: {rows[0].reason}"
+            yield f"{len(rows):,} rows are left out for the same reason, the first: {first}"
 
 
 def _note_images(skipped: Iterable[Skipped]) -> Iterator[str]:
@@ -256,43 +367,54 @@ def _note_foreign(skipped: Iterable[Skipped]) -> list[str]:
     ]
 
 
-def find_files(folder: Path) -> list[Path]:
+def find_files(folder: AnyPath) -> list[AnyPath]:
     """Files of a folder at any depth, sorted by path, without hidden ones."""
     return [path for path in sorted(walk(folder)) if not is_hidden(path.name)]
 
 
-def _read(path: Path, *, root: Path, label: str, reader: FileReader) -> Photo | Skipped:
-    name = path.relative_to(root).as_posix()
-    if is_hidden(path.name):
+def _read(path: AnyPath, *, root: AnyPath, label: str, reader: FileReader) -> Photo | Skipped:
+    name, file = _name(path, root), _to_file(path)
+    if is_hidden(path.name) or file is None:
         return Skipped(name, HIDDEN_FOLDER if is_folder(path) else _HIDDEN)
     try:
-        file = reader.learn(path)
-        if file.is_image or path.suffix.lower() in SUFFIXES:
-            return Photo(name, label, file.content)
+        known = reader.learn(file)
+        if known.is_image or PurePosixPath(path.name).suffix.lower() in SUFFIXES:
+            return Photo(name, label, known.content)
         reason = _NO_IMAGE
     except ImageError as error:
         reason = _CLOSED if path.is_dir() else str(error)
-    foreign = _foreign(path)
+        if isinstance(file, Location):  # it would be tried again
+            return Skipped(name, reason)
+    foreign = _foreign(file)
     if foreign:
-        reason = f"{foreign} is not supported: {remedy(foreign)}"
+        reason = f"{foreign}{_UNSUPPORTED}{remedy(foreign)}"
     return Skipped(name, reason, foreign=foreign)
 
 
-def _foreign(path: Path) -> str:
+def _foreign(file: PhotoFile) -> str:
     """The format of a picture or film that is not read; empty if there is none.
 
     Of archives, which documents are too, only those that are called so.
     """
     try:
-        if not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            start = file.read(HEAD_BYTES)
-            file.seek(max(HEAD_BYTES, path.stat().st_size - _TAIL_BYTES))
-            foreign = identify_foreign(start + file.read()) or ""
+        start, end = _ends(file)
     except OSError:
         return ""
-    return "" if foreign == "ZIP" and path.suffix.lower() != ".zip" else foreign
+    foreign = identify_foreign(start + end) or ""
+    return "" if foreign == "ZIP" and not name_of(file).lower().endswith(".zip") else foreign
+
+
+def _ends(path: PhotoFile) -> tuple[bytes, bytes]:
+    """The first bytes of a file and its last; none of what is no regular file."""
+    if isinstance(path, Location):
+        data = path.read(MAX_BYTES)
+        return data[:HEAD_BYTES], data[HEAD_BYTES:][-_TAIL_BYTES:]
+    if not path.is_file():
+        return b"", b""
+    with path.open("rb") as file:
+        start = file.read(HEAD_BYTES)
+        file.seek(max(HEAD_BYTES, path.stat().st_size - _TAIL_BYTES))
+        return start, file.read()
 
 
 def _require_folder(root: Path, *, given: str | Path) -> None:
@@ -306,7 +428,7 @@ def _require_folder(root: Path, *, given: str | Path) -> None:
     )
 
 
-def _explain_flat(root: Path, skipped: list[Skipped]) -> str:
+def _explain_flat(root: str, skipped: list[Skipped]) -> str:
     """Advice if photos lie beside the class folders."""
     beside = [row.path for row in skipped if row.reason == OUTSIDE]
     num_photos = sum(Path(path).suffix.lower() in SUFFIXES for path in beside)
@@ -318,29 +440,44 @@ def _explain_flat(root: Path, skipped: list[Skipped]) -> str:
     )
 
 
+def _explain_left_out(skipped: list[Skipped]) -> str:
+    """How many rows are left out, and why the first one is."""
+    if not skipped:
+        return ""
+    first = f"{sanitize(skipped[0].path)}: {skipped[0].reason}"
+    return f" {plural_are(len(skipped), 'row')} left out, the first: {first}."
+
+
 def _explain_foreign(skipped: list[Skipped]) -> str:
     return "".join(f" {line}." for line in _note_foreign(skipped))
 
 
 def _require_classes(
-    root: Path,
+    root: str,
     classes: tuple[str, ...],
-    photos: list[Photo],
+    photos: Sequence[Photo],
     skipped: list[Skipped],
     *,
     num_needed: int,
+    is_listed: bool = False,
 ) -> None:
     filled = {photo.label for photo in photos}
     if len(filled) < num_needed:
         found = ", ".join(sorted(filled)) or "none"
+        expected = (
+            f"{num_needed} or more.{_explain_left_out(skipped)}"
+            if is_listed
+            else f"{num_needed} or more sub-folders with photos in them, one per class."
+            f"{_explain_flat(root, skipped)}{_explain_foreign(skipped)}"
+        )
         raise DataError(
             f"{root} has {plural(len(filled), 'class', 'classes')} with photos ({found}); expected "
-            f"{num_needed} or more sub-folders with photos in them, one per class."
-            f"{_explain_flat(root, skipped)}{_explain_foreign(skipped)}"
+            f"{expected}"
         )
     empty = [name for name in classes if name not in filled]
     if empty and num_needed > 1:
         raise DataError(
-            f"{root} has no photo in {', '.join(empty)}; add photos there or remove the folder."
-            f"{_explain_foreign(skipped)}"
+            f"{root} has no photo in {', '.join(empty)}; add photos there or remove the "
+            f"{'class' if is_listed else 'folder'}."
+            f"{_explain_left_out(skipped) if is_listed else _explain_foreign(skipped)}"
         )

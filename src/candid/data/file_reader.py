@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from time import time_ns
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from candid.core.hashing import hash_bytes
 from candid.core.progress import Progress, Silent
 from candid.core.threads import map_ahead
 from candid.data.images import is_picture, read_file
 from candid.data.images.decode import is_deep
+from candid.data.location import Location, PhotoFile, Stamp, stamp_of
 from candid.errors import ImageError
 
 if TYPE_CHECKING:
@@ -33,14 +34,6 @@ RACY_NS: Final = 2_000_000_000
 _MAX_BUFFERED_BYTES: Final = 512 * 1024**2
 _FILES_AHEAD: Final = 512  # wait for a thread, which reads them when it is their turn
 _STORE_EVERY: Final = 256  # at most about as many are lost if the process is killed
-
-
-class Stamp(NamedTuple):
-    """Size in bytes and times in ns; unlike mtime, ctime can't be set back."""
-
-    num_bytes: int
-    mtime_ns: int
-    ctime_ns: int
 
 
 @dataclass(frozen=True)
@@ -70,21 +63,21 @@ class FileReader:
 
     def __init__(self, cache: Cache | None = None, *, rehash: bool = False) -> None:
         self._cache = cache
-        self._rehash = rehash
+        self.rehash = rehash
         self._cached: dict[str, bytes] = {}
         self._fresh: dict[str, bytes] = {}
         self._deep: set[str] = set()
-        self._hashed: dict[Path, Stamp] = {}  # before `learn` read the file
+        self._hashed: dict[PhotoFile, Stamp] = {}  # before `learn` read the file
         self._buffered: dict[str, bytes] = {}
         self._num_buffered_bytes = 0
         self._lock = Lock()
 
-    def recall(self, paths: Iterable[Path]) -> None:
+    def recall(self, paths: Iterable[PhotoFile]) -> None:
         """Load the cached rows of files that `learn` will be called with."""
-        if self._cache is not None and not self._rehash:
+        if self._cache is not None and not self.rehash:
             self._cached = dict(self._cache.get(_KIND, [_key(path) for path in paths]))
 
-    def learn(self, path: Path) -> KnownFile:
+    def learn(self, path: PhotoFile) -> KnownFile:
         """Hash and identify a file; it is read unless its size and times are the cached ones.
 
         Raises:
@@ -109,12 +102,16 @@ class FileReader:
         """Whether a file that was learnt may have more than 8 bits a sample."""
         return content in self._deep
 
+    def note_deep(self, contents: Iterable[str]) -> None:
+        """Learn that contents may have more than 8 bits a sample, without reading them."""
+        self._deep.update(contents)
+
     def _note(self, file: KnownFile) -> KnownFile:
         if file.is_deep:
             self._deep.add(file.content)
         return file
 
-    def read(self, path: Path, content: str) -> bytes:
+    def read(self, path: PhotoFile, content: str) -> bytes:
         """The bytes of a file, from the buffer of `learn` where they are there.
 
         Else it is read again, and hashed unless `learn` did so and its size and times are the same.
@@ -130,7 +127,10 @@ class FileReader:
         data = read_file(path)
         stamp = self._hashed.get(path)  # none if the hash is of an earlier run
         if (stamp is None or stamp != _stamp(path)) and hash_bytes(data) != content:
-            raise ImageError("changed while Candid was at work")
+            since = (
+                "since it was listed" if isinstance(path, Location) else "while Candid was at work"
+            )
+            raise ImageError(f"changed {since}")
         return data
 
     def keep(self) -> None:
@@ -153,17 +153,17 @@ class FileReader:
                 self._num_buffered_bytes = num_bytes
 
 
-def _key(path: Path) -> str:
+def _key(path: PhotoFile) -> str:
     # Hashed, as a file name need not be UTF-8, which SQLite's text is.
-    return hash_bytes(os.fsencode(path))
+    text = path.address if isinstance(path, Location) else path
+    return hash_bytes(os.fsencode(text))
 
 
-def _stamp(path: Path) -> Stamp | None:
+def _stamp(path: PhotoFile) -> Stamp | None:
     try:
-        status = path.stat()
+        return stamp_of(path) if isinstance(path, Path) else path.stamp()
     except (OSError, ValueError):  # reading it gives the reason
         return None
-    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _parse(row: bytes) -> tuple[Stamp, KnownFile] | None:
@@ -178,7 +178,7 @@ def _parse(row: bytes) -> tuple[Stamp, KnownFile] | None:
 def make_once(
     cache: Cache,
     kind: str,
-    files: Mapping[str, Path],
+    files: Mapping[str, PhotoFile],
     start: Callable[[], Callable[[bytes], bytes | None]],
     *,
     is_valid: Callable[[bytes], object] = lambda _: True,

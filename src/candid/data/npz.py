@@ -21,7 +21,8 @@ from candid.core.cache import default_folder
 from candid.core.hashing import hash_file
 from candid.core.progress import Advance, Progress, Silent
 from candid.core.text import sanitize
-from candid.data.catalog import PARTS
+from candid.data.parts import PARTS
+from candid.data.source import DataSource
 from candid.errors import DataError
 
 _KEY_CHARACTERS: Final = 24
@@ -31,6 +32,16 @@ _EXPECTED: Final = "expected train_images and train_labels, val_… and test_…
 def is_archive(data: Path) -> bool:
     """Whether it is a file with the suffix of a NumPy archive."""
     return data.suffix.lower() == ".npz" and data.is_file()
+
+
+def unpacked(source: DataSource, *, progress: Progress | None = None) -> DataSource:
+    """The source, or of an archive the folder that it was unpacked to."""
+    path = source.path
+    return (
+        source
+        if path is None or not is_archive(path)
+        else DataSource(unpack(path, progress=progress))
+    )
 
 
 def unpack(data: Path, *, to: Path | None = None, progress: Progress | None = None) -> Path:

@@ -11,10 +11,11 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from candid.core.text import sanitize
 from candid.errors import CandidError, UsageError
@@ -22,6 +23,7 @@ from candid.errors import CandidError, UsageError
 _DELIMITERS: Final = ",;\t"
 _MAX_BYTES: Final = 256 * 2**20
 _MAX_HEADER: Final = 4096
+_LONGEST_LINE: Final = 2**24
 # Excel's first line that declares the delimiter.
 _SEPARATOR: Final = re.compile(r"sep=([^\w\s\"]|\t)(\r\n|\r|\n|\Z)", re.IGNORECASE)
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -63,13 +65,9 @@ def read_table(
     """
     shown = sanitize(str(Path(file).expanduser()))
     data = _read(file, shown, remedy, error)
-    text = _decode(data)
-    if "\0" in text:
-        raise error(f"{shown} is not plain text. Save it as CSV in UTF-8.")
-    try:
-        names, rows = _parse(text, shown, error)
-    except csv.Error as problem:
-        raise error(f"{shown} can't be read as CSV: {problem}. Repair or restore it.") from problem
+    cells = stream_table(io.BytesIO(data), shown, error)
+    names = [name.lower() for name in next(cells)]
+    rows = tuple(dict(zip(names, row, strict=True)) for row in cells)
     _require_columns(shown, names, required, remedy, error)
     return Table(data, rows)
 
@@ -86,39 +84,57 @@ def _read(file: str | Path, shown: str, remedy: str, error: type[CandidError]) -
     return data
 
 
-def _decode(data: bytes) -> str:
-    if data.startswith(_UTF16_MARKS):  # Excel's "Unicode text"
-        return data.decode("utf-16", "replace")
-    return data.decode("utf-8-sig", "surrogateescape")
+def stream_table(stream: IO[bytes], shown: str, error: type[CandidError]) -> Iterator[list[str]]:
+    """The cells of a CSV file: names of columns as written, then the rows that are not empty.
+
+    Args:
+        stream: Of the file; it can be sought in, and is closed.
+        shown: What errors call it.
+        error: The type of error that is raised.
+
+    Yields:
+        As many cells as there are columns.
+
+    Raises:
+        CandidError: It is no table, or has an ambiguous row.
+    """
+    lines = _lines(stream, shown, error)
+    first = next(lines, "")
+    declared = _SEPARATOR.fullmatch(first)
+    delimiter = declared[1] if declared else _guess_delimiter(first)
+    reader = csv.reader(
+        lines if declared else chain([first], lines), delimiter=delimiter, strict=True
+    )
+    try:
+        names = [name.strip() for name in next(reader, [])]
+        yield names
+        for cells in reader:
+            if any(cells[len(names) :]):
+                line = reader.line_num + (declared is not None)
+                raise error(
+                    f"{shown}, line {line}, has {len(cells)} cells; expected {len(names)}. "
+                    f"Put a cell that contains {_in_words(delimiter)} into double quotes."
+                )
+            if any(cell.strip() for cell in cells):
+                yield cells[: len(names)] + [""] * (len(names) - len(cells))
+    except csv.Error as problem:
+        raise error(f"{shown} can't be read as CSV: {problem}. Repair or restore it.") from problem
 
 
-def _parse(
-    text: str, shown: str, error: type[CandidError]
-) -> tuple[list[str], tuple[dict[str, str], ...]]:
-    """The names of the columns, in lower case, and the rows that are not empty."""
-    declared = _SEPARATOR.match(text)
-    delimiter = declared[1] if declared else _guess_delimiter(text)
-    table = text[declared.end() :] if declared else text
-    reader = csv.reader(io.StringIO(table, newline=""), delimiter=delimiter, strict=True)
-    names = [name.strip().lower() for name in next(reader, [])]
-    blank = dict.fromkeys(names, "")
-    rows = []
-    for cells in reader:
-        if any(cells[len(names) :]):
-            line = reader.line_num + (declared is not None)
-            raise error(
-                f"{shown}, line {line}, has {len(cells)} cells; "
-                f"expected {len(names)}. Put a cell that contains {_in_words(delimiter)} into "
-                "double quotes."
-            )
-        if any(cell.strip() for cell in cells):
-            rows.append({**blank, **dict(zip(names, cells, strict=False))})
-    return names, tuple(rows)
+def _lines(stream: IO[bytes], shown: str, error: type[CandidError]) -> Iterator[str]:
+    is_utf16 = stream.read(2) in _UTF16_MARKS  # Excel's "Unicode text"
+    stream.seek(0)
+    encoding, errors = ("utf-16", "replace") if is_utf16 else ("utf-8-sig", "surrogateescape")
+    with io.TextIOWrapper(stream, encoding, errors, newline="") as text:
+        while line := text.readline(_LONGEST_LINE):
+            if "\0" in line or len(line) == _LONGEST_LINE:
+                raise error(f"{shown} is not plain text. Save it as CSV in UTF-8.")
+            yield line
 
 
-def _guess_delimiter(text: str) -> str:
+def _guess_delimiter(first: str) -> str:
     """The one that gives most columns in the first line."""
-    header = text[:_MAX_HEADER].splitlines()[:1]
+    header = first[:_MAX_HEADER].splitlines()[:1]
     return max(_DELIMITERS, key=lambda d: len(next(csv.reader(header, delimiter=d), [])))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from candid.core.linalg import LARGE_MATRIX
 from candid.core.progress import Progress
 from candid.core.threads import joint_pool
-from candid.data.catalog import PARTS
+from candid.data.parts import PARTS
 from candid.evaluation.baselines import Baseline, Round, compare_baselines, predict_baselines
 from candid.evaluation.evaluation import Evaluation, Refits
 from candid.evaluation.leak_tax import LeakTax, measure_leak_tax, naive_hits
@@ -25,6 +25,7 @@ from candid.models.conformal import Abstention
 from candid.models.decision_rule import DecisionRule
 from candid.models.recipes.abstaining_head import Answers, CrossValidated, predict_by_folds
 from candid.models.recipes.cross_validation import cross_validate_all
+from candid.models.recipes.linear_head import turn_many
 from candid.models.recipes.logistic import matrix_threads
 from candid.splits.grouped_split import Labelled
 from candid.splits.prepare import labelled
@@ -48,7 +49,9 @@ class EvalContext:
     @cached_property
     def data(self) -> Labelled:
         """All photos, including those in no part."""
-        return labelled(self.features, self.split.rows)
+        return turn_many(
+            labelled(self.features, self.split.rows), self.split.places("train", "val")
+        )
 
     def fold_rounds(self) -> list[Round]:
         """Training and test photos of each fold of the cross-validation, as indices of `data`."""

@@ -11,16 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import Rows, matmul
+from candid.core.stored_rows import ManyRows
 from candid.core.threads import joint_pool, num_cores
 from candid.evaluation.estimate import Estimate, paired_difference, proportion
-from candid.models.recipes.logistic import (
-    Problem,
-    Space,
-    fit,
-    matrix_threads,
-    scores_of,
-    softmax,
-)
+from candid.models.recipes.logistic import Problem, fit, matrix_threads, scores_of, softmax
+from candid.models.recipes.space import Space
 from candid.splits.grouped_split import Labelled, random_ranks, sample_groups
 
 LARGEST_CLASS: Final = "always the largest class"
@@ -198,7 +193,10 @@ def _choose_strength(
 
 
 def predict_by_neighbour(
-    embeddings: Rows, labels: NDArray[np.int64], train: NDArray[np.int64], test: NDArray[np.int64]
+    embeddings: ManyRows,
+    labels: NDArray[np.int64],
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Predict the class of the training image with the largest cosine similarity.
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.cache import Cache, default_folder
 from candid.core.progress import Progress, for_python
+from candid.core.stored_rows import join_rows
 from candid.core.text import brief, plural
 from candid.data.catalog import Catalog, Photo, scan
 from candid.data.file_reader import FileReader
+from candid.data.source import DataSource
+from candid.engines import LOCAL, Engine, open_engine, require_engine
 from candid.errors import DataError, DependencyError
 from candid.evaluation.assess import EvalContext, add_reliability, assess, assess_held_out
 from candid.evaluation.baselines import (
@@ -75,10 +77,11 @@ class Measured:
 
 def evaluate_run(
     run: str | Path,
-    data: str | Path | None = None,
+    data: str | Path | DataSource | None = None,
     *,
     threshold: float | None = None,
     rehash: bool = False,
+    engine: str = LOCAL,
     progress: Progress | None = None,
 ) -> Measured:
     """Evaluate a run.
@@ -90,27 +93,35 @@ def evaluate_run(
             except training images and their copies.
         threshold: Replaces the run's own threshold (two classes only).
         rehash: Read all photos, including those whose size and times are unchanged.
+        engine: Where photos are embedded and predicted: ``local``, ``ray`` or ``ray://host:port``.
         progress: Progress callback; by default a bar in a notebook or at a prompt.
 
     Raises:
         ArtifactError: The run is incomplete or was changed.
         DataError: The folder is missing, has no photo to measure, or has other classes.
+        UsageError: There is no such engine.
     """
+    require_engine(engine)
+    progress = progress or for_python()
     loaded = load_run(run)
     if threshold is not None:
         loaded = replace(loaded, classifier=loaded.classifier.with_threshold(threshold))
-    evaluator = Evaluator(loaded, progress or for_python(), rehash=rehash)
-    if data is None or loaded.classifier.require_manifest().data.is_in(data):
-        return evaluator.on_own_folder()
-    return evaluator.on_other_folder(Path(data))
+    with open_engine(engine, progress) as opened:
+        evaluator = Evaluator(loaded, progress, rehash=rehash, engine=opened)
+        if data is None or loaded.classifier.require_manifest().data.is_in(data):
+            return evaluator.on_own_folder()
+        return evaluator.on_other_folder(DataSource.of(data))
 
 
 class Evaluator:
     """Evaluates a loaded run on folders of photos."""
 
-    def __init__(self, run: LoadedRun, progress: Progress, *, rehash: bool) -> None:
+    def __init__(
+        self, run: LoadedRun, progress: Progress, *, rehash: bool, engine: Engine | None = None
+    ) -> None:
         self._run = run
         self._progress = progress
+        self._engine = engine
         self._cache = Cache(default_folder())
         self._reader = FileReader(self._cache, rehash=rehash)
 
@@ -149,10 +160,7 @@ class Evaluator:
         context = EvalContext(features, replace(run.split, rows=rows), classifier.rule, run.seed)
         embedded = {photo.path for photo in features.catalog.photos}
         kept = np.array([photo.path in embedded for photo in read], bool)
-        test: dict[str, Any] = {
-            name: None if rows is None else rows[kept] for name, rows in vars(answers).items()
-        }
-        answers = Answers(**test)
+        answers = answers.take(kept)
         result = assess(context, answers, run.fitted, progress=self._progress)
         if run.refits is not None:
             held_out = run.held_out([row.path for row in rows])
@@ -164,11 +172,11 @@ class Evaluator:
             notes.append(f"{what}: to make them again would take as long as the training")
         return Measured(result.evaluation, tuple(notes))
 
-    def on_other_folder(self, folder: Path) -> Measured:
+    def on_other_folder(self, folder: DataSource) -> Measured:
         """Evaluate on another folder, to which the run's decisions don't apply."""
         run = self._run
         catalog = scan(folder, to_train=False, reader=self._reader)
-        _require_known(catalog.classes, run.classifier, catalog.folder)
+        _require_known(catalog.classes, run.classifier, catalog.source)
         trained = {row.content for row in run.split.rows if row.part in _TRAINED_PARTS}
         copies, groups, notes, features = self._find_copies(catalog, trained)
         photos = [p for p in catalog.photos if p.content not in trained and p.content not in copies]
@@ -192,7 +200,7 @@ class Evaluator:
         evaluation = replace(self._measure(predictions), baselines=baselines)
         told = (*catalog.notes(), *notes, *unreadable)
         elsewhere = Elsewhere(run, catalog, predictions)
-        return Measured(evaluation, told, str(catalog.folder), elsewhere)
+        return Measured(evaluation, told, str(catalog.source), elsewhere)
 
     def _find_copies(
         self, catalog: Catalog, trained: set[str]
@@ -221,7 +229,7 @@ class Evaluator:
         photos = tuple(photo for each in known for photo in each.catalog.photos)
         both = Features(
             replace(new.catalog, photos=photos, skipped=()),
-            np.concatenate([each.embeddings for each in known]),
+            join_rows([each.embeddings for each in known]),
             new.thumbnails,
             np.concatenate([each.colours for each in known]),
         )
@@ -238,6 +246,7 @@ class Evaluator:
             reading=self._run.classifier.contract,
             cache=self._cache,
             reader=self._reader,
+            engine=self._engine,
             progress=self._progress,
         )
 
@@ -249,7 +258,8 @@ class Evaluator:
         rows, read, notes = [], [], []
         with self._progress.step("Predicting", len(photos)) as advance:
             files = [catalog.file(photo) for photo in photos]
-            for photo, prediction in zip(photos, classifier.stream(files), strict=True):
+            answers = classifier.stream(files, engine=self._engine)
+            for photo, prediction in zip(photos, answers, strict=True):
                 if prediction.label is not None:
                     rows.append(prediction)
                     read.append(photo)
@@ -308,7 +318,7 @@ class Evaluator:
             used = np.array([places[one.content] for one in both], np.int64)
             numbers = np.arange(len(used))
             data = Labelled(
-                features.embeddings[used],
+                features.embeddings.take(used, axis=0),
                 np.array(labels, np.int64),
                 groups.astype(np.int64),
                 list(map(str, names)),
@@ -351,7 +361,7 @@ def _missing_notes(split: Split, photos: Sequence[Photo]) -> list[str]:
     return notes
 
 
-def _require_known(names: Sequence[str], classifier: Classifier, folder: Path) -> None:
+def _require_known(names: Sequence[str], classifier: Classifier, folder: DataSource) -> None:
     unknown = [name for name in names if name not in classifier.classes]
     if unknown:
         raise DataError(

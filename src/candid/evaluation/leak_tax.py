@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import Rows
+from candid.core.stored_rows import blocks_of
 from candid.evaluation.estimate import (
     Estimate,
     effective_size,
@@ -53,7 +54,7 @@ class LeakTax:
 class _Ungrouped(Labelled):
     """Images that are each a group of their own, with the number of folds of the grouped ones."""
 
-    most_folds: int
+    most_folds: int = 0
 
     def num_folds(self) -> int:
         return self.most_folds
@@ -122,14 +123,13 @@ def _ungroup(data: Labelled, prefix: str) -> Labelled:
     """The same images, each a group of its own with a key that depends on its embedding."""
     seen: Counter[str] = Counter()
     keys = []
-    for row in data.embeddings:
-        digest = hashlib.blake2b(row.tobytes(), digest_size=8).hexdigest()
-        seen[digest] += 1  # equal files have equal embeddings, and need different keys too
-        keys.append(f"{prefix}:{digest}:{seen[digest]}")
-    groups = np.arange(len(keys))
-    return _Ungrouped(
-        data.embeddings, data.labels, groups, keys, data.num_classes, most_folds=data.num_folds()
-    )
+    for block in blocks_of(data.embeddings):
+        for row in data.embeddings[block]:
+            digest = hashlib.blake2b(row.tobytes(), digest_size=8).hexdigest()
+            seen[digest] += 1  # equal files have equal embeddings, and need different keys too
+            keys.append(f"{prefix}:{digest}:{seen[digest]}")
+    changed = {"groups": np.arange(len(keys)), "group_keys": keys, "most_folds": data.num_folds()}
+    return _Ungrouped(**(vars(data) | changed))
 
 
 def unpaired_tax(

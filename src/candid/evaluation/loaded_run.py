@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from candid.data.catalog import scan
 from candid.data.decisions import Applied, Decision, apply_decisions, read_decisions
 from candid.data.file_reader import FileReader
+from candid.data.source import DataSource
 from candid.evaluation.assess import FittedState
 from candid.evaluation.evaluation import Refits
 from candid.models.recipes.abstaining_head import Answers
@@ -37,7 +38,7 @@ class LoadedRun:
     folder: Path
     classifier: Classifier
     split: Split
-    trained_on: Path
+    trained_on: DataSource
     decisions: tuple[Decision, ...]
     seed: int
     fitted: FittedState
@@ -101,7 +102,7 @@ def load_run(run: str | Path) -> LoadedRun:
         folder,
         classifier,
         replace(read_csv(folder / SPLIT), own=manifest.data.own_parts),
-        Path(manifest.data.folder),
+        manifest.data.source,
         () if manifest.decisions is None else read_decisions(folder / DECISIONS),
         seed=manifest.settings.seed,
         fitted=FittedState(

@@ -43,6 +43,7 @@ class Predictions:
 
 
 NUM_BINS: Final = 10
+_MOST_AT_ONCE: Final = 1_000_000  # weights, of some resamples
 
 Weights = NDArray[np.float64]
 Values = NDArray[np.float64]
@@ -66,9 +67,10 @@ def counts(
     truth: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int, weights: Weights
 ) -> tuple[Values, Values, Values]:
     """True positives, positives and predicted positives per class, float64 ``(b, k)`` each."""
-    right = sum_by_number(weights * (truth == predicted), truth, num_classes)
+    is_right = truth == predicted
+    right = [sum_by_number(some * is_right, truth, num_classes) for some in _in_blocks(weights)]
     true = sum_by_number(weights, truth, num_classes)
-    return right, true, sum_by_number(weights, predicted, num_classes)
+    return np.concatenate(right), true, sum_by_number(weights, predicted, num_classes)
 
 
 def sum_by_number(weights: Weights, numbers: NDArray[np.int64], count: int) -> Values:
@@ -76,8 +78,15 @@ def sum_by_number(weights: Weights, numbers: NDArray[np.int64], count: int) -> V
     order = np.argsort(numbers, kind="stable")
     present, starts = np.unique(numbers[order], return_index=True)
     sums = np.zeros((len(weights), count))
-    sums[:, present] = np.add.reduceat(weights[:, order], starts, axis=1)
+    parts = [np.add.reduceat(some[:, order], starts, axis=1) for some in _in_blocks(weights)]
+    sums[:, present] = np.concatenate(parts)
     return sums
+
+
+def _in_blocks(weights: Weights) -> list[Weights]:
+    """Some resamples at a time, so that what is computed from them is never large."""
+    step = max(1, _MOST_AT_ONCE // max(weights.shape[1], 1))
+    return [weights[start : start + step] for start in range(0, max(len(weights), 1), step)]
 
 
 def log_losses(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Values:
@@ -119,6 +128,20 @@ def ranking(
     before = np.searchsorted(-scores[misses], -scores[hits], side="left")
     beside = np.searchsorted(-scores[misses], -scores[hits], side="right")
     last = np.searchsorted(-scores[hits], -scores[hits], side="right") - 1
+    ranks = hits, misses, before, beside, last
+    areas, averages = zip(*(_rank(some, *ranks) for some in _in_blocks(weights)), strict=True)
+    return np.concatenate(areas), np.concatenate(averages)
+
+
+def _rank(
+    weights: Weights,
+    hits: NDArray[np.int64],
+    misses: NDArray[np.int64],
+    before: NDArray[np.int64],
+    beside: NDArray[np.int64],
+    last: NDArray[np.int64],
+) -> tuple[Values, Values]:
+    """`ranking` of some resamples, from places of images and ranks of the positive ones."""
     gained = weights[:, hits]
     found = np.cumsum(gained, axis=1)
     missed = np.zeros((len(weights), len(misses) + 1))

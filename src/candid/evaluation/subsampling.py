@@ -13,12 +13,12 @@ from candid.core.threads import num_cores
 from candid.models.recipes.logistic import (
     MOST_AXES,
     Problem,
-    Space,
     fit,
     fit_at_once,
     matrix_threads,
     scores_of,
 )
+from candid.models.recipes.space import Space
 from candid.splits.grouped_split import (
     Labelled,
     count_by_group,
@@ -97,8 +97,12 @@ class SubsampledHeads:
         self.places = sample_groups(everything, data.groups, ranks, most=MOST_IMAGES)
         self._data = data.take(self.places)
         self._strength = min(strength, _WEAKEST)
-        with matrix_threads(self._data.embeddings.size):
-            self._space = Space(self._data.embeddings, most_axes=MOST_AXES)
+        turned, embeddings = self._data.turned, self._data.embeddings
+        with matrix_threads(embeddings.size):
+            if turned is not None:
+                self._space = Space.of(turned).with_rows(turned.rows[:])
+            else:
+                self._space = Space(embeddings[:], most_axes=MOST_AXES)
         repeats = _VALUES_A_REPEAT // (self._space.rows.size * data.num_classes)
         seeds = range(seed, seed + max(1, min(_MOST_REPEATS, repeats)))
         self._folds = [fold for each in seeds for fold in _make_folds(self._data, each)]

@@ -138,11 +138,11 @@ def export_run(request: ExportRequest, *, progress: Progress | None = None) -> E
     require_writable(folder)
     require_packages(form.packages, needed_by=f"an export to {form.title}", extra=form.extra)
     source = open_source(run)
-    require_outside(folder, source.data_folder, option="--output")
+    require_outside(folder, source.data, option="--output")
     most = None if request.gate_all else form.num_asked
     photos = None
     if not request.int8:
-        photos = find_photos(source.data_folder, read_csv(run / SPLIT), most=most)
+        photos = find_photos(source.data, read_csv(run / SPLIT), most=most)
     # The export's own files name its folder without the path on this machine.
     own_context = snippet_context(source, Path(folder.expanduser().resolve().name))
     kept: list[Compared] = []

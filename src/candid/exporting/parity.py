@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from candid.core.progress import Advance
 from candid.core.text import plural, plural_are, sanitize
 from candid.data.images import read_file
+from candid.data.location import PhotoFile, name_of
 from candid.errors import ImageError, ParityError
 from candid.exporting.format import Answers, Format, Runner, Tolerance
 from candid.exporting.samples import Batch
@@ -234,7 +234,7 @@ def _largest_difference(found: NDArray[np.float32], expected: NDArray[np.float32
 def compare_decoded(
     predict_photo: Callable[[bytes], Mapping[str, Any]],
     classifier: Classifier,
-    photos: Sequence[Path],
+    photos: Sequence[PhotoFile],
     advance: Advance = lambda _: None,
 ) -> DecodedParity:
     """Compare an export that decodes photos itself with its run, on files that the run can read."""
@@ -248,7 +248,7 @@ def compare_decoded(
         advance(1)
         if received["label"] is None:
             if expected.label is not None and not example:
-                example = f"{sanitize(file.name)}: {sanitize(str(received.get('reason')))}"
+                example = f"{sanitize(name_of(file))}: {sanitize(str(received.get('reason')))}"
             unreadable += 1
             continue
         images += 1

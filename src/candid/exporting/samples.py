@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 from candid.core.text import plural, plural_are
 from candid.data.file_reader import FileReader
 from candid.data.images import decode, inspect, read_file
-from candid.errors import ArtifactError, ImageError
+from candid.data.location import FindFile, PhotoFile, read_start
+from candid.data.source import DataSource
+from candid.data.sources import find_in
+from candid.errors import ArtifactError, DataError, ImageError
 from candid.models.outputs import Outputs
 from candid.runs.artifact import GOLDEN
 from candid.runs.classifier import Classifier
@@ -59,7 +62,7 @@ def read_golden(folder: Path) -> Batch:
 class Photos:
     """Photos of a run that are unchanged since its training."""
 
-    files: tuple[Path, ...]  # their paths
+    files: tuple[PhotoFile, ...]  # where they are
     notes: tuple[str, ...]  # notes for the user, such as on missing photos
     num_listed: int = 0  # number of photos that they were chosen from
 
@@ -100,28 +103,34 @@ class Asked:
 
 
 def find_photos(
-    folder: Path, split: Split, parts: Sequence[str] = ("test",), most: int | None = None
+    data: DataSource, split: Split, parts: Sequence[str] = ("test",), most: int | None = None
 ) -> Photos:
     """Find a run's photos that are unchanged, by their SHA-256; the data folder may be gone.
 
     Of more than ``most``, that many are taken, see `choose_rows`; None takes all.
     """
     listed = [row for row in split.rows if row.part in parts]
-    if not folder.is_dir():
-        gone = f"the run's photos are not at {folder} any more, so the test part was not compared"
+    try:
+        find = find_in(data)
+    except DataError:
+        gone = f"the run's photos are not at {data} any more, so the test part was not compared"
         return Photos((), (gone,), len(listed))
-    rows = choose_rows(folder, listed, most)
-    found = tuple(folder / row.path for row in rows if read_unchanged(folder, row) is not None)
+    rows = choose_rows(find, listed, most)
+    found = tuple(
+        file
+        for row in rows
+        if read_unchanged(find, row) is not None and (file := find(row.path)) is not None
+    )
     return Photos(found, note_missing(len(rows) - len(found)), len(listed))
 
 
-def choose_rows(folder: Path, rows: Sequence[Row], most: int | None) -> Sequence[Row]:
+def choose_rows(find: FindFile, rows: Sequence[Row], most: int | None) -> Sequence[Row]:
     """Choose some photos of a split, of each class and kind of file in turn; None chooses all."""
     if most is None or len(rows) <= most:
         return rows
     strata: dict[tuple[str, str], list[Row]] = {}
     for row in sorted(rows, key=attrgetter("content")):
-        strata.setdefault((row.label, _kind_of(folder / row.path)), []).append(row)
+        strata.setdefault((row.label, _kind_of(find(row.path), row.path)), []).append(row)
     return list(islice(round_robin([strata[key] for key in sorted(strata)]), most))
 
 
@@ -135,17 +144,17 @@ def round_robin(lists: Sequence[Sequence[Row]]) -> Iterator[Row]:
         yield from sorted(turn, key=attrgetter("content"))
 
 
-def _kind_of(file: Path) -> str:
+def _kind_of(file: PhotoFile | None, name: str) -> str:
     """Format, colour mode and orientation, as far as a file tells them."""
     try:
-        with file.open("rb") as opened:
-            data = opened.read(_HEADER_BYTES)
-            try:
-                details = inspect(data)
-            except ImageError:  # WebP, AVIF and some TIFF need the whole file
-                details = inspect(data + opened.read())
+        if file is None:
+            return ""
+        try:
+            details = inspect(read_start(file, _HEADER_BYTES))
+        except ImageError:  # WebP, AVIF and some TIFF need the whole file
+            details = inspect(read_file(file))
     except (ImageError, OSError):
-        return file.suffix.lower()
+        return PurePosixPath(name).suffix.lower()
     return f"{details.format} {details.mode} {details.orientation}"
 
 
@@ -156,9 +165,10 @@ def note_missing(num_missing: int) -> tuple[str, ...]:
     return (f"{plural_are(num_missing, 'photo')} gone or changed, and not compared",)
 
 
-def read_unchanged(folder: Path, row: Row) -> bytes | None:
+def read_unchanged(find: FindFile, row: Row) -> bytes | None:
     """The bytes of a photo of a split; None if it is gone or changed since the training."""
+    file = find(row.path)
     try:
-        return FileReader().read(folder / row.path, row.content)
+        return None if file is None else FileReader().read(file, row.content)
     except ImageError:
         return None

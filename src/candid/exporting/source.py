@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from candid._version import __version__
 from candid.core.safe_json import read_object, to_json
 from candid.data.images import PixelContract
+from candid.data.source import DataSource
 from candid.errors import ArtifactError
 from candid.features.backbones import BUNDLED
 from candid.runs.artifact import MODEL
@@ -53,9 +54,9 @@ class Source:
         return self.classifier.require_manifest()
 
     @property
-    def data_folder(self) -> Path:
-        """The folder of the training photos; it may be gone."""
-        return Path(self.manifest.data.folder)
+    def data(self) -> DataSource:
+        """Where the training photos were; they may be gone."""
+        return self.manifest.data.source
 
     @property
     def size_px(self) -> int:

@@ -1,6 +1,6 @@
 """Compute embedding, colour statistics, thumbnail and properties of each photo, once per content.
 
-    bytes ─ decode ─▶ pixels ─┬─ backbone ──▶ embedding   (n, d) float32, in memory
+    bytes ─ decode ─▶ pixels ─┬─ backbone ──▶ embedding   (n, d) float32, of many photos in a file
                               ├─ colours_of ▶ colours     (n, c) float32, in memory
                               ├─ shrink ────▶ thumbnail   64×64 grey, in the cache until read
                               └─ to_row ────▶ properties  in the cache, for an audit
@@ -10,9 +10,10 @@ All are cached by content, so a second run decodes no photo again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -22,12 +23,15 @@ from numpy.typing import NDArray
 from candid.core.cache import Cache
 from candid.core.linalg import Rows, matmul
 from candid.core.progress import Progress, Silent
-from candid.core.threads import map_ahead
-from candid.data.catalog import Catalog, Skipped
+from candid.core.stored_rows import MANY_ROWS, ManyRows, StoredRows
+from candid.data.address import ahead, num_readers
+from candid.data.catalog import Catalog, Photo, Skipped
 from candid.data.file_reader import FileReader
 from candid.data.images import PixelContract
 from candid.data.images.contract import fit_square
 from candid.data.images.decode import as_image_error, decode_upright
+from candid.data.location import PhotoFile
+from candid.engines import Engine, Local
 from candid.errors import CandidError, ImageError
 from candid.features.properties import cache_kind, to_row, whole
 
@@ -81,7 +85,7 @@ class Features:
     """Features of a catalog's photos."""
 
     catalog: Catalog  # the photos that could be decoded; the others are in its ``skipped``
-    embeddings: Rows  # float32 ``(n, d)``, one row per photo, in the catalog's order
+    embeddings: ManyRows  # float32 ``(n, d)``, one row per photo, in the catalog's order
     thumbnails: Thumbnails  # thumbnails by content
     colours: Rows  # float32 ``(n, c)``, see `colours_of`
     contract: PixelContract = field(default_factory=PixelContract)  # how they became pixels
@@ -95,6 +99,7 @@ def extract_features(
     *,
     cache: Cache,
     reader: FileReader | None = None,
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Features:
     """Decode and embed every photo that is not in the cache.
@@ -105,6 +110,7 @@ def extract_features(
         contract: How photos become pixels; its size is the embedder's.
         cache: Where features are stored.
         reader: The reader of the scan, whose buffer is used and freed.
+        engine: Where photos are decoded and embedded; by default in this process.
         progress: Progress callback.
 
     Returns:
@@ -116,20 +122,23 @@ def extract_features(
         f"colours:{contract.key}",
         cache_kind(contract),
     )
-    files = {photo.content: catalog.file(photo) for photo in catalog.photos}
-    known = _load_cached(cache, kinds, list(files))
-    missing = {content: file for content, file in files.items() if content not in known}
+    table = _Table(catalog, None if cache.path is None else cache.path.parent)
+    _load_cached(cache, kinds, table)
+    missing = table.missing(catalog)
     reader = reader or FileReader()
     reasons: dict[str, str] = {}
     fresh: dict[str, _Computed] = {}
     if missing:
         with (progress or Silent()).step("Reading the photos", len(missing)) as advance:
             try:
-                for content, computed in _compute(missing, embedder, contract, reader):
+                for content, computed in _compute(
+                    missing, embedder, contract, reader, engine or Local()
+                ):
                     if isinstance(computed, str):
                         reasons[content] = computed
                     else:
-                        fresh[content], known[content] = computed, computed[:2]
+                        fresh[content] = computed
+                        table.put(content, computed.embedding, computed.colours)
                     advance(1)
                     if len(fresh) >= _STORE_EVERY:
                         _store(cache, kinds, fresh)
@@ -137,7 +146,7 @@ def extract_features(
                 _store(cache, kinds, fresh)
     reader.release()
     thumbnails = Thumbnails(cache, kinds.thumbnail)
-    features = _gather(catalog, known, reasons, thumbnails)
+    features = _gather(catalog, table, reasons, thumbnails)
     return replace(features, contract=contract, fingerprint=embedder.fingerprint)
 
 
@@ -192,7 +201,46 @@ class _Computed(NamedTuple):
     properties: bytes
 
 
-_Known = dict[str, tuple[Rows, Rows]]  # embedding and colours
+class _Table:
+    """Embeddings and colours by content: in memory, or of many photos the embeddings in a file."""
+
+    def __init__(self, catalog: Catalog, folder: Path | None) -> None:
+        contents = dict.fromkeys(photo.content for photo in catalog.photos)
+        self.place = {content: place for place, content in enumerate(contents)}
+        self.colours = np.zeros((len(contents), NUM_COLOURS), np.float32)
+        self._is_known = np.zeros(len(contents), np.bool_)
+        self._folder = folder
+        self._embeddings: ManyRows = np.empty((0, 0), np.float32)
+
+    def put(self, content: str, embedding: Rows, colours: Rows | None = None) -> None:
+        """Take what is known of a content; the colours may be there already."""
+        place, size = self.place[content], len(self.place)
+        if not self._embeddings.size:
+            many = size > MANY_ROWS
+            shape = size, len(embedding)
+            self._embeddings = StoredRows(*shape, self._folder) if many else np.zeros(shape, "f4")
+        if isinstance(self._embeddings, StoredRows):
+            self._embeddings.write(place, embedding)
+        else:
+            self._embeddings[place] = embedding
+        if colours is not None:
+            self.colours[place] = colours
+        self._is_known[place] = True
+
+    def missing(self, catalog: Catalog) -> dict[str, PhotoFile]:
+        """The photos of contents of which nothing is known."""
+        return {
+            photo.content: catalog.file(photo)
+            for photo in catalog.photos
+            if not self._is_known[self.place[photo.content]]
+        }
+
+    def rows(self, photos: Sequence[Photo]) -> tuple[ManyRows, Rows]:
+        """Embeddings and colours of photos."""
+        places = np.array([self.place[photo.content] for photo in photos], np.int64)
+        if len(places) == len(self.place) and (places == np.arange(len(places))).all():
+            return self._embeddings, self.colours
+        return self._embeddings.take(places, axis=0), self.colours[places]
 
 
 def _store(cache: Cache, kinds: _CacheKinds, fresh: dict[str, _Computed]) -> None:
@@ -204,66 +252,72 @@ def _store(cache: Cache, kinds: _CacheKinds, fresh: dict[str, _Computed]) -> Non
     fresh.clear()
 
 
-def _load_cached(cache: Cache, kinds: _CacheKinds, contents: list[str]) -> _Known:
-    """Embeddings and colours of the contents whose thumbnail is cached too."""
-    embeddings = {c: np.frombuffer(v, np.float32) for c, v in cache.get(kinds.embedding, contents)}
-    colours = {
-        content: np.frombuffer(value, np.float32)
-        for content, value in cache.get(kinds.colours, contents)
-        if len(value) == NUM_COLOURS * 4
-    }
-    size = THUMBNAIL_PX * THUMBNAIL_PX
-    whole = {
-        content for content, value in cache.get(kinds.thumbnail, contents) if len(value) == size
-    }
-    return {
-        content: (row, colours[content])
-        for content, row in embeddings.items()
-        if content in whole and content in colours
-    }
+def _load_cached(cache: Cache, kinds: _CacheKinds, table: _Table) -> None:
+    """Read embeddings and colours of the contents whose thumbnail is cached too."""
+    names, found = sorted(table.place), np.zeros((2, len(table.place)), np.bool_)
+    for content, value in cache.get(kinds.thumbnail, names):
+        found[0, table.place[content]] = len(value) == THUMBNAIL_PX * THUMBNAIL_PX
+    for content, value in cache.get(kinds.colours, names):
+        if len(value) == NUM_COLOURS * 4:
+            place = table.place[content]
+            table.colours[place], found[1, place] = np.frombuffer(value, np.float32), True
+    for content, value in cache.get(kinds.embedding, names):
+        if found[:, table.place[content]].all():
+            table.put(content, np.frombuffer(value, np.float32))
 
 
-def _compute(
-    files: dict[str, Path], embedder: Embeds, contract: PixelContract, reader: FileReader
-) -> Iterator[tuple[str, _Computed | str]]:
-    """Decode and embed in threads; yields features, or the reason of a failure, by content.
+@dataclass(frozen=True)
+class _Extraction:
+    """Decodes and embeds a photo, in any thread or process.
 
     Each thread takes a photo through all steps, with one thread in the embedder: on two cores
     that is 1.6 times faster than decoding in some threads while others share one picture's layers.
     """
-    is_whole = contract == whole(contract)
 
-    def see(data: bytes) -> tuple[NDArray[np.uint8], bytes]:
+    embedder: Embeds
+    contract: PixelContract
+
+    def __call__(self, _: str, data: object) -> _Computed:
+        pixels, properties = self._see(bytes(data))  # type: ignore[call-overload]
+        (row,) = self.embedder.embed(pixels[None])
+        return _Computed(row, colours_of(pixels), shrink(pixels).tobytes(), properties)
+
+    def _see(self, data: bytes) -> tuple[NDArray[np.uint8], bytes]:
         """Pixels and properties of a photo."""
+        contract = self.contract
         with as_image_error():
             upright = decode_upright(data, contract)
             pixels = fit_square(upright, contract.size_px, contract.fit)
+        is_whole = contract == whole(contract)
         square = pixels if is_whole else fit_square(upright, contract.size_px, "squash")
         with suppress(ImageError):  # the first page of a file may be damaged, and not the one read
             return pixels, to_row(data, square, contract.max_pixels)
         return pixels, b""
 
-    def compute(item: tuple[str, Path]) -> tuple[str, _Computed | str]:
-        content, file = item
-        try:
-            pixels, properties = see(reader.read(file, content))
-        except ImageError as error:
-            return content, str(error)
-        (row,) = embedder.embed(pixels[None])
-        return content, _Computed(row, colours_of(pixels), shrink(pixels).tobytes(), properties)
 
-    return map_ahead(compute, files.items(), num_ahead=_NUM_AHEAD)
+def _compute(
+    files: dict[str, PhotoFile],
+    embedder: Embeds,
+    contract: PixelContract,
+    reader: FileReader,
+    engine: Engine,
+) -> Iterator[tuple[str, _Computed | str]]:
+    """Decode and embed; yields features, or the reason of a failure, by content."""
+    work = _Extraction(embedder, contract)
+    items: Iterable[tuple[str, PhotoFile]] = files.items()
+    if isinstance(engine, Local) and num_readers(files.values()) is not None:
+        items = ahead(items, itemgetter(1))
+    for row in engine.map(work, items, reader=reader, num_ahead=_NUM_AHEAD):
+        yield row.key, row.reason if row.value is None else row.value
 
 
 def _gather(
-    catalog: Catalog, known: _Known, reasons: Mapping[str, str], thumbnails: Thumbnails
+    catalog: Catalog, table: _Table, reasons: Mapping[str, str], thumbnails: Thumbnails
 ) -> Features:
     readable = catalog.without(
         Skipped(photo.path, reasons[photo.content])
         for photo in catalog.photos
         if photo.content in reasons
     )
-    rows = [known[photo.content] for photo in readable.photos]
-    embeddings = np.stack([row for row, _ in rows]) if rows else np.empty((0, 0), np.float32)
-    colours = np.stack([row for _, row in rows]) if rows else np.empty((0, NUM_COLOURS), np.float32)
+    embeddings, colours = table.rows(readable.photos)
     return Features(readable, embeddings, thumbnails, colours)

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import FEW_ROWS, Rows, largest_eigenvalues, matmul, principal_axes
+from candid.core.stored_rows import ManyRows, StoredRows
 from candid.models.neighbourhood import Neighbourhood, fit_neighbourhood
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Novelty:
 
 
 def fit_novelty(
-    embeddings: Rows, labels: Labels, groups: Labels, folds: Labels
+    embeddings: ManyRows, labels: Labels, groups: Labels, folds: Labels
 ) -> tuple[Novelty, Rows]:
     """Fit the score, standardised by cross-validation.
 
@@ -105,8 +106,8 @@ def fit_novelty(
         The score, and its values for held-out photos, float32 ``(m,)``: all n, or 20,000 of more.
     """
     kept = _subsample(embeddings)
-    embeddings, labels, folds = embeddings[kept], labels[kept], folds[kept]
-    mapped = _map(embeddings)
+    rows, labels, folds = embeddings[kept], labels[kept], folds[kept]
+    mapped = _map(rows)
     if len(mapped) <= FEW_ROWS:
         geometry = _fit_geometry(mapped, labels)
         measures = _measure_few(geometry, mapped, labels, folds)
@@ -116,7 +117,7 @@ def fit_novelty(
     for fold in np.unique(folds):
         here = folds == fold
         geometry = _fit_geometry(mapped[~here], labels[~here], rank=_RANK)
-        measures[here] = geometry.measures(embeddings[here])
+        measures[here] = geometry.measures(rows[here])
     return _standardise(_fit_geometry(mapped, labels), measures)
 
 
@@ -146,19 +147,20 @@ def _standardise(
     return novelty, novelty.of_measures(measures)
 
 
-def _subsample(embeddings: Rows) -> NDArray[np.int64]:
+def _subsample(embeddings: ManyRows) -> NDArray[np.int64]:
     """Indices of at most 20,000 rows, chosen by their values and not by their order."""
     if len(embeddings) <= _MOST_ROWS:
         return np.arange(len(embeddings))
-    order = np.argsort(embeddings[:, 0], kind="stable")
+    first = embeddings.column(0) if isinstance(embeddings, StoredRows) else embeddings[:, 0]
+    order = np.argsort(first, kind="stable")
     return np.sort(order[np.linspace(0, len(order) - 1, _MOST_ROWS).astype(np.int64)])
 
 
 def _map(embeddings: Rows) -> Rows:
     """The Hellinger map to unit vectors, float32 ``(n, d)``."""
-    sizes = np.abs(embeddings)
-    shares = sizes / (sizes.sum(axis=1, keepdims=True) + np.float32(_TINY))
-    return np.asarray(np.sign(embeddings) * np.sqrt(shares), np.float32)
+    mapped = np.abs(embeddings)  # in place from here on, as it may be large
+    mapped /= mapped.sum(axis=1, keepdims=True) + np.float32(_TINY)
+    return np.copysign(np.sqrt(mapped, out=mapped), embeddings, out=mapped)
 
 
 def _fit_geometry(mapped: Rows, labels: Labels, *, rank: int | None = None) -> Geometry:

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from candid.core.notebook import card
 from candid.core.safe_json import to_json
 from candid.core.text import brief, first_line, join_names
-from candid.core.threads import map_ahead
 from candid.data.images import PixelContract, Reading
 from candid.data.images.contract import fit_square
 from candid.data.images.preview import thumbnail
-from candid.errors import ArtifactError, ImageError, UsageError
+from candid.engines import Engine, Local
+from candid.engines.engine import Work
+from candid.errors import ArtifactError, UsageError
 from candid.models.conformal import Abstention
 from candid.models.decision_rule import DecisionRule
 from candid.models.outputs import Outputs
@@ -26,11 +27,11 @@ from candid.runs.artifact import MANIFEST, MODEL, find_run, read_manifest
 from candid.runs.manifest import Manifest
 from candid.runs.onnx_session import Model
 from candid.runs.prediction import Prediction, blank_reason
-from candid.runs.source import Photo, Source, files_of, is_several, take
+from candid.runs.source import Photo, Source, fetched_ahead, files_of, is_several, take
 
 if TYPE_CHECKING:
     from candid.runs.explaining import Explanation
-    from candid.runs.explaining.explain import Explainer
+    from candid.runs.explaining.explain import Explainer, Similar
 
 #: Largest difference between the probabilities of a model on two machines.
 GOLDEN_TOLERANCE: Final = 1e-3
@@ -206,22 +207,45 @@ class Classifier:
             )
         return list(self._predict_pixels(pixels, self.model, explain)) if len(pixels) else []
 
-    def stream(self, sources: Iterable[Source], *, explain: bool = False) -> Iterator[Prediction]:
+    def stream(
+        self, sources: Iterable[Source], *, explain: bool = False, engine: Engine | None = None
+    ) -> Iterator[Prediction]:
         """Predict images lazily and in order, with a bounded number in memory.
 
         Each core reads, decodes and predicts one image with one thread; a single image uses
         ``num_threads``. Sources are consumed in the thread of the caller.
 
+        Args:
+            sources: As `predict` takes them.
+            explain: Whether to add explanations.
+            engine: Where several images are read and predicted, see `candid.engines.open_engine`;
+                by default in this process.
+
         Raises:
-            UsageError: A source is of a type or form that `predict` does not take.
+            UsageError: A source is of a type or form that `predict` does not take; or explanations
+                are asked for elsewhere.
         """
         photos = map(take, sources)
         first = list(islice(photos, 2))
+        if explain and not isinstance(engine, Local | None):
+            raise UsageError(
+                "photos are explained on this machine only, as this looks up the training photos. "
+                "Leave out --explain, or use --engine local."
+            )
+        work: Work[Prediction]
         if len(first) < 2:
-            yield from (self._predict_one(photo, self.model, explain) for photo in first)
-            return
-        work = partial(self._predict_one, model=self.model.one_threaded, explain=explain)
-        yield from map_ahead(work, chain(first, photos))
+            engine, work = Local(), partial(self.answer, model=self.model, explain=explain)
+        elif isinstance(engine, Local | None):
+            work = partial(self.answer, model=self.model.one_threaded, explain=explain)
+        else:
+            from candid.runs.elsewhere import Elsewhere
+
+            work = Elsewhere.of(self)
+        rest: Iterable[Photo] = chain(first, photos)
+        if isinstance(engine, Local | None):
+            rest = fetched_ahead(rest, first)
+        for row in (engine or Local()).map(work, rest):
+            yield row.value or Prediction.unreadable(row.key, row.reason)
 
     def require_manifest(self) -> Manifest:
         """The manifest; raises UsageError if the classifier was not loaded from a run."""
@@ -232,6 +256,10 @@ class Classifier:
     def prepare_to_explain(self, *, similar: bool = True) -> None:
         """Load what explanations need, for all later copies; `similar`: name training photos."""
         self._explainer.prepare(similar=similar)
+
+    def similar_to(self, pixels: NDArray[np.uint8], *, count: int) -> Sequence[tuple[Similar, ...]]:
+        """The photos of the run that look most like each image, uint8 ``(n, s, s, 3)`` RGB."""
+        return self._explainer.similar(self.model.run(pixels).embedding, count)
 
     def check_golden(self, file: Path) -> None:
         """Compare the model's probabilities with those stored when the run was written.
@@ -254,16 +282,18 @@ class Classifier:
                 f"most {GOLDEN_TOLERANCE} is allowed; try another version of onnxruntime."
             )
 
-    def _predict_one(self, photo: Photo, model: Model, explain: bool) -> Prediction:
-        try:
-            pixels = photo.read(self.contract)
-        except ImageError as error:
-            return Prediction.unreadable(photo.name, str(error))
+    def answer(self, name: str, content: Any, model: Model, explain: bool) -> Prediction:
+        """Predict what `Photo` holds by one of the model's sessions.
+
+        Raises:
+            ImageError: It can't be decoded.
+        """
+        pixels = Photo(name, content).read(self.contract)
         square = fit_square(pixels, self.contract.size_px, self.contract.fit)
         is_squashed = self.contract.fit == "squash"
         picture = thumbnail(square, pixels.shape[:2] if is_squashed else square.shape[:2])
         (prediction,) = self._predict_pixels(square[None], model, explain)
-        return prediction.of(photo.name, picture)
+        return prediction.of(name, picture)
 
     def _predict_pixels(
         self, pixels: NDArray[np.uint8], model: Model, explain: bool

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, cast
 
 from candid.core.safe_json import Range, read_as, to_json
 from candid.data.images.contract import MAX_PIXELS, PixelContract, ResizeMode
+from candid.data.source import DataSource
 from candid.errors import ArtifactError
 from candid.features.backbones.origin import Origin
 from candid.splits.own_parts import OwnParts
@@ -201,13 +202,16 @@ class DataSummary:
     """The data folder.
 
     Attributes:
-        folder: Absolute path on the machine that trained.
+        folder: Absolute path on the machine that trained, or the address.
         fingerprint: SHA-256 of contents and labels.
         num_photos: Number of readable photos.
         num_pictures: Number of different pictures among them.
         notes: What the user should know about the data.
         own_parts: The parts that the folder came with; null if all were drawn, missing in older
             runs.
+        image_column: Of a table: the column of the photo; empty if not named, missing in
+            older runs.
+        label_column: Of a table: the column of the class, likewise.
     """
 
     folder: str
@@ -216,10 +220,17 @@ class DataSummary:
     num_pictures: Amount
     notes: tuple[str, ...]
     own_parts: OwnParts | None = None
+    image_column: str = ""
+    label_column: str = ""
 
-    def is_in(self, folder: str | Path) -> bool:
-        """Whether a folder is this one."""
-        return Path(folder).expanduser().resolve() == Path(self.folder)
+    @property
+    def source(self) -> DataSource:
+        """The folder or other source; it may be gone."""
+        return DataSource(self.folder, self.image_column, self.label_column)
+
+    def is_in(self, data: str | Path | DataSource) -> bool:
+        """Whether a folder, or another source, is this one."""
+        return str(DataSource.of(data)) == self.folder
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, overload
 
 from candid.core.temp_dir import hold_if_possible, release
-from candid.data.npz import is_archive
+from candid.data.source import DataSource
 from candid.errors import UsageError
 
 RUNS: Final = Path("runs")
 
 
 @contextmanager
-def output_folder(chosen: str | Path | None, data: Path, kind: str) -> Iterator[Path]:
+def output_folder(
+    chosen: str | Path | None, data: str | Path | DataSource, kind: str
+) -> Iterator[Path]:
     """The chosen folder, or the first free ``runs/<data>-<kind>-<number>``, claimed until the end.
 
     A name is claimed by an empty, locked folder, so two trainings at once get two names. An empty
@@ -25,7 +27,7 @@ def output_folder(chosen: str | Path | None, data: Path, kind: str) -> Iterator[
 
     Args:
         chosen: The folder that the user chose, if any.
-        data: The data folder or archive, which names the output.
+        data: The data folder or another source, which names the output.
         kind: A recipe, or ``audit``.
 
     Raises:
@@ -48,14 +50,13 @@ def output_folder(chosen: str | Path | None, data: Path, kind: str) -> Iterator[
         release(lock)
 
 
-def next_folder(data: Path, kind: str) -> Path:
+def next_folder(data: str | Path | DataSource, kind: str) -> Path:
     """The first absent ``runs/<data>-<kind>-<number>``, which is not claimed."""
     return next(folder for folder in _names(data, kind) if not folder.exists())
 
 
-def _names(data: Path, kind: str) -> Iterator[Path]:
-    named = data.expanduser().resolve()
-    name = named.stem if is_archive(named) else named.name
+def _names(data: str | Path | DataSource, kind: str) -> Iterator[Path]:
+    name = DataSource.of(data).name
     return (RUNS / f"{name}-{kind}-{number}" for number in count(1))
 
 
@@ -75,7 +76,7 @@ def _claim(folder: Path) -> tuple[Path, int | None] | None:
     return None
 
 
-def require_outside(folder: Path, data: Path, *, option: str = "--run") -> None:
+def require_outside(folder: Path, data: str | Path | DataSource, *, option: str = "--run") -> None:
     """Refuse an output folder inside the data folder: the next scan would take it for a class.
 
     Args:
@@ -86,8 +87,8 @@ def require_outside(folder: Path, data: Path, *, option: str = "--run") -> None:
     Raises:
         UsageError: It is inside, and not in a hidden folder (``data/.audit``), which scans skip.
     """
-    inside, above = folder.expanduser().resolve(), data.expanduser().resolve()
-    if not inside.is_relative_to(above):
+    inside, above = folder.expanduser().resolve(), DataSource.of(data).path
+    if above is None or not inside.is_relative_to(above):
         return
     if not any(name.startswith(".") for name in inside.relative_to(above).parts):
         raise UsageError(
@@ -110,7 +111,17 @@ def require_writable(folder: Path) -> None:
         raise UsageError(f"{folder} can't be written: {above} is not a folder you may write to.")
 
 
-def shorten(path: Path) -> Path:
+@overload
+def shorten(path: Path) -> Path: ...
+
+
+@overload
+def shorten(path: DataSource) -> str: ...
+
+
+def shorten(path: Path | DataSource) -> Path | str:
     """A path relative to the current folder, if it is inside it."""
+    if isinstance(path, DataSource):
+        return str(path if path.path is None else shorten(path.path))
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

@@ -14,16 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.text import cut, first_line
+from candid.core.threads import map_ahead
+from candid.data.address import num_readers
 from candid.data.catalog import find_files
 from candid.data.images import MAX_BYTES, PixelContract, read_file
 from candid.data.images.decode import decode_pillow, decode_upright, open_pillow
+from candid.data.location import Location, PhotoFile
 from candid.data.walk import is_folder
 from candid.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_File: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]"
+_File: TypeAlias = "str | os.PathLike[str] | Location | bytes | bytearray | memoryview | IO[bytes]"
 Source: TypeAlias = "_File | Image | NDArray[np.uint8]"
 
 _ALONE: Final = (str, os.PathLike, bytes, bytearray, memoryview, np.ndarray, Mapping)
@@ -42,7 +45,7 @@ class Photo(NamedTuple):
     """
 
     name: str
-    content: Path | bytes | Image | NDArray[np.uint8] | ImageError
+    content: PhotoFile | bytes | Image | NDArray[np.uint8] | ImageError
 
     def read(self, contract: PixelContract) -> NDArray[np.uint8]:
         """Decode it to uint8 ``(h, w, 3)`` RGB, upright, perhaps at a reduced size.
@@ -55,11 +58,30 @@ class Photo(NamedTuple):
             raise content
         if isinstance(content, np.ndarray):
             return content
-        if isinstance(content, Path):
+        if isinstance(content, (Path, Location)):
             content = read_file(content)
         if isinstance(content, bytes):
             return decode_upright(content, contract)
         return decode_pillow(content, contract)
+
+
+def fetched_ahead(photos: Iterable[Photo], first: Iterable[Photo]) -> Iterable[Photo]:
+    """The same photos in order; if the first ones are at an address, all are fetched ahead."""
+
+    def fetch(photo: Photo) -> Photo:
+        if not isinstance(photo.content, Location):
+            return photo
+        try:
+            return Photo(photo.name, read_file(photo.content))
+        except ImageError as error:
+            return Photo(photo.name, error)
+
+    number = num_readers(photo.content for photo in first)
+    return (
+        photos
+        if number is None
+        else map_ahead(fetch, photos, num_threads=number, num_ahead=2 * number)
+    )
 
 
 def is_several(source: object) -> TypeGuard[Iterable[Source]]:
@@ -89,6 +111,8 @@ def take(source: object) -> Photo:
     Raises:
         UsageError: It is of a type or form that is not taken.
     """
+    if isinstance(source, Location):
+        return Photo(source.address, source)
     if isinstance(source, (str, os.PathLike)):
         return Photo(os.fsdecode(source), _path(source))
     if isinstance(source, np.ndarray):

@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final, NamedTuple
@@ -17,7 +17,10 @@ from candid.core.text import first_line
 from candid.data.file_reader import FileReader
 from candid.data.images import Reading, preview
 from candid.data.images.preview import to_jpeg
-from candid.errors import ArtifactError, ImageError
+from candid.data.location import FindFile, PhotoFile
+from candid.data.source import DataSource
+from candid.data.sources import find_in
+from candid.errors import ArtifactError, DataError, ImageError
 from candid.evaluation.measures import FIGURES
 from candid.reporting.app import read_samples, sentence_of, title_of
 from candid.runs.artifact import GOLDEN, MANIFEST, SPLIT, find_run
@@ -42,31 +45,47 @@ class TrainingPhotos:
     A file outside the folder, or with other content than the run's split records, gives none.
     """
 
-    def __init__(self, run: Path, folder: str, reading: Reading) -> None:
+    def __init__(self, run: Path, data: DataSource, reading: Reading) -> None:
         """Read the run's split.
 
         Args:
             run: The run's folder.
-            folder: The training folder; empty if it is not known.
+            data: Where the training photos were.
             reading: What of a file becomes a picture.
         """
         from candid.splits.split import read_csv
 
-        self._folder = Path(folder) if folder else None
+        self._data = data
         self._reading = reading
         self._contents = {row.path: row.content for row in read_csv(run / SPLIT).rows}
         self.thumbnail = lru_cache(_MAX_THUMBNAILS)(self._thumbnail)
 
+    @cached_property
+    def _find(self) -> FindFile:
+        try:
+            return find_in(self._data)
+        except DataError:
+            if self._data.path is not None:  # a folder may come back, and is found at once
+                raise
+            return lambda _: None
+
+    def _is_outside(self, file: PhotoFile) -> bool:
+        """Whether it is a file outside of the training folder."""
+        folder = self._data.path
+        if folder is None or not folder.is_dir() or not isinstance(file, Path):
+            return False
+        return not file.resolve().is_relative_to(folder)
+
     def _thumbnail(self, path: str) -> str | None:
         """A ``data:`` URL of a JPEG, 192 pixels at its longest side, or None."""
-        if self._folder is None or path not in self._contents:
+        if path not in self._contents:
             return None
         try:
-            file = (self._folder / path).resolve()
-            if not file.is_relative_to(self._folder.resolve()):
+            file = self._find(path)
+            if file is None or self._is_outside(file):
                 return None
             data = FileReader().read(file, self._contents[path])
-        except (ImageError, OSError, ValueError):  # ValueError: a NUL in the path
+        except (DataError, ImageError, OSError, ValueError):  # ValueError: a NUL in the path
             return None
         pixels = preview(data, _THUMBNAIL_PX, self._reading)
         if pixels is None:
@@ -156,10 +175,10 @@ def load_model(name: str, run: Path, max_pixels: int, *, similar: bool = True) -
     classifier = load(run, num_threads=1)
     classifier.check_golden(run / GOLDEN)
     classifier.contract = replace(classifier.contract, max_pixels=max_pixels)
-    folder = classifier.require_manifest().data.folder
+    data = classifier.require_manifest().data.source
     # Read everything of this version now: the folder may be replaced before it is needed.
     classifier.prepare_to_explain(similar=similar)
-    photos = TrainingPhotos(run, folder, classifier.contract)
+    photos = TrainingPhotos(run, data, classifier.contract)
     model = ServedModel(name, classifier, photos, read_samples(run / GOLDEN) if similar else ())
     _require_measured(model, run)
     return model

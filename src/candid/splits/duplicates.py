@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from candid.core.linalg import LARGE_MATRIX, matmul, one_thread
 from candid.core.progress import Progress, Silent
+from candid.core.stored_rows import ManyRows
 from candid.core.threads import num_cores
 from candid.features.extract import Features, Thumbnails
-from candid.splits.neighbours import Rows, near_pairs
+from candid.splits.neighbours import Rows, near_pairs, unique_pairs
 from candid.splits.registration import (
     DETAIL_CORRELATION,
     WINDOW_CORRELATION,
@@ -101,15 +102,21 @@ def find_duplicates(features: Features, *, progress: Progress | None = None) -> 
     photos = features.catalog.photos
     if not photos:
         return Groups(np.empty(0, np.int64), ())
-    places: dict[str, list[int]] = {}
+    first: dict[str, int] = {}
+    labels: dict[str, frozenset[str]] = {}
+    alone = {name: frozenset((name,)) for name in features.catalog.classes}
+    exact: list[Copy] = []
     for place, photo in enumerate(photos):
-        places.setdefault(photo.content, []).append(place)
-    exact = [Copy(p[0], other, "exact", 1.0) for p in places.values() for other in p[1:]]
-    contents = sorted(places)
+        label = alone.setdefault(photo.label, frozenset((photo.label,)))
+        if first.setdefault(photo.content, place) != place:
+            exact.append(Copy(first[photo.content], place, "exact", 1.0))
+            label |= labels[photo.content]
+        labels[photo.content] = label
+    contents = sorted(first)
     pictures = _Pictures(
         contents,
-        [frozenset(photos[place].label for place in places[content]) for content in contents],
-        np.array([places[content][0] for content in contents], np.int64),
+        [labels[content] for content in contents],
+        np.array([first[content] for content in contents], np.int64),
         features.thumbnails,
     )
     near = _near_copies(pictures, features.embeddings, progress or Silent())
@@ -139,14 +146,12 @@ def connect(count: int, pairs: list[tuple[int, int]]) -> NDArray[np.int64]:
     return numbers.astype(np.int64)
 
 
-def _near_copies(
-    pictures: _Pictures, embeddings: NDArray[np.float32], progress: Progress
-) -> list[Copy]:
+def _near_copies(pictures: _Pictures, embeddings: ManyRows, progress: Progress) -> list[Copy]:
     one = one_thread(embeddings.size < LARGE_MATRIX, required=False)  # `evaluate` may lack it
     with progress.step("Looking for copies", 0), one:
         by_embedding = Rows(embeddings, pictures.places)
         pairs = near_pairs(by_embedding, by_embedding, count=NUM_NEIGHBOURS, least=MIN_COSINE)
-        pairs = np.unique(np.concatenate([pairs, _pairs_by_hash(pictures)]), axis=0)
+        pairs = unique_pairs([pairs, *_pairs_by_hash(pictures)], len(pictures.contents))
         matches = match_pairs(pairs, pictures.take)
     candidates = np.flatnonzero(matches.correlation >= WINDOW_CORRELATION)
     found: list[Copy] = []
@@ -214,7 +219,7 @@ def perceptual_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.int8]:
     return np.where(flat > median, 1, -1).astype(np.int8)
 
 
-def _pairs_by_hash(pictures: _Pictures) -> NDArray[np.int64]:
+def _pairs_by_hash(pictures: _Pictures) -> list[NDArray[np.int64]]:
     """Pairs with similar hashes, plain or mirrored."""
     every = np.arange(len(pictures.contents))
     plain = np.empty((len(every), _HASH_SIDE**2), np.int8)
@@ -224,8 +229,7 @@ def _pairs_by_hash(pictures: _Pictures) -> NDArray[np.int64]:
         plain[start : start + _BLOCK] = perceptual_hash(thumbnails)
         mirrored[start : start + _BLOCK] = perceptual_hash(thumbnails[:, :, ::-1])
     least = 1 - 2 * MAX_HASH_BITS / _HASH_SIDE**2  # the cosine of two rows of -1 and 1
-    pairs = [
+    return [
         near_pairs(Rows(hashes, every), Rows(plain, every), count=_MAX_HASH_NEIGHBOURS, least=least)
         for hashes in (plain, mirrored)
     ]
-    return np.concatenate(pairs)

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.linalg import Rows
+from candid.core.stored_rows import ManyRows, TurnedRows
 
 #: The shares of train, val and test.
 SHARES: Final = (0.7, 0.2, 0.1)
@@ -36,24 +36,26 @@ class Labelled:
         groups: int64 ``(n,)``, the group of each row, which no fold may split; without gaps.
         group_keys: A key per group that depends on its content alone; folds are drawn by it.
         num_classes: The number of classes.
+        turned: Of many images, the same rows on the axes that heads are fitted on.
     """
 
-    embeddings: Rows
+    embeddings: ManyRows
     labels: NDArray[np.int64]
     groups: NDArray[np.int64]
     group_keys: Sequence[str]
     num_classes: int
+    turned: TurnedRows | None = None
 
     def take(self, places: NDArray[np.int64]) -> Labelled:
-        """A subset of the rows; not copied if it is all of them in order."""
+        """A subset of the rows; not copied if it is all of them in order, nor read from a file."""
         if len(places) == len(self.labels) and (places == np.arange(len(places))).all():
             return self
         kept, groups = np.unique(self.groups[places], return_inverse=True)
         group_keys = [self.group_keys[group] for group in kept]
-        rows = self.embeddings[places]
-        return Labelled(
-            rows, self.labels[places], groups.astype(np.int64), group_keys, self.num_classes
-        )
+        rows = self.embeddings.take(places, axis=0)
+        turned = self.turned and self.turned.take(places)
+        labels, numbers = self.labels[places], groups.astype(np.int64)
+        return Labelled(rows, labels, numbers, group_keys, self.num_classes, turned)
 
     def folds(self, num_folds: int, *, seed: int) -> NDArray[np.int64]:
         """The fold of each image, int64 ``(n,)``; see `grouped_folds`."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from candid.core.extras import require_packages
 from candid.core.linalg import matmul
+from candid.core.stored_rows import StoredRows
 from candid.core.threads import num_cores
 
 #: Up to this many rows all pairs are compared; at 20,000 both ways take equally long.
@@ -38,14 +39,17 @@ _PCA_ROWS = 4096  # to fit the components on
 _RERANK_FACTOR = 2  # times as many as wanted are re-ranked by whole rows
 _SEED = 1
 
+_AT_ONCE = 64  # rows that are compared with all that were found for them
+
 Pairs = NDArray[np.int64]
+Table = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Rows:
     """Rows of a table, scaled to length 1 on demand, so that no second table is in memory."""
 
-    table: NDArray[np.generic]  # (m, d), any real type
+    table: NDArray[np.generic] | StoredRows  # (m, d), any real type
     places: NDArray[np.int64]  # (n,), indices of its rows, in order
 
     def __len__(self) -> int:
@@ -74,8 +78,14 @@ def near_pairs(rows: Rows, others: Rows, *, count: int, least: float) -> Pairs:
         DependencyError: There are more than `MAX_EXACT` rows and FAISS is not installed.
     """
     find = _search_all if len(others) <= MAX_EXACT else _search_index
-    pairs = np.concatenate([np.empty((0, 2), np.int64), *find(rows, others, count, least)])
-    return np.unique(np.sort(pairs, axis=1), axis=0)
+    return unique_pairs([*find(rows, others, count, least)], len(others))
+
+
+def unique_pairs(parts: Sequence[Pairs], size: int) -> Pairs:
+    """Pairs of numbers below ``size``, each once, the lower number first, sorted."""
+    keys = [np.empty(0, np.int64)]
+    keys += [part.min(axis=1) * size + part.max(axis=1) for part in parts]
+    return np.stack(np.divmod(np.unique(np.concatenate(keys)), max(size, 1)), axis=1)
 
 
 def _search_all(rows: Rows, others: Rows, count: int, least: float) -> Iterator[Pairs]:
@@ -113,16 +123,49 @@ def _search_index(rows: Rows, others: Rows, count: int, least: float) -> Iterato
     indexed = _drop_repeats(others, count)
     one_thread = partial(faiss.omp_set_num_threads, 1)  # applies to the calling thread
     with ThreadPoolExecutor(num_cores(), initializer=one_thread) as pool:
-        index = pool.submit(_build, faiss, others, indexed).result()
+        index, turn = pool.submit(_build, faiss, others, indexed).result()
+        blocks = range(0, len(rows), _BLOCK)
+
+        def cell(start: int) -> NDArray[np.int64]:
+            block = turn(rows.take(slice(start, start + _BLOCK)))
+            return np.asarray(index.quantizer.search(block, 1)[1][:, 0])
+
+        # Neighbours of rows of one cell are the same rows, which are read once.
+        order = np.argsort(np.concatenate([*pool.map(cell, blocks)]), kind="stable")
 
         def search(start: int) -> Pairs:
-            block = rows.take(slice(start, start + _BLOCK))
-            products, found = index.search(block, count + 1)  # one may be the row itself
+            places = order[start : start + _BLOCK]
+            block = rows.take(places)
+            ranked = count + 1  # one may be the row itself
+            wanted = ranked if turn is _unchanged else ranked * _RERANK_FACTOR
+            products, found = index.search(turn(block), wanted)
+            if wanted > ranked:
+                products, found = _rank_whole(block, found, others, indexed, ranked)
             row, column = np.nonzero((products >= least) & (found >= 0))
-            pairs = np.stack([row + start, indexed[found[row, column]]], axis=1)
+            pairs = np.stack([places[row], indexed[found[row, column]]], axis=1)
             return np.asarray(pairs[pairs[:, 0] != pairs[:, 1]])
 
-        yield from pool.map(search, range(0, len(rows), _BLOCK))
+        yield from pool.map(search, blocks)
+
+
+def _rank_whole(
+    block: Table, found: NDArray[np.int64], others: Rows, indexed: NDArray[np.int64], count: int
+) -> tuple[Table, NDArray[np.int64]]:
+    """The nearest of those found, by whole rows: products and numbers, ``(k, count)``."""
+    numbers, places = np.unique(found, return_inverse=True)
+    places = places.reshape(found.shape)
+    known = others.take(indexed[numbers])  # -1, for none, is any row
+    products = np.empty(found.shape, np.float32)
+    for start in range(0, len(block), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        products[some] = np.vecdot(known[places[some]], block[some, None])
+    products[found < 0] = -1
+    best = np.argsort(-products, axis=1, kind="stable")[:, :count]
+    return np.take_along_axis(products, best, axis=1), np.take_along_axis(found, best, axis=1)
+
+
+def _unchanged(rows: Table) -> Table:
+    return rows
 
 
 def _drop_repeats(rows: Rows, count: int) -> NDArray[np.int64]:
@@ -142,8 +185,10 @@ def _drop_repeats(rows: Rows, count: int) -> NDArray[np.int64]:
     return np.array(kept, np.int64)
 
 
-def _build(faiss: Any, rows: Rows, indexed: NDArray[np.int64]) -> Any:
-    """An index of some rows: cells of their principal components, and whole rows to re-rank."""
+def _build(
+    faiss: Any, rows: Rows, indexed: NDArray[np.int64]
+) -> tuple[Any, Callable[[Table], Table]]:
+    """An index of some rows in cells, and what turns rows onto its principal components."""
     size = rows.table.shape[1]
     num_cells = min(len(indexed), math.ceil(_CELLS * math.sqrt(len(indexed))))
     cosine, half = faiss.METRIC_INNER_PRODUCT, faiss.ScalarQuantizer.QT_fp16  # two bytes a value
@@ -158,14 +203,12 @@ def _build(faiss: Any, rows: Rows, indexed: NDArray[np.int64]) -> Any:
     cells.cp.niter = _NUM_ITERATIONS
     cells.cp.max_points_per_centroid = _ROWS_PER_CELL
     cells.cp.min_points_per_centroid = 1  # avoids a printed warning
-    index = cells
+    turn = _unchanged
     if kept < size:
         pca = faiss.PCAMatrix(size, kept)
         pca.train(np.concatenate([sample[:_PCA_ROWS], -sample[:_PCA_ROWS]]))  # mean 0: no shift
-        whole = faiss.IndexScalarQuantizer(size, half, cosine)
-        index = faiss.IndexRefine(faiss.IndexPreTransform(pca, cells), whole)
-        index.k_factor = _RERANK_FACTOR
-    index.train(sample)
+        turn = pca.apply
+    cells.train(turn(sample))
     for start in range(0, len(indexed), _BLOCK):
-        index.add(rows.take(indexed[start : start + _BLOCK]))
-    return index
+        cells.add(turn(rows.take(indexed[start : start + _BLOCK])))
+    return cells, turn

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from candid.core.safe_json import Range
 from candid.core.text import join_names, plural
-from candid.data.catalog import NO_PART, PARTS, Catalog
+from candid.data.catalog import Catalog
+from candid.data.parts import NO_PART, PARTS
 from candid.errors import SplitError
 from candid.splits.grouped_split import SHARES, split_groups
 
@@ -78,7 +79,7 @@ def find_own_parts(catalog: Catalog) -> tuple[str, ...]:
     present = {catalog.role(photo) for photo in catalog.photos} - {NO_PART}
     if present and "train" not in present:
         raise SplitError(
-            f"{catalog.folder} has no photo in a training part; its folders are "
+            f"{catalog.source} has no photo in a training part; its folders are "
             f"{join_names(catalog.parts)}. Add train/ with one sub-folder of photos per class."
         )
     return tuple(part for part in PARTS if part in present) if len(present) > 1 else ()

@@ -9,14 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from candid.core.cache import Cache, default_folder
+from candid.core.freed_memory import give_back
 from candid.core.progress import Progress, Silent
+from candid.core.stored_rows import StoredRows
 from candid.core.text import join_names
 from candid.data.catalog import Catalog, scan
 from candid.data.decisions import Decided, decide, load_decisions
 from candid.data.file_reader import FileReader
 from candid.data.images import PixelContract, Reading, ResizeMode
-from candid.data.npz import unpack
+from candid.data.npz import unpacked
 from candid.data.sample_range import decide_range
+from candid.data.source import DataSource
+from candid.engines import Engine
 from candid.errors import DataError, UsageError
 from candid.features.backbones import DEFAULT, get
 from candid.features.backbones.registry import Embedder
@@ -91,6 +95,7 @@ def extract_catalog(
     reading: Reading | None = None,
     cache: Cache | None = None,
     reader: FileReader | None = None,
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Features:
     """Extract the features of a catalog's photos; see `candid.features.extract`."""
@@ -104,12 +109,13 @@ def extract_catalog(
         PixelContract.of(reading or Reading(), embedder.backbone.size_px, fit),
         cache=cache,
         reader=reader,
+        engine=engine,
         progress=progress,
     )
 
 
 def prepare(
-    folder: str | Path,
+    data: str | Path | DataSource,
     *,
     backbone: str = DEFAULT,
     fit: ResizeMode = "squash",
@@ -119,12 +125,13 @@ def prepare(
     to_train: bool = True,
     on_found: Callable[[], object] | None = None,
     cache: Cache | None = None,
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
     """Scan a folder, extract features and group the photos that show the same picture.
 
     Args:
-        folder: The folder of classes, or of parts with classes; or a NumPy archive.
+        data: The folder of classes, or of parts with classes; a NumPy archive; or another source.
         backbone: Name of the backbone that embeds the photos.
         fit: How photos are resized to a square.
         reading: What of a file becomes a picture; by default what is usual, and the range of deep
@@ -134,6 +141,7 @@ def prepare(
         to_train: If not, the folder may have any shape, and classes that can't be read.
         on_found: Called before the features of the photos are extracted.
         cache: Where embeddings are kept; by default the user's own cache.
+        engine: Where photos are decoded and embedded; by default in this process.
         progress: Progress callback.
 
     Raises:
@@ -144,9 +152,9 @@ def prepare(
     file = None if decisions is None else load_decisions(decisions)
     cache = cache or Cache(default_folder())
     reader = FileReader(cache, rehash=rehash)
-    folder = unpack(Path(folder), progress=progress)
+    source = unpacked(DataSource.of(data), progress=progress)
     with progress.step("Finding the photos", 0) as advance:
-        catalog = scan(folder, to_train=to_train, reader=reader, advance=advance)
+        catalog = scan(source, to_train=to_train, reader=reader, advance=advance)
     decided = None if file is None else decide(catalog, file)
     catalog = decided.applied.catalog if decided else catalog
     if on_found is not None:
@@ -159,10 +167,13 @@ def prepare(
         reading=reading,
         cache=cache,
         reader=reader,
+        engine=engine,
         progress=progress,
     )
     if to_train:
         _require_readable(catalog, features.catalog)
+    if isinstance(features.embeddings, StoredRows):
+        give_back()  # what held the files that were read, for the next steps
     groups = find_duplicates(features, progress=progress)
     return Prepared(features, groups, catalog, decided, notes)
 
@@ -171,10 +182,13 @@ def split_prepared(prepared: Prepared, options: SplitOptions, *, keep_own: bool 
     """Split a prepared folder; see `candid.splits.split.split`."""
     catalog = prepared.catalog
     previous = None if options.previous is None else read_csv(options.previous)
-    group_by = read_groups(catalog, options.group_by) if options.group_by else {}
+    if options.group_by:
+        group_by = read_groups(catalog, options.group_by)
+    else:
+        group_by = {photo.path: photo.group for photo in catalog.photos if photo.group}
     if options.own_parts == "as-is" and not catalog.parts:
         raise UsageError(
-            f"--own-parts as-is keeps the parts of a folder, but {catalog.folder} has none: its "
+            f"--own-parts as-is keeps the parts of a folder, but {catalog.source} has none: its "
             f"sub-folders are {join_names(catalog.classes)}. Leave the option out."
         )
     return split(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from candid.core.text import escape_markdown, fence, join_names, plural, sanitize_line
-from candid.data.catalog import PARTS
+from candid.data.parts import PARTS
 
 
 @dataclass(frozen=True)

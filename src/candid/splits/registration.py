@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import matmul
+from candid.core.stored_rows import MANY_ROWS
 
 #: Least correlation with the best window of a candidate.
 WINDOW_CORRELATION = 0.75
@@ -69,7 +70,7 @@ class Matches:
     """A `Match` for each of k pairs; its fields as arrays ``(k,)``."""
 
     correlation: Values
-    window: NDArray[np.int64]
+    window: NDArray[np.int8]
     in_second: NDArray[np.bool_]
     mirrored: NDArray[np.bool_]
 
@@ -86,14 +87,15 @@ def match_pairs(pairs: NDArray[np.int64], take: Take) -> Matches:
     # Of each pair first the windows of the second picture, then of the first.
     owners, others = places[:, ::-1].ravel(), places.ravel()
     correlation = np.zeros((len(owners), 2), np.float32)  # plain, mirrored
-    window = np.zeros(correlation.shape, np.int64)
+    window = np.zeros(correlation.shape, np.int8)
     order = np.argsort(owners, kind="stable")
     ends = np.searchsorted(owners[order], np.arange(len(pictures) + 1))
     for start in range(0, len(pictures), _BLOCK):
         described = describe(take(pictures[start : start + _BLOCK]))
         for place, windows in enumerate(described, start):
             here = order[ends[place] : ends[place + 1]]
-            correlation[here], window[here] = _best_windows(wholes[others[here]], windows)
+            wanted = wholes[others[here]].astype(np.float32, copy=False)
+            correlation[here], window[here] = _best_windows(wanted, windows)
     at = np.arange(len(pairs)), _first_of_largest(_by_way(correlation))
     return Matches(
         _by_way(correlation)[at],
@@ -152,9 +154,10 @@ def _average(thumbnails: Grey, samplers: Values) -> Values:
     return cells.reshape(shape).transpose(0, 3, 1, 4, 2)
 
 
-def _describe_wholes(pictures: NDArray[np.int64], take: Take) -> Values:
-    """The first row of each descriptor, float32 ``(n, 256)``."""
-    wholes = np.empty((len(pictures), _GRID * _GRID), np.float32)
+def _describe_wholes(pictures: NDArray[np.int64], take: Take) -> NDArray[np.floating]:
+    """The first row of each descriptor, ``(n, 256)``."""
+    dtype = np.float16 if len(pictures) > MANY_ROWS else np.float32  # the largest array of all
+    wholes = np.empty((len(pictures), _GRID * _GRID), dtype)
     for start in range(0, len(pictures), _BLOCK):
         thumbnails = take(pictures[start : start + _BLOCK])
         cells = _average(thumbnails, _samplers(thumbnails.shape[1])[:1])

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.text import join_names, plural, sanitize
-from candid.data.catalog import NO_PART, NOT_IMAGES, PARTS, Catalog, Photo
+from candid.data.catalog import NOT_IMAGES, Catalog, Photo
+from candid.data.parts import NO_PART, PARTS
 from candid.data.tables import PathFinder, read_table
 from candid.errors import SplitError
 from candid.splits.duplicates import Groups, connect
@@ -31,7 +32,7 @@ KEY_CHARACTERS: Final = 16
 _COLUMNS: Final = ("path", "class", "part", "group")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """The part of one file.
 

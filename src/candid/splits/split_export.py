@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from candid.core.progress import Advance
 from candid.core.temp_dir import locked_dir
 from candid.core.threads import joint_pool, num_cores
-from candid.data.catalog import PARTS, Catalog, Photo, Skipped
+from candid.data.catalog import Catalog, Photo, Skipped
 from candid.data.images import (
     HEAD_BYTES,
     SUFFIXES,
@@ -30,6 +31,8 @@ from candid.data.images import (
     inspect,
     read_file,
 )
+from candid.data.location import read_start
+from candid.data.parts import PARTS
 from candid.errors import DataError, ImageError, SplitError
 from candid.splits.readers import TreeFile, write_readme
 from candid.splits.split import Split
@@ -94,9 +97,12 @@ def write_links(
     """
 
     def save(photo: Photo, link: Path) -> TreeFile:
-        target = catalog.file(photo).resolve()
-        _link(target, link)
-        return _look(target, link)
+        target = catalog.file(photo)
+        if isinstance(target, Path):
+            _link(target.resolve(), link)
+        else:
+            link.write_bytes(read_file(target))
+        return _look(link)
 
     return _write(catalog, split, to, save, lambda photo: _suffix(catalog, photo), advance=advance)
 
@@ -162,7 +168,8 @@ def _write(
             done.append(written)
             advance(1)
         files = tuple(row for row in done if isinstance(row, TreeFile))
-        (folder / "README.md").write_text(write_readme(catalog.classes, files), "utf-8")
+        classes = _class_folders(catalog).values()
+        (folder / "README.md").write_text(write_readme(tuple(classes), files), "utf-8")
     return SplitTree(to, files, tuple(row for row in done if isinstance(row, Skipped)))
 
 
@@ -172,6 +179,7 @@ def _names(
     """The photos that are in a part, with their unique names, ``train/cat/a__b.jpg``."""
     taken: set[str] = set()
     names = []
+    class_folders = _class_folders(catalog)
     for photo, row in zip(catalog.photos, split.rows, strict=False):
         if row.path != photo.path:
             raise SplitError(
@@ -184,8 +192,23 @@ def _names(
             stem = stem.removesuffix(_own_suffix(photo))
             if len(stem.encode()) > _MAX_NAME_BYTES:
                 stem = photo.content[:32]
-            folder = PurePosixPath(row.part, photo.label)
+            folder = PurePosixPath(row.part, class_folders[photo.label])
             names.append((photo, _unique_name(folder, stem, suffix(photo), taken)))
+    return names
+
+
+def _class_folders(catalog: Catalog) -> dict[str, str]:
+    """The name of each class's folder: tables are free to have slashes in a class, or ``..``.
+
+    Raises:
+        DataError: Two have the same.
+    """
+    names = {label: re.sub(r"[/\\\0]|^\.", "_", label) for label in catalog.classes}
+    if len(set(names.values())) < len(names):
+        raise DataError(
+            f"{catalog.source} has classes that differ in slashes or a first dot only, so they "
+            "can't be folders. Rename one."
+        )
     return names
 
 
@@ -207,20 +230,19 @@ def _suffix(catalog: Catalog, photo: Photo) -> str:
 
 def _format(catalog: Catalog, photo: Photo) -> str:
     try:
-        with catalog.file(photo).open("rb") as file:
-            return identify(file.read(HEAD_BYTES)) or ""
+        return identify(read_start(catalog.file(photo), HEAD_BYTES)) or ""
     except OSError as error:
         raise DataError(
-            f"{photo.path} could be read before, but not now: {error.strerror}. "
+            f"{photo.path} could be read before, but not now: {error.strerror or error}. "
             "Run the command again."
         ) from error
 
 
-def _look(photo: Path, link: Path) -> TreeFile:
+def _look(link: Path) -> TreeFile:
     """What readers may show otherwise, by the photo's header."""
     found = _tree_file(link)
     try:
-        with photo.open("rb") as file:
+        with link.open("rb") as file:
             data = file.read(_HEADER_BYTES)
             data += b"" if identify(data) in ("JPEG", "PNG") else file.read()
         details = inspect(data)
@@ -269,9 +291,10 @@ def _encode(pixels: NDArray[np.uint8], file: Path) -> None:
 @contextmanager
 def _fresh_folder(to: Path, catalog: Catalog) -> Iterator[Path]:
     """Yield a folder beside ``to``, with all parts and classes, that is renamed at the end."""
-    if to.resolve().is_relative_to(catalog.folder):
+    folder = catalog.source.path
+    if folder is not None and to.resolve().is_relative_to(folder):
         raise DataError(
-            f"{to} lies in the data folder {catalog.folder}, which is only read. "
+            f"{to} lies in the data folder {folder}, which is only read. "
             "Choose a folder outside of it."
         )
     if to.is_symlink() or to.is_file() or (to.is_dir() and any(to.iterdir())):
@@ -284,7 +307,7 @@ def _fresh_folder(to: Path, catalog: Catalog) -> Iterator[Path]:
         to.parent.mkdir(parents=True, exist_ok=True)
         with locked_dir(to.parent, prefix) as partial:
             for part in PARTS:
-                for name in catalog.classes:
+                for name in _class_folders(catalog).values():
                     (partial / part / name).mkdir(parents=True)
             yield partial
             partial.chmod(0o755)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from candid.core.progress import Progress
 from candid.core.temp_dir import temp_dir
 from candid.core.threads import map_ahead, num_cores
-from candid.data.catalog import PARTS
+from candid.data.parts import PARTS
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.estimate import Estimate, proportion
 from candid.evaluation.leak_tax import LeakTax, unpaired_tax
@@ -37,9 +37,18 @@ _TEMP_PREFIX: Final = "candid-tax-"
 
 
 def train_cnn(
-    prepared: Prepared, split: Split, options: TrainOptions, folder: Path, progress: Progress
+    prepared: Prepared,
+    split: Split,
+    options: TrainOptions,
+    folder: Path,
+    progress: Progress,
+    *,
+    on_workers: bool = False,
 ) -> Result:
-    """Train, calibrate and evaluate the network; Keras writes its own files to ``folder``."""
+    """Train, calibrate and evaluate the network; Keras writes its own files to ``folder``.
+
+    With ``on_workers`` it is trained on all nodes of the Ray cluster that this process is part of.
+    """
     context = EvalContext(prepared.features, split, options.rule, options.split.seed)
     data, train_places, val_places = context.data, split.places("train"), split.places("val")
     checkpoints = Checkpoints(folder.parent)
@@ -60,6 +69,7 @@ def train_cnn(
             ),
             progress=progress,
             checkpoints=checkpoints,
+            on_workers=on_workers,
         )
         trained = train(split, folder=folder, started=started)
         network = _Network(photos, trained)

@@ -97,7 +97,6 @@ def _write_texts(folder: Path, manifest: Manifest, contents: Contents, result: R
         SPLIT: to_csv(result.split, with_content=True),
         METRICS: json.dumps(result.evaluation.to_json(), indent=2, allow_nan=False) + "\n",
         "history.csv": _csv(history[0], (row.values() for row in history)) if history else "",
-        PREDICTIONS: _predictions_csv(result),
         "MODEL_CARD.md": write_card(contents, manifest),
         "report.html": write_page(contents, _previews(result, size_px=PHOTO_PX)),
     }
@@ -105,13 +104,16 @@ def _write_texts(folder: Path, manifest: Manifest, contents: Contents, result: R
         # A file name need not be UTF-8; in split.csv it has to come back as it was.
         errors = "surrogateescape" if file.endswith(".csv") else "backslashreplace"
         (folder / file).write_text(text, encoding="utf-8", errors=errors)
+    rows = _prediction_rows(result)  # of many photos more than should be held in memory
+    with (folder / PREDICTIONS).open("w", encoding="utf-8", errors="surrogateescape") as stream:
+        csv.writer(stream, lineterminator="\n").writerows(rows)
 
 
 def _previews(result: Result, *, size_px: int, quality: int = JPEG_QUALITY) -> Previews:
     """Thumbnails of the photos, kept in the cache of their features."""
     features = result.prepared.features
     return file_previews(
-        features.catalog.folder,
+        features.catalog.find,
         size_px=size_px,
         quality=quality,
         reading=result.trained.contract,
@@ -147,12 +149,14 @@ def _manifest(result: Result) -> Manifest:
         settings=read_as(SETTINGS[recipe], to_json(result.trained.settings), "settings"),
         prepared_with=Preparation(options.backbone, options.fit),
         data=DataSummary(
-            folder=str(catalog.folder),
+            folder=str(catalog.source),
             fingerprint=fingerprint(prepared),
             num_photos=len(catalog.photos),
             num_pictures=prepared.groups.num_pictures,
             notes=result.notes,
             own_parts=result.split.own,
+            image_column=catalog.source.image_column,
+            label_column=catalog.source.label_column,
         ),
         decisions=read_as(DecisionsSummary | None, decided, "decisions"),
         metrics=read_as(Metrics | None, headline(result.evaluation.to_json()), "metrics"),
@@ -187,7 +191,7 @@ def _write_golden(file: Path, result: Result) -> Classifier:
             break
     if not rows:
         raise DataError(
-            f"no {part} photo in {catalog.folder} can be read any more: they were removed or "
+            f"no {part} photo in {catalog.source} can be read any more: they were removed or "
             "changed during the training. Restore them and train again."
         )
     pixels = np.stack(photos)
@@ -231,18 +235,17 @@ def _csv(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return text.getvalue()
 
 
-def _predictions_csv(result: Result) -> str:
+def _prediction_rows(result: Result) -> Iterator[tuple[str, ...]]:
     """The predictions that the figures of the test part and of cross-validation are computed from.
 
-    One row per photo and estimate; possible classes are joined as in `join_classes`.
+    A header, and a row per photo and estimate; possible classes are joined as in `join_classes`.
     """
     classes, assessed = result.prepared.catalog.classes, result.assessed
     parts = {row.path: row.part for row in result.split.rows}
-    rows: list[tuple[str, ...]] = []
+    yield (*_TEXT_COLUMNS, _FAMILIARITY, *(f"p({name})" for name in classes))
     for estimate, predictions in (("test", assessed.test), ("kfold", assessed.kfold)):
         if predictions is not None:
-            rows += _prediction_rows(estimate, predictions, classes, parts)
-    return _csv((*_TEXT_COLUMNS, _FAMILIARITY, *(f"p({name})" for name in classes)), rows)
+            yield from _rows_of(estimate, predictions, classes, parts)
 
 
 @dataclass(frozen=True)
@@ -273,7 +276,7 @@ class PredictionsFile:
         )
 
 
-def _prediction_rows(
+def _rows_of(
     estimate: str, predictions: Predictions, classes: Sequence[str], parts: dict[str, str]
 ) -> Iterator[tuple[str, ...]]:
     names = np.array(classes, object)

@@ -151,7 +151,7 @@ class _Job:
             tuner = Tuner(
                 tail,
                 views.middle,
-                replace(self.data, embeddings=views.embeddings),
+                replace(self.data, embeddings=views.embeddings, turned=None),
                 self.context.seed,
                 self.checkpoints,
                 self.progress,

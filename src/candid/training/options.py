@@ -9,7 +9,9 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.stored_rows import ManyRows
 from candid.data.images import Reading, ResizeMode
+from candid.engines import LOCAL, require_engine
 from candid.errors import UsageError
 from candid.evaluation.assess import EvalResult, FittedState
 from candid.evaluation.evaluation import Evaluation
@@ -54,9 +56,11 @@ class TrainOptions:
         reading: What of a file becomes a picture: page, bands, range of deep samples.
         figures: Whether the model is measured; if not, it is trained on all photos, ``transfer``
             only.
+        engine: Where photos are decoded and embedded: ``local``, ``ray`` or ``ray://host:port``.
 
     Raises:
-        UsageError: There is no such recipe, or it is always measured.
+        UsageError: There is no such recipe or engine, or it is always measured.
+        DependencyError: Ray is not installed.
     """
 
     recipe: Recipe = "transfer"
@@ -75,8 +79,10 @@ class TrainOptions:
     rehash: bool = False
     reading: Reading = field(default_factory=Reading)
     figures: bool = True
+    engine: str = LOCAL
 
     def __post_init__(self) -> None:
+        require_engine(self.engine)
         if self.recipe not in get_args(Recipe):
             choices = ", ".join(get_args(Recipe))
             raise UsageError(f"the recipe must be one of {choices}. Received: {self.recipe!r}")
@@ -138,7 +144,7 @@ class Result:
     fitted: FittedState
     assessed: EvalResult
     fitted_on: NDArray[np.int64]
-    embeddings: NDArray[np.float32]
+    embeddings: ManyRows
     tried: tuple[str, ...] = ()
 
     @property

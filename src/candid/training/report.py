@@ -24,6 +24,7 @@ from candid.data.catalog import Catalog
 from candid.data.decisions import about_all
 from candid.data.file_reader import make_once
 from candid.data.images import PixelContract, decode, read_file
+from candid.data.source import DataSource
 from candid.errors import CandidError, DependencyError, ImageError, UsageError
 from candid.evaluation.scores import Predictions
 from candid.features.backbones import Backbone, build, get
@@ -67,7 +68,8 @@ def gather(run: Path, result: Result, load: Callable[[], Classifier]) -> Content
         counts=_counts(
             label_numbers(prepared.catalog), prepared.groups.of_photo, prepared.catalog.classes
         ),
-        folder=str(prepared.catalog.folder),
+        folder=str(prepared.catalog.source),
+        options=prepared.catalog.source.options,
         recipe=result.options.recipe,
         trained_on=len(result.fitted_on),
         settings=_settings(result),
@@ -77,12 +79,12 @@ def gather(run: Path, result: Result, load: Callable[[], Classifier]) -> Content
             "model": hash_bytes(result.trained.model),
         },
         notes=result.notes,
-        shortcut=find_shortcut(run.absolute().parent, prepared.catalog.folder, kept),
+        shortcut=find_shortcut(run.absolute().parent, prepared.catalog.source, kept),
         created=time.strftime("%Y-%m-%d"),
     )
 
 
-def find_page(run: Path, data: Path | None, page: Path | None) -> Path | None:
+def find_page(run: Path, data: DataSource | None, page: Path | None) -> Path | None:
     """The file of the report on an evaluation.
 
     Args:
@@ -102,7 +104,7 @@ def find_page(run: Path, data: Path | None, page: Path | None) -> Path | None:
         if page is not None:
             raise UsageError("--report is for another folder: name one. A run has its report.html.")
         return None
-    names = (f"{own.name}-on-{data.resolve().name}-{number}.html" for number in count(1))
+    names = (f"{own.name}-on-{data.name}-{number}.html" for number in count(1))
     file = page or next(file for name in names if not (file := own.parent / name).exists())
     try:
         require_packages(("jinja2",), needed_by="a report", extra="transfer")
@@ -126,7 +128,7 @@ def write_elsewhere(measured: Measured, page: Path) -> Contents:
     assert measured.elsewhere is not None
     contents = _gather_elsewhere(measured, measured.elsewhere, page)
     catalog, contract = measured.elsewhere.catalog, measured.elsewhere.run.classifier.contract
-    previews = file_previews(catalog.folder, size_px=PHOTO_PX, reading=contract)
+    previews = file_previews(catalog.find, size_px=PHOTO_PX, reading=contract)
     text = write_page(contents, previews)
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
@@ -139,21 +141,22 @@ def write_elsewhere(measured: Measured, page: Path) -> Contents:
 def _gather_elsewhere(measured: Measured, elsewhere: Elsewhere, page: Path) -> Contents:
     run, catalog, predictions = elsewhere.run, elsewhere.catalog, elsewhere.predictions
     classifier, manifest = run.classifier, run.classifier.require_manifest()
-    folder = shorten(catalog.folder)
+    folder = shorten(catalog.source)
     return Contents(
-        name=f"{run.folder.resolve().name} on {folder.name}",
+        name=f"{run.folder.resolve().name} on {catalog.source.name}",
         run=str(shorten(run.folder.absolute())),
         evaluation=measured.evaluation,
         predictions=predictions,
         heat_maps=dict(_heat_maps_of(classifier, catalog, predictions)),
         counts=_counts(predictions.truth, predictions.groups, classifier.classes),
-        folder=str(folder),
+        folder=folder,
+        options=catalog.source.options,
         recipe=manifest.recipe,
         trained_on=len(run.split.places(*getattr(manifest.settings, "fitted_on", ["train"]))),
         settings=_in_words(vars(manifest.settings)),
         fingerprints={"model": manifest.files[MODEL]},
         notes=measured.notes,
-        shortcut=find_shortcut(run.folder.absolute().parent, catalog.folder),
+        shortcut=find_shortcut(run.folder.absolute().parent, catalog.source),
         created=time.strftime("%Y-%m-%d"),
         measured_on=f"on {folder}",
         page=str(shorten(page.expanduser().absolute())),
@@ -168,7 +171,7 @@ def fingerprint(prepared: Prepared) -> str:
 
 
 def find_shortcut(
-    runs: Path, data: Path, kept: Collection[tuple[str, str, str]] = ()
+    runs: Path, data: DataSource, kept: Collection[tuple[str, str, str]] = ()
 ) -> Shortcut | None:
     """What the latest audit of a data folder says of shortcuts, if there is one.
 

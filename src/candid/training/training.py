@@ -11,6 +11,8 @@ from candid.core.extras import require_packages
 from candid.core.notebook import card
 from candid.core.progress import Progress, for_python
 from candid.core.text import brief, join_names
+from candid.data.source import DataSource
+from candid.engines import Engine, open_engine
 from candid.errors import SplitError
 from candid.evaluation.assess import EvalContext, FittedState, assess
 from candid.evaluation.evaluation import Evaluation
@@ -85,7 +87,7 @@ class Run:
 
 
 def train(
-    data: str | Path,
+    data: str | Path | DataSource,
     *,
     run: str | Path | None = None,
     seed: int | None = None,
@@ -116,18 +118,51 @@ def train(
     """
     options = choose(options or TrainOptions(), seed, recipe)
     progress = progress or for_python()
-    with output_folder(run, Path(data), options.recipe) as folder:
+    source = DataSource.of(data)
+    with output_folder(run, source, options.recipe) as folder:
         require_free(folder.expanduser().absolute(), overwrite=overwrite)
-        return _train_into(folder, Path(data), options, overwrite=overwrite, progress=progress)
+        return _train_into(folder, source, options, overwrite=overwrite, progress=progress)
 
 
 def _train_into(
-    folder: Path, data: Path, options: TrainOptions, *, overwrite: bool, progress: Progress
+    folder: Path, data: DataSource, options: TrainOptions, *, overwrite: bool, progress: Progress
 ) -> Run:
     transfer.require()
     clock = None if options.seconds is None else Clock(options.seconds)
     if clock is not None:
         require_packages(["tensorflow"], needed_by="the recipe finetune", extra="train")
+    made: list[tuple[Contents, bool]] = []
+    with open_engine(options.engine, progress) as engine:
+        prepared, split = _prepare(data, options, engine, progress)
+
+        def fill(partial: Path) -> Manifest:
+            if options.recipe == "cnn":
+                from candid.training.cnn import train_cnn  # which the other recipes do not need
+
+                num_nodes = engine.num_nodes()
+                result = train_cnn(
+                    prepared, split, options, partial, progress, on_workers=num_nodes > 1
+                )
+            else:
+                result = _train_transfer(prepared, split, options, progress)
+            if clock is not None:
+                result = _improve(result, options, clock, partial, progress, engine)
+            with progress.step("Writing the run", 0):
+                manifest, contents = write_files(partial, folder, result)
+            made.append((contents, result.trained.complete))
+            return manifest
+
+        written = write_run(folder, fill, overwrite=overwrite)
+    if written.parent.name == RUNS.name:
+        point_latest(written)
+    [(contents, complete)] = made
+    return Run(written, contents, complete)
+
+
+def _prepare(
+    data: DataSource, options: TrainOptions, engine: Engine, progress: Progress
+) -> tuple[Prepared, Split]:
+    """The photos with their features, and their parts; raises if they can't be trained on."""
     prepared = prepare(
         data,
         backbone=options.backbone,
@@ -136,33 +171,15 @@ def _train_into(
         decisions=options.decisions,
         rehash=options.rehash,
         on_found=cnn.start_import if options.recipe == "cnn" else None,
+        engine=engine,
         progress=progress,
     )
+    engine.release()
     options.rule.require_fits(prepared.catalog.classes)
     split = split_prepared(prepared, options.split, keep_own=options.figures)
     split = split if options.figures else train_on_all(split)
     require_trainable(split, prepared.catalog.classes, is_tested=options.figures)
-    made: list[tuple[Contents, bool]] = []
-
-    def fill(partial: Path) -> Manifest:
-        if options.recipe == "cnn":
-            from candid.training.cnn import train_cnn  # which the other recipes do not need
-
-            result = train_cnn(prepared, split, options, partial, progress)
-        else:
-            result = _train_transfer(prepared, split, options, progress)
-        if clock is not None:
-            result = _improve(result, options, clock, partial, progress)
-        with progress.step("Writing the run", 0):
-            manifest, contents = write_files(partial, folder, result)
-        made.append((contents, result.trained.complete))
-        return manifest
-
-    written = write_run(folder, fill, overwrite=overwrite)
-    if written.parent.name == RUNS.name:
-        point_latest(written)
-    [(contents, complete)] = made
-    return Run(written, contents, complete)
+    return prepared, split
 
 
 def _train_transfer(
@@ -185,14 +202,19 @@ def _train_transfer(
     if origin := trained.settings.get("origin"):
         progress.say(f"The backbone's weights: {origin}")
     fitted = FittedState(head.temperature, head.abstention, head.raw.strength)
-    answers = head.answer(prepared.features.embeddings[split.places("test")])
+    answers = head.answer(prepared.features.embeddings.take(split.places("test"), axis=0))
     assessed = assess(context, answers, fitted, progress=progress)
     options = replace(options, recipe="transfer")
     return Result(prepared, split, options, trained, fitted, assessed, fitted_on, data.embeddings)
 
 
 def _improve(
-    first: Result, options: TrainOptions, clock: Clock, folder: Path, progress: Progress
+    first: Result,
+    options: TrainOptions,
+    clock: Clock,
+    folder: Path,
+    progress: Progress,
+    engine: Engine,
 ) -> Result:
     """Try what may be better than a frozen backbone; keep the best, with a line for each tried.
 
@@ -204,7 +226,7 @@ def _improve(
         return replace(first, tried=(line,))
     candidates = [frozen]
     if options.recipe == "auto":
-        candidates += _with_other_backbones(first, clock, progress)
+        candidates += _with_other_backbones(first, clock, progress, engine)
     best = max(candidates, key=lambda one: one.hits.sum())
     from candid.training.finetune import tune
 
@@ -219,7 +241,9 @@ def _improve(
     return replace(result, tried=(*lines, *([line] if line else [])))
 
 
-def _with_other_backbones(first: Result, clock: Clock, progress: Progress) -> Iterator[Candidate]:
+def _with_other_backbones(
+    first: Result, clock: Clock, progress: Progress, engine: Engine
+) -> Iterator[Candidate]:
     """The recipe ``transfer`` with the other backbones in 8 bits, while there is time."""
     prepared, options = first.prepared, first.options
     for name in (LITE0_INT8.name, LITE2_INT8.name):
@@ -231,8 +255,10 @@ def _with_other_backbones(first: Result, clock: Clock, progress: Progress) -> It
             backbone=name,
             fit=options.fit,
             reading=prepared.features.contract,
+            engine=engine,
             progress=progress,
         )
+        engine.release()
         other = replace(
             first,
             prepared=replace(prepared, features=features),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from candid.data.catalog import DROPPED, Catalog, Photo, Skipped, scan
 from candid.data.decisions import Applied, Decided, Decision, DecisionsFile, apply_decisions
+from candid.data.source import DataSource
 from candid.errors import DataError, UsageError
 from candid.splits.duplicates import Groups
 from candid.splits.split import PARTS, Row, Split, split
@@ -31,7 +32,7 @@ def content_of(number: int) -> str:
 def catalog_of(*files: tuple[str, int], classes: tuple[str, ...] = CLASSES) -> Catalog:
     """A catalog of files of (path, number); the number stands for the content."""
     photos = [Photo(path, path.split("/")[0], content_of(n)) for path, n in files]
-    return Catalog(Path("/data"), classes, tuple(sorted(photos, key=lambda p: p.path)), ())
+    return Catalog(DataSource("/data"), classes, tuple(sorted(photos, key=lambda p: p.path)), ())
 
 
 # never dropped, so that no class is emptied
@@ -398,7 +399,7 @@ class TestALine:
     )
     def test_of_an_error(self, rows: list[Decision], shown: str) -> None:
         catalog = catalog_of((NASTY, 1), *UNTOUCHED, ("c\r/z.jpg", 104), classes=(*CLASSES, "c\r"))
-        catalog = replace(catalog, folder=Path("/da\nta"))
+        catalog = replace(catalog, source=DataSource("/da\nta"))
         with pytest.raises((UsageError, DataError)) as caught:
             apply_decisions(catalog, rows)
         assert shown in str(caught.value)

@@ -316,7 +316,7 @@ class TestMeasuringAgain:
 
         monkeypatch.setattr(candid.evaluation.evaluate, "extract_catalog", watched)
         evaluate_run(decided.folder, sample.folder)
-        [own] = [catalog for catalog in seen if catalog.folder == faces.folder.resolve()]
+        [own] = [catalog for catalog in seen if catalog.source.path == faces.folder.resolve()]
         assert {photo.path: photo.label for photo in own.photos}[MOVED] == "happy"
         assert plant(faces, "identical_copy") not in {photo.path for photo in own.photos}
 

@@ -209,7 +209,7 @@ def test_training_computes_what_keras_computes(num_classes):
             (training.step, tutorials.train_on_batch),
             (training.measure, tutorials.test_on_batch),
         ):
-            loss, accuracy = ours(pixels, labels).numpy() / size
+            loss, accuracy = ours(pixels, labels, np.float32(size)).numpy() / size
             tutorials.reset_metrics()
             told = theirs(pixels, labels[:, None], return_dict=True)
             assert (loss, accuracy) == pytest.approx((told["loss"], told["accuracy"]), rel=1e-4)

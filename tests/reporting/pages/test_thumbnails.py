@@ -32,7 +32,7 @@ def test_each_file_is_encoded_once() -> None:
 def test_a_preview_is_a_small_jpeg_of_the_same_shape(tmp_path: Path) -> None:
     pixels = np.full((300, 600, 3), (0, 0, 255), np.uint8)
     (tmp_path / "red.png").write_bytes(bytes(cv2.imencode(".png", pixels)[1]))
-    data = file_previews(tmp_path)(["red.png"])["red.png"]
+    data = file_previews(tmp_path.joinpath)(["red.png"])["red.png"]
     small = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert small.shape == (80, 160, 3)
     assert np.abs(small.reshape(-1, 3).mean(axis=0) - (0, 0, 255)).max() < 5
@@ -48,13 +48,13 @@ def test_a_truncated_file_has_a_preview(tmp_path: Path) -> None:
         )[1]
     )
     (tmp_path / "part.jpg").write_bytes(whole[: len(whole) // 2])
-    assert "part.jpg" in file_previews(tmp_path)(["part.jpg"])
+    assert "part.jpg" in file_previews(tmp_path.joinpath)(["part.jpg"])
 
 
 @pytest.mark.parametrize("name", ["missing.jpg", "text.jpg", "", "a\0b"])
 def test_a_file_that_can_not_be_decoded_has_no_preview(tmp_path: Path, name: str) -> None:
     (tmp_path / "text.jpg").write_text("no picture")
-    assert file_previews(tmp_path)([name]) == {}
+    assert file_previews(tmp_path.joinpath)([name]) == {}
 
 
 def test_a_preview_is_made_once_per_content(tmp_path: Path) -> None:
@@ -62,11 +62,13 @@ def test_a_preview_is_made_once_per_content(tmp_path: Path) -> None:
     photo.write_bytes(bytes(cv2.imencode(".png", np.zeros((30, 60, 3), np.uint8))[1]))
     content = hash_file(photo)
     with Cache(tmp_path / "cache") as cache:
-        previews = file_previews(tmp_path, cache=cache, contents={"a.png": content})
+        previews = file_previews(tmp_path.joinpath, cache=cache, contents={"a.png": content})
         made = previews(["a.png"])
         photo.unlink()
         assert previews(["a.png"]) == made != {}
-        small = file_previews(tmp_path, size_px=20, cache=cache, contents={"a.png": content})
+        small = file_previews(
+            tmp_path.joinpath, size_px=20, cache=cache, contents={"a.png": content}
+        )
         assert small(["a.png"]) == {}  # another size is another picture
 
 
@@ -74,7 +76,7 @@ def test_a_photo_that_changed_is_not_kept_as_the_picture_of_its_old_content(tmp_
     photo = tmp_path / "a.png"
     photo.write_bytes(bytes(cv2.imencode(".png", np.zeros((30, 60, 3), np.uint8))[1]))
     with Cache(tmp_path / "cache") as cache:
-        previews = file_previews(tmp_path, cache=cache, contents={"a.png": "0" * 64})
+        previews = file_previews(tmp_path.joinpath, cache=cache, contents={"a.png": "0" * 64})
         assert previews(["a.png"]).keys() == {"a.png"}
         photo.unlink()
         assert previews(["a.png"]) == {}

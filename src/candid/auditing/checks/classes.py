@@ -15,7 +15,8 @@ import numpy as np
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Bar, Chart, Check, Finding, Outcome, Severity
 from candid.core.text import join_names, plural, plural_are, plural_have
-from candid.data.catalog import HIDDEN_FOLDER, role_of
+from candid.data.catalog import HIDDEN_FOLDER
+from candid.data.parts import role_of
 from candid.evaluation.estimate import Estimate, wilson
 from candid.models.recipes.linear_head import UNBALANCED
 from candid.splits.grouped_split import SHARES
@@ -60,7 +61,7 @@ def _single_class(evidence: Evidence) -> str:
     above, below = _branching([photo.path for photo in catalog.photos])
     if len(below) < 2 or not catalog.below_part("/".join((*above, below[0]))):
         return f"{only}; classification needs at least two"
-    folder = "/".join((catalog.folder.name, *above))
+    folder = "/".join((catalog.source.name, *above))
     owner = "its sub-folders are" if above[-1] == catalog.classes[0] else f"{folder} holds"
     return f"{only}; {owner} {join_names(below)}. Did you mean {folder}?"
 

@@ -13,8 +13,8 @@ from typing import Final
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
 from candid.core.text import plural, plural_are
-from candid.data.catalog import role_of
 from candid.data.decisions import DROP, KEEP, class_as_decision
+from candid.data.parts import role_of
 
 _SAME_PICTURE: Final = "the same picture"
 _TOO_FEW = Outcome.not_applicable("there are fewer than two photos that can be read")

@@ -15,6 +15,7 @@ from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
 from candid.core.text import plural, plural_are
 from candid.data.catalog import DROPPED, HIDDEN_FOLDER, NOT_IMAGES, OUTSIDE
+from candid.data.sources.parquet import Cell
 from candid.features.properties import Properties
 
 #: ``unreadable``: an image, by its suffix or content, that can't be decoded. ``truncated``: one
@@ -140,7 +141,10 @@ def _run_wrong_suffix(evidence: Evidence) -> Outcome:
 
 
 def _formats(evidence: Evidence) -> dict[str, str]:
-    """Formats by path, of the readable and truncated files with a valid header."""
+    """Formats by path, of the readable and truncated files with a valid header.
+
+    Without cells of tables, whose names are no names of files.
+    """
     paths = {photo.path for photo in evidence.photos}.union(
         *_skipped_by_reason(evidence, "truncated").values()
     )
@@ -148,7 +152,10 @@ def _formats(evidence: Evidence) -> dict[str, str]:
     return {
         path: properties.format
         for path, properties in known.items()
-        if path in paths and properties is not None and properties.format in _SUFFIXES
+        if path in paths
+        and properties is not None
+        and properties.format in _SUFFIXES
+        and not isinstance(evidence.scanned.find(path), Cell)
     }
 
 

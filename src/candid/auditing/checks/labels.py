@@ -20,6 +20,7 @@ from candid.auditing.finding import (
 )
 from candid.auditing.label_errors import LabelErrors
 from candid.core.linalg import matmul
+from candid.core.stored_rows import ManyRows
 from candid.core.text import plural, plural_are
 from candid.data.decisions import class_as_decision
 from candid.evaluation.estimate import proportion
@@ -145,9 +146,7 @@ def _run_outliers(evidence: Evidence) -> Outcome:
     return Outcome.from_findings(summary, group_by_picture(evidence, flagged))
 
 
-def neighbour_distances(
-    embeddings: NDArray[np.float32], chosen: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def neighbour_distances(embeddings: ManyRows, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
     """Cosine distance to the 20th nearest neighbour (Ramaswamy, Rastogi and Shim, 2000).
 
     On embeddings, distances to neighbours find outliers as well as any method (Kuan and Mueller,

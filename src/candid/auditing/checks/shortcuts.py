@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from candid.auditing.evidence import NOT_TRAINABLE, Evidence
 from candid.auditing.finding import Bar, Chart, Check, Finding, Outcome, Severity
 from candid.auditing.trees import cross_predict
+from candid.core.stored_rows import MANY_ROWS
 from candid.data.decisions import KEEP, about_all
 from candid.evaluation.estimate import Estimate, proportion
 from candid.features.properties import PixelProperties, Properties
-from candid.splits.grouped_split import Labelled
+from candid.splits.grouped_split import Labelled, random_ranks, sample_groups
 from candid.splits.split import in_two_classes
 
 _MIN_PHOTOS = 40
@@ -96,6 +97,8 @@ def _predict(evidence: Evidence, kind: _Kind) -> Outcome:
     agreed = np.flatnonzero(~in_two_classes(subset.data.labels, subset.data.groups))
     if len(agreed) < _MIN_PHOTOS:
         return Outcome.not_applicable(f"there are fewer than {_MIN_PHOTOS} photos to fit a model")
+    ranks = random_ranks(subset.data.group_keys, seed=evidence.seed)
+    agreed = sample_groups(agreed, subset.data.groups, ranks, most=MANY_ROWS)
     data = subset.data.take(agreed)
     columns = _feature_columns(evidence, subset.indices[agreed], kind)
     folds = data.folds(data.num_folds(), seed=evidence.seed)

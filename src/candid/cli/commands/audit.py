@@ -12,10 +12,13 @@ from candid.cli.arguments import (
     Bands,
     Data,
     Decisions,
+    EngineName,
     FailOn,
     Fit,
     FitName,
+    ImageColumn,
     Json,
+    LabelColumn,
     MaxMegapixels,
     Page,
     Rehash,
@@ -51,6 +54,9 @@ def audit(
     bands: Bands = None,
     max_megapixels: MaxMegapixels = None,
     rehash: Rehash = False,
+    engine: EngineName = "local",
+    image_column: ImageColumn = "",
+    label_column: LabelColumn = "",
 ) -> None:
     """Check FOLDER for problems before training on it."""
     from candid.core.progress import for_terminal
@@ -59,9 +65,11 @@ def audit(
         from candid.auditing.audit import AuditOptions
         from candid.auditing.files import run_audit
         from candid.data.images import Reading
+        from candid.data.source import DataSource
         from candid.features.backbones import DEFAULT
         from candid.reporting.terminal import cut_notes
 
+        source = DataSource(data, image_column, label_column)
         options = AuditOptions(
             backbone=backbone or DEFAULT,
             fit=fit.value,
@@ -69,9 +77,10 @@ def audit(
             decisions=decisions,
             skip=frozenset(skip or ()),
             rehash=rehash,
+            engine=engine,
             reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
         )
-        written = run_audit(data, options, run=run, compare=compare, progress=progress)
+        written = run_audit(source, options, run=run, compare=compare, progress=progress)
     print_notes(cut_notes(written.audit.notes, "audit.html"))
     print_result(written, json=json)
     if fail_on is not None and written.audit.fails_on(fail_on.value):

@@ -7,31 +7,43 @@ from typing import Annotated
 
 import typer
 
-from candid.cli.arguments import Json, Rehash, RunFolder, Threshold
+from candid.cli.arguments import (
+    EngineName,
+    ImageColumn,
+    Json,
+    LabelColumn,
+    Rehash,
+    RunFolder,
+    Threshold,
+)
 from candid.cli.console import print_json, print_notes
 
 
 def evaluate(
     run: RunFolder,
     data: Annotated[
-        Path | None,
-        typer.Argument(metavar="FOLDER", help="Another folder of the same classes to evaluate on."),
+        str | None,
+        typer.Argument(metavar="DATA", help="Another folder of the same classes to evaluate on."),
     ] = None,
     threshold: Threshold = None,
     report: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="With FOLDER: file of the report, a new one. [beside the run; none with --json]",
+            help="With DATA: file of the report, a new one. [beside the run; none with --json]",
         ),
     ] = None,
     rehash: Rehash = False,
+    engine: EngineName = "local",
     json: Json = False,
+    image_column: ImageColumn = "",
+    label_column: LabelColumn = "",
 ) -> None:
     """Evaluate RUN again, or on other photos."""
     from candid.core.progress import for_terminal
 
     with for_terminal() as progress:
+        from candid.data.source import DataSource
         from candid.evaluation.evaluate import evaluate_run
         from candid.reporting.terminal import (
             cut_notes,
@@ -41,8 +53,11 @@ def evaluate(
         )
         from candid.training.report import find_page, write_elsewhere
 
-        page = None if json and report is None else find_page(run, data, report)
-        measured = evaluate_run(run, data, threshold=threshold, rehash=rehash, progress=progress)
+        source = None if data is None else DataSource(data, image_column, label_column)
+        page = None if json and report is None else find_page(run, source, report)
+        measured = evaluate_run(
+            run, source, threshold=threshold, rehash=rehash, engine=engine, progress=progress
+        )
         contents = None
         if page is not None:
             with progress.step("Writing the report", 0):

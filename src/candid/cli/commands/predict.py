@@ -13,6 +13,8 @@ import typer
 from candid.cli.arguments import (
     Bands,
     Cost,
+    EngineName,
+    ImageColumn,
     Json,
     MaxMegapixels,
     Page,
@@ -35,7 +37,9 @@ def predict(
         list[str],
         typer.Argument(
             metavar="PHOTO...",
-            help="Photos, folders (every file in them), glob patterns, or - for a photo on stdin.",
+            help="Photos, folders (every file in them), addresses of such, glob patterns, or - for "
+            "a photo on stdin. Or tables and archives of photos, as DATA of candid train; labels "
+            "are not needed.",
         ),
     ],
     run: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the run.")] = Path(
@@ -54,8 +58,16 @@ def predict(
     page: Page = None,
     bands: Bands = None,
     max_megapixels: MaxMegapixels = None,
+    image_column: ImageColumn = "",
+    engine: EngineName = "local",
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row per photo.")] = False,
+    parquet: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Also write the rows, with all probabilities, to a Parquet file."
+        ),
+    ] = None,
     probabilities: Annotated[
         bool,
         typer.Option(
@@ -91,9 +103,14 @@ def predict(
     form: Form = "json" if json else "csv" if csv or not sys.stdout.isatty() else "table"
     with for_terminal(elsewhere=ResultsOnly) as progress:
         from candid.cli import predicting
+        from candid.cli.parquet_rows import require_pyarrow, write_parquet
+        from candid.engines import open_engine, require_engine
         from candid.runs.classifier import load
 
-        inputs = predicting.expand(paths)
+        if parquet is not None:
+            require_pyarrow()
+        require_engine(engine)
+        inputs = predicting.expand(paths, image_column=image_column)
         # Many photos are predicted in parallel, with one thread each; a single one uses all.
         classifier = load(run, num_threads=1 if len(inputs) > 1 else None)
         if threshold is not None or cost:
@@ -108,17 +125,22 @@ def predict(
         if is_for_people:
             progress.say(predicting.describe_run(classifier))
         piped = predicting.read_piped(inputs)
-        with progress.step("Predicting", len(inputs)) as advance:
+        with (
+            open_engine(engine, progress) as opened,
+            progress.step("Predicting", len(inputs)) as advance,
+        ):
             predictions = predicting.predict_all(
-                classifier, inputs, piped=piped, explain=explain, advance=advance
+                classifier, inputs, piped=piped, explain=explain, engine=opened, advance=advance
             )
+            if parquet is not None:
+                predictions = write_parquet(predictions, parquet, classifier.classes)
             tally = predicting.print_predictions(
-                draw(predictions, piped=piped, say=progress.say),
+                draw(predictions, inputs=inputs, piped=piped, say=progress.say),
                 classifier.classes,
                 form=form,
                 with_probabilities=probabilities,
                 show=progress.show,
-                paths=inputs,
+                paths=[*map(predicting.name_of, inputs)],
             )
         if classifier.require_manifest().metrics is None:
             progress.say("note: the run was not measured: how often it is right is not known")

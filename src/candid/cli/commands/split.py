@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from candid.cli.arguments import Data, Decisions, GroupBy, OwnParts, OwnPartsMode, Rehash, Seed
+from candid.cli.arguments import (
+    Data,
+    Decisions,
+    GroupBy,
+    ImageColumn,
+    LabelColumn,
+    OwnParts,
+    OwnPartsMode,
+    Rehash,
+    Seed,
+)
 from candid.cli.console import print_error, print_notes
 from candid.errors import UsageError
 
@@ -47,6 +57,8 @@ def split(
     own_parts: OwnParts = OwnPartsMode.strict,
     decisions: Decisions = None,
     rehash: Rehash = False,
+    image_column: ImageColumn = "",
+    label_column: LabelColumn = "",
 ) -> None:
     """Split FOLDER into train, val and test.
 
@@ -59,11 +71,13 @@ def split(
     if to is not None and to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UsageError(f"{to} exists already and is not empty; choose another --to.")
     with for_terminal() as progress:
-        from candid.data.catalog import PARTS
+        from candid.data.parts import PARTS
+        from candid.data.source import DataSource
         from candid.splits.prepare import SplitOptions, prepare, split_prepared
         from candid.splits.split import to_csv
 
-        prepared = prepare(data, decisions=decisions, rehash=rehash, progress=progress)
+        source = DataSource(data, image_column, label_column)
+        prepared = prepare(source, decisions=decisions, rehash=rehash, progress=progress)
         options = SplitOptions(seed, previous, group_by, own_parts.value)
         parts = split_prepared(prepared, options)
     print_notes((*prepared.notes, *parts.notes))

@@ -13,9 +13,12 @@ from candid.cli.arguments import (
     Cost,
     Data,
     Decisions,
+    EngineName,
     Fit,
     FitName,
     GroupBy,
+    ImageColumn,
+    LabelColumn,
     MaxMegapixels,
     OwnParts,
     OwnPartsMode,
@@ -111,6 +114,9 @@ def train(
     bands: Bands = None,
     max_megapixels: MaxMegapixels = None,
     rehash: Rehash = False,
+    engine: EngineName = "local",
+    image_column: ImageColumn = "",
+    label_column: LabelColumn = "",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run.")] = False,
     details: Annotated[
         bool, typer.Option("--details", help="Print tables of all figures too.")
@@ -128,6 +134,7 @@ def train(
         )
     with for_terminal() as progress:
         from candid.data.images import Reading
+        from candid.data.source import DataSource
         from candid.features.backbones import DEFAULT
         from candid.reporting.terminal import cut_notes
         from candid.splits.prepare import SplitOptions
@@ -136,6 +143,7 @@ def train(
         from candid.training.options import BUDGETS
         from candid.training.quality import say_what_more_time_brings
 
+        source = DataSource(data, image_column, label_column)
         options = TrainOptions(
             recipe=recipe.value,
             quality=quality.value,
@@ -151,10 +159,13 @@ def train(
             decisions=decisions,
             leak_tax=leak_tax,
             rehash=rehash,
+            engine=engine,
             figures=not no_figures,
             reading=choose_reading(Reading(), sample_range, page, bands, max_megapixels),
         )
-        trained = train_run(data, run=run, options=options, overwrite=overwrite, progress=progress)
+        trained = train_run(
+            source, run=run, options=options, overwrite=overwrite, progress=progress
+        )
     print_notes(cut_notes(trained.notes, "report.html"))
     if not trained.complete:
         print_notes(["training was interrupted; the run has the epochs completed before"])

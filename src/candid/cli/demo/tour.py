@@ -12,6 +12,7 @@ from candid.auditing.result import PAGE
 from candid.cli.demo.injected_defects import InjectedDefect
 from candid.cli.demo.sample import draw_sample
 from candid.core.progress import Progress
+from candid.data.location import PhotoFile
 from candid.errors import DependencyError
 from candid.runs.classifier import Classifier
 from candid.runs.paths import RUNS
@@ -85,7 +86,7 @@ def _outcome_of(defect: InjectedDefect, prepared: Prepared, run: Run) -> str:
         return f"found: the same picture as {original}; {kept}"
     if defect.kind == "wrong_label":
         return _wrong_label_outcome(defect, run)
-    return _predicted_outcome(prepared.catalog.folder / path, run.classifier)
+    return _predicted_outcome(prepared.catalog.find(path), run.classifier)
 
 
 def _wrong_label_outcome(defect: InjectedDefect, run: Run) -> str:
@@ -102,7 +103,8 @@ def _wrong_label_outcome(defect: InjectedDefect, run: Run) -> str:
     return f"filed as {folder}; too few photos for cross-validation"
 
 
-def _predicted_outcome(file: Path, classifier: Classifier) -> str:
+def _predicted_outcome(file: PhotoFile | None, classifier: Classifier) -> str:
+    assert file is not None
     prediction = classifier.predict(file)
     if prediction.label is None:
         return f"left out: {prediction.reason}"

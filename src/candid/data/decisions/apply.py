@@ -190,7 +190,7 @@ def _require_all_classes(before: Catalog, after: Catalog) -> None:
     if emptied:
         raise DataError(
             f"the decisions leave no photo in {', '.join(map(sanitize, sorted(emptied)))}. Undo "
-            f"some of them, or move the class's folder out of {sanitize(str(before.folder))}."
+            f"some of them, or move the class's folder out of {sanitize(str(before.source))}."
         )
 
 

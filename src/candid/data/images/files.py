@@ -2,57 +2,70 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
 from typing import TYPE_CHECKING
 
 from candid.data.images.foreign import CAMERA_RAW, identify_foreign, is_raw, remedy
-from candid.errors import ImageError
+from candid.data.location import Location
+from candid.errors import ImageError, ReadError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from candid.data.location import PhotoFile
+
 MAX_BYTES = 512 * 1024**2
+#: Reason of a file that is missing.
+NO_FILE = "no such file"
+#: Errors of a path that no second try mends.
+_LASTING = frozenset((errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR))
+_LIMIT = f"{MAX_BYTES / 1024**2:.0f} MiB"
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: PhotoFile) -> bytes:
     """Read a whole image file.
 
     Args:
-        path: An existing regular file of at most `MAX_BYTES` bytes.
+        path: An existing regular file of at most `MAX_BYTES` bytes, or a location of as many.
 
     Returns:
         Its bytes, at least one.
 
     Raises:
         ImageError: It is missing, not a regular file, not readable, empty or too large. The
-            message does not repeat the path.
+            message does not repeat the path. `ReadError` if trying again may help.
     """
     try:
-        status = path.stat()
-        # Checked before opening: reading a pipe would block.
-        if stat.S_ISDIR(status.st_mode):
-            raise ImageError("is a folder; expected an image file")
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError("is not a regular file")
-        if status.st_size > MAX_BYTES:
-            limit = f"{MAX_BYTES / 1024**2:.0f} MiB"
-            raise ImageError(f"too large: {status.st_size / 1024**2:.0f} MiB, limit {limit}")
-        # At most one byte past the limit, should the file grow between the two calls.
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = path.read(MAX_BYTES + 1) if isinstance(path, Location) else _read_path(path)
     except FileNotFoundError:
-        raise ImageError("no such file") from None
+        raise ImageError(NO_FILE) from None
     except PermissionError:
         raise ImageError("permission denied") from None
     except (OSError, ValueError, MemoryError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise ImageError(f"can't be read: {reason}") from None
+        stays = isinstance(error, ValueError) or getattr(error, "errno", None) in _LASTING
+        raise (ImageError if stays else ReadError)(f"can't be read: {reason}") from None
     if not data:
         raise ImageError("empty file")
     if len(data) > MAX_BYTES:
-        raise ImageError("too large: it grew while it was read")
+        raise ImageError(f"too large: more than {_LIMIT}")
     return data
+
+
+def _read_path(path: Path) -> bytes:
+    """The bytes of a file, at most one past the limit, should it grow after it was looked at."""
+    status = path.stat()
+    # Checked before opening: reading a pipe would block.
+    if stat.S_ISDIR(status.st_mode):
+        raise ImageError("is a folder; expected an image file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError("is not a regular file")
+    if status.st_size > MAX_BYTES:
+        raise ImageError(f"too large: {status.st_size / 1024**2:.0f} MiB, limit {_LIMIT}")
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 _EVERYDAY = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.text import join_names, plural, plural_are, sanitize
-from candid.data.catalog import PARTS
+from candid.data.parts import PARTS
 from candid.errors import ArtifactError, UsageError
 from candid.evaluation.estimate import EstimateSource
 from candid.runs.artifact import MANIFEST, PREDICTIONS, SPLIT, find_run, read_manifest

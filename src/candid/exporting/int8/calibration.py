@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,6 +13,9 @@ from candid.core.extras import start_onnx
 from candid.core.onnx_quantiser import ActivationStats
 from candid.core.progress import Advance
 from candid.data.images import PixelContract, decode
+from candid.data.location import FindFile
+from candid.data.source import DataSource
+from candid.data.sources import find_in
 from candid.errors import DataError, ImageError
 from candid.exporting.samples import BATCH_SIZE, read_unchanged, round_robin
 from candid.exporting.source import Source
@@ -43,24 +45,24 @@ def read_calibration(source: Source, split: Split) -> NDArray[np.uint8]:
         if row.part == "train":
             by_class.setdefault(row.label, {}).setdefault(row.content, row)
     lists = [[rows[content] for content in sorted(rows)] for _, rows in sorted(by_class.items())]
-    contract = source.classifier.contract
+    contract, find = source.classifier.contract, find_in(source.data)
     images: list[NDArray[np.uint8]] = []
     for row in round_robin(lists):
-        image = _decode_unchanged(source.data_folder, row, contract)
+        image = _decode_unchanged(find, row, contract)
         images += [] if image is None else [image]
         if len(images) == MAX_PHOTOS:
             break
     if len(images) < _MIN_PHOTOS:
-        raise DataError(_too_few(len(images), sum(map(len, lists)), source.data_folder))
+        raise DataError(_too_few(len(images), sum(map(len, lists)), source.data))
     return np.stack(images)
 
 
-def _too_few(num_found: int, num_listed: int, folder: Path) -> str:
+def _too_few(num_found: int, num_listed: int, data: DataSource) -> str:
     expected = f"--int8 needs {_MIN_PHOTOS} photos of the training part or more to calibrate"
     if num_listed < _MIN_PHOTOS:
         return f"{expected}; the run has {num_listed}. Export without --int8, or train with more."
     return (
-        f"{expected}; {num_found} of {num_listed} are unchanged in {folder}. "
+        f"{expected}; {num_found} of {num_listed} are unchanged in {data}. "
         "Bring the photos back, or export without --int8."
     )
 
@@ -78,11 +80,11 @@ class LabelledImages:
 def read_labelled(source: Source, rows: Sequence[Row]) -> Iterator[LabelledImages]:
     """Read photos of a run's classes in batches, leaving out those that are gone or changed."""
     classes, contract = source.classifier.classes, source.classifier.contract
-    names = sorted({row.group for row in rows})
+    names, find = sorted({row.group for row in rows}), find_in(source.data)
     numbers = {name: number for number, name in enumerate(names)}
     for start in range(0, len(rows), BATCH_SIZE):
         batch = rows[start : start + BATCH_SIZE]
-        read = [(row, _decode_unchanged(source.data_folder, row, contract)) for row in batch]
+        read = [(row, _decode_unchanged(find, row, contract)) for row in batch]
         found = [(row, image) for row, image in read if image is not None]
         if found:
             yield LabelledImages(
@@ -93,8 +95,10 @@ def read_labelled(source: Source, rows: Sequence[Row]) -> Iterator[LabelledImage
             )
 
 
-def _decode_unchanged(folder: Path, row: Row, contract: PixelContract) -> NDArray[np.uint8] | None:
-    data = read_unchanged(folder, row)
+def _decode_unchanged(
+    find: FindFile, row: Row, contract: PixelContract
+) -> NDArray[np.uint8] | None:
+    data = read_unchanged(find, row)
     try:
         return None if data is None else decode(data, contract)
     except ImageError:

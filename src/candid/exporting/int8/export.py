@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from candid.core.progress import Progress
 from candid.core.temp_dir import temp_dir
 from candid.core.text import plural
+from candid.data.sources import find_in
 from candid.errors import UsageError
 from candid.exporting.format import Format, LoadedExport
 from candid.exporting.int8.calibration import LabelledImages, read_calibration, read_labelled
@@ -93,8 +94,9 @@ def check_int8(
     """
     split = read_csv(source.folder / SPLIT)
     listed = [[row for row in split.rows if row.part == part] for part in ("test", "val")]
-    rows = [*choose_rows(source.data_folder, listed[0], most)]
-    rows += choose_rows(source.data_folder, listed[1], most and most - len(rows))
+    find = find_in(source.data)
+    rows = [*choose_rows(find, listed[0], most)]
+    rows += choose_rows(find, listed[1], most and most - len(rows))
     golden = read_golden(source.folder).pixels
     unknown = np.full(len(golden), -1, np.int64)
     kept = LabelledImages(golden, unknown, unknown, np.zeros(len(golden), np.bool_))

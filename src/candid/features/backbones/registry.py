@@ -178,6 +178,14 @@ class Embedder:
         self._num_threads = num_threads
         self._starting = Lock()
 
+    def __getstate__(self) -> dict[str, object]:
+        """Without its session and its lock, to be pickled."""
+        own = ("_session", "_starting")
+        return {name: value for name, value in vars(self).items() if name not in own}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state, _starting=Lock())
+
     @cached_property
     def _session(self) -> ort.InferenceSession:
         """Started by the first picture; never, if all are cached."""

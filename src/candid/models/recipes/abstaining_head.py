@@ -6,6 +6,7 @@ is fitted on. So `predict_by_folds` tests all of it on images that no part of it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import Rows
+from candid.core.stored_rows import ManyRows, blocks_of
 from candid.models.conformal import Abstention, fit_abstention
 from candid.models.ood import Novelty, fit_novelty
 from candid.models.recipes.cross_validation import Fold, run_folds, without
@@ -44,6 +46,23 @@ class Answers:
     possible: NDArray[np.bool_] | None
     familiarity: Rows | None
 
+    def take(self, which: NDArray[Any]) -> Answers:
+        """Those of some images."""
+        some: dict[str, Any] = {
+            name: None if rows is None else rows[which] for name, rows in vars(self).items()
+        }
+        return Answers(**some)
+
+
+def concatenate(parts: Sequence[Answers]) -> Answers:
+    """Answers one after another; what one part lacks, all of them lack."""
+
+    def join(name: str) -> Any:
+        values = [getattr(part, name) for part in parts]
+        return None if any(value is None for value in values) else np.concatenate(values)
+
+    return Answers(*(join(field.name) for field in fields(Answers)))
+
 
 @dataclass(frozen=True)
 class AbstainingHead:
@@ -61,8 +80,11 @@ class AbstainingHead:
         """The calibrated head."""
         return self.raw.divided_by(self.temperature)
 
-    def answer(self, embeddings: Rows) -> Answers:
+    def answer(self, embeddings: ManyRows) -> Answers:
         """Answer n images, float32 ``(n, d)``."""
+        return concatenate([self._answer(embeddings[block]) for block in blocks_of(embeddings)])
+
+    def _answer(self, embeddings: Rows) -> Answers:
         probabilities = self.head.probabilities(embeddings)
         raw = self.raw.probabilities(embeddings)
         if self.abstention is None or self.novelty is None:
@@ -120,7 +142,7 @@ def predict_by_folds(data: Labelled, *, seed: int = 0) -> CrossValidated | None:
         fitted = fit_heads(sets, seed=seed + 1, with_held_out=True)
         heads = [_add_abstention(*each, seed=seed + 1) for each in zip(sets, fitted, strict=True)]
         return [
-            (head.answer(data.embeddings[held_out]), head.head)
+            (head.answer(data.embeddings.take(np.flatnonzero(held_out), axis=0)), head.head)
             for head, (data, held_out) in zip(heads, folds, strict=True)
         ]
 

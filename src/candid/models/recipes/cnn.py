@@ -38,7 +38,7 @@ from candid.models.temperature import fit_temperature, with_temperature
 from candid.splits.split import Split, label_numbers
 
 if TYPE_CHECKING:
-    from candid.models.recipes.cnn_keras import Photos, Training
+    from candid.models.recipes.cnn_keras import Photos, RunEpochs, Training
 
 Weights = Sequence[NDArray[np.float32]]
 
@@ -259,6 +259,7 @@ def train(
     started: Future[Training] | None = None,
     progress: Progress | None = None,
     checkpoints: Checkpoints | None = None,
+    on_workers: bool = False,
 ) -> Trained:
     """Train the tutorial's network.
 
@@ -276,6 +277,7 @@ def train(
         started: Of `start`, with the same seed; by default, it starts now.
         progress: Progress callback.
         checkpoints: Where each epoch is kept; by default nowhere.
+        on_workers: Whether to train on all nodes of the Ray cluster that this process is part of.
 
     Returns:
         The model; its history has one row per epoch.
@@ -309,7 +311,8 @@ def train(
     ):
         board.write_samples(training.graph, _samples(given, classes))
         loop = cnn_keras.Loop(**asdict(options), checkpoint=checkpoint, progress=progress)
-        snapshot, complete = cnn_keras.fit(training, given, board, loop)
+        run = _on_workers(photos, given, options, training.dtype) if on_workers else None
+        snapshot, complete = cnn_keras.fit(training, given, board, loop, run)
         checkpoint.is_complete = complete
     training.restore(snapshot)
     weights = snapshot.best or snapshot.weights
@@ -324,6 +327,22 @@ def train(
     }
     model = build_onnx(weights, size_px=CONTRACT.size_px)
     return Trained(model, photos.contract, snapshot.history, settings, complete)
+
+
+def _on_workers(photos: Decoded, given: Photos, options: Options, dtype: str) -> RunEpochs:
+    from candid.models.recipes.cnn_workers import Job, run_on_workers
+
+    catalog = photos.catalog
+    job = Job(
+        {place: catalog.file(catalog.photos[place]) for place in [*given.train, *given.val]},
+        photos.contract,
+        given.labels,
+        given.train,
+        given.val,
+        len(catalog.classes),
+        dtype,
+    )
+    return functools.partial(run_on_workers, job, asdict(options))
 
 
 def _by_content(catalog: Catalog, places: NDArray[np.int64]) -> NDArray[np.int64]:

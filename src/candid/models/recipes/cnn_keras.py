@@ -6,10 +6,12 @@ Keras' own loop takes a tenth more per step and seconds to trace; what it comput
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,6 +78,19 @@ def build_network(num_classes: int, *, seed: int) -> Any:
     return network
 
 
+def choose_strategy() -> Any:
+    """Where the network is: on all GPUs of this machine, and on those of all workers together.
+
+    A worker is one of several where ``TF_CONFIG`` says so, which Ray Train sets.
+    """
+    workers = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {}).get("worker", ())
+    if len(workers) > 1:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if len(tf.config.list_logical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
 def choose_dtype() -> str:
     """``mixed_bfloat16`` if the processor supports it in hardware, else ``float32``."""
     gpus = tf.config.list_physical_devices("GPU")
@@ -93,27 +108,69 @@ def has_bfloat16(cpuinfo: str) -> bool:
 
 
 class Training:
-    """The network while it is trained.
+    """The network while it is trained, on one device or mirrored on several.
+
+    On several, each has a part of every batch; the sums of their gradients and losses are the same
+    as on one, up to rounding.
 
     Attributes:
+        strategy: Of `choose_strategy`.
         network: Of `build_network`; its variables and those of its optimizer are trained in place.
         dtype: Of `choose_dtype`. In ``mixed_bfloat16``, all layers but the last compute in
             bfloat16, on variables that stay float32.
-        step: Takes a step on a batch, uint8 ``(n, 256, 256, 3)`` and int32 ``(n,)``, and returns
-            the sum of its losses and the number of right answers before the step.
+        step: Takes a step on a batch, or this worker's part of it, uint8 ``(n, 256, 256, 3)`` and
+            int32 ``(n,)``, given the size of the whole one, float32; returns the sum of its losses
+            and the number of right answers before the step.
         measure: Returns the same without a step.
     """
 
-    def __init__(self, num_classes: int, *, seed: int, dtype: str | None = None) -> None:
+    def __init__(
+        self, num_classes: int, *, seed: int, dtype: str | None = None, strategy: Any = None
+    ) -> None:
         """Build the network and trace its functions, which takes a second."""
-        self.network = build_network(num_classes, seed=seed)
-        self.network.optimizer.build(self.network.trainable_variables)
+        self.strategy = strategy or choose_strategy()
+        with self.strategy.scope():
+            self.network = build_network(num_classes, seed=seed)
+            self.network.optimizer.build(self.network.trainable_variables)
         self.dtype = dtype or choose_dtype()
         image = tf.TensorSpec((None, SIZE_PX, SIZE_PX, 3), tf.uint8, "image")
-        batch = (image, tf.TensorSpec((None,), tf.int32, "labels"))
-        self.step = tf.function(self._step).get_concrete_function(*batch)
-        self.measure = tf.function(self._measure).get_concrete_function(*batch)
+        labels, size = tf.TensorSpec((None,), tf.int32, "labels"), tf.TensorSpec((), tf.float32)
+        if self.strategy.num_replicas_in_sync > 1:
+            self.step, self.measure = map(self._shared, (self._step, self._measure))
+        else:
+            self.step, self.measure = (
+                tf.function(one).get_concrete_function(image, labels, size)
+                for one in (self._step, self._measure)
+            )
         self.graph = tf.function(self.network).get_concrete_function(image).graph
+
+    def own(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of some places that this worker has the photos of; all, if it is alone."""
+        resolver = self.strategy.cluster_resolver
+        if resolver is None or resolver.task_id is None:
+            return places
+        num_workers = len(resolver.cluster_spec().job_tasks("worker"))
+        return np.asarray(places[places % num_workers == resolver.task_id], np.int64)
+
+    def _shared(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of a batch on all devices, each of this worker with a part of its photos."""
+        strategy, num_parts = self.strategy, len(self.strategy.extended.worker_devices)
+        run = tf.function(lambda *batch: strategy.run(function, batch), reduce_retracing=True)
+
+        def divide(values: Any, fill: int) -> Any:
+            """Every device's part, equally many: what is missing is filled up."""
+            num_missing = max(num_parts, -(-len(values) // num_parts) * num_parts) - len(values)
+            rest = ((0, num_missing), *((0, 0) for _ in values.shape[1:]))
+            filled = tf.pad(values, rest, constant_values=tf.cast(fill, values.dtype))
+            return strategy.experimental_distribute_values_from_function(
+                lambda context: filled[context.replica_id_in_sync_group % num_parts :: num_parts]
+            )
+
+        def call(pixels: Any, labels: Any, size: Any) -> Any:
+            sums = run(divide(pixels, 0), divide(labels, -1), size)
+            return strategy.experimental_local_results(sums)[0]
+
+        return call
 
     def _scores(self, pixels: Any) -> Any:
         """The outputs before the sigmoid or the softmax, float32 ``(n, units)``.
@@ -135,8 +192,12 @@ class Training:
         return tf.nn.bias_add(tf.matmul(tf.cast(x, tf.float32), last[0]), last[1])
 
     def _losses(self, pixels: Any, labels: Any) -> tuple[Any, Any]:
-        """The loss of each picture, and their sum with the number of right answers."""
+        """The sum of the losses, and the same with the number of right answers.
+
+        Pictures without a class, -1, count for nothing.
+        """
         scores = self._scores(pixels)
+        counts, labels = tf.cast(labels >= 0, tf.float32), tf.maximum(labels, 0)
         if scores.shape[1] == 1:
             answers = tf.cast(scores[:, 0] > 0, tf.int32)
             losses = tf.nn.sigmoid_cross_entropy_with_logits(
@@ -146,20 +207,29 @@ class Training:
             answers = tf.argmax(scores, axis=1, output_type=tf.int32)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)
         right = tf.cast(answers == labels, tf.float32)
-        return losses, tf.stack([tf.reduce_sum(losses), tf.reduce_sum(right)])
+        sums = [tf.reduce_sum(values * counts) for values in (losses, right)]
+        return sums[0], tf.stack(sums)
 
-    def _measure(self, pixels: Any, labels: Any) -> Any:
-        return self._losses(pixels, labels)[1]
+    def _over_all(self, values: list[Any]) -> list[Any]:
+        """The sums of values over all devices."""
+        if self.strategy.num_replicas_in_sync == 1:
+            return values
+        context = tf.distribute.get_replica_context()
+        return list(context.all_reduce(tf.distribute.ReduceOp.SUM, values))
 
-    def _step(self, pixels: Any, labels: Any) -> Any:
+    def _measure(self, pixels: Any, labels: Any, size: Any) -> Any:
+        del size
+        return self._over_all([self._losses(pixels, labels)[1]])[0]
+
+    def _step(self, pixels: Any, labels: Any, size: Any) -> Any:
         weights = [variable.value for variable in self.network.trainable_variables]
         adam = self.network.optimizer
         with tf.GradientTape() as tape:
-            losses, sums = self._losses(pixels, labels)
-            loss = tf.reduce_mean(losses)
+            total, sums = self._losses(pixels, labels)
+            loss = total / size
         number = tf.cast(adam.iterations.value + 1, tf.float32)
         moments = [variable.value.handle for variable in adam.variables[2:]]
-        gradients = tape.gradient(loss, weights)
+        *gradients, sums = self._over_all([*tape.gradient(loss, weights), sums])
         for weight, m, v, gradient in zip(
             weights, moments[::2], moments[1::2], gradients, strict=True
         ):
@@ -276,16 +346,18 @@ class Photos:
     """Decoded photos.
 
     Attributes:
-        pixels: uint8 ``(n, 256, 256, 3)``.
+        pixels: uint8 ``(m, 256, 256, 3)``; the photo at place p is in row p // ``num_shares``.
         labels: int32 ``(n,)``.
         train: Places of those to train on, int64.
         val: Places of those to measure after each epoch; may be empty.
+        num_shares: Number of workers that share the photos, see `Training.own`.
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int32]
     train: NDArray[np.int64]
     val: NDArray[np.int64]
+    num_shares: int = 1
 
 
 @dataclass(frozen=True)
@@ -313,8 +385,21 @@ def best_epoch(history: Sequence[Mapping[str, float]]) -> int:
     return 1 + int(np.where(np.isnan(losses), np.inf, losses).argmin())
 
 
-def fit(training: Training, photos: Photos, board: Board, loop: Loop) -> tuple[Snapshot, bool]:
+#: Runs the epochs after a snapshot, if there is one, and yields the state after some of them.
+RunEpochs = Callable[[Snapshot | None, Advance], Iterator[Snapshot]]
+
+
+def fit(
+    training: Training, photos: Photos, board: Board, loop: Loop, run: RunEpochs | None = None
+) -> tuple[Snapshot, bool]:
     """Train, or resume from the checkpoint. The order of an epoch depends on it and the seed alone.
+
+    Args:
+        training: The network.
+        photos: Decoded.
+        board: Gets a row for each epoch.
+        loop: The settings.
+        run: Runs the epochs, by default in this process.
 
     Returns:
         The snapshot after the last complete epoch, and whether no epoch is missing.
@@ -325,36 +410,47 @@ def fit(training: Training, photos: Photos, board: Board, loop: Loop) -> tuple[S
     snapshot = loop.checkpoint.read(
         lambda found: training.fits(found) and len(found.history) <= loop.epochs
     )
-    history = () if snapshot is None else snapshot.history
     steps = -(-len(photos.train) // loop.batch_size)
-    rate = float(training.network.optimizer.learning_rate)
+    rate = float(keras.ops.convert_to_numpy(training.network.optimizer.learning_rate))
+    history = () if snapshot is None else snapshot.history
     if snapshot is not None:
         loop.progress.say(f"Resuming after epoch {len(history)} of {loop.epochs}")
         training.restore(snapshot)
     for number, row in enumerate(history, 1):
         board.write(row, number * steps, rate)
+    run = run or partial(run_epochs, training, photos, loop)
     with loop.progress.step("Training", loop.epochs * steps) as advance:
         advance(len(history) * steps)
         try:
-            for epoch in range(len(history), loop.epochs):
-                if loop.is_over(history):
-                    best = best_epoch(history)
-                    loop.progress.say(
-                        f"Stopping early: the validation loss fell no more after epoch {best}"
-                    )
-                    break
-                row = {"epoch": epoch + 1, **_run_epoch(training, photos, loop, epoch, advance)}
-                history = (*history, row)
-                snapshot = _snapshot(training, history, loop, snapshot)
+            for state in run(snapshot, advance):
+                snapshot = state
                 loop.checkpoint.write(snapshot)
-                board.write(row, (epoch + 1) * steps, rate)
-                text = ", ".join(f"{_METRICS[n]} {row[n]:.3f}" for n in _METRICS if n in row)
-                loop.progress.say(f"epoch {epoch + 1} of {loop.epochs}: {text}")
+                new, history = snapshot.history[len(history) :], snapshot.history
+                for row in new:
+                    board.write(row, int(row["epoch"]) * steps, rate)
+                    text = ", ".join(f"{_METRICS[n]} {row[n]:.3f}" for n in _METRICS if n in row)
+                    loop.progress.say(f"epoch {int(row['epoch'])} of {loop.epochs}: {text}")
         except KeyboardInterrupt:
             if snapshot is None:
                 raise
     assert snapshot is not None  # at least one epoch, see `Options`
-    return snapshot, loop.is_over(snapshot.history)
+    is_over = loop.is_over(history)
+    if is_over and len(history) < loop.epochs:
+        best = best_epoch(history)
+        loop.progress.say(f"Stopped early: the validation loss fell no more after epoch {best}")
+    return snapshot, is_over
+
+
+def run_epochs(
+    training: Training, photos: Photos, loop: Loop, snapshot: Snapshot | None, advance: Advance
+) -> Iterator[Snapshot]:
+    """Run the epochs after a snapshot; yields the state after each."""
+    history = () if snapshot is None else snapshot.history
+    while not loop.is_over(history):
+        row = _run_epoch(training, photos, loop, len(history), advance)
+        history = (*history, {"epoch": len(history) + 1, **row})
+        snapshot = _snapshot(training, history, loop, snapshot)
+        yield snapshot
 
 
 def _snapshot(
@@ -383,13 +479,17 @@ def _run_epoch(
         *,
         augment: bool = False,
     ) -> tuple[float, float]:
-        def load(start: int) -> tuple[Any, Any]:
-            batch = places[start : start + loop.batch_size]
-            pixels = photos.pixels[batch]
-            if augment:  # in threads, so each batch has its own source of random numbers
+        def load(start: int) -> tuple[Any, Any, Any]:
+            whole = places[start : start + loop.batch_size]
+            batch = training.own(whole)
+            pixels = photos.pixels[batch // photos.num_shares]
+            if augment and len(
+                batch
+            ):  # in threads, so each batch has its own source of random numbers
                 rng = np.random.default_rng([loop.seed, epoch, start])
                 pixels = np.stack([vary_lightly(picture, rng) for picture in pixels])
-            return tf.constant(pixels), tf.constant(photos.labels[batch])
+            size = tf.constant(len(whole), tf.float32)
+            return tf.constant(pixels), tf.constant(photos.labels[batch]), size
 
         sums = np.zeros(2)
         for batch in map_ahead(load, range(0, len(places), loop.batch_size), num_ahead=2):

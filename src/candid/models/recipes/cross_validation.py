@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import Rows
+from candid.core.stored_rows import StoredRows
 from candid.models.recipes.linear_head import (
     SEARCH_TOLERANCE,
     fit_heads,
@@ -49,7 +50,11 @@ def run_folds(
         for data, of in zip(sets, folds, strict=True)
         for fold in range(num_folds)
     ]
-    chunks = np.array_split(np.arange(len(jobs)), -(-len(jobs) // max(1, _TOGETHER // size)))
+    if isinstance(sets[0].embeddings, StoredRows):  # read once for all of them
+        num_chunks = 1
+    else:
+        num_chunks = -(-len(jobs) // max(1, _TOGETHER // size))
+    chunks = np.array_split(np.arange(len(jobs)), num_chunks)
     done = fit_at_once(lambda chunk: function([jobs[i] for i in chunk]), chunks, num_values=size)
     results = [result for chunk in done for result in chunk]
     return [(of, results[num_folds * i : num_folds * (i + 1)]) for i, of in enumerate(folds)]
@@ -79,7 +84,7 @@ def cross_validate_all(sets: Sequence[Labelled], *, seed: int = 0) -> list[Rows]
     def predict(folds: list[Fold]) -> list[Rows]:
         fitted = fit_heads([without(fold) for fold in folds], seed=seed + 1)
         return [
-            one.head.probabilities(data.embeddings[held_out])
+            one.head.probabilities(data.embeddings.take(np.flatnonzero(held_out), axis=0))
             for one, (data, held_out) in zip(fitted, folds, strict=True)
         ]
 
@@ -115,7 +120,7 @@ def predict_held_out(
     def predict(seed: int) -> Rows:
         # No warm start: it would come from a fit on these labels.
         folds = data.folds(num_folds, seed=seed)
-        problems = leave_out(space, data, weights, folds, num_folds)
+        problems = leave_out(space, data.labels, weights, folds, num_folds, data.num_classes)
         fit(problems, strength, tolerance=SEARCH_TOLERANCE)
         return predict_left_out(problems, folds)
 

@@ -173,7 +173,7 @@ class Tuner:
         data = self.data.take(places)
         head = fit_head(data, seed=self.seed).head
         # The features that are trained: without those of the blocks before.
-        own = replace(data, embeddings=data.embeddings[:, :NUM_FEATURES])
+        own = replace(data, embeddings=data.embeddings[:][:, :NUM_FEATURES], turned=None)
         start = fit_head(own, seed=self.seed).head
         with (
             self.checkpoints.open(self._fingerprint(places), self.progress.say) as checkpoint,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from candid.core.linalg import Rows
 from candid.models.conformal import Abstention, fit_abstention
 from candid.models.ood import Novelty
-from candid.models.recipes.abstaining_head import Answers
+from candid.models.recipes.abstaining_head import Answers, concatenate
 from candid.models.recipes.logistic import softmax
 from candid.models.temperature import (
     count_pictures,
@@ -155,10 +155,4 @@ def calibrate(
 
 def join_answers(answers: Sequence[Answers], order: NDArray[np.integer[Any]]) -> Answers:
     """Join answers whose photos, one after the other, belong to some places; sorted by these."""
-    sorting = np.argsort(order, kind="stable")
-
-    def join(name: str) -> Any:
-        parts = [getattr(each, name) for each in answers]
-        return None if any(part is None for part in parts) else np.concatenate(parts)[sorting]
-
-    return Answers(*(join(field.name) for field in fields(Answers)))
+    return concatenate(answers).take(np.argsort(order, kind="stable"))

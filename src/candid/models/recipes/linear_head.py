@@ -9,24 +9,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.linalg import Rows, matmul
+from candid.core.linalg import LARGE_MATRIX, Rows, matmul
+from candid.core.stored_rows import ManyRows, StoredRows, blocks_of
 from candid.models.recipes.logistic import (
     MANY_CLASSES,
     MOST_AXES,
     Problem,
-    Space,
     fit,
     matrix_threads,
     scores_of,
     softmax,
 )
+from candid.models.recipes.space import Space
 from candid.models.temperature import count_pictures, smoothed_losses, with_temperature
-from candid.splits.grouped_split import NUM_FOLDS, Labelled
+from candid.splits.grouped_split import NUM_FOLDS, Labelled, random_ranks, sample_groups
 
 #: Inverse strengths of the regularisation to try, from strong to weak, evenly on a log scale.
 STRENGTHS: Final = (1.0, 3.2, 10.0, 32.0, 100.0, 320.0, 1000.0)
@@ -38,12 +39,18 @@ _ENOUGH_TO_CHOOSE = 500  # held-out images to choose a strength by; further fold
 _ENOUGH_TO_CALIBRATE = 1000  # held-out images to calibrate on
 _CALIBRATION_FOLDS = 10
 _NEWTON_STEPS = 6
+_SAMPLE = 20_000  # images to find the axes of many on
+#: Axes of heads for images that are not held in memory.
+STORED_AXES: Final = 1024
 _MOST_SCALE = 20.0
 #: Of the mean probability of the labels of a class: a label that is less probable counts less.
 _DOUBTED: Final = 0.5
 #: Photos of the largest class for one of the smallest above which classes count as unbalanced: at 3
 #: to 1, always predicting the larger of two is 75 % accurate, which can pass for a working model.
 UNBALANCED: Final = 3.0
+
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -58,9 +65,10 @@ class LinearHead:
         """Scores, float32 ``(n, k)``, of embeddings, float32 ``(n, d)``."""
         return np.asarray(matmul(embeddings, self.kernel.T) + self.bias, np.float32)
 
-    def probabilities(self, embeddings: Rows) -> Rows:
+    def probabilities(self, embeddings: ManyRows) -> Rows:
         """Probabilities, float32 ``(n, k)``, of embeddings, float32 ``(n, d)``."""
-        return softmax(self.scores(embeddings))
+        parts = [softmax(self.scores(embeddings[block])) for block in blocks_of(embeddings)]
+        return np.concatenate(parts)
 
     def beside(self, other: LinearHead, share: float) -> LinearHead:
         """A head on the embeddings of both side by side; ``share`` is the other's of the scores."""
@@ -153,36 +161,89 @@ def _fit_each(jobs: Sequence[tuple[float, Problem]], tolerance: float) -> None:
 
 
 def space_of(data: Labelled) -> Space:
-    """The space that heads are fitted in; for many classes, the first axes alone."""
+    """The space that heads are fitted in; for many classes or images, the first axes alone."""
+    if data.turned is not None:
+        return Space.of(data.turned)
+    assert not isinstance(data.embeddings, StoredRows)
     return Space(data.embeddings, most_axes=MOST_AXES if data.num_classes > MANY_CLASSES else None)
 
 
+def turn_many(data: Labelled, fitted_on: NDArray[np.int64]) -> Labelled:
+    """The same; rows of a file turned onto the axes that heads are fitted on, if they are.
+
+    These axes are those of a sample of the images to fit on, without their labels, and shared by
+    all folds. Strengths are tried on a sample too. See
+    docs/adr/0030-many-photos-in-constant-memory.md.
+    """
+    if not isinstance(data.embeddings, StoredRows):
+        return data
+    ranks = random_ranks(data.group_keys, seed=0)
+    sample = sample_groups(fitted_on, data.groups, ranks, most=_SAMPLE)
+    with matrix_threads(LARGE_MATRIX):
+        space = Space(data.embeddings[sample], most_axes=STORED_AXES)
+    sample = sample_groups(np.arange(len(data.labels)), data.groups, ranks, most=_SAMPLE)
+    return replace(data, turned=space.turn(data.embeddings, sample))
+
+
 def leave_out(
-    space: Space, data: Labelled, weights: Rows, folds: NDArray[np.int64], used: int
+    space: Space,
+    labels: NDArray[np.int64],
+    weights: Rows,
+    folds: NDArray[np.int64],
+    used: int,
+    num_classes: int,
 ) -> list[Problem]:
     """Heads that are fitted on all images but those of one fold, for each of the first folds."""
-    return [
-        Problem(space, data.labels, weights * (folds != fold), data.num_classes)
-        for fold in range(used)
-    ]
+    left = (weights * (folds != fold) for fold in range(used))
+    return [Problem(space, labels, each, num_classes) for each in left]
 
 
 def predict_left_out(problems: Sequence[Problem], folds: NDArray[np.int64]) -> Rows:
     """Probabilities, float32 ``(n, k)``, of the images of each fold; 0 of further folds."""
     predicted = np.zeros((len(folds), problems[0].num_classes), np.float32)
     for fold, problem in enumerate(problems):
-        here = folds == fold
-        predicted[here] = softmax(scores_of(problem.space.rows[here], problem.fitted))
+        here = np.flatnonzero(folds == fold)
+        rows = problem.space.rows.take(here, axis=0)
+        for block in blocks_of(rows):
+            predicted[here[block]] = softmax(scores_of(rows[block], problem.fitted))
     return predicted
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """The images that strengths are tried on: all, or of many those of a sample.
+
+    Attributes:
+        space: Their rows, in memory.
+        places: int64 ``(m,)``, their indices among the images; -1 for rows that are none of them.
+    """
+
+    space: Space
+    places: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, data: Labelled, space: Space) -> _Tried:
+        """All images, or the sample."""
+        turned = data.turned
+        if turned is None:
+            return cls(space, np.arange(len(data.labels)))
+        of_row = np.full(len(turned.rows.whole), -1)
+        of_row[turned.rows.places] = np.arange(len(data.labels))
+        return cls(space.with_rows(turned.sample), of_row[turned.sampled])
+
+    def take(self, values: NDArray[_Value], other: int = 0) -> NDArray[_Value]:
+        """Values of the images, ``(n,)``, for these rows."""
+        return np.where(self.places < 0, values.dtype.type(other), values[self.places])
 
 
 def _candidates(data: Labelled, *, seed: int) -> list[_Search]:
     """Searches with the weights of the images that may be used."""
     space = space_of(data)
+    tried = _Tried.of(data, space)
     weights = [np.ones(len(data.labels), np.float32)]
     if data.num_folds() > 1 and is_unbalanced(data.labels, data.num_classes):
         weights.append(balanced_weights(data.labels, data.num_classes))
-    return [_Search(space, data, each, seed=seed) for each in weights]
+    return [_Search(space, data, each, tried, seed=seed) for each in weights]
 
 
 class _Search:
@@ -192,7 +253,9 @@ class _Search:
     not tried once it has risen beyond any weight.
     """
 
-    def __init__(self, space: Space, data: Labelled, weights: Rows, *, seed: int) -> None:
+    def __init__(
+        self, space: Space, data: Labelled, weights: Rows, tried: _Tried, *, seed: int
+    ) -> None:
         self._space, self._data, self._weights, self._seed = space, data, weights, seed
         self._is_balanced = bool((weights != 1).any())
         num_folds = data.num_folds()
@@ -203,9 +266,13 @@ class _Search:
         if num_folds < 2:
             self._scale = _scale_without_trials(space, data, weights, seed=seed)
             return
-        self._folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CHOOSE, seed)
-        self._held = self._folds < used
-        self.problems = leave_out(space, data, weights, self._folds, used)
+        folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CHOOSE, seed)
+        self._folds = tried.take(folds, num_folds)
+        held = self._folds < used
+        self._labels, self._held, groups = tried.take(data.labels), held, tried.take(data.groups)
+        self._num_pictures = count_pictures(groups[held])
+        weights, number = tried.take(weights), data.num_classes
+        self.problems = leave_out(tried.space, self._labels, weights, self._folds, used, number)
 
     @property
     def goes_on(self) -> bool:
@@ -216,10 +283,11 @@ class _Search:
 
     def judge(self, strength: float) -> None:
         """Measure the strength that the problems were just fitted with."""
-        held, data = self._held, self._data
-        labels, num_pictures = data.labels[held], count_pictures(data.groups[held])
-        scores = np.log(np.maximum(predict_left_out(self.problems, self._folds)[held], 1e-37))
-        scale = _best_scale(scores, labels) if data.num_classes > MANY_CLASSES else 1.0
+        labels, num_pictures = self._labels[self._held], self._num_pictures
+        predicted = predict_left_out(self.problems, self._folds)[self._held]
+        scores = np.log(np.maximum(predicted, 1e-37))
+        is_open = self._data.num_classes > MANY_CLASSES
+        scale = _best_scale(scores, labels) if is_open else 1.0
         scores *= np.float32(scale)
         self._trials.append(_measure(strength, softmax(scores), labels))
         loss = num_pictures * float(smoothed_losses(scores, labels, num_pictures).mean())
@@ -259,7 +327,8 @@ class _Search:
         num_folds = min(_CALIBRATION_FOLDS, data.fewest_groups())
         if with_held_out and num_folds > 1:
             self._folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CALIBRATE, self._seed)
-            self._final += leave_out(self._space, data, self._weights, self._folds, used)
+            folds, weights, number = self._folds, self._weights, data.num_classes
+            self._final += leave_out(self._space, data.labels, weights, folds, used, number)
         return self._final
 
     def finish(self) -> HeadFit:
@@ -283,7 +352,7 @@ def _scale_without_trials(space: Space, data: Labelled, weights: Rows, *, seed: 
     if data.num_classes <= MANY_CLASSES or len(data.group_keys) < NUM_FOLDS or not several.any():
         return 1.0
     folds, used = _enough_folds(data, NUM_FOLDS, _ENOUGH_TO_CHOOSE, seed)
-    problems = leave_out(space, data, weights, folds, used)
+    problems = leave_out(space, data.labels, weights, folds, used, data.num_classes)
     fit(problems, _DEFAULT_STRENGTH, tolerance=SEARCH_TOLERANCE)
     held = (folds < used) & several[data.labels]
     if not held.any():

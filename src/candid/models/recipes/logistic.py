@@ -1,14 +1,12 @@
 """Multinomial logistic regression with an L2 penalty on the kernel, fitted by L-BFGS.
 
-Rows are rotated onto their principal axes once (`Space`), which all fits of any row weights and
-strength share, and many fits are computed in step.
+All fits of any row weights and strength share a `Space`, and many are computed in step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise
@@ -19,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import LARGE_MATRIX, Rows, matmul, one_thread, without_flags
-from candid.core.threads import go_on, joint_pool, num_cores
+from candid.core.stored_rows import StoredRows, blocks_of
+from candid.core.threads import go_on, joint_pool, map_ahead, num_cores
 from candid.models.recipes.lbfgs import Places, Vectors, minimise
+from candid.models.recipes.space import Space
 
 #: Classes above which a head is fitted in closed form, see `fit`.
 MANY_CLASSES: Final = 50
@@ -28,7 +28,6 @@ MANY_CLASSES: Final = 50
 MOST_AXES: Final = 512
 _TAMING = 4.0  # of the curvature at the classes' frequencies, as it grows from there
 
-_STD_FLOOR = 0.02  # of the mean standard deviation: limits the scaling of nearly constant features
 _STRONG = 100.0  # inverse strength up to which the tolerance is as given
 _LEAST_CURVATURE = 1e-4  # of the log loss by a score, p (1 - p); 0 where all rows fit exactly
 _SMALL_MATRIX = 2_000_000  # values
@@ -67,61 +66,6 @@ def fit_at_once(
         return list(pool.map(guarded, jobs))
 
 
-class Space:
-    """Embeddings standardised and rotated onto their principal axes.
-
-    The L2 penalty is invariant to rotation. On these axes there are only as many coordinates as the
-    rows span, and the Hessian is nearly diagonal, so that L-BFGS converges in a few steps.
-    """
-
-    def __init__(self, embeddings: Rows, *, most_axes: int | None = None) -> None:
-        self._mean = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
-        rows = embeddings - self._mean  # in place from here on, as it may be large
-        std = np.sqrt(_sum_squares(rows) / len(rows)).astype(np.float32)
-        self._scale = std + np.float32(_STD_FLOOR) * std.mean() + np.float32(1e-12)
-        rows /= self._scale
-        length = np.float32(np.sqrt(_sum_squares(rows).sum() / len(rows)) + 1e-12)
-        rows /= length
-        self._scale = self._scale * length
-        self._axes, self.rows = _principal_axes(rows, most_axes or rows.shape[1])
-        self.squares = _sum_squares(self.rows)
-
-    def take(self, which: NDArray[np.bool_]) -> Space:
-        """Some of the rows, on the same axes."""
-        part = copy(self)
-        part.rows = self.rows[which]
-        part.squares = _sum_squares(part.rows)
-        return part
-
-    def to_embeddings(self, fitted: NDArray[np.float64]) -> tuple[Rows, Rows]:
-        """Kernel ``(k, d)`` and bias ``(k,)`` for embeddings that are not standardised."""
-        kernel = matmul(fitted[:, :-1], *self._axes) / self._scale
-        bias = fitted[:, -1] - matmul(kernel, self._mean)
-        return kernel.astype(np.float32), bias.astype(np.float32)
-
-
-def _sum_squares(rows: Rows) -> NDArray[np.float64]:
-    """Sum of squares of each column, without a temporary of that size."""
-    return np.asarray(np.einsum("ij,ij->j", rows, rows, dtype=np.float64))
-
-
-def _principal_axes(rows: Rows, most: int) -> tuple[tuple[NDArray[np.floating], ...], Rows]:
-    """Orthonormal axes ``(r, d)`` of the span of rows ``(n, d)``, and the rows on them, ``(n, r)``.
-
-    The axes are a product of matrices; for few rows, of one ``(r, n)`` and the rows.
-    """
-    if len(rows) >= rows.shape[1]:
-        _, vectors = np.linalg.eigh(matmul(rows.T, rows).astype(np.float64))
-        axes = vectors[:, -most:].T.astype(np.float32)
-        return (axes,), np.ascontiguousarray(matmul(rows, axes.T))
-    wide = rows.astype(np.float64)
-    values, vectors = np.linalg.eigh(matmul(wide, wide.T))
-    kept = values > values[-1] * 1e-10
-    kept[:-most] = False
-    vectors, lengths = vectors[:, kept], np.sqrt(values[kept])
-    return ((vectors / lengths).T, rows), np.ascontiguousarray(vectors * lengths, np.float32)
-
-
 @dataclass(eq=False)
 class Problem:
     """A head to fit: half the squared norm of its kernel plus strength times the summed log loss.
@@ -158,7 +102,7 @@ class Problem:
         """The sum of squares of each column ``(r,)``, and the number of rows that it is over."""
         if self.counted is None:
             return self.space.squares, len(self.labels)
-        squares = matmul(self.counted.astype(np.float32), np.square(self.space.rows))
+        squares = matmul(self.counted.astype(np.float32), np.square(self.space.rows[:]))
         return squares, int(self.counted.sum())
 
     @cached_property
@@ -188,6 +132,9 @@ def fit(
         for problem, each in pairs:
             go_on()
             problem.solution = problem.newton.step(each)
+        return
+    if pairs and isinstance(pairs[0][0].space.rows, StoredRows):
+        _Streamed(pairs).fit(tolerance)
         return
     for shape, group in groupby(sorted(pairs, key=_shape), _shape):
         alike, size = list(group), max(1, _TOGETHER // (shape[0] * sum(shape[1:])))
@@ -223,7 +170,7 @@ class _Batch:
             self._weights[place, :, :size] = problem.weights
             if problem.space is not problems[firsts[-1]].space:
                 firsts.append(place)
-        self._firsts, self._spaces = firsts, [problems[first].space.rows for first in firsts]
+        self._firsts, self._spaces = firsts, [problems[first].space.rows[:] for first in firsts]
 
     @without_flags()
     def fit(self, tolerance: float) -> None:
@@ -265,6 +212,15 @@ class _Batch:
     def _loss(self, points: Vectors, which: Places) -> tuple[Vectors, Vectors]:
         go_on()
         parameters = points.reshape(-1, *self._shape[1:])
+        losses, gradient = self._log_losses(parameters, which)
+        strengths = self._strengths[which]
+        gradient *= strengths[:, None, None]
+        gradient[:, :, :-1] += parameters[:, :, :-1]
+        half_square = 0.5 * np.square(parameters[:, :, :-1]).sum(axis=(1, 2))
+        return strengths * losses + half_square, gradient.reshape(len(points), -1)
+
+    def _log_losses(self, parameters: Vectors, which: Places) -> tuple[Vectors, Vectors]:
+        """Summed log losses ``(p,)``, and their gradients ``(p, k, r + 1)``."""
         whole = len(which) == len(self._problems)
         truth = self._truth if whole else self._truth[which]
         weights = self._weights if whole else self._weights[which]
@@ -277,26 +233,87 @@ class _Batch:
             product = (flat @ rows).reshape(-1, single.shape[1], rows.shape[1])
             gradient[here, :, : rows.shape[1]] = product
         gradient[:, :, -1] = errors.sum(axis=2)
-        strengths = self._strengths[which]
-        gradient *= strengths[:, None, None]
-        gradient[:, :, :-1] += parameters[:, :, :-1]
-        half_square = 0.5 * np.square(parameters[:, :, :-1]).sum(axis=(1, 2))
-        values = strengths * np.vecdot(losses, weights[:, 0]) + half_square
-        return values, gradient.reshape(len(points), -1)
+        return np.asarray(np.vecdot(losses, weights[:, 0])), gradient
+
+    def _curvature(self, parameters: Vectors) -> Vectors:
+        """The sum of p (1 - p) over the rows, ``(p, k)``."""
+        scores = self._scores(parameters, np.arange(len(parameters)))
+        _, chances = _log_loss(scores, np.zeros_like(scores))
+        return np.asarray(np.vecdot(chances * (1 - chances), self._weights))
 
     def _inverse_hessian(self, parameters: Vectors) -> Vectors:
         """Estimate the diagonals of the inverse Hessians, ``(p, k, r + 1)``."""
-        scores = self._scores(parameters, np.arange(len(parameters)))
-        _, chances = _log_loss(scores, np.zeros_like(scores))
         squares, numbers = zip(*(problem.curvature for problem in self._problems), strict=True)
         counts = np.array(numbers)[:, None]
-        curvature = np.vecdot(chances * (1 - chances), self._weights) / counts
+        curvature = self._curvature(parameters) / counts
         curvature = self._strengths[:, None] * np.maximum(curvature, _LEAST_CURVATURE)
         hessian = np.ones(self._shape)
         for row, square, each in zip(hessian, squares, curvature, strict=True):
             row[:, : len(square)] += each[:, None] * square
         hessian[:, :, -1] = curvature * counts
         return 1 / hessian
+
+
+class _Streamed(_Batch):
+    """Fits on rows of one file, perhaps each on others of them, which are read at each step.
+
+    Blocks are computed in threads and summed in their order. Unlike those in memory, scores and
+    losses are in single precision.
+    """
+
+    def __init__(self, fits: Sequence[_Fit]) -> None:
+        self._problems = [problem for problem, _ in fits]
+        self._strengths = np.array([strength for _, strength in fits])
+        outputs, rows = _shape(fits[0])[0], self._problems[0].space.rows
+        assert isinstance(rows, StoredRows)
+        self._rows, (num_rows, num_axes) = rows.whole, rows.whole.shape
+        self._shape = len(fits), outputs, num_axes + 1
+        self._labels = np.zeros(num_rows, np.int64)
+        self._weights = np.zeros((len(fits), num_rows), np.float32)
+        for weights, problem in zip(self._weights, self._problems, strict=True):
+            assert isinstance(problem.space.rows, StoredRows)
+            places = problem.space.rows.places
+            self._labels[places], weights[places] = problem.labels, problem.weights
+        self._used = [b for b in blocks_of(self._rows) if self._weights[:, b].any()]
+
+    def _each_block(
+        self, parameters: Vectors, which: Places, work: Callable[..., tuple[Vectors, ...]]
+    ) -> list[Vectors]:
+        """Sums of what is computed from m rows, scores ``(p, k, m)``, truth and weights."""
+        outputs = parameters.shape[1]
+        kernel = parameters[:, :, :-1].astype(np.float32).reshape(-1, self._shape[2] - 1)
+        bias = parameters[:, :, -1:].astype(np.float32)
+        numbers = np.arange(outputs)[:, None] + (outputs == 1)
+
+        def one(block: slice) -> tuple[Vectors, ...]:
+            rows = self._rows[block]
+            scores = (kernel @ rows.T).reshape(*parameters.shape[:2], -1) + bias
+            truth = (self._labels[block] == numbers).astype(np.float32)
+            return work(rows, scores, truth, self._weights[which, None, block])
+
+        sums: list[Vectors] = []
+        with matrix_threads(0):
+            for values in map_ahead(one, self._used):
+                sums = [a + b for a, b in zip(sums, values, strict=True)] if sums else [*values]
+        return sums
+
+    def _log_losses(self, parameters: Vectors, which: Places) -> tuple[Vectors, Vectors]:
+        def work(rows: Rows, scores: Rows, truth: Rows, weights: Rows) -> tuple[Vectors, ...]:
+            losses, errors = _log_loss(scores, truth)
+            errors *= weights
+            kernel = (errors.reshape(-1, len(rows)) @ rows).reshape(*errors.shape[:2], -1)
+            total = (losses * weights[:, 0]).sum(axis=1, dtype=np.float64)
+            return total, kernel.astype(np.float64), errors.sum(axis=2, dtype=np.float64)
+
+        total, kernel, bias = self._each_block(parameters, which, work)
+        return total, np.concatenate([kernel, bias[:, :, None]], axis=2)
+
+    def _curvature(self, parameters: Vectors) -> Vectors:
+        def work(_: Rows, scores: Rows, truth: Rows, weights: Rows) -> tuple[Vectors, ...]:
+            chances = _log_loss(scores, np.zeros_like(truth))[1]
+            return ((chances * (1 - chances) * weights).sum(axis=2, dtype=np.float64),)
+
+        return self._each_block(parameters, np.arange(len(parameters)), work)[0]
 
 
 class _Newton:
@@ -307,18 +324,37 @@ class _Newton:
     """
 
     def __init__(self, problem: Problem) -> None:
-        space, weights = problem.space, problem.weights
+        rows, weights = problem.space.rows, problem.weights
         total = weights.sum(dtype=np.float64)
-        self._mean = matmul(weights, space.rows) / np.float32(total)
-        apart = (space.rows - self._mean) * np.sqrt(weights)[:, None]
-        self._values, self._turn = np.linalg.eigh(matmul(apart.T, apart))
-        apart *= np.sqrt(weights)[:, None]
-        order = np.argsort(problem.labels, kind="stable")
-        self._present, starts = np.unique(problem.labels[order], return_index=True)
-        sums = matmul(np.add.reduceat(apart[order], starts), self._turn)
-        self._sums = sums.astype(np.float64)
+        self._present = np.unique(problem.labels)
+        if isinstance(rows, StoredRows):
+            scatter, sums = self._read(problem, rows, total)
+        else:
+            self._mean = matmul(weights, rows) / np.float32(total)
+            apart = (rows - self._mean) * np.sqrt(weights)[:, None]
+            scatter = matmul(apart.T, apart)
+            apart *= np.sqrt(weights)[:, None]
+            order = np.argsort(problem.labels, kind="stable")
+            starts = np.searchsorted(problem.labels[order], self._present)
+            sums = np.add.reduceat(apart[order], starts)
+        self._values, self._turn = np.linalg.eigh(scatter)
+        self._sums = matmul(sums, self._turn).astype(np.float64)
         counts = np.bincount(problem.labels, weights, minlength=problem.num_classes)
         self._shares = np.maximum(counts, 0.5) / total
+
+    def _read(self, problem: Problem, rows: StoredRows, total: float) -> tuple[Rows, Rows]:
+        """The scatter and the sums of the classes present, relative to the mean, of stored rows."""
+        num_axes, places = rows.shape[1], np.searchsorted(self._present, problem.labels)
+        square, sums = np.zeros((num_axes, num_axes)), np.zeros((len(self._present), num_axes))
+        for block in blocks_of(rows):
+            some, weights = rows[block], problem.weights[block, None]
+            square += matmul(some.T, some * weights)
+            np.add.at(sums, places[block], some * weights)
+        mean = sums.sum(axis=0) / total
+        self._mean = mean.astype(np.float32)
+        counts = np.bincount(places, problem.weights, minlength=len(sums))
+        scatter = square - total * np.outer(mean, mean)
+        return scatter.astype(np.float32), (sums - counts[:, None] * mean).astype(np.float32)
 
     def step(self, strength: float) -> NDArray[np.float64]:
         """The head for a strength, float64 ``(k, r + 1)``, the bias last."""
@@ -333,7 +369,9 @@ class _Newton:
         return fitted
 
 
-def _log_loss(scores: Vectors, truth: Vectors) -> tuple[Vectors, Vectors]:
+def _log_loss(
+    scores: NDArray[np.floating], truth: NDArray[np.floating]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """The losses ``(p, n)`` of rows, and their gradients with respect to the scores ``(p, k, n)``.
 
     A single score is that of the second class of two.

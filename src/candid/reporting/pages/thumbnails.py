@@ -6,13 +6,13 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from candid.core.cache import Cache
 from candid.core.threads import map_ahead
 from candid.data.file_reader import make_once
 from candid.data.images import PixelContract, Reading, preview, read_file, read_header
 from candid.data.images.preview import JPEG_QUALITY, to_jpeg
+from candid.data.location import FindFile
 from candid.errors import ImageError
 
 _SIZE_PX = 160
@@ -36,7 +36,7 @@ class Thumbnail:
 
 
 def file_previews(
-    folder: Path,
+    find: FindFile,
     *,
     size_px: int = _SIZE_PX,
     quality: int = JPEG_QUALITY,
@@ -44,12 +44,12 @@ def file_previews(
     cache: Cache | None = None,
     contents: Mapping[str, str] | None = None,
 ) -> Previews:
-    """Make a function that encodes JPEG thumbnails of the files of a folder.
+    """Make a function that encodes JPEG thumbnails of a data set's files.
 
     Truncated files give a thumbnail of what can be decoded.
 
     Args:
-        folder: The data folder.
+        find: From a path to where the file is, see `candid.data.catalog.Catalog.find`.
         size_px: The longest side of a thumbnail.
         quality: The quality of the JPEG, 0 to 100.
         reading: What of a file becomes a picture.
@@ -66,12 +66,15 @@ def file_previews(
 
     def preview_files(paths: Iterable[str]) -> dict[str, bytes]:
         names = list(dict.fromkeys(paths))
-        kept = {known[name]: folder / name for name in names if name in known}
+        kept = {known[name]: file for name in names if name in known and (file := find(name))}
         made = make_once(cache, kind, kept, lambda: encode) if cache else {}
 
         def encode_file(name: str) -> bytes | None:
+            file = find(name)
+            if file is None:
+                return None
             try:
-                return made.get(known.get(name, "")) or encode(read_file(folder / name))
+                return made.get(known.get(name, "")) or encode(read_file(file))
             except ImageError:
                 return None
 

@@ -190,7 +190,7 @@ def predict_command(contents: Contents) -> str:
 
 def audit_command(contents: Contents) -> str:
     """The command that audits the photos."""
-    return f"candid audit {shlex.quote(contents.folder)}"
+    return shlex.join(["candid", "audit", contents.folder, *contents.options])
 
 
 def quoted_run(contents: Contents) -> str:

@@ -50,7 +50,8 @@ class Contents:
             place of the photo adds to the score of the predicted class minus that of the true
             one; positive where it supports the prediction.
         counts: By class, the number of photos and of different pictures (copies count once).
-        folder: The data folder.
+        folder: The data folder, or another source.
+        options: What names its columns on a command line.
         recipe: ``transfer`` or ``cnn``.
         trained_on: Number of training photos.
         settings: Training settings as text, by name.
@@ -77,4 +78,5 @@ class Contents:
     shortcut: Shortcut | None
     created: str
     measured_on: str = ""
+    options: tuple[str, ...] = ()
     page: str = ""

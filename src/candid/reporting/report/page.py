@@ -70,7 +70,8 @@ def _view(contents: Contents) -> dict[str, object]:
     abstained = evaluation.abstained
     checked = f"candid verify {quoted_run(contents)}"
     if contents.measured_on:
-        checked = f"candid evaluate {quoted_run(contents)} {shlex.quote(contents.folder)}"
+        data = shlex.join([contents.folder, *contents.options])
+        checked = f"candid evaluate {quoted_run(contents)} {data}"
     return {
         "task": describe_task(evaluation.classes),
         "headline": evaluation.believed.accuracy,

@@ -104,7 +104,7 @@ class Explainer:
             run: Runs the graph; called several times per image if it has no heat map.
         """
         explanations = []
-        for place, similar in enumerate(self._similar(outputs.embedding)):
+        for place, similar in enumerate(self.similar(outputs.embedding)):
             heat = heat_of(pixels, outputs, place, int(chosen[place]), run=run)
             explanations.append(Explanation(heat, where(heat), similar))
         return explanations
@@ -116,10 +116,13 @@ class Explainer:
         if self._neighbours is not None:
             _ = self._photos
 
-    def _similar(self, embeddings: NDArray[np.float32]) -> Sequence[tuple[Similar, ...]]:
+    def similar(
+        self, embeddings: NDArray[np.float32], count: int = NUM_SIMILAR
+    ) -> Sequence[tuple[Similar, ...]]:
+        """The photos of the run that are nearest to each embedding, float32 ``(n, d)``."""
         if self._neighbours is None:
             return [()] * len(embeddings)
-        found = self._neighbours.search(embeddings, count=NUM_SIMILAR)
+        found = self._neighbours.search(embeddings, count=count)
         return [
             tuple(Similar(*self._photos[photo.content], photo.similarity) for photo in row)
             for row in found

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import matmul, principal_axes
+from candid.core.stored_rows import ManyRows, blocks_of
 from candid.core.text import first_line
 from candid.errors import ArtifactError, UsageError
 from candid.runs.artifact import NEIGHBOURS
@@ -153,7 +154,7 @@ class Neighbours:
 
 
 def fit_neighbours(
-    embeddings: Table, contents: Sequence[str], groups: NDArray[np.int64] | None = None
+    embeddings: ManyRows, contents: Sequence[str], groups: NDArray[np.int64] | None = None
 ) -> Neighbours:
     """Index photos for `Neighbours.search`.
 
@@ -173,7 +174,8 @@ def fit_neighbours(
         groups = np.unique(np.asarray(contents), return_inverse=True)[1].astype(np.int64)
     order = np.argsort(groups, kind="stable")
     firsts = np.flatnonzero(np.diff(groups[order], prepend=groups[order[0]] - 1))
-    mean = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
+    sums = [embeddings[block].sum(axis=0, dtype=np.float64) for block in blocks_of(embeddings)]
+    mean = (np.sum(sums, axis=0) / len(embeddings)).astype(np.float32)
     sample = np.linspace(0, len(order) - 1, min(len(order), _PCA_PHOTOS)).astype(np.int64)
     most = min(_MOST_AXES, max(_LEAST_AXES, _MOST_VALUES // len(order)))
     axes = principal_axes(embeddings[sample] - mean, most)[1].astype(np.float16)
@@ -186,7 +188,7 @@ def fit_neighbours(
 
 
 def _require_consistent(
-    embeddings: Table, contents: Sequence[str], groups: NDArray[np.int64] | None
+    embeddings: ManyRows, contents: Sequence[str], groups: NDArray[np.int64] | None
 ) -> None:
     num_groups = len(contents) if groups is None else len(groups)
     if not len(embeddings) == len(contents) == num_groups > 0:
