@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import LARGE_MATRIX, Rows, matmul
-from candid.core.stored_rows import ManyRows, StoredRows, blocks_of
+from candid.core.stored_rows import MANY_ROWS, ManyRows, StoredRows, blocks_of
 from candid.models.recipes.logistic import (
     MANY_CLASSES,
     MOST_AXES,
@@ -267,7 +267,7 @@ class _Search:
             self._scale = _scale_without_trials(space, data, weights, seed=seed)
             return
         folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CHOOSE, seed)
-        self._folds = tried.take(folds, num_folds)
+        self._every_fold, self._folds = folds, tried.take(folds, num_folds)
         held = self._folds < used
         self._labels, self._held, groups = tried.take(data.labels), held, tried.take(data.groups)
         self._num_pictures = count_pictures(groups[held])
@@ -298,19 +298,23 @@ class _Search:
 
     def doubts(self) -> list[Problem]:
         """Heads by which every image is held out, to be fitted with the chosen strength."""
-        data = self._data
-        few = data.num_classes <= MANY_CLASSES and not is_unbalanced(data.labels, data.num_classes)
-        if not self.problems or not few:
+        data, number = self._data, self._data.num_classes
+        # Of many, further fits would take minutes.
+        many = len(data.labels) > MANY_ROWS or number > MANY_CLASSES
+        if many or is_unbalanced(data.labels, number) or not self.problems:
             self.problems = []
             return []
-        every = leave_out(self._space, data, self._weights, self._folds, data.num_folds())
-        self.problems += every[len(self.problems) :]  # the first ones go on from their last fit
-        return self.problems
+        weights, num_folds = self._weights, data.num_folds()
+        every = leave_out(self._space, data.labels, weights, self._every_fold, num_folds, number)
+        for problem, tried in zip(every, self.problems, strict=False):
+            problem.solution = tried.solution  # to start from
+        self.problems = every
+        return every
 
     def _trust(self) -> Rows:
         """How much each image counts, from 0 to 1, by those heads."""
         labels = self._data.labels
-        own = predict_left_out(self.problems, self._folds)[np.arange(len(labels)), labels]
+        own = predict_left_out(self.problems, self._every_fold)[np.arange(len(labels)), labels]
         usual = np.bincount(labels, own) / np.maximum(np.bincount(labels), 1)
         return np.asarray(np.minimum(1, own / (_DOUBTED * usual[labels])), np.float32)
 
