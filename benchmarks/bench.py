@@ -263,7 +263,7 @@ def _keep(rows: list[dict[str, Any]], other: Side, num_rounds: int) -> None:
         "date": now.isoformat(timespec="seconds"),
         "against": other.name,
         "rounds": num_rounds,
-        "processor": _processor(),
+        "processor": describe_processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "rows": rows,
@@ -274,7 +274,7 @@ def _keep(rows: list[dict[str, Any]], other: Side, num_rounds: int) -> None:
     print(f"kept in {file.relative_to(HERE.parent)}")
 
 
-def _processor() -> str:
+def describe_processor() -> str:
     """Its name where Linux tells it, and what of it makes products of small numbers fast."""
     try:
         text = Path("/proc/cpuinfo").read_text()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -95,12 +95,12 @@ def main() -> None:
         print(f"    {describe(change.mean(axis=0), error)}")
 
 
-def deal(split: Split, data: Labelled, seed: int) -> Split:
-    """Deal the photos of all parts anew, by `SHARES`, with copies together."""
+def deal(split: Split, data: Labelled, seed: int, shares: Sequence[float] = SHARES) -> Split:
+    """Deal the photos of all parts anew, with copies together."""
     places = split.places(*PARTS)
     groups = np.unique(data.groups[places], return_inverse=True)[1]
     keys = [split.rows[place].group for place in places[np.unique(groups, return_index=True)[1]]]
-    parts = split_groups(count_by_group(data.labels[places], groups), keys, SHARES, seed=seed)
+    parts = split_groups(count_by_group(data.labels[places], groups), keys, shares, seed=seed)
     rows = list(split.rows)
     for place, group in zip(places, groups, strict=True):
         rows[place] = replace(rows[place], part=PARTS[parts[group]])

@@ -64,10 +64,11 @@ def standardised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centred / length, scale * length
 
 
-def reference(data: Labelled, strength: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def reference(data: Labelled, ours: HeadFit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities, coefficients and scale by scikit-learn."""
     rows, scale = standardised(data.embeddings)
-    fitted = LogisticRegression(C=strength, tol=1e-10, max_iter=10_000).fit(rows, data.labels)
+    fitted = LogisticRegression(C=ours.head.strength, tol=1e-10, max_iter=10_000)
+    fitted.fit(rows, data.labels, sample_weight=ours.weights)
     return fitted.predict_proba(rows), fitted.coef_, scale
 
 
@@ -87,8 +88,8 @@ class TestTheSolutionIsScikitLearns:
         self, num_classes: int, per_class: int, num_features: int
     ) -> None:
         data = photos(num_classes=num_classes, per_class=per_class, num_features=num_features)
-        head = fit_head(data).head
-        expected, _, _ = reference(data, head.strength)
+        fitted = fit_head(data)
+        head, (expected, _, _) = fitted.head, reference(data, fitted)
         np.testing.assert_allclose(head.probabilities(data.embeddings), expected, atol=2e-3)
 
     def test_in_its_coefficients(
@@ -97,11 +98,33 @@ class TestTheSolutionIsScikitLearns:
         # The default tolerance only makes the probabilities accurate.
         monkeypatch.setattr(linear_head, "_FINAL_TOLERANCE", 1e-6)
         data = photos(num_classes=num_classes, per_class=per_class, num_features=num_features)
-        head = fit_head(data).head
-        _, expected, scale = reference(data, head.strength)
+        fitted = fit_head(data)
+        head, (_, expected, scale) = fitted.head, reference(data, fitted)
         ours = head.kernel * scale
         ours = ours[1:] - ours[:1] if num_classes == 2 else ours - ours.mean(axis=0)
         np.testing.assert_allclose(ours, expected, atol=1e-2 * np.abs(expected).max())
+
+
+def test_a_label_that_is_improbable_to_the_others_counts_less() -> None:
+    data = photos(num_classes=3, per_class=60, num_features=24)
+    clean = fit_head(data)
+    wrong = np.arange(0, len(data.labels), 10)
+    labels = data.labels.copy()
+    labels[wrong] = (labels[wrong] + 1) % 3
+    noisy = fit_head(replace(data, labels=labels))
+    assert noisy.weights.max() == clean.weights.max() == 1
+    assert np.median(noisy.weights[wrong]) < 0.5
+    assert np.median(np.delete(noisy.weights, wrong)) == 1
+    assert clean.weights.mean() > 0.95
+    assert not noisy.is_balanced
+
+
+def test_the_labels_of_a_rare_class_count_as_much_as_others() -> None:
+    """All of them are improbable, and would count less."""
+    data = photos(num_classes=2, per_class=60, num_features=60)
+    data = data.take(np.flatnonzero((data.labels == 0) | (data.groups % 6 == 0)))
+    weights = fit_head(data).weights
+    assert all(len(np.unique(weights[data.labels == number])) == 1 for number in (0, 1))
 
 
 def test_each_strength_is_measured_on_held_out_images() -> None:
@@ -377,7 +400,7 @@ def test_copies_never_help_their_own_prediction() -> None:
     assert ungrouped is not None
     assert (grouped.argmax(axis=1) == data.labels).mean() < 0.65
     # and with copies in several folds, the same noise looks predictive
-    assert (ungrouped.argmax(axis=1) == data.labels).mean() > 0.75
+    assert (ungrouped.argmax(axis=1) == data.labels).mean() > 0.7
 
 
 def test_a_held_out_image_does_not_influence_its_own_prediction(

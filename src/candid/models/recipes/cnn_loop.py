@@ -208,9 +208,7 @@ def _run_epoch(
             whole = places[start : start + loop.batch_size]
             batch = training.own(whole)
             pixels = photos.pixels[batch // photos.num_shares]
-            if augment and len(
-                batch
-            ):  # in threads, so each batch has its own source of random numbers
+            if augment and len(batch):  # threads load, so each batch has its own random numbers
                 rng = np.random.default_rng([loop.seed, epoch, start])
                 pixels = np.stack([vary_lightly(picture, rng) for picture in pixels])
             size = tf.constant(len(whole), tf.float32)

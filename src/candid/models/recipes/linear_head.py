@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import LARGE_MATRIX, Rows, matmul
-from candid.core.stored_rows import ManyRows, StoredRows, blocks_of
+from candid.core.stored_rows import MANY_ROWS, ManyRows, StoredRows, blocks_of
 from candid.models.recipes.logistic import (
     MANY_CLASSES,
     MOST_AXES,
@@ -43,6 +43,8 @@ _SAMPLE = 20_000  # images to find the axes of many on
 #: Axes of heads for images that are not held in memory.
 STORED_AXES: Final = 1024
 _MOST_SCALE = 20.0
+#: Of the mean probability of the labels of a class: a label that is less probable counts less.
+_DOUBTED: Final = 0.5
 #: Photos of the largest class for one of the smallest above which classes count as unbalanced: at 3
 #: to 1, always predicting the larger of two is 75 % accurate, which can pass for a working model.
 UNBALANCED: Final = 3.0
@@ -104,6 +106,7 @@ class HeadFit:
     head: LinearHead
     trials: tuple[Trial, ...]  # with the weights that were chosen
     held_out: HeldOut | None  # None if not requested, or if a class is too small for folds
+    weights: Rows  # float32 ``(n,)``, how much each image counted
     is_balanced: bool = False  # whether every class had the same weight in the fit
 
 
@@ -135,6 +138,9 @@ def fit_heads(
     each counted once: a penalised fit calls a rare class too improbable (King and Zeng, "Logistic
     regression in rare events data", 2001), and weights that overshoot cost log loss on the other
     classes. So probabilities keep to the true frequencies of the classes.
+
+    A label may be wrong: the final heads count an image less if its label is improbable by a head
+    that did not see it. Not where classes are unbalanced, as there all labels of a rare one are.
     """
     with matrix_threads(max(data.embeddings.size for data in sets), sets[0].num_classes):
         tried = [_candidates(data, seed=seed) for data in sets]
@@ -144,10 +150,14 @@ def fit_heads(
             for search in going:
                 search.judge(strength)
         chosen = [min(searches, key=lambda one: one.loss) for searches in tried]
-        finals = [(search.strength, p) for search in chosen for p in search.finals(with_held_out)]
-        strengths, problems = zip(*finals, strict=True)
-        fit(problems, strengths, tolerance=_FINAL_TOLERANCE)
+        _fit_each([(s.strength, p) for s in chosen for p in s.doubts()], SEARCH_TOLERANCE)
+        finals = [(s.strength, p) for s in chosen for p in s.finals(with_held_out)]
+        _fit_each(finals, _FINAL_TOLERANCE)
         return [search.finish() for search in chosen]
+
+
+def _fit_each(jobs: Sequence[tuple[float, Problem]], tolerance: float) -> None:
+    fit([p for _, p in jobs], [strength for strength, _ in jobs], tolerance=tolerance)
 
 
 def space_of(data: Labelled) -> Space:
@@ -247,6 +257,7 @@ class _Search:
         self, space: Space, data: Labelled, weights: Rows, tried: _Tried, *, seed: int
     ) -> None:
         self._space, self._data, self._weights, self._seed = space, data, weights, seed
+        self._is_balanced = bool((weights != 1).any())
         num_folds = data.num_folds()
         self.problems: list[Problem] = []
         self.strength, self.loss, self._scale = _DEFAULT_STRENGTH, math.inf, 1.0
@@ -256,7 +267,7 @@ class _Search:
             self._scale = _scale_without_trials(space, data, weights, seed=seed)
             return
         folds, used = _enough_folds(data, num_folds, _ENOUGH_TO_CHOOSE, seed)
-        self._folds = tried.take(folds, num_folds)
+        self._every_fold, self._folds = folds, tried.take(folds, num_folds)
         held = self._folds < used
         self._labels, self._held, groups = tried.take(data.labels), held, tried.take(data.groups)
         self._num_pictures = count_pictures(groups[held])
@@ -285,6 +296,28 @@ class _Search:
         self._losses.append(loss)
         self.strength = _average_strength(self._losses)
 
+    def doubts(self) -> list[Problem]:
+        """Heads by which every image is held out, to be fitted with the chosen strength."""
+        data, number = self._data, self._data.num_classes
+        # Of many, further fits would take minutes.
+        many = len(data.labels) > MANY_ROWS or number > MANY_CLASSES
+        if many or is_unbalanced(data.labels, number) or not self.problems:
+            self.problems = []
+            return []
+        weights, num_folds = self._weights, data.num_folds()
+        every = leave_out(self._space, data.labels, weights, self._every_fold, num_folds, number)
+        for problem, tried in zip(every, self.problems, strict=False):
+            problem.solution = tried.solution  # to start from
+        self.problems = every
+        return every
+
+    def _trust(self) -> Rows:
+        """How much each image counts, from 0 to 1, by those heads."""
+        labels = self._data.labels
+        own = predict_left_out(self.problems, self._every_fold)[np.arange(len(labels)), labels]
+        usual = np.bincount(labels, own) / np.maximum(np.bincount(labels), 1)
+        return np.asarray(np.minimum(1, own / (_DOUBTED * usual[labels])), np.float32)
+
     def finals(self, with_held_out: bool) -> list[Problem]:
         """The head on all images, and heads for calibration.
 
@@ -292,6 +325,8 @@ class _Search:
         on less, or stopped early, are less confident than the final one.
         """
         data = self._data
+        if self.problems:
+            self._weights = self._weights * self._trust()
         self._final = [Problem(self._space, data.labels, self._weights, data.num_classes)]
         num_folds = min(_CALIBRATION_FOLDS, data.fewest_groups())
         if with_held_out and num_folds > 1:
@@ -311,7 +346,7 @@ class _Search:
             held_out = HeldOut(
                 held, answers if scale == 1 else with_temperature(answers, 1 / scale)
             )
-        return HeadFit(head, tuple(self._trials), held_out, bool((self._weights != 1).any()))
+        return HeadFit(head, tuple(self._trials), held_out, self._weights, self._is_balanced)
 
 
 def _scale_without_trials(space: Space, data: Labelled, weights: Rows, *, seed: int) -> float:
