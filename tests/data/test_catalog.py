@@ -17,7 +17,8 @@ from candid.cli.demo import SampleSet
 from candid.core.cache import Cache
 from candid.data.catalog import DROPPED, Skipped
 from candid.data.images import PixelContract
-from candid.data.scan import find_files, scan
+from candid.data.scan import scan
+from candid.data.walk import find_files
 from candid.errors import DataError
 from candid.features.extract import Embeds, extract_features
 from candid.splits.duplicates import find_duplicates

@@ -18,15 +18,11 @@ from typing import Final, Literal, TypeAlias
 from candid.cli.console import json_text
 from candid.core.progress import Advance
 from candid.core.text import display_width, join_names, plural, sanitize
-from candid.data.address import AddressFile
 from candid.data.images import HEAD_BYTES, NO_FILE, SUFFIXES, Reading, identify, inspect, read_file
 from candid.data.listing import Listed, Listing
 from candid.data.location import Location, PhotoFile, Slice, read_start
-from candid.data.scan import find_files
-from candid.data.source import DataSource, hide, is_address
-from candid.data.sources import is_listed, list_photos
-from candid.data.sources.root import open_address
-from candid.data.walk import ListedPath, is_folder
+from candid.data.source import DataSource, hide, is_address, is_listed
+from candid.data.walk import ListedPath, find_files, is_folder
 from candid.engines import Engine
 from candid.errors import ImageError, UsageError
 from candid.reporting.number_format import decimals_with_n
@@ -75,6 +71,8 @@ def expand(paths: Sequence[str], *, image_column: str = "") -> list[Input]:
     """
     if not all(is_listed(path) or is_folder(Path(path)) for path in paths):
         return [file for path in paths for file in _expand_one(path)]
+    from candid.data.sources import list_photos  # which photos need not
+
     sources = [DataSource(path, image_column) for path in paths]
     listings = [list_photos(source, labelled=False) for source in sources]
     are_several = sum(listing is not None for listing in listings) > 1
@@ -106,6 +104,8 @@ def _expand_one(path: str) -> list[str]:
         shown = hide(path)
         if PurePosixPath(shown.partition("::")[0]).suffix.lower() in SUFFIXES:
             return [shown]
+        from candid.data.sources.root import open_address
+
         root, name = open_address(path)
         listed = [] if name else find_files(ListedPath.tree(root.files))
         if not name and not listed:
@@ -144,7 +144,11 @@ def _source_of(one: Input, piped: bytes) -> PhotoFile | bytes:
     if isinstance(one, str):
         if one == STDIN:
             return piped
-        return AddressFile.at(one) if is_address(one) else Path(one)
+        if not is_address(one):
+            return Path(one)
+        from candid.data.address import AddressFile
+
+        return AddressFile.at(one)
     return b"" if one.file is None else one.file
 
 

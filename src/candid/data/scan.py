@@ -222,11 +222,6 @@ def _to_file(path: Path | ListedPath) -> PhotoFile | None:
     return path.file if isinstance(path, ListedPath) else path
 
 
-def find_files(folder: AnyPath) -> list[AnyPath]:
-    """Files of a folder at any depth, sorted by path, without hidden ones."""
-    return [path for path in sorted(walk(folder)) if not is_hidden(path.name)]
-
-
 def _read(path: AnyPath, *, root: AnyPath, label: str, reader: FileReader) -> Photo | Skipped:
     name, file = _name(path, root), _to_file(path)
     if is_hidden(path.name) or file is None:

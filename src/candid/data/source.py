@@ -8,6 +8,15 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+#: Suffixes of tables with paths.
+CSV: Final = (".csv", ".tsv")
+TABLES: Final = (*CSV, ".jsonl", ".ndjson")
+#: Of archives, which can be read where they are, and of those that can't.
+TAR: Final = (".tar",)
+COMPRESSED: Final = (".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
+PARQUET: Final = (".parquet", ".pq")
+#: Of what labelling tools write.
+LABELLING: Final = (".json",)
 # A drive of Windows has one letter.
 _ADDRESS: Final = re.compile(r"(?!file://)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _USER: Final = re.compile(r"(?<=://)[^/@\s]*@")
@@ -46,6 +55,11 @@ def with_secrets(shown: str) -> str:
 def holds_secrets() -> bool:
     """Whether some addresses can be read by this process alone."""
     return bool(_SECRETS)
+
+
+def is_listed(path: str) -> bool:
+    """Whether a path is that of a table, an archive or a pattern of them, by its suffix."""
+    return path.lower().endswith((*TAR, *COMPRESSED, *PARQUET, *TABLES, *LABELLING))
 
 
 @dataclass(frozen=True)

@@ -160,3 +160,8 @@ def _identity(folder: Path | ListedPath) -> tuple[int, int]:
         return 0, id(folder)
     status = folder.stat()
     return status.st_dev, status.st_ino
+
+
+def find_files(folder: AnyPath) -> list[AnyPath]:
+    """Files of a folder at any depth, sorted by path, without hidden ones."""
+    return [path for path in sorted(walk(folder)) if not is_hidden(path.name)]

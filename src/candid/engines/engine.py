@@ -7,15 +7,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from candid.core.extras import require_packages
 from candid.core.progress import Progress
 from candid.core.threads import map_ahead
-from candid.data.file_reader import FileReader
 from candid.data.images import read_file
 from candid.data.location import Location
 from candid.errors import ImageError, ReadError, UsageError
+
+if TYPE_CHECKING:
+    from candid.data.file_reader import FileReader
 
 LOCAL: Final = "local"
 _NAME: Final = re.compile(r"local|ray|ray://[^\s/]+:\d{1,5}")

@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 
 from candid.core.text import cut, first_line
 from candid.core.threads import map_ahead
-from candid.data.address import num_readers
 from candid.data.images import MAX_BYTES, PixelContract, read_file
 from candid.data.images.decode import decode_pillow, decode_upright, open_pillow
 from candid.data.location import Location, PhotoFile
-from candid.data.scan import find_files
-from candid.data.walk import is_folder
+from candid.data.walk import find_files, is_folder
 from candid.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
@@ -76,12 +74,14 @@ def fetched_ahead(photos: Iterable[Photo], first: Iterable[Photo]) -> Iterable[P
         except ImageError as error:
             return Photo(photo.name, error)
 
+    if not any(isinstance(photo.content, Location) for photo in first):
+        return photos
+    from candid.data.address import num_readers  # which files need not
+
     number = num_readers(photo.content for photo in first)
-    return (
-        photos
-        if number is None
-        else map_ahead(fetch, photos, num_threads=number, num_ahead=2 * number)
-    )
+    if number is None:
+        return photos
+    return map_ahead(fetch, photos, num_threads=number, num_ahead=2 * number)
 
 
 def is_several(source: object) -> TypeGuard[Iterable[Source]]:

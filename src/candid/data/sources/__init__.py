@@ -13,12 +13,12 @@ from typing import Final
 from candid.core.text import join_names
 from candid.data.listing import Listed, Listing
 from candid.data.location import FindFile
-from candid.data.source import DataSource
+from candid.data.source import COMPRESSED, LABELLING, PARQUET, TABLES, TAR, DataSource
 from candid.data.sources import catalog_file, imagefolder, labelling, parquet, tables, webdataset
 from candid.data.sources.root import AddressRoot, Root, open_root
 from candid.errors import DataError
 
-_SHARDS: Final = (*webdataset.SUFFIXES, *parquet.SUFFIXES, *webdataset.COMPRESSED)
+_SHARDS: Final = (*TAR, *PARQUET, *COMPRESSED)
 #: What may lie beside them.
 _BESIDE_SHARDS: Final = (
     ".md",
@@ -50,11 +50,6 @@ def list_photos(source: DataSource, *, labelled: bool = True) -> Listing | None:
     return list_in(source, root, name, labelled=labelled)
 
 
-def is_listed(path: str) -> bool:
-    """Whether a path is that of a table, an archive or a pattern of them, by its suffix."""
-    return path.lower().endswith((*_SHARDS, *tables.SUFFIXES, *labelling.SUFFIXES))
-
-
 def list_in(source: DataSource, root: Root, name: str, *, labelled: bool) -> Listing | None:
     """The same, of a file of a root, or a pattern; the name is empty for the root itself.
 
@@ -72,15 +67,15 @@ def list_in(source: DataSource, root: Root, name: str, *, labelled: bool) -> Lis
         names = _expand(root, name)
     else:
         return None
-    if all(one.lower().endswith(webdataset.SUFFIXES) for one in names):
+    if all(one.lower().endswith(TAR) for one in names):
         return webdataset.list_shards(source, root, names, labelled=labelled)
-    if all(one.lower().endswith(parquet.SUFFIXES) for one in names):
+    if all(one.lower().endswith(PARQUET) for one in names):
         if catalog_file.KEY in parquet.read_metadata(root, names[0]):
             return catalog_file.list_catalog(root, names[0])
         return parquet.list_parquet(source, root, names, labelled=labelled)
-    if len(names) == 1 and names[0].lower().endswith(tables.SUFFIXES):
+    if len(names) == 1 and names[0].lower().endswith(TABLES):
         return tables.list_table(source, root, names[0], labelled=labelled)
-    if len(names) == 1 and names[0].lower().endswith(labelling.SUFFIXES):
+    if len(names) == 1 and names[0].lower().endswith(LABELLING):
         return labelling.list_labelling(source, root, names[0], labelled=labelled)
     webdataset.require_unpacked(root, names)
     if len(names) > 1:

@@ -20,7 +20,6 @@ from candid.data.sources.root import Root
 from candid.data.sources.tables import list_rows
 from candid.errors import DataError
 
-SUFFIXES: Final = (".json",)
 _MOST_BYTES: Final = 2**30
 _NUM_TRIED: Final = 20
 _EXPECTED: Final = (

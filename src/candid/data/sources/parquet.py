@@ -28,7 +28,6 @@ from candid.data.sources.root import Root
 from candid.data.sources.tables import list_rows
 from candid.errors import DataError, ImageError
 
-SUFFIXES: Final = (".parquet", ".pq")
 _BATCH_ROWS: Final = 2**14
 _BATCH_BYTES: Final = 2**22
 _MOST_KEPT_BYTES: Final = 2**27

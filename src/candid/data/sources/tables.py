@@ -12,15 +12,13 @@ from typing import Final
 
 from candid.core.text import cut, sanitize
 from candid.data.listing import Listed, Listing
-from candid.data.source import DataSource
+from candid.data.source import CSV, DataSource
 from candid.data.sources.columns import Columns, choose_columns, to_text
 from candid.data.sources.paths import explain_missing, to_path
 from candid.data.sources.root import Root
 from candid.data.tables import stream_table
 from candid.errors import DataError
 
-CSV: Final = (".csv", ".tsv")
-SUFFIXES: Final = (*CSV, ".jsonl", ".ndjson")
 #: Lines of JSON whose keys are the columns.
 _NUM_FIRST: Final = 1000
 

@@ -18,14 +18,12 @@ from candid.core.text import cut, first_line, join_names, sanitize
 from candid.data.images import SUFFIXES as IMAGE_SUFFIXES
 from candid.data.listing import Listed, Listing
 from candid.data.parts import part_of_file
-from candid.data.source import DataSource
+from candid.data.source import COMPRESSED, DataSource
 from candid.data.sources.columns import Columns
 from candid.data.sources.root import Root
 from candid.data.walk import is_hidden
 from candid.errors import DataError
 
-SUFFIXES: Final = (".tar",)
-COMPRESSED: Final = (".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 _CLASS: Final = "cls"
 _JSON: Final = "json"
 _LABEL: Final = "label"
