@@ -27,7 +27,7 @@ from typing import Any
 from bench import HISTORY, describe_processor
 from cnn import deal
 
-from candid.data.catalog import scan
+from candid.data.scan import scan
 from candid.splits.prepare import SplitOptions, labelled, prepare, split_prepared
 from candid.splits.split import to_csv
 

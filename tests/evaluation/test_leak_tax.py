@@ -44,7 +44,7 @@ def measured(data: Labelled, *, seed: int = 0) -> LeakTax:
 def test_separated_copies_predict_labels_that_are_pure_noise() -> None:
     tax = measured(noise())
     assert tax.honest.value < 0.65
-    assert tax.naive.value > 0.9
+    assert tax.naive.value > 0.8
     assert tax.tax.value == pytest.approx(tax.naive.value - tax.honest.value)
     assert tax.tax.low > 0.1
     assert (tax.estimate, tax.num_copies) == ("5-fold", 120)

@@ -124,6 +124,14 @@ def find_photos(
     return Photos(found, note_missing(len(rows) - len(found)), len(listed))
 
 
+def find_if_there(data: DataSource) -> FindFile:
+    """`find_in`; of a source that is gone, nothing is found."""
+    try:
+        return find_in(data)
+    except DataError:
+        return lambda _: None
+
+
 def choose_rows(find: FindFile, rows: Sequence[Row], most: int | None) -> Sequence[Row]:
     """Choose some photos of a split, of each class and kind of file in turn; None chooses all."""
     if most is None or len(rows) <= most:

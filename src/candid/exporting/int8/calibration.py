@@ -15,9 +15,8 @@ from candid.core.progress import Advance
 from candid.data.images import PixelContract, decode
 from candid.data.location import FindFile
 from candid.data.source import DataSource
-from candid.data.sources import find_in
 from candid.errors import DataError, ImageError
-from candid.exporting.samples import BATCH_SIZE, read_unchanged, round_robin
+from candid.exporting.samples import BATCH_SIZE, find_if_there, read_unchanged, round_robin
 from candid.exporting.source import Source
 from candid.splits.split import Row, Split
 
@@ -45,7 +44,7 @@ def read_calibration(source: Source, split: Split) -> NDArray[np.uint8]:
         if row.part == "train":
             by_class.setdefault(row.label, {}).setdefault(row.content, row)
     lists = [[rows[content] for content in sorted(rows)] for _, rows in sorted(by_class.items())]
-    contract, find = source.classifier.contract, find_in(source.data)
+    contract, find = source.classifier.contract, find_if_there(source.data)
     images: list[NDArray[np.uint8]] = []
     for row in round_robin(lists):
         image = _decode_unchanged(find, row, contract)
@@ -80,7 +79,7 @@ class LabelledImages:
 def read_labelled(source: Source, rows: Sequence[Row]) -> Iterator[LabelledImages]:
     """Read photos of a run's classes in batches, leaving out those that are gone or changed."""
     classes, contract = source.classifier.classes, source.classifier.contract
-    names, find = sorted({row.group for row in rows}), find_in(source.data)
+    names, find = sorted({row.group for row in rows}), find_if_there(source.data)
     numbers = {name: number for number, name in enumerate(names)}
     for start in range(0, len(rows), BATCH_SIZE):
         batch = rows[start : start + BATCH_SIZE]

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from candid.core.progress import Progress
 from candid.core.temp_dir import temp_dir
 from candid.core.text import plural
-from candid.data.sources import find_in
 from candid.errors import UsageError
 from candid.exporting.format import Format, LoadedExport
 from candid.exporting.int8.calibration import LabelledImages, read_calibration, read_labelled
@@ -32,7 +31,7 @@ from candid.exporting.int8.gate import (
     require_not_worse,
 )
 from candid.exporting.onnx import ONNX
-from candid.exporting.samples import Asked, choose_rows, note_missing, read_golden
+from candid.exporting.samples import Asked, choose_rows, find_if_there, note_missing, read_golden
 from candid.exporting.source import Source
 from candid.runs.artifact import MODEL, SPLIT
 from candid.splits.split import read_csv
@@ -94,7 +93,7 @@ def check_int8(
     """
     split = read_csv(source.folder / SPLIT)
     listed = [[row for row in split.rows if row.part == part] for part in ("test", "val")]
-    find = find_in(source.data)
+    find = find_if_there(source.data)
     rows = [*choose_rows(find, listed[0], most)]
     rows += choose_rows(find, listed[1], most and most - len(rows))
     golden = read_golden(source.folder).pixels
