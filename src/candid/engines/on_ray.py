@@ -34,6 +34,8 @@ from candid.errors import UsageError
 _BATCH_BYTES: Final = 4 * 1024**2
 _STORE_BYTES: Final = 512 * 1024**2
 _ANSWER_S: Final = 5.0
+#: Of a cluster whose server for a new client did not start in time, or found its port taken.
+_SLOW: Final = "Starting Ray client server failed"
 #: In the address of a location: a scheme that every node can read.
 _ELSEWHERE: Final = re.compile(r"(?:^|::)(?!file:|local:|memory:|zip:|tar:)[a-z][a-z0-9+.-]*://")
 _TOKEN: Final = Path("~/.ray/auth_token").expanduser()
@@ -119,7 +121,12 @@ class Ray:
                 given["_temp_dir"] = folder
         self._resources.callback(ray.shutdown)
         try:
-            ray.init(address, **given)
+            try:
+                ray.init(address, **given)
+            except RuntimeError as error:
+                if _SLOW not in str(error):
+                    raise
+                ray.init(address, **given)  # the next of the ports that it gives its clients
         except (ConnectionError, RuntimeError, OSError, ValueError) as error:
             why = str(error).strip().splitlines()[-1:] or [type(error).__name__]
             raise UsageError(
