@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from candid.core.text import plural_are
-from candid.data.images import (
-    remedy,
-)
+from candid.data.images import remedy
 from candid.data.listing import Listing
 from candid.data.location import PhotoFile
 from candid.data.parts import role_of

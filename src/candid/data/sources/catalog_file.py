@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from candid.core.extras import require_packages
@@ -23,10 +23,6 @@ from candid.data.sources.parquet import Cell
 from candid.data.sources.root import AddressRoot, LocalRoot, Root
 from candid.errors import DataError
 
-if TYPE_CHECKING:
-    pass
-
-SUFFIXES: Final = (".parquet",)
 #: In the schema's metadata: facts as JSON.
 KEY: Final = b"candid.catalog"
 VERSION: Final = 1
