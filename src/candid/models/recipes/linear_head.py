@@ -26,11 +26,10 @@ from candid.models.recipes.logistic import (
     softmax,
 )
 from candid.models.recipes.space import Space
+from candid.models.recipes.strengths import STRENGTHS, average_strength, best_scale
 from candid.models.temperature import count_pictures, smoothed_losses, with_temperature
 from candid.splits.grouped_split import NUM_FOLDS, Labelled, random_ranks, sample_groups
 
-#: Inverse strengths of the regularisation to try, from strong to weak, evenly on a log scale.
-STRENGTHS: Final = (1.0, 3.2, 10.0, 32.0, 100.0, 320.0, 1000.0)
 _DEFAULT_STRENGTH = 10.0
 SEARCH_TOLERANCE: Final = 1e-3
 _FINAL_TOLERANCE = 1e-5  # at 1e-4, the order of the photos moves probabilities by 0.0002
@@ -38,11 +37,9 @@ _NO_WEIGHT = 5.0  # in nats: strengths less likely by this do not influence the 
 _ENOUGH_TO_CHOOSE = 500  # held-out images to choose a strength by; further folds are skipped
 _ENOUGH_TO_CALIBRATE = 1000  # held-out images to calibrate on
 _CALIBRATION_FOLDS = 10
-_NEWTON_STEPS = 6
 _SAMPLE = 20_000  # images to find the axes of many on
 #: Axes of heads for images that are not held in memory.
 STORED_AXES: Final = 1024
-_MOST_SCALE = 20.0
 #: Of the mean probability of the labels of a class: a label that is less probable counts less.
 _DOUBTED: Final = 0.5
 #: Photos of the largest class for one of the smallest above which classes count as unbalanced: at 3
@@ -287,14 +284,14 @@ class _Search:
         predicted = predict_left_out(self.problems, self._folds)[self._held]
         scores = np.log(np.maximum(predicted, 1e-37))
         is_open = self._data.num_classes > MANY_CLASSES
-        scale = _best_scale(scores, labels) if is_open else 1.0
+        scale = best_scale(scores, labels) if is_open else 1.0
         scores *= np.float32(scale)
         self._trials.append(_measure(strength, softmax(scores), labels))
         loss = num_pictures * float(smoothed_losses(scores, labels, num_pictures).mean())
         if loss < self.loss:
             self.loss, self._scale = loss, scale
         self._losses.append(loss)
-        self.strength = _average_strength(self._losses)
+        self.strength = average_strength(self._losses)
 
     def doubts(self) -> list[Problem]:
         """Heads by which every image is held out, to be fitted with the chosen strength."""
@@ -350,7 +347,7 @@ class _Search:
 
 
 def _scale_without_trials(space: Space, data: Labelled, weights: Rows, *, seed: int) -> float:
-    """`_best_scale` where some class has one picture only, by the images of all other classes."""
+    """`best_scale` where some class has one picture only, by the images of all other classes."""
     pairs = np.unique(np.stack([data.labels, data.groups]), axis=1)
     several = np.bincount(pairs[0], minlength=data.num_classes) > 1
     if data.num_classes <= MANY_CLASSES or len(data.group_keys) < NUM_FOLDS or not several.any():
@@ -362,39 +359,13 @@ def _scale_without_trials(space: Space, data: Labelled, weights: Rows, *, seed: 
     if not held.any():
         return 1.0
     scores = np.log(np.maximum(predict_left_out(problems, folds)[held], 1e-37))
-    return _best_scale(scores, data.labels[held])
-
-
-def _best_scale(scores: Rows, labels: NDArray[np.int64]) -> float:
-    """The factor of the scores with the least log loss, by Newton's method from 1.
-
-    One Newton step towards a head leaves the size of its scores open.
-    """
-    scale, of_truth = 1.0, scores[np.arange(len(labels)), labels]
-    for _ in range(_NEWTON_STEPS):
-        chances = softmax(scores * np.float32(scale))
-        mean = (chances * scores).sum(axis=1)
-        variance = (chances * np.square(scores - mean[:, None])).sum()
-        step = float((of_truth - mean).sum() / max(variance, 1e-12))
-        scale = min(max(scale + step, scale / 2), 2 * scale)
-    return min(max(scale, 1 / _MOST_SCALE), _MOST_SCALE)
+    return best_scale(scores, data.labels[held])
 
 
 def _measure(strength: float, probabilities: Rows, labels: NDArray[np.int64]) -> Trial:
     of_truth = probabilities[np.arange(len(labels)), labels]
     log_loss = float(-np.log(np.maximum(of_truth, 1e-12)).mean())
     return Trial(strength, log_loss, float((probabilities.argmax(axis=1) == labels).mean()))
-
-
-def _average_strength(losses: Sequence[float]) -> float:
-    """The first strengths' geometric mean, weighted by the likelihood of the held-out labels.
-
-    Where few labels can't tell strengths apart, it lies between them, not at the end that the last
-    label happens to favour. It is rounded to two digits.
-    """
-    weights = np.exp(min(losses) - np.array(losses))
-    mean = float(np.average(np.log(STRENGTHS[: len(losses)]), weights=weights))
-    return float(f"{math.exp(mean):.2g}")
 
 
 def _enough_folds(
