@@ -28,7 +28,7 @@ demo: env ## Draw a sample set, train on it, measure, predict; and what exports 
 browser: env ## Bring a Chromium for the tests of pages, where there is none
 	@$(BIN)/python tests/browser.py
 
-web: env ## Bring ONNX Runtime for browsers, which exports to the web take along
+web: env ## Bring the scripts of pages: ONNX Runtime for browsers, and lit-html
 	@$(BIN)/python vendoring/web_assets.py
 
 test: env browser web ## All tests, WORKERS side by side

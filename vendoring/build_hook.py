@@ -1,13 +1,12 @@
-"""Lets a wheel bring ONNX Runtime for browsers, which `candid export --to web` takes along.
+"""Lets a wheel bring the scripts of pages: ONNX Runtime for browsers, and lit-html.
 
 Hatchling calls this when a wheel is built from a checkout (`pip install .`). Where there is no npm,
-or no network, the wheel is built without, and the export then says what to do.
+or no network, the wheel is built without, and what needs them then says what to do.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -27,12 +26,13 @@ class WebAssets(BuildHookInterface):
             return
         assets = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(assets)
-        pins = json.loads((assets.HERE / "pins.json").read_text(encoding="utf-8"))
-        if assets.is_complete(assets.TARGET, pins["files"]):
-            return
-        try:
-            if shutil.which("npm") is None:  # building a wheel installs nothing
-                raise assets.AssetError("there is no npm.")
-            assets.bring(assets.TARGET, f"{pins['package']}@{pins['version']}", pins["files"])
-        except (assets.AssetError, OSError, tarfile.TarError) as error:
-            self.app.display_warning(f"`candid export --to web` will not work: {error}")
+        root = Path(self.root)
+        for package in assets.pinned(root / "vendoring" / "pins.json"):
+            if package.is_in(root):
+                continue
+            try:
+                if shutil.which("npm") is None:  # building a wheel installs nothing
+                    raise assets.AssetError("there is no npm.")
+                package.bring(root)
+            except (assets.AssetError, OSError, tarfile.TarError) as error:
+                self.app.display_warning(f"{package.needed_by} will not work: {error}")

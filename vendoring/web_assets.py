@@ -1,9 +1,9 @@
-"""ONNX Runtime for browsers, which an export to the web takes along: brought once, then checked.
+"""Scripts of npm packages, which pages and exports to the web take along: brought, then checked.
 
-    python vendoring/web_assets.py     brings it; `make web` runs this
+    python vendoring/web_assets.py     brings them; `make web` runs this
 
-``pins.json`` names the npm package, its version, and the SHA-256 of each file that is kept. The
-package has no text of its licence inside, so that stands here. Needs nothing but Python and npm.
+``pins.json`` names the packages, their versions, the folder that each is kept in, and the SHA-256
+of each file that is kept. Texts of their licences stand here. Needs nothing but Python and npm.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).parent
-TARGET = HERE.parent / "src" / "candid" / "reporting" / "app" / "vendor"
-LICENCE = "LICENSE-onnxruntime-web"
 _MAX_BYTES = 64 * 2**20
 _TIMEOUT_S = 900
 
@@ -31,58 +30,94 @@ class AssetError(Exception):
     """What is wanted can't be had; the text is for a person."""
 
 
+class Package(NamedTuple):
+    """A pinned package.
+
+    Attributes:
+        package: Its name.
+        version: The version that was pinned.
+        folder: Where its files are kept, from the root of the repository.
+        needed_by: What does not work without it, for a message.
+        files: SHA-256 by the name of a file in the package.
+    """
+
+    package: str
+    version: str
+    folder: str
+    needed_by: str
+    files: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """As npm wants it."""
+        return f"{self.package}@{self.version}"
+
+    @property
+    def licence(self) -> str:
+        """The file of its licence, here and beside its files."""
+        return f"LICENSE-{self.package}"
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """SHA-256 by the name that a file is kept under."""
+        return {Path(file).name: digest for file, digest in self.files.items()}
+
+    def is_in(self, root: Path) -> bool:
+        """Whether every file is there as its pin says, and the licence."""
+        target = root / self.folder
+        same = (hash_of(target / name) == expected for name, expected in self.kept.items())
+        return (target / self.licence).is_file() and all(same)
+
+    def bring(self, root: Path) -> None:
+        """Fetch the package and keep the pinned files of it.
+
+        Args:
+            root: Of the repository.
+
+        Raises:
+            AssetError: There is no npm, or the package is not as it was when it was pinned.
+        """
+        with tempfile.TemporaryDirectory(prefix="candid-web-") as scratch:
+            packed = pack(find_npm(), self.name, Path(scratch))
+            contents = {file: read_member(packed, f"package/{file}") for file in self.files}
+        for file, data in contents.items():
+            received = hashlib.sha256(data).hexdigest()
+            if received != self.files[file]:
+                raise AssetError(
+                    f"{file} of {self.name} is not what was pinned: expected SHA-256 "
+                    f"{self.files[file]}, received {received}. Nothing was kept."
+                )
+        target = root / self.folder
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(HERE / self.licence, target / self.licence)
+        for file, data in contents.items():
+            partial = target / f".{Path(file).name}.{os.getpid()}"
+            partial.write_bytes(data)
+            partial.replace(target / Path(file).name)
+
+
+def pinned(pins: Path = HERE / "pins.json") -> list[Package]:
+    """The packages of a file of pins."""
+    return [Package(**row) for row in json.loads(pins.read_text(encoding="utf-8"))]
+
+
 def main() -> int:
     """Bring the files where they are not, and say so."""
-    pins = json.loads((HERE / "pins.json").read_text(encoding="utf-8"))
-    name = f"{pins['package']}@{pins['version']}"
+    root = HERE.parent
     try:
-        if not is_complete(TARGET, pins["files"]):
-            bring(TARGET, name, pins["files"])
+        for package in pinned():
+            if not package.is_in(root):
+                package.bring(root)
+            sys.stdout.write(f"web: {package.name} is in {package.folder}\n")
     except AssetError as error:
         sys.stderr.write(f"web: {error}\n")
         return 1
-    sys.stdout.write(f"web: {name} is in {TARGET.relative_to(HERE.parent)}\n")
     return 0
-
-
-def is_complete(target: Path, hashes: Mapping[str, str]) -> bool:
-    """Whether every file is there as its pin says, and the licence."""
-    same = (hash_of(target / name) == expected for name, expected in hashes.items())
-    return (target / LICENCE).is_file() and all(same)
 
 
 def hash_of(file: Path) -> str:
     """The SHA-256 of a file; empty where there is none."""
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
-
-
-def bring(target: Path, name: str, hashes: Mapping[str, str]) -> None:
-    """Fetch the package and keep the pinned files of it.
-
-    Args:
-        target: The folder that they are kept in.
-        name: The package and its version, as npm wants them.
-        hashes: SHA-256 by the name of a file in the package's folder ``dist``.
-
-    Raises:
-        AssetError: There is no npm, or the package is not as it was when it was pinned.
-    """
-    with tempfile.TemporaryDirectory(prefix="candid-web-") as scratch:
-        packed = pack(find_npm(), name, Path(scratch))
-        contents = {file: read_member(packed, f"package/dist/{file}") for file in hashes}
-    for file, data in contents.items():
-        received = hashlib.sha256(data).hexdigest()
-        if received != hashes[file]:
-            raise AssetError(
-                f"{file} of {name} is not what was pinned: expected SHA-256 {hashes[file]}, "
-                f"received {received}. Nothing was kept."
-            )
-    target.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(HERE / LICENCE, target / LICENCE)
-    for file, data in contents.items():
-        partial = target / f".{file}.{os.getpid()}"
-        partial.write_bytes(data)
-        partial.replace(target / file)
 
 
 def pack(npm: str, name: str, folder: Path) -> Path:
@@ -118,7 +153,7 @@ def find_npm() -> str:
         run([*apt, "install", "--no-install-recommends", "npm"])
     if path := shutil.which("npm"):
         return path
-    raise AssetError("npm is needed to fetch ONNX Runtime for browsers; install Node.js.")
+    raise AssetError("npm is needed to fetch scripts of pages; install Node.js.")
 
 
 def distribution() -> str:

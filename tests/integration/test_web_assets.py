@@ -42,45 +42,52 @@ def npm(tmp_path, monkeypatch):
     return tmp_path / "calls"
 
 
-def hashes():
-    return {name: hashlib.sha256(data).hexdigest() for name, data in CONTENTS.items()}
+def pin(**changed):
+    """The row of pins.json of a package with CONTENTS; ``changed`` are hashes by name."""
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in CONTENTS.items()}
+    files = {f"dist/{name}": digest for name, digest in (digests | changed).items()}
+    row = {"package": "onnxruntime-web", "version": "1.2.3", "folder": "vendor"}
+    return row | {"needed_by": "`candid export --to web`", "files": files}
 
 
 def test_files_are_taken_out_of_the_package_beside_the_licence(assets, npm, tmp_path):
-    assets.bring(tmp_path / "vendor", "runtime@1.2.3", hashes())
+    assets.Package(**pin()).bring(tmp_path)
     kept = {file.name: file.read_bytes() for file in (tmp_path / "vendor").iterdir()}
     assert "Copyright (c) Microsoft" in kept.pop("LICENSE-onnxruntime-web").decode()
     assert kept == CONTENTS
-    assert assets.is_complete(tmp_path / "vendor", hashes())
-    assert npm.read_text("utf-8").startswith("pack runtime@1.2.3 --ignore-scripts ")
+    assert assets.Package(**pin()).is_in(tmp_path)
+    assert npm.read_text("utf-8").startswith("pack onnxruntime-web@1.2.3 --ignore-scripts ")
 
 
 def test_what_is_not_as_it_was_pinned_is_not_kept(assets, npm, tmp_path):
     del npm
     with pytest.raises(assets.AssetError, match=r"ort\.wasm .* is not what was pinned"):
-        assets.bring(tmp_path / "vendor", "runtime@1.2.3", hashes() | {"ort.wasm": "0" * 64})
+        assets.Package(**pin(**{"ort.wasm": "0" * 64})).bring(tmp_path)
     assert not (tmp_path / "vendor").exists()
 
 
 def test_a_file_that_the_package_lacks_is_named(assets, npm, tmp_path):
     del npm
     with pytest.raises(assets.AssetError, match=r"no package/dist/other\.mjs"):
-        assets.bring(tmp_path / "vendor", "runtime@1.2.3", {"other.mjs": ""})
+        assets.Package(**pin(**{"other.mjs": ""})).bring(tmp_path)
 
 
 def test_what_was_changed_since_is_noticed(assets, npm, tmp_path):
     del npm
-    assets.bring(tmp_path / "vendor", "runtime@1.2.3", hashes())
+    assets.Package(**pin()).bring(tmp_path)
     (tmp_path / "vendor" / "ort.mjs").write_bytes(b"export default 2;")
-    assert not assets.is_complete(tmp_path / "vendor", hashes())
+    assert not assets.Package(**pin()).is_in(tmp_path)
 
 
 def test_the_pins_name_what_an_export_takes_along():
     from candid.exporting.web import _ASSETS
 
-    pins = json.loads(PINS.read_text("utf-8"))
-    assert set(_ASSETS) == {*pins["files"], "LICENSE-onnxruntime-web"}
-    assert all(len(digest) == 64 for digest in pins["files"].values())
+    packages = load_script("vendoring/web_assets.py").pinned()
+    (runtime,) = (one for one in packages if one.package == "onnxruntime-web")
+    assert set(_ASSETS) == {*runtime.kept, runtime.licence}
+    for package in packages:
+        assert (PINS.parent / package.licence).is_file()
+        assert all(len(digest) == 64 for digest in package.files.values())
 
 
 @pytest.fixture
@@ -92,7 +99,7 @@ def build(monkeypatch, tmp_path):
     hook = load_script("vendoring/build_hook.py").WebAssets()
     root = tmp_path / "clone"
     shutil.copytree(PINS.parent, root / "vendoring")
-    pins = {"package": "runtime", "version": "1.2.3", "files": hashes()}
+    pins = [pin() | {"folder": "src/candid/reporting/app/vendor"}]
     (root / "vendoring" / "pins.json").write_text(json.dumps(pins), encoding="utf-8")
     warnings = []
     hook.root, hook.app = str(root), SimpleNamespace(display_warning=warnings.append)

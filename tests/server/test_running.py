@@ -185,7 +185,7 @@ import typer
 from candid.cli.commands.serve import serve
 from candid.server import addresses, running
 assert "fastapi" in sys.modules
-def stop(app, settings, bound, *, started):
+def stop(app, settings, bound, *, started, on_hangup):
     import httpx
     def ask():
         data = open({str(photos[0])!r}, "rb").read()

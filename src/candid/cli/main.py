@@ -22,6 +22,7 @@ from candid.cli.commands.predict import predict
 from candid.cli.commands.serve import serve
 from candid.cli.commands.similar import similar
 from candid.cli.commands.split import split
+from candid.cli.commands.studio import studio
 from candid.cli.commands.train import train
 from candid.cli.commands.verify import verify
 from candid.cli.console import print_error
@@ -87,6 +88,7 @@ for _command in (
     verify,
     export,
     serve,
+    studio,
     demo,
 ):
     app.command(cls=_Command)(_command)

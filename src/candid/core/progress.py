@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ Advance = Callable[[int], None]
 
 _LINE_EVERY_S: Final = 10.0
 _TELL_EVERY_S: Final = 0.05
+#: Set to ``json``, for a program: stderr holds a moving line's messages, a JSON array each.
+VARIABLE: Final = "CANDID_PROGRESS"
 
 
 class Progress(Protocol):
@@ -131,6 +134,9 @@ class MovingLine(Lines):
 @contextmanager
 def for_terminal(elsewhere: type[Lines] = Lines) -> Iterator[Lines]:
     """A moving line where stderr is a terminal, lines elsewhere."""
+    if os.environ.get(VARIABLE) == "json":
+        yield MovingLine(sys.stderr)
+        return
     if not sys.stderr.isatty():
         yield elsewhere()
         return

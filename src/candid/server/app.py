@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.routing import Route
@@ -18,6 +19,23 @@ from candid.server.schemas import add_handlers
 from candid.server.security import Guard, Record
 from candid.server.settings import Settings
 from candid.server.state import Metrics, Reloader, State
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def base_api(description: str, lifespan: Lifespan, **options: Any) -> FastAPI:
+    """The app without its routes: no page from another site, and errors in the common form."""
+    api = FastAPI(
+        title="Candid",
+        version=__version__,
+        description=description,
+        docs_url=None,  # FastAPI's own pages load scripts from another site
+        redoc_url=None,
+        lifespan=lifespan,
+        **options,
+    )
+    add_handlers(api)
+    return api
 
 
 class App(Guard):
@@ -48,15 +66,7 @@ class App(Guard):
                     await watching
                 await asyncio.to_thread(state.answerer.close)
 
-        api = FastAPI(
-            title="Candid",
-            version=__version__,
-            description="A photo classifier that reports its confidence.",
-            docs_url=None,  # FastAPI's own pages load scripts from another site
-            redoc_url=None,
-            lifespan=lifespan,
-        )
-        add_handlers(api)
+        api = base_api("A photo classifier that reports its confidence.", lifespan)
         super().__init__(api, settings, _recorder(state.metrics, add_routes(api, state)))
 
 

@@ -12,18 +12,23 @@ from types import FrameType
 from typing import Any
 
 import h11
+from starlette.types import ASGIApp
 from uvicorn import Config
 from uvicorn import Server as UvicornServer
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from candid.core.freed_memory import keep_for_next_photo
-from candid.server.app import App
 from candid.server.schemas import error_body
 from candid.server.settings import Settings
 
 
 def serve(
-    app: App, settings: Settings, bound: socket.socket, *, started: Callable[[], None]
+    app: ASGIApp,
+    settings: Settings,
+    bound: socket.socket,
+    *,
+    started: Callable[[], None],
+    on_hangup: Callable[[], None] | None = None,
 ) -> None:
     """Serve an app until SIGINT or SIGTERM.
 
@@ -32,8 +37,9 @@ def serve(
         settings: Its limits.
         bound: From `candid.server.addresses.listen`.
         started: Called once it accepts connections.
+        on_hangup: Called in the event loop on SIGHUP.
     """
-    server = Server(app, settings, started=started)
+    server = Server(app, settings, started=started, on_hangup=on_hangup)
     give_back = keep_for_next_photo()
 
     async def notify() -> None:
@@ -46,7 +52,14 @@ def serve(
 class Server(UvicornServer):
     """A uvicorn server that reports when it listens, reloads on SIGHUP, and exits with 0."""
 
-    def __init__(self, app: App, settings: Settings, *, started: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        *,
+        started: Callable[[], None],
+        on_hangup: Callable[[], None] | None = None,
+    ) -> None:
         """Configure it; for the arguments see `serve`."""
         limits = {"headers_s": settings.headers_s, "max_connections": settings.max_connections}
         protocol: Any = type("LimitedProtocol", (LimitedProtocol,), limits)
@@ -68,7 +81,7 @@ class Server(UvicornServer):
             h11_max_incomplete_event_size=32 * 2**10,
         )
         super().__init__(config)
-        self._app = app
+        self._on_hangup = on_hangup
         self._started = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -79,12 +92,12 @@ class Server(UvicornServer):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGTERM and SIGINT, reload on SIGHUP; in the main thread only."""
+        """Stop on SIGTERM and SIGINT, in the main thread only, and tell of SIGHUP."""
         is_main = threading.current_thread() is threading.main_thread()
         number = getattr(signal, "SIGHUP", None) if is_main else None  # not on Windows
         with super().capture_signals():
-            if number is not None:
-                asyncio.get_running_loop().add_signal_handler(number, self._app.reloader.ask)
+            if number is not None and self._on_hangup is not None:
+                asyncio.get_running_loop().add_signal_handler(number, self._on_hangup)
             yield
 
     def handle_exit(self, sig: int, _frame: FrameType | None) -> None:

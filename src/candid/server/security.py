@@ -82,7 +82,7 @@ class Guard:
             await send(message)
 
         try:
-            app = self._answer_for(scope, headers) or self._app
+            app = self.answer_for(scope, headers) or self._app
             # The server leaves out the body of an answer to HEAD itself.
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
             await app({**scope, "method": method}, receive, send_with_headers)
@@ -91,10 +91,10 @@ class Guard:
         finally:
             self._record(scope, status, time.perf_counter() - began, request_id)
 
-    def _answer_for(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+    def answer_for(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         """The answer to a request that is not passed to the app."""
         try:
-            self._check_site(scope, headers)
+            self.check_site(scope, headers)
             if is_preflight(scope["method"], headers):  # without a token
                 return self._cross_origin.preflight(headers)
             self._check_token(scope, headers)
@@ -102,7 +102,8 @@ class Guard:
             return respond(problem)
         return None
 
-    def _check_site(self, scope: Scope, headers: Headers) -> None:
+    def check_site(self, scope: Scope, headers: Headers) -> None:
+        """Refuse other names of this machine, and writes from pages of other sites."""
         asked = (scope.get("server") or ("",))[0]
         if self._token is None and not is_named_as_it_is(asked, headers.get("host", "")):
             message = f"{OTHER_HOST_REMEDY}, or set a token on the server."

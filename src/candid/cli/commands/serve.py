@@ -129,7 +129,8 @@ def serve(
     def started() -> None:
         tell(f"Serving {', '.join(model.name for model in models)} on {address_of(bound)}")
 
-    run_server(App(models, settings), settings, bound, started=started)
+    app = App(models, settings)
+    run_server(app, settings, bound, started=started, on_hangup=app.reloader.ask)
 
 
 def _serve_static(

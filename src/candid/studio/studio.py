@@ -1,0 +1,78 @@
+"""The studio: the project that is open, and the parts that work on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+from candid.server.schemas import Problem
+from candid.studio.project import Project
+
+
+class Part(Protocol):
+    """What works on one project, made when it is first asked for."""
+
+    def __init__(self, project: Project) -> None:
+        """Begin with what the project's state folder holds."""
+
+
+_Part = TypeVar("_Part", bound=Part)
+
+
+class Studio:
+    """What all routes share."""
+
+    def __init__(self) -> None:
+        """Begin with no project."""
+        self._project: Project | None = None
+        self._parts: dict[type[Part], Part] = {}
+        self._described: list[Callable[[], dict[str, Any]]] = []
+
+    @property
+    def project(self) -> Project:
+        """The open project.
+
+        Raises:
+            Problem: None is open.
+        """
+        if self._project is None:
+            raise Problem(409, "no_project", "open a folder first.")
+        return self._project
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a project is open."""
+        return self._project is not None
+
+    def part(self, kind: type[_Part]) -> _Part:
+        """The part of a kind that works on the open project."""
+        project = self.project
+        with project.lock:
+            if kind not in self._parts:
+                self._parts[kind] = kind(project)
+            return cast(_Part, self._parts[kind])
+
+    def open(self, folder: Path) -> Project:
+        """Open a folder, in place of the project that is open."""
+        self.close()
+        self._project = Project(folder)
+        self._project.start()
+        return self._project
+
+    def close(self) -> None:
+        """Close the project and its parts: those with a method ``close``."""
+        for part in self._parts.values():
+            getattr(part, "close", lambda: None)()
+        self._parts.clear()
+        if self._project is not None:
+            self._project.close()
+            self._project = None
+
+    def adds_to_state(self, describe: Callable[[], dict[str, Any]]) -> None:
+        """Let ``/api/state`` hold more while a project is open: JSON values by name."""
+        self._described.append(describe)
+
+    def describe(self) -> dict[str, Any]:
+        """What the parts add to the state."""
+        return {name: value for one in self._described for name, value in one().items()}
