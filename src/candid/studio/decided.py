@@ -1,30 +1,222 @@
-"""What a person decided about the photos, step by step, and the ``decisions.csv`` that follows."""
+"""What a person decided about the photos, step by step, and the ``decisions.csv`` that follows.
+
+The journal ``steps.jsonl`` is only ever added to, so that every step can be undone, after a restart
+too; ``decisions.csv`` is written anew after each step, for every command and the audit's page::
+
+    {"word": "drop", "files": [["sad/a.jpg", "60f1…"]], "csv": "SHA-256 of the file that follows"}
+    {"rows": [["sad/b.jpg", "9f86…", "label-suspect", "happy", ""]], "csv": "…"}   another's file
+    {"undo": true, "csv": "…"}
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
 
+from candid.core.hashing import hash_bytes
+from candid.core.text import plural
+from candid.data.decisions import DROP, KEEP, Decision, class_as_decision, read_decisions, to_csv
+from candid.errors import UsageError
 from candid.studio.project import Project
+
+#: In the state folder.
+DECISIONS: Final = "decisions.csv"
+_STEPS: Final = "steps.jsonl"
+_FINDING: Final = "studio"
+
+#: Path and content of a photo.
+File = tuple[str, str]
+#: Rows of another's file, and the words that were decided after it.
+_State = tuple[tuple[Decision, ...], dict[File, str]]
 
 
 class Decided:
-    """Decisions about the photos of a project.
-
-    Attributes:
-        current: The decision by the number of the photo, as in ``decisions.csv``: ``keep``,
-            ``drop``, or a class; photos without one are missing.
-    """
+    """Decisions about the photos of a project."""
 
     def __init__(self, project: Project) -> None:
         """Begin with those that the state folder holds."""
         self._project = project
-        self.current: dict[int, str] = {}
+        self.file = project.state / DECISIONS
+        self._journal = project.state / _STEPS
+        self._current: tuple[int, dict[int, str]] = (-1, {})
+        self._states: list[_State] = []
+        self._last = ""
+        self._load()
+
+    @property
+    def current(self) -> dict[int, str]:
+        """The decision by the number of the photo: ``keep``, ``drop``, or a class as in the file.
+
+        Photos without one are missing, and so are those that changed since.
+        """
+        with self._project.lock:
+            key = hash((self._num_read, self._project.num_scans))
+            if self._current[0] != key:
+                self._current = key, dict(self._by_number())
+            return self._current[1]
+
+    @property
+    def is_any(self) -> bool:
+        """Whether a command has to be given the file."""
+        return bool(self.current)
 
     def decide(self, numbers: Sequence[int], word: str) -> None:
-        """Decide about photos; an empty word takes a decision back."""
-        for number in numbers:
-            if word:
-                self.current[number] = word
-            else:
-                self.current.pop(number, None)
-        self._project.changed()
+        """Decide about photos.
+
+        Args:
+            numbers: Of the photos.
+            word: ``keep``, ``drop``, or a class as in ``decisions.csv``; empty takes a decision
+                back.
+
+        Raises:
+            UsageError: There is no such class, or the state can't be written.
+        """
+        words = {KEEP, DROP, "", *map(class_as_decision, self._project.classes)}
+        if word not in words:
+            classes = ", ".join(self._project.classes)
+            raise UsageError(f"there is no class {word!r}. Expected keep, drop or: {classes}.")
+        photos = [self._project.photo(number) for number in numbers]
+        files = [(photo.path, photo.content) for photo in photos]
+        self._take({"word": word, "files": files})
+
+    def undo(self) -> bool:
+        """Take the last step back; False if there is none."""
+        with self._project.lock:
+            self._load_if_changed()
+            if len(self._states) < 2:
+                return False
+            self._take({"undo": True})
+            return True
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, for the screens."""
+        words = list(self.current.values())
+        return {
+            "num": len(words),
+            "num_dropped": words.count(DROP),
+            "num_relabelled": sum(word not in (KEEP, DROP) for word in words),
+            "last": self._last,
+            "can_undo": len(self._states) > 1,
+            "file": str(self.file),
+        }
+
+    # --- Steps ------------------------------------------------------------------------------------
+
+    def _take(self, step: dict[str, Any]) -> None:
+        with self._project.lock:
+            self._load_if_changed()
+            states, last = list(self._states), self._last
+            self._apply(step)
+            text = self._to_csv()
+            try:
+                self._append(step | {"csv": hash_bytes(text)})
+                _write(self.file, text)
+            except OSError as error:
+                self._states, self._last = states, last
+                why = error.strerror or type(error).__name__
+                raise UsageError(
+                    f"the decision can't be kept in {self.file.parent}: {why}. Free some space, or "
+                    "make the folder writable, and decide again."
+                ) from error
+            self._project.changed()
+
+    def _apply(self, step: dict[str, Any]) -> None:
+        self._num_read += 1
+        if "undo" in step:
+            if len(self._states) > 1:
+                self._states.pop()
+            self._last = ""
+            return
+        rows, words = self._states[-1]
+        if "rows" in step:
+            rows, words = tuple(Decision(*row) for row in step["rows"]), {}
+            self._last = f"{plural(len(rows), 'row')} of {DECISIONS} taken in"
+        else:
+            files = [(path, content) for path, content in step["files"]]
+            words = words | dict.fromkeys(files, step["word"])
+            self._last = f"{plural(len(step['files']), 'photo')}: {step['word'] or 'undecided'}"
+        self._states.append((rows, words))
+
+    def _append(self, step: dict[str, Any]) -> None:
+        self._journal.parent.mkdir(parents=True, exist_ok=True)
+        with self._journal.open("a+b") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+            is_torn = file.read() not in (b"", b"\n")  # the process was killed in a line
+            file.write(b"\n" * is_torn + json.dumps(step).encode("ascii") + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._size = self._journal.stat().st_size
+
+    def _load_if_changed(self) -> None:
+        """Another studio may work on the folder too."""
+        size = self._journal.stat().st_size if self._journal.is_file() else 0
+        if size != self._size:
+            self._load()
+
+    def _load(self) -> None:
+        """Read the journal, and take in a file that another program wrote."""
+        self._states = [((), {})]
+        self._num_read, self._last = 0, ""
+        lines = self._journal.read_bytes().splitlines() if self._journal.is_file() else []
+        self._size = self._journal.stat().st_size if lines else 0
+        written = set()
+        for line in lines:
+            try:
+                step = json.loads(line)
+            except ValueError:  # the last one, if the process was killed in the middle of it
+                continue
+            written.add(step["csv"])
+            self._apply(step)
+        found = self.file.read_bytes() if self.file.is_file() else None
+        if found is not None and hash_bytes(found) not in written:
+            rows = [list(vars(row).values()) for row in read_decisions(self.file)]
+            self._take_in({"rows": rows})
+        elif found is not None or lines:
+            text = self._to_csv()
+            if text != found:  # killed between the journal and the file
+                _write(self.file, text)
+
+    def _take_in(self, step: dict[str, Any]) -> None:
+        self._apply(step)
+        text = self._to_csv()
+        self._append(step | {"csv": hash_bytes(text)})
+        _write(self.file, text)
+
+    # --- What follows from them -------------------------------------------------------------------
+
+    def _by_number(self) -> Iterable[tuple[int, str]]:
+        rows, words = self._states[-1]
+        found: dict[File, str] = {}
+        for row in rows:  # drop wins over a class, a class over keep
+            if row.decision and not row.path.startswith("*"):
+                before = found.get((row.path, row.content), KEEP)
+                found[row.path, row.content] = before if before.lower() == DROP else row.decision
+        for (path, content), word in (found | words).items():
+            number = self._project.number_of(path)
+            if word and number is not None and self._project.photos[number].content == content:
+                yield number, word
+
+    def _to_csv(self) -> bytes:
+        """Rows of another's file, undecided where the studio decided, and the studio's."""
+        rows, words = self._states[-1]
+        kept = [
+            replace(row, decision="") if (row.path, row.content) in words else row for row in rows
+        ]
+        own = [
+            Decision(path, content, _FINDING, "", word)
+            for (path, content), word in sorted(words.items())
+            if word
+        ]
+        return to_csv([*kept, *own]).encode("utf-8", "surrogateescape")
+
+
+def _write(file: Path, data: bytes) -> None:
+    """Replace a file as a whole."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    partial.write_bytes(data)
+    partial.replace(file)

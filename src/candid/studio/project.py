@@ -68,6 +68,7 @@ class Project:
         folder: The photos, one sub-folder per class.
         state: The folder that decisions, groups and journals are kept in.
         version: Rises with every change of what the screens show.
+        num_scans: How often the folder was read.
         classes: Names of the classes, of empty ones too, in alphabetical order.
         photos: All photos that were ever seen, by number.
         present: Numbers of those that are there, sorted by path.
@@ -86,6 +87,7 @@ class Project:
         self.state = _state_folder(self.folder)
         self.lock = threading.RLock()
         self.version = 1
+        self.num_scans = 0
         self.classes: tuple[str, ...] = ()
         self.photos: list[Photo] = []
         self.present: Sequence[int] = ()
@@ -232,6 +234,7 @@ class Project:
             self.present = [self._numbers[photo.path] for photo in found]
             self.classes = catalog.classes if catalog and catalog.parts else classes
             self.catalog, self.problem = catalog, ""
+            self.num_scans += 1
             self.changed()
 
     def _embed(self, catalog: Catalog, cache: Cache, reader: FileReader) -> None:
