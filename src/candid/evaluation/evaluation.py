@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 from candid.core.notebook import card
+from candid.core.safe_json import read_as
 from candid.core.text import brief, plural
 from candid.evaluation import plots
 from candid.evaluation.baselines import Baseline
@@ -181,6 +182,26 @@ class Evaluation:
             if (value := getattr(self, name)) is not None:
                 values[name] = asdict(value)
         return {name: _plain(value) for name, value in values.items()}
+
+    @classmethod
+    def from_json(cls, values: Any, classes: tuple[str, ...], rule: DecisionRule) -> Evaluation:
+        """Read the values of `to_json`, which are not trusted, and lack classes and rule.
+
+        Raises:
+            KeyError: They are invalid; or TypeError or ValueError.
+        """
+        kfold = values.get("kfold")
+        others = {
+            name: read_as(kind, values[name], name)
+            for name, kind in get_type_hints(cls).items()
+            if name in values and name not in ("test", "kfold", "rule")
+        }
+        return cls(
+            test=Measures.from_json(values, classes),
+            kfold=None if kfold is None else Measures.from_json(kfold, classes),
+            rule=rule,
+            **others,
+        )
 
 
 def _plain(value: Any) -> Any:

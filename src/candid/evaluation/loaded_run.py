@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +15,9 @@ from candid.data.scan import scan
 from candid.data.source import DataSource
 from candid.evaluation.assess import FittedState
 from candid.evaluation.evaluation import Refits
+from candid.evaluation.stored import read_answers
 from candid.models.recipes.abstaining_head import Answers
-from candid.models.temperature import with_temperature
 from candid.runs.artifact import DECISIONS, GOLDEN, PREDICTIONS, SPLIT, find_run
-from candid.runs.class_names import split_classes
 from candid.runs.classifier import Classifier, load
 from candid.runs.manifest import FinetuneSettings, Preparation
 from candid.splits.split import Split, read_csv
@@ -61,23 +59,13 @@ class LoadedRun:
         Returns:
             Indices of paths, ascending, and their answers.
         """
-        places, classes = {path: n for n, path in enumerate(paths)}, self.classifier.classes
-        file = self.folder / PREDICTIONS
-        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            rows = {
-                places[row["path"]]: row
-                for row in csv.DictReader(stream)
-                if row["estimate"] == "kfold" and row["path"] in places
-            }
-        found = [rows[place] for place in sorted(rows)]
-        probabilities = np.array([[row[f"p({name})"] for name in classes] for row in found], "f4")
-        raw = with_temperature(probabilities, 1 / self.fitted.temperature)
-        if not all(row["familiarity"] for row in found):  # too few photos to hold some out again
-            return np.array(sorted(rows)), Answers(probabilities, raw, None, None)
-        known = [split_classes(row["possible"]) for row in found]
-        possible = np.array([[name in names for name in classes] for names in known], np.bool_)
-        familiarity = np.array([row["familiarity"] for row in found], np.float32)
-        return np.array(sorted(rows)), Answers(probabilities, raw, possible, familiarity)
+        places = {path: place for place, path in enumerate(paths)}
+        read, _, answers = read_answers(
+            self.folder / PREDICTIONS, self.classifier.classes, self.fitted.temperature, "kfold"
+        )
+        found = np.array([places.get(path, -1) for path in read], np.int64)
+        order = np.argsort(found, kind="stable")[(found < 0).sum() :]
+        return found[order], answers.take(order)
 
     def scan(self, reader: FileReader) -> Applied:
         """Scan its data folder as it is now, and apply its decisions."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.linalg import matmul
+from candid.core.safe_json import read_as
 from candid.evaluation.bootstrap import LEAST_RESAMPLES, interval, interval_of_sizes, resample
 from candid.evaluation.estimate import Estimate, proportion
 from candid.evaluation.scores import (
@@ -119,6 +120,30 @@ class Measures:
             },
             "reliability": [asdict(row) for row in self.reliability],
         }
+
+    @classmethod
+    def from_json(cls, values: Any, classes: tuple[str, ...]) -> Measures:
+        """Read the values of `to_json`, which are not trusted.
+
+        Raises:
+            KeyError: They are invalid; or TypeError or ValueError.
+        """
+        confusion = np.zeros((len(classes), len(classes)), np.int64)
+        for i, truth in enumerate(classes):
+            for name, count in values["confusion"][truth].items():
+                confusion[i, classes.index(name)] = count
+        per_class = values["per_class"]
+        return cls(
+            classes=classes,
+            n=read_as(int, values["n"], "n"),
+            **_estimates(FIGURES, values),
+            per_class=tuple(
+                ClassMeasures(name, **_estimates(_CLASS_FIGURES, per_class[name]))
+                for name in classes
+            ),
+            confusion=confusion,
+            reliability=read_as(tuple[ReliabilityBin, ...], values["reliability"], "reliability"),
+        )
 
 
 #: Names of the figures over all images.
@@ -311,6 +336,11 @@ def _f1(
         return None
     value, low, high = (2 * j / (1 + j) for j in (share.value, share.low, share.high))
     return Estimate(value, low, high, share.n)
+
+
+def _estimates(names: Sequence[str], values: Any) -> dict[str, Estimate | None]:
+    """Figures by name; earlier versions lack some."""
+    return {name: read_as(Estimate | None, values.get(name), name) for name in names}
 
 
 def _json(value: Estimate | None) -> Mapping[str, object] | None:

@@ -1,11 +1,13 @@
-"""Calibration of the probabilities, and coverage and false alarms of abstaining."""
+"""Calibration of the probabilities; coverage and false alarms of abstaining, and what it brings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from candid.evaluation.estimate import Estimate, proportion
 from candid.evaluation.measures import Measures, measure_calibration_error
@@ -103,3 +105,63 @@ def measure_abstention(
         abstention.false_alarms,
         alarms,
     )
+
+
+_RANKS: Final[Mapping[str, int]] = {"sure": 2, "uncertain": 1, "unknown": 0, "": 0}
+_LEAST_ANSWERED: Final = 0.1  # below, too few photos are left to measure on
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A model that answers only for some photos, those that it is surest of.
+
+    Attributes:
+        count: The photos that it answers for.
+        coverage: Their share of all photos.
+        accuracy: On them.
+        verdict: On the last photo that it answers for; empty if the model can't abstain. Photos of
+            a better verdict are all answered.
+        least: The probability from which it answers photos of this verdict.
+    """
+
+    count: int
+    coverage: Estimate
+    accuracy: Estimate
+    verdict: str
+    least: float
+
+
+def measure_answering(
+    predictions: Predictions, verdicts: NDArray[np.str_], *, most_steps: int = 60
+) -> tuple[NDArray[np.int64], tuple[Answering, ...]]:
+    """What answering less often brings, from always to only when surest.
+
+    The risk-coverage curve of selective classification (El-Yaniv and Wiener, 2010). Answers are
+    given up in this order: unknown photos, uncertain ones, sure ones, each from the lowest
+    probability.
+
+    Args:
+        predictions: Of n photos, by models that were not fitted on them.
+        verdicts: ``(n,)`` text; empty if the model can't abstain.
+        most_steps: How many steps are measured, besides the one that answers when it is sure.
+
+    Returns:
+        int64 ``(n,)``, the photos from the surest to the first that is given up; and the steps,
+        the one that answers always first.
+    """
+    n = len(predictions.truth)
+    probability = predictions.probabilities[np.arange(n), predictions.predicted]
+    ranks = np.array([_RANKS[name] for name in verdicts.tolist()], np.int64)
+    order = np.lexsort((-probability, -ranks)).astype(np.int64)
+    right, groups = (predictions.predicted == predictions.truth)[order], predictions.groups[order]
+    wanted = np.linspace(n, max(1, n * _LEAST_ANSWERED), most_steps).round().astype(int).tolist()
+    counts = {*wanted, int((ranks == _RANKS["sure"]).sum())} - {0} if n else set()
+    steps = []
+    for count in sorted(counts, reverse=True):
+        coverage = proportion(np.arange(n) < count, groups)
+        accuracy = proportion(right[:count], groups[:count])
+        last = order[count - 1]
+        if coverage is not None and accuracy is not None:
+            named = str(verdicts[last])
+            steps.append(Answering(count, coverage, accuracy, named, float(probability[last])))
+    return order, tuple(steps)

@@ -18,10 +18,13 @@ from candid.core.text import plural
 from candid.evaluation.assess import EvalContext
 from candid.evaluation.estimate import proportion
 from candid.models.recipes.abstaining_head import predict_by_folds
-from candid.training.options import Result
+from candid.training.options import BUDGETS, Quality, Result
 
 #: Seconds for a photo of the best plan, its views and six networks, on two cores.
 _SECONDS_PER_PHOTO: Final = 0.9
+#: Of the recipe transfer, from docs/cost.md: 18 s for 2,000 photos.
+_SECONDS_TO_BEGIN: Final = 2.0
+_SECONDS_TO_FIT: Final = 0.008
 
 
 def say_what_more_time_brings(num_photos: int, most_s: float) -> str:
@@ -32,6 +35,14 @@ def say_what_more_time_brings(num_photos: int, most_s: float) -> str:
         "last blocks too, if held-out photos say that this helps. It was right on 2 more photos in "
         "100 of hand signs, 1 more of weather, and as many of faces (benchmarks/README.md)."
     )
+
+
+def expected_seconds(num_photos: int, quality: Quality) -> float:
+    """About how long a training takes on two cores, of so many photos with known embeddings."""
+    fast = _SECONDS_TO_BEGIN + _SECONDS_TO_FIT * num_photos
+    if quality == "fast":
+        return fast
+    return min(max(_SECONDS_PER_PHOTO * num_photos, fast), BUDGETS[quality])
 
 
 class Clock:

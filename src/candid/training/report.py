@@ -21,19 +21,20 @@ from candid.core.extras import require_packages, start_onnx
 from candid.core.hashing import hash_bytes
 from candid.core.linalg import matmul
 from candid.data.catalog import Catalog
-from candid.data.decisions import about_all
+from candid.data.decisions import about_all, read_decisions
 from candid.data.file_reader import make_once
 from candid.data.images import PixelContract, decode, read_file
 from candid.data.source import DataSource
 from candid.errors import CandidError, DependencyError, ImageError, UsageError
 from candid.evaluation.scores import Predictions
+from candid.evaluation.stored import StoredRun
 from candid.features.backbones import Backbone, build, get
 from candid.models.recipes.linear_head import LinearHead
 from candid.reporting.pages import file_previews
 from candid.reporting.report.contents import Contents, Shortcut
 from candid.reporting.report.mistakes import worst_places
 from candid.reporting.report.page import write_page
-from candid.runs.artifact import MODEL, find_run, read_manifest
+from candid.runs.artifact import DECISIONS, MANIFEST, MODEL, find_run, read_manifest
 from candid.runs.classifier import Classifier
 from candid.runs.explaining import contrast
 from candid.runs.explaining.explain import heat_of
@@ -160,6 +161,35 @@ def _gather_elsewhere(measured: Measured, elsewhere: Elsewhere, page: Path) -> C
         created=time.strftime("%Y-%m-%d"),
         measured_on=f"on {folder}",
         page=str(shorten(page.expanduser().absolute())),
+    )
+
+
+def gather_stored(stored: StoredRun) -> Contents:
+    """Collect the contents of a run's report again, from its files alone: without heat maps."""
+    manifest, predictions = stored.manifest, stored.predictions
+    source, file = manifest.data.source, stored.folder / DECISIONS
+    decisions = () if manifest.decisions is None else read_decisions(file)
+    kept = {(row.path, row.content, row.finding) for row in decisions if row.decision == "keep"}
+    written = time.localtime((stored.folder / MANIFEST).stat().st_mtime)
+    rows = [row for row in stored.split.rows if row.group]
+    names = np.unique([row.group for row in rows], return_inverse=True)[1]
+    labels = np.array([manifest.classes.index(row.label) for row in rows], np.int64)
+    return Contents(
+        name=stored.folder.name,
+        run=str(shorten(stored.folder.absolute())),
+        evaluation=stored.evaluation,
+        predictions=predictions,
+        heat_maps={},
+        counts=_counts(labels, names.astype(np.int64), manifest.classes),
+        folder=str(source),
+        options=source.options,
+        recipe=manifest.recipe,
+        trained_on=len(stored.split.places(*getattr(manifest.settings, "fitted_on", ["train"]))),
+        settings=_in_words(vars(manifest.settings)),
+        fingerprints={"photos and classes": manifest.data.fingerprint},
+        notes=manifest.data.notes,
+        shortcut=find_shortcut(stored.folder.absolute().parent, source, kept),
+        created=time.strftime("%Y-%m-%d", written),
     )
 
 

@@ -29,7 +29,7 @@ def comparison(*found: Compared, names: tuple[str, ...] = ("a", "b")) -> Compari
 
 
 def compared(*pairs: Pair, estimate: str = "test", num_runs: int = 2, n: int = 200) -> Compared:
-    return Compared(estimate, n, n - 20, (ACCURACY,) * num_runs, pairs)
+    return Compared(estimate, n, n - 20, (ACCURACY,) * num_runs, pairs, NO_IMAGE)
 
 
 class TestSentence:

@@ -181,12 +181,14 @@ class Aligned:
         hits: bool ``(r, n)``, whether each prediction was right.
         groups: int64 ``(n,)``; images of one group are copies of one another.
         notes: What was left out and why.
+        contents: SHA-256 of each image.
     """
 
     estimate: EstimateSource
     hits: NDArray[np.bool_]
     groups: NDArray[np.int64]
     notes: tuple[str, ...]
+    contents: tuple[str, ...] = ()
 
     @property
     def num_images(self) -> int:
@@ -290,7 +292,7 @@ def align(
         if number
     )
     groups = np.array([pictures[content] for content in fair], np.int64)
-    return Aligned(estimate, hits.reshape(len(runs), len(fair)), groups, notes)
+    return Aligned(estimate, hits.reshape(len(runs), len(fair)), groups, notes, tuple(fair))
 
 
 def _trained_on(

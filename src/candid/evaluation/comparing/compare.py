@@ -112,6 +112,7 @@ class Compared:
     Attributes:
         accuracies: Accuracy of each run, in order.
         pairs: Each run with each later one.
+        aligned: The outcomes behind them.
     """
 
     estimate: EstimateSource
@@ -119,6 +120,14 @@ class Compared:
     num_pictures: int
     accuracies: tuple[Estimate, ...]
     pairs: tuple[Pair, ...]
+    aligned: Aligned
+
+    def only(self, right: int, wrong: int) -> tuple[str, ...]:
+        """SHA-256 of the images that one run, by its index, gets right and another one wrong."""
+        hits = self.aligned.hits
+        return tuple(
+            self.aligned.contents[place] for place in np.flatnonzero(hits[right] & ~hits[wrong])
+        )
 
     def to_json(self, names: Sequence[str]) -> dict[str, Any]:
         """JSON values, with the names of the runs."""
@@ -325,6 +334,7 @@ def compare_aligned(aligned: Aligned, names: Sequence[str]) -> Compared:
         aligned.num_pictures,
         tuple(accuracy for accuracy in accuracies if accuracy is not None),
         tuple(compared),
+        aligned,
     )
 
 

@@ -130,6 +130,20 @@ def _mistake_steps(contents: Contents) -> Iterator[Step]:
         yield Step(f"Check the {label} of the worst {of}", text, section="mistakes")
 
 
+def enough(contents: Contents) -> Step:
+    """Whether the photos are enough, by the learning curve."""
+    evaluation, section = contents.evaluation, "more-photos"
+    if evaluation.believed.accuracy is None:
+        return Step("Whether there are enough photos is not known", NO_PHOTO, section=section)
+    if evaluation.learning_curve is None or not evaluation.learning_curve.forecasts:
+        text = "What more photos would bring is measured from about 20 different photos a class on."
+        return Step("Whether there are enough photos was not measured", text, section=section)
+    for step in _more_photos_steps(contents):
+        return step
+    text = "So more photos like these can't show that it gets better. Try it on harder ones."
+    return Step("Enough photos of this kind: it makes no mistake on them", text, section=section)
+
+
 def _more_photos_steps(contents: Contents) -> Iterator[Step]:
     curve = contents.evaluation.learning_curve
     predictions = contents.predictions
