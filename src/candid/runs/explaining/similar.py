@@ -90,6 +90,19 @@ class Neighbours:
         queries = _unit(projected.astype(np.float32, copy=False))
         return tuple(self._nearest(query, count) for query in queries)
 
+    def similarities(self, embedding: Table) -> Table:
+        """How similar each photo is to one, float32 ``(n,)``, in the order of `contents`.
+
+        Args:
+            embedding: float32 ``(d,)``, of the same model.
+        """
+        query = _unit(matmul(embedding[None] - self.mean, self._wide_axes).astype(np.float32))[0]
+        found = np.empty(len(self.rows), np.float32)
+        for start in range(0, len(found), _BLOCK):
+            block = self.rows[start : start + _BLOCK].astype(np.float32)
+            found[start : start + _BLOCK] = matmul(block, query)
+        return np.clip(found, 0, 1)
+
     def to_bytes(self) -> bytes:
         """A deterministic ``.npz`` file."""
         file = io.BytesIO()
