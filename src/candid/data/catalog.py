@@ -23,8 +23,10 @@ HIDDEN_FOLDER: Final = "hidden folder"
 NO_IMAGE: Final = "not an image"
 #: Reason of files beside the class folders.
 OUTSIDE: Final = "outside the class folders"
-#: Reason of rows of a table without a class.
+#: Reason of rows of a table without a class, and of photos in a folder `UNLABELLED`.
 NO_LABEL: Final = "without a class"
+#: Folders beside the class folders, in lower case, whose photos have no class yet.
+UNLABELLED: Final = frozenset({"unlabelled", "unlabeled"})
 #: Reasons of files that are no photos.
 NOT_IMAGES = frozenset({HIDDEN, HIDDEN_FOLDER, NO_IMAGE})
 #: Reason of photos dropped by ``decisions.csv``.
@@ -64,6 +66,8 @@ class Catalog:
         classes: Class names in alphabetical order; the index here is the class number.
         photos: The photos, sorted by path.
         skipped: Skipped files and folders (hidden, not an image, unreadable) with reasons.
+        unlabelled: Photos without a class, which are in ``skipped`` too: those beside the class
+            folders, or in a folder called so. A decision gives them one.
         parts: Names of the split folders above the class folders, if the folder has its own split.
         listing: What the source lists; None of a folder of class folders on this machine.
     """
@@ -74,6 +78,7 @@ class Catalog:
     skipped: tuple[Skipped, ...]
     parts: tuple[str, ...] = ()
     listing: Listing | None = None
+    unlabelled: tuple[Photo, ...] = ()
 
     def file(self, photo: Photo) -> PhotoFile:
         """Where a photo is: its absolute path, or its location."""
@@ -152,17 +157,17 @@ def _note_rows(skipped: Iterable[Skipped]) -> Iterator[str]:
 
 def _note_images(skipped: Iterable[Skipped]) -> Iterator[str]:
     """A line an image, but one for many beside class folders: a test part without labels."""
-    outside: dict[str, list[str]] = {}
+    beside: dict[tuple[str, str], list[str]] = {}
     for row in skipped:
-        if row.reason == OUTSIDE:
-            outside.setdefault(row.path.rpartition("/")[0], []).append(row.path)
+        if row.reason in (OUTSIDE, NO_LABEL):
+            beside.setdefault((row.path.rpartition("/")[0], row.reason), []).append(row.path)
         else:
             yield f"{row.path} is left out: {row.reason}"
-    for folder, paths in outside.items():
+    for (folder, reason), paths in beside.items():
         if len(paths) <= _NUM_NAMED:
-            yield from (f"{path} is left out: {OUTSIDE}" for path in paths)
+            yield from (f"{path} is left out: {reason}" for path in paths)
         else:
-            yield f"{len(paths):,} files in {folder or 'the folder'} are left out: {OUTSIDE}"
+            yield f"{len(paths):,} files in {folder or 'the folder'} are left out: {reason}"
 
 
 def note_foreign(skipped: Iterable[Skipped]) -> list[str]:

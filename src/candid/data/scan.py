@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
@@ -21,6 +22,7 @@ from candid.data.catalog import (
     NO_IMAGE,
     NO_LABEL,
     OUTSIDE,
+    UNLABELLED,
     Catalog,
     Photo,
     Skipped,
@@ -66,6 +68,7 @@ def scan(
     data: str | Path | DataSource,
     *,
     to_train: bool = True,
+    allow_unlabelled: bool = False,
     reader: FileReader | None = None,
     advance: Advance = lambda _: None,
 ) -> Catalog:
@@ -79,6 +82,7 @@ def scan(
     Args:
         data: Root folder of the data set, or a source of another form, see `candid.data.sources`.
         to_train: Require two or more classes, all with photos, instead of any photo.
+        allow_unlabelled: Let photos without a class be enough.
         reader: Reads the files; by default one without a cache.
         advance: Progress callback, called with the number of files just read.
 
@@ -105,10 +109,14 @@ def scan(
         names, parts = _read_folder(tree, reader, read)
     classes, photos = tuple(sorted(names)), sorted(read.photos, key=lambda photo: photo.path)
     num_needed = 2 if to_train else 1
-    _require_classes(
-        str(source), classes, photos, read.skipped, num_needed=num_needed, is_listed=is_listed
+    if not (allow_unlabelled and read.unlabelled):
+        _require_classes(
+            str(source), classes, photos, read.skipped, num_needed=num_needed, is_listed=is_listed
+        )
+    unlabelled = sorted(read.unlabelled, key=lambda photo: photo.path)
+    return Catalog(
+        source, classes, tuple(photos), tuple(read.skipped), parts, listing, tuple(unlabelled)
     )
-    return Catalog(source, classes, tuple(photos), tuple(read.skipped), parts, listing)
 
 
 class _Rows:
@@ -116,12 +124,15 @@ class _Rows:
 
     def __init__(self, advance: Advance) -> None:
         self.photos: list[Photo] = []
+        self.unlabelled: list[Photo] = []
         self.skipped: list[Skipped] = []
         self._advance = advance
 
     def add(self, row: Photo | Skipped) -> None:
         if isinstance(row, Photo):
-            self.photos.append(row)
+            (self.photos if row.label else self.unlabelled).append(row)
+            if not row.label:
+                self.skipped.append(Skipped(row.path, _reason_of_unlabelled(row.path)))
         else:
             self.skipped.append(row)
         self._advance(1)
@@ -134,7 +145,22 @@ def _read_folder(
     parts = find_parts(root)
     chains: list[list[AnyPath]] = [nested(root / part, role_of) for part in parts] or [[root]]
     class_folders = [child for chain in chains for child in visible_folders(chain[-1])]
-    read.skipped += _beside(sum(chains, [root]), root)
+    beside = _beside(sum(chains, [root]), root)
+    if not parts:  # in a folder with parts, they may be a test part without labels
+        named: list[AnyPath] = [
+            folder for folder in class_folders if folder.name.lower() in UNLABELLED
+        ]
+        class_folders = [folder for folder in class_folders if folder not in named]
+        images: list[AnyPath] = _images_among(
+            [root / row.path for row in beside if row.reason == OUTSIDE], reader
+        )
+        beside = [row for row in beside if root / row.path not in images]
+        unlabelled = list(images)
+        for folder in named:
+            unlabelled += sorted(walk(folder))
+        work = partial(_read, root=root, label="", reader=reader)
+        _read_ahead(work, unlabelled, map(_to_file, unlabelled), reader, read)
+    read.skipped += beside
     if parts:
         others = [folder.name for folder in visible_folders(root) if folder.name not in parts]
         read.skipped += [Skipped(name, _BESIDE) for name in others]
@@ -203,6 +229,21 @@ def _beside(parents: Iterable[AnyPath], root: AnyPath) -> list[Skipped]:
         for name, path in sorted(found.items(), key=lambda item: item[0].split("/"))
         if is_hidden(path.name) or not is_folder(path)
     ]
+
+
+def _images_among(paths: Sequence[AnyPath], reader: FileReader) -> list[AnyPath]:
+    """Those of the files beside the class folders that are photos, by their content."""
+    found = []
+    for path in paths:
+        file = _to_file(path)
+        with suppress(ImageError):
+            if file is not None and reader.learn(file).is_image:
+                found.append(path)
+    return found
+
+
+def _reason_of_unlabelled(path: str) -> str:
+    return NO_LABEL if "/" in path else OUTSIDE
 
 
 def _outside_reason(path: Path | ListedPath) -> str:

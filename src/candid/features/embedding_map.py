@@ -37,7 +37,7 @@ def lay_out(rows: NDArray[np.floating], *, seed: int = 0) -> Places:
     Returns:
         float32 ``(n, 2)``, each from 0 to 1.
     """
-    if len(rows) < 3:  # noqa: PLR2004
+    if len(rows) < 3:
         return np.linspace(0.25, 0.75, 2 * len(rows), dtype=np.float32).reshape(-1, 2)
     step = -(-len(rows) // _MOST_LAID_OUT)
     chosen = rows[::step].astype(np.float32)
@@ -94,9 +94,7 @@ def _limit(forces: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.clip(forces, -_MOST_FORCE, _MOST_FORCE)
 
 
-def _sum(
-    places: NDArray[np.int64], values: NDArray[np.float64], num: int
-) -> NDArray[np.float64]:
+def _sum(places: NDArray[np.int64], values: NDArray[np.float64], num: int) -> NDArray[np.float64]:
     columns = (np.bincount(places, column, num) for column in values.T)
     return np.stack([*columns], axis=1)
 

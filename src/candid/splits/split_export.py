@@ -188,7 +188,7 @@ def _names(
             )
         if row.part in PARTS:
             # fastai takes the last folder as the class, so the tree is flat below the class
-            stem = "__".join(catalog.below_part(photo.path)[1:])
+            stem = "__".join(catalog.below_part(photo.path)[1:]) or photo.path
             stem = stem.removesuffix(_own_suffix(photo))
             if len(stem.encode()) > _MAX_NAME_BYTES:
                 stem = photo.content[:32]

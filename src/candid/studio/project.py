@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from candid.core.cache import Cache, default_folder
 from candid.core.hashing import hash_bytes
 from candid.core.progress import Advance
-from candid.data.catalog import Catalog, Photo
+from candid.data.catalog import UNLABELLED, Catalog, Photo
 from candid.data.file_reader import FileReader
 from candid.data.images import Reading
 from candid.data.sample_range import decide_range
@@ -70,9 +70,10 @@ class Project:
         version: Rises with every change of what the screens show.
         num_scans: How often the folder was read.
         classes: Names of the classes, of empty ones too, in alphabetical order.
-        photos: All photos that were ever seen, by number.
+        photos: All photos that were ever seen, by number; the class of unlabelled ones is empty.
         present: Numbers of those that are there, sorted by path.
-        catalog: As scanned, without decisions; None before, and of a folder without photos.
+        catalog: As scanned, with unlabelled photos among the others, without decisions; None
+            before, and of a folder without photos.
         features: Of the readable photos; None until all are embedded.
         embedded: Numbers of the photos of ``features``, in its order.
         groups: Copies among these; None until they are found.
@@ -209,15 +210,28 @@ class Project:
         self.notes = ()
         folders = [self.folder, *(Path(top) for top, _, _ in os.walk(self.folder) if _seen(top))]
         self._stamps = {folder: _stamp(folder) for folder in folders}
-        classes = tuple(path.name for path in visible_folders(self.folder))
+        classes = tuple(
+            path.name
+            for path in visible_folders(self.folder)
+            if path.name.lower() not in UNLABELLED
+        )
         with self.step("Finding the photos", 0) as advance:
             catalog: Catalog | None
             try:
-                catalog = scan(self.folder, to_train=False, reader=reader, advance=advance)
+                catalog = scan(
+                    self.folder,
+                    to_train=False,
+                    allow_unlabelled=True,
+                    reader=reader,
+                    advance=advance,
+                )
             except DataError as error:
                 if not self.folder.is_dir():
                     raise error
                 catalog = None  # nothing is in it yet
+        if catalog is not None:
+            every = sorted((*catalog.photos, *catalog.unlabelled), key=lambda photo: photo.path)
+            catalog = replace(catalog, photos=tuple(every), unlabelled=())
         self._take(catalog, classes)
         if catalog is not None:
             self._embed(catalog, cache, reader)

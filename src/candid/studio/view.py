@@ -24,9 +24,7 @@ from candid.studio.project import Project, places_of
 
 Numbers = NDArray[np.int64]
 Values = NDArray[np.float64]
-Sort = Literal[
-    "name", "confidence", "disagreement", "strangeness", "similarity", "size", "date"
-]
+Sort = Literal["name", "confidence", "disagreement", "strangeness", "similarity", "size", "date"]
 VERDICTS: Final = ("right", "wrong", "uncertain", "unknown")
 _LEAST_TO_COMPARE: Final = 8  # photos whose distances to neighbours say something
 _T = TypeVar("_T")
@@ -270,7 +268,7 @@ class View:
         if query.sort == "similarity":
             return self._similarity(query.like)
         sizes = self._once("sizes", (self._project.catalog,), self._stat)
-        return sizes[int(query.sort == "date")]
+        return np.asarray(sizes[int(query.sort == "date")])
 
     def _strangeness(self) -> Values:
         """Distance to similar pictures, as the audit's check of outliers measures it."""

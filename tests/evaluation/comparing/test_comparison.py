@@ -7,8 +7,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from candid.evaluation.comparing.aligned import Aligned
 from candid.evaluation.comparing.compare import Compared, Comparison, Pair, show_p
 from candid.evaluation.estimate import Estimate
 
@@ -21,6 +23,7 @@ NO_DIFFERENCE = replace(
     p_corrected=0.8,
     photos_needed=15_700,
 )
+NOTHING = Aligned("test", np.zeros((2, 0), np.bool_), np.zeros(0, np.int64), ())
 ODD = os.fsdecode(b"\xff\x1b[2J")
 
 
@@ -29,7 +32,7 @@ def comparison(*found: Compared, names: tuple[str, ...] = ("a", "b")) -> Compari
 
 
 def compared(*pairs: Pair, estimate: str = "test", num_runs: int = 2, n: int = 200) -> Compared:
-    return Compared(estimate, n, n - 20, (ACCURACY,) * num_runs, pairs, NO_IMAGE)
+    return Compared(estimate, n, n - 20, (ACCURACY,) * num_runs, pairs, NOTHING)
 
 
 class TestSentence:

@@ -105,7 +105,8 @@ def apply_decisions(catalog: Catalog, decisions: Iterable[Decision]) -> Applied:
     rows = [row for row in rows if not is_about_all(row)]
     decided = [row for row in rows if row.decision]
     meanings = read_meanings(decided, catalog.classes)
-    found = _locate(catalog, rows)
+    everything = replace(catalog, photos=(*catalog.photos, *catalog.unlabelled))
+    found = _locate(everything, rows)
     here = [(file, photo, meanings[file]) for file, photo in found.items() if file in meanings]
     drops = [(path, photo) for (path, _), photo, meaning in here if meaning == DROPS]
     labels = {
@@ -114,14 +115,25 @@ def apply_decisions(catalog: Catalog, decisions: Iterable[Decision]) -> Applied:
         if meaning.label not in ("", photo.label)
     }
     dropped = [Skipped(photo.path, DROPPED, photo.content) for _, photo in drops]
-    left = catalog.without(sorted(dropped, key=attrgetter("path")))
-    photos = (replace(photo, label=labels.get(photo.path, photo.label)) for photo in left.photos)
-    changed = replace(left, photos=tuple(photos))
+    changed = _relabelled(everything.without(sorted(dropped, key=attrgetter("path"))), labels)
     _require_all_classes(catalog, changed)
     kept = _kept(decided, found, changed) | kept_of_all
     lost = _lost([row for row in decided if file_of(row) not in found], catalog)
     notes = (*_lost_notes(lost), *_renamed_notes(drops), *_word_notes(decided, catalog.classes))
     return Applied(changed, len(drops), len(labels), kept, notes)
+
+
+def _relabelled(catalog: Catalog, labels: Mapping[str, str]) -> Catalog:
+    """With the labels by path; photos that still have none are left out of the photos."""
+    every = [replace(photo, label=labels.get(photo.path, photo.label)) for photo in catalog.photos]
+    photos = sorted((photo for photo in every if photo.label), key=attrgetter("path"))
+    now = {photo.path for photo in photos}
+    return replace(
+        catalog,
+        photos=tuple(photos),
+        skipped=tuple(row for row in catalog.skipped if row.path not in now),
+        unlabelled=tuple(photo for photo in every if not photo.label),
+    )
 
 
 def _kept_of_all(rows: Sequence[Decision]) -> frozenset[tuple[str, str, str]]:
