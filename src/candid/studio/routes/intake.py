@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
@@ -15,6 +15,10 @@ from candid.studio.intake import Intake
 from candid.studio.phone import Phone
 from candid.studio.receiving import Receiver
 from candid.studio.studio import Studio
+
+
+#: Reading waits for as long after frames of a burst, as the next ones are on their way.
+_RECORDING_S: Final = 1.5
 
 
 class ClassIn(BaseModel):
@@ -51,6 +55,8 @@ def routes(studio: Studio) -> APIRouter:
     ) -> dict[str, Any]:
         """Add the photos of a form to a class; those of one burst stay in one part."""
         intake = await asyncio.to_thread(studio.part, Intake)
+        if burst:
+            studio.project.hold(_RECORDING_S)
         async with receiver.receive(request) as photos:
             added = await asyncio.to_thread(intake.add, label, photos, burst=burst)
         if any(one.outcome == "saved" for one in added):
