@@ -286,7 +286,7 @@ class _Closed(Exception):  # noqa: N818 - no error: the project was closed
 
 
 def _let_others_first() -> None:
-    """Lower the priority of this thread and those it starts: scrolling and the webcam come first."""
+    """Lower the priority of this thread and those that it starts: the screens come first."""
     if sys.platform == "linux":  # elsewhere it would be that of the whole process
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 

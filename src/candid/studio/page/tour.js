@@ -13,26 +13,34 @@ const STEPS = [
 const stepNow = () => Number(new URLSearchParams(location.search).get("tour")) || 0;
 
 export function makeTour(root) {
+  let drawn = 0;
+
   // A step in the address is a place to go back to, and survives a reload.
   function goTo(step) {
     const [screen] = STEPS[step - 1] ?? [location.hash.slice(1) || "start"];
     const before = location.hash;
     history.pushState(null, "", `${step ? `/?tour=${step}` : "/"}#${screen}`);
-    if (location.hash !== before) dispatchEvent(new HashChangeEvent("hashchange"));
+    if (location.hash !== before) showScreen();
     draw();
     if (step) root.querySelector("h2").focus();
   }
 
+  const showScreen = () => dispatchEvent(new HashChangeEvent("hashchange"));
+
   function draw() {
     const step = stepNow();
+    drawn = step;
     const [, title, text] = STEPS[step - 1] ?? [];
     root.hidden = !title;
     render(title ? html`<div><h2 tabindex="-1">${step} of ${STEPS.length}: ${title}</h2><p>${text}</p></div>
       <div class="row">${step > 1 ? html`<button type="button" @click=${() => goTo(step - 1)}>Back</button>` : nothing}
-        ${step < STEPS.length ? html`<button type="button" class="next" @click=${() => goTo(step + 1)}>Next: ${STEPS[step][1]}</button>` : nothing}
+        ${step < STEPS.length ? html`<button type="button" class="first" @click=${() => goTo(step + 1)}>Next: ${STEPS[step][1]}</button>` : nothing}
         <button type="button" @click=${() => goTo(0)}>${step < STEPS.length ? "Leave the tour" : "End the tour"}</button></div>` : nothing, root);
   }
 
-  addEventListener("popstate", draw);
+  addEventListener("popstate", () => {
+    if (drawn !== stepNow()) showScreen(); // browsers tell of a new hash only where nothing else is new
+    draw();
+  });
   draw();
 }

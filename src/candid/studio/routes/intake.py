@@ -16,7 +16,6 @@ from candid.studio.phone import Phone
 from candid.studio.receiving import Receiver
 from candid.studio.studio import Studio
 
-
 #: Reading waits for as long after frames of a burst, as the next ones are on their way.
 _RECORDING_S: Final = 1.5
 

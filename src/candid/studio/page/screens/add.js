@@ -314,10 +314,10 @@ export function open(root, studio) {
     const num = sorting.reduce((sum, row) => sum + (row.choice === LEAVE_OUT ? 0 : row.files.length), 0);
     const choices = (row) => html`${names.includes(row.name) ? nothing : option(NEW, `new class ${row.name}`, row)}${names.map((one) => option(one, `class ${one}`, row))}${option(NO_CLASS, "no class yet", row)}${option(LEAVE_OUT, "leave out", row)}`;
     render(html`<form class="sorting" @submit=${takeSorted}><h2>Which class is which folder?</h2>
-      <table><thead><tr><th scope="col">Folder</th><th scope="col">Photos</th><th scope="col">goes into</th></tr></thead>
+      <table><thead><tr><th scope="col">Folder</th><th scope="col">Files</th><th scope="col">go into</th></tr></thead>
         <tbody>${sorting.map((row) => html`<tr><th scope="row">${row.name}</th><td>${row.files.length.toLocaleString("en")}</td>
           <td><select aria-label=${`Class of the folder ${row.name}`} @change=${(event) => { row.choice = event.target.value; drawDialog(); }}>${choices(row)}</select></td></tr>`)}</tbody></table>
-      <div class="row"><button ?disabled=${!num}>Add ${plural(num, "photo")}</button><button type="button" @click=${() => dialog.close()}>Cancel</button></div></form>`, dialog);
+      <div class="row"><button class="first" ?disabled=${!num}>Add ${plural(num, "file")}</button><button type="button" @click=${() => dialog.close()}>Cancel</button></div></form>`, dialog);
   }
 
   // --- State ---

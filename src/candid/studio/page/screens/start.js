@@ -79,7 +79,7 @@ export function open(root, studio) {
   const problem = (kind) => (problems[kind] ? html`<p class="problem" role="alert">${problems[kind]}
     ${retry ? html`<button type="button" @click=${retry}>Stop it, and open</button>` : nothing}</p>` : nothing);
 
-  const drawRecent = () => html`<section aria-labelledby="recent"><h2 id="recent">Lately open</h2>
+  const drawRecent = () => html`<section aria-labelledby="recent"><h2 id="recent">Recent</h2>
     <ul class="recent">${known.recent.map((one) => html`<li>
       ${one.is_there ? html`<button type="button" class="wide" ?disabled=${waiting} @click=${() => openFolder(one.folder)}><b>${one.name}</b> <small>${one.folder} · ${since(one.opened)}</small></button>`
       : html`<p class="wide missing"><b>${one.name}</b> <small>${one.folder} is not there now. Was it moved, or is its drive not connected?</small></p>
@@ -92,8 +92,8 @@ export function open(root, studio) {
       <form @submit=${(event) => { event.preventDefault(); openFolder(at); }}>
         <label for="folder">Folder</label>
         <div class="row"><input id="folder" autocomplete="off" spellcheck="false" .value=${at} @input=${(event) => { at = event.target.value; draw(); }}>
-          <button ?disabled=${waiting || !at.trim()}>${waiting === "open" ? "Opening…" : "Open"}</button>
-          <button type="button" @click=${() => list(at)}>${listing && !isTyped ? "Look again" : "Look into it…"}</button></div></form>
+          <button class="first" ?disabled=${waiting || !at.trim()}>${waiting === "open" ? "Opening…" : "Open"}</button>
+          <button type="button" @click=${() => list(at)}>${listing && !isTyped ? "Look again" : "Browse…"}</button></div></form>
       ${problem("open")}
       ${listing && !isTyped ? html`<div class="browse">
         ${listing.refusal ? html`<p class="note">${listing.refusal}</p>` : nothing}
@@ -112,12 +112,12 @@ export function open(root, studio) {
       ${classes.map((one, place) => html`<label for=${`class-${place}`}>Class ${place + 1}</label><input id=${`class-${place}`} maxlength="80" autocomplete="off" placeholder=${["such as apple", "such as pear"][place] ?? ""} .value=${one} @input=${(event) => { classes[place] = event.target.value; }}>`)}
       <div class="row"><button type="button" @click=${() => { classes = [...classes, ""]; draw(); root.querySelector(`#class-${classes.length - 1}`).focus(); }}>One more class</button></div>
       <label for="parent">In the folder</label><input id="parent" required autocomplete="off" spellcheck="false" .value=${made.parent} @input=${(event) => { made.parent = event.target.value; }}>
-      <div class="row"><button ?disabled=${waiting}>${waiting === "make" ? "Making…" : "Make it"}</button></div></form>
+      <div class="row"><button class="first" ?disabled=${waiting}>${waiting === "make" ? "Making…" : "Make it"}</button></div></form>
     ${problem("make")}</section>`;
 
   const drawSample = () => html`<section aria-labelledby="sample"><h2 id="sample">Try it with drawn faces</h2>
     <p class="note">300 happy and sad faces, some of them wrong on purpose, are drawn into <code>${known.sample}</code>. A tour of five steps shows what there is; leave it whenever you like.</p>
-    <div class="row"><button type="button" ?disabled=${waiting} @click=${() => go("sample", "sample", {}, "/?tour=1#look")}>${waiting === "sample" ? "Drawing the faces…" : "Take the tour"}</button>
+    <div class="row"><button type="button" class="first" ?disabled=${waiting} @click=${() => go("sample", "sample", {}, "/?tour=1#look")}>${waiting === "sample" ? "Drawing the faces…" : "Take the tour"}</button>
       <button type="button" ?disabled=${waiting} @click=${() => go("sample", "sample", {}, "/#look")}>Only open them</button></div>
     ${problem("sample")}</section>`;
 
