@@ -219,13 +219,13 @@ export function open(root, studio) {
       const lacking = one.num > 0 && groups > 0 && groups < ENOUGH;
       return html`<small>${plural(one.num, "photo")}${groups === bursts ? recorded : bursts ? ` (${plural(bursts, "recording")})` : ""}${lacking ? html`; <span class="lacking">${ENOUGH - groups} more ${bursts ? "recordings" : "photos"} for a fair test</span>` : nothing}</small>`;
     };
-    const row = (one, place) => html`<li><label><input type="radio" name="label" value=${one.name} .checked=${label === one.name} @change=${() => choose(one.name)}>
-      <span><b>${one.name}</b> ${place < 9 ? html`<kbd>${place + 1}</kbd>` : nothing}${advice(one)}</span></label></li>`;
+    const row = (one, place) => html`<label><input type="radio" name="label" value=${one.name} .checked=${label === one.name} @change=${() => choose(one.name)}>
+      <span><b>${one.name}</b> ${place < 9 ? html`<kbd>${place + 1}</kbd>` : nothing}${advice(one)}</span></label>`;
     const none = studio.state.project.classes.find((one) => !one.name)?.num ?? 0;
     return html`<section class="classes" aria-labelledby="into"><h2 id="into">Into which class?</h2>
-      <ul role="radiogroup" aria-labelledby="into">${classes().map(row)}
-        <li><label><input type="radio" name="label" value="" .checked=${label === ""} @change=${() => choose("")}>
-          <span><b>No class yet</b><small>${plural(none, "photo")}; they wait in the folder unlabelled, and you sort them in <a href="#label">Label</a></small></span></label></li></ul>
+      <div class="into" role="radiogroup" aria-labelledby="into">${classes().map(row)}
+        <label><input type="radio" name="label" value="" .checked=${label === ""} @change=${() => choose("")}>
+          <span><b>No class yet</b><small>${plural(none, "photo")}; they wait in the folder unlabelled, and you sort them in Label</small></span></label></div>
       <form @submit=${makeClass}><label for="new-class">New class</label>
         <div class="row"><input id="new-class" name="name" autocomplete="off" maxlength="80" placeholder="such as happy" aria-describedby=${classProblem ? "class-problem" : nothing}><button>Make it</button></div>
         ${classProblem ? html`<p class="problem" id="class-problem" role="alert">${classProblem}</p>` : nothing}</form>
