@@ -202,7 +202,10 @@ def test_groups_are_counted_by_class(folder):
     intake.add("happy", frames[3:], burst="two")
     rescan(project)
     found = Bursts(project).describe()
-    assert found == {"happy": {"bursts": 2, "groups": 3}, "sad": {"bursts": 0, "groups": 1}}
+    assert found == [
+        {"name": "happy", "bursts": 2, "groups": 3},
+        {"name": "sad", "bursts": 0, "groups": 1},
+    ]
 
 
 def test_photos_without_a_class_go_into_the_folder_for_them(folder):

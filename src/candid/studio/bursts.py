@@ -13,7 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from candid.data.decisions import DROP, KEEP
 from candid.splits.user_groups import count_groups, group_by_file
@@ -93,17 +93,17 @@ class Bursts:
             if missing:
                 _append(self.file, self._start() + _rows(missing))
 
-    def describe(self) -> dict[str, dict[str, int]]:
+    def describe(self) -> list[dict[str, Any]]:
         """For each class: ``bursts``, and ``groups``, of which single photos are ones too."""
         photos = [self._project.photos[number] for number in self._project.present]
         named = self.group_by
         bursts = Counter(
             label for label, _ in {(p.label, named[p.path]) for p in photos if p.path in named}
         )
-        return {
-            label: {"bursts": bursts[label], "groups": num}
-            for label, num in count_groups(photos, named).items()
-        }
+        return [
+            {"name": label, "bursts": bursts[label], "groups": num}
+            for label, num in sorted(count_groups(photos, named).items())
+        ]
 
     def _start(self) -> bytes:
         """What has to be written before further rows; another form is made into this one."""

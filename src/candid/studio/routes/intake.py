@@ -39,7 +39,7 @@ def routes(studio: Studio) -> APIRouter:
         try:
             counts, problem = intake.bursts.describe(), ""
         except CandidError as error:
-            counts, problem = {}, str(error)
+            counts, problem = [], str(error)
         return {
             "refusal": intake.refusal,
             "max_images": limits.max_images,

@@ -214,7 +214,7 @@ export function open(root, studio) {
 
   function drawClasses() {
     const advice = (one) => {
-      const { bursts = 0, groups = 0 } = facts?.counts[one.name] ?? {};
+      const { bursts = 0, groups = 0 } = facts?.counts.find(({ name: label }) => label === one.name) ?? {};
       const recorded = bursts ? ` in ${plural(bursts, "recording")}` : "";
       const lacking = one.num > 0 && groups > 0 && groups < ENOUGH;
       return html`<small>${plural(one.num, "photo")}${groups === bursts ? recorded : bursts ? ` (${plural(bursts, "recording")})` : ""}${lacking ? html`; <span class="lacking">${ENOUGH - groups} more ${bursts ? "recordings" : "photos"} for a fair test</span>` : nothing}</small>`;
@@ -273,7 +273,7 @@ export function open(root, studio) {
   function drawSent() {
     const { num, rows, numWaiting, problem } = sent;
     if (!rows.length && !numWaiting && !problem) return nothing;
-    const shown = rows.slice(0, NUM_SHOWN);
+    const shown = rows.filter((row) => row.outcome !== "refused").slice(0, NUM_SHOWN);
     for (const [file, address] of pictures) {
       if (!shown.some((row) => row.file === file)) {
         URL.revokeObjectURL(address);
