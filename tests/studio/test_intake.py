@@ -169,30 +169,13 @@ def test_a_name_of_a_frame_that_is_gone_is_not_used_again(folder):
     assert intake.add("happy", [Upload("1.jpg", picture(11))])[0].path == "happy/1-2.jpg"
 
 
-def test_moved_frames_stay_in_their_group(folder):
-    project, intake = opened(folder)
-    intake.add("happy", [Upload("1.jpg", picture(10))], burst="first")
-    bursts = Bursts(project)
-    bursts.move({"happy/1.jpg": "sad/1.jpg", "sad/a.png": "happy/b.png"})
-    bursts.move({"happy/1.jpg": "sad/1.jpg"})
-    assert bursts.group_by == {"happy/1.jpg": "first", "sad/1.jpg": "first"}
-
-
 def test_groups_are_given_to_a_training_only_if_they_name_a_photo_that_is_learnt_from(folder):
     project, intake = opened(folder)
     bursts = Bursts(project)
-    assert not bursts.are_needed({})
-    intake.add("", [Upload("1.jpg", picture(10))], burst="first")
-    rescan(project)
-    number = project.number_of("unlabelled/1.jpg")
-    assert number is not None
-    assert not bursts.are_needed({})
-    assert not bursts.are_needed({number: "keep"})
-    assert not bursts.are_needed({number: "drop"})
-    assert bursts.are_needed({number: "sad"})
-    (folder / "unlabelled" / "1.jpg").unlink()
-    rescan(project)
-    assert not bursts.are_needed({number: "sad"})
+    assert not bursts.are_needed(["happy/a.png", "happy/1.jpg"])
+    intake.add("happy", [Upload("1.jpg", picture(10))], burst="first")
+    assert bursts.are_needed(["happy/a.png", "happy/1.jpg"])
+    assert not bursts.are_needed(["happy/a.png"])
 
 
 def test_groups_are_counted_by_class(folder):

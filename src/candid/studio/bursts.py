@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from candid.data.decisions import DROP, KEEP
 from candid.splits.user_groups import count_groups, group_by_file
 from candid.studio.project import Project
 
@@ -46,22 +45,14 @@ class Bursts:
             self._read = stamp, group_by_file(self.file) if stamp else {}
         return self._read[1]
 
-    def are_needed(self, decisions: Mapping[int, str]) -> bool:
-        """Whether a training has to be given the file: it names a photo that is learnt from.
+    def are_needed(self, paths: Iterable[str]) -> bool:
+        """Whether a training has to be given the file, as it names a photo that is learnt from.
 
         Args:
-            decisions: As decided, by number: ``drop``, ``keep`` or a class.
+            paths: Of the photos that are learnt from.
         """
         named = self.group_by
-        if not named:
-            return False
-        photos = ((number, self._project.photos[number]) for number in self._project.present)
-        return any(
-            photo.path in named
-            and decisions.get(number) != DROP
-            and bool(photo.label or decisions.get(number, KEEP) != KEEP)
-            for number, photo in photos
-        )
+        return bool(named) and any(path in named for path in paths)
 
     def add(self, paths: Iterable[str], burst: str) -> None:
         """Let photos be frames of one burst.
@@ -76,22 +67,6 @@ class Bursts:
         with self._lock:
             start = self._start()
             _append(self.file, start + _rows((path, burst) for path in paths))
-
-    def move(self, moved: Mapping[str, str]) -> None:
-        """Follow photos that were moved.
-
-        Args:
-            moved: New paths by old ones.
-
-        Raises:
-            OSError: The file can't be written.
-        """
-        with self._lock:
-            groups = self.group_by
-            rows = [(moved[path], burst) for path, burst in groups.items() if path in moved]
-            missing = [row for row in rows if groups.get(row[0]) != row[1]]
-            if missing:
-                _append(self.file, self._start() + _rows(missing))
 
     def describe(self) -> list[dict[str, Any]]:
         """For each class: ``bursts``, and ``groups``, of which single photos are ones too."""
