@@ -6,6 +6,7 @@
 // `open` draws into `root`; `update` is called with every new state, `close` before another screen.
 
 import { get } from "./api.js";
+import { makeTour } from "./tour.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 const SCREENS = [
@@ -43,9 +44,10 @@ export async function refresh() {
   clearTimeout(polling);
   try {
     const next = await get("state");
+    if (state.project && next.project?.folder !== state.project.folder) location.reload(); // opened in another tab
     const isNew = JSON.stringify(next) !== JSON.stringify(state);
     state = next;
-    if (isNew) draw();
+    if (isNew || !shown) draw();
     document.body.classList.remove("lost");
   } catch (error) {
     document.body.classList.add("lost");
@@ -114,4 +116,5 @@ async function route() {
 
 addEventListener("hashchange", () => (location.hash === "#main" ? byId("main").focus() : route()));
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
+makeTour(byId("tour"));
 refresh();
