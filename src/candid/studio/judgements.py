@@ -160,10 +160,12 @@ class Judgements:
             stamp = file.stat().st_mtime_ns
             if self._manifests.get(file, (0, {}))[0] != stamp:
                 self._manifests[file] = stamp, read_object(file)
-            trained_on = self._manifests[file][1]["data"]["folder"]
+            values = self._manifests[file][1]
+            trained_on, is_of_classes = values["data"]["folder"], bool(values["classes"])
             # Of those beside the photos, the folder may have been moved.
             is_here = file.is_relative_to(self.home)
-            return stamp if is_here or trained_on == str(DataSource.of(self._project.folder)) else 0
+            is_on_folder = trained_on == str(DataSource.of(self._project.folder))
+            return stamp if is_of_classes and (is_here or is_on_folder) else 0
         return 0
 
 
