@@ -6,6 +6,8 @@ import { html, nothing } from "./vendor/lit-html.js";
 const HEADS = ["Name", "When", "Photos", "Classes", "Corrections", "Recipe", "Right"];
 const CHANGES = { added: "added", removed: "removed or dropped", relabelled: "given another class" };
 
+const tenths = (share) => `${(100 * share).toFixed(1)} %`;
+
 // "3 photos added, 1 given another class"; empty without a change.
 export function changes(since) {
   const told = Object.keys(CHANGES).filter((one) => since[one]);
@@ -32,12 +34,12 @@ export function sideBySide({ run, all, compared, versus, onOpen, command }) {
   const verdict = () => {
     const [{ value: before }, { value: after }] = compared.accuracies;
     const column = (title, found) => html`<div><h3>${count(found.length)} ${title}</h3>${strip(found, onOpen)}</div>`;
-    const between2 = changes(compared.changed);
+    const told = changes(compared.changed);
     return html`<p class="headline small"><b>${count(compared.newly_wrong.length)} newly wrong, ${count(compared.newly_right.length)} newly right</b>
-      of ${photos(compared.num_images)} that both were tested on: right on ${percent(before)} before, ${percent(after)} now.</p>
-      <p>${compared.is_real ? "The difference is real: chance alone would hardly make it." : "That may well be chance."}</p>
+      of ${photos(compared.num_images)} that both were tested on.</p>
+      <p>${other.name} is right on ${tenths(before)} of them, ${run.name} on ${tenths(after)}. ${compared.is_real ? "The difference is real: chance alone would hardly make it." : "That may well be chance."}</p>
       <p class="muted">${compared.sentence.replaceAll("`", "")}</p>
-      <p class="muted">${between2 ? `Trained on other photos: ${between2}.` : "Both were trained on the same photos and classes."}</p>
+      <p class="muted">${told ? `The photos changed from one to the other: ${told}.` : "Both were trained on the same photos, in the same classes."}</p>
       ${compared.notes.map((one) => html`<p class="muted">${one}</p>`)}
       <div class="columns">${column("newly wrong", compared.newly_wrong)}${column("newly right", compared.newly_right)}</div>
       ${command(compared.command)}`;
