@@ -97,21 +97,25 @@ def _answering(judgements: Judgements, stored: StoredRun) -> dict[str, Any]:
     predictions = stored.predictions
     order, steps = measure_answering(predictions, stored.verdicts)
     contents = {row.path: row.content for row in stored.split.rows}
-    found = [contents[path] for path in predictions.paths]
-    numbers = judgements.numbers_of(set(found))
+    numbers = judgements.locate([(path, contents[path]) for path in predictions.paths])
     right = predictions.predicted == predictions.truth
     return {
         "num_sure": int((stored.verdicts == "sure").sum()),
         "steps": [asdict(step) for step in steps],
-        "photos": [numbers.get(found[place], -1) for place in order],
+        "photos": [numbers[place] for place in order],
         "right": right[order].tolist(),
     }
 
 
 def _since(project: Project, decided: Mapping[int, str], stored: StoredRun) -> dict[str, int]:
-    """How many photos were added, removed and given another class since it was trained."""
-    labels = labels_of(project, decided)
+    """How many photos were added, removed and given another class since it was trained.
+
+    Nothing is counted before it is known which photos can be read.
+    """
     with project.lock:
+        if project.features is None:
+            return _changes([], [])
+        labels = labels_of(project, decided)
         now = [(project.photos[number].content, label) for number, label in labels.items()]
     return _changes(_trained_with(stored), now)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,6 +154,20 @@ class Judgements:
             return {
                 content: number for content, number in reversed([*found]) if content in contents
             }
+
+    def locate(self, files: Sequence[tuple[str, str]]) -> list[int]:
+        """The numbers of photos by path and content; -1 for those that are gone.
+
+        A photo that was renamed is found by its content.
+        """
+        project = self._project
+        by_content = self.numbers_of({content for _, content in files})
+        with project.lock:
+            here = {
+                (project.photos[number].path, project.photos[number].content): number
+                for number in project.present
+            }
+        return [here.get(file, by_content.get(file[1], -1)) for file in files]
 
     def _read(self, file: Path) -> int:
         """Read a manifest unless it is known; gives its stamp, or 0 if it is of another folder."""

@@ -67,11 +67,13 @@ def _earlier_split(project: Project, judgements: Judgements) -> str:
 def labels_of(project: Project, decided: Mapping[int, str]) -> dict[int, str]:
     """The classes that photos would be trained with, by their numbers, as decided.
 
-    Dropped photos and those without a class are missing.
+    Dropped photos and those without a class are missing, and, when all are read, those that can't
+    be.
     """
     found = {}
     with project.lock:
-        for number in project.present:
+        readable = project.present if project.features is None else project.embedded
+        for number in sorted({*project.present} & {*readable}):
             word = decided.get(number, KEEP)
             label = project.photos[number].label if word == KEEP else word.removesuffix("/")
             if word != DROP and label:
@@ -97,7 +99,9 @@ class Trainings:
     @property
     def is_ready(self) -> bool:
         """Whether the photos are read; a command would read them a second time."""
-        return self._project.features is not None and not self._project.activities
+        project = self._project
+        is_read = project.features is not None or project.catalog is None
+        return project.num_scans > 0 and is_read and not project.activities
 
     def start(self, studio: Studio, quality: Quality) -> Job | None:
         """Train, by the command that is shown; None if the photos are still being read.
@@ -137,6 +141,7 @@ class Trainings:
     def _wait(self, studio: Studio, wish: threading.Event) -> None:
         while not wish.wait(_LOOK_EVERY_S):
             if self._project.problem:
+                self.problem = self._project.problem
                 self.close()
             elif self.is_ready:
                 with self._project.lock:
