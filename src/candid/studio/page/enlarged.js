@@ -56,7 +56,7 @@ export function makeViewer(root, { step, decide, like, classes, onKey }) {
   const facts = () => html`<dl>
     ${fact("Class", row.label || "none yet")}
     ${row.folder_label && row.folder_label !== row.label ? fact("In the folder of", row.folder_label) : nothing}
-    ${row.guess ? fact("The classifier answered", `${row.guess}, ${percent(row.probability)}: ${VERDICTS[row.verdict] ?? row.verdict}`) : nothing}
+    ${row.guess ? fact("The classifier answered", `${row.guess}, ${percent(row.probability)}${row.verdict ? `: ${VERDICTS[row.verdict]}` : ""}`) : nothing}
     ${fact("Part", row.part)}
     ${fact("Decision", describeDecision())}
     ${fact("Size", row.width && `${row.width} × ${row.height} pixels, ${sizeOf(row.num_bytes)}, ${row.format.toUpperCase()}`)}

@@ -64,7 +64,7 @@ export const percent = (share) => `${share > 0.995 && share < 1 ? ">99" : Math.r
 
 export function describe(row) {
   if (!row) return "";
-  const guess = row.guess ? `, answered ${row.guess} ${percent(row.probability)}, ${row.verdict}` : "";
+  const guess = row.guess ? `, answered ${row.guess} ${percent(row.probability)}${row.verdict ? `, ${row.verdict}` : ""}` : "";
   const decided = row.decision ? `, decided: ${row.decision}` : "";
   const copies = row.num_copies > 1 ? `, ${row.num_copies} copies` : "";
   return `${row.path}, class ${row.label || "none"}${guess}${copies}${decided}`;

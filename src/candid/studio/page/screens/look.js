@@ -46,6 +46,8 @@ export function open(root, studio) {
   const grid = makeGrid(left, { label: HELP, onSelect, onOpen: (id) => viewer.open(id), onStack: openStack, onKey });
   const viewer = makeViewer(root, { step: (id, by) => grid.next(id, by), decide, like: (id) => like(id), classes, onKey });
   const apply = makeApply(root, studio);
+  const theme = matchMedia("(prefers-color-scheme: dark)"); // of the marks in the legend
+  theme.addEventListener("change", draw);
 
   // --- What is shown ---
 
@@ -214,9 +216,9 @@ export function open(root, studio) {
     const num = grid.ids.length.toLocaleString("en");
     const called = (id) => factsOf(Number(id))?.path ?? "the chosen photo";
     if (query.copies_of) return `${num} ${grid.ids.length === 1 ? "photo shows" : "photos show"} the picture of ${called(query.copies_of)}`;
-    if (query.like) return `${num} photos, those most like ${called(query.like)} first`;
+    if (query.like && query.sort === "similarity") return `${num} photos, those most like ${called(query.like)} first`;
     const what = query.fold ? "pictures" : "photos";
-    return isFiltered(query) ? `${num} of ${(query.fold ? facets?.num_pictures ?? 0 : studio.state.project.num_photos).toLocaleString("en")} ${what}` : `${num} ${what}`;
+    return isFiltered({ ...query, like: "" }) ? `${num} of ${(query.fold ? facets?.num_pictures ?? 0 : studio.state.project.num_photos).toLocaleString("en")} ${what}` : `${num} ${what}`;
   }
 
   function drawEmpty() {
@@ -295,5 +297,5 @@ export function open(root, studio) {
     if (named.length) loadFacts(named).then(drawFoot, () => {});
   }
 
-  return { update, close() { clearTimeout(again); stopSearching(); apply.close(); grid.close(); map?.close(); viewer.close(); } };
+  return { update, close() { theme.removeEventListener("change", draw); clearTimeout(again); stopSearching(); apply.close(); grid.close(); map?.close(); viewer.close(); } };
 }
