@@ -11,17 +11,17 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from candid.evaluation.comparing import compare_runs
-from candid.studio.decided import Decided
+from candid.studio.bursts import GROUPS, Bursts
+from candid.studio.decided import DECISIONS, Decided
 from candid.studio.jobs import Jobs
 from candid.studio.judged import describe_run, judge_run
 from candid.studio.judgements import Judgements
-from candid.studio.project import Project
 from candid.studio.studio import Studio
 from candid.training.options import Quality
 from candid.training.quality import expected_seconds
 
 #: Options whose file is in the state folder, if there is one.
-_FILES: Final = (("--decisions", "decisions.csv"), ("--group-by", "groups.csv"))
+_FILES: Final = (("--decisions", DECISIONS), ("--group-by", GROUPS))
 
 
 class TrainingWish(BaseModel):
@@ -57,7 +57,7 @@ def routes(studio: Studio) -> APIRouter:
             "qualities": [
                 {
                     "name": name,
-                    "command": shlex.join(["candid", *_words(project, judgements, name)]),
+                    "command": shlex.join(["candid", *_words(studio, name)]),
                     "seconds": expected_seconds(len(project.present), name),
                 }
                 for name in get_args(Quality)
@@ -68,7 +68,7 @@ def routes(studio: Studio) -> APIRouter:
     def start(wish: TrainingWish) -> dict[str, Any]:
         """Train, by the command that is shown."""
         judgements = studio.part(Judgements)
-        words = _words(studio.project, judgements, wish.quality)
+        words = _words(studio, wish.quality)
         job = studio.part(Jobs).start("train", words)
         judgements.choose(None)
         return {"job": job.to_json()}
@@ -109,13 +109,15 @@ def routes(studio: Studio) -> APIRouter:
     return router
 
 
-def _words(project: Project, judgements: Judgements, quality: Quality) -> list[str]:
+def _words(studio: Studio, quality: Quality) -> list[str]:
     """What is typed after ``candid`` to train on the project."""
+    project, home = studio.project, studio.part(Judgements).home
     names = (f"{project.folder.name or 'run'}-{number}" for number in count(1))
-    run = next(file for file in (judgements.home / name for name in names) if not file.exists())
+    run = next(file for file in (home / name for name in names) if not file.exists())
     words = ["train", str(project.folder)]
+    is_grouped = Bursts(project).are_needed(studio.part(Decided).current)
     for option, name in _FILES:
-        if (project.state / name).is_file():
+        if (project.state / name).is_file() and (name != GROUPS or is_grouped):
             words += [option, str(project.state / name)]
     if quality != "fast":
         words += ["--quality", quality]
