@@ -24,7 +24,9 @@ const TOAST_MS = 6000;
 const byId = (id) => document.getElementById(id);
 let state = { version: 0, project: null };
 let shown = null; // { id, screen }
+let isKnown = false; // whether the first state has arrived
 let polling = 0;
+let routing = 0;
 
 export const studio = {
   // The last state of /api/state.
@@ -45,7 +47,9 @@ export async function refresh() {
     const next = await get("state");
     const isNew = JSON.stringify(next) !== JSON.stringify(state);
     state = next;
-    if (isNew) draw();
+    const isFirst = !isKnown;
+    isKnown = true;
+    if (isNew || isFirst) draw();
     document.body.classList.remove("lost");
   } catch (error) {
     document.body.classList.add("lost");
@@ -99,10 +103,13 @@ function drawActivity(problem) {
 }
 
 async function route() {
+  if (!isKnown) return;
+  const number = ++routing;
   const id = location.hash.slice(1).split("?")[0];
   const known = SCREENS.some(([one]) => one === id);
   const wanted = known && (state.project || id === "start") ? id : state.project ? "look" : "start";
   const module = await import(`./screens/${wanted}.js`);
+  if (number !== routing) return; // another one was asked for meanwhile
   if (shown) shown.screen.close?.();
   const root = document.createElement("div");
   root.className = `screen ${wanted}`;
