@@ -119,7 +119,8 @@ def _add_page(api: FastAPI) -> None:
     for below in ("", "screens/", "vendor/"):
         within = folder / below if below else folder
         served |= {f"/{below}{file.name}": file for file in within.iterdir() if file.is_file()}
-    headers = {"Content-Security-Policy": _POLICY}
+    # The second lets the web export's threads share memory.
+    headers = {"Content-Security-Policy": _POLICY, "Cross-Origin-Embedder-Policy": "require-corp"}
 
     @api.get("/{path:path}")
     def page(path: str) -> Response:
