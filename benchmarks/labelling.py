@@ -55,9 +55,7 @@ def main() -> None:
     if arguments.seconds:
         print_seconds()
         return
-    print(
-        "folder          full  random: mean, median  proposed               ratios     guessed right"
-    )
+    print("folder          full  random: mean, median  proposed               ratios     guessed")
     for folder in arguments.folders:
         prepared = prepare(folder)
         split = split_prepared(prepared, SplitOptions())
