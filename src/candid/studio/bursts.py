@@ -65,8 +65,14 @@ class Bursts:
             OSError: The file can't be written.
         """
         with self._lock:
-            start = self._start()
-            _append(self.file, start + _rows((path, burst) for path in paths))
+            groups, data = dict(self.group_by), self._start()
+            before = _stamp(self.file)
+            rows = dict.fromkeys(paths, burst)
+            data += _rows(rows.items())
+            _append(self.file, data)
+            after = _stamp(self.file)
+            if after is not None and after[1] == (before[1] if before else 0) + len(data):
+                self._read = after, groups | rows  # else another studio wrote too
 
     def describe(self) -> list[dict[str, Any]]:
         """For each class: ``bursts``, and ``groups``, of which single photos are ones too."""
