@@ -102,6 +102,12 @@ def test_what_is_no_photo_is_refused_with_a_reason_and_keeps_no_other_back(folde
     assert files_of(folder) == sorted([*before, "happy/y.png"])
 
 
+def test_samples_of_which_no_range_is_known_yet_are_taken(folder):
+    pixels = np.random.default_rng(0).normal(50, 20, (12, 16)).astype(np.float32)
+    data = bytes(cv2.imencode(".tif", pixels)[1])
+    assert opened(folder)[1].add("happy", [Upload("x.tif", data)])[0].outcome == "saved"
+
+
 def test_a_photo_of_too_many_pixels_is_refused(folder):
     project, _ = opened(folder)
     intake = Intake(project, Settings(max_pixels=100))

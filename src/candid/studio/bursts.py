@@ -32,6 +32,7 @@ class Bursts:
         self.file = project.state / GROUPS
         self._lock = threading.Lock()
         self._read: tuple[object, dict[str, str]] = (None, {})
+        self._described: tuple[object, list[dict[str, Any]]] = (None, [])
 
     @property
     def group_by(self) -> Mapping[str, str]:
@@ -76,8 +77,13 @@ class Bursts:
 
     def describe(self) -> list[dict[str, Any]]:
         """For each class: ``bursts``, and ``groups``, of which single photos are ones too."""
+        named, num_scans = self.group_by, self._project.num_scans
+        if self._described[0] != (self._read[0], num_scans):
+            self._described = (self._read[0], num_scans), self._count(named)
+        return self._described[1]
+
+    def _count(self, named: Mapping[str, str]) -> list[dict[str, Any]]:
         photos = [self._project.photos[number] for number in self._project.present]
-        named = self.group_by
         bursts = Counter(
             label for label, _ in {(p.label, named[p.path]) for p in photos if p.path in named}
         )

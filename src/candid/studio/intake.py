@@ -55,7 +55,8 @@ class Intake:
         limits = settings or Settings()
         self._project = project
         self.bursts = Bursts(project)
-        self._contract = PixelContract(max_pixels=limits.max_pixels)
+        # Whatever the range of samples that all photos together will have, a photo can be read.
+        self._contract = PixelContract(max_pixels=limits.max_pixels, sample_range=(0.0, 1.0))
         self._lock = threading.Lock()
         self._num_scans = -1
         self._contents: dict[str, str] = {}
