@@ -19,7 +19,17 @@ from candid.server.app import base_api
 from candid.server.schemas import Problem, respond, to_json_bytes
 from candid.server.settings import Settings
 from candid.studio.guard import StudioGuard
-from candid.studio.routes import decisions, intake, jobs, photos, runs, shipping, start, trying
+from candid.studio.routes import (
+    applying,
+    decisions,
+    intake,
+    jobs,
+    photos,
+    runs,
+    shipping,
+    start,
+    trying,
+)
 from candid.studio.studio import Studio
 
 #: WebAssembly is what the web export runs on; frames of the camera are blobs.
@@ -31,6 +41,7 @@ _ROUTERS: Final[tuple[Callable[[Studio], APIRouter], ...]] = (
     start.routes,
     photos.routes,
     decisions.routes,
+    applying.routes,
     intake.routes,
     jobs.routes,
     runs.routes,
@@ -108,7 +119,8 @@ def _add_page(api: FastAPI) -> None:
     for below in ("", "screens/", "vendor/"):
         within = folder / below if below else folder
         served |= {f"/{below}{file.name}": file for file in within.iterdir() if file.is_file()}
-    headers = {"Content-Security-Policy": _POLICY}
+    # The second lets the web export's threads share memory.
+    headers = {"Content-Security-Policy": _POLICY, "Cross-Origin-Embedder-Policy": "require-corp"}
 
     @api.get("/{path:path}")
     def page(path: str) -> Response:
