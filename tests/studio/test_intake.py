@@ -175,6 +175,22 @@ def test_a_name_of_a_frame_that_is_gone_is_not_used_again(folder):
     assert intake.add("happy", [Upload("1.jpg", picture(11))])[0].path == "happy/1-2.jpg"
 
 
+def test_a_burst_is_taken_back_and_not_lost(folder):
+    _, intake = opened(folder)
+    frames = [Upload(f"{n}.jpg", picture(n)) for n in range(10, 13)]
+    intake.add("happy", frames[:2], burst="one")
+    intake.add("happy", frames[2:], burst="two")
+    removed = folder / STATE / "removed" / "happy"
+    removed.mkdir(parents=True)
+    (removed / "10.jpg").write_bytes(b"another")
+    assert intake.take_back("one") == 2
+    assert intake.take_back("one") == 0
+    assert files_of(folder / "happy") == ["12.jpg", "a.png"]
+    assert files_of(removed) == ["10-2.jpg", "10.jpg", "11.jpg"]
+    assert (removed / "10-2.jpg").read_bytes() == picture(10)
+    assert intake.add("sad", frames[:1], burst="three")[0].outcome == "saved"
+
+
 def test_groups_are_given_to_a_training_only_if_they_name_a_photo_that_is_learnt_from(folder):
     project, intake = opened(folder)
     bursts = Bursts(project)

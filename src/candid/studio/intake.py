@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,6 +27,8 @@ from candid.studio.project import Project
 
 #: The folder of photos without a class, if there is none yet.
 NO_CLASS: Final = "unlabelled"
+#: Where removed photos are, in the state folder.
+REMOVED: Final = "removed"
 _BURST: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 Outcome = Literal["saved", "copy", "refused"]
 
@@ -100,6 +103,31 @@ class Intake:
             folder = self._folder_of(label)
             self._recall()
             return [self._add(folder, photo, burst) for photo in photos]
+
+    def take_back(self, burst: str) -> int:
+        """Move the frames of a burst out of their class, into the folder for removed photos.
+
+        Returns:
+            How many were moved; those that are gone already are passed over.
+
+        Raises:
+            UsageError: They can't be moved.
+        """
+        folder, num_moved = self._project.folder, 0
+        with self._lock:
+            paths = [path for path, name in self.bursts.group_by.items() if name == burst]
+            for path in filter(lambda path: (folder / path).is_file(), paths):
+                file = self._project.state / REMOVED / path
+                free = (file.with_name(numbered(file.name, number)) for number in count(1))
+                target = next(one for one in free if not os.path.lexists(one))
+                try:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.move(folder / path, target)
+                except OSError as error:
+                    why = error.strerror or type(error).__name__
+                    raise UsageError(f"{path} can't be moved to {target.parent}: {why}.") from error
+                num_moved += 1
+        return num_moved
 
     # --- One photo --------------------------------------------------------------------------------
 
