@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from candid.core.hashing import hash_bytes
 from candid.data.catalog import UNLABELLED
+from candid.data.decisions.moving import REMOVED
 from candid.data.images import PixelContract, decode
 from candid.data.parts import find_parts, role_of
 from candid.data.walk import nested, visible_folders
@@ -27,8 +28,6 @@ from candid.studio.project import Project
 
 #: The folder of photos without a class, if there is none yet.
 NO_CLASS: Final = "unlabelled"
-#: Where removed photos are, in the state folder.
-REMOVED: Final = "removed"
 _BURST: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 Outcome = Literal["saved", "copy", "refused"]
 

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from candid.data.decisions.moving import REMOVED
 from candid.errors import CandidError
-from candid.studio.intake import REMOVED, Intake
+from candid.studio.intake import Intake
 from candid.studio.phone import Phone
 from candid.studio.receiving import Receiver
 from candid.studio.studio import Studio
