@@ -56,6 +56,8 @@ export function open(root, studio) {
       run = number == null ? null : await get(`runs/${number}`);
       if (run) step = Math.max(0, Math.min(step, run.answering.steps.length - 1));
       failure = "";
+      if (compared && compared.of !== run?.number) compared = null;
+      if (!isClosed) draw();
       await compare();
     } catch (error) {
       failure = error.message;
@@ -74,9 +76,9 @@ export function open(root, studio) {
     const place = list.runs.findIndex((one) => one.number === run.number);
     const other = list.runs.find((one) => one.number === against && against !== run.number) ?? list.runs[place + 1] ?? list.runs[place - 1];
     try {
-      compared = { other, ...(await get(`runs/${other.number}/against/${run.number}`)) };
+      compared = { of: run.number, other, ...(await get(`runs/${other.number}/against/${run.number}`)) };
     } catch (error) {
-      compared = { other, failure: error.message };
+      compared = { of: run.number, other, failure: error.message };
     }
   }
 
