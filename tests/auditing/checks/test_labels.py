@@ -216,7 +216,7 @@ class TestOutliers:
         self,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(outliers, "_MAX_REFERENCES", 40)
+        monkeypatch.setattr(outliers, "_NUM_REFERENCES", 40)
         rows = np.concatenate([near(2, 3), near(0, 397)])
         distances = neighbour_distances(rows, np.arange(400))
         assert distances[:3].min() > 2 * distances[3:].max()
@@ -231,12 +231,12 @@ class TestOutliers:
         self,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(outliers, "_MAX_REFERENCES", 60)
+        monkeypatch.setattr(outliers, "_NUM_REFERENCES", 60)
         outcome = OUTLIERS.run(with_outliers(2))
         assert {f.items[0].path for f in outcome.findings} == {"a/00200.jpg", "a/00201.jpg"}
 
     def test_outliers_do_not_depend_on_the_order(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(outliers, "_MAX_REFERENCES", 60)
+        monkeypatch.setattr(outliers, "_NUM_REFERENCES", 60)
         pictures = [*range(50), *range(50), *range(50, 152)]  # the copies differ a little
         made = with_outliers(2, pictures=pictures, spread=0.1)
         shuffled = reordered(made, np.random.default_rng(1).permutation(len(made.photos)))

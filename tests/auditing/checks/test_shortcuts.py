@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from candid.auditing.checks import shortcuts
 from candid.auditing.checks.shortcuts import BRIGHTNESS_AND_COLOUR, SHORTCUTS
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Bar
@@ -143,6 +144,15 @@ class TestShortcuts:
     def test_it_does_not_apply_to_one_class_or_few_photos(self) -> None:
         assert SHORTCUTS.run(make_evidence(["sad"] * 80)).status == "not applicable"
         assert SHORTCUTS.run(make_evidence(LABELS[:10])).status == "not applicable"
+
+    def test_of_many_photos_some_tell_even_if_a_class_is_hardly_among_them(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        labels = [*LABELS, *["rare"] * 10]
+        monkeypatch.setattr(shortcuts, "_MAX_PHOTOS", len(LABELS) // 2)
+        outcome = SHORTCUTS.run(vary(file_size, labels))
+        assert outcome.status == "found"
+        assert bars(outcome.chart)["all these together"].value > 0.8
 
     def test_a_file_without_properties_is_no_obstacle(self) -> None:
         evidence = vary(file_size)

@@ -113,7 +113,8 @@ MIN_MEDIANS: Final = 1.25
 MAX_SHARE: Final = 0.02
 _MAX_IN_SMALL_FOLDER = 3
 
-_MAX_REFERENCES = 10_000  # neighbours are searched among this many pictures
+_MAX_EXACT = 10_000  # pictures that are all compared with one another
+_NUM_REFERENCES = 4_000  # neighbours of more are searched among this many
 _MIN_NEIGHBOURS = 5
 _MAX_PRODUCTS = 10_000_000  # in memory at a time
 _NORMAL = 1.4826  # standard deviations of a normal distribution per median absolute deviation
@@ -150,7 +151,7 @@ def neighbour_distances(embeddings: ManyRows, chosen: NDArray[np.int64]) -> NDAr
     """Cosine distance to the 20th nearest neighbour (Ramaswamy, Rastogi and Shim, 2000).
 
     On embeddings, distances to neighbours find outliers as well as any method (Kuan and Mueller,
-    2022). Beyond 10,000 pictures, neighbours are searched among the first 10,000 and the number of
+    2022). Beyond 10,000 pictures, neighbours are searched among the first 4,000 and the number of
     the neighbour is reduced in proportion, so that the cost grows linearly.
 
     Args:
@@ -161,7 +162,8 @@ def neighbour_distances(embeddings: ManyRows, chosen: NDArray[np.int64]) -> NDAr
         float32 ``(m,)``, 0 to 2.
     """
     rows = Rows(embeddings, chosen)
-    references = rows.take(slice(_MAX_REFERENCES))
+    many = len(chosen) > _MAX_EXACT
+    references = rows.take(slice(_NUM_REFERENCES if many else None))
     neighbour = round(NUM_NEIGHBOURS * len(references) / len(chosen))
     neighbour = min(max(_MIN_NEIGHBOURS, neighbour), len(references) // 4)
     distances = np.empty(len(chosen), np.float32)

@@ -6,6 +6,7 @@
 // `open` draws into `root`; `update` is called with every new state, `close` before another screen.
 
 import { get } from "./api.js";
+import { makeTour } from "./tour.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 const SCREENS = [
@@ -45,6 +46,7 @@ export async function refresh() {
   clearTimeout(polling);
   try {
     const next = await get("state");
+    if (state.project && next.project?.folder !== state.project.folder) location.reload(); // opened in another tab
     const isNew = JSON.stringify(next) !== JSON.stringify(state);
     tellOfEnd(state.job, next.job);
     state = next;
@@ -132,4 +134,5 @@ async function route() {
 
 addEventListener("hashchange", () => (location.hash === "#main" ? byId("main").focus() : route()));
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
+makeTour(byId("tour"));
 refresh();
