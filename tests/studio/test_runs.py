@@ -23,6 +23,7 @@ from candid.server.settings import Settings
 from candid.splits.prepare import SplitOptions
 from candid.studio import jobs
 from candid.studio.app import make_app
+from candid.studio.bursts import Bursts
 from candid.studio.decided import Decided
 from candid.studio.judged import changes_between
 from candid.studio.project import Project
@@ -125,7 +126,7 @@ def test_the_command_has_what_was_decided_and_the_groups_and_a_free_name(studio)
     assert words_to_train(studio)["best"][2:4] == ["--quality", "best"]
     assert words_to_train(studio)["unmeasured"][2] == "--no-figures"
     studio.part(Decided).decide([0], "drop")
-    (project.state / "groups.csv").write_text("path,group\n")
+    Bursts(project).add([project.photos[1].path], "webcam-1")
     (project.state / "runs" / "faces-1").mkdir(parents=True)
     assert words(studio) == (
         f"train {project.folder} --decisions {project.state}/decisions.csv "

@@ -12,6 +12,7 @@ from candid.data.decisions import DROP, KEEP
 from candid.errors import CandidError
 from candid.runs.artifact import SPLIT
 from candid.server.schemas import Problem
+from candid.studio.bursts import GROUPS, Bursts
 from candid.studio.decided import DECISIONS, Decided
 from candid.studio.jobs import Job, Jobs
 from candid.studio.judgements import Judgements
@@ -19,7 +20,6 @@ from candid.studio.project import Project
 from candid.studio.studio import Studio
 from candid.training.quality import expected_seconds
 
-_GROUPS: Final = "groups.csv"
 #: How thorough: a quality, or fast on all photos, without a test.
 Effort = Literal["fast", "good", "best", "unmeasured"]
 _OPTIONS: Final[Mapping[Effort, list[str]]] = {
@@ -42,8 +42,9 @@ def words_to_train(studio: Studio) -> dict[Effort, list[str]]:
     words = ["train", str(project.folder)]
     if studio.part(Decided).is_any:
         words += ["--decisions", str(project.state / DECISIONS)]
-    if (project.state / _GROUPS).is_file():
-        words += ["--group-by", str(project.state / _GROUPS)]
+    learnt = labels_of(project, studio.part(Decided).current)
+    if Bursts(project).are_needed(project.photos[number].path for number in learnt):
+        words += ["--group-by", str(project.state / GROUPS)]
     if earlier := _earlier_split(project, judgements):
         words += ["--split", earlier]
     return {effort: [*words, *options, "--run", str(run)] for effort, options in _OPTIONS.items()}

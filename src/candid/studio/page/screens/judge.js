@@ -2,6 +2,7 @@
 
 import { get, post, remove } from "../api.js";
 import { changes, runs, sideBySide } from "../compared.js";
+import { wordOf } from "../deciding.js";
 import { makeViewer } from "../enlarged.js";
 import { forgetFacts, loadFacts } from "../grid.js";
 import { answer, answering, confusion, count, shownOf, sidesOf, steps } from "../judged.js";
@@ -128,16 +129,15 @@ export function open(root, studio) {
     return line[Math.max(0, Math.min(line.length - 1, line.indexOf(id) + by))];
   }
 
-  async function decide(ids, word) {
-    const isClass = classes().includes(word);
-    await post("decisions", isClass ? { ids, label: word } : { ids, decision: word }).catch((error) => studio.say(error.message));
+  async function decide(ids, decision) {
+    await post("decisions", { ids, decision }).catch((error) => studio.say(error.message));
     await studio.refresh();
   }
 
   function onKey(event, ids) {
     const pressed = event.key.toLowerCase();
-    const named = /^[0-9]$/.test(pressed) ? classes()[(Number(pressed) + 9) % 10] : { d: "drop", k: "keep" }[pressed];
-    if (named) decide(ids, named).then(viewer.update);
+    const word = wordOf(pressed, classes());
+    if (word) decide(ids, word).then(viewer.update);
     else if (pressed === "u") post("undo").then(studio.refresh).then(viewer.update, (error) => studio.say(error.message));
     else return false;
     return true;
