@@ -95,6 +95,8 @@ class StoredRows:
     def __getitem__(self, which: slice | NDArray[Any]) -> Rows:
         """Read rows, float32 ``(m, d)``."""
         places = self.places[which]
+        if len(places) and (np.diff(places) == 1).all():
+            return self._read(places[0], places[-1] + 1)
         found = np.empty((len(places), self._width), np.float32)
         order = np.argsort(places, kind="stable")
         ranked = places[order]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from candid.core.atomic_dir import require_overwritable, write_atomic_dir
-from candid.core.extras import require_packages
 from candid.core.hashing import hash_file
 from candid.core.progress import Progress, Silent
 from candid.core.text import escape_markdown, fence
@@ -26,6 +25,7 @@ from candid.exporting.parity import Parity, compare, compare_decoded, require_pa
 from candid.exporting.samples import Asked, Photos, find_photos, read_golden
 from candid.exporting.snippets import Snippet, SnippetContext
 from candid.exporting.source import MANIFEST, Source, describe, write_manifest
+from candid.exporting.speed import Speed, measure_speed
 from candid.exporting.web import WEB
 from candid.runs.artifact import GOLDEN, SPLIT, find_run
 from candid.runs.classifier import load
@@ -66,17 +66,19 @@ class Compared:
     parity: Parity | Int8Report  # on the same pixels; another one if it is quantised
     asked: Asked  # how many photos that was
     reading: OwnReading | None  # how it reads photos by its own code; None if not checked
+    speed: Speed | None = None  # None if it is quantised: then the comparison has both speeds
 
     def to_text(self) -> str:
         """Paragraphs for a terminal."""
-        parts = (self.parity, self.asked, self.reading)
+        parts = (self.parity, self.asked, self.reading, self.speed)
         return "\n\n".join(part.to_text() for part in parts if part is not None)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
         name = "int8" if isinstance(self.parity, Int8Report) else "parity"
         values = {name: self.parity.to_json(), "gate": self.asked.to_json()}
-        return values | ({"own_reading": self.reading.to_json()} if self.reading else {})
+        values |= {"own_reading": self.reading.to_json()} if self.reading else {}
+        return values | ({"speed": self.speed.to_json()} if self.speed else {})
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def export_run(request: ExportRequest, *, progress: Progress | None = None) -> E
     require_free = partial(_require_free, overwrite=request.overwrite)
     require_free(folder)
     require_writable(folder)
-    require_packages(form.packages, needed_by=f"an export to {form.title}", extra=form.extra)
+    form.require()
     source = open_source(run)
     require_outside(folder, source.data, option="--output")
     most = None if request.gate_all else form.num_asked
@@ -199,7 +201,12 @@ def _write(
             parity = _check_parity(form, source, loaded, photos, told)
             asked = Asked(len(photos.files), photos.num_listed, most)
         reading = check_own_reading(loaded, form, source, snippet_context(source, folder))
-        return Compared(parity, asked, reading)
+        if photos is None:
+            return Compared(parity, asked, reading)
+        with told.step("Measuring the speed", 1) as advance:
+            speed = measure_speed(loaded.run, read_golden(source.folder).pixels)
+            advance(1)
+        return Compared(parity, asked, reading, speed)
 
 
 def _check_parity(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.extras import require_packages
+
 if TYPE_CHECKING:
     from candid.core.progress import Advance
     from candid.exporting.snippets import Snippet, SnippetContext
@@ -58,6 +60,7 @@ class Format:
     Attributes:
         name: The value of ``--to``, such as ``onnx``.
         title: The name in a sentence, such as ``ONNX``.
+        purpose: What it is for, to be read after the title.
         runtime: The name of the runtime.
         runtime_package: The distribution whose version is reported.
         packages: Import names of the packages needed to write and to run it.
@@ -73,10 +76,12 @@ class Format:
         takes_int8: Whether ``quantise`` takes a run that computes in eight bits already.
         num_asked: How many photos of the test part the gate compares by default, at most; in int8,
             four times as many, as it estimates an accuracy.
+        require_more: Raises a DependencyError if it lacks anything besides packages.
     """
 
     name: str
     title: str
+    purpose: str
     runtime: str
     runtime_package: str
     packages: tuple[str, ...]
@@ -90,6 +95,17 @@ class Format:
     quantise: Callable[[Source, NDArray[np.uint8], Advance], Source] | None = None
     takes_int8: bool = False
     num_asked: int = 100
+    require_more: Callable[[], None] = lambda: None
+
+    def require(self) -> None:
+        """Require all that writing and running it needs.
+
+        Raises:
+            DependencyError: Something is not installed; it says what to install.
+        """
+        needed_by = f"an export to {self.title}"
+        require_packages(self.packages, needed_by=needed_by, extra=self.extra)
+        self.require_more()
 
     @property
     def versioned_runtime(self) -> str:

@@ -56,6 +56,7 @@ def _keras_snippets(context: SnippetContext) -> tuple[Snippet, ...]:
 KERAS: Final = Format(
     name="keras",
     title="Keras",
+    purpose="to go on with in Python, by Keras and TensorFlow",
     runtime="Keras",
     runtime_package="keras",
     packages=("onnx", "tensorflow"),
@@ -106,6 +107,7 @@ SAVED_MODEL: Final = replace(
     KERAS,
     name="saved_model",
     title="SavedModel",
+    purpose="for TensorFlow Serving, and programs with TensorFlow alone",
     runtime="TensorFlow",
     runtime_package="tensorflow",
     files=(_FOLDER,),

@@ -201,6 +201,7 @@ fun classify(context: Context, photo: Bitmap): Pair<String, Float> {{
 LITERT: Final = Format(
     name="litert",
     title="LiteRT",
+    purpose="for apps on Android and iPhone, and small devices",
     runtime="LiteRT",
     runtime_package="ai-edge-litert",
     packages=("onnx", "tensorflow", "ai_edge_litert"),

@@ -141,6 +141,7 @@ names = [output.name for output in session.get_outputs()]
 ONNX: Final = Format(
     name="onnx",
     title="ONNX",
+    purpose="for programs in Python, C++, C#, Java, Rust or JavaScript, on computers and phones",
     runtime="ONNX Runtime",
     runtime_package="onnxruntime",
     packages=("onnx", "onnxruntime"),

@@ -73,8 +73,7 @@ class Source:
     @property
     def is_int8(self) -> bool:
         """Whether the run's own backbone computes in 8 bits."""
-        spec = BUNDLED.get(self.manifest.backbone or "")
-        return self.manifest.recipe != "cnn" and spec is not None and spec.is_int8
+        return computes_in_int8(self.manifest.recipe, self.manifest.backbone)
 
     @property
     def has_heatmap(self) -> bool:
@@ -115,6 +114,12 @@ class Source:
 
         values = self.graph.graph.initializer
         return {value.name: numpy_helper.to_array(value) for value in values}
+
+
+def computes_in_int8(recipe: str, backbone: str | None) -> bool:
+    """Whether the backbone of a run computes in 8 bits, by what its manifest names."""
+    spec = BUNDLED.get(backbone or "")
+    return recipe != "cnn" and spec is not None and spec.is_int8
 
 
 def describe(source: Source) -> dict[str, Any]:

@@ -40,12 +40,7 @@ _ASSETS: Final = (
 
 
 def write_web(folder: Path, source: Source) -> None:
-    """Write the page, its engine, ONNX Runtime Web, the run's graph and a preliminary manifest.
-
-    Raises:
-        DependencyError: This installation lacks ONNX Runtime Web.
-    """
-    require_assets()
+    """Write the page, its engine, ONNX Runtime Web, the run's graph and a preliminary manifest."""
     (folder / _APP / _VENDOR).mkdir(parents=True)
     write_onnx(folder, source)
     (folder / "index.html").write_bytes(index_html(POLICY))
@@ -121,6 +116,7 @@ console.log(label, probability, verdict); // the probability is that of the labe
 WEB: Final = Format(
     name="web",
     title="the web",
+    purpose="a page for any web server, which answers in the visitor's browser; no photo leaves it",
     runtime="ONNX Runtime Web",
     runtime_package="onnxruntime",
     packages=("onnx", "onnxruntime"),
@@ -132,4 +128,5 @@ WEB: Final = Format(
     open=open_web,
     quantise=quantise_onnx,
     num_asked=12,  # each twice, as pixels and as a file
+    require_more=require_assets,
 )

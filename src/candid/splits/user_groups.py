@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from candid.core.text import plural, sanitize
@@ -71,6 +72,20 @@ def group_by_file(file: Path) -> dict[str, str]:
                 f"and {sanitize(row['group'])}. Expected one group for each photo."
             )
     return found
+
+
+def count_groups(photos: Iterable[Photo], group_by: Mapping[str, str]) -> dict[str, int]:
+    """For each class, the number of groups that its photos are in.
+
+    Args:
+        photos: The photos.
+        group_by: Groups by path; a photo without one is on its own.
+    """
+    groups = {
+        (photo.label, photo.path in group_by, group_by.get(photo.path, photo.path))
+        for photo in photos
+    }
+    return dict(Counter(label for label, _, _ in groups))
 
 
 def find_groups(

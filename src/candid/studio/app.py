@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from candid.core.extras import require_packages
 from candid.errors import CandidError, DependencyError
 from candid.exporting.web_gate import type_of
 from candid.server.app import base_api
-from candid.server.schemas import Problem, respond
+from candid.server.schemas import Problem, respond, to_json_bytes
 from candid.server.settings import Settings
 from candid.studio.guard import StudioGuard
 from candid.studio.routes import (
@@ -50,6 +51,22 @@ _ROUTERS: Final[tuple[Callable[[Studio], APIRouter], ...]] = (
 _PACKAGES: Final = ("fastapi", "uvicorn", "segno")
 
 
+class _Json(JSONResponse):
+    """JSON, whatever bytes the names of files have."""
+
+    def render(self, content: Any) -> bytes:
+        return to_json_bytes(_without_nan(content))
+
+
+def _without_nan(value: Any) -> Any:
+    """The same, with null for numbers that JSON has not."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _without_nan(one) for name, one in value.items()}
+    return [_without_nan(one) for one in value] if isinstance(value, list) else value
+
+
 def require() -> None:
     """Require the packages and scripts that the studio needs.
 
@@ -75,7 +92,7 @@ def make_app(studio: Studio, settings: Settings, port: int) -> StudioGuard:
         finally:
             studio.close()
 
-    api = base_api("Candid's studio.", lifespan, openapi_url=None)
+    api = base_api("Candid's studio.", lifespan, openapi_url=None, default_response_class=_Json)
 
     async def on_error(_request: Request, error: Exception) -> Response:
         return respond(Problem(422, "refused", str(error)))
@@ -102,7 +119,8 @@ def _add_page(api: FastAPI) -> None:
     for below in ("", "screens/", "vendor/"):
         within = folder / below if below else folder
         served |= {f"/{below}{file.name}": file for file in within.iterdir() if file.is_file()}
-    headers = {"Content-Security-Policy": _POLICY}
+    # The second lets the web export's threads share memory.
+    headers = {"Content-Security-Policy": _POLICY, "Cross-Origin-Embedder-Policy": "require-corp"}
 
     @api.get("/{path:path}")
     def page(path: str) -> Response:

@@ -38,8 +38,9 @@ class StudioGuard(Guard):
         answer = super().answer_for(scope, headers)
         if answer is not None:
             return answer
-        if scope["path"] == "/" and (given := parse_qs(scope["query_string"].decode("latin-1"))):
-            return self._exchange(given.get("token", [""])[0], headers)
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
+        if scope["path"] == "/" and given:
+            return self._exchange(given[0], headers)
         if self._is_known(headers):
             return None
         return PlainTextResponse(_STRANGER, 403)

@@ -56,10 +56,9 @@ class Job:
             errors="replace",
             env=os.environ | {VARIABLE: "json", "PYTHONIOENCODING": "utf-8"},
         )
-        threads = [threading.Thread(target=f, daemon=True) for f in (self._read_out, self._follow)]
-        for thread in threads:
-            thread.start()
-        self._reader = threads[0]
+        self._reader = threading.Thread(target=self._read_out, daemon=True)
+        self._reader.start()
+        threading.Thread(target=self._follow, daemon=True).start()
 
     @property
     def is_running(self) -> bool:

@@ -25,13 +25,14 @@ def studio(
     require()
     import webbrowser
 
+    from candid.cli.demo import draw_sample
     from candid.server.addresses import address_of, listen
     from candid.server.running import serve
     from candid.server.settings import Settings
     from candid.studio.studio import Studio
 
     bound = listen("127.0.0.1", port)
-    opened = Studio()
+    opened = Studio(draw_sample)
     if data is not None:
         opened.open(data)
     settings = Settings(idle_s=60)

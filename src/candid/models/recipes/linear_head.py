@@ -153,6 +153,19 @@ def fit_heads(
         return [search.finish() for search in chosen]
 
 
+def possible_weights(data: Labelled, strength: float, *, seed: int = 0) -> list[Rows]:
+    """How much each image may count in the head that `fit_head` fits with a strength.
+
+    Returns:
+        float32 ``(n,)``; of unbalanced classes those of both heads, one of which was chosen.
+    """
+    with matrix_threads(data.embeddings.size, data.num_classes):
+        searches = _candidates(data, seed=seed)
+        for search in searches:
+            fit(search.doubts(), strength, tolerance=SEARCH_TOLERANCE)
+        return [search.final_weights() for search in searches]
+
+
 def _fit_each(jobs: Sequence[tuple[float, Problem]], tolerance: float) -> None:
     fit([p for _, p in jobs], [strength for strength, _ in jobs], tolerance=tolerance)
 
@@ -315,6 +328,10 @@ class _Search:
         usual = np.bincount(labels, own) / np.maximum(np.bincount(labels), 1)
         return np.asarray(np.minimum(1, own / (_DOUBTED * usual[labels])), np.float32)
 
+    def final_weights(self) -> Rows:
+        """The weights, less of the doubted images; float32 ``(n,)``."""
+        return self._weights * self._trust() if self.problems else self._weights
+
     def finals(self, with_held_out: bool) -> list[Problem]:
         """The head on all images, and heads for calibration.
 
@@ -322,8 +339,7 @@ class _Search:
         on less, or stopped early, are less confident than the final one.
         """
         data = self._data
-        if self.problems:
-            self._weights = self._weights * self._trust()
+        self._weights = self.final_weights()
         self._final = [Problem(self._space, data.labels, self._weights, data.num_classes)]
         num_folds = min(_CALIBRATION_FOLDS, data.fewest_groups())
         if with_held_out and num_folds > 1:

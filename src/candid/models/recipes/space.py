@@ -75,6 +75,26 @@ class Space:
         """Some of the rows, on the same axes."""
         return self.with_rows(self.rows[which])
 
+    def place(self, embeddings: Rows) -> Rows:
+        """Where embeddings, float32 ``(m, d)``, are on the axes, ``(m, r)``."""
+        rows = (embeddings - self._mean) / self._scale
+        for axes in reversed(self._axes):
+            rows = matmul(rows, axes.T)
+        return np.asarray(rows, np.float32)
+
+    def from_embeddings(self, kernel: Rows, bias: Rows) -> NDArray[np.float64]:
+        """The inverse of `to_embeddings`: float64 ``(k, r + 1)``, the bias last.
+
+        Args:
+            kernel: float32 ``(k, d)``, of a head that was fitted on these axes.
+            bias: float32 ``(k,)``.
+        """
+        wide = kernel.astype(np.float64)
+        fitted = wide * self._scale
+        for axes in reversed(self._axes):
+            fitted = matmul(fitted, axes.T)
+        return np.column_stack([fitted, bias + matmul(wide, self._mean)])
+
     def to_embeddings(self, fitted: NDArray[np.float64]) -> tuple[Rows, Rows]:
         """Kernel ``(k, d)`` and bias ``(k,)`` for embeddings that are not standardised."""
         kernel = matmul(fitted[:, :-1], *self._axes) / self._scale

@@ -6,13 +6,13 @@
 import { answerOf, decide, readRules, unreadable } from "./answer.js";
 import { contrast, explanationOf, occlude } from "./evidence.js";
 import { loadNetwork, RUNTIME } from "./network.js";
-import { decode } from "./pixels.js";
+import { decode, pixelsOf } from "./pixels.js";
 
 /**
  * Make the engine; README.md has the contract.
  *
  * @param {{say: function(string)}} page
- * @returns {Promise<object>} about, predict; for programs also decode, ask, runtime.
+ * @returns {Promise<object>} about, predict; for programs also examine, decode, ask, runtime.
  */
 export async function createEngine({ say = () => {} } = {}) {
   const [settings, page] = await Promise.all([
@@ -22,6 +22,7 @@ export async function createEngine({ say = () => {} } = {}) {
   const url = new URL("../model.onnx", import.meta.url);
   const ask = await loadNetwork(url, say, settings.pixels.size_px);
   const rules = readRules(settings);
+  const examine = makeExamine(settings.pixels, rules, ask);
   return {
     about: {
       ...page,
@@ -31,7 +32,8 @@ export async function createEngine({ say = () => {} } = {}) {
       models: [{ name: settings.run.name, classes: settings.classes }],
       private: true,
     },
-    predict: (blob, name) => predict(blob, name, settings.pixels, rules, ask),
+    predict: async (blob, name) => (await examine(blob, name)).item,
+    examine,
     decode: (blob) => decode(blob, settings.pixels),
     ask,
     runtime: RUNTIME,
@@ -45,20 +47,27 @@ async function fetchJson(path) {
   return response.json();
 }
 
-async function predict(blob, name, contract, rules, ask) {
+/**
+ * A function of a picture, a file (Blob) or an ImageBitmap such as a frame of a camera, and its name:
+ * its item as README.md has it, and its embedding, Float32Array (d,); null if it can't be read.
+ * Without `isExplained` there is no heat map.
+ */
+const makeExamine = (contract, rules, ask) => async (picture, name, { isExplained = true } = {}) => {
   let pixels;
   try {
-    pixels = await decode(blob, contract);
+    pixels = picture instanceof Blob ? await decode(picture, contract) : pixelsOf(picture, contract);
   } catch (error) {
-    return unreadable(name, error.message);
+    return { item: unreadable(name, error.message), embedding: null };
   }
   const answers = await ask(pixels);
   const probabilities = answers.probabilities.data;
   const novelty = answers.novelty ? answers.novelty.data[0] : null;
   const item = answerOf(name, probabilities, novelty, rules, blankReason(pixels));
+  const embedding = answers.embedding.data;
+  if (!isExplained) return { item, embedding };
   const heat = await heatOf(pixels, answers, decide([...probabilities], rules), contract, ask);
-  return { ...item, explanation: explanationOf(heat) };
-}
+  return { item: { ...item, explanation: explanationOf(heat) }, embedding };
+};
 
 /** That a picture has one colour alone, as candid.runs.prediction; else null. */
 function blankReason(pixels) {

@@ -50,6 +50,19 @@ export async function decode(blob, { size_px: size, fit, sample_range: range }) 
   return fitSquare(upright(stored, orientationOf(bytes, format)), size, fit);
 }
 
+/**
+ * Pixels of a picture that is decoded already, as those of a file of it without loss.
+ *
+ * @param {ImageBitmap} bitmap Upright; not closed.
+ * @param {{size_px: number, fit: string}} contract
+ * @returns {Uint8Array} (size_px, size_px, 3) RGB.
+ */
+export function pixelsOf(bitmap, { size_px: size, fit }) {
+  requireSize(bitmap);
+  const blocks = blocksOf(bitmap, null, "BMP", size);
+  return fitSquare(readBitmap(bitmap, blocks), size, fit);
+}
+
 function requireSize(size) {
   if (!size) return; // known only after decoding
   const { width, height } = size;

@@ -4,6 +4,8 @@
     or the network ── occlude ──┴─▶ heat (h, w) ─▶ where, draw_overlay ─┐
     embedding ─ Neighbours.search ─▶ similar photos ────────────────────┴─▶ picture_of
 
+    head ─ Culprits.pulls ─▶ photos that pulled the answer, and the answer without them
+
 `contrast` is exact and costs nothing, but needs a linear head; `occlude` runs any network about 80
 times per image.
 """

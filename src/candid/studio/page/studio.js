@@ -6,6 +6,7 @@
 // `open` draws into `root`; `update` is called with every new state, `close` before another screen.
 
 import { get } from "./api.js";
+import { makeTour } from "./tour.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 const SCREENS = [
@@ -24,7 +25,9 @@ const TOAST_MS = 6000;
 const byId = (id) => document.getElementById(id);
 let state = { version: 0, project: null };
 let shown = null; // { id, screen }
+let isKnown = false; // whether the first state has arrived
 let polling = 0;
+let routing = 0;
 
 export const studio = {
   // The last state of /api/state.
@@ -43,9 +46,13 @@ export async function refresh() {
   clearTimeout(polling);
   try {
     const next = await get("state");
+    if (state.project && next.project?.folder !== state.project.folder) location.reload(); // opened in another tab
     const isNew = JSON.stringify(next) !== JSON.stringify(state);
+    tellOfEnd(state.job, next.job);
     state = next;
-    if (isNew) draw();
+    const isFirst = !isKnown;
+    isKnown = true;
+    if (isNew || isFirst) draw();
     document.body.classList.remove("lost");
   } catch (error) {
     document.body.classList.add("lost");
@@ -79,6 +86,13 @@ function draw() {
   shown.screen.update?.(state);
 }
 
+// A training that ended while another screen was looked at.
+function tellOfEnd(before, after) {
+  const isOver = before?.is_running && after && !after.is_running && before.number === after.number;
+  if (!isOver || after.kind !== "train" || after.is_cancelled || shown?.id === "judge") return;
+  say(after.code === 0 ? "Training is done." : "Training did not work.", { label: after.code === 0 ? "How good is it?" : "Why?", act: () => studio.go("judge") });
+}
+
 function drawTop() {
   const { project } = state;
   document.title = project ? `${project.name} · Candid studio` : "Candid studio";
@@ -93,16 +107,22 @@ const seconds = (left) => (left == null ? "" : left > 90 ? `, about ${Math.round
 function drawActivity(problem) {
   const step = state.project?.activity[0];
   const counted = step?.total ? `: ${step.done.toLocaleString("en")} of ${step.total.toLocaleString("en")}` : "";
+  const job = state.job?.is_running && (state.job.kind !== "train" || shown?.id !== "judge") ? state.job : null;
+  const link = job?.kind === "train" ? html`<a href="#judge">Training</a>` : html`<code>candid ${job?.kind}</code>`;
   render(html`
+    ${job ? html`<p><progress aria-label="A command runs"></progress> ${link}: ${job.step?.title ?? "starting"}</p>` : nothing}
     ${problem ? html`<p class="problem" role="alert">${problem}</p>` : nothing}
     ${step ? html`<p><progress .value=${step.total ? step.done / step.total : 0} aria-label=${step.title}></progress> ${step.title}${counted}${seconds(step.left_s)}</p>` : nothing}`, byId("activity"));
 }
 
 async function route() {
+  if (!isKnown) return;
+  const number = ++routing;
   const id = location.hash.slice(1).split("?")[0];
   const known = SCREENS.some(([one]) => one === id);
   const wanted = known && (state.project || id === "start") ? id : state.project ? "look" : "start";
   const module = await import(`./screens/${wanted}.js`);
+  if (number !== routing) return; // another one was asked for meanwhile
   if (shown) shown.screen.close?.();
   const root = document.createElement("div");
   root.className = `screen ${wanted}`;
@@ -114,4 +134,5 @@ async function route() {
 
 addEventListener("hashchange", () => (location.hash === "#main" ? byId("main").focus() : route()));
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
+makeTour(byId("tour"));
 refresh();

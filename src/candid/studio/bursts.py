@@ -1,0 +1,115 @@
+"""Which photos are frames of one burst: ``groups.csv``, in the form of ``--group-by``.
+
+Frames of a burst are nearly the same picture, so they must not be in two parts. The file is only
+ever added to, except where another program changed its form; a row comes before its photo.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from candid.splits.user_groups import count_groups, group_by_file
+from candid.studio.project import Project
+
+#: In the state folder.
+GROUPS: Final = "groups.csv"
+_HEAD: Final = b"path,group\n"
+
+
+class Bursts:
+    """The groups of a project's photos."""
+
+    def __init__(self, project: Project) -> None:
+        """Begin with those that the state folder holds."""
+        self._project = project
+        self.file = project.state / GROUPS
+        self._lock = threading.Lock()
+        self._read: tuple[object, dict[str, str]] = (None, {})
+
+    @property
+    def group_by(self) -> Mapping[str, str]:
+        """The burst by the path of each frame; those of photos that are gone too.
+
+        Raises:
+            UsageError: The file was changed, and can't be read.
+        """
+        stamp = _stamp(self.file)
+        if self._read[0] != stamp:
+            self._read = stamp, group_by_file(self.file) if stamp else {}
+        return self._read[1]
+
+    def are_needed(self, paths: Iterable[str]) -> bool:
+        """Whether a training has to be given the file, as it names a photo that is learnt from.
+
+        Args:
+            paths: Of the photos that are learnt from.
+        """
+        named = self.group_by
+        return bool(named) and any(path in named for path in paths)
+
+    def add(self, paths: Iterable[str], burst: str) -> None:
+        """Let photos be frames of one burst.
+
+        Args:
+            paths: Relative to the project's folder.
+            burst: Its name.
+
+        Raises:
+            OSError: The file can't be written.
+        """
+        with self._lock:
+            start = self._start()
+            _append(self.file, start + _rows((path, burst) for path in paths))
+
+    def describe(self) -> list[dict[str, Any]]:
+        """For each class: ``bursts``, and ``groups``, of which single photos are ones too."""
+        photos = [self._project.photos[number] for number in self._project.present]
+        named = self.group_by
+        bursts = Counter(
+            label for label, _ in {(p.label, named[p.path]) for p in photos if p.path in named}
+        )
+        return [
+            {"name": label, "bursts": bursts[label], "groups": num}
+            for label, num in sorted(count_groups(photos, named).items())
+        ]
+
+    def _start(self) -> bytes:
+        """What has to be written before further rows; another form is made into this one."""
+        data = self.file.read_bytes() if self.file.is_file() else b""
+        if not data:
+            return _HEAD
+        if not data.startswith(_HEAD):
+            text = _HEAD + _rows(self.group_by.items())
+            partial = self.file.with_name(f".{self.file.name}.{os.getpid()}")
+            partial.write_bytes(text)
+            partial.replace(self.file)
+            return b""
+        return b"" if data.endswith(b"\n") else b"\n"  # the process was killed in a line
+
+
+def _rows(rows: Iterable[tuple[str, str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _append(file: Path, data: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab", buffering=0) as stream:
+        stream.write(data)
+        os.fsync(stream.fileno())
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
