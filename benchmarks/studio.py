@@ -106,7 +106,7 @@ def main() -> None:
 
 def measure(page: Page, started: Started) -> None:
     """Print the figures of one start."""
-    listed = wait(page.context, started.address, "is_listed")
+    listed = wait(page.context, started.address, "is_listed", every_s=EVERY_S)
     shown = page.evaluate("first") / 1e3
     print(f"  first screen after the photos are listed  {shown - listed:6.2f} s")
     finish(page.context, started.address)
@@ -193,14 +193,14 @@ def opened(new_context: type[BrowserContext], started: Started) -> Iterator[Page
     context.close()
 
 
-def wait(context: BrowserContext, address: str, name: str) -> float:
+def wait(context: BrowserContext, address: str, name: str, *, every_s: float = 1) -> float:
     """Wait until the project is so; gives the time."""
     origin = address.partition("/?")[0]
     while True:
         project = context.request.get(f"{origin}/api/state").json()["project"]
         if project[name] if name else not project["activity"]:
             return time.time()
-        time.sleep(EVERY_S)
+        time.sleep(every_s)
 
 
 def finish(context: BrowserContext, address: str) -> None:
