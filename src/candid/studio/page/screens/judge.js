@@ -2,6 +2,7 @@
 
 import { get, post, remove } from "../api.js";
 import { changes, runs, sideBySide } from "../compared.js";
+import { wordOf } from "../deciding.js";
 import { makeViewer } from "../enlarged.js";
 import { forgetFacts, loadFacts } from "../grid.js";
 import { answer, answering, confusion, count, shownOf, sidesOf, steps } from "../judged.js";
@@ -9,10 +10,11 @@ import { html, nothing, render } from "../vendor/lit-html.js";
 
 export const name = "Train";
 
-const QUALITIES = {
+const EFFORTS = {
   fast: "Fast: learns what distinguishes the classes",
   good: "Good: also tries to adapt the network",
   best: "Best: adapts the network for as long as it helps",
+  unmeasured: "Untested: learns from all photos, and nobody knows how good it is",
 };
 // What the command's steps mean.
 const MEANINGS = {
@@ -35,7 +37,7 @@ export function open(root, studio) {
   let run = null; // of /api/runs/<number>
   let compared = null; // of /api/runs/<a>/against/<b>
   let against = null; // the number of the run to compare with; null for the one before
-  let quality = state.training?.quality ?? "fast";
+  let effort = "fast";
   let step = 0;
   let loaded = "";
   let looked = null; // the stamp of what is known of photos
@@ -56,6 +58,8 @@ export function open(root, studio) {
       run = number == null ? null : await get(`runs/${number}`);
       if (run) step = Math.max(0, Math.min(step, run.answering.steps.length - 1));
       failure = "";
+      if (compared && compared.of !== run?.number) compared = null;
+      if (!isClosed) draw();
       await compare();
     } catch (error) {
       failure = error.message;
@@ -74,9 +78,9 @@ export function open(root, studio) {
     const place = list.runs.findIndex((one) => one.number === run.number);
     const other = list.runs.find((one) => one.number === against && against !== run.number) ?? list.runs[place + 1] ?? list.runs[place - 1];
     try {
-      compared = { other, ...(await get(`runs/${other.number}/against/${run.number}`)) };
+      compared = { of: run.number, other, ...(await get(`runs/${other.number}/against/${run.number}`)) };
     } catch (error) {
-      compared = { other, failure: error.message };
+      compared = { of: run.number, other, failure: error.message };
     }
   }
 
@@ -91,7 +95,7 @@ export function open(root, studio) {
 
   async function train() {
     try {
-      await post("runs", { quality });
+      await post("runs", { effort });
       step = 0;
       against = null;
       failure = "";
@@ -125,16 +129,15 @@ export function open(root, studio) {
     return line[Math.max(0, Math.min(line.length - 1, line.indexOf(id) + by))];
   }
 
-  async function decide(ids, word) {
-    const isClass = classes().includes(word);
-    await post("decisions", isClass ? { ids, label: word } : { ids, decision: word }).catch((error) => studio.say(error.message));
+  async function decide(ids, decision) {
+    await post("decisions", { ids, decision }).catch((error) => studio.say(error.message));
     await studio.refresh();
   }
 
   function onKey(event, ids) {
     const pressed = event.key.toLowerCase();
-    const named = /^[0-9]$/.test(pressed) ? classes()[(Number(pressed) + 9) % 10] : { d: "drop", k: "keep" }[pressed];
-    if (named) decide(ids, named).then(viewer.update);
+    const word = wordOf(pressed, classes());
+    if (word) decide(ids, word).then(viewer.update);
     else if (pressed === "u") post("undo").then(studio.refresh).then(viewer.update, (error) => studio.say(error.message));
     else return false;
     return true;
@@ -144,7 +147,7 @@ export function open(root, studio) {
 
   function progress(job) {
     const now = job.step;
-    const expected = list?.qualities.find((one) => job.command.includes(`--quality ${one.name}`)) ?? list?.qualities[0];
+    const expected = list?.efforts.find((one) => one.name === state.training?.effort);
     const left = Math.max(now?.left_s ?? 0, (expected?.seconds ?? 0) - job.seconds);
     const counted = now?.total > 1 ? `${count(now.done)} of ${count(now.total)}. ` : "";
     const title = now ? MEANINGS[now.title] ?? now.title : "Starting";
@@ -169,7 +172,10 @@ export function open(root, studio) {
     if (!job || job.kind !== "train" || job.is_running || job.code === 0) return nothing;
     if (job.is_cancelled) return html`<p class="muted" role="status">Training was stopped; nothing was lost.</p>`;
     const last = job.lines.filter((one) => one.trim()).at(-1) ?? "the command failed without a word.";
-    return html`<p class="problem" role="alert">Training did not work: ${last.replace(/^(candid: )?error: /i, "")}</p>`;
+    const [why, isOffered] = last.replace(/^candid: (error: )?/i, "").split(" Or pass --no-figures");
+    return html`<p class="problem" role="alert">Training did not work: ${why}</p>
+      ${isOffered ? html`<p>Or let it learn from all photos and try it out: then it can't be said how good it is.</p>
+        <p><button type="button" @click=${() => { effort = "unmeasured"; train(); }}>Train without a test</button></p>` : nothing}`;
   }
 
   function since() {
@@ -189,10 +195,10 @@ export function open(root, studio) {
     const lack = missing();
     if (lack) return lack;
     const isBusy = state.job?.is_running;
-    const chosen = list?.qualities.find((one) => one.name === quality);
-    const option = (one) => html`<option value=${one.name} ?selected=${one.name === quality}>${QUALITIES[one.name]}, about ${duration(one.seconds)}</option>`;
+    const chosen = list?.efforts.find((one) => one.name === effort);
+    const option = (one) => html`<option value=${one.name} ?selected=${one.name === effort}>${EFFORTS[one.name]}, about ${duration(one.seconds)}</option>`;
     return html`<div class="start"><button type="button" class="primary" ?disabled=${isBusy} @click=${train}>${run ? "Train again" : "Train"}</button>
-      <label>How thorough <select @change=${(event) => { quality = event.target.value; draw(); }}>${(list?.qualities ?? []).map(option)}</select></label></div>
+      <label>How thorough <select @change=${(event) => { effort = event.target.value; draw(); }}>${(list?.efforts ?? []).map(option)}</select></label></div>
       ${isBusy ? html`<p class="muted">Another command is running: ${state.job.kind}.</p>` : nothing}
       ${since()}${ended(state.job)}${chosen ? studio.command(chosen.command) : nothing}`;
   }
@@ -212,7 +218,7 @@ export function open(root, studio) {
     const isJudged = run && !isTraining();
     const judged = () => html`${answer(run)}${confusion(run)}${answering(run, step, slide, onOpen)}
       ${sideBySide({ run, all: list.runs, compared, versus, onOpen, command: studio.command })}${steps(run, studio.command)}`;
-    render(html`<h1>${isJudged ? "How good it is" : "Train"}</h1>
+    render(html`<h1>${isJudged ? (run.accuracy ? "How good it is" : "Trained, not tested") : "Train"}</h1>
       <section class="training" aria-label="Training">${training()}${failure ? html`<p class="problem" role="alert">${failure}</p>` : nothing}</section>
       ${isJudged ? judged() : nothing}${list ? runs(list.runs, run?.number, choose) : nothing}`, page);
   }
