@@ -124,7 +124,10 @@ def test_the_command_has_what_was_decided_and_the_groups_and_a_free_name(studio)
     assert words(studio) == f"train {project.folder} --run {project.state}/runs/faces-1"
     assert words_to_train(studio)["best"][2:4] == ["--quality", "best"]
     studio.part(Decided).decide([0], "drop")
-    (project.state / "groups.csv").write_text("path,group\n")
+    (project.state / "groups.csv").write_text("path,group\ngone.jpg,a\n")
+    assert "--group-by" not in words(studio)  # it names no photo that is learnt from
+    learnt = project.photos[1].path
+    (project.state / "groups.csv").write_text(f"path,group\n{learnt},a\n")
     (project.state / "runs" / "faces-1").mkdir(parents=True)
     assert words(studio) == (
         f"train {project.folder} --decisions {project.state}/decisions.csv "

@@ -12,6 +12,7 @@ from candid.data.decisions import DROP, KEEP
 from candid.errors import CandidError
 from candid.runs.artifact import SPLIT
 from candid.server.schemas import Problem
+from candid.studio.bursts import Bursts
 from candid.studio.decided import DECISIONS, Decided
 from candid.studio.jobs import Job, Jobs
 from candid.studio.judgements import Judgements
@@ -19,7 +20,6 @@ from candid.studio.project import Project
 from candid.studio.studio import Studio
 from candid.training.options import Quality
 
-_GROUPS: Final = "groups.csv"
 _OPTIONS: Final[Mapping[Quality, list[str]]] = {
     "fast": [],  # the command's default
     "good": ["--quality", "good"],
@@ -39,8 +39,10 @@ def words_to_train(studio: Studio) -> dict[Quality, list[str]]:
     words = ["train", str(project.folder)]
     if studio.part(Decided).is_any:
         words += ["--decisions", str(project.state / DECISIONS)]
-    if (project.state / _GROUPS).is_file():
-        words += ["--group-by", str(project.state / _GROUPS)]
+    learnt = labels_of(project, studio.part(Decided).current)
+    bursts = studio.part(Bursts)
+    if bursts.are_needed(project.photos[number].path for number in learnt):
+        words += ["--group-by", str(bursts.file)]
     if earlier := _earlier_split(project, judgements):
         words += ["--split", earlier]
     return {
