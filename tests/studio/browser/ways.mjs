@@ -18,6 +18,7 @@ async function teacher(person, { folder }) {
     await person.read(`Hold to record into ${shape}`);
     for (let burst = 0; burst < NUM_BURSTS; burst++) {
       await person.show({ shape, scene: burst * 2 + number });
+      await person.page.waitForSelector(".record[aria-pressed=false]"); // the last one has ended
       await person.hold("Space", 350);
     }
   }
