@@ -43,6 +43,7 @@ export function open(root, studio) {
   let looked = null; // the stamp of what is known of photos
   let line = []; // the photos among which the enlarged one is
   let failure = "";
+  let loads = 0;
   let isClosed = false;
 
   const viewer = makeViewer(root, { step: next, decide, like: (id) => studio.go("look", `like=${id}&sort=similarity&descending=true`), classes, onKey });
@@ -52,19 +53,21 @@ export function open(root, studio) {
 
   async function load() {
     loaded = key();
+    const mine = ++loads;
     try {
-      list = await get("runs");
+      const found = await get("runs");
       const number = state.runs?.chosen;
-      run = number == null ? null : await get(`runs/${number}`);
-      if (run) step = Math.max(0, Math.min(step, run.answering.steps.length - 1));
-      failure = "";
-      if (compared && compared.of !== run?.number) compared = null;
-      if (!isClosed) draw();
+      const judged = number == null ? null : await get(`runs/${number}`);
+      if (isClosed || mine !== loads) return;
+      [list, run, failure] = [found, judged, ""];
+      step = Math.max(0, Math.min(step, (run?.answering.steps.length ?? 1) - 1));
+      if (compared?.run !== run?.number) compared = null;
+      draw();
       await compare();
     } catch (error) {
       failure = error.message;
     }
-    if (isClosed) return;
+    if (isClosed || mine !== loads) return;
     draw();
     describe();
   }
@@ -77,10 +80,12 @@ export function open(root, studio) {
     }
     const place = list.runs.findIndex((one) => one.number === run.number);
     const other = list.runs.find((one) => one.number === against && against !== run.number) ?? list.runs[place + 1] ?? list.runs[place - 1];
+    const of = `${state.runs?.stamp} ${other.number} ${run.number} ${state.project?.num_photos}`;
+    if (compared?.of === of) return;
     try {
-      compared = { of: run.number, other, ...(await get(`runs/${other.number}/against/${run.number}`)) };
+      compared = { of, run: run.number, other, ...(await get(`runs/${other.number}/against/${run.number}`)) };
     } catch (error) {
-      compared = { of: run.number, other, failure: error.message };
+      compared = { of, run: run.number, other, failure: error.message };
     }
   }
 
