@@ -23,7 +23,6 @@ from candid.server.settings import Settings
 from candid.splits.prepare import SplitOptions
 from candid.studio import jobs
 from candid.studio.app import make_app
-from candid.studio.bursts import Bursts
 from candid.studio.decided import Decided
 from candid.studio.judged import changes_between
 from candid.studio.project import Project
@@ -126,7 +125,10 @@ def test_the_command_has_what_was_decided_and_the_groups_and_a_free_name(studio)
     assert words_to_train(studio)["best"][2:4] == ["--quality", "best"]
     assert words_to_train(studio)["unmeasured"][2] == "--no-figures"
     studio.part(Decided).decide([0], "drop")
-    Bursts(project).add([project.photos[1].path], "webcam-1")
+    (project.state / "groups.csv").write_text("path,group\ngone.jpg,a\n")
+    assert "--group-by" not in words(studio)  # it names no photo that is learnt from
+    learnt = project.photos[1].path
+    (project.state / "groups.csv").write_text(f"path,group\n{learnt},a\n")
     (project.state / "runs" / "faces-1").mkdir(parents=True)
     (project.state / "runs" / ".faces-2.partial-x1").mkdir()  # it is being written
     assert words(studio) == (

@@ -15,11 +15,10 @@ from candid.data.decisions.decision import DROPS, Meaning
 from candid.data.decisions.moving import JOURNAL, REMOVED, Done, Move, Mover, Plan, plan_moves
 from candid.errors import UsageError
 from candid.server.schemas import Problem
+from candid.studio.bursts import GROUPS
 from candid.studio.decided import Decided
 from candid.studio.project import Project
 
-#: In the state folder: which photos belong together, as `candid train --group-by` takes it.
-GROUPS: Final = "groups.csv"
 _MOST_LISTED: Final = 1000
 
 

@@ -13,7 +13,7 @@ from candid.data.decisions import DROP, KEEP
 from candid.errors import CandidError
 from candid.runs.artifact import SPLIT
 from candid.server.schemas import Problem
-from candid.studio.bursts import GROUPS, Bursts
+from candid.studio.bursts import Bursts
 from candid.studio.decided import DECISIONS, Decided
 from candid.studio.jobs import Job, Jobs
 from candid.studio.judgements import Judgements
@@ -43,8 +43,9 @@ def words_to_train(studio: Studio) -> dict[Effort, list[str]]:
     if studio.part(Decided).is_any:
         words += ["--decisions", str(project.state / DECISIONS)]
     learnt = labels_of(project, studio.part(Decided).current)
-    if Bursts(project).are_needed(project.photos[number].path for number in learnt):
-        words += ["--group-by", str(project.state / GROUPS)]
+    bursts = studio.part(Bursts)
+    if bursts.are_needed(project.photos[number].path for number in learnt):
+        words += ["--group-by", str(bursts.file)]
     if earlier := _earlier_split(project, judgements):
         words += ["--split", earlier]
     return {effort: [*words, *options, "--run", str(run)] for effort, options in _OPTIONS.items()}
