@@ -106,7 +106,10 @@ def main() -> None:
         print(f"Chromium {browser.version}, {args.photos:,} photos, load {os.getloadavg()[0]:.1f}")
         with studio(data, home) as first, opened(browser.new_context, first) as page:
             finish(page.context, first.address)
-            print(f"  first start: {first.seconds:.0f} s, peak of memory {first.peak_mb:.0f} MB")
+            print(
+                f"  first start: {first.seconds:.0f} s, peak of memory {first.peak_mb:.0f} MB",
+                flush=True,
+            )
         for _ in range(args.rounds):
             with studio(data, home) as started, opened(browser.new_context, started) as page:
                 measure(page, started)
@@ -211,8 +214,8 @@ def studio(data: Path, home: Path) -> Iterator[Started]:
             address = re.search(r"http://\S+", line)
         yield Started(process, address[0])
     finally:
-        process.terminate()
-        process.wait(60)
+        process.kill()
+        process.wait()
 
 
 @contextmanager
@@ -240,7 +243,6 @@ def wait(context: BrowserContext, address: str, name: str, *, every_s: float = 1
 def finish(context: BrowserContext, address: str) -> None:
     """Wait until the photos are listed, embedded and compared."""
     wait(context, address, "is_embedded")
-    time.sleep(1)
     wait(context, address, "")
 
 
