@@ -21,7 +21,8 @@ from candid.core import atomic_dir
 from candid.errors import UsageError
 from candid.runs.artifact import GOLDEN, MANIFEST, point_latest, read_manifest, write_run
 from candid.runs.classifier import load
-from candid.runs.manifest import Manifest, find_reader
+from candid.runs.manifest import Manifest
+from candid.runs.manifest_formats import find_reader
 from candid.training import Run
 
 # Writes a run and the link to it in a child process that is killed before its n-th file operation,
@@ -30,7 +31,7 @@ KILL_EVERYWHERE = """
 import itertools, os, pathlib, shutil, signal, sys, json
 from candid.core import atomic_dir
 from candid.runs.artifact import MANIFEST, point_latest, read_manifest, write_run
-from candid.runs.manifest import find_reader
+from candid.runs.manifest_formats import find_reader
 
 source, runs, mode = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
 if mode == "two-steps":

@@ -19,14 +19,8 @@ from candid.core.safe_json import to_json
 from candid.errors import ArtifactError
 from candid.evaluation.measures import FIGURES
 from candid.runs.artifact import GOLDEN, MANIFEST, MODEL, SPLIT, read_manifest
-from candid.runs.manifest import (
-    READERS,
-    CnnSettings,
-    Figures,
-    Manifest,
-    TransferSettings,
-    find_reader,
-)
+from candid.runs.manifest import CnnSettings, Figures, Manifest, TransferSettings
+from candid.runs.manifest_formats import READERS, find_reader
 from candid.training import Run
 from tests.manifests import SCHEMA, change, make_manifest
 

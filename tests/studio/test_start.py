@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 from unittest.mock import Mock
 
+import cv2
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from candid.data.scan import scan
 from candid.errors import UsageError
 from candid.server.settings import Settings
 from candid.studio import recent
@@ -36,15 +39,22 @@ def draw(folder: Path) -> None:
     (folder / ".candid-demo.json").touch()
 
 
-def browser(studio: Studio) -> TestClient:
+class Browser(TestClient):
+    """A browser, and the studio that it shows."""
+
+    studio: Studio
+
+
+def browser(studio: Studio) -> Browser:
     app = make_app(studio, Settings(), 8000)
-    page = TestClient(app, base_url="http://127.0.0.1:8000", headers={"Host": "127.0.0.1:8000"})
+    page = Browser(app, base_url="http://127.0.0.1:8000", headers={"Host": "127.0.0.1:8000"})
+    page.studio = studio
     page.get(f"/?token={app.token}", follow_redirects=False)
     return page
 
 
 @pytest.fixture
-def page() -> TestClient:
+def page() -> Browser:
     return browser(Studio(draw))
 
 
@@ -149,7 +159,7 @@ def test_opening_another_folder_does_not_stop_a_command_unasked(places):
     studio = Studio(draw)
     page = browser(studio)
     page.post("/api/open", json={"folder": str(places / "one")})
-    job = Mock(is_running=True, command="candid train one")
+    job = Mock(is_running=True, kind="train")
     job.to_json.return_value = {}
     studio.part(Jobs).all.append(job)
     for path, wish in [
@@ -159,7 +169,7 @@ def test_opening_another_folder_does_not_stop_a_command_unasked(places):
     ]:
         answer = page.post(f"/api/{path}", json=wish)
         assert (answer.status_code, answer.json()["error"]["code"]) == (409, "busy")
-        assert "candid train one" in answer.json()["error"]["message"]
+        assert "candid train" in answer.json()["error"]["message"]
     assert not (places / "three").exists()
     assert not (places / "candid-sample").exists()
     job.cancel.assert_not_called()
@@ -167,6 +177,22 @@ def test_opening_another_folder_does_not_stop_a_command_unasked(places):
     assert answer.status_code == 200
     job.cancel.assert_called_once()
     assert studio.part(Jobs).all == []  # of the other project
+
+
+def test_names_that_are_no_text_break_no_screen(page, places):
+    if sys.platform == "darwin":
+        pytest.skip("macOS has no such names")
+    label = places / "photos" / "s\udcffd"
+    label.mkdir(parents=True)
+    (label / "\udcfe.png").write_bytes(
+        bytes(cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1])
+    )
+    page.post("/api/open", json={"folder": str(places / "photos")})
+    catalog = scan(places / "photos", to_train=False)
+    page.studio.project._take(catalog, catalog.classes)
+    for path in ("state", "start", "intake", "photos/rows?ids=0", "photos/facets", "photos/0"):
+        assert page.get(f"/api/{path}").status_code == 200
+    assert page.get("/api/photos/rows?ids=0").json()["rows"][0]["path"] == "s\udcffd/\udcfe.png"
 
 
 def test_a_step_of_the_tour_in_the_address_is_no_token(page):

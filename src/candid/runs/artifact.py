@@ -25,7 +25,8 @@ from candid.core.temp_dir import locked_dir
 from candid.core.text import sanitize
 from candid.errors import ArtifactError
 from candid.models.checkpoint import discard, take_spent
-from candid.runs.manifest import Manifest, find_reader
+from candid.runs.manifest import Manifest
+from candid.runs.manifest_formats import find_reader
 
 MANIFEST: Final = "candid.json"
 MODEL: Final = "model.onnx"

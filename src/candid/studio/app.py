@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from candid.core.extras import require_packages
 from candid.errors import CandidError, DependencyError
 from candid.exporting.web_gate import type_of
 from candid.server.app import base_api
-from candid.server.schemas import Problem, respond
+from candid.server.schemas import Problem, respond, to_json_bytes
 from candid.server.settings import Settings
 from candid.studio.guard import StudioGuard
-from candid.studio.routes import decisions, intake, jobs, photos, runs, shipping, start, trying
+from candid.studio.routes import (
+    applying,
+    decisions,
+    intake,
+    jobs,
+    photos,
+    runs,
+    shipping,
+    start,
+    trying,
+)
 from candid.studio.studio import Studio
 
 #: WebAssembly is what the web export runs on; frames of the camera are blobs.
@@ -30,6 +41,7 @@ _ROUTERS: Final[tuple[Callable[[Studio], APIRouter], ...]] = (
     start.routes,
     photos.routes,
     decisions.routes,
+    applying.routes,
     intake.routes,
     jobs.routes,
     runs.routes,
@@ -37,6 +49,22 @@ _ROUTERS: Final[tuple[Callable[[Studio], APIRouter], ...]] = (
     shipping.routes,
 )
 _PACKAGES: Final = ("fastapi", "uvicorn", "segno")
+
+
+class _Json(JSONResponse):
+    """JSON, whatever bytes the names of files have."""
+
+    def render(self, content: Any) -> bytes:
+        return to_json_bytes(_without_nan(content))
+
+
+def _without_nan(value: Any) -> Any:
+    """The same, with null for numbers that JSON has not."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _without_nan(one) for name, one in value.items()}
+    return [_without_nan(one) for one in value] if isinstance(value, list) else value
 
 
 def require() -> None:
@@ -64,7 +92,7 @@ def make_app(studio: Studio, settings: Settings, port: int) -> StudioGuard:
         finally:
             studio.close()
 
-    api = base_api("Candid's studio.", lifespan, openapi_url=None)
+    api = base_api("Candid's studio.", lifespan, openapi_url=None, default_response_class=_Json)
 
     async def on_error(_request: Request, error: Exception) -> Response:
         return respond(Problem(422, "refused", str(error)))

@@ -13,9 +13,8 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from candid.data.decisions import DROP, KEEP
 from candid.splits.user_groups import count_groups, group_by_file
 from candid.studio.project import Project
 
@@ -33,6 +32,7 @@ class Bursts:
         self.file = project.state / GROUPS
         self._lock = threading.Lock()
         self._read: tuple[object, dict[str, str]] = (None, {})
+        self._described: tuple[object, list[dict[str, Any]]] = (None, [])
 
     @property
     def group_by(self) -> Mapping[str, str]:
@@ -46,22 +46,14 @@ class Bursts:
             self._read = stamp, group_by_file(self.file) if stamp else {}
         return self._read[1]
 
-    def are_needed(self, decisions: Mapping[int, str]) -> bool:
-        """Whether a training has to be given the file: it names a photo that is learnt from.
+    def are_needed(self, paths: Iterable[str]) -> bool:
+        """Whether a training has to be given the file, as it names a photo that is learnt from.
 
         Args:
-            decisions: As decided, by number: ``drop``, ``keep`` or a class.
+            paths: Of the photos that are learnt from.
         """
         named = self.group_by
-        if not named:
-            return False
-        photos = ((number, self._project.photos[number]) for number in self._project.present)
-        return any(
-            photo.path in named
-            and decisions.get(number) != DROP
-            and bool(photo.label or decisions.get(number, KEEP) != KEEP)
-            for number, photo in photos
-        )
+        return bool(named) and any(path in named for path in paths)
 
     def add(self, paths: Iterable[str], burst: str) -> None:
         """Let photos be frames of one burst.
@@ -74,36 +66,31 @@ class Bursts:
             OSError: The file can't be written.
         """
         with self._lock:
-            start = self._start()
-            _append(self.file, start + _rows((path, burst) for path in paths))
+            groups, data = dict(self.group_by), self._start()
+            before = _stamp(self.file)
+            rows = dict.fromkeys(paths, burst)
+            data += _rows(rows.items())
+            _append(self.file, data)
+            after = _stamp(self.file)
+            if after is not None and after[1] == (before[1] if before else 0) + len(data):
+                self._read = after, groups | rows  # else another studio wrote too
 
-    def move(self, moved: Mapping[str, str]) -> None:
-        """Follow photos that were moved.
-
-        Args:
-            moved: New paths by old ones.
-
-        Raises:
-            OSError: The file can't be written.
-        """
-        with self._lock:
-            groups = self.group_by
-            rows = [(moved[path], burst) for path, burst in groups.items() if path in moved]
-            missing = [row for row in rows if groups.get(row[0]) != row[1]]
-            if missing:
-                _append(self.file, self._start() + _rows(missing))
-
-    def describe(self) -> dict[str, dict[str, int]]:
+    def describe(self) -> list[dict[str, Any]]:
         """For each class: ``bursts``, and ``groups``, of which single photos are ones too."""
+        named, num_scans = self.group_by, self._project.num_scans
+        if self._described[0] != (self._read[0], num_scans):
+            self._described = (self._read[0], num_scans), self._count(named)
+        return self._described[1]
+
+    def _count(self, named: Mapping[str, str]) -> list[dict[str, Any]]:
         photos = [self._project.photos[number] for number in self._project.present]
-        named = self.group_by
         bursts = Counter(
             label for label, _ in {(p.label, named[p.path]) for p in photos if p.path in named}
         )
-        return {
-            label: {"bursts": bursts[label], "groups": num}
-            for label, num in count_groups(photos, named).items()
-        }
+        return [
+            {"name": label, "bursts": bursts[label], "groups": num}
+            for label, num in sorted(count_groups(photos, named).items())
+        ]
 
     def _start(self) -> bytes:
         """What has to be written before further rows; another form is made into this one."""

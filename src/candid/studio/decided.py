@@ -6,6 +6,8 @@ too; ``decisions.csv`` is written anew after each step, for every command and th
     {"word": "drop", "files": [["sad/a.jpg", "60f1…"]], "csv": "SHA-256 of the file that follows"}
     {"rows": [["sad/b.jpg", "9f86…", "label-suspect", "happy", ""]], "csv": "…"}   another's file
     {"undo": true, "csv": "…"}
+    {"moved": 1, "files": […], "csv": "…"}    as decided, so nothing is to be decided any more
+    {"returned": 1, "left": […], "csv": "…"}   and back, but for those left
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from candid.core.hashing import hash_bytes
 from candid.core.text import plural
@@ -30,8 +32,14 @@ _FINDING: Final = "studio"
 
 #: Path and content of a photo.
 File = tuple[str, str]
-#: Rows of another's file, and the words that were decided after it.
-_State = tuple[tuple[Decision, ...], dict[File, str]]
+
+
+class _State(NamedTuple):
+    """Rows of another's file, the words that were decided after it, and a number of moves."""
+
+    rows: tuple[Decision, ...]
+    words: dict[File, str]
+    moved: int = 0  # which list of moves it is the result of; see `candid.data.decisions.moving`
 
 
 class Decided:
@@ -84,13 +92,34 @@ class Decided:
         self._take({"word": word, "files": files})
 
     def undo(self) -> bool:
-        """Take the last step back; False if there is none."""
+        """Take the last step back; False if there is none.
+
+        Raises:
+            UsageError: By it files were moved, so they have to be moved back.
+        """
         with self._project.lock:
             self._load_if_changed()
             if len(self._states) < 2:
                 return False
+            if self._states[-1].moved:
+                raise UsageError(
+                    "the last step moved files. Move them back first: Apply to folder…"
+                )
             self._take({"undo": True})
             return True
+
+    @property
+    def moved(self) -> set[int]:
+        """Numbers of the lists of moves whose files need no decision any more."""
+        return {state.moved for state in self._states if state.moved}
+
+    def note_moved(self, number: int, files: Sequence[File]) -> None:
+        """Files were moved as it was decided, so nothing is left to be decided about them."""
+        self._take({"moved": number, "files": files})
+
+    def note_returned(self, number: int, left: Sequence[File]) -> None:
+        """They were moved back, so what was decided holds again; not for those that are left."""
+        self._take({"returned": number, "left": left})
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, for the screens."""
@@ -131,15 +160,20 @@ class Decided:
                 self._states.pop()
             self._last = ""
             return
-        rows, words = self._states[-1]
+        if "returned" in step:
+            self._states = _returned(self._states, step)
+            self._last = ""
+            return
+        rows, words, _ = self._states[-1]
         if "rows" in step:
             rows, words = tuple(Decision(*row) for row in step["rows"]), {}
             self._last = f"{plural(len(rows), 'row')} of {DECISIONS} taken in"
         else:
             files = [(path, content) for path, content in step["files"]]
-            words = words | dict.fromkeys(files, step["word"])
-            self._last = f"{plural(len(step['files']), 'photo')}: {step['word'] or 'undecided'}"
-        self._states.append((rows, words))
+            words = words | dict.fromkeys(files, step.get("word", ""))
+            what = "moved" if "moved" in step else step["word"] or "undecided"
+            self._last = f"{plural(len(files), 'photo')}: {what}"
+        self._states.append(_State(rows, words, step.get("moved", 0)))
 
     def _append(self, step: dict[str, Any]) -> None:
         self._journal.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +193,7 @@ class Decided:
 
     def _load(self) -> None:
         """Read the journal, and take in a file that another program wrote."""
-        self._states = [((), {})]
+        self._states = [_State((), {})]
         self._num_read, self._last = 0, ""
         lines = self._journal.read_bytes().splitlines() if self._journal.is_file() else []
         self._size = self._journal.stat().st_size if lines else 0
@@ -189,7 +223,7 @@ class Decided:
     # --- What follows from them -------------------------------------------------------------------
 
     def _by_number(self) -> Iterable[tuple[int, str]]:
-        rows, words = self._states[-1]
+        rows, words, _ = self._states[-1]
         found: dict[File, str] = {}
         for row in rows:  # drop wins over a class, a class over keep
             if row.decision and not row.path.startswith("*"):
@@ -202,7 +236,7 @@ class Decided:
 
     def _to_csv(self) -> bytes:
         """Rows of another's file, undecided where the studio decided, and the studio's."""
-        rows, words = self._states[-1]
+        rows, words, _ = self._states[-1]
         kept = [
             replace(row, decision="") if (row.path, row.content) in words else row for row in rows
         ]
@@ -212,6 +246,33 @@ class Decided:
             if word
         ]
         return to_csv([*kept, *own]).encode("utf-8", "surrogateescape")
+
+
+def _returned(states: list[_State], step: dict[str, Any]) -> list[_State]:
+    """Without the state after a list of moves; what is left where it is stays undecided."""
+    place = next((i for i, state in enumerate(states) if state.moved == step["returned"]), 0)
+    if not place:
+        return states
+    before, after = states[place - 1].words, states[place].words
+    left = {(path, content) for path, content in step["left"]}
+    again = {
+        file: before.get(file)
+        for file in after
+        if file not in left and after[file] != before.get(file)
+    }
+    later = [state._replace(words=_with(state.words, again)) for state in states[place + 1 :]]
+    kept = (
+        states[:place]
+        if not left
+        else [*states[:place], _State(states[place].rows, _with(after, again))]
+    )
+    return [*kept, *later]
+
+
+def _with(words: dict[File, str], others: dict[File, str | None]) -> dict[File, str]:
+    """With other words; a file whose word is None has none."""
+    merged = words | others
+    return {file: word for file, word in merged.items() if word is not None}
 
 
 def _write(file: Path, data: bytes) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
+from candid.evaluation.learning_curve import LearningCurve
 from candid.evaluation.measures import MOST_IN_MATRIX, worst_pairs
 from candid.evaluation.reliability import measure_answering
 from candid.evaluation.stored import StoredRun
-from candid.reporting.report.advice import advise, enough
+from candid.reporting.report.advice import advise, enough, tell_curve
 from candid.reporting.report.answer import describe_task, statements
 from candid.studio.judgements import FoundRun, Judgements
 from candid.studio.project import Project
+from candid.studio.trainings import labels_of
 from candid.training.report import gather_stored
+
+REPORT: Final = "report.html"
 
 
 def describe_run(run: FoundRun) -> dict[str, Any]:
@@ -26,6 +30,7 @@ def describe_run(run: FoundRun) -> dict[str, Any]:
         "number": run.number,
         "name": run.folder.name,
         "folder": str(run.folder),
+        "has_report": (run.folder / REPORT).is_file(),
         "created": time.strftime("%Y-%m-%d %H:%M", time.localtime(run.stamp / 1e9)),
         "recipe": values.get("recipe", ""),
         "classes": values["classes"],
@@ -53,10 +58,22 @@ def judge_run(
         "accuracy": None if accuracy is None else asdict(accuracy),
         "statements": [asdict(one) for one in statements(contents)],
         "enough": asdict(enough(contents)),
+        "curve": _curve(stored.evaluation.learning_curve),
         "steps": [asdict(step) for step in advise(contents)],
         "confusion": _confusion(stored),
         "answering": _answering(judgements, stored),
         "since": _since(project, decided, stored),
+    }
+
+
+def _curve(curve: LearningCurve | None) -> dict[str, Any] | None:
+    """The learning curve: a sentence, what was measured, and the line through it and beyond."""
+    if curve is None:
+        return None
+    return {
+        "text": tell_curve(curve),
+        "points": [asdict(point) for point in curve.points],
+        "line": curve.curve,
     }
 
 
@@ -80,31 +97,51 @@ def _answering(judgements: Judgements, stored: StoredRun) -> dict[str, Any]:
     predictions = stored.predictions
     order, steps = measure_answering(predictions, stored.verdicts)
     contents = {row.path: row.content for row in stored.split.rows}
-    found = [contents[path] for path in predictions.paths]
-    numbers = judgements.numbers_of(set(found))
+    numbers = judgements.locate([(path, contents[path]) for path in predictions.paths])
     right = predictions.predicted == predictions.truth
     return {
         "num_sure": int((stored.verdicts == "sure").sum()),
         "steps": [asdict(step) for step in steps],
-        "photos": [numbers.get(found[place], -1) for place in order],
+        "photos": [numbers[place] for place in order],
         "right": right[order].tolist(),
     }
 
 
 def _since(project: Project, decided: Mapping[int, str], stored: StoredRun) -> dict[str, int]:
-    """How many photos were added, removed and given another class since it was trained."""
-    before = {row.content: row.label for row in stored.split.rows if row.content}
+    """How many photos were added, removed and given another class since it was trained.
+
+    Nothing is counted before it is known which photos can be read.
+    """
     with project.lock:
-        words = (
-            (project.photos[number], decided.get(number, "keep")) for number in project.present
-        )
-        now = {
-            photo.content: photo.label if word == "keep" else word
-            for photo, word in words
-            if word != "drop" and (photo.label or word != "keep")
-        }
+        if project.features is None:
+            return _changes([], [])
+        labels = labels_of(project, decided)
+        now = [(project.photos[number].content, label) for number, label in labels.items()]
+    return _changes(_trained_with(stored), now)
+
+
+def changes_between(earlier: StoredRun, later: StoredRun) -> dict[str, int]:
+    """How many photos the later run has more and less, and with another class."""
+    return _changes(_trained_with(earlier), _trained_with(later))
+
+
+def _trained_with(stored: StoredRun) -> list[tuple[str, str]]:
+    """Content and class of the photos of a run."""
+    return [(row.content, row.label) for row in stored.split.rows if row.group]
+
+
+def _changes(before: Iterable[tuple[str, str]], after: Iterable[tuple[str, str]]) -> dict[str, int]:
+    first, second = _by_content(before), _by_content(after)
     return {
-        "added": len(now.keys() - before.keys()),
-        "removed": len(before.keys() - now.keys()),
-        "relabelled": sum(now[content] != before[content] for content in now.keys() & before),
+        "added": len(second.keys() - first.keys()),
+        "removed": len(first.keys() - second.keys()),
+        "relabelled": sum(first[key] != second[key] for key in first.keys() & second.keys()),
     }
+
+
+def _by_content(photos: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    """The classes of each content: equal files may be in several."""
+    found: dict[str, set[str]] = {}
+    for content, label in photos:
+        found.setdefault(content, set()).add(label)
+    return found

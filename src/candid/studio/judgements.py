@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,16 +155,32 @@ class Judgements:
                 content: number for content, number in reversed([*found]) if content in contents
             }
 
+    def locate(self, files: Sequence[tuple[str, str]]) -> list[int]:
+        """The numbers of photos by path and content; -1 for those that are gone.
+
+        A photo that was renamed is found by its content.
+        """
+        project = self._project
+        by_content = self.numbers_of({content for _, content in files})
+        with project.lock:
+            here = {
+                (project.photos[number].path, project.photos[number].content): number
+                for number in project.present
+            }
+        return [here.get(file, by_content.get(file[1], -1)) for file in files]
+
     def _read(self, file: Path) -> int:
         """Read a manifest unless it is known; gives its stamp, or 0 if it is of another folder."""
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             stamp = file.stat().st_mtime_ns
             if self._manifests.get(file, (0, {}))[0] != stamp:
                 self._manifests[file] = stamp, read_object(file)
-            trained_on = self._manifests[file][1]["data"]["folder"]
+            values = self._manifests[file][1]
+            trained_on, is_of_classes = values["data"]["folder"], bool(values["classes"])
             # Of those beside the photos, the folder may have been moved.
             is_here = file.is_relative_to(self.home)
-            return stamp if is_here or trained_on == str(DataSource.of(self._project.folder)) else 0
+            is_on_folder = trained_on == str(DataSource.of(self._project.folder))
+            return stamp if is_of_classes and (is_here or is_on_folder) else 0
         return 0
 
 

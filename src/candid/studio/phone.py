@@ -40,7 +40,7 @@ IDLE_S: Final = 15 * 60.0
 _LOOK_EVERY_S: Final = 1.0
 _START_S: Final = 10.0
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'"
 )
 _STALE: Final = "scan the code on the computer's screen again."

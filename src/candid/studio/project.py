@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -33,6 +35,7 @@ _LOG: Final = logging.getLogger("candid.studio")
 #: Beside the photos; scans skip it, as its name begins with a dot.
 STATE: Final = ".candid"
 _LOOK_EVERY_S: Final = 2.0
+_NICENESS: Final = 10
 
 
 @dataclass
@@ -70,6 +73,7 @@ class Project:
         version: Rises with every change of what the screens show.
         num_scans: How often the folder was read.
         classes: Names of the classes, of empty ones too, in alphabetical order.
+        num_by_class: Photos of each class; those without one are of the class "".
         photos: All photos that were ever seen, by number; the class of unlabelled ones is empty.
         present: Numbers of those that are there, sorted by path.
         catalog: As scanned, with unlabelled photos among the others, without decisions; None
@@ -90,6 +94,7 @@ class Project:
         self.version = 1
         self.num_scans = 0
         self.classes: tuple[str, ...] = ()
+        self.num_by_class: dict[str, int] = {}
         self.photos: list[Photo] = []
         self.present: Sequence[int] = ()
         self.catalog: Catalog | None = None
@@ -101,6 +106,7 @@ class Project:
         self.notes: tuple[str, ...] = ()
         self._numbers: dict[str, int] = {}
         self._stamps: dict[Path, int] = {}
+        self._held_until = 0.0
         self._is_asked = threading.Event()
         self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._keep_reading, daemon=True)
@@ -125,6 +131,10 @@ class Project:
     def rescan(self) -> None:
         """Read the folder again soon, as files were added or moved."""
         self._is_asked.set()
+
+    def hold(self, seconds: float) -> None:
+        """Let reading wait for some seconds, as photos are being recorded, which must not jerk."""
+        self._held_until = time.monotonic() + seconds
 
     def changed(self) -> None:
         """Tell the screens that something changed."""
@@ -162,6 +172,7 @@ class Project:
 
         def advance(count: int) -> None:
             activity.done += count
+            self._wait_while_held()
             if self._is_closed.is_set():
                 raise _Closed
 
@@ -181,13 +192,19 @@ class Project:
     # --- Reading ----------------------------------------------------------------------------------
 
     def _keep_reading(self) -> None:
+        _let_others_first()
         with Cache(default_folder()) as cache, suppress(_Closed):
             reader = FileReader(cache)
             while not self._is_closed.is_set():
+                self._wait_while_held()
                 if self._is_asked.is_set() or self._was_touched():
                     self._is_asked.clear()
                     self._try_to_read(cache, reader)
                 self._is_asked.wait(_LOOK_EVERY_S)
+
+    def _wait_while_held(self) -> None:
+        while (left := self._held_until - time.monotonic()) > 0 and not self._is_closed.is_set():
+            self._is_closed.wait(left)
 
     def _try_to_read(self, cache: Cache, reader: FileReader) -> None:
         try:
@@ -247,6 +264,8 @@ class Project:
                 self.photos[number] = photo
             self.present = [self._numbers[photo.path] for photo in found]
             self.classes = catalog.classes if catalog and catalog.parts else classes
+            labels = Counter(photo.label for photo in found)
+            self.num_by_class = dict.fromkeys(self.classes, 0) | labels
             self.catalog, self.problem = catalog, ""
             self.num_scans += 1
             self.changed()
@@ -269,6 +288,12 @@ class Project:
 
 class _Closed(Exception):  # noqa: N818 - no error: the project was closed
     """The project was closed while it was read."""
+
+
+def _let_others_first() -> None:
+    """Lower the priority of this thread and those that it starts: the screens come first."""
+    if sys.platform == "linux":  # elsewhere it would be that of the whole process
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _state_folder(folder: Path) -> Path:

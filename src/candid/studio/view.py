@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,114 +19,11 @@ from candid.features.embedding_map import lay_out
 from candid.runs.explaining.similar import Neighbours, fit_neighbours
 from candid.server.schemas import Problem
 from candid.studio.judgements import Columns
+from candid.studio.known import FoundBy, Known, Numbers, Query, Values, filled
 from candid.studio.project import Project, places_of
 
-Numbers = NDArray[np.int64]
-Values = NDArray[np.float64]
-Sort = Literal["name", "confidence", "disagreement", "strangeness", "similarity", "size", "date"]
-VERDICTS: Final = ("right", "wrong", "uncertain", "unknown")
 _LEAST_TO_COMPARE: Final = 8  # photos whose distances to neighbours say something
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class Query:
-    """Which photos, and in what order; what is empty does not filter.
-
-    Attributes:
-        label: Class, as decided if it was.
-        guess: What the run predicts.
-        part: ``train``, ``val`` or ``test``.
-        verdict: One of `VERDICTS`.
-        finding: Code of an audit's check.
-        decision: ``none``, ``keep``, ``drop`` or ``moved``.
-        name: Part of the path, in any case.
-        like: Number of the photo that similarity is measured to; -1 for none.
-        copies_of: Number of a photo: only the copies of its picture; -1 for all.
-        sort: What by; photos of unknown value come last.
-        descending: Largest first.
-        fold: Only the first of the copies of a picture.
-    """
-
-    label: str = ""
-    guess: str = ""
-    part: str = ""
-    verdict: str = ""
-    finding: str = ""
-    decision: str = ""
-    name: str = ""
-    like: int = -1
-    copies_of: int = -1
-    sort: Sort = "name"
-    descending: bool = False
-    fold: bool = False
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is known of the photos at one time, all by number.
-
-    Attributes:
-        numbers: int64 ``(m,)``, those that are there, by path.
-        paths: Of all n photos.
-        classes: Names.
-        labels: int64 ``(n,)``, places in ``classes``, as decided; -1 for any other.
-        decisions: The decision by number.
-        columns: Of a run; see `Columns`.
-        parts: ``(n,)``.
-        groups: int64 ``(n,)``, the picture; each photo that was not compared has one of its own.
-        findings: By the check's code.
-    """
-
-    numbers: Numbers
-    paths: NDArray[np.str_]
-    classes: tuple[str, ...]
-    labels: Numbers
-    decisions: Mapping[int, str]
-    columns: Columns | None
-    parts: NDArray[np.str_]
-    groups: Numbers
-    findings: Mapping[str, FoundBy]
-
-    @property
-    def right(self) -> NDArray[np.bool_]:
-        """Whether the run's guess is the label, bool ``(n,)``; false without a guess."""
-        guess = self.guesses
-        return np.asarray((guess >= 0) & (guess == self.labels))
-
-    @property
-    def guesses(self) -> Numbers:
-        """The run's guesses as places in ``classes``, int64 ``(n,)``; -1 for none."""
-        if self.columns is None:
-            return np.full(len(self.labels), -1)
-        place = {name: i for i, name in enumerate(self.classes)}
-        table = np.array([*(place.get(name, -1) for name in self.columns.classes), -1])
-        return _filled(table[self.columns.guess], len(self.labels), -1)
-
-    @property
-    def probabilities(self) -> Values:
-        """Of the guesses, float64 ``(n,)``; NaN for none."""
-        if self.columns is None:
-            return np.full(len(self.labels), np.nan)
-        known = np.where(self.columns.guess >= 0, self.columns.probability, np.nan)
-        return _filled(known.astype(np.float64), len(self.labels), np.nan)
-
-    @property
-    def verdicts(self) -> NDArray[np.str_]:
-        """One of `VERDICTS`, or empty."""
-        if self.columns is None:
-            return np.full(len(self.labels), "")
-        told = _filled(self.columns.verdict.astype("U9"), len(self.labels), "")
-        return np.where(told == "sure", np.where(self.right, "right", "wrong"), told)
-
-
-@dataclass(frozen=True)
-class FoundBy:
-    """What a check of an audit found: its title, severity, and a note by the photo's number."""
-
-    title: str
-    severity: str
-    notes: Mapping[int, str]
 
 
 class View:
@@ -198,14 +94,24 @@ class View:
             places = self._once("map", (features,), compute)
             return np.asarray(self._project.embedded, np.int64), places
 
+    def alike(self, number: int, known: Known) -> tuple[Numbers, Values]:
+        """All photos by their similarity to one, the most similar first, and the similarities.
+
+        Raises:
+            Problem: They are not embedded yet, or this one can't be read.
+        """
+        numbers = known.numbers
+        values = self._similarity(number)[numbers]
+        order = np.argsort(-values, kind="stable")
+        order = order[np.isfinite(values[order])]
+        return numbers[order], values[order]
+
     def nearest(self, number: int, known: Known, most: int) -> list[int]:
         """The most similar photos of other pictures, the most similar first."""
-        values = self._similarity(number)
-        order = np.argsort(-values[known.numbers], kind="stable")
-        ranked = known.numbers[order]
+        ranked, _ = self.alike(number, known)
         ranked = ranked[known.groups[ranked] != known.groups[number]]
         _, first = np.unique(known.groups[ranked], return_index=True)
-        return [int(n) for n in ranked[np.sort(first)[:most]] if np.isfinite(values[n])]
+        return [int(n) for n in ranked[np.sort(first)[:most]]]
 
     def _gather(self, decisions: Mapping[int, str], columns: Columns | None) -> Known:
         project = self._project
@@ -220,13 +126,13 @@ class View:
             for number in project.present:
                 parts[number] = catalog.role(project.photos[number])
         if columns is not None and (columns.part != "").any():
-            parts = _filled(columns.part.astype("U5"), num, "")
+            parts = filled(columns.part.astype("U5"), num, "")
         groups = np.arange(num) + num
         if project.groups is not None and len(project.groups.of_photo) == len(project.embedded):
             groups[project.embedded] = project.groups.of_photo
         return Known(
             np.asarray(project.present, np.int64),
-            np.array([photo.path.casefold() for photo in project.photos], np.str_),
+            self._once("paths", (project.catalog,), self._paths),
             project.classes,
             labels,
             dict(decisions),
@@ -239,6 +145,8 @@ class View:
     def _matches(self, query: Query, known: Known) -> NDArray[np.bool_]:
         """Which photos a query finds, bool ``(n,)``."""
         found = np.ones(len(known.labels), np.bool_)
+        if query.unlabelled:
+            found &= known.labels < 0
         for name, values in ((query.label, known.labels), (query.guess, known.guesses)):
             if name:
                 found &= values == (known.classes.index(name) if name in known.classes else -2)
@@ -250,7 +158,7 @@ class View:
             by = known.findings.get(query.finding)
             found &= np.isin(np.arange(len(found)), [*by.notes] if by else [])
         if query.decision:
-            found &= _kinds(known) == query.decision
+            found &= known.kinds == query.decision
         if query.name:
             found &= np.char.find(known.paths, query.name.casefold()) >= 0
         if query.copies_of >= 0:
@@ -262,7 +170,8 @@ class View:
         if query.sort == "confidence":
             return known.probabilities
         if query.sort == "disagreement":
-            return np.where(known.right, -known.probabilities, known.probabilities)
+            against = np.where(known.right, -known.probabilities, known.probabilities)
+            return np.where(known.labels < 0, np.nan, against)
         if query.sort == "strangeness":
             return self._strangeness()
         if query.sort == "similarity":
@@ -318,6 +227,9 @@ class View:
     def _contents(self) -> list[str]:
         return [photo.content for photo in self._features().catalog.photos]
 
+    def _paths(self) -> NDArray[np.str_]:
+        return np.array([photo.path.casefold() for photo in self._project.photos], np.str_)
+
     def _stat(self) -> Values:
         """Bytes and time of last change of each file, float64 ``(2, n)``."""
         project = self._project
@@ -367,70 +279,3 @@ class View:
         if kept is None or not all(a is b for a, b in zip(kept[0], of, strict=True)):
             self._kept[name] = of, compute()
         return cast(_T, self._kept[name][1])
-
-
-def facets(known: Known) -> dict[str, Any]:
-    """How many photos there are of each class, part, verdict, finding and kind of decision."""
-    here = known.numbers
-
-    def counted(values: NDArray[np.str_], names: Sequence[str]) -> list[dict[str, Any]]:
-        found, nums = np.unique(values[here], return_counts=True)
-        num = dict(zip(found.tolist(), nums.tolist(), strict=True))
-        return [{"name": name, "num": num[name]} for name in names if name in num]
-
-    nums = np.bincount(known.labels[here] + 1, minlength=len(known.classes) + 1)[1:].tolist()
-    return {
-        "labels": [{"name": n, "num": k} for n, k in zip(known.classes, nums, strict=True)],
-        "parts": counted(known.parts, ("train", "val", "test")),
-        "verdicts": counted(known.verdicts, VERDICTS),
-        "decisions": counted(_kinds(known), ("none", "keep", "drop", "moved")),
-        "findings": [
-            {"name": code, "title": by.title, "severity": by.severity, "num": len(by.notes)}
-            for code, by in known.findings.items()
-        ],
-        "num_pictures": len(np.unique(known.groups[here])),
-        "has_run": known.columns is not None,
-    }
-
-
-def describe(project: Project, known: Known, numbers: Sequence[int]) -> list[dict[str, Any]]:
-    """A row of facts for each photo; JSON values."""
-    guesses, probabilities, verdicts = known.guesses, known.probabilities, known.verdicts
-    sizes = np.bincount(np.unique(known.groups[known.numbers], return_inverse=True)[1])
-    _, inverse = np.unique(known.groups[known.numbers], return_inverse=True)
-    size_of = dict(zip(known.numbers.tolist(), sizes[inverse].tolist(), strict=True))
-    rows = []
-    for number in numbers:
-        photo = project.photo(number)
-        label, guess = int(known.labels[number]), int(guesses[number])
-        rows.append(
-            {
-                "id": number,
-                "path": photo.path,
-                "label": photo.label if label < 0 else known.classes[label],
-                "folder_label": photo.label,
-                "decision": known.decisions.get(number, ""),
-                "guess": "" if guess < 0 else known.classes[guess],
-                "probability": None if guess < 0 else round(float(probabilities[number]), 4),
-                "verdict": str(verdicts[number]),
-                "part": str(known.parts[number]),
-                "num_copies": size_of.get(number, 1),
-                "findings": [code for code, by in known.findings.items() if number in by.notes],
-            }
-        )
-    return rows
-
-
-def _kinds(known: Known) -> NDArray[np.str_]:
-    """Of the decisions: ``none``, ``keep``, ``drop`` or ``moved``, ``(n,)``."""
-    kinds = np.full(len(known.labels), "none", "U5")
-    for number, word in known.decisions.items():
-        kinds[number] = word if word in (KEEP, DROP) else "moved"
-    return kinds
-
-
-def _filled(values: NDArray[Any], num: int, missing: object) -> NDArray[Any]:
-    """Values of the first photos, and of those that were found since the run ``missing``."""
-    filled = np.full(num, missing, values.dtype)
-    filled[: len(values)] = values[:num]
-    return filled

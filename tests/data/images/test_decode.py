@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import stat
 import struct
 import subprocess
 import sys
@@ -522,6 +523,28 @@ def test_a_file_that_gives_no_bytes_gives_a_reason(
     make(tmp_path / "x.jpg")  # type: ignore[operator]
     with pytest.raises(ImageError, match=reason):
         read_file(tmp_path / "x.jpg")
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="maps are listed on Linux only")
+def test_files_that_are_held_take_no_mapping_each(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_bytes(bytes(3000))
+
+    def num_mappings() -> int:
+        return Path("/proc/self/maps").read_bytes().count(b"\n")
+
+    before = num_mappings()
+    held = [read_file(tmp_path / "x.jpg") for _ in range(400)]
+    assert num_mappings() < before + len(held) / 4
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(b"1234567")
+    seen = os.stat_result((stat.S_IFREG, 0, 0, 1, 0, 0, 3, 0, 0, 0))
+    monkeypatch.setattr(Path, "stat", lambda *_, **__: seen)
+    assert read_file(path) == b"1234567"
 
 
 def test_a_file_that_may_not_be_read_gives_a_reason(

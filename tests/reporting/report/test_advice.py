@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from candid.evaluation.estimate import Estimate
-from candid.evaluation.learning_curve import Forecast
-from candid.reporting.report.advice import MOST_STEPS, Step, advise
+from candid.evaluation.learning_curve import CurvePoint, Forecast, LearningCurve
+from candid.reporting.report.advice import MOST_STEPS, Step, advise, enough, tell_curve
 from candid.reporting.report.contents import Contents, Shortcut
-from tests.reporting.report.made import bare_contents, empty_contents, make_contents
+from tests.reporting.report.made import bare_contents, empty_contents, make_contents, share
 
 
 def titles(contents: Contents) -> list[str]:
@@ -123,3 +123,33 @@ def test_with_few_photos_evaluation_on_more_is_recommended() -> None:
 def test_a_run_with_special_characters_is_quoted_for_the_shell() -> None:
     contents = replace(make_contents(), run="runs/my run; rm -rf")
     assert step(contents, "Use the model").command.endswith("--run 'runs/my run; rm -rf'")
+
+
+def test_whether_the_photos_are_enough_is_the_step_that_the_curve_gives() -> None:
+    contents = make_contents()
+    found = enough(contents)
+    assert found in advise(contents)
+    assert found.section == "more-photos"
+
+
+def test_whether_the_photos_are_enough_is_not_known_without_a_curve() -> None:
+    contents = make_contents()
+    few = replace(contents, evaluation=replace(contents.evaluation, learning_curve=None))
+    assert "not measured" in enough(few).title
+    assert "not known" in enough(empty_contents()).title
+
+
+def test_without_mistakes_the_photos_are_enough() -> None:
+    contents = make_contents()
+    predictions = contents.predictions
+    perfect = replace(contents, predictions=replace(predictions, predicted=predictions.truth))
+    assert enough(perfect).title.startswith("Enough photos of this kind")
+
+
+def test_the_curve_is_told_in_a_sentence() -> None:
+    points = (CurvePoint(29.6, share(0.71, 200)), CurvePoint(1240, share(0.88, 200)))
+    text = tell_curve(LearningCurve(points, (), ()))
+    said = text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+    assert said == (
+        "Learning from 30 photos, it is right on 71 % of new ones; from 1,240, on 88 %."
+    )

@@ -14,7 +14,7 @@ from typing import Literal
 from candid.auditing.evidence import Evidence
 from candid.auditing.finding import Check, Finding, Item, Outcome, Severity
 from candid.core.text import plural, plural_are
-from candid.data.catalog import DROPPED, HIDDEN_FOLDER, NOT_IMAGES, OUTSIDE
+from candid.data.catalog import DROPPED, HIDDEN_FOLDER, NO_LABEL, NOT_IMAGES, OUTSIDE
 from candid.data.sources.parquet import Cell
 from candid.features.properties import Properties
 
@@ -27,7 +27,7 @@ def kind_of(reason: str) -> Kind | None:
     """Kind of a skipped file, by the reason; None if a decision dropped it."""
     if reason == DROPPED:
         return None
-    if reason in NOT_IMAGES or reason == OUTSIDE:
+    if reason in NOT_IMAGES or reason in (OUTSIDE, NO_LABEL):
         return "other"
     return "truncated" if reason.startswith("truncated") else "unreadable"
 

@@ -22,7 +22,7 @@ from candid.reporting.report.answer import NO_PHOTO, baseline_statement, class_r
 
 if TYPE_CHECKING:
     from candid.evaluation.evaluation import Evaluation
-    from candid.evaluation.learning_curve import Forecast
+    from candid.evaluation.learning_curve import Forecast, LearningCurve
     from candid.reporting.report.contents import Contents
 
 #: Steps that are shown; a longer list would not be followed.
@@ -142,6 +142,16 @@ def enough(contents: Contents) -> Step:
         return step
     text = "So more photos like these can't show that it gets better. Try it on harder ones."
     return Step("Enough photos of this kind: it makes no mistake on them", text, section=section)
+
+
+def tell_curve(curve: LearningCurve) -> str:
+    """What more photos brought so far: ``Learning from 30 photos, it is right on 71 %; …``."""
+    first, last = curve.points[0], curve.points[-1]
+    return (
+        f"Learning from {photo_count(round(first.num_photos))}, it is right on "
+        f"{percent(first.accuracy.value)} of new ones; from {round(last.num_photos):,}, on "
+        f"{percent(last.accuracy.value)}."
+    )
 
 
 def _more_photos_steps(contents: Contents) -> Iterator[Step]:

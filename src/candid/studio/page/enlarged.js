@@ -1,9 +1,10 @@
 // One photo, enlarged, with what is known of it.
 //
 //   const viewer = makeViewer(root, { step(id, by) → id, decide(ids, word), like(id), classes() });
-//   viewer.open(id); viewer.close()
+//   viewer.open(id); viewer.shut(); viewer.update(); viewer.isOpen; viewer.close()
 
 import { get, pictureOf } from "./api.js";
+import { choices } from "./deciding.js";
 import { describe, loadFacts, percent, thumbs } from "./grid.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
@@ -55,7 +56,7 @@ export function makeViewer(root, { step, decide, like, classes, onKey }) {
   const facts = () => html`<dl>
     ${fact("Class", row.label || "none yet")}
     ${row.folder_label && row.folder_label !== row.label ? fact("In the folder of", row.folder_label) : nothing}
-    ${row.guess ? fact("The classifier answered", `${row.guess}, ${percent(row.probability)}: ${VERDICTS[row.verdict] ?? row.verdict}`) : nothing}
+    ${row.guess ? fact("The classifier answered", `${row.guess}, ${percent(row.probability)}${row.verdict ? `: ${VERDICTS[row.verdict]}` : ""}`) : nothing}
     ${fact("Part", row.part)}
     ${fact("Decision", describeDecision())}
     ${fact("Size", row.width && `${row.width} × ${row.height} pixels, ${sizeOf(row.num_bytes)}, ${row.format.toUpperCase()}`)}
@@ -66,7 +67,6 @@ export function makeViewer(root, { step, decide, like, classes, onKey }) {
   const strip = (title, ids) => (ids.length ? html`<h3>${title}</h3>${thumbs(ids, { onOpen: open })}` : nothing);
 
   function draw() {
-    const buttons = classes().slice(0, 10).map((name, i) => html`<button type="button" aria-pressed=${row?.label === name} @click=${() => choose(name)}><kbd>${(i + 1) % 10}</kbd> ${name}</button>`);
     render(html`
       <div class="bar">
         <button type="button" @click=${() => move(-1)} aria-label="Previous photo">←</button>
@@ -79,10 +79,7 @@ export function makeViewer(root, { step, decide, like, classes, onKey }) {
         <div>
           ${row?.problem ? html`<p class="problem">${row.problem}</p>` : nothing}
           ${row ? facts() : html`<p>…</p>`}
-          <div class="choices" role="group" aria-label="Decide">${buttons}
-            <button type="button" aria-pressed=${row?.decision === "keep"} @click=${() => choose("keep")}><kbd>K</kbd> Keep</button>
-            <button type="button" aria-pressed=${row?.decision === "drop"} @click=${() => choose("drop")}><kbd>D</kbd> Drop</button>
-          </div>
+          ${choices({ classes: classes(), choose, label: row?.label ?? "", decision: row?.decision ?? "" })}
           ${row && !row.problem ? html`<p><button type="button" @click=${() => { dialog.close(); like(id); }}>More like this one</button></p>` : nothing}
         </div>
       </div>
@@ -90,7 +87,7 @@ export function makeViewer(root, { step, decide, like, classes, onKey }) {
   }
 
   async function choose(word) {
-    await decide([id], word);
+    await decide([id], row?.decision === word ? "" : word);
     await update();
   }
 
@@ -108,5 +105,5 @@ export function makeViewer(root, { step, decide, like, classes, onKey }) {
   });
   dialog.addEventListener("close", () => { id = -1; });
 
-  return { open, update, get isOpen() { return dialog.open; }, close() { dialog.close(); dialog.remove(); } };
+  return { open, update, shut: () => dialog.close(), get isOpen() { return dialog.open; }, close() { dialog.close(); dialog.remove(); } };
 }

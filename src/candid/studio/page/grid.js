@@ -1,8 +1,9 @@
 // A grid of photos that stays smooth with 100,000 of them: only the cells in sight exist, and they are
 // used again while scrolling. Photos are numbers in one array; what is written below them and their
-// pictures are asked for where the scrolling comes to rest.
+// pictures are asked for where the scrolling comes to rest, or nearly.
 //
-//   const grid = makeGrid(root, { label, onSelect(ids), onOpen(id), onKey(event) → handled });
+//   const grid = makeGrid(root, { label, onSelect(ids), onOpen(id), onStack(id), onKey(event) → handled });
+//     onStack: the number of copies was clicked; without it, it is only shown
 //   await grid.load(query)      photos of a query of /api/photos/ids; or grid.setIds(numbers)
 //   grid.selected, grid.select(ids), grid.targets, grid.refresh(), grid.close()
 
@@ -63,7 +64,7 @@ export const percent = (share) => `${share > 0.995 && share < 1 ? ">99" : Math.r
 
 export function describe(row) {
   if (!row) return "";
-  const guess = row.guess ? `, answered ${row.guess} ${percent(row.probability)}, ${row.verdict}` : "";
+  const guess = row.guess ? `, answered ${row.guess} ${percent(row.probability)}${row.verdict ? `, ${row.verdict}` : ""}` : "";
   const decided = row.decision ? `, decided: ${row.decision}` : "";
   const copies = row.num_copies > 1 ? `, ${row.num_copies} copies` : "";
   return `${row.path}, class ${row.label || "none"}${guess}${copies}${decided}`;
@@ -71,7 +72,7 @@ export function describe(row) {
 
 let numGrids = 0;
 
-export function makeGrid(root, { label = "Photos", size = 160, onSelect = () => {}, onOpen = () => {}, onKey = () => false } = {}) {
+export function makeGrid(root, { label = "Photos", size = 160, onSelect = () => {}, onOpen = () => {}, onStack = null, onKey = () => false } = {}) {
   const name = `grid${numGrids++}`;
   const box = document.createElement("div");
   box.className = "grid";
@@ -178,7 +179,7 @@ export function makeGrid(root, { label = "Photos", size = 160, onSelect = () => 
     classList.toggle("dropped", row?.decision === "drop");
     const moved = row && row.decision && row.label !== row.folder_label;
     cell.mark.textContent = !row?.decision ? "" : row.decision === "drop" ? "✕ drop" : row.decision === "keep" ? "✓ keep" : moved ? `→ ${row.label}` : `= ${row.label}`;
-    cell.stack.textContent = row?.num_copies > 1 ? `⧉ ${row.num_copies}` : "";
+    cell.stack.textContent = row?.num_copies > 1 ? `${row.num_copies} copies` : "";
     cell.first.textContent = row ? row.label || "no class yet" : "";
     cell.second.textContent = !row ? "" : row.guess ? `${SHOWN[row.verdict] ?? ""} ${row.guess} ${percent(row.probability)}` : row.path.slice(row.path.lastIndexOf("/") + 1);
     cell.second.className = row?.verdict ?? "";
@@ -207,11 +208,16 @@ export function makeGrid(root, { label = "Photos", size = 160, onSelect = () => 
     else box.removeAttribute("aria-activedescendant");
   }
 
-  // --- Where scrolling comes to rest ---
+  // --- Where scrolling comes to rest, or is slow enough to see something ---
 
   function rest() {
-    clearTimeout(resting);
-    resting = setTimeout(fill, REST_MS);
+    if (resting) return;
+    const before = box.scrollTop;
+    resting = setTimeout(() => {
+      resting = 0;
+      if (Math.abs(box.scrollTop - before) > box.clientHeight) rest();
+      else fill();
+    }, REST_MS);
   }
 
   const inSight = () => pool.filter(({ id }) => id >= 0).sort((one, other) => one.index - other.index);
@@ -278,10 +284,14 @@ export function makeGrid(root, { label = "Photos", size = 160, onSelect = () => 
   const cellOf = (event) => pool.find(({ element }) => element.contains(event.target));
   box.addEventListener("click", (event) => {
     const cell = cellOf(event);
+    if (cell && onStack && event.target === cell.stack) return onStack(cell.id);
     const isPlain = !event.shiftKey && !event.ctrlKey && !event.metaKey;
     if (cell) goTo(cell.index, { extend: event.shiftKey, toggle: !event.shiftKey && (!isPlain || isCoarse()), only: isPlain && !isCoarse() });
   });
-  box.addEventListener("dblclick", (event) => cellOf(event) && onOpen(cellOf(event).id));
+  box.addEventListener("dblclick", (event) => {
+    const cell = cellOf(event);
+    if (cell && event.target !== cell.stack) onOpen(cell.id);
+  });
   const isCoarse = () => matchMedia("(pointer: coarse)").matches; // fingers have no Ctrl key
 
   box.addEventListener("keydown", (event) => {

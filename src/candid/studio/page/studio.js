@@ -6,6 +6,7 @@
 // `open` draws into `root`; `update` is called with every new state, `close` before another screen.
 
 import { get } from "./api.js";
+import { makeTour } from "./tour.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 const SCREENS = [
@@ -45,7 +46,9 @@ export async function refresh() {
   clearTimeout(polling);
   try {
     const next = await get("state");
+    if (state.project && next.project?.folder !== state.project.folder) location.reload(); // opened in another tab
     const isNew = JSON.stringify(next) !== JSON.stringify(state);
+    tellOfEnd(state.job, next.job);
     state = next;
     const isFirst = !isKnown;
     isKnown = true;
@@ -83,6 +86,13 @@ function draw() {
   shown.screen.update?.(state);
 }
 
+// A training that ended while another screen was looked at.
+function tellOfEnd(before, after) {
+  const isOver = before?.is_running && after && !after.is_running && before.number === after.number;
+  if (!isOver || after.kind !== "train" || after.is_cancelled || shown?.id === "judge") return;
+  say(after.code === 0 ? "Training is done." : "Training did not work.", { label: after.code === 0 ? "How good is it?" : "Why?", act: () => studio.go("judge") });
+}
+
 function drawTop() {
   const { project } = state;
   document.title = project ? `${project.name} · Candid studio` : "Candid studio";
@@ -97,7 +107,10 @@ const seconds = (left) => (left == null ? "" : left > 90 ? `, about ${Math.round
 function drawActivity(problem) {
   const step = state.project?.activity[0];
   const counted = step?.total ? `: ${step.done.toLocaleString("en")} of ${step.total.toLocaleString("en")}` : "";
+  const job = state.job?.is_running && (state.job.kind !== "train" || shown?.id !== "judge") ? state.job : null;
+  const link = job?.kind === "train" ? html`<a href="#judge">Training</a>` : html`<code>candid ${job?.kind}</code>`;
   render(html`
+    ${job ? html`<p><progress aria-label="A command runs"></progress> ${link}: ${job.step?.title ?? "starting"}</p>` : nothing}
     ${problem ? html`<p class="problem" role="alert">${problem}</p>` : nothing}
     ${step ? html`<p><progress .value=${step.total ? step.done / step.total : 0} aria-label=${step.title}></progress> ${step.title}${counted}${seconds(step.left_s)}</p>` : nothing}`, byId("activity"));
 }
@@ -120,5 +133,12 @@ async function route() {
 }
 
 addEventListener("hashchange", () => (location.hash === "#main" ? byId("main").focus() : route()));
+// Else the browser would open a photo dropped on a screen that takes none.
+addEventListener("dragover", (event) => {
+  if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "none";
+});
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
+makeTour(byId("tour"));
 refresh();

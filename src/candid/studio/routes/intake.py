@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from candid.data.decisions.moving import REMOVED
 from candid.errors import CandidError
 from candid.studio.intake import Intake
 from candid.studio.phone import Phone
 from candid.studio.receiving import Receiver
 from candid.studio.studio import Studio
+
+#: Reading waits for as long after frames of a burst, as the next ones are on their way.
+_RECORDING_S: Final = 1.5
+
+
+class BurstIn(BaseModel):
+    """The name of a burst."""
+
+    burst: str = Field(max_length=64)
 
 
 class ClassIn(BaseModel):
@@ -36,7 +46,7 @@ def routes(studio: Studio) -> APIRouter:
         try:
             counts, problem = intake.bursts.describe(), ""
         except CandidError as error:
-            counts, problem = {}, str(error)
+            counts, problem = [], str(error)
         return {
             "refusal": intake.refusal,
             "max_images": limits.max_images,
@@ -51,11 +61,20 @@ def routes(studio: Studio) -> APIRouter:
     ) -> dict[str, Any]:
         """Add the photos of a form to a class; those of one burst stay in one part."""
         intake = await asyncio.to_thread(studio.part, Intake)
+        if burst:
+            studio.project.hold(_RECORDING_S)
         async with receiver.receive(request) as photos:
             added = await asyncio.to_thread(intake.add, label, photos, burst=burst)
         if any(one.outcome == "saved" for one in added):
             studio.project.rescan()
         return {"added": [asdict(one) for one in added]}
+
+    @router.delete("/intake")
+    def take_back(given: BurstIn) -> dict[str, Any]:
+        """Move the frames of a burst out of their class again."""
+        num = studio.part(Intake).take_back(given.burst)
+        studio.project.rescan()
+        return {"num": num, "folder": str(studio.project.state / REMOVED)}
 
     @router.post("/classes")
     def name_class(given: ClassIn) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from candid.server.schemas import Problem
 from candid.studio.decided import Decided
 from candid.studio.jobs import Jobs
 from candid.studio.judgements import Judgements
+from candid.studio.known import Known, Query, describe, facets
 from candid.studio.pictures import SIZES, Pictures
 from candid.studio.studio import Studio
-from candid.studio.view import Known, Query, View, describe, facets
+from candid.studio.view import View
 
 _MOST_ROWS: Final = 500
 _NUM_SIMILAR: Final = 12
@@ -67,6 +68,13 @@ def routes(studio: Studio) -> APIRouter:
         """The photos, and all copies of the pictures that they show."""
         _require(studio, ids)
         return {"ids": studio.part(View).unfold(ids, known())}
+
+    @router.get("/photos/{number}/alike")
+    def alike(number: int) -> Response:
+        """Number and similarity of all photos, the most similar first, float32 of little-endian."""
+        _require(studio, [number])
+        rows = np.column_stack(studio.part(View).alike(number, known()))
+        return Response(rows.astype("<f4").tobytes(), media_type=_NUMBERS)
 
     @router.get("/photos/{number}")
     def one(number: int) -> dict[str, Any]:

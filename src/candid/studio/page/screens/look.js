@@ -1,109 +1,107 @@
 // Photos: a grid and a map of those that are filtered for, and what is decided about them.
 
 import { get, getBytes, post } from "../api.js";
+import { makeApply } from "../apply.js";
+import { choices, wordOf } from "../deciding.js";
 import { makeViewer } from "../enlarged.js";
+import { SIZES, SORTS, drawFilters, emptied, isFiltered, stopSearching } from "../filters.js";
 import { factsOf, forgetFacts, loadFacts, makeGrid } from "../grid.js";
 import { makeMap, markOf } from "../map.js";
 import { html, nothing, render } from "../vendor/lit-html.js";
 
 export const name = "Photos";
 
-const SORTS = [
-  ["name", "Name", false],
-  ["confidence", "Least sure first", false],
-  ["disagreement", "Answer against class", true],
-  ["strangeness", "Strangest first", true],
-  ["similarity", "Most similar first", true],
-  ["size", "Largest file first", true],
-  ["date", "Newest first", true],
-];
-const VERDICTS = { right: "✓ right", wrong: "✗ wrong", uncertain: "? not sure", unknown: "∅ unlike the others" };
-const DECISIONS = { none: "undecided", keep: "✓ keep", drop: "✕ drop", moved: "→ other class" };
-const FILTERS = ["label", "guess", "part", "verdict", "finding", "decision", "name", "like", "copies_of"];
-const SIZES = { small: 110, medium: 160, large: 250 };
-const SEARCH_MS = 250;
+const HELP = "Photos. Enter opens, Space selects, figures give a class, D drops, K keeps, U undoes, L shows more like this, A selects all like this, S opens a stack of copies, M opens the map";
+const ALIKE_PERCENT = 50; // at first
+const NOT_READY_MS = 700;
 
 export function open(root, studio) {
-  const bar = document.createElement("div");
-  bar.className = "filters";
-  const sides = document.createElement("div");
-  sides.className = "sides";
-  const foot = document.createElement("div");
-  foot.className = "chosen";
-  const [left, right] = [document.createElement("section"), document.createElement("section")];
-  left.className = "left";
-  right.className = "right";
-  right.hidden = true;
+  const part = (kind, name) => Object.assign(document.createElement(kind), { className: name });
+  const [bar, sides, foot] = [part("div", "filters"), part("div", "sides"), part("div", "chosen")];
+  const [left, right, note] = [part("section", "pile"), part("section", "atlas"), part("div", "empty")];
+  left.setAttribute("aria-label", "Grid");
   right.setAttribute("aria-label", "Map");
+  right.hidden = true;
   sides.append(left, right);
-  const note = document.createElement("div");
-  note.className = "empty";
   left.append(note);
   root.append(bar, sides, foot);
 
   const query = { sort: "name", descending: false, fold: false, ...Object.fromEntries(studio.query) };
-  query.fold = query.fold === "true" || query.fold === true;
-  query.descending = query.descending === "true" || query.descending === true;
+  for (const one of ["fold", "descending", "unlabelled"]) query[one] = String(query[one]) === "true";
+  if (!SORTS.some(([one]) => one === query.sort)) query.sort = "name";
   let facets = null;
   let stamp = null;
   let isMap = false;
   let isLoading = false;
   let problem = "";
+  let again = 0;
   let size = "medium";
-  let searching = 0;
   let map = null;
-  let mapped = null; // the features that the map shows
+  let mapProblem = "";
+  let alike = null; // { id, photos: their numbers and similarities, percent }
+  let isTaking = false; // the slider selects; by any other way of selecting, it goes
+  let back = null; // the query before a stack was opened
 
-  const classes = () => (studio.state.project?.classes ?? []).map((one) => one.name);
-  const grid = makeGrid(left, { label: "Photos; Enter opens, Space selects, figures give a class, D drops, K keeps, U undoes", onSelect, onOpen: (id) => viewer.open(id), onKey });
+  const classes = () => (studio.state.project?.classes ?? []).map((one) => one.name).filter(Boolean);
+  const grid = makeGrid(left, { label: HELP, onSelect, onOpen: (id) => viewer.open(id), onStack: openStack, onKey });
   const viewer = makeViewer(root, { step: (id, by) => grid.next(id, by), decide, like: (id) => like(id), classes, onKey });
+  const apply = makeApply(root, studio);
+  const theme = matchMedia("(prefers-color-scheme: dark)"); // of the marks in the legend
+  theme.addEventListener("change", draw);
 
   // --- What is shown ---
 
   async function load({ fresh = false } = {}) {
     isLoading = true;
-    drawBar();
+    clearTimeout(again);
+    draw();
     try {
       if (fresh || !facets) facets = await get("photos/facets");
       await grid.load(asked());
       problem = "";
     } catch (error) {
       problem = error.message;
-      if (error.code === "not_ready") stamp = null; // asked for again with the next state
+      if (error.code === "not_ready") again = setTimeout(load, NOT_READY_MS);
     }
     isLoading = false;
-    map?.setShown(isFiltered() || query.fold ? grid.ids : null);
+    map?.setShown(isFiltered(query) || query.fold ? grid.ids : null);
     draw();
   }
 
   const asked = () => Object.fromEntries(Object.entries(query).filter(([, value]) => value !== "" && value !== false));
-  const isFiltered = () => FILTERS.some((one) => query[one]);
 
-  function set(change) {
+  async function set(change) {
     Object.assign(query, change);
     if (query.sort === "similarity" && !query.like) query.sort = "name";
-    const kept = asked();
-    if (kept.sort === "name") delete kept.sort;
-    const text = new URLSearchParams(kept).toString();
+    const { sort, ...others } = asked();
+    const text = new URLSearchParams(sort === "name" ? others : { sort, ...others }).toString();
     history.replaceState(null, "", text ? `#look?${text}` : "#look");
     grid.top();
-    load();
+    await load();
   }
 
-  const clear = () => set({ ...Object.fromEntries(FILTERS.map((one) => [one, ""])), sort: "name", descending: false });
-  const like = (id) => set({ ...Object.fromEntries(FILTERS.map((one) => [one, ""])), like: id, sort: "similarity", descending: true });
-  const sortBy = (id) => set({ sort: id, descending: SORTS.find(([one]) => one === id)[2] });
+  const clear = () => set({ ...emptied(), sort: "name", descending: false });
+  const like = (id) => set({ ...emptied(), like: String(id), sort: "similarity", descending: true });
+
+  function openStack(id) {
+    back ??= { ...query };
+    return set({ ...emptied(), copies_of: String(id), fold: false, sort: "name", descending: false });
+  }
+
+  function closeStack() {
+    const before = back ?? { ...emptied(), fold: true };
+    back = null;
+    return set(before);
+  }
 
   // --- What is decided ---
-
-  const targets = () => grid.targets;
 
   async function decide(ids, word) {
     if (!ids.length) return;
     try {
       const all = query.fold ? (await post("photos/unfold", { ids })).ids : ids;
       await post("decisions", { ids: all, decision: word });
-      const told = word === "drop" ? "Dropped" : word === "keep" ? "Kept" : `Class ${word}:`;
+      const told = { drop: "Dropped", keep: "Kept", "": "Undecided:" }[word] ?? `Class ${word.replace(/\/$/, "")}:`;
       studio.say(`${told} ${all.length === 1 ? (factsOf(all[0])?.path ?? "one photo") : `${all.length.toLocaleString("en")} photos`}.`, { label: "Undo", act: undo });
       await studio.refresh();
     } catch (error) {
@@ -113,29 +111,55 @@ export function open(root, studio) {
 
   async function undo() {
     try {
-      await post("undo");
+      const last = studio.state.decisions?.last;
+      const { is_undone } = await post("undo");
+      studio.say(is_undone ? `Undone${last ? `: ${last}` : ""}.` : "There is nothing left to undo.");
       await studio.refresh();
     } catch (error) {
       studio.say(error.message);
     }
   }
 
-  // `word` as decisions.csv has it: a class of the name of a keyword ends in a slash.
-  const asWord = (label) => (["keep", "drop"].includes(label.trim().toLowerCase()) ? `${label}/` : label);
-
-  function onKey(event, ids = targets()) {
+  function onKey(event, ids = grid.targets) {
     const key = event.key.toLowerCase();
-    const named = /^[0-9]$/.test(key) ? classes()[(Number(key) + 9) % 10] : undefined;
-    if (named !== undefined) decide(ids, asWord(named));
-    else if (key === "d") decide(ids, "drop");
-    else if (key === "k") decide(ids, "keep");
+    const word = wordOf(key, classes());
+    if (word !== undefined) decide(ids, word);
     else if (key === "u") undo();
+    else if (key === "l" && ids.length === 1) { viewer.shut(); like(ids[0]); }
+    else if (key === "a" && ids.length === 1) { viewer.shut(); selectAlike(ids[0]); }
+    else if (key === "s" && !viewer.isOpen && ids.length === 1) query.copies_of ? closeStack() : openStack(ids[0]);
     else if (key === "m" && !viewer.isOpen) toggleMap();
-    else if (key === "l" && ids.length === 1) like(ids[0]);
     else if (key === "/" && !viewer.isOpen) bar.querySelector("input[type=search]").focus();
     else return false;
     return true;
   }
+
+  // --- All like this ---
+
+  async function selectAlike(id) {
+    try {
+      const photos = new Float32Array(await getBytes(`photos/${id}/alike`));
+      await like(id);
+      alike = { id, photos, percent: ALIKE_PERCENT };
+      takeAlike();
+    } catch (error) {
+      studio.say(error.message);
+    }
+  }
+
+  function takeAlike() {
+    const { photos, percent } = alike;
+    const here = new Set(grid.ids);
+    const found = [];
+    for (let at = 0; at < photos.length && 100 * photos[at + 1] >= percent; at += 2) if (here.has(photos[at])) found.push(photos[at]);
+    isTaking = true;
+    grid.select(found);
+    isTaking = false;
+  }
+
+  const slider = () => html`<label class="alike">At least this alike
+    <input type="range" min="0" max="100" .value=${String(alike.percent)} aria-valuetext="${alike.percent} %" @input=${(event) => { alike.percent = Number(event.target.value); takeAlike(); }}>
+    <output>${alike.percent} %</output></label>`;
 
   // --- Map ---
 
@@ -150,78 +174,51 @@ export function open(root, studio) {
 
   async function loadMap() {
     if (!isMap) return;
+    mapProblem = "Drawing the map…";
+    drawMap();
     try {
       map.setPoints(new Float32Array(await getBytes("photos/map")));
-      map.setShown(isFiltered() || query.fold ? grid.ids : null);
+      map.setShown(isFiltered(query) || query.fold ? grid.ids : null);
       map.setSelected(grid.selected);
-      mapped = "";
+      mapProblem = "";
     } catch (error) {
-      mapped = error.message;
+      mapProblem = error.message;
+      if (error.code === "not_ready") setTimeout(loadMap, NOT_READY_MS);
     }
     drawMap();
   }
 
   function drawMap() {
     let holder = right.querySelector(".legend");
-    if (!holder) {
-      holder = document.createElement("div");
-      holder.className = "legend";
-      right.prepend(holder);
-    }
-    const entry = ({ name: label, num }, i) => html`<li><button type="button" aria-pressed=${query.label === label} @click=${() => set({ label: query.label === label ? "" : label })}>${markOf(i)} ${label} <span>${num.toLocaleString("en")}</span></button></li>`;
-    render(html`${mapped ? html`<p role="status">${mapped}</p>` : nothing}
-      <ul>${(facets?.labels ?? []).map(entry)}</ul>
-      <p class="note">Similar photos are near each other. Draw around some to select them; turn the wheel to zoom.
+    if (!holder) right.prepend((holder = part("div", "legend")));
+    const entry = (place, text, num, isOn, change) => html`<li><button type="button" aria-pressed=${isOn} @click=${() => set(change)}>${markOf(place)} ${text} <span>${num.toLocaleString("en")}</span></button></li>`;
+    const ofClass = ({ name, num }, i) => entry(i, name, num, query.label === name, { label: query.label === name ? "" : name, unlabelled: false });
+    render(html`${mapProblem ? html`<p role="status">${mapProblem}</p>` : nothing}
+      <ul>${(facets?.labels ?? []).map(ofClass)}
+        ${facets?.num_unlabelled ? entry(-1, "no class yet", facets.num_unlabelled, query.unlabelled, { label: "", unlabelled: !query.unlabelled }) : nothing}</ul>
+      <p class="note"><span>Similar photos are near each other. Draw around some to select them; turn the wheel to zoom.</span>
         <button type="button" @click=${() => map.zoom(1.6)} aria-label="Zoom in">+</button>
         <button type="button" @click=${() => map.zoom(1 / 1.6)} aria-label="Zoom out">−</button></p>`, holder);
   }
 
   // --- Drawing ---
 
-  const option = (value, text, chosen) => html`<option value=${value} ?selected=${value === String(chosen)}>${text}</option>`;
-  const counted = (text, num) => `${text} (${num.toLocaleString("en")})`;
-
-  function filter(key, title, all, rows) {
-    if (!rows.length && !query[key]) return nothing;
-    const known = rows.some(([value]) => value === query[key]) || !query[key] ? rows : [...rows, [query[key], query[key]]];
-    return html`<label><span>${title}</span><select .value=${query[key] ?? ""} @change=${(event) => set({ [key]: event.target.value })}>
-      ${option("", all, query[key] ?? "")}${known.map(([value, text]) => option(value, text, query[key]))}</select></label>`;
-  }
-
-  function search(event) {
-    clearTimeout(searching);
-    searching = setTimeout(() => set({ name: event.target.value }), SEARCH_MS);
-  }
-
   function drawBar() {
-    const { labels = [], parts = [], verdicts = [], findings = [], decisions = [] } = facets ?? {};
-    const isHidden = (id) => (id === "similarity" && !query.like) || (["confidence", "disagreement"].includes(id) && !facets?.has_run);
-    const hasCopies = facets && facets.num_pictures < studio.state.project.num_photos;
-    render(html`
-      <h1 class="unseen">Photos</h1>
-      <label class="search"><span>Find</span><input type="search" placeholder="name of a file" .value=${query.name ?? ""} @input=${search}></label>
-      ${filter("label", "Class", "all", labels.map((one) => [one.name, counted(one.name, one.num)]))}
-      ${filter("guess", "Answer", "any", query.guess ? [[query.guess, query.guess]] : [])}
-      ${filter("verdict", "Verdict", "any", verdicts.map((one) => [one.name, counted(VERDICTS[one.name], one.num)]))}
-      ${filter("part", "Part", "all", parts.map((one) => [one.name, counted(one.name, one.num)]))}
-      ${filter("finding", "Finding", "any", findings.map((one) => [one.name, counted(one.title, one.num)]))}
-      ${filter("decision", "Decision", "any", decisions.length > 1 || query.decision ? decisions.map((one) => [one.name, counted(DECISIONS[one.name], one.num)]) : [])}
-      <label><span>Order</span><select .value=${query.sort} @change=${(event) => sortBy(event.target.value)}>
-        ${SORTS.filter(([id]) => !isHidden(id)).map(([id, text]) => option(id, text, query.sort))}</select></label>
-      <button type="button" class="turn" aria-label="Turn the order around" title="Turn the order around" @click=${() => set({ descending: !query.descending })}>⇅</button>
-      ${hasCopies || query.fold ? html`<label class="check"><input type="checkbox" .checked=${query.fold} @change=${(event) => set({ fold: event.target.checked })}> stack copies</label>` : nothing}
-      <label><span>Pictures</span><select @change=${(event) => { size = event.target.value; grid.resize(SIZES[size]); }}>
-        ${Object.keys(SIZES).map((one) => option(one, one, size))}</select></label>
-      <button type="button" aria-pressed=${isMap} @click=${toggleMap}>Map</button>
-      ${isFiltered() ? html`<button type="button" @click=${clear}>Show all</button>` : nothing}`, bar);
+    drawFilters(bar, { query, facets, set, clear, numPhotos: studio.state.project.num_photos, size, resize, isMap, toggleMap });
+  }
+
+  function resize(chosen) {
+    size = chosen;
+    grid.resize(SIZES[size]);
   }
 
   function sentence() {
-    const { project } = studio.state;
     const num = grid.ids.length.toLocaleString("en");
-    if (query.like !== undefined && query.like !== "") return `${num} photos, those most like ${factsOf(Number(query.like))?.path ?? "the chosen one"} first`;
+    const called = (id) => factsOf(Number(id))?.path ?? "the chosen photo";
+    if (query.copies_of) return `${num} ${grid.ids.length === 1 ? "photo shows" : "photos show"} the picture of ${called(query.copies_of)}`;
+    if (query.like && query.sort === "similarity") return `${num} photos, those most like ${called(query.like)} first`;
     const what = query.fold ? "pictures" : "photos";
-    return isFiltered() ? `${num} of ${project.num_photos.toLocaleString("en")} ${what}` : `${num} ${what}`;
+    return isFiltered({ ...query, like: "" }) ? `${num} of ${(query.fold ? facets?.num_pictures ?? 0 : studio.state.project.num_photos).toLocaleString("en")} ${what}` : `${num} ${what}`;
   }
 
   function drawEmpty() {
@@ -229,28 +226,36 @@ export function open(root, studio) {
     note.hidden = grid.ids.length > 0 && !problem;
     if (note.hidden) return;
     if (problem) render(html`<p role="status">${problem}</p>`, note);
-    else if (!project.is_listed && project.activity.length) render(html`<p>The folder is being read.</p>`, note);
+    else if (isLoading || (!project.is_listed && project.activity.length)) render(html`<p>The folder is being read.</p>`, note);
     else if (!project.num_photos) render(html`<h2>No photos here yet</h2><p>${project.folder} has no photos. Take some with the webcam, or drop files or a whole folder: <a href="#add">Add photos</a>.</p>`, note);
     else render(html`<h2>No photo is like that</h2><p>Nothing passes all filters. <button type="button" @click=${clear}>Show all photos</button></p>`, note);
   }
 
+  function forSelected(num) {
+    const more = html`
+      ${num === 1 ? html`<button type="button" @click=${() => like(grid.targets[0])}><kbd>L</kbd> More like this</button>
+        <button type="button" @click=${() => selectAlike(grid.targets[0])}><kbd>A</kbd> All like this</button>` : nothing}
+      <button type="button" @click=${() => grid.select([])}>Clear</button>`;
+    return html`${alike ? slider() : nothing}${choices({ classes: classes(), choose: (word) => decide(grid.targets, word), more })}`;
+  }
+
+  function forNone() {
+    const { project, job, decisions } = studio.state;
+    const isChecking = job?.kind === "audit" && job.is_running;
+    const given = decisions?.num ? ` --decisions ${quote(decisions.file)}` : "";
+    return html`<div class="choices"><button type="button" ?disabled=${!grid.ids.length} @click=${() => grid.select(grid.ids)}>Select all</button>
+      <button type="button" ?disabled=${!decisions?.can_undo} @click=${undo}><kbd>U</kbd> Undo</button>
+      <button type="button" ?disabled=${isChecking || !project.is_embedded} @click=${check}>${isChecking ? "Checking…" : "Check for problems"}</button>
+      ${apply.button()}
+      ${studio.command(`candid audit ${quote(project.folder)}${given}`)}</div>`;
+  }
+
   function drawFoot() {
     const num = grid.selected.size;
-    const { project, job } = studio.state;
-    const isChecking = job?.kind === "audit" && job.is_running;
-    const buttons = classes().slice(0, 10).map((label, i) => html`<button type="button" @click=${() => decide(targets(), asWord(label))}><kbd>${(i + 1) % 10}</kbd> ${label}</button>`);
-    const more = classes().length > 10 ? html`<select aria-label="Another class" @change=${(event) => { if (event.target.value) decide(targets(), asWord(event.target.value)); event.target.value = ""; }}><option value="">another class…</option>${classes().slice(10).map((label) => html`<option>${label}</option>`)}</select>` : nothing;
     render(html`
       <p class="count" role="status">${isLoading ? "…" : sentence()}${num ? html`; <b>${num.toLocaleString("en")} selected</b>` : nothing}</p>
-      ${num ? html`<div class="choices" role="group" aria-label="What to do with the selected photos">${buttons}${more}
-        <button type="button" @click=${() => decide(targets(), "keep")}><kbd>K</kbd> Keep</button>
-        <button type="button" @click=${() => decide(targets(), "drop")}><kbd>D</kbd> Drop</button>
-        ${num === 1 ? html`<button type="button" @click=${() => like(targets()[0])}><kbd>L</kbd> More like this</button>` : nothing}
-        <button type="button" @click=${() => grid.select([])}>Clear</button></div>`
-      : html`<div class="choices"><button type="button" ?disabled=${!grid.ids.length} @click=${() => grid.select(grid.ids)}>Select all</button>
-        <button type="button" @click=${undo}><kbd>U</kbd> Undo</button>
-        <button type="button" ?disabled=${isChecking || !project?.is_embedded} @click=${check}>${isChecking ? "Checking…" : "Check for problems"}</button>
-        ${studio.command(`candid audit ${quote(project?.folder ?? "")}`)}</div>`}`, foot);
+      ${query.copies_of ? html`<button type="button" @click=${closeStack}><kbd>S</kbd> Close the stack</button>` : nothing}
+      ${num ? forSelected(num) : forNone()}`, foot);
   }
 
   const quote = (text) => (/^[\w./~-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
@@ -273,23 +278,24 @@ export function open(root, studio) {
   }
 
   function onSelect(ids) {
+    if (!isTaking) alike = null;
     map?.setSelected(ids);
     drawFoot();
   }
 
   async function update({ project, look }) {
     if (!project) return;
-    if (look !== stamp) {
-      const isFirst = stamp === null;
-      stamp = look;
-      forgetFacts();
-      await load({ fresh: true });
-      grid.refresh();
-      if (viewer.isOpen) viewer.update();
-      if (isMap && !isFirst) loadMap();
-      if (query.like && !factsOf(Number(query.like))) loadFacts([Number(query.like)]).then(drawFoot, () => {});
-    } else draw();
+    if (look === stamp) return draw();
+    const isFirst = stamp === null;
+    stamp = look;
+    forgetFacts();
+    await load({ fresh: true });
+    grid.refresh();
+    if (viewer.isOpen) viewer.update();
+    if (isMap && !isFirst) loadMap();
+    const named = [query.like, query.copies_of].filter(Boolean).map(Number);
+    if (named.length) loadFacts(named).then(drawFoot, () => {});
   }
 
-  return { update, close() { grid.close(); map?.close(); viewer.close(); clearTimeout(searching); } };
+  return { update, close() { theme.removeEventListener("change", draw); clearTimeout(again); stopSearching(); apply.close(); grid.close(); map?.close(); viewer.close(); } };
 }
