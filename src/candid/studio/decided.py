@@ -73,7 +73,7 @@ class Decided:
         return bool(self.current)
 
     def decide(self, numbers: Sequence[int], word: str) -> None:
-        """Decide about photos.
+        """Decide about photos; it is no step if that was decided already.
 
         Args:
             numbers: Of the photos.
@@ -89,7 +89,8 @@ class Decided:
             raise UsageError(f"there is no class {word!r}. Expected keep, drop or: {classes}.")
         photos = [self._project.photo(number) for number in numbers]
         files = [(photo.path, photo.content) for photo in photos]
-        self._take({"word": word, "files": files})
+        if any(self.current.get(number, "") != word for number in numbers):
+            self._take({"word": word, "files": files})
 
     def undo(self) -> bool:
         """Take the last step back; False if there is none.

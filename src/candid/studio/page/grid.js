@@ -1,6 +1,6 @@
 // A grid of photos that stays smooth with 100,000 of them: only the cells in sight exist, and they are
 // used again while scrolling. Photos are numbers in one array; what is written below them and their
-// pictures are asked for where the scrolling comes to rest.
+// pictures are asked for where the scrolling comes to rest, or nearly.
 //
 //   const grid = makeGrid(root, { label, onSelect(ids), onOpen(id), onStack(id), onKey(event) → handled });
 //     onStack: the number of copies was clicked; without it, it is only shown
@@ -210,11 +210,16 @@ export function makeGrid(root, { label = "Photos", size = 160, onSelect = () => 
     else box.removeAttribute("aria-activedescendant");
   }
 
-  // --- Where scrolling comes to rest ---
+  // --- Where scrolling comes to rest, or is slow enough to see something ---
 
   function rest() {
-    clearTimeout(resting);
-    resting = setTimeout(fill, REST_MS);
+    if (resting) return;
+    const before = box.scrollTop;
+    resting = setTimeout(() => {
+      resting = 0;
+      if (Math.abs(box.scrollTop - before) > box.clientHeight) rest();
+      else fill();
+    }, REST_MS);
   }
 
   const inSight = () => pool.filter(({ id }) => id >= 0).sort((one, other) => one.index - other.index);
