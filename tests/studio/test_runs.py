@@ -130,9 +130,10 @@ def test_the_command_has_what_was_decided_and_the_groups_and_a_free_name(studio)
     learnt = project.photos[1].path
     (project.state / "groups.csv").write_text(f"path,group\n{learnt},a\n")
     (project.state / "runs" / "faces-1").mkdir(parents=True)
+    (project.state / "runs" / ".faces-2.partial-x1").mkdir()  # it is being written
     assert words(studio) == (
         f"train {project.folder} --decisions {project.state}/decisions.csv "
-        f"--group-by {project.state}/groups.csv --run {project.state}/runs/faces-2"
+        f"--group-by {project.state}/groups.csv --run {project.state}/runs/faces-3"
     )
     studio.part(Decided).undo()
     assert "--decisions" not in words(studio)

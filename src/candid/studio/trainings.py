@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from itertools import count
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from candid.core.text import first_line
@@ -37,8 +38,7 @@ def words_to_train(studio: Studio) -> dict[Effort, list[str]]:
     Photos keep the part that they had in the newest run, so that the two can be compared.
     """
     project, judgements = studio.project, studio.part(Judgements)
-    names = (f"{project.folder.name or 'run'}-{number}" for number in count(1))
-    run = next(file for file in (judgements.home / name for name in names) if not file.exists())
+    run = judgements.home / _free_name(judgements.home, project.folder.name or "run")
     words = ["train", str(project.folder)]
     if studio.part(Decided).is_any:
         words += ["--decisions", str(project.state / DECISIONS)]
@@ -54,6 +54,13 @@ def words_to_train(studio: Studio) -> dict[Effort, list[str]]:
 def seconds_to_train(num_photos: int, effort: Effort) -> float:
     """About how long it takes, of so many photos with known embeddings."""
     return expected_seconds(num_photos, "fast" if effort == "unmeasured" else effort)
+
+
+def _free_name(home: Path, name: str) -> str:
+    """A name that no run has, nor one that is being written, perhaps since before a restart."""
+    taken = {path.name for path in home.iterdir()} if home.is_dir() else set()
+    taken |= {path.split(".partial-")[0].removeprefix(".") for path in taken if path[0] == "."}
+    return next(free for number in count(1) if (free := f"{name}-{number}") not in taken)
 
 
 def _earlier_split(project: Project, judgements: Judgements) -> str:
