@@ -133,9 +133,7 @@ def real_measure(pool: Labelled, test: Labelled) -> Measure:
         present, labels = np.unique(learnt.labels, return_inverse=True)
         if len(present) < 2:
             return float((test.labels == present[0]).mean())
-        data = Labelled(
-            learnt.embeddings, labels, learnt.groups, learnt.group_keys, len(present)
-        )
+        data = Labelled(learnt.embeddings, labels, learnt.groups, learnt.group_keys, len(present))
         answers = fit_head(data).head.scores(test.embeddings[:]).argmax(axis=1)
         return float((present[answers] == test.labels).mean())
 

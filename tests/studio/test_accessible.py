@@ -70,7 +70,9 @@ def page(browser: Browser, project: Path) -> Iterator[Page]:
 
 
 def show(page: Page, screen: str) -> None:
-    page.goto(page.url.split("#")[0] + "#" + screen)
+    address = page.url.split("#")[0]
+    page.goto("about:blank")  # nothing is left open or selected
+    page.goto(f"{address}#{screen}")
     page.wait_for_selector(f".screen.{screen} h1")
     settle(page)
 

@@ -224,11 +224,14 @@ def _cover(
     own = weights[candidates]  # what is clear itself teaches little
 
     def added(numbers: Places) -> Rows:
-        return np.asarray(np.maximum(alike[candidates[numbers]] - covered, 0) @ weights * own[numbers])
+        return np.asarray(
+            np.maximum(alike[candidates[numbers]] - covered, 0) @ weights * own[numbers]
+        )
 
     blocks = np.array_split(np.arange(len(candidates)), len(candidates) // _BLOCK + 1)
     bounds = np.concatenate([added(block) for block in blocks])
-    total, chosen = 0.0, []
+    total = 0.0
+    chosen: list[int] = []
     while len(chosen) < min(most, len(candidates)):
         first = int(bounds.argmax())
         bounds[first] = added(np.array([first]))[0]

@@ -214,6 +214,8 @@ class Project:
         except _Closed:
             raise
         except Exception:  # the studio goes on, and the error is known
+            if self._is_closed.is_set():  # Python refuses new threads to what still computes
+                raise _Closed from None
             _LOG.exception("reading %s failed", self.folder)
             self.problem = "reading the folder failed; the terminal says why."
         finally:
@@ -280,7 +282,8 @@ class Project:
             self.features = features
             self.embedded = [self._numbers[photo.path] for photo in features.catalog.photos]
             self.changed()
-        groups = find_duplicates(features, progress=self)
+        with self.step("Looking for copies", 0):
+            groups = find_duplicates(features, progress=self)
         with self.lock:
             self.groups = groups
             self.changed()

@@ -11,9 +11,9 @@ import { html, nothing, render } from "./vendor/lit-html.js";
 
 const SCREENS = [
   ["start", "Open"],
+  ["add", "Add photos"],
   ["look", "Photos"],
   ["label", "Label"],
-  ["add", "Add photos"],
   ["judge", "Train"],
   ["try", "Try"],
   ["ship", "Ship"],
