@@ -21,7 +21,7 @@ from candid.studio.app import make_app
 from candid.studio.applying import Applying
 from candid.studio.decided import Decided
 from candid.studio.project import STATE, Project
-from candid.studio.studio import Studio, _Opened
+from candid.studio.studio import Studio
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_a_plan_that_is_out_of_date_is_refused(folder):
 
 def test_the_screen_lists_what_it_moves_and_tells_what_was_moved(folder):
     studio = Studio()
-    studio._opened = _Opened(decided_all(folder).project)
+    studio._project = decided_all(folder).project
     app = make_app(studio, Settings(), 8000)
     page = TestClient(app, base_url="http://127.0.0.1:8000")
     page.get(f"/?token={app.token}", headers={"Host": "127.0.0.1:8000"})

@@ -17,7 +17,7 @@ from candid.studio.app import make_app
 from candid.studio.judgements import Columns
 from candid.studio.known import Query, describe, facets
 from candid.studio.project import Project
-from candid.studio.studio import Studio, _Opened
+from candid.studio.studio import Studio
 from candid.studio.view import View
 
 # Number by place: 0 and 1 are copies, 6 has no class and 7 can't be read.
@@ -211,7 +211,7 @@ def test_the_stamp_rises_only_with_what_is_known(project):
 
 def test_photos_are_asked_for_by_number_only(project):
     studio = Studio()
-    studio._opened = _Opened(project)
+    studio._project = project
     app = make_app(studio, Settings(), 8000)
     page = TestClient(app, base_url="http://127.0.0.1:8000")
     page.get(f"/?token={app.token}", headers={"Host": "127.0.0.1:8000"})

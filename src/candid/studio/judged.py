@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from candid.evaluation.learning_curve import LearningCurve
 from candid.evaluation.measures import MOST_IN_MATRIX, worst_pairs
-from candid.evaluation.reliability import measure_answering
 from candid.evaluation.stored import StoredRun
 from candid.reporting.report.advice import advise, enough, tell_curve
 from candid.reporting.report.answer import describe_task, statements
@@ -61,7 +60,7 @@ def judge_run(
         "curve": _curve(stored.evaluation.learning_curve),
         "steps": [asdict(step) for step in advise(contents)],
         "confusion": _confusion(stored),
-        "answering": _answering(judgements, stored),
+        "answering": _answering(judgements, run),
         "since": _since(project, decided, stored),
     }
 
@@ -89,13 +88,14 @@ def _confusion(stored: StoredRun) -> dict[str, Any]:
     }
 
 
-def _answering(judgements: Judgements, stored: StoredRun) -> dict[str, Any]:
+def _answering(judgements: Judgements, run: FoundRun) -> dict[str, Any]:
     """What answering less often brings: steps, and the photos from the surest on.
 
     A photo that is gone has no number: its place is -1.
     """
+    stored = judgements.read(run)
     predictions = stored.predictions
-    order, steps = measure_answering(predictions, stored.verdicts)
+    order, steps = judgements.answering(run)
     contents = {row.path: row.content for row in stored.split.rows}
     numbers = judgements.locate([(path, contents[path]) for path in predictions.paths])
     right = predictions.predicted == predictions.truth

@@ -49,14 +49,22 @@ class Space:
         space.rows = rows
         return space
 
+    @cached_property
+    def _matrix(self) -> Rows:
+        """The axes as one matrix, ``(r, d)``."""
+        return matmul(*self._axes).astype(np.float32)
+
+    def project(self, embeddings: Rows) -> Rows:
+        """Other embeddings, float32 ``(m, d)``, on these axes, ``(m, r)``."""
+        return np.asarray(matmul((embeddings - self._mean) / self._scale, self._matrix.T))
+
     def turn(self, embeddings: StoredRows, sampled: NDArray[np.int64]) -> TurnedRows:
         """Rows of a file on these axes, in another file, and a sample of them in memory."""
-        axes = matmul(*self._axes).astype(np.float32)
+        axes = self._matrix
         turned = StoredRows(len(embeddings), len(axes), embeddings.folder)
 
         def write(block: slice) -> None:
-            rows = (embeddings[block] - self._mean) / self._scale
-            turned.write(block.start, matmul(rows, axes.T))
+            turned.write(block.start, self.project(embeddings[block]))
 
         with one_thread(True):
             for _ in map_ahead(write, blocks_of(embeddings)):

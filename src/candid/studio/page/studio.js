@@ -11,9 +11,9 @@ import { html, nothing, render } from "./vendor/lit-html.js";
 
 const SCREENS = [
   ["start", "Open"],
+  ["add", "Add photos"],
   ["look", "Photos"],
   ["label", "Label"],
-  ["add", "Add photos"],
   ["judge", "Train"],
   ["try", "Try"],
   ["ship", "Ship"],
@@ -133,6 +133,12 @@ async function route() {
 }
 
 addEventListener("hashchange", () => (location.hash === "#main" ? byId("main").focus() : route()));
+// Else the browser would open a photo dropped on a screen that takes none.
+addEventListener("dragover", (event) => {
+  if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "none";
+});
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 makeTour(byId("tour"));
 refresh();

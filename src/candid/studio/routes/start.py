@@ -122,7 +122,7 @@ def routes(studio: Studio) -> APIRouter:
             return
         last = studio.part(Jobs).last
         if last is not None and last.is_running:
-            message = f"`{last.command}` runs, and would be stopped by opening another folder."
+            message = f"`candid {last.kind}` runs, and would be stopped by opening another folder."
             raise Problem(409, "busy", message)
 
     def open_in_place(folder: Path, *, stop: bool) -> dict[str, Any]:
