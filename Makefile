@@ -25,7 +25,7 @@ demo: env ## Draw a sample set, train on it, measure, predict; and what exports 
 	@$(BIN)/python vendoring/web_assets.py || echo "go on without: only exports to the web need it"
 	$(BIN)/candid demo
 
-browser: env ## Bring a Chromium for the tests of pages, where there is none
+browser: env ## Bring browsers for the tests of pages, where there are none, and what drives them
 	@$(BIN)/python tests/browser.py
 
 web: env ## Bring the scripts of pages: ONNX Runtime for browsers, and lit-html

@@ -1,10 +1,14 @@
-"""Finds a Chromium for the tests of pages; as a script (`make browser`) it installs one.
+"""Finds browsers for the tests of pages; as a script (`make browser`) it installs them.
 
-Without one, tests of pages are skipped; on CI, or with CANDID_REQUIRE_BROWSER=1, they fail.
+Chromium is driven by Playwright. The studio is also driven, in Chromium and in Firefox, by the
+packages of ``tests/studio/browser/package.json``, which need Node.js.
+
+Without one of them, tests of pages are skipped; on CI, or with CANDID_REQUIRE_BROWSER=1, they fail.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -28,17 +32,30 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+FIREFOX = ("firefox-esr", "firefox")
+#: Where the packages for Node.js are kept.
+DRIVER = Path(__file__).parent / "studio" / "browser"
 _TIMEOUT_S = 900
 
 
-def find() -> str | None:
-    """A Chromium that is installed on this machine, and starts."""
-    for name in NAMES:
+def find(names: Sequence[str] = NAMES) -> str | None:
+    """A Chromium, or another browser, that is installed on this machine, and starts."""
+    for name in names:
         path = shutil.which(name)
-        # Ubuntu's package is a script that only says where else to get one.
+        # Ubuntu's packages are scripts that only say where else to get one.
         if path and _succeeds([path, "--version"]):
             return path
     return None
+
+
+def has_driver() -> bool:
+    """Whether the pinned packages for Node.js are here."""
+    pins = json.loads((DRIVER / "package.json").read_text("utf-8"))["dependencies"]
+    for name, version in pins.items():
+        file = DRIVER / "node_modules" / name / "package.json"
+        if not file.is_file() or json.loads(file.read_text("utf-8"))["version"] != version:
+            return False
+    return shutil.which("node") is not None
 
 
 def is_required() -> bool:
@@ -70,7 +87,7 @@ def browser() -> Iterator[Browser]:
 
 
 def bring() -> str:
-    """See to it that there is a browser.
+    """See to it that there is a Chromium.
 
     Returns:
         What was done, in a line; empty where nothing helped.
@@ -79,7 +96,7 @@ def bring() -> str:
         return f"{path} is here"
     if _has_playwright_own():
         return "Playwright's own Chromium is here"
-    if _install_from_debian() and (path := find()):
+    if _install_from_debian("chromium") and (path := find()):
         return f"installed Debian's package: {path}"
     # Of the same version as the package that is to drive it.
     own = [sys.executable, "-m", "playwright", "install", "chromium"]
@@ -88,16 +105,40 @@ def bring() -> str:
     return ""
 
 
+def bring_firefox() -> str:
+    """See to it that there is a Firefox; see `bring`."""
+    if path := find(FIREFOX):
+        return f"{path} is here"
+    if _install_from_debian("firefox-esr") and (path := find(FIREFOX)):
+        return f"installed Debian's package: {path}"
+    return ""
+
+
+def bring_driver() -> str:
+    """See to it that Node.js has the pinned packages; see `bring`."""
+    if has_driver():
+        return f"{DRIVER.name}/node_modules is here"
+    if not shutil.which("npm"):
+        _install_from_debian("npm")
+    npm = shutil.which("npm") or "npm"
+    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-progress"]
+    if _installs([npm, "ci", "--prefix", str(DRIVER), *quiet]) and has_driver():
+        return "npm brought puppeteer-core and axe-core"
+    return ""
+
+
 def main() -> int:
-    """Bring a browser and say so."""
-    done = bring()
-    if done:
-        print(f"browser: {done}")
-        return 0
-    print(
-        "browser: none is here, and none could be installed; tests of pages can't run", flush=True
-    )
-    return 1 if is_required() else 0
+    """Bring all and say so."""
+    is_complete = True
+    for what, done in (
+        ("Chromium", bring()),
+        ("Firefox", bring_firefox()),
+        ("a driver", bring_driver()),
+    ):
+        is_complete &= bool(done)
+        lacking = f"{what} is not here, and could not be installed; tests of pages that need it"
+        print(f"browser: {done or f'{lacking} can not run'}", flush=True)
+    return 1 if is_required() and not is_complete else 0
 
 
 def _has_playwright_own() -> bool:
@@ -105,8 +146,8 @@ def _has_playwright_own() -> bool:
         return Path(playwright.chromium.executable_path).exists()
 
 
-def _install_from_debian() -> bool:
-    """Install Debian's package, where we may. Ubuntu's of this name is an empty one."""
+def _install_from_debian(package: str) -> bool:
+    """Install Debian's package, where we may. Ubuntu's of these names are empty ones."""
     if not shutil.which("apt-get") or _distribution() != "debian":
         return False
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
@@ -115,7 +156,7 @@ def _install_from_debian() -> bool:
     patience = ["-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=30"]
     apt = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *patience, "-q", "-y"]
     return _installs([*apt, "update"]) and _installs(
-        [*apt, "install", "--no-install-recommends", "chromium"]
+        [*apt, "install", "--no-install-recommends", package]
     )
 
 

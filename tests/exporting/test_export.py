@@ -92,6 +92,7 @@ def test_the_manifest_has_the_parity_and_the_hashes(exported):
     assert manifest["format"] == "onnx"
     assert manifest["parity"] == exported.parity.to_json()
     assert manifest["parity"]["label_agreement"] == 1
+    assert manifest["speed"] == exported.compared.speed.to_json()
     assert manifest["files"]["model.onnx"] == hash_file(exported.folder / "model.onnx")
     assert set(manifest["files"]) == {"model.onnx", "README.md"}
 

@@ -54,6 +54,17 @@ def test_every_step_is_undone_after_a_restart_too(folder):
     assert Decided(project).current == {}
 
 
+def test_what_was_decided_already_is_no_step(folder):
+    project, decided = opened(folder)
+    (photo,) = numbers(project, "cat/0.png")
+    decided.decide([photo], "")
+    decided.decide([photo], "drop")
+    decided.decide([photo], "drop")
+    decided.decide([], "drop")
+    assert decided.undo()
+    assert not decided.undo()
+
+
 def test_commands_take_the_file(folder):
     project, decided = opened(folder)
     dropped, moved = numbers(project, "cat/0.png", "dog/1.png")

@@ -102,6 +102,12 @@ def test_what_is_no_photo_is_refused_with_a_reason_and_keeps_no_other_back(folde
     assert files_of(folder) == sorted([*before, "happy/y.png"])
 
 
+def test_samples_of_which_no_range_is_known_yet_are_taken(folder):
+    pixels = np.random.default_rng(0).normal(50, 20, (12, 16)).astype(np.float32)
+    data = bytes(cv2.imencode(".tif", pixels)[1])
+    assert opened(folder)[1].add("happy", [Upload("x.tif", data)])[0].outcome == "saved"
+
+
 def test_a_photo_of_too_many_pixels_is_refused(folder):
     project, _ = opened(folder)
     intake = Intake(project, Settings(max_pixels=100))
@@ -167,6 +173,22 @@ def test_a_name_of_a_frame_that_is_gone_is_not_used_again(folder):
     (folder / "happy" / "1.jpg").unlink()
     rescan(project)
     assert intake.add("happy", [Upload("1.jpg", picture(11))])[0].path == "happy/1-2.jpg"
+
+
+def test_a_burst_is_taken_back_and_not_lost(folder):
+    _, intake = opened(folder)
+    frames = [Upload(f"{n}.jpg", picture(n)) for n in range(10, 13)]
+    intake.add("happy", frames[:2], burst="one")
+    intake.add("happy", frames[2:], burst="two")
+    removed = folder / STATE / "removed" / "happy"
+    removed.mkdir(parents=True)
+    (removed / "10.jpg").write_bytes(b"another")
+    assert intake.take_back("one") == 2
+    assert intake.take_back("one") == 0
+    assert files_of(folder / "happy") == ["12.jpg", "a.png"]
+    assert files_of(removed) == ["10-2.jpg", "10.jpg", "11.jpg"]
+    assert (removed / "10-2.jpg").read_bytes() == picture(10)
+    assert intake.add("sad", frames[:1], burst="three")[0].outcome == "saved"
 
 
 def test_groups_are_given_to_a_training_only_if_they_name_a_photo_that_is_learnt_from(folder):

@@ -123,12 +123,17 @@ def test_the_command_has_what_was_decided_and_the_groups_and_a_free_name(studio)
     project = studio.project
     assert words(studio) == f"train {project.folder} --run {project.state}/runs/faces-1"
     assert words_to_train(studio)["best"][2:4] == ["--quality", "best"]
+    assert words_to_train(studio)["unmeasured"][2] == "--no-figures"
     studio.part(Decided).decide([0], "drop")
-    (project.state / "groups.csv").write_text("path,group\n")
+    (project.state / "groups.csv").write_text("path,group\ngone.jpg,a\n")
+    assert "--group-by" not in words(studio)  # it names no photo that is learnt from
+    learnt = project.photos[1].path
+    (project.state / "groups.csv").write_text(f"path,group\n{learnt},a\n")
     (project.state / "runs" / "faces-1").mkdir(parents=True)
+    (project.state / "runs" / ".faces-2.partial-x1").mkdir()  # it is being written
     assert words(studio) == (
         f"train {project.folder} --decisions {project.state}/decisions.csv "
-        f"--group-by {project.state}/groups.csv --run {project.state}/runs/faces-2"
+        f"--group-by {project.state}/groups.csv --run {project.state}/runs/faces-3"
     )
     studio.part(Decided).undo()
     assert "--decisions" not in words(studio)
@@ -152,9 +157,9 @@ def test_a_run_on_other_photos_gives_no_split(studio, trained):
 
 
 def test_training_waits_until_the_photos_are_read(studio, page):
-    assert page.post("/api/runs", json={"quality": "good"}).json() == {"job": None}
+    assert page.post("/api/runs", json={"effort": "good"}).json() == {"job": None}
     state = page.get("/api/state").json()
-    assert state["training"] == {"is_waiting": True, "quality": "good", "problem": ""}
+    assert state["training"] == {"is_waiting": True, "effort": "good", "problem": ""}
     assert state["job"] is None
     studio.project.features = object()
     training = studio.part(Trainings)
@@ -290,7 +295,8 @@ def test_what_changed_since_the_training_is_counted(studio, page, trained):
     }
     photos = [studio.project.photos[number] for number in studio.project.embedded]
     num = Counter(photo.content for photo in photos)
-    first, second, *_ = (p for p in photos if p.label == "happy" and num[p.content] == 1)
+    first = next(photo for photo in photos if num[photo.content] == 2)  # the other one stays
+    second = next(p for p in photos if p.label == "happy" and num[p.content] == 1)
     studio.part(Decided).decide([studio.project.number_of(first.path)], "drop")
     studio.part(Decided).decide([studio.project.number_of(second.path)], "sad")
     new = studio.project.folder / "sad" / "new.png"
@@ -375,3 +381,18 @@ def test_the_chosen_run_is_shown_until_a_training_begins(studio, page, trained, 
     page.post("/api/runs", json={})
     newest = page.get("/api/runs").json()["runs"][0]["number"]
     assert page.get("/api/state").json()["runs"]["chosen"] == newest
+
+
+def test_a_run_that_was_not_measured_says_so_and_gives_no_split(
+    studio, page, faces, tmp_path_factory
+):
+    home = tmp_path_factory.mktemp("unmeasured")
+    options = TrainOptions(backbone=BACKBONE, figures=False)
+    with_run(studio, train(faces.folder, run=home / "run", options=options).folder)
+    number = page.get("/api/state").json()["runs"]["chosen"]
+    judged = page.get(f"/api/runs/{number}").json()
+    assert judged["accuracy"] is None
+    assert judged["answering"]["steps"] == []
+    assert judged["curve"] is None
+    assert judged["statements"][0]["title"] == "Nothing measured"
+    assert "--split" not in words(studio)

@@ -21,7 +21,7 @@ from candid.exporting.keras_model import build_classifier
 from candid.models.recipes import finetune
 from candid.training import Run, TrainOptions, train
 from candid.training import finetune as tuning
-from candid.training.quality import Candidate, Clock
+from candid.training.quality import Candidate, Clock, expected_seconds
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -202,3 +202,11 @@ def test_the_time_is_that_of_the_quality_unless_another_is_given() -> None:
     assert TrainOptions(quality="good").seconds == 60
     assert TrainOptions(recipe="finetune").seconds == 600
     assert replace(TrainOptions(quality="best"), budget_s=7.0).seconds == 7
+
+
+def test_a_training_is_expected_to_take_longer_with_more_photos_but_not_than_it_may() -> None:
+    for quality in ("fast", "good", "best"):
+        few, many = (expected_seconds(num, quality) for num in (20, 2000))
+        assert 2 < few < many
+    assert expected_seconds(300, "fast") < expected_seconds(300, "good") == 60
+    assert expected_seconds(100_000, "best") == 600

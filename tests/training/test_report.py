@@ -19,11 +19,20 @@ from candid.core.hashing import hash_bytes
 from candid.data.file_reader import make_once
 from candid.data.images import PixelContract
 from candid.data.source import DataSource
+from candid.evaluation.stored import read_stored
 from candid.features.backbones import get
 from candid.features.backbones.registry import Embedder
 from candid.models.recipes.linear_head import LinearHead
+from candid.reporting.report.advice import advise
+from candid.reporting.report.answer import statements
 from candid.training import Run, TrainOptions, report, train
-from candid.training.report import feature_maps, find_shortcut, map_of, read_shortcut
+from candid.training.report import (
+    feature_maps,
+    find_shortcut,
+    gather_stored,
+    map_of,
+    read_shortcut,
+)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +118,14 @@ def test_the_report_of_a_run_beside_the_audit_shows_it(audited: Path, faces: Sam
 
 def test_the_report_of_a_run_without_an_audit_says_how_to_make_one(trained: Run) -> None:
     assert "candid audit" in (trained.folder / "report.html").read_text()
+
+
+def test_what_is_gathered_from_the_files_says_what_the_report_says(trained: Run) -> None:
+    first, again = trained.contents, gather_stored(read_stored(trained.folder))
+    assert statements(again) == statements(first)
+    assert advise(again) == advise(first)
+    for name in ("name", "run", "counts", "folder", "recipe", "trained_on", "notes", "created"):
+        assert getattr(again, name) == getattr(first, name), name
 
 
 def test_the_map_of_a_fold_adds_up_to_the_scores_of_its_head(embedder: Embedder) -> None:

@@ -28,6 +28,7 @@ _MODULES: Final = (
     "evidence.js",
     "network.js",
     "pixels.js",
+    "quick.js",
     "resize.js",
     "scans.js",
 )

@@ -32,17 +32,18 @@ def lay_out(rows: NDArray[np.floating], *, seed: int = 0) -> Places:
 
     Args:
         rows: ``(n, d)``, of length 1 (or 0): see `candid.runs.explaining.similar.Neighbours.rows`.
-        seed: Random seed of the pairs that repel each other.
+        seed: Random seed of the photos that are laid out first, and of the pairs that repel.
 
     Returns:
         float32 ``(n, 2)``, each from 0 to 1.
     """
     if len(rows) < 3:
         return np.linspace(0.25, 0.75, 2 * len(rows), dtype=np.float32).reshape(-1, 2)
-    step = -(-len(rows) // _MOST_LAID_OUT)
-    chosen = rows[::step].astype(np.float32)
-    places = _to_square(_settle(chosen, np.random.default_rng(seed)))
-    return places if step == 1 else _put_among(rows, chosen, places)
+    rng = np.random.default_rng(seed)
+    sample = np.sort(rng.permutation(len(rows))[:_MOST_LAID_OUT])
+    chosen = rows[sample].astype(np.float32)
+    places = _to_square(_settle(chosen, rng))
+    return places if len(sample) == len(rows) else _put_among(rows, chosen, places)
 
 
 def _settle(rows: Rows, rng: np.random.Generator) -> Places:

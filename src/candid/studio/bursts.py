@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from candid.core.journal import replace_file
 from candid.splits.user_groups import count_groups, group_by_file
 from candid.studio.project import Project
 
@@ -32,6 +33,7 @@ class Bursts:
         self.file = project.state / GROUPS
         self._lock = threading.Lock()
         self._read: tuple[object, dict[str, str]] = (None, {})
+        self._described: tuple[object, list[dict[str, Any]]] = (None, [])
 
     @property
     def group_by(self) -> Mapping[str, str]:
@@ -65,13 +67,24 @@ class Bursts:
             OSError: The file can't be written.
         """
         with self._lock:
-            start = self._start()
-            _append(self.file, start + _rows((path, burst) for path in paths))
+            groups, data = dict(self.group_by), self._start()
+            before = _stamp(self.file)
+            rows = dict.fromkeys(paths, burst)
+            data += _rows(rows.items())
+            _append(self.file, data)
+            after = _stamp(self.file)
+            if after is not None and after[1] == (before[1] if before else 0) + len(data):
+                self._read = after, groups | rows  # else another studio wrote too
 
     def describe(self) -> list[dict[str, Any]]:
         """For each class: ``bursts``, and ``groups``, of which single photos are ones too."""
+        named, num_scans = self.group_by, self._project.num_scans
+        if self._described[0] != (self._read[0], num_scans):
+            self._described = (self._read[0], num_scans), self._count(named)
+        return self._described[1]
+
+    def _count(self, named: Mapping[str, str]) -> list[dict[str, Any]]:
         photos = [self._project.photos[number] for number in self._project.present]
-        named = self.group_by
         bursts = Counter(
             label for label, _ in {(p.label, named[p.path]) for p in photos if p.path in named}
         )
@@ -87,9 +100,7 @@ class Bursts:
             return _HEAD
         if not data.startswith(_HEAD):
             text = _HEAD + _rows(self.group_by.items())
-            partial = self.file.with_name(f".{self.file.name}.{os.getpid()}")
-            partial.write_bytes(text)
-            partial.replace(self.file)
+            replace_file(self.file, text)
             return b""
         return b"" if data.endswith(b"\n") else b"\n"  # the process was killed in a line
 

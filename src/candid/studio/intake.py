@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import Final, Literal
 
 from candid.core.hashing import hash_bytes
 from candid.data.catalog import UNLABELLED
+from candid.data.decisions.moving import REMOVED
 from candid.data.images import PixelContract, decode
 from candid.data.parts import find_parts, role_of
 from candid.data.walk import nested, visible_folders
@@ -55,7 +57,8 @@ class Intake:
         limits = settings or Settings()
         self._project = project
         self.bursts = Bursts(project)
-        self._contract = PixelContract(max_pixels=limits.max_pixels)
+        # Whatever the range of samples that all photos together will have, a photo can be read.
+        self._contract = PixelContract(max_pixels=limits.max_pixels, sample_range=(0.0, 1.0))
         self._lock = threading.Lock()
         self._num_scans = -1
         self._contents: dict[str, str] = {}
@@ -99,6 +102,31 @@ class Intake:
             folder = self._folder_of(label)
             self._recall()
             return [self._add(folder, photo, burst) for photo in photos]
+
+    def take_back(self, burst: str) -> int:
+        """Move the frames of a burst out of their class, into the folder for removed photos.
+
+        Returns:
+            How many were moved; those that are gone already are passed over.
+
+        Raises:
+            UsageError: They can't be moved.
+        """
+        folder, num_moved = self._project.folder, 0
+        with self._lock:
+            paths = [path for path, name in self.bursts.group_by.items() if name == burst]
+            for path in filter(lambda path: (folder / path).is_file(), paths):
+                file = self._project.state / REMOVED / path
+                free = (file.with_name(numbered(file.name, number)) for number in count(1))
+                target = next(one for one in free if not os.path.lexists(one))
+                try:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.move(folder / path, target)
+                except OSError as error:
+                    why = error.strerror or type(error).__name__
+                    raise UsageError(f"{path} can't be moved to {target.parent}: {why}.") from error
+                num_moved += 1
+        return num_moved
 
     # --- One photo --------------------------------------------------------------------------------
 

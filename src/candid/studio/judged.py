@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
 from candid.evaluation.learning_curve import LearningCurve
 from candid.evaluation.measures import MOST_IN_MATRIX, worst_pairs
-from candid.evaluation.reliability import measure_answering
 from candid.evaluation.stored import StoredRun
 from candid.reporting.report.advice import advise, enough, tell_curve
 from candid.reporting.report.answer import describe_task, statements
@@ -61,7 +61,7 @@ def judge_run(
         "curve": _curve(stored.evaluation.learning_curve),
         "steps": [asdict(step) for step in advise(contents)],
         "confusion": _confusion(stored),
-        "answering": _answering(judgements, stored),
+        "answering": _answering(judgements, run),
         "since": _since(project, decided, stored),
     }
 
@@ -89,13 +89,14 @@ def _confusion(stored: StoredRun) -> dict[str, Any]:
     }
 
 
-def _answering(judgements: Judgements, stored: StoredRun) -> dict[str, Any]:
+def _answering(judgements: Judgements, run: FoundRun) -> dict[str, Any]:
     """What answering less often brings: steps, and the photos from the surest on.
 
     A photo that is gone has no number: its place is -1.
     """
+    stored = judgements.read(run)
     predictions = stored.predictions
-    order, steps = measure_answering(predictions, stored.verdicts)
+    order, steps = judgements.answering(run)
     contents = {row.path: row.content for row in stored.split.rows}
     numbers = judgements.locate([(path, contents[path]) for path in predictions.paths])
     right = predictions.predicted == predictions.truth
@@ -131,17 +132,22 @@ def _trained_with(stored: StoredRun) -> list[tuple[str, str]]:
 
 
 def _changes(before: Iterable[tuple[str, str]], after: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Equal files are counted one by one, and may be in several classes."""
     first, second = _by_content(before), _by_content(after)
-    return {
-        "added": len(second.keys() - first.keys()),
-        "removed": len(first.keys() - second.keys()),
-        "relabelled": sum(first[key] != second[key] for key in first.keys() & second.keys()),
-    }
+    found = Counter[str]()
+    for content in first.keys() | second.keys():
+        gone = first[content] - second[content]
+        come = second[content] - first[content]
+        moved = min(gone.total(), come.total())
+        found["relabelled"] += moved
+        found["removed"] += gone.total() - moved
+        found["added"] += come.total() - moved
+    return {name: found[name] for name in ("added", "removed", "relabelled")}
 
 
-def _by_content(photos: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
-    """The classes of each content: equal files may be in several."""
-    found: dict[str, set[str]] = {}
+def _by_content(photos: Iterable[tuple[str, str]]) -> dict[str, Counter[str]]:
+    """How many photos of each class have each content."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
     for content, label in photos:
-        found.setdefault(content, set()).add(label)
+        found[content][label] += 1
     return found

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from candid.core.safe_json import read_object
 from candid.data.source import DataSource
 from candid.errors import CandidError, DataError
+from candid.evaluation.reliability import Answering, measure_answering
 from candid.evaluation.stored import StoredRun, read_stored
 from candid.runs.artifact import MANIFEST
 from candid.runs.paths import RUNS
@@ -75,6 +76,8 @@ class Judgements:
         self._chosen: Path | None = None
         self._stored: dict[tuple[Path, int], StoredRun] = {}
         self._columns: tuple[object, Columns | None] = (None, None)
+        self._answering: tuple[object, tuple[NDArray[np.int64], tuple[Answering, ...]]]
+        self._answering = None, (np.array([], np.int64), ())
 
     @property
     def home(self) -> Path:
@@ -129,6 +132,14 @@ class Judgements:
                 del self._stored[next(iter(self._stored))]
             self._stored[key] = stored
         return self._stored[key]
+
+    def answering(self, run: FoundRun) -> tuple[NDArray[np.int64], tuple[Answering, ...]]:
+        """What answering less often brings; see `measure_answering`."""
+        key = run.folder, run.stamp
+        if self._answering[0] != key:
+            stored = self.read(run)
+            self._answering = key, measure_answering(stored.predictions, stored.verdicts)
+        return self._answering[1]
 
     def columns(self) -> Columns | None:
         """Those of the run that is chosen, by default the newest; None without a run."""

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -72,6 +73,7 @@ class Project:
         version: Rises with every change of what the screens show.
         num_scans: How often the folder was read.
         classes: Names of the classes, of empty ones too, in alphabetical order.
+        num_by_class: Photos of each class; those without one are of the class "".
         photos: All photos that were ever seen, by number; the class of unlabelled ones is empty.
         present: Numbers of those that are there, sorted by path.
         catalog: As scanned, with unlabelled photos among the others, without decisions; None
@@ -92,6 +94,7 @@ class Project:
         self.version = 1
         self.num_scans = 0
         self.classes: tuple[str, ...] = ()
+        self.num_by_class: dict[str, int] = {}
         self.photos: list[Photo] = []
         self.present: Sequence[int] = ()
         self.catalog: Catalog | None = None
@@ -217,6 +220,8 @@ class Project:
         except _Closed:
             raise
         except Exception:  # the studio goes on, and the error is known
+            if self._is_closed.is_set():  # Python refuses new threads to what still computes
+                raise _Closed from None
             _LOG.exception("reading %s failed", self.folder)
             self.problem = "reading the folder failed; the terminal says why."
         finally:
@@ -267,6 +272,8 @@ class Project:
                 self.photos[number] = photo
             self.present = [self._numbers[photo.path] for photo in found]
             self.classes = catalog.classes if catalog and catalog.parts else classes
+            labels = Counter(photo.label for photo in found)
+            self.num_by_class = dict.fromkeys(self.classes, 0) | labels
             self.catalog, self.problem = catalog, ""
             self.num_scans += 1
             self.changed()
@@ -281,7 +288,8 @@ class Project:
             self.features = features
             self.embedded = [self._numbers[photo.path] for photo in features.catalog.photos]
             self.changed()
-        groups = find_duplicates(features, progress=self)
+        with self.step("Looking for copies", 0):
+            groups = find_duplicates(features, progress=self)
         with self.lock:
             self.groups = groups
             self.changed()

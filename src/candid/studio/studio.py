@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -22,21 +21,6 @@ class Part(Protocol):
 _Part = TypeVar("_Part", bound=Part)
 
 
-@dataclass
-class _Opened:
-    """A project with its parts, so that no part is ever of another project."""
-
-    project: Project
-    parts: dict[type[Part], Part] = field(default_factory=dict)
-
-    def close(self) -> None:
-        with self.project.lock:
-            parts, self.parts = list(self.parts.values()), {}
-        for part in parts:
-            getattr(part, "close", lambda: None)()
-        self.project.close()
-
-
 class Studio:
     """What all routes share."""
 
@@ -47,7 +31,8 @@ class Studio:
             draw_sample: Draws the sample set into a folder; None if there is none to offer.
         """
         self.draw_sample = draw_sample
-        self._opened: _Opened | None = None
+        self._project: Project | None = None
+        self._parts: dict[tuple[Project, type[Part]], Part] = {}
         self._described: list[Callable[[], dict[str, Any]]] = []
 
     @property
@@ -57,27 +42,28 @@ class Studio:
         Raises:
             Problem: None is open.
         """
-        return self._require().project
+        if self._project is None:
+            raise Problem(409, "no_project", "open a folder first.")
+        return self._project
 
     @property
     def is_open(self) -> bool:
         """Whether a project is open."""
-        return self._opened is not None
+        return self._project is not None
 
     def part(self, kind: type[_Part]) -> _Part:
         """The part of a kind that works on the open project."""
-        opened = self._require()
-        with opened.project.lock:
-            if kind not in opened.parts:
-                opened.parts[kind] = kind(opened.project)
-            return cast(_Part, opened.parts[kind])
+        project = self.project  # another one may be opened meanwhile
+        with project.lock:
+            if (project, kind) not in self._parts:
+                self._parts[project, kind] = kind(project)
+            return cast(_Part, self._parts[project, kind])
 
     def open(self, folder: Path) -> Project:
         """Open a folder, in place of the project that is open."""
-        before, self._opened = self._opened, _Opened(Project(folder))
-        project = self._opened.project
-        if before is not None:
-            before.close()
+        before, self._project = self._project, Project(folder)
+        project = self._project
+        self._close(before)
         project.start()
         if project.folder.is_dir():
             remember(project.folder)
@@ -85,9 +71,18 @@ class Studio:
 
     def close(self) -> None:
         """Close the project and its parts: those with a method ``close``."""
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            opened.close()
+        before, self._project = self._project, None
+        self._close(before)
+
+    def _close(self, project: Project | None) -> None:
+        if project is None:
+            return
+        with project.lock:
+            kinds = [kind for of, kind in list(self._parts) if of is project]
+            parts = [self._parts.pop((project, kind)) for kind in kinds]
+        for part in parts:
+            getattr(part, "close", lambda: None)()
+        project.close()
 
     def adds_to_state(self, describe: Callable[[], dict[str, Any]]) -> None:
         """Let ``/api/state`` hold more while a project is open: JSON values by name."""
@@ -96,8 +91,3 @@ class Studio:
     def describe(self) -> dict[str, Any]:
         """What the parts add to the state."""
         return {name: value for one in self._described for name, value in one().items()}
-
-    def _require(self) -> _Opened:
-        if self._opened is None:
-            raise Problem(409, "no_project", "open a folder first.")
-        return self._opened

@@ -5,51 +5,66 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from itertools import count
-from typing import Any, Final, get_args
+from pathlib import Path
+from typing import Any, Final, Literal
 
 from candid.core.text import first_line
 from candid.data.decisions import DROP, KEEP
 from candid.errors import CandidError
 from candid.runs.artifact import SPLIT
 from candid.server.schemas import Problem
+from candid.studio.bursts import Bursts
 from candid.studio.decided import DECISIONS, Decided
 from candid.studio.jobs import Job, Jobs
 from candid.studio.judgements import Judgements
 from candid.studio.project import Project
 from candid.studio.studio import Studio
-from candid.training.options import Quality
+from candid.training.quality import expected_seconds
 
-_GROUPS: Final = "groups.csv"
-_OPTIONS: Final[Mapping[Quality, list[str]]] = {
+#: How thorough: a quality, or fast on all photos, without a test.
+Effort = Literal["fast", "good", "best", "unmeasured"]
+_OPTIONS: Final[Mapping[Effort, list[str]]] = {
     "fast": [],  # the command's default
     "good": ["--quality", "good"],
     "best": ["--quality", "best"],
+    "unmeasured": ["--no-figures"],
 }
 _LOOK_EVERY_S: Final = 0.1
 
 
-def words_to_train(studio: Studio) -> dict[Quality, list[str]]:
-    """What is typed after ``candid`` to train on the project, by the quality.
+def words_to_train(studio: Studio) -> dict[Effort, list[str]]:
+    """What is typed after ``candid`` to train on the project, by the effort.
 
     Photos keep the part that they had in the newest run, so that the two can be compared.
     """
     project, judgements = studio.project, studio.part(Judgements)
-    names = (f"{project.folder.name or 'run'}-{number}" for number in count(1))
-    run = next(file for file in (judgements.home / name for name in names) if not file.exists())
+    run = judgements.home / _free_name(judgements.home, project.folder.name or "run")
     words = ["train", str(project.folder)]
     if studio.part(Decided).is_any:
         words += ["--decisions", str(project.state / DECISIONS)]
-    if (project.state / _GROUPS).is_file():
-        words += ["--group-by", str(project.state / _GROUPS)]
+    learnt = labels_of(project, studio.part(Decided).current)
+    bursts = studio.part(Bursts)
+    if bursts.are_needed(project.photos[number].path for number in learnt):
+        words += ["--group-by", str(bursts.file)]
     if earlier := _earlier_split(project, judgements):
         words += ["--split", earlier]
-    return {
-        quality: [*words, *_OPTIONS[quality], "--run", str(run)] for quality in get_args(Quality)
-    }
+    return {effort: [*words, *options, "--run", str(run)] for effort, options in _OPTIONS.items()}
+
+
+def seconds_to_train(num_photos: int, effort: Effort) -> float:
+    """About how long it takes, of so many photos with known embeddings."""
+    return expected_seconds(num_photos, "fast" if effort == "unmeasured" else effort)
+
+
+def _free_name(home: Path, name: str) -> str:
+    """A name that no run has, nor one that is being written, perhaps since before a restart."""
+    taken = {path.name for path in home.iterdir()} if home.is_dir() else set()
+    taken |= {path.split(".partial-")[0].removeprefix(".") for path in taken if path[0] == "."}
+    return next(free for number in count(1) if (free := f"{name}-{number}") not in taken)
 
 
 def _earlier_split(project: Project, judgements: Judgements) -> str:
-    """The split of the newest run that has photos of the project; empty if there is none."""
+    """The split of the newest measured run on photos of the project; empty without one."""
     if project.catalog is not None and project.catalog.parts:  # the folder's own are kept
         return ""
     with project.lock:
@@ -59,7 +74,8 @@ def _earlier_split(project: Project, judgements: Judgements) -> str:
             rows = judgements.read(run).split.rows
         except CandidError:
             continue
-        if any(row.content in here for row in rows if row.part):
+        is_measured = any(row.part == "test" for row in rows)
+        if is_measured and any(row.content in here for row in rows if row.part):
             return str(run.folder / SPLIT)
     return ""
 
@@ -88,7 +104,7 @@ class Trainings:
         """Begin with no wish."""
         self._project = project
         self._wish: threading.Event | None = None
-        self.quality: Quality = "fast"
+        self.effort: Effort = "fast"
         self.problem = ""
 
     @property
@@ -103,13 +119,13 @@ class Trainings:
         is_read = project.features is not None or project.catalog is None
         return project.num_scans > 0 and is_read and not project.activities
 
-    def start(self, studio: Studio, quality: Quality) -> Job | None:
+    def start(self, studio: Studio, effort: Effort) -> Job | None:
         """Train, by the command that is shown; None if the photos are still being read.
 
         Raises:
             Problem: 409, another command runs.
         """
-        self.problem, self.quality = "", quality
+        self.problem, self.effort = "", effort
         last = studio.part(Jobs).last
         if self.is_ready or (last is not None and last.is_running):
             return self._begin(studio)
@@ -131,10 +147,10 @@ class Trainings:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, for the screens."""
-        return {"is_waiting": self.is_waiting, "quality": self.quality, "problem": self.problem}
+        return {"is_waiting": self.is_waiting, "effort": self.effort, "problem": self.problem}
 
     def _begin(self, studio: Studio) -> Job:
-        job = studio.part(Jobs).start("train", words_to_train(studio)[self.quality])
+        job = studio.part(Jobs).start("train", words_to_train(studio)[self.effort])
         studio.part(Judgements).choose(None)
         return job
 

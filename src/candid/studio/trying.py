@@ -21,7 +21,7 @@ from candid.studio.project import Project
 #: The variant of the export that the page runs.
 WEB: Final = "web"
 #: That by which the page asks for camera frames; an export without it was made by an older version.
-_NEEDED: Final = b"examine"
+_NEEDED: Final = b"isQuick"
 
 
 class Trying:
@@ -97,7 +97,7 @@ class Trying:
             DataError: The photos are still being read.
         """
         catalog = self._project.catalog
-        if catalog is None or self._project.features is None:
+        if catalog is None:
             raise DataError("the photos are still being read; a moment.")
         with self._lock:
             key = run.folder, run.stamp

@@ -25,6 +25,7 @@ _SECONDS_PER_PHOTO: Final = 0.9
 #: Of the recipe transfer, from docs/cost.md: 18 s for 2,000 photos.
 _SECONDS_TO_BEGIN: Final = 2.0
 _SECONDS_TO_FIT: Final = 0.008
+_SECONDS_TO_IMPORT: Final = 8.0  # TensorFlow
 
 
 def say_what_more_time_brings(num_photos: int, most_s: float) -> str:
@@ -42,7 +43,8 @@ def expected_seconds(num_photos: int, quality: Quality) -> float:
     fast = _SECONDS_TO_BEGIN + _SECONDS_TO_FIT * num_photos
     if quality == "fast":
         return fast
-    return min(max(_SECONDS_PER_PHOTO * num_photos, fast), BUDGETS[quality])
+    tuned = _SECONDS_TO_IMPORT + _SECONDS_PER_PHOTO * num_photos
+    return min(max(tuned, fast), BUDGETS[quality])
 
 
 class Clock:

@@ -88,6 +88,15 @@ class TestTrainedRuns:
                 hits.mean(axis=1)
             )
 
+    def test_name_the_images_that_only_one_gets_right(
+        self, found: Comparison, trained: Run, padded: Path
+    ) -> None:
+        a, b = (read_run(folder).right["kfold"] for folder in (trained.folder, padded))
+        first, second = found.believed.only(0, 1), found.believed.only(1, 0)
+        assert first or second
+        assert set(first) == {content for content in a if a[content] and not b[content]}
+        assert set(second) == {content for content in a if b[content] and not a[content]}
+
     def test_are_distinguished_in_the_text_and_the_json(self, found: Comparison) -> None:
         text, values = found.to_text(), json.loads(json.dumps(found.to_json()))
         assert found.names == ("run", "padded")

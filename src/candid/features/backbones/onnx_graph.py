@@ -132,7 +132,7 @@ class _Network:
         return self.graph.node("Sub", x, self.graph.constant("mean", mean))
 
     def _flip(self, x: str) -> str:
-        """Mirror ``(n, c, h, w)`` from left to right."""
+        """Mirror ``(n, c, h, w)`` from left to right; reporting/app/quick.js changes the values."""
         first, last, axis, step = (
             self.graph.constant(name, np.array([value], np.int64))
             for name, value in (

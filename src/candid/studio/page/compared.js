@@ -6,6 +6,11 @@ import { html, nothing } from "./vendor/lit-html.js";
 const HEADS = ["Name", "When", "Photos", "Classes", "Corrections", "Recipe", "Right"];
 const CHANGES = { added: "added", removed: "removed or dropped", relabelled: "given another class" };
 
+function chance({ is_real: isReal, newly_wrong: wrong, newly_right: right }) {
+  if (isReal) return "The difference is real: chance alone would hardly make it.";
+  return wrong.length || right.length ? "That may well be chance." : "There is no difference.";
+}
+
 const tenths = (share) => `${(100 * share).toFixed(1)} %`;
 
 // "3 photos added, 1 given another class"; empty without a change.
@@ -37,7 +42,7 @@ export function sideBySide({ run, all, compared, versus, onOpen, command }) {
     const told = changes(compared.changed);
     return html`<p class="headline small"><b>${count(compared.newly_wrong.length)} newly wrong, ${count(compared.newly_right.length)} newly right</b>
       of ${photos(compared.num_images)} that both were tested on.</p>
-      <p>${other.name} is right on ${tenths(before)} of them, ${run.name} on ${tenths(after)}. ${compared.is_real ? "The difference is real: chance alone would hardly make it." : "That may well be chance."}</p>
+      <p>${other.name} is right on ${tenths(before)} of them, ${run.name} on ${tenths(after)}. ${chance(compared)}</p>
       <p class="muted">${compared.sentence.replaceAll("`", "")}</p>
       <p class="muted">${told ? `The photos changed from one to the other: ${told}.` : "Both were trained on the same photos, in the same classes."}</p>
       ${compared.notes.map((one) => html`<p class="muted">${one}</p>`)}

@@ -1,6 +1,6 @@
 // A grid of photos that stays smooth with 100,000 of them: only the cells in sight exist, and they are
 // used again while scrolling. Photos are numbers in one array; what is written below them and their
-// pictures are asked for where the scrolling comes to rest.
+// pictures are asked for where the scrolling comes to rest, or nearly.
 //
 //   const grid = makeGrid(root, { label, onSelect(ids), onOpen(id), onStack(id), onKey(event) → handled });
 //     onStack: the number of copies was clicked; without it, it is only shown
@@ -119,7 +119,7 @@ export function makeGrid(root, { label = "Photos", size = 160, onSelect = () => 
     const stack = document.createElement("i");
     const first = document.createElement("span");
     const second = document.createElement("small");
-    element.append(image, mark, stack, first, second);
+    element.append(image, mark, " ", stack, " ", first, " ", second); // words of a name have spaces between them
     sheet.append(element);
     return { element, image, mark, stack, first, second, index: -1, id: -1, picture: "" };
   }
@@ -174,7 +174,6 @@ export function makeGrid(root, { label = "Photos", size = 160, onSelect = () => 
     const row = facts.get(cell.id);
     const { classList } = cell.element;
     cell.element.setAttribute("aria-selected", selected.has(cell.id));
-    cell.element.setAttribute("aria-label", row ? describe(row) : `photo ${cell.index + 1}`);
     classList.toggle("selected", selected.has(cell.id));
     classList.toggle("dropped", row?.decision === "drop");
     const moved = row && row.decision && row.label !== row.folder_label;
@@ -183,6 +182,9 @@ export function makeGrid(root, { label = "Photos", size = 160, onSelect = () => 
     cell.first.textContent = row ? row.label || "no class yet" : "";
     cell.second.textContent = !row ? "" : row.guess ? `${SHOWN[row.verdict] ?? ""} ${row.guess} ${percent(row.probability)}` : row.path.slice(row.path.lastIndexOf("/") + 1);
     cell.second.className = row?.verdict ?? "";
+    // What is seen has to be a part of what is said.
+    const seen = [cell.mark, cell.stack, cell.first, cell.second].map((one) => one.textContent).filter(Boolean).join(" ");
+    cell.element.setAttribute("aria-label", row ? `${seen}, ${row.verdict ? `${row.verdict}, ` : ""}${row.path}` : `photo ${cell.index + 1}`);
   }
 
   // Its picture, if it is known; an empty address of one that can't be read.
@@ -208,11 +210,16 @@ export function makeGrid(root, { label = "Photos", size = 160, onSelect = () => 
     else box.removeAttribute("aria-activedescendant");
   }
 
-  // --- Where scrolling comes to rest ---
+  // --- Where scrolling comes to rest, or is slow enough to see something ---
 
   function rest() {
-    clearTimeout(resting);
-    resting = setTimeout(fill, REST_MS);
+    if (resting) return;
+    const before = box.scrollTop;
+    resting = setTimeout(() => {
+      resting = 0;
+      if (Math.abs(box.scrollTop - before) > box.clientHeight) rest();
+      else fill();
+    }, REST_MS);
   }
 
   const inSight = () => pool.filter(({ id }) => id >= 0).sort((one, other) => one.index - other.index);

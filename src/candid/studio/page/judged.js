@@ -52,7 +52,8 @@ export function answer(run) {
   const tone = enough.title.includes(" not ") ? "open" : isShort ? "note" : "good";
   return html`<section class="answer" aria-label="Result">
     ${accuracy ? html`<p class="headline"><b>Right on ${outOf(accuracy.value)}</b> photos that it had not seen.</p>
-      ${bar(accuracy)}<p class="muted">With more photos like these, most likely ${between(accuracy)}. ${run.task}, ${photos(run.num_photos)}.</p>` : nothing}
+      ${bar(accuracy)}<p class="muted">With more photos like these, most likely ${between(accuracy)}. ${run.task}, ${photos(run.num_photos)}.</p>` : html`<p class="headline"><b>Nobody knows how good it is:</b> no photo was left to test it on.</p>
+      <p>${run.task}, ${photos(run.num_photos)}. Add photos of other scenes and train again to have it tested.</p>`}
     <dl class="questions">
       <div><dt>${QUESTIONS.figures}</dt><dd>${told(first)}</dd></div>
       ${compared ? html`<div><dt>${QUESTIONS.baselines}</dt><dd>${told(compared)}</dd></div>` : nothing}
@@ -79,13 +80,14 @@ function learning({ points, line, text }) {
     <path class="known" d=${path([...line.filter(([n]) => n <= isMeasured)])}/>
     ${points.map(({ num_photos: n, accuracy }) => svg`<circle cx=${x(n)} cy=${y(accuracy.value)} r="3"/>`)}
     <text x="8" y="98">${count(Math.round(least))} photos</text><text x="292" y="98" text-anchor="end">${count(Math.round(most))}</text>
-    <text x="8" y="10">${percent(1)}</text><text x="8" y="82">${percent(bottom)}</text>`}</svg>`;
+    <text x="8" y="10">${percent(1)}</text><text x="292" y="82" text-anchor="end">${percent(bottom)}</text>`}</svg>`;
 }
 
 const link = (truth, guess) => `#look?${new URLSearchParams({ label: truth, guess })}`;
 
 // Cells lead to their photos.
-export function confusion({ confusion: { rows, pairs }, classes }) {
+export function confusion({ accuracy, confusion: { rows, pairs }, classes }) {
+  if (!accuracy) return nothing;
   if (!rows.length && !pairs.length) return html`<section><h2>Which classes it confuses</h2><p>None: there was no mistake on these photos.</p></section>`;
   const sum = (row) => row.reduce((a, b) => a + b, 0);
   const shade = (row, number) => (number ? Math.max(1, Math.round((5 * number) / sum(row))) : 0);

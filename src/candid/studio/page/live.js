@@ -58,7 +58,7 @@ export function makeLive(root, { web, isHeated, onHeat, onFreeze, say }) {
       const tools = web();
       const frame = await createImageBitmap(video, { colorSpaceConversion: "none" });
       try {
-        const found = await tools.examine(frame, "camera", { isExplained: isHeated() });
+        const found = await tools.examine(frame, "camera", { isExplained: isHeated(), isQuick: true });
         if (stream !== asked) return;
         take(found.item, frame, tools);
       } catch (error) {
@@ -108,7 +108,7 @@ export function makeLive(root, { web, isHeated, onHeat, onFreeze, say }) {
       <div class="view">${video}${heat ?? nothing}</div>
       <div class="said">
         ${item ? answer(item, web().words) : html`<p class="muted">…</p>`}
-        <p class="muted speed">${found ? html`<b>${found.toFixed(found < 10 ? 1 : 0)}</b> answers a second` : "Measuring the speed…"}</p>
+        <p class="muted speed">${found ? html`<b>${found.toFixed(found < 10 ? 1 : 0)}</b> answers a second` : "Measuring the speed…"}. Each is a quick look; hold a picture for the whole answer.</p>
         <p class="buttons"><button type="button" class="primary" @click=${freeze}>Hold this picture</button>
           <button type="button" aria-pressed=${isHeated()} @click=${onHeat}><kbd>H</kbd> Heat map</button>
           <button type="button" @click=${stop}>Stop the camera</button></p>

@@ -33,7 +33,7 @@ function code(lines, marks) {
   const end = lines.indexOf(marks);
   const body = lines.splice(0, end < 0 ? lines.length : end).join("\n");
   lines.shift();
-  return html`<pre tabindex="0" role="region" aria-label="Code"><code>${body}</code></pre>`;
+  return html`<pre tabindex="0" role="group" aria-label="Code"><code>${body}</code></pre>`;
 }
 
 function heading(line, below) {
@@ -57,7 +57,7 @@ function list(lines) {
 function table(lines) {
   const [head, rules, ...rows] = lines.map((line) => line.replace(/^\||\|$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim()));
   const side = (i) => (rules[i]?.endsWith(":") ? "number" : "");
-  return html`<div class="wide" tabindex="0" role="region" aria-label="Table: ${head[0]}"><table>
+  return html`<div class="wide" tabindex="0" role="group" aria-label="Table: ${head[0]}"><table>
     <thead><tr>${head.map((cell, i) => html`<th scope="col" class=${side(i)}>${inline(cell)}</th>`)}</tr></thead>
     <tbody>${rows.map((row) => html`<tr>${row.map((cell, i) => (i ? html`<td class=${side(i)}>${inline(cell)}</td>` : html`<th scope="row" class=${side(i)}>${inline(cell)}</th>`))}</tr>`)}</tbody></table></div>`;
 }

@@ -9,7 +9,7 @@ const AT_ONCE = 8; // files in one request
 const MOST_BYTES = 12e6; // of one request, unless a file alone is larger
 const NUM_TRIES = 5;
 const WAIT_MS = 1000;
-const MOST_ROWS = 200;
+const MOST_ROWS = 400; // more than a burst has
 const OWN_SUFFIXES = /\.(dcm|dicom|heic|heif|hif|avif|jp2|j2k|jpx|ppm|pgm|pbm|pnm|tiff?)$/i; // not known to all browsers
 
 export const sent = {
@@ -51,6 +51,13 @@ export function giveUp() {
 export function startAnew() {
   sent.num = { saved: 0, copy: 0, refused: 0 };
   sent.rows = [];
+  tell();
+}
+
+// The frames of a burst were taken back.
+export function forgetBurst(burst) {
+  sent.num.saved -= sent.rows.filter((row) => row.burst === burst && row.outcome === "saved").length;
+  sent.rows = sent.rows.filter((row) => row.burst !== burst);
   tell();
 }
 

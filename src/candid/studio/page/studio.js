@@ -11,9 +11,9 @@ import { html, nothing, render } from "./vendor/lit-html.js";
 
 const SCREENS = [
   ["start", "Open"],
+  ["add", "Add photos"],
   ["look", "Photos"],
   ["label", "Label"],
-  ["add", "Add photos"],
   ["judge", "Train"],
   ["try", "Try"],
   ["ship", "Ship"],
@@ -30,6 +30,8 @@ let polling = 0;
 let routing = 0;
 
 export const studio = {
+  // Whether this tab opens another folder, and shows it itself.
+  isOpening: false,
   // The last state of /api/state.
   get state() { return state; },
   refresh,
@@ -46,7 +48,7 @@ export async function refresh() {
   clearTimeout(polling);
   try {
     const next = await get("state");
-    if (state.project && next.project?.folder !== state.project.folder) location.reload(); // opened in another tab
+    if (state.project && next.project?.folder !== state.project.folder && !studio.isOpening) location.reload(); // opened in another tab
     const isNew = JSON.stringify(next) !== JSON.stringify(state);
     tellOfEnd(state.job, next.job);
     state = next;
@@ -133,6 +135,12 @@ async function route() {
 }
 
 addEventListener("hashchange", () => (location.hash === "#main" ? byId("main").focus() : route()));
+// Else the browser would open a photo dropped on a screen that takes none.
+addEventListener("dragover", (event) => {
+  if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "none";
+});
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 makeTour(byId("tour"));
 refresh();

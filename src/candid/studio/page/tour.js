@@ -3,9 +3,9 @@
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 const STEPS = [
-  ["look", "Look", "These are 300 drawn faces. Some are wrong on purpose: in the wrong class, twice, or upside down. Press “Check for problems” below the photos, and wait for it to end; then choose a finding above them."],
+  ["look", "Look", "These are 300 drawn faces. Some are wrong on purpose: in the wrong class, there twice, or damaged. Press “Check for problems” below the photos, and wait for it to end; then choose a finding above them."],
   ["look", "Clean", "Click a photo that is wrong. D drops it, a number gives it that class, U undoes. No file is moved: what you decide is kept in a list that the training reads."],
-  ["judge", "Train", "Press the button to train. It takes seconds. Read how good it is on faces that it never saw, and move the slider from “always answer” to “answer only when sure”."],
+  ["judge", "Train", "Press the button to train. It takes seconds. Read how good it is on faces that it never saw, and move the slider to let it answer only when it is sure."],
   ["try", "Try", "Drop a face, paste one, or draw your own and hold it into the webcam. See where it looked, and which faces it finds similar."],
   ["ship", "Ship", "Take it home: a web page, a file for a phone, or a server. Each is kept only if it answers as the one that you tested."],
 ];

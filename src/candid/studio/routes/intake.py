@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from candid.data.decisions.moving import REMOVED
 from candid.errors import CandidError
 from candid.studio.intake import Intake
 from candid.studio.phone import Phone
@@ -18,6 +19,12 @@ from candid.studio.studio import Studio
 
 #: Reading waits for as long after frames of a burst, as the next ones are on their way.
 _RECORDING_S: Final = 1.5
+
+
+class BurstIn(BaseModel):
+    """The name of a burst."""
+
+    burst: str = Field(max_length=64)
 
 
 class ClassIn(BaseModel):
@@ -61,6 +68,13 @@ def routes(studio: Studio) -> APIRouter:
         if any(one.outcome == "saved" for one in added):
             studio.project.rescan()
         return {"added": [asdict(one) for one in added]}
+
+    @router.delete("/intake")
+    def take_back(given: BurstIn) -> dict[str, Any]:
+        """Move the frames of a burst out of their class again."""
+        num = studio.part(Intake).take_back(given.burst)
+        studio.project.rescan()
+        return {"num": num, "folder": str(studio.project.state / REMOVED)}
 
     @router.post("/classes")
     def name_class(given: ClassIn) -> dict[str, Any]:

@@ -17,9 +17,7 @@ from candid.studio.decided import Decided
 from candid.studio.judged import REPORT, changes_between, describe_run, judge_run
 from candid.studio.judgements import Judgements
 from candid.studio.studio import Studio
-from candid.studio.trainings import Trainings, labels_of, words_to_train
-from candid.training.options import Quality
-from candid.training.quality import expected_seconds
+from candid.studio.trainings import Effort, Trainings, labels_of, seconds_to_train, words_to_train
 
 #: A report is a page with a script of its own: it may not ask the studio for anything.
 _POLICY: Final = (
@@ -31,7 +29,7 @@ _POLICY: Final = (
 class TrainingWish(BaseModel):
     """What a person chooses before training."""
 
-    quality: Quality = "fast"
+    effort: Effort = "fast"
 
 
 def routes(studio: Studio) -> APIRouter:
@@ -56,27 +54,26 @@ def routes(studio: Studio) -> APIRouter:
     @router.get("/runs")
     def runs() -> dict[str, Any]:
         """All runs on the photos, the newest first, and what a training would take."""
-        project, words = studio.project, words_to_train(studio)
-        labels = labels_of(project, studio.part(Decided).current)
+        labels = labels_of(studio.project, studio.part(Decided).current)
         return {
             "runs": [describe_run(run) for run in studio.part(Judgements).runs()],
             "classes": [
                 {"name": name, "num": num} for name, num in sorted(Counter(labels.values()).items())
             ],
-            "qualities": [
+            "efforts": [
                 {
-                    "name": quality,
-                    "command": shlex.join(["candid", *words[quality]]),
-                    "seconds": expected_seconds(len(labels), quality),
+                    "name": effort,
+                    "command": shlex.join(["candid", *words]),
+                    "seconds": seconds_to_train(len(labels), effort),
                 }
-                for quality in words
+                for effort, words in words_to_train(studio).items()
             ],
         }
 
     @router.post("/runs")
     def start(wish: TrainingWish) -> dict[str, Any]:
         """Train, by the command that is shown, as soon as the photos are read."""
-        job = studio.part(Trainings).start(studio, wish.quality)
+        job = studio.part(Trainings).start(studio, wish.effort)
         return {"job": None if job is None else job.to_json()}
 
     @router.delete("/runs")

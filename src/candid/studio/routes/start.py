@@ -122,7 +122,7 @@ def routes(studio: Studio) -> APIRouter:
             return
         last = studio.part(Jobs).last
         if last is not None and last.is_running:
-            message = f"`{last.command}` runs, and would be stopped by opening another folder."
+            message = f"`candid {last.kind}` runs, and would be stopped by opening another folder."
             raise Problem(409, "busy", message)
 
     def open_in_place(folder: Path, *, stop: bool) -> dict[str, Any]:
@@ -136,16 +136,12 @@ def routes(studio: Studio) -> APIRouter:
 
 def _describe(project: Project) -> dict[str, Any]:
     with project.lock:
-        num_by_class = dict.fromkeys(project.classes, 0)
-        for number in project.present:
-            label = project.photos[number].label
-            num_by_class[label] = num_by_class.get(label, 0) + 1
         return {
             "name": project.folder.name,
             "folder": str(project.folder),
             "state_folder": str(project.state),
             "is_read_only": project.keeps_state_elsewhere,
-            "classes": [{"name": name, "num": num} for name, num in num_by_class.items()],
+            "classes": [{"name": name, "num": num} for name, num in project.num_by_class.items()],
             "num_photos": len(project.present),
             "is_listed": project.catalog is not None,
             "is_embedded": project.features is not None,

@@ -2,7 +2,7 @@
 
 import { get, post, remove } from "../api.js";
 import { filesOf, filesOfInput, sortOut } from "../dropped.js";
-import { again, giveUp, onChange, send, sent, startAnew } from "../sending.js";
+import { again, forgetBurst, giveUp, onChange, send, sent, startAnew } from "../sending.js";
 import { html, nothing, render } from "../vendor/lit-html.js";
 import { cameras, makeCamera } from "../webcam.js";
 
@@ -137,6 +137,17 @@ export function open(root, studio) {
   // Enter, and what helps people use a mouse, only click: the first click begins, the next one ends.
   const onClick = (event) => { if (event.detail === 0) (recording ? stop() : start()); };
 
+  async function takeBack(burst) {
+    try {
+      const { num, folder } = await remove("intake", { burst });
+      forgetBurst(burst);
+      studio.say(`${plural(num, "photo")} taken back; they lie in ${folder}.`);
+      await studio.refresh();
+    } catch (error) {
+      studio.say(error.message);
+    }
+  }
+
   // --- Files ---
 
   function take(found) {
@@ -221,6 +232,8 @@ export function open(root, studio) {
     };
     const row = (one, place) => html`<label><input type="radio" name="label" value=${one.name} .checked=${label === one.name} @change=${() => choose(one.name)}>
       <span><b>${one.name}</b> ${place < 9 ? html`<kbd>${place + 1}</kbd>` : nothing}${advice(one)}</span></label>`;
+    const counts = facts?.counts.filter((one) => one.name) ?? [];
+    const isEnough = counts.length > 1 && counts.length === classes().length && counts.every((one) => one.groups >= ENOUGH);
     const none = studio.state.project.classes.find((one) => !one.name)?.num ?? 0;
     return html`<section class="classes" aria-labelledby="into"><h2 id="into">Into which class?</h2>
       <div class="into" role="radiogroup" aria-labelledby="into">${classes().map(row)}
@@ -229,6 +242,7 @@ export function open(root, studio) {
       <form @submit=${makeClass}><label for="new-class">New class</label>
         <div class="row"><input id="new-class" name="name" autocomplete="off" maxlength="80" placeholder="such as happy" aria-describedby=${classProblem ? "class-problem" : nothing}><button>Make it</button></div>
         ${classProblem ? html`<p class="problem" id="class-problem" role="alert">${classProblem}</p>` : nothing}</form>
+      ${isEnough ? html`<p>Enough for a fair test: <a href="#judge">Train</a></p>` : nothing}
       ${facts?.problem ? html`<p class="problem" role="alert">${facts.problem}</p>` : nothing}</section>`;
   }
 
@@ -280,6 +294,7 @@ export function open(root, studio) {
         pictures.delete(file);
       }
     }
+    const burst = rows.find((row) => row.burst)?.burst;
     const refused = rows.filter((row) => row.outcome === "refused");
     const told = [num.saved ? `${plural(num.saved, "photo")} added` : "", num.copy ? `${num.copy} there already` : "", num.refused ? `${num.refused} not added` : "", numWaiting ? `${numWaiting} waiting` : ""].filter(Boolean).join(", ");
     return html`<section class="sent" aria-labelledby="added"><h2 id="added">Added now</h2>
@@ -288,7 +303,8 @@ export function open(root, studio) {
         <button type="button" @click=${again}>Try again</button> <button type="button" @click=${giveUp}>Leave them out</button></p>` : nothing}
       ${refused.length ? html`<details open><summary>Not added</summary><ul class="refused">${refused.slice(0, 20).map((row) => html`<li><b>${row.name}</b>: ${row.reason}</li>`)}</ul></details>` : nothing}
       <ul class="shown">${shown.map((row) => html`<li class=${row.outcome}><img src=${pictureOf(row.file)} alt=${row.name} loading="lazy"><small>${OUTCOMES[row.outcome]}${row.outcome === "copy" ? html`: ${row.path}` : row.outcome === "saved" ? html` · ${row.label || "no class yet"}` : nothing}</small></li>`)}</ul>
-      <div class="row">${rows.find((row) => row.burst) ? html`<a href=${`#look?${new URLSearchParams({ name: rows.find((row) => row.burst).burst })}`}>Look at the last recording</a>` : nothing}
+      <div class="row">${burst ? html`<button type="button" ?disabled=${numWaiting > 0 || recording !== null} @click=${() => takeBack(burst)}>Take the last recording back</button>
+          <a href=${`#look?${new URLSearchParams({ name: burst })}`}>Look at it</a>` : nothing}
         <a href="#look?sort=date&descending=true">See all photos</a> <button type="button" @click=${startAnew}>Clear this list</button></div></section>`;
   }
 

@@ -2,17 +2,19 @@
 
 import { get, post, remove } from "../api.js";
 import { changes, runs, sideBySide } from "../compared.js";
+import { wordOf } from "../deciding.js";
 import { makeViewer } from "../enlarged.js";
 import { forgetFacts, loadFacts } from "../grid.js";
-import { answer, answering, confusion, count, shownOf, sidesOf, steps } from "../judged.js";
+import { answer, answering, confusion, count, percent, shownOf, sidesOf, steps } from "../judged.js";
 import { html, nothing, render } from "../vendor/lit-html.js";
 
 export const name = "Train";
 
-const QUALITIES = {
+const EFFORTS = {
   fast: "Fast: learns what distinguishes the classes",
   good: "Good: also tries to adapt the network",
   best: "Best: adapts the network for as long as it helps",
+  unmeasured: "Untested: learns from all photos, and nobody knows how good it is",
 };
 // What the command's steps mean.
 const MEANINGS = {
@@ -24,6 +26,7 @@ const MEANINGS = {
 const LEAST_PHOTOS = 2; // of a class; what else is missing, the command says
 const LEAST_CLASSES = 2;
 
+const stepOf = ({ step }) => (step ? MEANINGS[step.title] ?? step.title : "Starting");
 const duration = (s) => (s < 60 ? `${Math.max(1, Math.round(s))} s` : s < 90 ? "a minute" : `${Math.round(s / 60)} minutes`);
 
 export function open(root, studio) {
@@ -35,34 +38,47 @@ export function open(root, studio) {
   let run = null; // of /api/runs/<number>
   let compared = null; // of /api/runs/<a>/against/<b>
   let against = null; // the number of the run to compare with; null for the one before
-  let quality = state.training?.quality ?? "fast";
+  let effort = "fast";
   let step = 0;
   let loaded = "";
   let looked = null; // the stamp of what is known of photos
   let line = []; // the photos among which the enlarged one is
   let failure = "";
+  let loads = 0;
+  let isOld = false; // what is known is of before a training
   let isClosed = false;
 
   const viewer = makeViewer(root, { step: next, decide, like: (id) => studio.go("look", `like=${id}&sort=similarity&descending=true`), classes, onKey });
   const isTraining = () => state.job?.is_running && state.job.kind === "train";
   const isWaiting = () => state.training?.is_waiting;
-  const key = () => JSON.stringify([state.runs?.stamp, state.runs?.chosen, state.look, against, state.project?.num_photos, state.project?.classes]);
+  const key = () => JSON.stringify([state.runs?.stamp, state.runs?.chosen, state.look, against, state.project?.num_photos, state.project?.is_embedded, state.project?.classes]);
 
   async function load() {
     loaded = key();
+    const mine = ++loads;
     try {
-      list = await get("runs");
+      const found = await get("runs");
       const number = state.runs?.chosen;
-      run = number == null ? null : await get(`runs/${number}`);
-      if (run) step = Math.max(0, Math.min(step, run.answering.steps.length - 1));
-      failure = "";
+      const judged = number == null ? null : await get(`runs/${number}`);
+      if (isClosed || mine !== loads) return;
+      [list, run, failure, isOld] = [found, judged, "", false];
+      step = Math.max(0, Math.min(step, (run?.answering.steps.length ?? 1) - 1));
+      if (compared?.run !== run?.number) compared = null;
+      draw();
       await compare();
     } catch (error) {
-      failure = error.message;
+      [failure, isOld] = [error.message, false];
     }
-    if (isClosed) return;
+    if (isClosed || mine !== loads) return;
     draw();
     describe();
+  }
+
+  // How long it takes is known before there is a result.
+  async function expect() {
+    loads += 1;
+    list = await get("runs").catch(() => list);
+    if (!isClosed) draw();
   }
 
   // The run before the shown one, unless another was chosen.
@@ -73,10 +89,12 @@ export function open(root, studio) {
     }
     const place = list.runs.findIndex((one) => one.number === run.number);
     const other = list.runs.find((one) => one.number === against && against !== run.number) ?? list.runs[place + 1] ?? list.runs[place - 1];
+    const of = `${state.runs?.stamp} ${other.number} ${run.number} ${state.project?.num_photos}`;
+    if (compared?.of === of) return;
     try {
-      compared = { other, ...(await get(`runs/${other.number}/against/${run.number}`)) };
+      compared = { of, run: run.number, other, ...(await get(`runs/${other.number}/against/${run.number}`)) };
     } catch (error) {
-      compared = { other, failure: error.message };
+      compared = { of, run: run.number, other, failure: error.message };
     }
   }
 
@@ -91,7 +109,7 @@ export function open(root, studio) {
 
   async function train() {
     try {
-      await post("runs", { quality });
+      await post("runs", { effort });
       step = 0;
       against = null;
       failure = "";
@@ -125,16 +143,15 @@ export function open(root, studio) {
     return line[Math.max(0, Math.min(line.length - 1, line.indexOf(id) + by))];
   }
 
-  async function decide(ids, word) {
-    const isClass = classes().includes(word);
-    await post("decisions", isClass ? { ids, label: word } : { ids, decision: word }).catch((error) => studio.say(error.message));
+  async function decide(ids, decision) {
+    await post("decisions", { ids, decision }).catch((error) => studio.say(error.message));
     await studio.refresh();
   }
 
   function onKey(event, ids) {
     const pressed = event.key.toLowerCase();
-    const named = /^[0-9]$/.test(pressed) ? classes()[(Number(pressed) + 9) % 10] : { d: "drop", k: "keep" }[pressed];
-    if (named) decide(ids, named).then(viewer.update);
+    const word = wordOf(pressed, classes());
+    if (word) decide(ids, word).then(viewer.update);
     else if (pressed === "u") post("undo").then(studio.refresh).then(viewer.update, (error) => studio.say(error.message));
     else return false;
     return true;
@@ -144,11 +161,10 @@ export function open(root, studio) {
 
   function progress(job) {
     const now = job.step;
-    const expected = list?.qualities.find((one) => job.command.includes(`--quality ${one.name}`)) ?? list?.qualities[0];
+    const expected = list?.efforts.find((one) => one.name === state.training?.effort);
     const left = Math.max(now?.left_s ?? 0, (expected?.seconds ?? 0) - job.seconds);
     const counted = now?.total > 1 ? `${count(now.done)} of ${count(now.total)}. ` : "";
-    const title = now ? MEANINGS[now.title] ?? now.title : "Starting";
-    return html`<div class="working"><p><b role="status">${title}</b></p>
+    return html`<div class="working"><p><b>${stepOf(job)}</b></p>
       <progress aria-label="Training" .value=${Math.min(0.98, job.seconds / (job.seconds + Math.max(left, 0.5)))}></progress>
       <p class="muted">${counted}${left > 1 ? `About ${duration(left)} left.` : "Almost done."} ${duration(job.seconds)} so far.</p>
       <button type="button" @click=${() => stop("jobs")}>Stop</button>${studio.command(job.command)}</div>`;
@@ -167,9 +183,12 @@ export function open(root, studio) {
   function ended(job) {
     if (state.training?.problem) return html`<p class="problem" role="alert">Training did not start: ${state.training.problem}</p>`;
     if (!job || job.kind !== "train" || job.is_running || job.code === 0) return nothing;
-    if (job.is_cancelled) return html`<p class="muted" role="status">Training was stopped; nothing was lost.</p>`;
+    if (job.is_cancelled) return html`<p class="muted">Training was stopped; nothing was lost.</p>`;
     const last = job.lines.filter((one) => one.trim()).at(-1) ?? "the command failed without a word.";
-    return html`<p class="problem" role="alert">Training did not work: ${last.replace(/^(candid: )?error: /i, "")}</p>`;
+    const [why, isOffered] = last.replace(/^candid: (error: )?/i, "").split(" Or pass --no-figures");
+    return html`<p class="problem" role="alert">Training did not work: ${why}</p>
+      ${isOffered ? html`<p>Or let it learn from all photos and try it out: then it can't be said how good it is.</p>
+        <p><button type="button" @click=${() => { effort = "unmeasured"; train(); }}>Train without a test</button></p>` : nothing}`;
   }
 
   function since() {
@@ -179,7 +198,7 @@ export function open(root, studio) {
   }
 
   function wish() {
-    return html`<div class="working"><p role="status"><b>Training starts when the photos are read.</b></p>
+    return html`<div class="working"><p><b>Training starts when the photos are read.</b></p>
       <p class="muted">You may go to other screens meanwhile.</p><button type="button" @click=${() => stop("runs")}>Don't train</button></div>`;
   }
 
@@ -189,10 +208,10 @@ export function open(root, studio) {
     const lack = missing();
     if (lack) return lack;
     const isBusy = state.job?.is_running;
-    const chosen = list?.qualities.find((one) => one.name === quality);
-    const option = (one) => html`<option value=${one.name} ?selected=${one.name === quality}>${QUALITIES[one.name]}, about ${duration(one.seconds)}</option>`;
+    const chosen = list?.efforts.find((one) => one.name === effort);
+    const option = (one) => html`<option value=${one.name} ?selected=${one.name === effort}>${EFFORTS[one.name]}, about ${duration(one.seconds)}</option>`;
     return html`<div class="start"><button type="button" class="primary" ?disabled=${isBusy} @click=${train}>${run ? "Train again" : "Train"}</button>
-      <label>How thorough <select @change=${(event) => { quality = event.target.value; draw(); }}>${(list?.qualities ?? []).map(option)}</select></label></div>
+      <label>How thorough <select @change=${(event) => { effort = event.target.value; draw(); }}>${(list?.efforts ?? []).map(option)}</select></label></div>
       ${isBusy ? html`<p class="muted">Another command is running: ${state.job.kind}.</p>` : nothing}
       ${since()}${ended(state.job)}${chosen ? studio.command(chosen.command) : nothing}`;
   }
@@ -208,18 +227,32 @@ export function open(root, studio) {
     load();
   }
 
+  // What a screen reader says without being asked.
+  function spoken() {
+    if (isTraining()) return stepOf(state.job);
+    if (isWaiting()) return "Training starts when the photos are read.";
+    if (state.job?.kind === "train" && state.job.is_cancelled) return "Training was stopped.";
+    return run?.accuracy && !isOld ? `${run.name}: right on ${percent(run.accuracy.value)} of photos that it had not seen.` : "";
+  }
+
   function draw() {
-    const isJudged = run && !isTraining();
+    const isJudged = run && !isOld;
     const judged = () => html`${answer(run)}${confusion(run)}${answering(run, step, slide, onOpen)}
       ${sideBySide({ run, all: list.runs, compared, versus, onOpen, command: studio.command })}${steps(run, studio.command)}`;
-    render(html`<h1>${isJudged ? "How good it is" : "Train"}</h1>
-      <section class="training" aria-label="Training">${training()}${failure ? html`<p class="problem" role="alert">${failure}</p>` : nothing}</section>
+    const hadFocus = page.querySelector(".training")?.contains(document.activeElement);
+    render(html`<h1>${isJudged ? (run.accuracy ? "How good it is" : "Trained, not tested") : "Train"}</h1><p class="unseen" role="status">${spoken()}</p>
+      <section class="training" aria-label="Training" tabindex="-1">${training()}${failure ? html`<p class="problem" role="alert">${failure}</p>` : nothing}</section>
       ${isJudged ? judged() : nothing}${list ? runs(list.runs, run?.number, choose) : nothing}`, page);
+    if (hadFocus && document.activeElement === document.body) page.querySelector(".training").focus({ preventScroll: true });
   }
 
   function update(next) {
     state = next;
     if (!state.project) return;
+    if (isTraining()) {
+      [isOld, loaded] = [true, ""];
+      if (!list && !loads) expect();
+    }
     if (looked !== state.look) {
       looked = state.look;
       forgetFacts();

@@ -124,7 +124,7 @@ export function open(root, studio) {
 
   function shipping() {
     const { run } = found;
-    return html`<p class="muted">What is exported is loaded again by the program it is for, and asked about photos that were kept out of the training. If it does not answer as the model that you judged, it is not kept.</p>
+    return html`<h2>Take it along</h2><p class="muted">What is exported is loaded again by the program it is for, and asked about photos that were kept out of the training. If it does not answer as the model that you judged, it is not kept.</p>
       <div class="formats">${found.formats.map(format)}</div>
       <section class="serve"><h2>Answer over the network</h2>
         <p>This command answers for photos over HTTP, with a page to try it at the address that it prints. Only this machine can reach it, unless you add <code>--host 0.0.0.0</code>.</p>

@@ -20,7 +20,7 @@ const OUTCOMES = {
 };
 
 export function open(root, studio) {
-  const parts = Object.fromEntries(["top", "live", "list", "past", "status"].map((id) => {
+  const parts = Object.fromEntries(["top", "camera", "list", "past", "status"].map((id) => {
     const element = document.createElement("div");
     element.className = id;
     root.append(element);
@@ -40,7 +40,7 @@ export function open(root, studio) {
   let answering = Promise.resolve();
   let isClosed = false;
   let isOver = false; // something is dragged over the page
-  const live = makeLive(parts.live, { web: () => web, isHeated: () => isHeated, onHeat: heat, onFreeze: (file) => take([file]), say: studio.say });
+  const live = makeLive(parts.camera, { web: () => web, isHeated: () => isHeated, onHeat: heat, onFreeze: (file) => take([file]), say: studio.say });
 
   // --- The run and its export ---------------------------------------------------------------------
 
@@ -104,7 +104,13 @@ export function open(root, studio) {
     drawCards();
   }
 
-  const makeCard = (file, own) => ({ file, own, canvas: null, heat: null, item: null, embedding: null, similar: [], failure: "", saved: "", isAdding: false, panel: null, holder: document.createElement("div") });
+  const makeCard = (file, own) => ({ file, own, canvas: null, heat: null, item: null, embedding: null, similar: [], failure: "", saved: "", isAdding: false, panel: null, holder: makeHolder() });
+
+  function makeHolder() {
+    const holder = document.createElement("div");
+    holder.className = "why";
+    return holder;
+  }
 
   function enqueue(card) {
     answering = answering.then(() => answerCard(card));
@@ -285,7 +291,7 @@ export function open(root, studio) {
           ${card.own ? nothing : corrections(card)}
           ${card.similar.length ? html`<h3>The most similar training photos</h3><ul class="similar">${card.similar.map(likeness)}</ul>` : nothing}
           <p><button type="button" aria-expanded=${card.panel !== null} @click=${() => why(card)}>${card.panel ? "Hide what pulled it there" : "Why this answer?"}</button></p>` : nothing}
-        ${card.holder}</div></li>`;
+      </div>${card.holder}</li>`;
   }
 
   function drawCards() {
