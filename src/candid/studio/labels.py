@@ -41,7 +41,7 @@ class Labels:
         self._last: tuple[object, Known | None, object, Batch | None] = (None, None, None, None)
         self._refused: set[tuple[str, str]] = set()
         for line in read_lines(self._file):
-            self._refused.update((content, line["label"]) for content in line["contents"])
+            self._refused.update((content, line["label"]) for content in line.get("contents", ()))
 
     def batch(self, mode: Mode, known: Known) -> dict[str, Any]:
         """The next batch, as JSON values.

@@ -262,10 +262,10 @@ export function open(root, studio) {
     const share = Math.round(100 * batch.probabilities[place]);
     const now = row?.label && batch.mode === "doubted" ? `is in ${row.label}` : "";
     const state = told ? `→ ${wordOf(told)}` : isOut ? (batch.mode === "doubted" ? `✓ stays ${row?.label ?? "as it is"}` : `✗ not ${batch.guess}`) : batch.guess || "?";
-    return html`<div role="option" id=${`photo-${id}`} class="photo ${isOut ? "out" : ""} ${told ? "given" : ""} ${place === cursor ? "active" : ""}"
-      aria-selected=${!isOut && !told && !!batch.guess} aria-label=${`${row?.path ?? `photo ${place + 1}`}, ${now} ${state}`}
+    return html`<div role="option" id=${`photo-${id}`} class="photo ${isOut ? (batch.mode === "doubted" ? "stays" : "out") : ""} ${told ? "given" : ""} ${place === cursor ? "active" : ""}"
+      aria-selected=${!isOut && !told && !!batch.guess}
       @click=${() => { cursor = place; toggle(id); }} @dblclick=${() => viewer.open(id)}>
-      <img src=${pictureOf(id, 320)} alt="" decoding="async">
+      <img src=${pictureOf(id, 320)} alt=${row?.path ?? `photo ${place + 1}`} decoding="async">
       <b>${state}</b><small>${[now, batch.guess && !told ? `${share} %` : ""].filter(Boolean).join(", ")}</small></div>`;
   }
 
