@@ -9,7 +9,7 @@ the ratios of both; and how many of the photos of all batches until there had th
 guessed, so that Enter was right for them. The head is that of ``candid train``; with ``--quick`` it
 is the quick one that makes the suggestions.
 
-    python benchmarks/labelling.py [FOLDER ...] [--trials 10] [--quick]
+    python benchmarks/labelling.py [FOLDER ...] [--trials 10] [--seed 0] [--quick]
     python benchmarks/labelling.py --seconds
 
 With ``--seconds``, the time from 24 labels to new suggestions among 5,000 drawn embeddings.
@@ -49,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="*", default=SETS)
     parser.add_argument("--trials", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0, help="of the first trial")
     parser.add_argument("--quick", action="store_true", help="measure with the quick head")
     parser.add_argument("--seconds", action="store_true", help="measure the time instead")
     arguments = parser.parse_args()
@@ -60,15 +61,16 @@ def main() -> None:
         prepared = prepare(folder)
         split = split_prepared(prepared, SplitOptions())
         data = labelled(prepared.features, split.rows).take(split.places(*PARTS))
-        print_line(folder.name, data, arguments.trials, quick=arguments.quick)
+        seeds = range(arguments.seed, arguments.seed + arguments.trials)
+        print_line(folder.name, data, seeds, quick=arguments.quick)
 
 
-def print_line(name: str, data: Labelled, num_trials: int, *, quick: bool) -> None:
+def print_line(name: str, data: Labelled, seeds: Sequence[int], *, quick: bool) -> None:
     """A line of the table."""
     orders: list[list[Iterator[Places]]] = [[], []]
     measures, full, proposals = [], [], []
-    for trial in range(num_trials):
-        rng = np.random.default_rng(trial)
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
         in_pool = rng.permutation(len(data.group_keys))[data.groups] < len(data.group_keys) / 2
         pool, test = data.take(np.flatnonzero(in_pool)), data.take(np.flatnonzero(~in_pool))
         measures.append(quick_measure(pool, test) if quick else real_measure(pool, test))

@@ -36,9 +36,9 @@ _STRENGTH: Final = 30.0  # of the quick heads
 _TOLERANCE: Final = 1e-2
 _NUM_AXES: Final = 256
 _SAMPLE: Final = 1024  # photos that the axes are found on
-_MOST_POOL: Final = 3000  # unlabelled photos that are compared with each other
+_MOST_POOL: Final = 2000  # unlabelled photos that are compared with each other
 _MOST_FITTED: Final = 10_000  # labelled photos that a quick head is fitted on
-_SPREAD: Final = 0.25  # of the cosine, within which one photo stands for another
+_SPREAD: Final = 0.25  # of the cosine, within which photos stand for each other
 _NUM_FOLDS: Final = 5
 _BLOCK: Final = 2048
 
@@ -244,7 +244,10 @@ def _cover(
 
 
 def _nearness(cosines: Rows) -> Rows:
-    return np.asarray(np.exp((cosines - 1) / np.float32(_SPREAD)))
+    """How well one photo stands for another, 0 to 1; in place of their cosines, which are many."""
+    cosines -= 1
+    cosines /= np.float32(_SPREAD)
+    return np.asarray(np.exp(cosines, out=cosines))
 
 
 def _uncertainties(chances: Rows) -> Rows:
