@@ -19,7 +19,7 @@ from tests.studio.test_shipping import write_export
 
 __all__ = ["browser"]
 
-SCREENS = ("start", "look", "label", "add", "judge", "try", "ship")
+SCREENS = ("start", "add", "look", "label", "judge", "try", "ship")
 #: Further states of screens: what is clicked or typed after opening them.
 STATES = {
     "start": {"browse": "button:text-is('Browse…')"},
