@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from candid.core.journal import replace_file
 from candid.data.decisions import DROP, KEEP
 from candid.data.decisions.decision import DROPS, Meaning
 from candid.data.decisions.moving import JOURNAL, REMOVED, Done, Move, Mover, Plan, plan_moves
@@ -162,9 +162,7 @@ def _regroup(file: Path, targets: Mapping[str, str]) -> None:
         return
     written = io.StringIO()
     csv.writer(written, lineterminator="\n").writerows([header, *changed])
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_text(written.getvalue(), "utf-8", "surrogateescape")
-    partial.replace(file)
+    replace_file(file, written.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def _renamed(

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from candid.core.journal import replace_file
 from candid.splits.user_groups import count_groups, group_by_file
 from candid.studio.project import Project
 
@@ -99,9 +100,7 @@ class Bursts:
             return _HEAD
         if not data.startswith(_HEAD):
             text = _HEAD + _rows(self.group_by.items())
-            partial = self.file.with_name(f".{self.file.name}.{os.getpid()}")
-            partial.write_bytes(text)
-            partial.replace(self.file)
+            replace_file(self.file, text)
             return b""
         return b"" if data.endswith(b"\n") else b"\n"  # the process was killed in a line
 

@@ -12,14 +12,12 @@ too; ``decisions.csv`` is written anew after each step, for every command and th
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from candid.core.hashing import hash_bytes
+from candid.core.journal import append_line, read_lines, replace_file
 from candid.core.text import plural
 from candid.data.decisions import DROP, KEEP, Decision, class_as_decision, read_decisions, to_csv
 from candid.errors import UsageError
@@ -144,7 +142,7 @@ class Decided:
             text = self._to_csv()
             try:
                 self._append(step | {"csv": hash_bytes(text)})
-                _write(self.file, text)
+                replace_file(self.file, text)
             except OSError as error:
                 self._states, self._last = states, last
                 why = error.strerror or type(error).__name__
@@ -177,13 +175,7 @@ class Decided:
         self._states.append(_State(rows, words, step.get("moved", 0)))
 
     def _append(self, step: dict[str, Any]) -> None:
-        self._journal.parent.mkdir(parents=True, exist_ok=True)
-        with self._journal.open("a+b") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
-            is_torn = file.read() not in (b"", b"\n")  # the process was killed in a line
-            file.write(b"\n" * is_torn + json.dumps(step).encode("ascii") + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_line(self._journal, step)
         self._size = self._journal.stat().st_size
 
     def _load_if_changed(self) -> None:
@@ -196,30 +188,26 @@ class Decided:
         """Read the journal, and take in a file that another program wrote."""
         self._states = [_State((), {})]
         self._num_read, self._last = 0, ""
-        lines = self._journal.read_bytes().splitlines() if self._journal.is_file() else []
-        self._size = self._journal.stat().st_size if lines else 0
+        steps = read_lines(self._journal)
+        self._size = self._journal.stat().st_size if self._journal.is_file() else 0
         written = set()
-        for line in lines:
-            try:
-                step = json.loads(line)
-            except ValueError:  # the last one, if the process was killed in the middle of it
-                continue
+        for step in steps:
             written.add(step["csv"])
             self._apply(step)
         found = self.file.read_bytes() if self.file.is_file() else None
         if found is not None and hash_bytes(found) not in written:
             rows = [list(vars(row).values()) for row in read_decisions(self.file)]
             self._take_in({"rows": rows})
-        elif found is not None or lines:
+        elif found is not None or steps:
             text = self._to_csv()
             if text != found:  # killed between the journal and the file
-                _write(self.file, text)
+                replace_file(self.file, text)
 
     def _take_in(self, step: dict[str, Any]) -> None:
         self._apply(step)
         text = self._to_csv()
         self._append(step | {"csv": hash_bytes(text)})
-        _write(self.file, text)
+        replace_file(self.file, text)
 
     # --- What follows from them -------------------------------------------------------------------
 
@@ -274,11 +262,3 @@ def _with(words: dict[File, str], others: dict[File, str | None]) -> dict[File, 
     """With other words; a file whose word is None has none."""
     merged = words | others
     return {file: word for file, word in merged.items() if word is not None}
-
-
-def _write(file: Path, data: bytes) -> None:
-    """Replace a file as a whole."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_bytes(data)
-    partial.replace(file)

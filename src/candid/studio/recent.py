@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from candid.core.cache import default_folder
+from candid.core.journal import replace_file
 from candid.core.safe_json import read_as, read_object
 
 _MOST: Final = 20
@@ -61,12 +61,10 @@ def _without(folder: str) -> list[Recent]:
 
 
 def _write(rows: list[Recent]) -> None:
-    file = _file()
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
     with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps({"folders": [asdict(row) for row in rows[:_MOST]]}))
-        partial.replace(file)
+        replace_file(
+            _file(), json.dumps({"folders": [asdict(row) for row in rows[:_MOST]]}).encode()
+        )
 
 
 def _file() -> Path:

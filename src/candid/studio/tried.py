@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
+from candid.core.journal import append_line, read_lines
 from candid.evaluation.stored import StoredRun
 from candid.studio.judgements import FoundRun, Judgements
 from candid.studio.project import Project
@@ -61,13 +61,7 @@ class Tried:
         """
         row = Corrected(content, path, label, answered, probability, run, time.time_ns())
         with self._project.lock:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self.file.open("a+b") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
-                is_torn = file.read() not in (b"", b"\n")  # the process was killed in a line
-                file.write(b"\n" * is_torn + json.dumps(asdict(row)).encode("ascii") + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+            append_line(self.file, asdict(row))
             self._project.changed()
 
     def all(self) -> tuple[Corrected, ...]:
@@ -80,13 +74,11 @@ class Tried:
 
     def _load(self) -> tuple[Corrected, ...]:
         found: dict[str, Corrected] = {}
-        for line in self.file.read_bytes().splitlines():
-            try:
-                row = Corrected(**json.loads(line))
-            except (ValueError, TypeError):  # the process was killed in the middle of it
-                continue
-            found.pop(row.content, None)
-            found[row.content] = row
+        for line in read_lines(self.file):
+            with suppress(TypeError):  # of another version
+                row = Corrected(**line)
+                found.pop(row.content, None)
+                found[row.content] = row
         return tuple(reversed(found.values()))
 
     def describe(self, judgements: Judgements) -> list[dict[str, Any]]:

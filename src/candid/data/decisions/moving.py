@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from candid.core.hashing import hash_bytes
+from candid.core.journal import append_line, read_lines
 from candid.core.progress import Advance
 from candid.data.catalog import Catalog, Photo
 from candid.data.decisions.decision import DROPS, Meaning
@@ -141,10 +142,8 @@ class Mover:
     def history(self) -> list[Done]:
         """All lists of moves, the oldest first."""
         found: list[Done] = []
-        lines = self._journal.read_bytes().splitlines() if self._journal.is_file() else []
-        for line in lines:
-            with suppress(ValueError):  # of the last one, if the process was killed in it
-                _take(found, json.loads(line))
+        for line in read_lines(self._journal):
+            _take(found, line)
         return found
 
     def move(self, plan: Plan, advance: Advance = lambda _: None) -> Done:
@@ -258,14 +257,7 @@ class Mover:
 
     def _write(self, line: Mapping[str, Any], *, sync: bool = False) -> None:
         try:
-            self._journal.parent.mkdir(parents=True, exist_ok=True)
-            with self._journal.open("a+b") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
-                is_torn = file.read() not in (b"", b"\n")
-                file.write(b"\n" * is_torn + json.dumps(line).encode("ascii") + b"\n")
-                file.flush()
-                if sync:
-                    os.fsync(file.fileno())
+            append_line(self._journal, line, sync=sync)
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise DataError(
