@@ -225,13 +225,7 @@ def _cover(
     """
 
     def added(numbers: Places) -> Rows:
-<<<<<<< HEAD
-        return np.asarray(
-            np.maximum(alike[candidates[numbers]] - covered, 0) @ weights * own[numbers]
-        )
-=======
         return np.asarray(np.maximum(alike[candidates[numbers]] - covered, 0) @ weights)
->>>>>>> st2-label
 
     blocks = np.array_split(np.arange(len(candidates)), len(candidates) // _BLOCK + 1)
     bounds = np.concatenate([added(block) for block in blocks])

@@ -13,13 +13,7 @@ too; ``decisions.csv`` is written anew after each step, for every command and th
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Iterable, Sequence
-=======
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
->>>>>>> st2-label
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
