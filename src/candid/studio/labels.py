@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 from collections.abc import Sequence
 from typing import Any, Final, Literal
@@ -11,6 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from candid.core.journal import append_line, read_lines
 from candid.data.decisions import DROP, KEEP, class_as_decision
 from candid.errors import UsageError
 from candid.models.labelling import Batch, Labelling
@@ -28,9 +27,9 @@ class Labels:
     """Makes the batches of a project.
 
     Classes that a photo was said not to have are remembered in ``refused.jsonl`` of the state
-    folder, one a line, so that they are not suggested again::
+    folder, a line for each batch, so that they are not suggested again::
 
-        {"content": "60f1…", "label": "happy"}
+        {"label": "happy", "contents": ["60f1…", "9f86…"]}
     """
 
     def __init__(self, project: Project) -> None:
@@ -41,12 +40,8 @@ class Labels:
         self._prepared: tuple[object, Labelling | None] = (None, None)
         self._last: tuple[object, Known | None, object, Batch | None] = (None, None, None, None)
         self._refused: set[tuple[str, str]] = set()
-        for line in self._file.read_bytes().splitlines() if self._file.is_file() else ():
-            try:
-                row = json.loads(line)
-            except ValueError:  # the last one, if the process was killed in the middle of it
-                continue
-            self._refused.add((row["content"], row["label"]))
+        for line in read_lines(self._file):
+            self._refused.update((content, line["label"]) for content in line["contents"])
 
     def batch(self, mode: Mode, known: Known) -> dict[str, Any]:
         """The next batch, as JSON values.
@@ -132,21 +127,18 @@ class Labels:
     def _refuse(self, numbers: Sequence[int], label: str) -> None:
         contents = [self._project.photo(number).content for number in numbers]
         with self._lock:
-            new = [(c, label) for c in contents if (c, label) not in self._refused]
-            lines = [json.dumps({"content": c, "label": label}) + "\n" for c, _ in new]
+            new = sorted({content for content in contents if (content, label) not in self._refused})
+            if not new:
+                return
             try:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
-                with self._file.open("a+b") as file:
-                    file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
-                    is_torn = file.read() not in (b"", b"\n")
-                    file.write(b"\n" * is_torn + "".join(lines).encode("ascii"))
+                append_line(self._file, {"label": label, "contents": new})
             except OSError as error:
                 why = error.strerror or type(error).__name__
                 raise UsageError(
                     f"what the photos are not can't be kept in {self._file.parent}: {why}. Free "
                     "some space, or make the folder writable."
                 ) from error
-            self._refused.update(new)
+            self._refused.update((content, label) for content in new)
 
 
 def progress(known: Known) -> dict[str, int]:
