@@ -3,10 +3,10 @@
     python benchmarks/studio.py [--photos 100000] [--folder FOLDER] [--rounds 3]
 
 Pictures of 64 × 64 pixels are drawn as in `scale_commands.py`. Their embeddings are made up, as
-the screen does not depend on what they say: a random direction of the class, and as much of the
-photo's own, put into the cache as if the backbone had computed them; thumbnails are true, so that
-copies are found. FOLDER keeps all that for the next time. `candid studio` is started once, so that
-it has read everything before, and then anew; measured are:
+the screen does not depend on what they say: a random direction of the class, and twice as much of
+the photo's own, put into the cache as if the backbone had computed them; thumbnails are true, so
+that copies are found. FOLDER keeps all that for the next time. `candid studio` is started once,
+so that it has read everything before, and then anew; measured are:
 
 - from the moment when `/api/state` says that the photos are listed (it is asked every 20 ms) until
   every picture in sight is shown; embeddings are still being read from the cache then
@@ -143,7 +143,7 @@ def make(data: bytes, file: Path, centres: NDArray[np.float64]) -> tuple[bytes, 
     """Thumbnail, colours and embedding of a photo."""
     rng, centre = np.random.default_rng(int(file.name[:6])), centres[int(file.parent.name[-1])]
     grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    embedding = np.maximum(centre + rng.normal(size=len(centre)), 0).astype(np.float32)
+    embedding = (centre / 2 + rng.normal(size=len(centre))).astype(np.float32)
     return grey.tobytes(), bytes(rng.random(NUM_COLOURS, np.float32)), bytes(embedding)
 
 

@@ -213,6 +213,6 @@ def test_a_folder_opened_in_one_tab_is_shown_by_the_other(page: Page, here: Path
     tab.wait_for_selector(".brand span:text-is('other')")
     page.wait_for_selector(".brand span:text-is('other')")
     tab.goto(page.url.partition("#")[0] + "#start")
-    tab.locator(".recent button", has_text="pets").click()
+    tab.locator(".recent button", has_text=str(here / "pets")).click()
     page.wait_for_selector(".brand span:text-is('pets')")
     tab.close()

@@ -11,9 +11,8 @@ export class Person {
     page.setDefaultTimeout(PATIENCE_MS);
     page.on("pageerror", (error) => this.complaints.push(`error: ${error.message}`));
     page.on("console", (line) => {
-      const { url = "" } = line.location() ?? {};
-      const isUnreadable = /\/api\/picture\//.test(url) && line.text().includes("422"); // a damaged photo
-      if (line.type() === "error" && !isUnreadable) this.complaints.push(`console: ${line.text()} ${url}`);
+      const isRefusal = /status of (409|422)/.test(line.text()); // "not yet" or "no", which the page shows
+      if (line.type() === "error" && !isRefusal) this.complaints.push(`console: ${line.text()} ${line.location()?.url ?? ""}`);
     });
   }
 

@@ -67,7 +67,7 @@ async function biologist(person, { truth }) {
 async function labelBatch(person, truth) {
   const { page } = person;
   await page.waitForFunction(() => document.querySelectorAll(".photos [role=option]").length > 0);
-  await page.waitForFunction(() => [...document.querySelectorAll(".photos [role=option]")].every((one) => /\.\w+,/.test(one.getAttribute("aria-label"))));
+  await page.waitForFunction(() => [...document.querySelectorAll(".photos [role=option]")].every((one) => /\.\w{3}/.test(one.getAttribute("aria-label"))));
   const before = await page.$eval(".photos", (list) => list.innerHTML);
   const guess = await page.$eval("#question", (one) => one.querySelector("b")?.innerText ?? "");
   const tiles = await page.$$eval(".photos [role=option]", (all) => all.map((one) => ({ id: one.id, label: one.getAttribute("aria-label") })));

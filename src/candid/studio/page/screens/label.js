@@ -262,11 +262,12 @@ export function open(root, studio) {
     const share = Math.round(100 * batch.probabilities[place]);
     const now = row?.label && batch.mode === "doubted" ? `is in ${row.label}` : "";
     const state = told ? `→ ${wordOf(told)}` : isOut ? (batch.mode === "doubted" ? `✓ stays ${row?.label ?? "as it is"}` : `✗ not ${batch.guess}`) : batch.guess || "?";
+    const below = [now, batch.guess && !told ? `${share} %` : ""].filter(Boolean).join(", ");
     return html`<div role="option" id=${`photo-${id}`} class="photo ${isOut ? (batch.mode === "doubted" ? "stays" : "out") : ""} ${told ? "given" : ""} ${place === cursor ? "active" : ""}"
-      aria-selected=${!isOut && !told && !!batch.guess}
+      aria-selected=${!isOut && !told && !!batch.guess} aria-label=${`${[state, below].filter(Boolean).join(" ")}, ${row?.path ?? `photo ${place + 1}`}`}
       @click=${() => { cursor = place; toggle(id); }} @dblclick=${() => viewer.open(id)}>
-      <img src=${pictureOf(id, 320)} alt=${row?.path ?? `photo ${place + 1}`} decoding="async">
-      <b>${state}</b><small>${[now, batch.guess && !told ? `${share} %` : ""].filter(Boolean).join(", ")}</small></div>`;
+      <img src=${pictureOf(id, 320)} alt="" decoding="async">
+      <b>${state}</b> <small>${below}</small></div>`;
   }
 
   function question() {
