@@ -24,9 +24,8 @@ def folder(faces: SampleSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn faces, one of them without a class and one twice."""
     folder = tmp_path_factory.mktemp("look") / "faces"
     shutil.copytree(faces.folder, folder)
-    first, second = sorted((folder / "sad").glob("*.jpg"))[:2]
-    shutil.copy(second, folder / "sad" / "zz-copy.jpg")
-    first.rename(folder / "alone.jpg")
+    shutil.copy(folder / "sad" / "face-0008.jpg", folder / "sad" / "zz-copy.jpg")
+    (folder / "sad" / "face-0002.jpg").rename(folder / "alone.jpg")
     return folder
 
 
@@ -62,7 +61,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_by_keyboard_from_a_photo_without_class_to_the_folder_and_back(page, folder):
     before = files(folder)
-    page.get_by_label("Class", exact=True).select_option(label="no class yet (1)")
+    page.get_by_role("combobox", name="Class", exact=True).select_option(label="no class yet (1)")
     expect(page.locator(".count")).to_have_text(re.compile("^1 of "))
     press(page, "2")  # sad
     expect(page.locator(".empty")).to_contain_text("Nothing passes all filters")
@@ -107,8 +106,7 @@ def test_all_like_a_photo_are_selected_and_the_slider_takes_more(page):
     expect(slider).to_be_visible()
     first = int(re.search(r"(\d+) selected", count(page))[1])
     slider.press("Home")
-    everything = re.match(r"\d+", count(page))[0]
-    expect(page.locator(".count")).to_contain_text(f"{everything} selected")
-    assert 1 <= first < int(everything)
+    expect(page.locator(".count")).not_to_contain_text(f"; {first} selected")
+    assert 1 <= first < int(re.search(r"(\d+) selected", count(page))[1])
     slider.press("End")
     assert page.evaluate("document.activeElement.type") == "range"  # it keeps the focus

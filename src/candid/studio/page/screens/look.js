@@ -89,9 +89,9 @@ export function open(root, studio) {
   }
 
   function closeStack() {
-    const before = back ?? { ...emptied(), fold: true };
+    const before = back ?? { fold: true };
     back = null;
-    return set(before);
+    return set({ ...emptied(), ...before });
   }
 
   // --- What is decided ---
