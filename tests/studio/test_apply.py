@@ -197,3 +197,15 @@ def test_the_screen_lists_what_it_moves_and_tells_what_was_moved(folder):
     assert page.get("/api/state").json()["applied"]["num"] == 3
     assert page.post("/api/apply/back").json() == {"num": 3, "num_left": 0}
     assert page.post("/api/apply/back").status_code == 409
+
+
+def test_in_a_folder_that_cannot_be_written_nothing_is_moved_and_the_way_without_is_told(
+    folder, tmp_path
+):
+    studio = Opened(folder)
+    studio.project.state = tmp_path / "elsewhere"
+    studio.decided, studio.applying = Decided(studio.project), Applying(studio.project)
+    studio.decide("cat/b.png", "drop")
+    with pytest.raises(UsageError, match=r"--decisions .*elsewhere/decisions\.csv"):
+        studio.applying.plan(studio.decided)
+    assert "cat/b.png" not in studio.labels()

@@ -89,9 +89,9 @@ export function open(root, studio) {
   }
 
   function closeStack() {
-    const before = back ?? { ...emptied(), fold: true };
+    const before = back ?? { fold: true };
     back = null;
-    return set(before);
+    return set({ ...emptied(), ...before });
   }
 
   // --- What is decided ---
@@ -236,7 +236,7 @@ export function open(root, studio) {
       ${num === 1 ? html`<button type="button" @click=${() => like(grid.targets[0])}><kbd>L</kbd> More like this</button>
         <button type="button" @click=${() => selectAlike(grid.targets[0])}><kbd>A</kbd> All like this</button>` : nothing}
       <button type="button" @click=${() => grid.select([])}>Clear</button>`;
-    return html`${alike ? slider() : nothing}${choices({ classes: classes(), choose: (word) => decide(grid.targets, word), more })}`;
+    return html`${choices({ classes: classes(), choose: (word) => decide(grid.targets, word), more })}`;
   }
 
   function forNone() {
@@ -255,6 +255,7 @@ export function open(root, studio) {
     render(html`
       <p class="count" role="status">${isLoading ? "…" : sentence()}${num ? html`; <b>${num.toLocaleString("en")} selected</b>` : nothing}</p>
       ${query.copies_of ? html`<button type="button" @click=${closeStack}><kbd>S</kbd> Close the stack</button>` : nothing}
+      ${alike ? slider() : nothing}
       ${num ? forSelected(num) : forNone()}`, foot);
   }
 
