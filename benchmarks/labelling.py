@@ -1,14 +1,13 @@
-"""How many labels the order of `candid.models.labelling` saves, and how long its suggestions take.
+"""How many labels the order of `candid.models.labelling` saves, and how long it takes.
 
-Of each folder, half of the pictures are the pool and the others the test part, ten times. Labels are
-given to the pool in random order, and in the order that the studio proposes: batches that share a
-guess, each given their true classes, then new suggestions. Printed is how many labels each order
-needed until a head is as accurate as 95 % of what it reaches with the labels of the whole pool, with
-the least and the most of the ten times, and the ratio. The head is that of ``candid train``; with
-``--quick`` it is the quick one that makes the suggestions.
-
-The last column is how many of the photos of a batch had the class that was guessed, so that
-Enter was right for them.
+Of each folder, half of the pictures are the pool and the others the test part, in ten ways. Labels
+are given to the pool in random order, and in the order that the studio proposes: batches that share
+a guess, each given their true classes, then new suggestions. Printed is how many labels it takes
+until a head is as accurate as 95 % of what it reaches with the labels of the whole pool: by the
+accuracy averaged over the ten ways, and of each way by itself (the median, the least and the most);
+the ratios of both; and how many of the photos of all batches until there had the class that was
+guessed, so that Enter was right for them. The head is that of ``candid train``; with ``--quick`` it
+is the quick one that makes the suggestions.
 
     python benchmarks/labelling.py [FOLDER ...] [--trials 10] [--quick]
     python benchmarks/labelling.py --seconds
@@ -20,9 +19,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import mean, median
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,7 @@ def main() -> None:
     if arguments.seconds:
         print_seconds()
         return
-    print("folder       pool  accuracy  labels, random    labels, proposed  ratio  guessed right")
+    print("folder          full  random: mean, median  proposed               ratios     guessed")
     for folder in arguments.folders:
         prepared = prepare(folder)
         split = split_prepared(prepared, SplitOptions())
@@ -65,27 +65,34 @@ def main() -> None:
 
 def print_line(name: str, data: Labelled, num_trials: int, *, quick: bool) -> None:
     """A line of the table."""
-    needed: list[tuple[int, int]] = []
-    accuracies, right, size = [], [], 0
+    orders: list[list[Iterator[Places]]] = [[], []]
+    measures, full, proposals = [], [], []
     for trial in range(num_trials):
         rng = np.random.default_rng(trial)
         in_pool = rng.permutation(len(data.group_keys))[data.groups] < len(data.group_keys) / 2
         pool, test = data.take(np.flatnonzero(in_pool)), data.take(np.flatnonzero(~in_pool))
-        measure = quick_measure(pool, test) if quick else real_measure(pool, test)
-        size = len(pool.labels)
-        accuracies.append(measure(np.arange(size)))
-        proposed = Proposed(pool)
-        orders = iter([rng.permutation(size)]), proposed.batches()
-        first, second = (reach(measure, WANTED * accuracies[-1], order) for order in orders)
-        needed.append((first, second))
-        right += proposed.right
-    random, ours = zip(*needed, strict=True)
-    spread = [f"{median(n):4.0f} ({min(n)} to {max(n)})" for n in (random, ours)]
+        measures.append(quick_measure(pool, test) if quick else real_measure(pool, test))
+        full.append(measures[-1](np.arange(len(pool.labels))))
+        proposals.append(Proposed(pool))
+        orders[0].append(iter([rng.permutation(len(pool.labels))]))
+        orders[1].append(proposals[-1].batches())
+    random, ours = (reach(measures, full, each) for each in orders)
+    told = [f"{n.on_average:4} {median(n.each):4.0f} ({min(n.each)} to {max(n.each)})"
+            for n in (random, ours)]  # fmt: skip
+    ratios = random.on_average / ours.on_average, median(random.each) / median(ours.each)
+    right = mean(share for each in proposals for share in each.right)
     print(
-        f"{name:<12} {size:4}  {100 * mean(accuracies):7.1f}%  {spread[0]:<16}  {spread[1]:<16}  "
-        f"{median(random) / median(ours):5.2f}  {100 * mean(right):12.0f}%",
+        f"{name:<12} {100 * mean(full):6.1f}%  {told[0]:<22} {told[1]:<22} "
+        f"{ratios[0]:5.2f} {ratios[1]:5.2f}  {100 * right:10.0f}%",
         flush=True,
     )
+
+
+class Needed(NamedTuple):
+    """How many labels were needed, by the average of the trials, and in each."""
+
+    on_average: int
+    each: list[int]
 
 
 class Proposed:
@@ -111,18 +118,24 @@ class Proposed:
             yield batch.places
 
 
-def reach(measure: Measure, wanted: float, order: Iterator[Places]) -> int:
-    """The number of labels in an order, in steps of `STEP`, until the accuracy is reached."""
-    known, size = np.empty(0, np.int64), 0
-    while True:
-        size += STEP
-        while len(known) < size:
-            more = next(order, None)
-            if more is None:
-                return len(known)
-            known = np.concatenate([known, more])
-        if measure(known[:size]) >= wanted:
-            return size
+def reach(
+    measures: Sequence[Measure], full: Sequence[float], orders: Sequence[Iterator[Places]]
+) -> Needed:
+    """Give labels in all trials, a few at a time, until the wanted accuracy is reached."""
+    known = [np.empty(0, np.int64) for _ in orders]
+    each, on_average, size = [0] * len(orders), 0, 0
+    while not on_average or not all(each):
+        size += max(STEP, size // 16)
+        shares = []
+        for trial, order in enumerate(orders):
+            while len(known[trial]) < size and (more := next(order, None)) is not None:
+                known[trial] = np.concatenate([known[trial], more])
+            shares.append(measures[trial](known[trial][:size]) / full[trial])
+            if shares[-1] >= WANTED and not each[trial]:
+                each[trial] = size
+        if mean(shares) >= WANTED and not on_average:
+            on_average = size
+    return Needed(on_average, each)
 
 
 def real_measure(pool: Labelled, test: Labelled) -> Measure:

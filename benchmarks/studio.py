@@ -3,10 +3,10 @@
     python benchmarks/studio.py [--photos 100000] [--folder FOLDER] [--rounds 3]
 
 Pictures of 64 × 64 pixels are drawn as in `scale_commands.py`. Their embeddings are made up, as
-the screen does not depend on what they say: a random direction of the class, and as much of the
-photo's own, put into the cache as if the backbone had computed them; thumbnails are true, so that
-copies are found. FOLDER keeps all that for the next time. `candid studio` is started once, so that
-it has read everything before, and then anew; measured are:
+the screen does not depend on what they say: a random direction of the class, and twice as much of
+the photo's own, put into the cache as if the backbone had computed them; thumbnails are true, so
+that copies are found. FOLDER keeps all that for the next time. `candid studio` is started once,
+so that it has read everything before, and then anew; measured are:
 
 - from the moment when `/api/state` says that the photos are listed (it is asked every 20 ms) until
   every picture in sight is shown; embeddings are still being read from the cache then
@@ -35,6 +35,7 @@ import cv2
 import numpy as np
 import psutil
 import scale_commands
+from numpy.typing import NDArray
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from candid.core.cache import Cache
@@ -105,11 +106,8 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=find(), args=list(FLAGS))
         print(f"Chromium {browser.version}, {args.photos:,} photos, load {os.getloadavg()[0]:.1f}")
         with studio(data, home) as first, opened(browser.new_context, first) as page:
-            finish(page.context, first.address)
-            print(
-                f"  first start: {first.seconds:.0f} s, peak of memory {first.peak_mb:.0f} MB",
-                flush=True,
-            )
+            wait(page.context, first.address, "is_embedded")
+            print(f"  read first in {first.seconds:.0f} s, peak of memory {first.peak_mb:.0f} MB")
         for _ in range(args.rounds):
             with studio(data, home) as started, opened(browser.new_context, started) as page:
                 measure(page, started)
@@ -124,26 +122,29 @@ def fill(folder: Path, data: Path) -> None:
         contract = PixelContract.of(Reading(), embedder.backbone.size_px, "squash")
         width = embedder.backbone.num_features
         centres = np.random.default_rng(0).normal(size=(scale_commands.NUM_CLASSES, width))
+        kinds = (
+            f"thumbnail:{contract.key}",
+            f"colours:{contract.key}",
+            f"embedding:{contract.key}:{embedder.fingerprint[:24]}",
+        )
         files = sorted(data.glob("*/*.jpg"))
         for start in range(0, len(files), BLOCK):
-            rows: dict[str, tuple[bytes, bytes, bytes]] = {}
-            for file in files[start : start + BLOCK]:
-                read = file.read_bytes()
-                label, seed = int(file.parent.name[-1]), int(file.name[:6])
-                rng = np.random.default_rng(seed)
-                row = np.maximum(centres[label] + rng.normal(size=width), 0).astype(np.float32)
-                grey = cv2.imdecode(np.frombuffer(read, np.uint8), cv2.IMREAD_GRAYSCALE)
-                colours = rng.random(NUM_COLOURS, np.float32)
-                rows[hash_bytes(read)] = bytes(row), bytes(colours), grey.tobytes()
-            kinds = (
-                f"embedding:{contract.key}:{embedder.fingerprint[:24]}",
-                f"colours:{contract.key}",
-                f"thumbnail:{contract.key}",
-            )
-            if len([*cache.get(kinds[0], [*rows])]) < len(rows):
-                for place in (2, 1, 0):
-                    cache.put(kinds[place], ((name, row[place]) for name, row in rows.items()))
+            read = {file: file.read_bytes() for file in files[start : start + BLOCK]}
+            contents = {hash_bytes(data): file for file, data in read.items()}
+            for content, _ in [*cache.get(kinds[-1], [*contents])]:
+                del contents[content]
+            rows = {name: make(read[file], file, centres) for name, file in contents.items()}
+            for place, kind in enumerate(kinds):
+                cache.put(kind, [(content, row[place]) for content, row in rows.items()])
     print(f"cache filled in {time.perf_counter() - begun:.0f} s")
+
+
+def make(data: bytes, file: Path, centres: NDArray[np.float64]) -> tuple[bytes, bytes, bytes]:
+    """Thumbnail, colours and embedding of a photo."""
+    rng, centre = np.random.default_rng(int(file.name[:6])), centres[int(file.parent.name[-1])]
+    grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    embedding = (centre / 2 + rng.normal(size=len(centre))).astype(np.float32)
+    return grey.tobytes(), bytes(rng.random(NUM_COLOURS, np.float32)), bytes(embedding)
 
 
 def measure(page: Page, started: Started) -> None:

@@ -28,7 +28,7 @@ from browser import FLAGS, find
 COMMAND = "from candid.cli.main import main; main()"
 CLICKS = ("nav a[href='#judge']", ".judge .start .primary")
 RESULT = ".judge .answer .headline"
-MOMENTS = ("address printed", "page shown", "training asked for", "judged")
+MOMENTS = ("address printed", "page shown", "training asked for", "judged", "processor seconds")
 
 
 def main() -> None:
@@ -75,12 +75,19 @@ def _measure(browser: Browser, data: Path, home: Path) -> list[float]:
         moments.append(time.perf_counter() - began)
         page.wait_for_selector(RESULT, timeout=300_000)
         moments.append(time.perf_counter() - began)
+        moments.append(_processor_seconds(studio.pid))
     finally:
         context.close()
         studio.terminate()
         studio.wait()
         shutil.rmtree(photos)
     return moments
+
+
+def _processor_seconds(pid: int) -> float:
+    """What a process and the commands that it waited for have computed."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

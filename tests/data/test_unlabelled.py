@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from candid.data.catalog import Catalog
-from candid.data.decisions import Decision, apply_decisions
+from candid.data.decisions import Decision, apply_decisions, to_csv
 from candid.data.scan import scan
 from candid.errors import DataError
+from candid.splits.prepare import prepare
 
 Write = Callable[..., Path]
 
@@ -80,3 +81,31 @@ def test_alone_they_are_no_data_set(tmp_path: Path, write_picture: Write) -> Non
         scan(folder, to_train=False)
     catalog = scan(folder, to_train=False, allow_unlabelled=True)
     assert [photo.path for photo in catalog.unlabelled] == ["new.png"]
+
+
+class _Found(Exception):  # noqa: N818 - no error: the photos would be embedded now
+    pass
+
+
+def test_a_folder_without_any_class_is_trained_on_what_was_decided(
+    tmp_path: Path, write_picture: Write
+) -> None:
+    def found() -> None:
+        raise _Found
+
+    for number, name in enumerate(("new/1.png", "new/2.png")):
+        write_picture(tmp_path / "data" / name.replace("new", "unlabelled"), seed=number)
+    for label in ("cat", "dog"):
+        (tmp_path / "data" / label).mkdir()
+    photos = scan(tmp_path / "data", to_train=False, allow_unlabelled=True).unlabelled
+    rows = [
+        Decision(photo.path, photo.content, "studio", "", label)
+        for photo, label in zip(photos, ("cat", "dog"), strict=True)
+    ]
+    file = tmp_path / "decisions.csv"
+    file.write_text(to_csv(rows))
+    with pytest.raises(_Found):
+        prepare(tmp_path / "data", decisions=file, on_found=found)
+    file.write_text(to_csv(rows[:1]))
+    with pytest.raises(DataError, match=r"1 class with photos \(cat\)"):
+        prepare(tmp_path / "data", decisions=file, on_found=found)

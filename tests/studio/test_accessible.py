@@ -19,9 +19,10 @@ from tests.studio.test_shipping import write_export
 
 __all__ = ["browser"]
 
-SCREENS = ("start", "look", "label", "add", "judge", "try", "ship")
+SCREENS = ("start", "add", "look", "label", "judge", "try", "ship")
 #: Further states of screens: what is clicked or typed after opening them.
 STATES = {
+    "start": {"browse": "button:text-is('Browse…')"},
     "look": {"map": "button:text-is('Map')", "chosen": "button:text-is('Select all')"},
     "judge": {"command": ".command summary"},
     "ship": {"card": ".card summary", "how to use it": ".readme summary"},

@@ -49,7 +49,9 @@ def rescan(project: Project) -> None:
 
 
 def files_of(folder: Path) -> list[str]:
-    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+    """All files, also hidden ones, but for the groups."""
+    files = (file for file in folder.rglob("*") if file.is_file() and file.name != GROUPS)
+    return sorted(str(file.relative_to(folder)) for file in files)
 
 
 def test_photos_go_into_the_folder_of_their_class_and_replace_nothing(folder):

@@ -95,7 +95,7 @@ def scan(
     source = DataSource.of(data)
     reader = reader or FileReader()
     listing = list_photos(source)
-    is_listed = listing is not None and (bool(listing.classes) or not listing.is_folder)
+    is_listed = _is_listed(listing)
     read = _Rows(advance)
     if listing is None:
         root = source.path
@@ -117,6 +117,27 @@ def scan(
     return Catalog(
         source, classes, tuple(photos), tuple(read.skipped), parts, listing, tuple(unlabelled)
     )
+
+
+def require_classes(catalog: Catalog) -> None:
+    """Require two or more classes, all with photos, of a scan whose unlabelled photos got some.
+
+    Raises:
+        DataError: It has too few, or one is empty.
+    """
+    _require_classes(
+        str(catalog.source),
+        catalog.classes,
+        catalog.photos,
+        list(catalog.skipped),
+        num_needed=2,
+        is_listed=_is_listed(catalog.listing),
+    )
+
+
+def _is_listed(listing: Listing | None) -> bool:
+    """Whether a listing tells the classes, and not the folders of its photos."""
+    return listing is not None and (bool(listing.classes) or not listing.is_folder)
 
 
 class _Rows:

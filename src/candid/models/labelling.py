@@ -1,16 +1,17 @@
 """The order in which labelling photos pays, and labels that a model doubts.
 
 A photo is worth labelling if many photos whose class is uncertain resemble it, none of which is
-labelled: the photos are chosen one by one so that they, and those labelled before, cover the others
+labelled: photos are chosen one by one so that they, and those labelled before, cover the others
 best, each weighted by how uncertain its class is (facility location; Wei, Iyer and Bilmes,
-"Submodularity in data subset selection and active learning", 2015). That keeps to dense regions, and
-away from photos like those chosen before. Before two classes have labels, all photos weigh the same,
-which chooses the centres of clusters (Hacohen, Dekel and Weinshall, "Active learning on a budget",
-2022).
+"Submodularity in data subset selection and active learning", 2015). That keeps to dense regions,
+and away from photos like those chosen before. Until two classes have labels, all photos weigh the
+same, which chooses the centres of clusters (Hacohen, Dekel and Weinshall, "Active learning on a
+budget", 2022).
 
 A person gives labels in batches: those of one share a guess, so that odd ones catch the eye.
-``benchmarks/labelling.py`` measures how many labels the order saves, and why batches are smaller where
-there are many classes: after one of a single guess, all others are out of date.
+The first are smaller, as each changes what is guessed, and all the more where there are many
+classes: after a batch of one guess, what was known of the others is out of date.
+``benchmarks/labelling.py`` measures how many labels the order saves.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from numpy.typing import NDArray
 
 from candid.core.linalg import Rows, matmul, one_thread
 from candid.core.stored_rows import ManyRows, blocks_of
-from candid.models.recipes.linear_head import leave_out, predict_left_out
+from candid.models.recipes.linear_head import balanced_weights, leave_out, predict_left_out
 from candid.models.recipes.logistic import Problem, fit, matrix_threads, scores_of, softmax
 from candid.models.recipes.space import Space
 
 #: Photos that a person is shown at once.
 BATCH: Final = 24
 _LEAST_BATCH: Final = 12
-_OF_ALL_CLASSES: Final = 96  # photos in a batch of each
+_GROWTH: Final = 0.25  # of the mean number of labels of a class
 _STRENGTH: Final = 30.0  # of the quick heads
 _TOLERANCE: Final = 1e-2
 _NUM_AXES: Final = 256
@@ -38,7 +39,6 @@ _SAMPLE: Final = 1024  # photos that the axes are found on
 _MOST_POOL: Final = 3000  # unlabelled photos that are compared with each other
 _MOST_FITTED: Final = 10_000  # labelled photos that a quick head is fitted on
 _SPREAD: Final = 0.25  # of the cosine, within which one photo stands for another
-_POSSIBLE: Final = 0.5  # of the probability of the first guess, for another to be one too
 _NUM_FOLDS: Final = 5
 _BLOCK: Final = 2048
 
@@ -97,7 +97,7 @@ class Labelling:
             num_classes: The number of classes, of those without photos too.
             among: bool ``(n,)``, the photos that may be suggested; by default all without a label.
             refused: bool ``(n, num_classes)``, classes that a photo is known not to have.
-            size: The most photos; by default 24, and fewer down to 12 of more than four classes.
+            size: The most photos; by default 24, and from 12 on as long as few have a label.
         """
         known = labels >= 0
         among = ~known if among is None else among & ~known
@@ -105,15 +105,16 @@ class Labelling:
         if not len(pool):
             return _NOTHING
         if len(np.unique(labels[fitted])) < 2:
-            every = np.ones((len(pool), 1), np.bool_)
-            _, chosen = self._choose(pool, fitted, every, np.ones(len(pool), "f4"), size or BATCH)
+            same, alike = np.full(len(pool), -1), np.ones(len(pool), np.float32)
+            _, chosen = self._choose(pool, fitted, same, alike, size or BATCH)
             return Batch(-1, pool[chosen], np.zeros(len(chosen), np.float32))
         chances = self.predict(fitted, labels[fitted], pool, num_classes)
         if refused is not None:
             chances = _without(chances, refused[pool])
-        size = size or min(BATCH, max(_LEAST_BATCH, _OF_ALL_CLASSES // num_classes))
-        possible = chances >= _POSSIBLE * chances.max(axis=1, keepdims=True)
-        guess, chosen = self._choose(pool, fitted, possible, _uncertainties(chances), size)
+        usual = int(_GROWTH * known.sum() / num_classes)
+        size = size or min(BATCH, max(_LEAST_BATCH, usual))
+        weights = _uncertainties(chances)
+        guess, chosen = self._choose(pool, fitted, chances.argmax(axis=1), weights, size)
         return Batch(guess, pool[chosen], chances[chosen, guess])
 
     def doubt(
@@ -161,7 +162,8 @@ class Labelling:
 
     def predict(self, fitted: Places, labels: Places, asked: Places, num_classes: int) -> Rows:
         """Probabilities, float32 ``(m, k)``, by a head that is fitted on some photos."""
-        space, weights = self._space.with_rows(self._take(fitted)), np.ones(len(fitted), np.float32)
+        space = self._space.with_rows(self._take(fitted))
+        weights = balanced_weights(labels, num_classes)  # batches of one guess unbalance them
         problem = Problem(space, labels, weights, num_classes)
         with matrix_threads(len(fitted) * _NUM_AXES, num_classes):
             fit([problem], _STRENGTH, tolerance=_TOLERANCE)
@@ -180,15 +182,15 @@ class Labelling:
             return predict_left_out(problems, folds)
 
     def _choose(
-        self, pool: Places, fitted: Places, possible: NDArray[np.bool_], weights: Rows, most: int
+        self, pool: Places, fitted: Places, guesses: Places, weights: Rows, most: int
     ) -> tuple[int, Places]:
         """The guess whose batch is worth most, and the places of that in the pool."""
         rows = _unit(self._take(pool))
         covered = _nearness(self._nearest(rows, fitted))
         alike = _nearness(matmul(rows, rows.T))
         worth, best = -1.0, (-1, np.empty(0, np.int64))
-        for guess in np.flatnonzero(possible.any(axis=0)):
-            of_guess = np.flatnonzero(possible[:, guess])
+        for guess in np.unique(guesses):
+            of_guess = np.flatnonzero(guesses == guess)
             value, chosen = _cover(alike, covered, weights, of_guess, most)
             if value > worth:
                 worth, best = value, (int(guess), chosen)
@@ -221,12 +223,9 @@ def _cover(
     Returns:
         The sum of what they add, and the photos.
     """
-    own = weights[candidates]  # what is clear itself teaches little
 
     def added(numbers: Places) -> Rows:
-        return np.asarray(
-            np.maximum(alike[candidates[numbers]] - covered, 0) @ weights * own[numbers]
-        )
+        return np.asarray(np.maximum(alike[candidates[numbers]] - covered, 0) @ weights)
 
     blocks = np.array_split(np.arange(len(candidates)), len(candidates) // _BLOCK + 1)
     bounds = np.concatenate([added(block) for block in blocks])
@@ -238,7 +237,7 @@ def _cover(
         if bounds[first] < bounds.max():
             continue
         total += float(bounds[first])
-        chosen.append(candidates[first])
+        chosen.append(int(candidates[first]))
         covered = np.maximum(covered, alike[candidates[first]])
         bounds[first] = -np.inf
     return total, np.array(chosen, np.int64)

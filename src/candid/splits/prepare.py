@@ -19,7 +19,7 @@ from candid.data.file_reader import FileReader
 from candid.data.images import PixelContract, Reading, ResizeMode
 from candid.data.npz import unpacked
 from candid.data.sample_range import decide_range
-from candid.data.scan import scan
+from candid.data.scan import require_classes, scan
 from candid.data.source import DataSource
 from candid.engines import Engine
 from candid.errors import DataError, UsageError
@@ -155,9 +155,17 @@ def prepare(
     reader = FileReader(cache, rehash=rehash)
     source = unpacked(DataSource.of(data), progress=progress)
     with progress.step("Finding the photos", 0) as advance:
-        catalog = scan(source, to_train=to_train, reader=reader, advance=advance)
+        catalog = scan(
+            source,
+            to_train=to_train,
+            allow_unlabelled=file is not None,
+            reader=reader,
+            advance=advance,
+        )
     decided = None if file is None else decide(catalog, file)
     catalog = decided.applied.catalog if decided else catalog
+    if decided and to_train:
+        require_classes(catalog)
     if on_found is not None:
         on_found()
     reading, notes = decide_range(catalog, reading or Reading(), reader=reader, cache=cache)

@@ -4,6 +4,7 @@ The journal ``steps.jsonl`` is only ever added to, so that every step can be und
 too; ``decisions.csv`` is written anew after each step, for every command and the audit's page::
 
     {"word": "drop", "files": [["sad/a.jpg", "60f1…"]], "csv": "SHA-256 of the file that follows"}
+    {"each": [["sad/c.jpg", "fcde…", "happy"]], "csv": "…"}    a batch that was labelled
     {"rows": [["sad/b.jpg", "9f86…", "label-suspect", "happy", ""]], "csv": "…"}   another's file
     {"undo": true, "csv": "…"}
     {"moved": 1, "files": […], "csv": "…"}    as decided, so nothing is to be decided any more
@@ -12,7 +13,7 @@ too; ``decisions.csv`` is written anew after each step, for every command and th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -81,14 +82,21 @@ class Decided:
         Raises:
             UsageError: There is no such class, or the state can't be written.
         """
-        words = {KEEP, DROP, "", *map(class_as_decision, self._project.classes)}
-        if word not in words:
-            classes = ", ".join(self._project.classes)
-            raise UsageError(f"there is no class {word!r}. Expected keep, drop or: {classes}.")
+        self._require_words([word])
         photos = [self._project.photo(number) for number in numbers]
         files = [(photo.path, photo.content) for photo in photos]
         if any(self.current.get(number, "") != word for number in numbers):
             self._take({"word": word, "files": files})
+
+    def decide_each(self, words: Mapping[int, str]) -> None:
+        """Decide about photos in one step: a word for each number; see `decide`.
+
+        Raises:
+            UsageError: There is no such class, or the state can't be written.
+        """
+        self._require_words(words.values())
+        photos = [(self._project.photo(number), word) for number, word in words.items()]
+        self._take({"each": [(photo.path, photo.content, word) for photo, word in photos]})
 
     def undo(self) -> bool:
         """Take the last step back; False if there is none.
@@ -132,6 +140,13 @@ class Decided:
             "file": str(self.file),
         }
 
+    def _require_words(self, given: Iterable[str]) -> None:
+        words = {KEEP, DROP, "", *map(class_as_decision, self._project.classes)}
+        for word in given:
+            if word not in words:
+                classes = ", ".join(self._project.classes)
+                raise UsageError(f"there is no class {word!r}. Expected keep, drop or: {classes}.")
+
     # --- Steps ------------------------------------------------------------------------------------
 
     def _take(self, step: dict[str, Any]) -> None:
@@ -167,6 +182,9 @@ class Decided:
         if "rows" in step:
             rows, words = tuple(Decision(*row) for row in step["rows"]), {}
             self._last = f"{plural(len(rows), 'row')} of {DECISIONS} taken in"
+        elif "each" in step:
+            words = words | {(path, content): word for path, content, word in step["each"]}
+            self._last = f"{plural(len(step['each']), 'photo')} labelled"
         else:
             files = [(path, content) for path, content in step["files"]]
             words = words | dict.fromkeys(files, step.get("word", ""))

@@ -28,6 +28,8 @@ from candid.studio.project import Project
 
 #: The folder of photos without a class, if there is none yet.
 NO_CLASS: Final = "unlabelled"
+#: In the state folder: photos that are being written.
+_INCOMING: Final = "incoming"
 _BURST: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 Outcome = Literal["saved", "copy", "refused"]
 
@@ -158,7 +160,7 @@ class Intake:
             if burst:
                 self.bursts.add([path], burst)
             with suppress(FileExistsError):  # another program was quicker
-                _write_new(file, photo.data)
+                _write_new(file, photo.data, self._project.state / _INCOMING)
                 return path
         raise AssertionError
 
@@ -225,13 +227,21 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _write_new(file: Path, data: bytes) -> None:
+def _write_new(file: Path, data: bytes, aside: Path) -> None:
     """Write a file that appears as a whole, and never in place of another.
+
+    Args:
+        file: The file.
+        data: Its bytes.
+        aside: The folder that it is written to first, unless it is on another disk.
 
     Raises:
         FileExistsError: There is one of this name.
     """
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
+    aside.mkdir(parents=True, exist_ok=True)
+    if aside.stat().st_dev != file.parent.stat().st_dev:
+        aside = file.parent
+    partial = aside / f".{file.name}.{os.getpid()}.part"
     try:
         with partial.open("wb") as stream:
             stream.write(data)

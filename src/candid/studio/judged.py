@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, Final
@@ -131,17 +132,22 @@ def _trained_with(stored: StoredRun) -> list[tuple[str, str]]:
 
 
 def _changes(before: Iterable[tuple[str, str]], after: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Equal files are counted one by one, and may be in several classes."""
     first, second = _by_content(before), _by_content(after)
-    return {
-        "added": len(second.keys() - first.keys()),
-        "removed": len(first.keys() - second.keys()),
-        "relabelled": sum(first[key] != second[key] for key in first.keys() & second.keys()),
-    }
+    found = Counter[str]()
+    for content in first.keys() | second.keys():
+        gone = first[content] - second[content]
+        come = second[content] - first[content]
+        moved = min(gone.total(), come.total())
+        found["relabelled"] += moved
+        found["removed"] += gone.total() - moved
+        found["added"] += come.total() - moved
+    return {name: found[name] for name in ("added", "removed", "relabelled")}
 
 
-def _by_content(photos: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
-    """The classes of each content: equal files may be in several."""
-    found: dict[str, set[str]] = {}
+def _by_content(photos: Iterable[tuple[str, str]]) -> dict[str, Counter[str]]:
+    """How many photos of each class have each content."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
     for content, label in photos:
-        found.setdefault(content, set()).add(label)
+        found[content][label] += 1
     return found

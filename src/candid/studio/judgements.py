@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ class Judgements:
     def __init__(self, project: Project) -> None:
         """Look for runs on the project's folder."""
         self._project = project
+        self._lock = threading.RLock()  # requests are answered in several threads
         self._manifests: dict[Path, tuple[int, dict[str, Any]]] = {}
         self._numbers: dict[Path, int] = {}
         self._chosen: Path | None = None
@@ -126,20 +128,22 @@ class Judgements:
             ArtifactError: It is incomplete or was changed.
         """
         key = run.folder, run.stamp
-        if key not in self._stored:
-            stored = read_stored(run.folder)
-            while len(self._stored) >= _MOST_READ:
-                del self._stored[next(iter(self._stored))]
-            self._stored[key] = stored
-        return self._stored[key]
+        with self._lock:
+            if key not in self._stored:
+                stored = read_stored(run.folder)
+                while len(self._stored) >= _MOST_READ:
+                    del self._stored[next(iter(self._stored))]
+                self._stored[key] = stored
+            return self._stored[key]
 
     def answering(self, run: FoundRun) -> tuple[NDArray[np.int64], tuple[Answering, ...]]:
         """What answering less often brings; see `measure_answering`."""
         key = run.folder, run.stamp
-        if self._answering[0] != key:
-            stored = self.read(run)
-            self._answering = key, measure_answering(stored.predictions, stored.verdicts)
-        return self._answering[1]
+        with self._lock:
+            if self._answering[0] != key:
+                stored = self.read(run)
+                self._answering = key, measure_answering(stored.predictions, stored.verdicts)
+            return self._answering[1]
 
     def columns(self) -> Columns | None:
         """Those of the run that is chosen, by default the newest; None without a run."""

@@ -39,6 +39,7 @@ from candid.studio.receiving import Receiver
 IDLE_S: Final = 15 * 60.0
 _LOOK_EVERY_S: Final = 1.0
 _START_S: Final = 10.0
+_SLOW_S: Final = 180.0  # for one photo, through a weak Wi-Fi
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'"
@@ -140,7 +141,7 @@ class _Listener:
         self._heard = time.monotonic()
         self.num_photos = 0
         self.was_idle = False
-        self._receiver = Receiver()
+        self._receiver = Receiver(Settings(request_s=_SLOW_S))
         bound = listen(host or network_address(), 0)
         self.address = f"{address_of(bound)}/{self._secret}/"
         ready = threading.Event()

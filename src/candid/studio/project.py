@@ -141,6 +141,12 @@ class Project:
         with self.lock:
             self.version += 1
 
+    def note_class(self, name: str) -> None:
+        """Show a class whose folder was just made, before the folder is read again."""
+        with self.lock:
+            self.classes = tuple(sorted({*self.classes, name}))
+            self.changed()
+
     def number_of(self, path: str) -> int | None:
         """The number of a photo by its path; None if it was never seen."""
         return self._numbers.get(path)

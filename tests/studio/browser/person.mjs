@@ -10,7 +10,10 @@ export class Person {
     this.complaints = []; // errors of the page's scripts
     page.setDefaultTimeout(PATIENCE_MS);
     page.on("pageerror", (error) => this.complaints.push(`error: ${error.message}`));
-    page.on("console", (line) => { if (line.type() === "error") this.complaints.push(`console: ${line.text()}`); });
+    page.on("console", (line) => {
+      const isRefusal = /status of (409|422)/.test(line.text()); // "not yet" or "no", which the page shows
+      if (line.type() === "error" && !isRefusal) this.complaints.push(`console: ${line.text()} ${line.location()?.url ?? ""}`);
+    });
   }
 
   // Waits until a text, or what a pattern fits, can be read; gives the first fit.
@@ -101,7 +104,8 @@ export class Person {
         else for (let at = -3; at < 4; at++) brush.rect(x + at * size / 3, y - size, size / 6, size * 2);
         brush.fill();
       };
-      const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      const ask = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices);
+      if (!ask) return; // the empty page before the studio has no camera
       navigator.mediaDevices.getUserMedia = async (wanted) => {
         const camera = await ask(wanted);
         const video = document.createElement("video");

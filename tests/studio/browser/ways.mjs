@@ -19,7 +19,7 @@ async function teacher(person, { folder }) {
     for (let burst = 0; burst < NUM_BURSTS; burst++) {
       await person.show({ shape, scene: burst * 2 + number });
       await person.page.waitForSelector(".record[aria-pressed=false]"); // the last one has ended
-      await person.hold("Space", 350);
+      await person.hold(" ", 350);
     }
   }
   const recorded = await person.read(/\d+ photos added\./);
@@ -67,7 +67,7 @@ async function biologist(person, { truth }) {
 async function labelBatch(person, truth) {
   const { page } = person;
   await page.waitForFunction(() => document.querySelectorAll(".photos [role=option]").length > 0);
-  await page.waitForFunction(() => [...document.querySelectorAll(".photos [role=option]")].every((one) => /\.\w+,/.test(one.getAttribute("aria-label"))));
+  await page.waitForFunction(() => [...document.querySelectorAll(".photos [role=option]")].every((one) => /\.\w{3}/.test(one.getAttribute("aria-label"))));
   const before = await page.$eval(".photos", (list) => list.innerHTML);
   const guess = await page.$eval("#question", (one) => one.querySelector("b")?.innerText ?? "");
   const tiles = await page.$$eval(".photos [role=option]", (all) => all.map((one) => ({ id: one.id, label: one.getAttribute("aria-label") })));
@@ -108,7 +108,7 @@ async function engineer(person) {
   await person.read(/\d+ of \d+ photos/);
   await page.focus("[role=listbox]");
   await person.press("Home");
-  await person.press("Space");
+  await person.press(" ");
   await person.press("d");
   const dropped = await person.read(/Dropped \S+/);
   await person.goTo("Train", "judge");

@@ -50,5 +50,5 @@ export function sortOut(found, classes) {
     if (!folders.has(name)) folders.set(name, { name, files: [], label: known.get(normal(name)) ?? null });
     folders.get(name).files.push(file);
   }
-  return { loose, folders: [...folders.values()] };
+  return { loose, folders: [...folders.values()].sort((one, other) => one.name.localeCompare(other.name)) };
 }

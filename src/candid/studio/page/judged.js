@@ -80,7 +80,7 @@ function learning({ points, line, text }) {
     <path class="known" d=${path([...line.filter(([n]) => n <= isMeasured)])}/>
     ${points.map(({ num_photos: n, accuracy }) => svg`<circle cx=${x(n)} cy=${y(accuracy.value)} r="3"/>`)}
     <text x="8" y="98">${count(Math.round(least))} photos</text><text x="292" y="98" text-anchor="end">${count(Math.round(most))}</text>
-    <text x="8" y="10">${percent(1)}</text><text x="8" y="82">${percent(bottom)}</text>`}</svg>`;
+    <text x="8" y="10">${percent(1)}</text><text x="292" y="82" text-anchor="end">${percent(bottom)}</text>`}</svg>`;
 }
 
 const link = (truth, guess) => `#look?${new URLSearchParams({ label: truth, guess })}`;

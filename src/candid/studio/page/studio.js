@@ -30,6 +30,8 @@ let polling = 0;
 let routing = 0;
 
 export const studio = {
+  // Whether this tab opens another folder, and shows it itself.
+  isOpening: false,
   // The last state of /api/state.
   get state() { return state; },
   refresh,
@@ -46,7 +48,7 @@ export async function refresh() {
   clearTimeout(polling);
   try {
     const next = await get("state");
-    if (state.project && next.project?.folder !== state.project.folder) location.reload(); // opened in another tab
+    if (state.project && next.project?.folder !== state.project.folder && !studio.isOpening) location.reload(); // opened in another tab
     const isNew = JSON.stringify(next) !== JSON.stringify(state);
     tellOfEnd(state.job, next.job);
     state = next;

@@ -80,6 +80,7 @@ def routes(studio: Studio) -> APIRouter:
     def name_class(given: ClassIn) -> dict[str, Any]:
         """Make a class without photos."""
         name = studio.part(Intake).name_class(given.name)
+        studio.project.note_class(name)
         studio.project.rescan()
         return {"name": name}
 

@@ -232,6 +232,8 @@ export function open(root, studio) {
     };
     const row = (one, place) => html`<label><input type="radio" name="label" value=${one.name} .checked=${label === one.name} @change=${() => choose(one.name)}>
       <span><b>${one.name}</b> ${place < 9 ? html`<kbd>${place + 1}</kbd>` : nothing}${advice(one)}</span></label>`;
+    const counts = facts?.counts.filter((one) => one.name) ?? [];
+    const isEnough = counts.length > 1 && counts.length === classes().length && counts.every((one) => one.groups >= ENOUGH);
     const none = studio.state.project.classes.find((one) => !one.name)?.num ?? 0;
     return html`<section class="classes" aria-labelledby="into"><h2 id="into">Into which class?</h2>
       <div class="into" role="radiogroup" aria-labelledby="into">${classes().map(row)}
@@ -240,6 +242,7 @@ export function open(root, studio) {
       <form @submit=${makeClass}><label for="new-class">New class</label>
         <div class="row"><input id="new-class" name="name" autocomplete="off" maxlength="80" placeholder="such as happy" aria-describedby=${classProblem ? "class-problem" : nothing}><button>Make it</button></div>
         ${classProblem ? html`<p class="problem" id="class-problem" role="alert">${classProblem}</p>` : nothing}</form>
+      ${isEnough ? html`<p>Enough for a fair test: <a href="#judge">Train</a></p>` : nothing}
       ${facts?.problem ? html`<p class="problem" role="alert">${facts.problem}</p>` : nothing}</section>`;
   }
 

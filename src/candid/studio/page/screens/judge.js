@@ -51,7 +51,7 @@ export function open(root, studio) {
   const viewer = makeViewer(root, { step: next, decide, like: (id) => studio.go("look", `like=${id}&sort=similarity&descending=true`), classes, onKey });
   const isTraining = () => state.job?.is_running && state.job.kind === "train";
   const isWaiting = () => state.training?.is_waiting;
-  const key = () => JSON.stringify([state.runs?.stamp, state.runs?.chosen, state.look, against, state.project?.num_photos, state.project?.classes]);
+  const key = () => JSON.stringify([state.runs?.stamp, state.runs?.chosen, state.look, against, state.project?.num_photos, state.project?.is_embedded, state.project?.classes]);
 
   async function load() {
     loaded = key();
@@ -72,6 +72,13 @@ export function open(root, studio) {
     if (isClosed || mine !== loads) return;
     draw();
     describe();
+  }
+
+  // How long it takes is known before there is a result.
+  async function expect() {
+    loads += 1;
+    list = await get("runs").catch(() => list);
+    if (!isClosed) draw();
   }
 
   // The run before the shown one, unless another was chosen.
@@ -242,7 +249,10 @@ export function open(root, studio) {
   function update(next) {
     state = next;
     if (!state.project) return;
-    if (isTraining()) [isOld, loaded] = [true, ""];
+    if (isTraining()) {
+      [isOld, loaded] = [true, ""];
+      if (!list && !loads) expect();
+    }
     if (looked !== state.look) {
       looked = state.look;
       forgetFacts();

@@ -26,6 +26,7 @@ export function open(root, studio) {
   // Asks the server to open something, and shows it from the beginning: nothing of another project stays.
   async function go(kind, path, body, then) {
     waiting = kind;
+    studio.isOpening = true;
     problems[kind] = "";
     retry = null;
     draw();
@@ -35,6 +36,7 @@ export function open(root, studio) {
       location.reload();
     } catch (error) {
       waiting = "";
+      studio.isOpening = false;
       problems[kind] = error.message;
       if (error.code === "busy") retry = () => go(kind, path, { ...body, stop: true }, then);
       draw();
