@@ -1,6 +1,6 @@
 // The training photos that pulled an answer, and the answer without those that are ticked.
 //
-//   const panel = makeCulprits(root, { run, embedding, item, own, percent, studio });
+//   const panel = makeCulprits(root, { run, embedding, item, answered, against, own, percent, studio });
 //   panel.against(label); panel.close()
 
 import { pictureOf, post } from "./api.js";
@@ -9,8 +9,7 @@ import { toBase64 } from "./web_engine.js";
 
 const asWord = (ids) => (ids.length === 1 ? "it" : "them");
 
-export function makeCulprits(root, { run, embedding, item, own = null, against, percent, studio }) {
-  const answered = item.label;
+export function makeCulprits(root, { run, embedding, item, answered, against, own = null, percent, studio }) {
   const others = Object.keys(item.probabilities).filter((name) => name !== answered);
   let other = others.includes(against) ? against : likeliest();
   let found = null;

@@ -80,7 +80,8 @@ export function makeViewer(root, { step, decide, like, classes, onKey }) {
           ${row?.problem ? html`<p class="problem">${row.problem}</p>` : nothing}
           ${row ? facts() : html`<p>…</p>`}
           ${choices({ classes: classes(), choose, label: row?.label ?? "", decision: row?.decision ?? "" })}
-          ${row && !row.problem ? html`<p><button type="button" @click=${() => { dialog.close(); like(id); }}>More like this one</button></p>` : nothing}
+          ${row && !row.problem ? html`<p><button type="button" @click=${() => { dialog.close(); like(id); }}>More like this one</button>
+            ${row.guess ? html`<a href="#try?photo=${id}">Why did it answer ${row.guess}?</a>` : nothing}</p>` : nothing}
         </div>
       </div>
       ${row ? html`${strip("Copies of the same picture", row.copies)}${strip("The most similar photos", row.similar)}` : nothing}`, dialog);

@@ -108,7 +108,7 @@ export function makeLive(root, { web, isHeated, onHeat, onFreeze, say }) {
       <div class="view">${video}${heat ?? nothing}</div>
       <div class="said">
         ${item ? answer(item, web().words) : html`<p class="muted">…</p>`}
-        <p class="muted speed">${found ? html`<b>${found.toFixed(found < 10 ? 1 : 0)}</b> answers a second` : "Measuring the speed…"}. Each is a quick look; hold a picture for the whole answer.</p>
+        <p class="muted speed">${found ? html`<b>${found.toFixed(found < 10 ? 1 : 0)}</b> answers a second.` : "Measuring the speed…"} Each is a quick look; hold a picture for the whole answer.</p>
         <p class="buttons"><button type="button" class="primary" @click=${freeze}>Hold this picture</button>
           <button type="button" aria-pressed=${isHeated()} @click=${onHeat}><kbd>H</kbd> Heat map</button>
           <button type="button" @click=${stop}>Stop the camera</button></p>

@@ -44,13 +44,14 @@ export function open(root, studio) {
 
   // --- The run and its export ---------------------------------------------------------------------
 
-  const keyOf = ({ runs, job, tried, exports }) => JSON.stringify([runs?.stamp, runs?.chosen, exports?.stamp, tried, job?.number, job?.is_running]);
+  const keyOf = ({ project, runs, job, tried, exports }) => JSON.stringify([project?.num_photos, runs?.stamp, runs?.chosen, exports?.stamp, tried, job?.number, job?.is_running]);
 
   async function load() {
     key = keyOf(state);
     try {
       info = await get("trying");
       failure = "";
+      if (!info.web) stop();
       if (info.web && info.web !== address) await start(info.web);
       else if (!info.web && info.run) makeOnce();
     } catch (error) {
@@ -60,9 +61,8 @@ export function open(root, studio) {
   }
 
   async function start(wanted) {
+    stop();
     address = wanted;
-    web = null;
-    live.stop();
     try {
       const loaded = await loadWeb(wanted, (text) => { line = text; drawTop(); });
       if (isClosed || address !== wanted) return;
@@ -76,6 +76,13 @@ export function open(root, studio) {
     } finally {
       line = "";
     }
+  }
+
+  // Another run was chosen, whose export is not there yet.
+  function stop() {
+    live.stop();
+    web = null;
+    address = "";
   }
 
   function makeOnce() {
@@ -119,9 +126,12 @@ export function open(root, studio) {
   async function answerCard(card) {
     if (isClosed || !cards.includes(card)) return;
     const { run } = info;
+    const asker = web;
+    if (!asker) return; // asked again once it is there
     try {
-      card.canvas ??= await web.draw(card.file);
-      const { item, embedding } = await web.examine(card.file, card.file.name);
+      card.canvas ??= await asker.draw(card.file);
+      const { item, embedding } = await asker.examine(card.file, card.file.name);
+      if (asker !== web) return;
       Object.assign(card, { item, embedding, heat: null, similar: [], failure: "" });
       drawCards();
       parts.status.textContent = web.words.spoken(card.file.name, item);
@@ -159,7 +169,7 @@ export function open(root, studio) {
       if (!card.embedding) return;
       card.panel = makeCulprits(card.holder, {
         run: info.run.number, embedding: card.embedding, item: card.item, own: card.own?.id ?? null,
-        against: card.own?.label, percent: web.words.percent, studio,
+        answered: card.own?.guess || card.item.label, against: card.own?.label, percent: web.words.percent, studio,
       });
       drawCards();
     });
@@ -275,7 +285,7 @@ export function open(root, studio) {
 
   function known(card) {
     const { label, guess, probability, verdict } = card.own;
-    return html`<p class="muted">One of your photos, of class ${label || "none yet"}. ${guess ? `When the model had not seen it, it answered ${guess}, ${web.words.percent(probability)} (${verdict}).` : ""}</p>`;
+    return html`<p class="muted">One of your photos, of class ${label || "none yet"}. ${guess ? `A model that had not seen it answered ${guess}, ${web.words.percent(probability)} (${verdict}).` : ""}</p>`;
   }
 
   const likeness = ({ id, label, similarity }) => html`<li>${id == null ? html`<span class="missing">gone</span>` : html`<a href="#look?like=${id}&sort=similarity"><img src=${pictureOf(id)} alt="training photo of class ${label}" loading="lazy" width="96" height="96"></a>`}
