@@ -25,6 +25,7 @@ def beside(tmp_path: Path, write_picture: Write) -> Path:
         write_picture(folder / name, seed=number)
     shutil.copyfile(folder / "cat/1.png", folder / "copy.png")
     (folder / "notes.txt").write_text("no photo")
+    write_picture(folder / ".candid" / "removed" / "cat" / "3.png", seed=9)  # the studio's own
     return folder
 
 

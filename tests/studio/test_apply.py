@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from candid.data.decisions import decide, load_decisions
 from candid.data.decisions.moving import Mover
 from candid.data.scan import scan
+from candid.data.walk import STATE
 from candid.errors import UsageError
 from candid.server.schemas import Problem
 from candid.server.settings import Settings
@@ -20,7 +21,7 @@ from candid.splits.user_groups import read_groups
 from candid.studio.app import make_app
 from candid.studio.applying import Applying
 from candid.studio.decided import Decided
-from candid.studio.project import STATE, Project
+from candid.studio.project import Project
 from candid.studio.studio import Studio
 
 

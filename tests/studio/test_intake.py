@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from candid.data.scan import scan
+from candid.data.walk import STATE
 from candid.errors import UsageError
 from candid.server.settings import Settings
 from candid.server.uploads import Upload
@@ -18,7 +19,7 @@ from candid.splits.user_groups import group_by_file, read_groups
 from candid.studio.app import make_app
 from candid.studio.bursts import GROUPS, Bursts
 from candid.studio.intake import Intake
-from candid.studio.project import STATE, Project
+from candid.studio.project import Project
 from candid.studio.studio import Studio
 
 

@@ -43,6 +43,7 @@ from candid.data.parts import find_parts, role_of
 from candid.data.source import DataSource
 from candid.data.sources import list_photos
 from candid.data.walk import (
+    STATE,
     AnyPath,
     ListedPath,
     is_folder,
@@ -244,7 +245,12 @@ def _read_listed(
 
 def _beside(parents: Iterable[AnyPath], root: AnyPath) -> list[Skipped]:
     """Rows for files, hidden files and folders, and dead links beside the class folders."""
-    found = {_name(path, root): path for parent in parents for path in parent.iterdir()}
+    found = {
+        _name(path, root): path
+        for parent in parents
+        for path in parent.iterdir()
+        if path.name != STATE
+    }
     return [
         Skipped(name, _outside_reason(path))
         for name, path in sorted(found.items(), key=lambda item: item[0].split("/"))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from candid.data.location import PhotoFile
 from candid.errors import DataError
@@ -21,6 +21,8 @@ _SYSTEM_NAMES = frozenset(
     | {"@synoresource", "@database", "@sharebin", "~snapshot", "recycler", "temporary items"}
     | {"windowsimagebackup", "_vti_cnf"}
 )
+#: Candid's own folder beside photos, of the studio's decisions and runs.
+STATE: Final = ".candid"
 _FOUND = re.compile(r"found\.\d{3}", re.IGNORECASE)  # of chkdsk
 
 

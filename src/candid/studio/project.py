@@ -25,15 +25,13 @@ from candid.data.file_reader import FileReader
 from candid.data.images import Reading
 from candid.data.sample_range import decide_range
 from candid.data.scan import scan
-from candid.data.walk import visible_folders
+from candid.data.walk import STATE, visible_folders
 from candid.errors import CandidError, DataError
 from candid.features.extract import Features
 from candid.splits.duplicates import Groups, find_duplicates
 from candid.splits.prepare import extract_catalog
 
 _LOG: Final = logging.getLogger("candid.studio")
-#: Beside the photos; scans skip it, as its name begins with a dot.
-STATE: Final = ".candid"
 _LOOK_EVERY_S: Final = 2.0
 _NICENESS: Final = 10
 
