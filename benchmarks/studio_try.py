@@ -2,8 +2,8 @@
 
 Trains on the photos, opens the studio in Chromium with its fake camera, and reads the speed that
 the screen shows once it is steady. Beside the answers a second it prints the processor's time for
-one, which other programs on the machine change less. Then it fits heads for drawn embeddings, 5,000 of
-1280 numbers, and measures how long the culprits of an answer take, and the answer without one.
+one, which other programs on the machine change less. Then it fits heads for drawn embeddings, 5,000
+of 1280 numbers, and measures how long the culprits of an answer take, and the answer without one.
 
     python benchmarks/studio_try.py DATA [--seconds S]
 """
