@@ -88,6 +88,7 @@ def test_each_press_is_one_group_and_the_last_can_be_taken_back(page: Page, fold
     page.mouse.down()
     page.wait_for_selector(".view .count:text-matches('[3-9]')")
     page.mouse.up()
+    page.wait_for_selector(".record:text-matches('Hold to record')")
     classes = page.eval_on_selector_all(".into input", "(all) => all.map((one) => one.value)")
     page.keyboard.press(str(1 + classes.index("dog")))
     page.wait_for_selector(".record b:text-is('dog')")

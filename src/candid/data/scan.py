@@ -173,16 +173,15 @@ def _read_folder(
             folder for folder in class_folders if folder.name.lower() in UNLABELLED
         ]
         class_folders = [folder for folder in class_folders if folder not in named]
-        images: list[AnyPath] = _images_among(
-            [root / row.path for row in beside if row.reason == OUTSIDE], reader
-        )
-        beside = [row for row in beside if root / row.path not in images]
-        unlabelled = list(images)
+        outside = [path for path, row in beside.items() if row.reason == OUTSIDE]
+        unlabelled: list[AnyPath] = _images_among(outside, reader)
+        for image in unlabelled:
+            del beside[image]
         for folder in named:
             unlabelled += sorted(walk(folder))
         work = partial(_read, root=root, label="", reader=reader)
         _read_ahead(work, unlabelled, map(_to_file, unlabelled), reader, read)
-    read.skipped += beside
+    read.skipped += beside.values()
     if parts:
         others = [folder.name for folder in visible_folders(root) if folder.name not in parts]
         read.skipped += [Skipped(name, _BESIDE) for name in others]
@@ -243,7 +242,7 @@ def _read_listed(
     return Photo(row.path, row.label, content, row.group)
 
 
-def _beside(parents: Iterable[AnyPath], root: AnyPath) -> list[Skipped]:
+def _beside(parents: Iterable[AnyPath], root: AnyPath) -> dict[AnyPath, Skipped]:
     """Rows for files, hidden files and folders, and dead links beside the class folders."""
     found = {
         _name(path, root): path
@@ -251,11 +250,11 @@ def _beside(parents: Iterable[AnyPath], root: AnyPath) -> list[Skipped]:
         for path in parent.iterdir()
         if path.name != STATE
     }
-    return [
-        Skipped(name, _outside_reason(path))
+    return {
+        path: Skipped(name, _outside_reason(path))
         for name, path in sorted(found.items(), key=lambda item: item[0].split("/"))
         if is_hidden(path.name) or not is_folder(path)
-    ]
+    }
 
 
 def _images_among(paths: Sequence[AnyPath], reader: FileReader) -> list[AnyPath]:

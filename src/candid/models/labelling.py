@@ -225,7 +225,7 @@ def _cover(
     """
 
     def added(numbers: Places) -> Rows:
-        return np.asarray(np.maximum(alike[candidates[numbers]] - covered, 0) @ weights)
+        return np.asarray(matmul(np.maximum(alike[candidates[numbers]] - covered, 0), weights))
 
     blocks = np.array_split(np.arange(len(candidates)), len(candidates) // _BLOCK + 1)
     bounds = np.concatenate([added(block) for block in blocks])

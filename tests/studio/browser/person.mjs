@@ -33,12 +33,15 @@ export class Person {
       const text = (one.getAttribute("aria-label") ?? one.innerText ?? "").replace(/\s+/g, " ").trim();
       return text.startsWith(name) && !one.disabled && one.checkVisibility();
     });
-    try {
-      const handle = await this.page.waitForFunction(find, { polling: 100 }, name, within, NAMED);
-      this.acts += 1;
-      await handle.asElement().click();
-    } catch (error) {
-      throw new Error(`“${name}” was not to be clicked: ${error.message}`);
+    this.acts += 1;
+    for (let left = 3; ; left -= 1) {
+      try {
+        const handle = await this.page.waitForFunction(find, { polling: 100 }, name, within, NAMED);
+        return await handle.asElement().click();
+      } catch (error) {
+        // The screen was drawn anew between looking and clicking: a person would look again.
+        if (!left || !error.message.includes("detached")) throw new Error(`“${name}” was not to be clicked: ${error.message}`);
+      }
     }
   }
 

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from candid.core.linalg import Rows, without_flags
+from candid.core.linalg import Rows, matmul, without_flags
 from candid.core.threads import go_on
 from candid.models.recipes.logistic import matrix_threads
 
@@ -188,13 +188,13 @@ class FittedHead:
     def scores(self, points: _Values) -> _Values:
         """Scores, ``(p, outputs, n)``, by parameters ``(p, outputs, r + 1)``."""
         flat = points[:, :, :-1].reshape(-1, points.shape[2] - 1).astype(np.float32)
-        scores = (flat @ self.rows.T).reshape(*points.shape[:2], -1)
+        scores = matmul(flat, self.rows.T).reshape(*points.shape[:2], -1)
         return np.asarray(scores + points[:, :, -1:])
 
     def backwards(self, values: NDArray[np.floating]) -> _Values:
         """Sums of the rows and a 1, weighted by ``(p, outputs, n)``: ``(p, outputs, r + 1)``."""
         flat = values.reshape(-1, values.shape[2]).astype(np.float32)
-        kernel = (flat @ self.rows).reshape(*values.shape[:2], -1)
+        kernel = matmul(flat, self.rows).reshape(*values.shape[:2], -1)
         bias = values.sum(axis=2, dtype=np.float64)
         return np.concatenate([kernel, bias[:, :, None]], axis=2)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from candid.core.cache import Cache
 from candid.core.extras import require_packages
-from candid.core.linalg import Rows
+from candid.core.linalg import Rows, matmul
 from candid.core.progress import Progress, Silent
 from candid.core.stored_rows import MANY_ROWS
 from candid.core.text import plural
@@ -213,7 +213,7 @@ class Culprits:
         return np.append(self._space.place(embedding[None])[0].astype(np.float64), 1)
 
     def _scores(self, head: FittedHead, query: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(head.parameters @ query / self._temperature)
+        return np.asarray(matmul(head.parameters, query) / self._temperature)
 
     def _probabilities(self, head: FittedHead, query: NDArray[np.float64]) -> Rows:
         return np.asarray(softmax(self._scores(head, query)[None])[0])
