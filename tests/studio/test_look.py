@@ -66,6 +66,7 @@ def test_by_keyboard_from_a_photo_without_class_to_the_folder_and_back(page, fol
     press(page, "2")  # sad
     expect(page.locator(".empty")).to_contain_text("Nothing passes all filters")
     page.get_by_role("button", name="Show all photos").click()
+    expect(page.locator(".cell:not([hidden])").first).to_be_visible()
     press(page, "End", "d")
     expect(page.locator(".cell.dropped")).to_have_count(1)
 
@@ -94,10 +95,10 @@ def test_a_stack_is_opened_and_closed(page):
     page.get_by_label("stack copies").check()
     expect(page.locator(".count")).to_have_text(re.compile("pictures"))
     folded = count(page)
-    page.locator(".cell i", has_text="2 copies").first.click()
-    expect(page.locator(".count")).to_have_text(re.compile("^2 photos show the picture of "))
+    page.locator(".cell i", has_text="copies").first.click()
+    expect(page.locator(".count")).to_have_text(re.compile("^[2-9] photos show the picture of "))
     press(page, "s")
-    expect(page.locator(".count")).to_have_text(folded)
+    expect(page.locator(".count")).to_have_text(re.compile(f"^{re.escape(folded)}"))
 
 
 def test_all_like_a_photo_are_selected_and_the_slider_takes_more(page):
