@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, overload
@@ -23,7 +23,7 @@ from candid.errors import ArtifactError, UsageError
 from candid.models.conformal import Abstention
 from candid.models.decision_rule import DecisionRule
 from candid.models.outputs import Outputs
-from candid.runs.artifact import MANIFEST, MODEL, find_run, read_manifest
+from candid.runs.artifact import MODEL, find_run, read_manifest
 from candid.runs.manifest import Manifest
 from candid.runs.onnx_session import Model
 from candid.runs.prediction import Prediction, blank_reason
@@ -87,7 +87,9 @@ class Classifier:
         """
         model = self.require_manifest().files[MODEL]
         changed = {name: getattr(self, name) for name in ("contract", "rule", "abstention")}
-        return _load_again, (str(self.run_folder), model, self._num_threads, changed)
+        from candid.runs.reloading import load_again
+
+        return load_again, (str(self.run_folder), model, self._num_threads, changed)
 
     def __repr__(self) -> str:
         return brief("Classifier", *(f"{name}: {value}" for name, value in self._described()))
@@ -376,31 +378,3 @@ def load(folder: str | Path = "runs/latest", *, num_threads: int | None = None) 
     # Of a link, the run that it leads to now: `latest` may lead to another one later.
     classifier.run_folder = run.resolve()
     return classifier
-
-
-#: Keeps a pool's worker from loading the run for each task.
-_load_once = lru_cache(maxsize=1)(
-    lambda folder, num_threads, _written: load(folder, num_threads=num_threads)
-)
-
-
-def _load_again(
-    folder: str, model: str, num_threads: int | None, changed: dict[str, object]
-) -> Classifier:
-    """Load the run of a pickled classifier, whose model has this SHA-256.
-
-    Raises:
-        ArtifactError: The run is gone, or another one is in its place.
-    """
-    manifest = Path(folder) / MANIFEST
-    if not manifest.is_file():
-        raise ArtifactError(
-            f"the run of this classifier is gone: {folder}. A copy or a pickle of a classifier "
-            "loads its run again, so keep the folder at this place, or use `candid.load`."
-        )
-    classifier: Classifier = _load_once(folder, num_threads, manifest.stat().st_mtime_ns)
-    if classifier.require_manifest().files[MODEL] != model:
-        raise ArtifactError(
-            f"another run is at {folder} than that of this classifier; use `candid.load`."
-        )
-    return classifier._with(**changed)
