@@ -172,3 +172,8 @@ def fence(text: str, language: str = "") -> str:
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     marks = "`" * max(3, longest + 1)
     return f"{marks}{language}\n{text}\n{marks}"
+
+
+def reason_of(error: OSError) -> str:
+    """Why the operating system refused, in its words: ``No space left on device``."""
+    return error.strerror or type(error).__name__

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from candid.core.temp_dir import locked_dir
+from candid.core.text import reason_of
 from candid.errors import CandidError
 
 _PREFIX: Final = "candid-browser-"
@@ -117,7 +118,7 @@ def running_browser(browser: str, address: str) -> Iterator[subprocess.Popen[byt
                 command, stdin=null, stdout=null, stderr=null, start_new_session=True
             )
         except OSError as error:
-            raise BrowserError(error.strerror or type(error).__name__) from error
+            raise BrowserError(reason_of(error)) from error
         try:
             yield process
         finally:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from candid.core.hashing import hash_file
+from candid.core.text import reason_of
 from candid.errors import ArtifactError
 from candid.exporting.source import MANIFEST, read_manifest
 from candid.exporting.web_gate import HEADERS, type_of
@@ -67,7 +68,7 @@ def _checked(folder: Path, name: str, expected: object) -> Path:
     try:
         is_unchanged = _is_file(file) and hash_file(file) == expected
     except OSError as error:
-        why = error.strerror or type(error).__name__
+        why = reason_of(error)
         raise ArtifactError(
             f"{file} can't be read: {why}. Make it readable, or export again."
         ) from error

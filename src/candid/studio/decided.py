@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from candid.core.hashing import hash_bytes
 from candid.core.journal import append_line, read_lines, replace_file
-from candid.core.text import plural
+from candid.core.text import plural, reason_of
 from candid.data.decisions import DROP, KEEP, Decision, class_as_decision, read_decisions, to_csv
 from candid.errors import UsageError
 from candid.studio.project import Project
@@ -160,7 +160,7 @@ class Decided:
                 replace_file(self.file, text)
             except OSError as error:
                 self._states, self._last = states, last
-                why = error.strerror or type(error).__name__
+                why = reason_of(error)
                 raise UsageError(
                     f"the decision can't be kept in {self.file.parent}: {why}. Free some space, or "
                     "make the folder writable, and decide again."

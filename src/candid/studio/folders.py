@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from candid.core.text import reason_of
 from candid.data.walk import visible_folders
 from candid.errors import DataError, UsageError
 from candid.studio.naming import class_name, folder_name, numbered, same_name
@@ -122,7 +123,7 @@ def make_folder(parent: str, name: str, classes: Sequence[str]) -> Path:
         for below in (folder, *(folder / one for one in names)):
             below.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        why = error.strerror or type(error).__name__
+        why = reason_of(error)
         raise UsageError(
             f"{folder} can't be made: {why}. Choose a folder that you may write to."
         ) from error

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from candid.core.hashing import hash_bytes
+from candid.core.text import reason_of
 from candid.data.catalog import UNLABELLED
 from candid.data.decisions.moving import REMOVED
 from candid.data.images import PixelContract, decode
@@ -125,7 +126,7 @@ class Intake:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.move(folder / path, target)
                 except OSError as error:
-                    why = error.strerror or type(error).__name__
+                    why = reason_of(error)
                     raise UsageError(f"{path} can't be moved to {target.parent}: {why}.") from error
                 num_moved += 1
         return num_moved
@@ -143,7 +144,7 @@ class Intake:
         try:
             path = self._write(folder, photo, burst)
         except OSError as error:
-            why = error.strerror or type(error).__name__
+            why = reason_of(error)
             raise UsageError(
                 f"{folder} can't be written: {why}. Free some space, or make the folder writable."
             ) from error
@@ -222,7 +223,7 @@ def _made(folder: Path) -> Path:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        why = error.strerror or type(error).__name__
+        why = reason_of(error)
         raise UsageError(f"{folder} can't be made: {why}.") from error
     return folder
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candid.core.journal import append_line, read_lines
+from candid.core.text import reason_of
 from candid.data.decisions import DROP, KEEP, class_as_decision
 from candid.errors import UsageError
 from candid.models.labelling import Batch, Labelling
@@ -133,7 +134,7 @@ class Labels:
             try:
                 append_line(self._file, {"label": label, "contents": new})
             except OSError as error:
-                why = error.strerror or type(error).__name__
+                why = reason_of(error)
                 raise UsageError(
                     f"what the photos are not can't be kept in {self._file.parent}: {why}. Free "
                     "some space, or make the folder writable."

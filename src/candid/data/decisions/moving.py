@@ -24,6 +24,7 @@ from typing import Any, Final
 from candid.core.hashing import hash_bytes
 from candid.core.journal import append_line, read_lines
 from candid.core.progress import Advance
+from candid.core.text import reason_of
 from candid.data.catalog import Catalog, Photo
 from candid.data.decisions.decision import DROPS, Meaning
 from candid.data.walk import is_hidden
@@ -259,7 +260,7 @@ class Mover:
         try:
             append_line(self._journal, line, sync=sync)
         except OSError as error:
-            why = error.strerror or type(error).__name__
+            why = reason_of(error)
             raise DataError(
                 f"{self._journal} can't be written: {why}. Files are moved only if that is written "
                 "down before; free some space, or make the folder writable, and try again."

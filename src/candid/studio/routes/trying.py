@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from candid.core.hashing import hash_bytes
 from candid.core.linalg import Rows
+from candid.core.text import reason_of
 from candid.errors import ImageError, UsageError
 from candid.exporting.web_gate import HEADERS, type_of
 from candid.server.schemas import Problem
@@ -107,7 +108,7 @@ def routes(studio: Studio) -> APIRouter:
         try:
             data = project.read(project.photo(number))
         except OSError as error:
-            raise ImageError(error.strerror or type(error).__name__) from error
+            raise ImageError(reason_of(error)) from error
         return Response(data, media_type="application/octet-stream")
 
     @router.post("/similar")
